@@ -1,0 +1,1 @@
+"""How good is it? Data, training, the supernet and evaluators."""

@@ -1,0 +1,87 @@
+"""`--data`: the embedded digits, torchvision's sets by name, or a folder of images."""
+
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+from PIL import Image
+
+from edgenas.accuracy.dataset import Dataset, dataset_from_arrays
+from edgenas.accuracy.folder import dataset_from_folder
+from edgenas.errors import DataError, UnknownNameError
+from edgenas.progress import Progress, silent
+
+_TORCHVISION = {  # name: class in torchvision.datasets, native resolution, mirrored images keep their class
+    "cifar10": ("CIFAR10", 32, True),
+    "cifar100": ("CIFAR100", 32, True),
+    "fashion-mnist": ("FashionMNIST", 32, True),
+}
+
+
+def load_dataset(
+    data: str, resolution: int | None = None, flip: bool | None = None, progress: Progress = silent
+) -> Dataset:
+    """Load a data set by name or folder.
+
+    Args:
+        data: `digits`, `cifar10`, `cifar100`, `fashion-mnist` or a path.
+        resolution: rows and columns to bring images to; None takes what suits the data.
+        flip: whether mirroring keeps an image's class; None takes what suits the data.
+        progress: told about decoding.
+
+    Raises:
+        DataError: nothing to learn from, or a download that failed.
+        UnknownNameError: neither a known name nor a folder.
+    """
+    if data == "digits":
+        return _digits(resolution or 16)
+    if data in _TORCHVISION:
+        return _from_torchvision(data, resolution, flip)
+    folder = Path(data)
+    if folder.is_dir():
+        return dataset_from_folder(folder, resolution, True if flip is None else flip, progress)
+    if "/" in data or folder.exists():
+        raise DataError(f"--data {data}: is no folder", "give a folder with train/<class>/*, or a name")
+    raise UnknownNameError("data set", data, ["digits", *_TORCHVISION], mend="or give the path of a folder")
+
+
+def resized(images: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
+    """Bring square images, (N, R, R) or (N, R, R, 3), to a resolution and to RGB, (N, r, r, 3)."""
+    size = (resolution, resolution)
+    pictures = (Image.fromarray(image).convert("RGB") for image in images)
+    return np.stack([np.asarray(picture.resize(size, Image.Resampling.BILINEAR)) for picture in pictures])
+
+
+def _digits(resolution: int) -> Dataset:
+    """scikit-learn's 1,797 handwritten digits (UCI), 8x8 with values 0 to 16."""
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    images = np.round(source.images * (255 / 16)).astype(np.uint8)
+    labels = source.target.astype(np.int64)
+    classes = [str(digit) for digit in range(10)]
+    return dataset_from_arrays("digits", classes, (resized(images, resolution), labels), None, flip=False)
+
+
+def _from_torchvision(name: str, resolution: int | None, flip: bool | None) -> Dataset:
+    import torchvision
+
+    kind, native, flips = _TORCHVISION[name]
+    root = platformdirs.user_cache_path("edgenas") / name
+    maker = getattr(torchvision.datasets, kind)
+    try:
+        parts = [maker(root=str(root), train=train, download=True) for train in (True, False)]
+    except (OSError, RuntimeError) as error:  # URLError is an OSError; a bad checksum a RuntimeError
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"--data {name}: cannot be downloaded to {root} ({reason})",
+            "connect to the internet once, or give a folder of images",
+        ) from None
+    arrays = [
+        (resized(np.asarray(part.data), resolution or native), np.asarray(part.targets, np.int64))
+        for part in parts
+    ]
+    return dataset_from_arrays(
+        name, list(parts[0].classes), arrays[0], arrays[1], flips if flip is None else flip
+    )

@@ -1,0 +1,147 @@
+"""The one training loop: supernets, finalists and baselines differ only in the forward pass they hand in."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgenas.accuracy.augment import random_crop_flip
+from edgenas.accuracy.checkpoint import Checkpoint
+from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.errors import EdgenasError
+from edgenas.formats import Document
+from edgenas.progress import Progress, silent
+
+Forward = Callable[[Tensor, np.random.Generator], Tensor]
+"""Normalised images, (N, C, H, W), to logits, (N, classes); draws whatever is random from the generator."""
+
+
+class Recipe(Document):
+    """How to train: AdamW (Loshchilov and Hutter, ICLR 2019), linear warm-up, cosine decay, label smoothing."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=0.02, ge=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    warm_up_share: float = Field(default=0.1, ge=0, lt=1)
+
+
+class DivergenceError(EdgenasError):
+    """The loss is no longer a number."""
+
+
+def training_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def train(
+    model: nn.Module,
+    forward: Forward,
+    dataset: Dataset,
+    recipe: Recipe,
+    seed: int,
+    checkpoint: Checkpoint,
+    progress: Progress = silent,
+    phase: str = "training",
+) -> None:
+    """Train a model in place, going on from its checkpoint.
+
+    What an epoch draws (order, augmentation, sampled paths) depends on seed and epoch alone, so that an
+    interrupted training ends with the very weights of an uninterrupted one (same machine and versions).
+
+    Args:
+        model: whose parameters are trained; on the device to train on.
+        forward: the forward pass; may use only part of the model.
+        dataset: whose training split is used.
+        recipe: how to train.
+        seed: of everything random.
+        checkpoint: written as epochs end.
+        progress: told about each epoch.
+        phase: what `progress` calls it.
+
+    Raises:
+        DivergenceError: the loss is NaN or infinite.
+    """
+    device = next(model.parameters()).device
+    optimizer = torch.optim.AdamW(model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    done = checkpoint.restore(model, optimizer)
+    batches = max(1, len(dataset.train) // recipe.batch_size)
+    model.train()
+    progress(phase, done, recipe.epochs)
+    for epoch in range(done, recipe.epochs):
+        rng = np.random.default_rng([seed, epoch])
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        order = torch.randperm(len(dataset.train), generator=generator)
+        total = torch.zeros((), device=device)
+        for i, chosen in enumerate(order.tensor_split(batches)):
+            rate = _learning_rate((epoch + i / batches) / recipe.epochs, recipe)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            images, labels = _batch(dataset, chosen, generator, device)
+            loss = functional.cross_entropy(
+                forward(images, rng), labels, label_smoothing=recipe.label_smoothing
+            )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.detach()
+        mean = float(total) / batches
+        if not math.isfinite(mean):
+            raise DivergenceError(f"{phase}: the loss is {mean} in epoch {epoch + 1}", "lower the learning rate")
+        checkpoint.save(model, optimizer, epoch + 1, last=epoch + 1 == recipe.epochs)
+        progress(phase, epoch + 1, recipe.epochs, f"loss {mean:.3f}")
+
+
+def accuracy(model: nn.Module, dataset: Dataset, split: Split, batch_size: int = 512) -> float:
+    """Top-1 accuracy, 0..1, of a module in evaluation mode; NaN logits count as wrong."""
+    device = next(model.parameters()).device
+    model.eval()
+    correct = 0
+    with torch.inference_mode():
+        for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
+            logits = model(dataset.normalise(images.to(device)))
+            predicted = torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
+            correct += int((predicted.cpu() == labels).sum())
+    return correct / len(split)
+
+
+def recalibrate(model: nn.Module, dataset: Dataset, images: Tensor, batch_size: int = 256) -> None:
+    """Set batch-norm statistics to the exact mean over the given training images, uint8 (N, 3, R, R).
+
+    Inherited statistics are those of a mixture of paths and would ruin any single one
+    (Guo et al., "Single Path One-Shot", ECCV 2020).
+    """
+    device = next(model.parameters()).device
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative average
+    model.train()
+    with torch.inference_mode():
+        for part in images.split(batch_size):
+            model(dataset.normalise(part.to(device)))
+    for norm in norms:
+        norm.momentum = 0.1
+    model.eval()
+
+
+def _batch(
+    dataset: Dataset, chosen: Tensor, generator: torch.Generator, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    images = dataset.train.images[chosen].to(device)
+    images = random_crop_flip(images, dataset.flip, generator)
+    return dataset.normalise(images), dataset.train.labels[chosen].to(device)
+
+
+def _learning_rate(share: float, recipe: Recipe) -> float:
+    """Rate at a share 0..1 of the training."""
+    warm_up = recipe.warm_up_share
+    if share < warm_up:
+        return recipe.learning_rate * max(share / warm_up, 0.01)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (share - warm_up) / (1 - warm_up)))

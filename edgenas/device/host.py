@@ -1,0 +1,59 @@
+"""What this host is, and what on it would spoil a measurement."""
+
+import hashlib
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """The operating point at one moment; None where the system does not show it."""
+
+    governor: str | None
+    frequency_mhz: float | None
+    temperature_c: float | None
+    load_per_core: float
+
+
+def cpu_model() -> str:
+    """The processor's own name for itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith(("model name", "Model"))]
+    return names[0] if names else platform.machine()
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fingerprint() -> str:
+    """Short text that changes when the hardware does: tables measured here are only valid here."""
+    parts = (platform.system(), platform.machine(), cpu_model(), str(cores()))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def state() -> HostState:
+    """Read governor, clock, temperature and load of this host."""
+    cpu = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+    frequency = _read(cpu / "scaling_cur_freq")
+    temperature = _read(Path("/sys/class/thermal/thermal_zone0/temp"))
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return HostState(
+        governor=_read(cpu / "scaling_governor"),
+        frequency_mhz=float(frequency) / 1e3 if frequency else None,
+        temperature_c=float(temperature) / 1e3 if temperature else None,
+        load_per_core=load / cores(),
+    )
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None

@@ -1,0 +1,105 @@
+"""Every error edgenas raises on purpose, with the exit code a command ends with.
+
+EdgenasError                  1   something edgenas can name went wrong
+├── InfeasibleError           1   nothing in the space meets the latency limit
+├── VerificationError         1   an exported model does not match what was trained
+├── InputError                2   what the user gave cannot be used
+│   ├── UnitError             2   a quantity without a unit, or not a quantity
+│   ├── UnknownNameError      2   no device, data set, ... of that name
+│   ├── FileFormatError       2   a file does not follow its schema
+│   ├── DataError             2   the images cannot be learnt from
+│   ├── IncompleteTableError  2   a latency table lacks what a space needs
+│   └── RunConflictError      2   the run folder holds something else, or is in use
+└── DeviceError               3   a device or runtime cannot do what was asked
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class EdgenasError(Exception):
+    """What went wrong and how to mend it, in one line.
+
+    Args:
+        problem: what was found, and where.
+        mend: what the user can do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, problem: str, mend: str = "") -> None:
+        self.problem = problem
+        self.mend = mend
+        super().__init__(f"{problem}; {mend}" if mend else problem)
+
+
+class InfeasibleError(EdgenasError):
+    """No architecture is predicted within the limit; `fastest_ms` is the best the space can do."""
+
+    def __init__(self, limit_ms: float, fastest_ms: float, device: str, space: str) -> None:
+        self.limit_ms = limit_ms
+        self.fastest_ms = fastest_ms
+        super().__init__(
+            f"nothing in space {space} is predicted within {limit_ms:g} ms on {device}: "
+            f"the fastest possible network takes {fastest_ms:.4g} ms",
+            f"raise --max-latency to at least {_round_up(fastest_ms)}ms, or lower --width or --resolution",
+        )
+
+
+class VerificationError(EdgenasError):
+    """An exported model fails its check against the trained one."""
+
+
+class InputError(EdgenasError):
+    """What the user gave cannot be used."""
+
+    exit_code = 2
+
+
+class UnitError(InputError):
+    """A quantity without a unit, out of range, or not a quantity at all."""
+
+
+class UnknownNameError(InputError):
+    """A name that nothing has; suggests the nearest known one."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str], mend: str = "") -> None:
+        self.name = name
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        super().__init__(f"unknown {what} {name!r}", f"{hint}{mend or 'known: ' + ', '.join(names)}")
+
+
+class FileFormatError(InputError):
+    """A file that does not follow its schema: names the file, the field and what was found."""
+
+    def __init__(self, path: Path | str, field: str, found: str, mend: str) -> None:
+        self.path = Path(path)
+        self.field = field
+        super().__init__(f"{path}: {field}: {found}" if field else f"{path}: {found}", mend)
+
+
+class DataError(InputError):
+    """Images that cannot be learnt from."""
+
+
+class IncompleteTableError(InputError):
+    """A latency table that lacks blocks, or the calibration, of a space."""
+
+
+class RunConflictError(InputError):
+    """A run folder that holds another configuration, is in use, or cannot be written."""
+
+
+class DeviceError(EdgenasError):
+    """A device or runtime cannot do what was asked."""
+
+    exit_code = 3
+
+
+def _round_up(milliseconds: float) -> str:
+    """Three significant digits, never below the value itself."""
+    rounded = float(f"{milliseconds:.3g}")
+    return f"{rounded if rounded >= milliseconds else rounded * 1.01:.3g}"

@@ -1,0 +1,152 @@
+"""Latency tables: measured block times of one device under one runtime, precision, thread count and batch."""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from filelock import FileLock
+from pydantic import Field, field_validator
+
+from edgenas.device import Device, Precision, data_folders, host
+from edgenas.device.catalogue import TABLES
+from edgenas.errors import FileFormatError, InputError
+from edgenas.formats import Document, read_json, write_json
+from edgenas.space.block import block_from_key
+
+log = logging.getLogger(__name__)
+
+
+class Entry(Document):
+    """How long one block took: over `n` runs, in milliseconds, the runtime's call overhead included."""
+
+    min_ms: float = Field(gt=0)
+    p50_ms: float = Field(gt=0)
+    p90_ms: float = Field(gt=0)
+    n: int = Field(ge=1)
+    spread: float = Field(ge=0, description="(p90 - min) / min of the raw samples")
+    unstable: bool = False
+
+
+class Calibration(Document):
+    """measured = slope * sum of blocks + intercept, fitted on whole networks of one space."""
+
+    slope: float = Field(gt=0)
+    intercept_ms: float
+    residuals: tuple[float, ...] = Field(
+        min_length=2, description="(predicted - measured) / measured of each network, predicted without it"
+    )
+
+
+class LatencyTable(Document):
+    """One table; see the module's docstring. Frozen: growing it makes a new one."""
+
+    schema_: Literal["edgenas.table/1"] = Field(default="edgenas.table/1", alias="schema")
+    device: str
+    runtime: str
+    runtime_version: str
+    provider: str
+    precision: Precision
+    threads: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    power_mode: str
+    governor: str | None = None
+    frequency_mhz: float | None = Field(default=None, gt=0)
+    temperature_c: float | None = None
+    measured_at: str = Field(description="ISO 8601, UTC")
+    host: str = Field(description="fingerprint of the machine measured on")
+    host_description: str
+    overhead_ms: float = Field(ge=0, description="what a call costs before any block runs")
+    entries: dict[str, Entry]
+    calibrations: dict[str, Calibration] = Field(default={}, description="by the space's signature")
+    checksum: str = ""
+
+    @field_validator("entries")
+    @classmethod
+    def _keys_are_canonical(cls, entries: dict[str, Entry]) -> dict[str, Entry]:
+        for key in entries:
+            try:
+                block_from_key(key)
+            except InputError as error:
+                raise ValueError(str(error)) from None
+        return entries
+
+    def content_checksum(self) -> str:
+        """SHA-256 of everything but the checksum itself."""
+        content = self.model_dump(mode="json", exclude={"checksum"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def table_from_json(path: Path) -> LatencyTable:
+    """Read a table file.
+
+    Raises:
+        FileFormatError: against the schema, or changed since it was written (checksum).
+    """
+    table = read_json(path, LatencyTable)
+    if table.checksum != table.content_checksum():
+        raise FileFormatError(path, "checksum", "does not match the content", "profile the device again")
+    return table
+
+
+def find_table(device: Device) -> tuple[Path, LatencyTable] | None:
+    """The device's table for its runtime, precision, threads and batch; None when there is none.
+
+    A table of another machine does not count for a device that is "this host"; a warning says so.
+
+    Raises:
+        FileFormatError: a table file is wrong, or is another device's.
+    """
+    for folder in data_folders(TABLES):
+        path = folder / device.name / f"{device.table_name}.json"
+        if not path.is_file():
+            continue
+        table = table_from_json(path)
+        if table.device != device.name:
+            raise FileFormatError(path, "device", f"is {table.device!r}", f"move it out of {device.name}/")
+        if device.is_host and table.host != host.fingerprint():
+            log.warning("%s was measured on another machine (%s): ignored", path, table.host_description)
+            continue
+        return path, table
+    return None
+
+
+def tables_of(device: str) -> list[Path]:
+    """Table files of a device in all folders."""
+    folders = (folder / device for folder in data_folders(TABLES))
+    return [path for folder in folders for path in sorted(folder.glob("*.json"))]
+
+
+def save_table(device: Device, table: LatencyTable) -> Path:
+    """Write a table where `find_table` will find it, entries of a table already there kept; return the path.
+
+    The table goes to `./latency_models` where the working folder has one, else to the user's data folder.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    root = Path(TABLES) if Path(TABLES).is_dir() else platformdirs.user_data_path("edgenas") / TABLES
+    path = root / device.name / f"{device.table_name}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path.parent}: cannot be made ({error.strerror})", "make it writable") from None
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        if path.is_file():
+            table = _merged(table_from_json(path), table)
+        write_json(path, table.model_copy(update={"checksum": table.content_checksum()}))
+    return path
+
+
+def _merged(old: LatencyTable, new: LatencyTable) -> LatencyTable:
+    """New measurements win; old ones stay only where machine and runtime are still the same."""
+    if (old.host, old.runtime_version) != (new.host, new.runtime_version):
+        return new
+    return new.model_copy(
+        update={
+            "entries": {**old.entries, **new.entries},
+            "calibrations": {**old.calibrations, **new.calibrations},
+        }
+    )

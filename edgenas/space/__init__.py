@@ -1,0 +1,59 @@
+"""What can be built? Blocks, architectures and search spaces."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgenas.errors import FileFormatError, InputError, UnknownNameError
+from edgenas.formats import Document, read_json, validate
+from edgenas.space.block import Block, block_from_key
+from edgenas.space.mbconv import Layout, MBConvSpace, Stage, mbconv
+from edgenas.space.space import Architecture, SearchSpace
+
+__all__ = [
+    "Architecture",
+    "Block",
+    "Layout",
+    "MBConvSpace",
+    "SearchSpace",
+    "Stage",
+    "architecture_from_json",
+    "block_from_key",
+    "mbconv",
+    "space_from_config",
+]
+
+
+def space_from_config(config: dict[str, Any], path: Path = Path("space")) -> SearchSpace:
+    """The space that `SearchSpace.config` described.
+
+    Raises:
+        UnknownNameError: no space of that name.
+        FileFormatError: a field that is missing or wrong; named relative to `path`.
+    """
+    spaces = {"mbconv": lambda: MBConvSpace(validate(config, Layout, path))}
+    name = str(config.get("name"))
+    if name not in spaces:
+        raise UnknownNameError("search space", name, spaces)
+    return spaces[name]()
+
+
+class _ArchitectureDocument(Document):
+    schema_: Literal["edgenas.architecture/1"] = Field(alias="schema")
+    space: dict[str, Any]
+    choices: tuple[str, ...]
+
+
+def architecture_from_json(path: Path) -> tuple[SearchSpace, Architecture]:
+    """Read an architecture file, as `SearchSpace.document` writes it.
+
+    Raises:
+        FileFormatError: not such a file, or choices the space does not have.
+    """
+    document = read_json(path, _ArchitectureDocument)
+    space = space_from_config(document.space, path)
+    try:
+        return space, space.architecture(document.choices)
+    except InputError as error:
+        raise FileFormatError(path, "", error.problem, error.mend) from None

@@ -1,0 +1,171 @@
+"""Blocks: the smallest pieces that are timed as a unit on a device, each with a canonical key.
+
+A key names everything that decides a block's cost, for example
+`mbconv/k5/e6/s2/se0/relu6/24-40/112x112` (kernel, expansion, stride, squeeze-excite reduction with 0 for none,
+activation, channels in-out, input rows x columns).
+"""
+
+import re
+from dataclasses import dataclass
+from typing import cast
+
+from edgenas.errors import InputError
+from edgenas.space.layers import (
+    Activation,
+    Add,
+    Conv,
+    GlobalPool,
+    Layer,
+    Linear,
+    SqueezeExcite,
+    make_divisible,
+    strided,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stem:
+    """The first convolution: image to features."""
+
+    kernel: int
+    stride: int
+    activation: Activation
+    in_channels: int
+    out_channels: int
+    height: int
+    width: int
+
+    @property
+    def key(self) -> str:
+        """Canonical key, such as `stem/k3/s2/relu6/3-32/224x224`."""
+        channels = f"{self.in_channels}-{self.out_channels}"
+        return f"stem/k{self.kernel}/s{self.stride}/{self.activation}/{channels}/{self.height}x{self.width}"
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """One convolution."""
+        return (
+            Conv(self.in_channels, self.out_channels, self.kernel, self.stride, 1, self.activation,
+                 self.height, self.width),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class MBConv:
+    """Inverted residual of MobileNetV2: expand 1x1, depthwise, squeeze-excite, project 1x1, skip add."""
+
+    kernel: int
+    expansion: int
+    stride: int
+    squeeze_excite: int
+    activation: Activation
+    in_channels: int
+    out_channels: int
+    height: int
+    width: int
+
+    @property
+    def key(self) -> str:
+        """Canonical key, such as `mbconv/k5/e6/s2/se0/relu6/24-40/112x112`."""
+        return (
+            f"mbconv/k{self.kernel}/e{self.expansion}/s{self.stride}/se{self.squeeze_excite}/{self.activation}/"
+            f"{self.in_channels}-{self.out_channels}/{self.height}x{self.width}"
+        )
+
+    @property
+    def hidden_channels(self) -> int:
+        """Channels between expansion and projection."""
+        return self.in_channels * self.expansion
+
+    @property
+    def residual(self) -> bool:
+        """Whether the input is added to the output."""
+        return self.stride == 1 and self.in_channels == self.out_channels
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What runs, in order."""
+        hidden = self.hidden_channels
+        out = (strided(self.height, self.stride), strided(self.width, self.stride))
+        layers: list[Layer] = []
+        if self.expansion != 1:
+            layers.append(Conv(self.in_channels, hidden, 1, 1, 1, self.activation, self.height, self.width))
+        layers.append(
+            Conv(hidden, hidden, self.kernel, self.stride, hidden, self.activation, self.height, self.width)
+        )
+        if self.squeeze_excite:
+            layers.append(SqueezeExcite(hidden, make_divisible(hidden / self.squeeze_excite), *out))
+        layers.append(Conv(hidden, self.out_channels, 1, 1, 1, "none", *out))
+        if self.residual:
+            layers.append(Add(self.out_channels, *out))
+        return tuple(layers)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the network: 1x1 convolution, global pool, classifier."""
+
+    activation: Activation
+    in_channels: int
+    hidden_channels: int
+    classes: int
+    height: int
+    width: int
+
+    @property
+    def key(self) -> str:
+        """Canonical key, such as `head/relu6/320-1280-1000/7x7`."""
+        channels = f"{self.in_channels}-{self.hidden_channels}-{self.classes}"
+        return f"head/{self.activation}/{channels}/{self.height}x{self.width}"
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What runs, in order."""
+        size = (self.height, self.width)
+        return (
+            Conv(self.in_channels, self.hidden_channels, 1, 1, 1, self.activation, *size),
+            GlobalPool(self.hidden_channels, *size),
+            Linear(self.hidden_channels, self.classes),
+        )
+
+
+Block = Stem | MBConv | Head
+
+_ACTIVATION = r"(none|relu|relu6|hswish)"
+_SIZE = r"([1-9]\d*)x([1-9]\d*)"
+_N = r"([1-9]\d*)"
+_GRAMMAR = {
+    Stem: re.compile(rf"stem/k{_N}/s{_N}/{_ACTIVATION}/{_N}-{_N}/{_SIZE}"),
+    MBConv: re.compile(rf"mbconv/k{_N}/e{_N}/s{_N}/se(0|[1-9]\d*)/{_ACTIVATION}/{_N}-{_N}/{_SIZE}"),
+    Head: re.compile(rf"head/{_ACTIVATION}/{_N}-{_N}-{_N}/{_SIZE}"),
+}
+
+
+def block_from_key(key: str) -> Block:
+    """Read a canonical key back into its block.
+
+    Raises:
+        InputError: the text is no block key.
+    """
+    for kind, pattern in _GRAMMAR.items():
+        if match := pattern.fullmatch(key):
+            fields = [int(text) if text.isdigit() else text for text in match.groups()]
+            return cast(Block, kind(*fields))  # type: ignore[arg-type]
+    raise InputError(f"{key!r} is no block key", "expected such as mbconv/k5/e6/s2/se0/relu6/24-40/112x112")
+
+
+def block_macs(block: Block) -> int:
+    """Multiply-accumulates of a block for one image."""
+    return sum(layer.macs for layer in block.layers)
+
+
+def block_parameters(block: Block) -> int:
+    """Trained parameters of a block."""
+    return sum(layer.parameters for layer in block.layers)
+
+
+def output_shape(block: Block) -> tuple[int, ...]:
+    """Shape of the output for one image, without the batch axis: (C, H, W), or (classes,) of a head."""
+    if isinstance(block, Head):
+        return (block.classes,)
+    return (block.out_channels, strided(block.height, block.stride), strided(block.width, block.stride))

@@ -1,0 +1,155 @@
+"""The primitive layers that blocks are made of, with what each costs.
+
+A layer knows its work; how to make it in PyTorch and in ONNX is one table each, in `modules` and `graph`.
+All counts are for one image (batch 1). A multiply-accumulate is one MAC, as fvcore counts it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Activation = Literal["none", "relu", "relu6", "hswish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """Convolution with "same" padding, batch norm and activation: one kernel once fused."""
+
+    in_channels: int
+    out_channels: int
+    kernel: int
+    stride: int
+    groups: int
+    activation: Activation
+    height: int
+    width: int
+
+    kernels = 1
+
+    @property
+    def out_height(self) -> int:
+        """Rows of the output."""
+        return strided(self.height, self.stride)
+
+    @property
+    def out_width(self) -> int:
+        """Columns of the output."""
+        return strided(self.width, self.stride)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates; batch norm folds away and activations have none."""
+        per_output = self.in_channels // self.groups * self.kernel**2
+        return per_output * self.out_channels * self.out_height * self.out_width
+
+    @property
+    def parameters(self) -> int:
+        """Trained parameters: weights, and batch norm's scale and shift."""
+        return self.in_channels // self.groups * self.kernel**2 * self.out_channels + 2 * self.out_channels
+
+    @property
+    def elements_moved(self) -> int:
+        """Numbers read and written when the layer runs on its own: input, output, weights."""
+        read = self.in_channels * self.height * self.width
+        return read + self.out_channels * self.out_height * self.out_width + self.parameters
+
+
+@dataclass(frozen=True, slots=True)
+class SqueezeExcite:
+    """Global pool, two 1x1 convolutions with bias (relu, hard sigmoid), scale (MobileNetV3)."""
+
+    channels: int
+    squeezed: int
+    height: int
+    width: int
+
+    kernels = 4
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the two convolutions."""
+        return 2 * self.channels * self.squeezed
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases of the two convolutions."""
+        return 2 * self.channels * self.squeezed + self.channels + self.squeezed
+
+    @property
+    def elements_moved(self) -> int:
+        """Two reads of the input (pool, scale), one write, the weights."""
+        return 3 * self.channels * self.height * self.width + self.parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """The skip connection; runtimes fuse it into the convolution before it, so it launches nothing."""
+
+    channels: int
+    height: int
+    width: int
+
+    kernels = 0
+    macs = 0
+    parameters = 0
+
+    @property
+    def elements_moved(self) -> int:
+        """One more read of the block's input."""
+        return self.channels * self.height * self.width
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalPool:
+    """Global average pooling to one value a channel."""
+
+    channels: int
+    height: int
+    width: int
+
+    kernels = 1
+    macs = 0
+    parameters = 0
+
+    @property
+    def elements_moved(self) -> int:
+        """One read of the input, one write of the means."""
+        return self.channels * (self.height * self.width + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Fully connected layer with bias."""
+
+    in_features: int
+    out_features: int
+
+    kernels = 1
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates."""
+        return self.in_features * self.out_features
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        return self.in_features * self.out_features + self.out_features
+
+    @property
+    def elements_moved(self) -> int:
+        """Input, output and weights."""
+        return self.in_features + self.out_features + self.parameters
+
+
+Layer = Conv | SqueezeExcite | Add | GlobalPool | Linear
+
+
+def strided(size: int, stride: int) -> int:
+    """Output size of a "same"-padded layer with an odd kernel."""
+    return (size - 1) // stride + 1
+
+
+def make_divisible(value: float, divisor: int = 8) -> int:
+    """Round a channel count to hardware-friendly multiples, never down by more than a tenth (MobileNetV2)."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded

@@ -1,0 +1,227 @@
+"""The `mbconv` space: MobileNetV2 / ProxylessNAS / MobileNetV3-like networks of inverted residuals.
+
+A layout is a stem, an optional first block without expansion, stages of MBConv layers and a head. In each
+layer the search chooses kernel and expansion, or to skip the layer where its shapes allow (every layer of a
+stage but the first). MobileNetV2 (Sandler et al. 2018), ProxylessNAS (Cai et al. 2019) and relatives of
+MobileNetV3 (Howard et al. 2019) are points of some layout.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from edgenas.errors import InputError
+from edgenas.formats import Document
+from edgenas.space.block import Block, Head, MBConv, Stem
+from edgenas.space.layers import Activation, make_divisible, strided
+from edgenas.space.space import Architecture, SearchSpace
+
+SKIP = "skip"
+
+
+class Stage(Document):
+    """Layers of one width; the first may stride, the others may be skipped."""
+
+    channels: int = Field(gt=0, le=4096)
+    depth: int = Field(gt=0, le=32)
+    stride: Literal[1, 2]
+    squeeze_excite: int = Field(default=0, ge=0, le=64, description="reduction; 0 for none")
+    activation: Activation = "relu6"
+
+
+class Layout(Document):
+    """Everything an `mbconv` space is made from. Channel counts are final: width is already applied."""
+
+    name: Literal["mbconv"] = "mbconv"
+    resolution: int = Field(ge=8, le=1024)
+    classes: int = Field(ge=2, le=100_000)
+    in_channels: int = Field(default=3, ge=1, le=64)
+    stem_channels: int = Field(gt=0, le=4096)
+    stem_stride: Literal[1, 2]
+    stem_activation: Activation = "relu6"
+    first_channels: int = Field(default=0, ge=0, le=4096, description="block without expansion; 0 for none")
+    stages: tuple[Stage, ...] = Field(min_length=1, max_length=16)
+    head_channels: int = Field(gt=0, le=16384)
+    head_activation: Activation = "relu6"
+    kernels: tuple[Literal[3, 5, 7], ...] = Field(default=(3, 5, 7), min_length=1)
+    expansions: tuple[int, ...] = Field(default=(3, 6), min_length=1, description="each at least 2")
+
+    @model_validator(mode="after")
+    def _choices_are_distinct(self) -> "Layout":
+        for field, values, least in (("kernels", self.kernels, 3), ("expansions", self.expansions, 2)):
+            if len(set(values)) != len(values) or min(values) < least:
+                raise ValueError(f"{field} must be distinct and at least {least}")
+        return self
+
+
+class MBConvSpace(SearchSpace):
+    """Networks of one layout; see the module's docstring and `SearchSpace`."""
+
+    name = "mbconv"
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        return (self.layout.in_channels, self.layout.resolution, self.layout.resolution)
+
+    @property
+    def classes(self) -> int:
+        return self.layout.classes
+
+    @cached_property
+    def variables(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(tuple(names) for names, _ in self._layers)
+
+    @cached_property
+    def candidates(self) -> tuple[tuple[Block | None, ...], ...]:
+        return tuple(tuple(blocks) for _, blocks in self._layers)
+
+    @cached_property
+    def fixed_blocks(self) -> tuple[Block, ...]:
+        return (*self._opening, self._head)
+
+    def canonical(self, choices: Sequence[str]) -> tuple[str, ...]:
+        """Skips go to the end of their stage: where in a stage a layer was skipped makes no difference."""
+        result: list[str] = []
+        for start, depth in self._stage_spans:
+            stage = choices[start : start + depth]
+            kept = [choice for choice in stage if choice != SKIP]
+            result += kept + [SKIP] * (depth - len(kept))
+        return tuple(result)
+
+    @cached_property
+    def places(self) -> tuple[tuple[Block, ...], ...]:
+        layers = (tuple(block for block in options if block is not None) for options in self.candidates)
+        return (*((block,) for block in self._opening), *layers, (self._head,))
+
+    def path(self, architecture: Architecture) -> tuple[tuple[int, Block], ...]:
+        opening = len(self._opening)
+        path: list[tuple[int, Block]] = list(enumerate(self._opening))
+        rows = zip(architecture.choices, self.variables, self.candidates, strict=True)
+        for place, (choice, names, blocks) in enumerate(rows, start=opening):
+            block = blocks[names.index(choice)]
+            if block is not None:
+                path.append((place, block))
+        return (*path, (opening + len(self.variables), self._head))
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Depth of each stage uniform, then kernel and expansion of each layer uniform."""
+        choices: list[str] = []
+        for start, depth in self._stage_spans:
+            kept = int(rng.integers(1, depth + 1))
+            for names in self.variables[start : start + kept]:
+                choices.append(str(rng.choice([name for name in names if name != SKIP])))
+            choices += [SKIP] * (depth - kept)
+        return self.architecture(choices)
+
+    def config(self) -> dict[str, Any]:
+        return self.layout.model_dump(mode="json")
+
+    @cached_property
+    def _stage_spans(self) -> tuple[tuple[int, int], ...]:
+        """(first variable, depth) of each stage."""
+        depths = [stage.depth for stage in self.layout.stages]
+        return tuple((sum(depths[:i]), depth) for i, depth in enumerate(depths))
+
+    @cached_property
+    def _opening(self) -> tuple[Block, ...]:
+        layout = self.layout
+        size = layout.resolution
+        stem = Stem(3, layout.stem_stride, layout.stem_activation, layout.in_channels, layout.stem_channels,
+                    size, size)  # fmt: skip
+        if not layout.first_channels:
+            return (stem,)
+        size = strided(size, layout.stem_stride)
+        return (stem, MBConv(3, 1, 1, 0, layout.stem_activation, layout.stem_channels, layout.first_channels,
+                             size, size))  # fmt: skip
+
+    @cached_property
+    def _layers(self) -> list[tuple[list[str], list[Block | None]]]:
+        """For each layer the names of its choices and their blocks."""
+        layout = self.layout
+        size = strided(layout.resolution, layout.stem_stride)
+        channels = layout.first_channels or layout.stem_channels
+        layers: list[tuple[list[str], list[Block | None]]] = []
+        for stage in layout.stages:
+            for depth in range(stage.depth):
+                stride = stage.stride if depth == 0 else 1
+                names: list[str] = []
+                blocks: list[Block | None] = []
+                for kernel in layout.kernels:
+                    for expansion in layout.expansions:
+                        names.append(f"k{kernel}e{expansion}")
+                        blocks.append(MBConv(kernel, expansion, stride, stage.squeeze_excite,
+                                             stage.activation, channels, stage.channels, size, size))  # fmt: skip
+                if depth > 0:
+                    names.append(SKIP)
+                    blocks.append(None)
+                layers.append((names, blocks))
+                size, channels = strided(size, stride), stage.channels
+        return layers
+
+    @cached_property
+    def _head(self) -> Head:
+        size = strided(self.layout.resolution, self.layout.stem_stride)
+        for stage in self.layout.stages:
+            size = strided(size, stage.stride)
+        last = self.layout.stages[-1].channels
+        return Head(self.layout.head_activation, last, self.layout.head_channels, self.layout.classes, size, size)
+
+
+# (channels, depth, stride). Small images: three halvings, so that 32 px ends at 4x4; about 1 to 16 MMACs at
+# 32 px, what a CPU trains in minutes. Large images: the layout of ProxylessNAS.
+_SMALL = ((24, 3, 2), (40, 3, 2), (80, 3, 2))
+_LARGE = ((24, 4, 2), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320, 1, 1))
+
+
+def mbconv(
+    resolution: int,
+    classes: int,
+    width: float = 1.0,
+    squeeze_excite: bool = False,
+    activation: Activation = "relu6",
+) -> MBConvSpace:
+    """The `mbconv` space with the layout that fits a resolution.
+
+    Args:
+        resolution: rows and columns of the images; 16 to 64 takes the small layout, 96 to 224 the large one.
+        classes: number of classes.
+        width: multiplier of all channel counts, rounded to multiples of 8.
+        squeeze_excite: channel attention (reduction 4) in every layer.
+        activation: of every layer.
+
+    Raises:
+        InputError: a resolution or width that no preset covers.
+    """
+    if not (16 <= resolution <= 64 or 96 <= resolution <= 224):
+        raise InputError(f"--resolution {resolution} has no layout", "use 16 to 64 or 96 to 224")
+    if not 0.1 <= width <= 4:
+        raise InputError(f"--width {width:g} is out of range", "use 0.1 to 4")
+    small = resolution <= 64
+    reduction = 4 if squeeze_excite else 0
+
+    def scaled(channels: int) -> int:
+        return make_divisible(channels * width)
+
+    return MBConvSpace(
+        Layout(
+            resolution=resolution,
+            classes=classes,
+            stem_channels=scaled(16 if small else 32),
+            stem_stride=1 if resolution < 48 else 2,
+            stem_activation=activation,
+            first_channels=0 if small else scaled(16),
+            stages=tuple(
+                Stage(channels=scaled(channels), depth=depth, stride=stride, squeeze_excite=reduction,
+                      activation=activation)
+                for channels, depth, stride in (_SMALL if small else _LARGE)
+            ),  # fmt: skip
+            head_channels=256 if small else max(1280, scaled(1280)),
+            head_activation=activation,
+        )
+    )

@@ -1,0 +1,131 @@
+"""Blocks as PyTorch modules: one table from layer to module builder."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from edgenas.space.block import Block
+from edgenas.space.layers import Activation, Add, Conv, GlobalPool, Layer, Linear, SqueezeExcite
+
+ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
+    "none": nn.Identity,
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hswish": nn.Hardswish,
+}
+
+
+class SqueezeExciteModule(nn.Module):
+    """Channel attention of MobileNetV3: (N, C, H, W) scaled by gates in 0..1 of shape (N, C, 1, 1)."""
+
+    def __init__(self, layer: SqueezeExcite) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(layer.channels, layer.squeezed, 1)
+        self.expand = nn.Conv2d(layer.squeezed, layer.channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale each channel by what its mean, seen with the others, says."""
+        pooled = nn.functional.adaptive_avg_pool2d(x, 1)
+        gate = self.expand(nn.functional.relu(self.reduce(pooled)))
+        return x * nn.functional.hardsigmoid(gate)
+
+
+class BlockModule(nn.Module):
+    """One block: its layers in order, and the skip add where the block has one."""
+
+    def __init__(self, block: Block) -> None:
+        super().__init__()
+        self.block = block
+        self.residual = isinstance(block.layers[-1], Add)
+        self.layers = nn.Sequential(*(_module(layer) for layer in block.layers if not isinstance(layer, Add)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C', H', W'), or (N, classes) for a head."""
+        y = cast(Tensor, self.layers(x))
+        return x + y if self.residual else y
+
+
+class Network(nn.Sequential):
+    """A whole network: the modules of its blocks, (N, C, H, W) normalised floats to (N, classes) logits."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        super().__init__(*(BlockModule(block) for block in blocks))
+        self.apply(_initialise)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks the network is made of."""
+        return tuple(cast(BlockModule, module).block for module in self)
+
+
+def _conv(layer: Conv) -> nn.Module:
+    conv = nn.Conv2d(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel,
+        layer.stride,
+        layer.kernel // 2,
+        groups=layer.groups,
+        bias=False,
+    )
+    norm = nn.BatchNorm2d(layer.out_channels)
+    return nn.Sequential(OrderedDict(conv=conv, norm=norm, act=ACTIVATIONS[layer.activation]()))
+
+
+def _pool(_: GlobalPool) -> nn.Module:
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def _linear(layer: Linear) -> nn.Module:
+    return nn.Linear(layer.in_features, layer.out_features)
+
+
+_BUILDERS: dict[type, Callable[[Any], nn.Module]] = {
+    Conv: _conv,
+    SqueezeExcite: SqueezeExciteModule,
+    GlobalPool: _pool,
+    Linear: _linear,
+}
+
+
+def _module(layer: Layer) -> nn.Module:
+    return _BUILDERS[type(layer)](layer)
+
+
+def _initialise(module: nn.Module) -> None:
+    """He initialisation (fan out) of convolutions, small normal weights of the classifier, as MobileNetV2."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.01)
+        nn.init.zeros_(module.bias)
+
+
+def folded_weights(network: Network) -> dict[str, Tensor]:
+    """Weights of the network with batch norm folded into the convolutions, named as `graph` wants them.
+
+    The network must be in evaluation mode. Names are `<block>.<layer>.<weight|bias>`; squeeze-excite has
+    `<block>.<layer>.reduce.weight` and so on. The running statistics enter in double precision.
+    """
+    weights: dict[str, Tensor] = {}
+    for i, block in enumerate(network):
+        for j, layer in enumerate(cast(BlockModule, block).layers):
+            for name, tensor in _folded_layer(layer):
+                weights[f"{i}.{j}.{name}"] = tensor
+    return weights
+
+
+def _folded_layer(layer: nn.Module) -> list[tuple[str, Tensor]]:
+    norm = getattr(layer, "norm", None)
+    if norm is None:
+        return [(name, tensor.detach()) for name, tensor in layer.named_parameters()]
+    scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    conv = cast(nn.Conv2d, cast(Any, layer).conv)
+    weight = conv.weight.double() * scale[:, None, None, None]
+    bias = norm.bias.double() - norm.running_mean.double() * scale
+    return [("weight", weight.float().detach()), ("bias", bias.float().detach())]
