@@ -8,7 +8,7 @@ MobileNetV3 (Howard et al. 2019) are points of some layout.
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -173,10 +173,20 @@ class MBConvSpace(SearchSpace):
         return Head(self.layout.head_activation, last, self.layout.head_channels, self.layout.classes, size, size)
 
 
-# (channels, depth, stride). Small images: three halvings, so that 32 px ends at 4x4; about 1 to 16 MMACs at
-# 32 px, what a CPU trains in minutes. Large images: the layout of ProxylessNAS.
-_SMALL = ((24, 3, 2), (40, 3, 2), (80, 3, 2))
-_LARGE = ((24, 4, 2), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320, 1, 1))
+class _Preset(NamedTuple):
+    """A layout before width, options and resolution are applied; stages are (channels, depth, stride)."""
+
+    stem: int
+    first: int
+    stages: tuple[tuple[int, int, Literal[1, 2]], ...]
+    head: int
+
+
+# Tiny and small images: three halvings after the stem; at most about 1.5 MMACs at 16 px and 20 at 32 px, what
+# a CPU trains in minutes. Large images: the layout of ProxylessNAS.
+_TINY = _Preset(8, 0, ((16, 3, 2), (24, 3, 2), (40, 3, 2)), 128)
+_SMALL = _Preset(16, 0, ((24, 3, 2), (40, 3, 2), (80, 3, 2)), 256)
+_LARGE = _Preset(32, 16, ((24, 4, 2), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320, 1, 1)), 1280)
 
 
 def mbconv(
@@ -189,7 +199,7 @@ def mbconv(
     """The `mbconv` space with the layout that fits a resolution.
 
     Args:
-        resolution: rows and columns of the images; 16 to 64 takes the small layout, 96 to 224 the large one.
+        resolution: rows and columns of the images; 16 to 64 takes a small layout, 96 to 224 the large one.
         classes: number of classes.
         width: multiplier of all channel counts, rounded to multiples of 8.
         squeeze_excite: channel attention (reduction 4) in every layer.
@@ -202,7 +212,7 @@ def mbconv(
         raise InputError(f"--resolution {resolution} has no layout", "use 16 to 64 or 96 to 224")
     if not 0.1 <= width <= 4:
         raise InputError(f"--width {width:g} is out of range", "use 0.1 to 4")
-    small = resolution <= 64
+    preset = _TINY if resolution < 32 else _SMALL if resolution <= 64 else _LARGE
     reduction = 4 if squeeze_excite else 0
 
     def scaled(channels: int) -> int:
@@ -212,16 +222,16 @@ def mbconv(
         Layout(
             resolution=resolution,
             classes=classes,
-            stem_channels=scaled(16 if small else 32),
+            stem_channels=scaled(preset.stem),
             stem_stride=1 if resolution < 48 else 2,
             stem_activation=activation,
-            first_channels=0 if small else scaled(16),
+            first_channels=scaled(preset.first) if preset.first else 0,
             stages=tuple(
                 Stage(channels=scaled(channels), depth=depth, stride=stride, squeeze_excite=reduction,
                       activation=activation)
-                for channels, depth, stride in (_SMALL if small else _LARGE)
+                for channels, depth, stride in preset.stages
             ),  # fmt: skip
-            head_channels=256 if small else max(1280, scaled(1280)),
+            head_channels=max(preset.head, scaled(preset.head)),
             head_activation=activation,
         )
     )

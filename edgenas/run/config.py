@@ -1,0 +1,56 @@
+"""What a run was asked to do: everything that decides its result, kept in `run.json`."""
+
+import platform
+from importlib import metadata
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgenas.accuracy.training import Recipe
+from edgenas.device import Device
+from edgenas.formats import Document
+
+_VERSIONED = ("edgenas", "torch", "numpy", "pymoo", "onnx", "onnxruntime")
+
+
+class RunConfig(Document):
+    """Two runs with equal configurations, on the same machine and versions, end with the same front."""
+
+    device: Device
+    table_checksum: str | None = Field(description="of the measured latency table; None for an estimate")
+    space: dict[str, Any]
+    data: str
+    data_fingerprint: str
+    max_latency_ms: float = Field(gt=0)
+    searcher: str
+    evaluations: int = Field(ge=1)
+    finalists: int = Field(ge=1)
+    supernet_recipe: Recipe
+    finalist_recipe: Recipe
+    time_budget_s: float | None = Field(default=None, gt=0)
+    seed: int = Field(ge=0)
+
+    def differences(self, other: "RunConfig") -> list[str]:
+        """Fields in which two configurations differ, as `field: here -> there`."""
+        mine, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
+        return [f"{key}: {_short(mine[key])} -> {_short(theirs[key])}" for key in mine if mine[key] != theirs[key]]
+
+
+class RunDocument(Document):
+    """The file `run.json`."""
+
+    schema_: Literal["edgenas.run/1"] = Field(default="edgenas.run/1", alias="schema")
+    name: str
+    created_at: str
+    config: RunConfig
+    versions: dict[str, str]
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result may depend on."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _VERSIONED}}
+
+
+def _short(value: object) -> str:
+    text = str(value.get("name", "...") if isinstance(value, dict) else value)
+    return text if len(text) <= 40 else text[:37] + "..."

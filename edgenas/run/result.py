@@ -1,0 +1,88 @@
+"""What a run found: the file `front.json`, which is also what `edgenas search --json` prints."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgenas.device import Provenance
+from edgenas.formats import Document
+
+Fraction = Field(ge=0, le=1)
+
+
+class AccuracyFigure(Document):
+    """An accuracy and what it is."""
+
+    value: float = Fraction
+    kind: Literal["supernet", "validation", "test"]
+
+
+class Accuracies(Document):
+    """All figures of one model; None for what was not looked at."""
+
+    supernet: float | None = Field(default=None, ge=0, le=1)
+    validation: float | None = Field(default=None, ge=0, le=1)
+    test: float | None = Field(default=None, ge=0, le=1)
+
+
+class LatencyFigures(Document):
+    """Milliseconds; `measured` is None where the exported file could not be measured here."""
+
+    predicted: float
+    low: float
+    high: float
+    measured: float | None = None
+
+
+class Model(Document):
+    """One architecture of the front.
+
+    `accuracy` is the best-founded figure the search may look at: validation once trained, supernet before.
+    `note` says why a model was dropped, or is empty.
+    """
+
+    id: str
+    architecture: dict[str, Any]
+    accuracy: AccuracyFigure
+    accuracies: Accuracies
+    latency_ms: LatencyFigures
+    provenance: Provenance
+    params: int
+    macs: int
+    onnx: str | None = None
+    max_abs_error: float | None = None
+    note: str = ""
+
+
+class Constraint(Document):
+    """The latency limit, and whether it excluded anything: the space reaches from fastest to slowest."""
+
+    max_latency_ms: float
+    fastest_ms: float
+    slowest_ms: float
+    binding: bool
+
+
+class SearchResult(Document):
+    """Everything a search found.
+
+    `front` holds the trained and verified models, fastest first (architectures known so far, untrained, when
+    interrupted); `dropped` those that training or measuring showed not to belong there. `hypervolume` is the
+    share, 0..1, of the box (error 0..1) x (latency 0..limit) that the evaluated architectures dominate.
+    """
+
+    schema_: Literal["edgenas.front/1"] = Field(default="edgenas.front/1", alias="schema")
+    run: str
+    status: Literal["complete", "interrupted"]
+    device: str
+    data: str
+    searcher: str
+    seed: int
+    evaluations: int
+    constraint: Constraint
+    hypervolume: float
+    front: tuple[Model, ...]
+    dropped: tuple[Model, ...] = ()
+    seconds: dict[str, float] = Field(description="by phase; of an interrupted run, all sessions together")
+    notes: tuple[str, ...] = ()
+    report: str | None = None

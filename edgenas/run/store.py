@@ -1,0 +1,123 @@
+"""The run's SQLite store: every evaluation is committed before the next begins."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgenas.errors import RunConflictError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS evaluations (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    choices TEXT NOT NULL,
+    accuracy REAL,
+    kind TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    seconds REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS events (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    unix_time REAL NOT NULL,
+    name TEXT NOT NULL,
+    payload TEXT NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One evaluated architecture; `accuracy` is None when it failed, and `reason` then says why."""
+
+    id: str
+    choices: tuple[str, ...]
+    accuracy: float | None
+    kind: str
+    reason: str = ""
+    seconds: float = 0.0
+
+
+class RunStore:
+    """What a run did, on disk. One process at a time; each write is a transaction of its own.
+
+    Args:
+        path: the SQLite file, made when missing; write-ahead log, so that readers never wait.
+
+    Raises:
+        RunConflictError: the file is not a run's store, or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise RunConflictError(f"{path}: cannot be used ({error})", "delete it, or use another --run") from None
+
+    def close(self) -> None:
+        """Close the file; the store cannot be used afterwards."""
+        self._connection.close()
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Commit one evaluation; an id can be added once."""
+        self._connection.execute(
+            "INSERT INTO evaluations (id, choices, accuracy, kind, reason, seconds) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                evaluation.id,
+                json.dumps(evaluation.choices),
+                evaluation.accuracy,
+                evaluation.kind,
+                evaluation.reason,
+                evaluation.seconds,
+            ),
+        )
+
+    def evaluations(self) -> list[Evaluation]:
+        """All evaluations, in the order they were made."""
+        rows = self._connection.execute(
+            "SELECT id, choices, accuracy, kind, reason, seconds FROM evaluations ORDER BY sequence"
+        )
+        return [Evaluation(row[0], tuple(json.loads(row[1])), *row[2:]) for row in rows]
+
+    def record(self, name: str, **payload: Any) -> None:
+        """Append an event."""
+        self._connection.execute(
+            "INSERT INTO events (unix_time, name, payload) VALUES (?, ?, ?)",
+            (time.time(), name, json.dumps(payload)),
+        )
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Payloads of the events of a name, oldest first."""
+        rows = self._connection.execute("SELECT payload FROM events WHERE name = ? ORDER BY sequence", (name,))
+        return [json.loads(row[0]) for row in rows]
+
+    def last_event(self, name: str, **match: Any) -> dict[str, Any] | None:
+        """The newest event of a name whose payload has the given values; None when there is none."""
+        for payload in reversed(self.events(name)):
+            if all(payload.get(key) == value for key, value in match.items()):
+                return payload
+        return None
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Record how long a phase took in this session, also when it is interrupted."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.record("phase", phase=phase, seconds=time.monotonic() - start)
+
+    def seconds(self) -> dict[str, float]:
+        """Time spent in each phase, all sessions that ended in an orderly way together."""
+        total: dict[str, float] = {}
+        for event in self.events("phase"):
+            total[event["phase"]] = round(total.get(event["phase"], 0.0) + event["seconds"], 3)
+        return total
