@@ -13,7 +13,8 @@ class Progress(Protocol):
         detail: one short remark for people, such as the latest accuracy.
     """
 
-    def __call__(self, phase: str, done: float, total: float, detail: str = "") -> None: ...
+    def __call__(self, phase: str, done: float, total: float, detail: str = "") -> None:
+        """Take one report."""
 
 
 def silent(phase: str, done: float, total: float, detail: str = "") -> None:

@@ -35,7 +35,7 @@ def parse_bytes(text: str, option: str) -> int:
 
 def format_milliseconds(milliseconds: float) -> str:
     """Four significant digits with the unit: `0.1234 ms`, `20 ms`."""
-    return f"{milliseconds:.4g} ms"
+    return f"{milliseconds:.4g} ms" if milliseconds < 1000 else f"{milliseconds:.0f} ms"
 
 
 def format_seconds(seconds: float) -> str:
@@ -47,7 +47,7 @@ def format_seconds(seconds: float) -> str:
 def format_count(count: float) -> str:
     """A large number for people: `16.2 M`, `340 k`."""
     for factor, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if count >= factor:
+        if count >= 0.9995 * factor:
             return f"{count / factor:.3g}{suffix}"
     return f"{count:g}"
 

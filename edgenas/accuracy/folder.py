@@ -52,9 +52,7 @@ def dataset_from_folder(folder: Path, resolution: int | None, flip: bool, progre
         _check_same_classes(held_out, classes)
     size = resolution or _native_resolution(train.paths)
     test = _decode(_listing(held_out, classes), size, progress) if held_out else None
-    return dataset_from_arrays(
-        str(folder), classes, _decode(train, size, progress), test, flip
-    )
+    return dataset_from_arrays(str(folder), classes, _decode(train, size, progress), test, flip)
 
 
 def _class_names(part: Path) -> list[str]:
@@ -77,7 +75,8 @@ def _check_same_classes(held_out: Path, classes: list[str]) -> None:
     strange = sorted(set(_class_names(held_out)) - set(classes))
     if strange:
         raise DataError(
-            f"{held_out}: class {strange[0]!r} does not occur under train/", "use the same class folders in both"
+            f"{held_out}: class {strange[0]!r} does not occur under train/",
+            "use the same class folders in both",
         )
 
 
@@ -96,9 +95,7 @@ def _native_resolution(paths: list[Path]) -> int:
     return min(side // 32 * 32, 224)
 
 
-def _decode(
-    listing: _Listing, size: int, progress: Progress
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _decode(listing: _Listing, size: int, progress: Progress) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images, (N, size, size, 3), and labels, (N,), of the readable files."""
     images = np.empty((len(listing.paths), size, size, 3), np.uint8)
     unreadable: list[int] = []

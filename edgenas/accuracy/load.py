@@ -40,7 +40,7 @@ def load_dataset(
         return _from_torchvision(data, resolution, flip)
     folder = Path(data)
     if folder.is_dir():
-        return dataset_from_folder(folder, resolution, True if flip is None else flip, progress)
+        return dataset_from_folder(folder.resolve(), resolution, True if flip is None else flip, progress)
     if "/" in data or folder.exists():
         raise DataError(f"--data {data}: is no folder", "give a folder with train/<class>/*, or a name")
     raise UnknownNameError("data set", data, ["digits", *_TORCHVISION], mend="or give the path of a folder")

@@ -5,30 +5,18 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgenas.accuracy.augment import random_crop_flip
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.accuracy.recipe import Recipe
 from edgenas.errors import EdgenasError
-from edgenas.formats import Document
 from edgenas.progress import Progress, silent
 
 Forward = Callable[[Tensor, np.random.Generator], Tensor]
 """Normalised images, (N, C, H, W), to logits, (N, classes); draws whatever is random from the generator."""
-
-
-class Recipe(Document):
-    """How to train: AdamW (Loshchilov and Hutter, ICLR 2019), linear warm-up, cosine decay, label smoothing."""
-
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(default=64, ge=2)
-    learning_rate: float = Field(default=3e-3, gt=0)
-    weight_decay: float = Field(default=0.02, ge=0)
-    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
-    warm_up_share: float = Field(default=0.1, ge=0, lt=1)
 
 
 class DivergenceError(EdgenasError):
@@ -79,7 +67,7 @@ def train(
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         order = torch.randperm(len(dataset.train), generator=generator)
         total = torch.zeros((), device=device)
-        for i, chosen in enumerate(order.tensor_split(batches)):
+        for i, chosen in enumerate(torch.tensor_split(order, batches)):
             rate = _learning_rate((epoch + i / batches) / recipe.epochs, recipe)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -93,22 +81,30 @@ def train(
             total += loss.detach()
         mean = float(total) / batches
         if not math.isfinite(mean):
-            raise DivergenceError(f"{phase}: the loss is {mean} in epoch {epoch + 1}", "lower the learning rate")
+            raise DivergenceError(
+                f"{phase}: the loss is {mean} in epoch {epoch + 1}", "lower the learning rate"
+            )
         checkpoint.save(model, optimizer, epoch + 1, last=epoch + 1 == recipe.epochs)
         progress(phase, epoch + 1, recipe.epochs, f"loss {mean:.3f}")
 
 
-def accuracy(model: nn.Module, dataset: Dataset, split: Split, batch_size: int = 512) -> float:
-    """Top-1 accuracy, 0..1, of a module in evaluation mode; NaN logits count as wrong."""
+def correct(model: nn.Module, dataset: Dataset, split: Split, batch_size: int = 512) -> Tensor:
+    """Which images a module, put into evaluation mode, gets right: bool, (N,); NaN logits count as wrong."""
     device = next(model.parameters()).device
     model.eval()
-    correct = 0
+    right = []
     with torch.inference_mode():
-        for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
-            logits = model(dataset.normalise(images.to(device)))
+        for start in range(0, len(split), batch_size):
+            part = slice(start, start + batch_size)
+            logits = model(dataset.normalise(split.images[part].to(device)))
             predicted = torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
-            correct += int((predicted.cpu() == labels).sum())
-    return correct / len(split)
+            right.append(predicted.cpu() == split.labels[part])
+    return torch.cat(right)
+
+
+def accuracy(model: nn.Module, dataset: Dataset, split: Split) -> float:
+    """Top-1 accuracy, 0..1; see `correct`."""
+    return float(correct(model, dataset, split).double().mean())
 
 
 def recalibrate(model: nn.Module, dataset: Dataset, images: Tensor, batch_size: int = 256) -> None:
@@ -124,8 +120,8 @@ def recalibrate(model: nn.Module, dataset: Dataset, images: Tensor, batch_size: 
         norm.momentum = None  # cumulative average
     model.train()
     with torch.inference_mode():
-        for part in images.split(batch_size):
-            model(dataset.normalise(part.to(device)))
+        for start in range(0, len(images), batch_size):
+            model(dataset.normalise(images[start : start + batch_size].to(device)))
     for norm in norms:
         norm.momentum = 0.1
     model.eval()

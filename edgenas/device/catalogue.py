@@ -48,4 +48,6 @@ def find_device(name: str, threads: int | None = None, precision: str | None = N
             changes = {"threads": threads, "precision": precision}
             return device.model_copy(update={key: value for key, value in changes.items() if value})
     names = [name for device in devices for name in (device.name, *device.aliases)]
-    raise UnknownNameError("device", name, names, mend=f"known: {', '.join(sorted(names))} (see: edgenas devices)")
+    raise UnknownNameError(
+        "device", name, names, mend=f"known: {', '.join(sorted(names))} (see: edgenas devices)"
+    )

@@ -41,7 +41,9 @@ class Device(Document):
     threads: int = Field(ge=1, le=1024)
     batch: int = Field(default=1, ge=1)
     power_mode: str = Field(description="operating point, in the vendor's words")
-    reach: Literal["local", "none"] = Field(description="local: this host; none: nothing is run there from here")
+    reach: Literal["local", "none"] = Field(
+        description="local: this host; none: nothing is run there from here"
+    )
     datasheet: Datasheet
     sources: tuple[str, ...] = Field(min_length=1, description="where each figure comes from")
 

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError
@@ -34,9 +35,11 @@ class OnnxRuntime(Runtime):
         self.threads = threads
 
     @property
+    @override
     def version(self) -> str:
         return str(ort.__version__)
 
+    @override
     def load(self, model: bytes, feeds: Feeds) -> Session:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads

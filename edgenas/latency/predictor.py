@@ -12,6 +12,7 @@ from edgenas.latency.calibration import relative_half_width
 from edgenas.latency.estimate import INTERVAL_FACTOR, estimate_block_ms
 from edgenas.latency.table import LatencyTable, find_table
 from edgenas.space import Architecture, Block, SearchSpace
+from edgenas.units import format_milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,12 @@ class Latency:
     low_ms: float
     high_ms: float
     provenance: Provenance
+
+    @property
+    def text(self) -> str:
+        """For people, such as `0.27 ms (0.13 to 0.54 ms, estimated)`."""
+        interval = f"{self.low_ms:.3g} to {self.high_ms:.3g} ms"
+        return f"{format_milliseconds(self.predicted_ms)} ({interval}, {self.provenance})"
 
 
 @dataclass(frozen=True, slots=True)

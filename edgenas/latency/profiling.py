@@ -62,7 +62,12 @@ def profile(
     chosen = _spread_networks(space, networks, seed)
     models = [[block] for block in missing] + [list(space.blocks(architecture)) for architecture in chosen]
     overhead_ms = _overhead_ms(runtime)
-    samples = _interleaved_samples(models, device.batch, runtime, seed, progress)
+    sessions = []
+    for i, blocks in enumerate(models):
+        progress("loading models", i, len(models))
+        sessions.append(_session(blocks, device.batch, runtime, seed))
+    progress("loading models", len(models), len(models))
+    samples = interleaved_samples(sessions, PASSES, PASS_MS, progress)
     fresh = {block.key: _entry(times) for block, times in zip(missing, samples[: len(missing)], strict=True)}
     entries = {**known_entries, **fresh}
     sums = [sum(entries[b.key].min_ms - overhead_ms for b in space.blocks(a)) for a in chosen]
@@ -91,26 +96,17 @@ def profile(
     return ProfileReport(table, len(missing), len(chosen))
 
 
-def time_session(session: Session, budget_ms: float) -> NDArray[np.float64]:
-    """Time a loaded model for about `budget_ms` after a warm-up; milliseconds of each run, shape (n,)."""
-    _warm_up(session)
-    return _timed(session, budget_ms)
-
-
-def _interleaved_samples(
-    models: Sequence[Sequence[Block]], batch: int, runtime: Runtime, seed: int, progress: Progress
+def interleaved_samples(
+    sessions: Sequence[Session], passes: int, pass_ms: float, progress: Progress = silent
 ) -> list[NDArray[np.float64]]:
-    sessions = []
-    for i, blocks in enumerate(models):
-        progress("loading models", i, len(models))
-        sessions.append(_session(blocks, batch, runtime, seed))
+    """Time loaded models in turn, several rounds, after a warm-up; milliseconds of each run, by model."""
     for session in sessions:
         _warm_up(session)
     rounds: list[list[NDArray[np.float64]]] = [[] for _ in sessions]
-    total = PASSES * len(sessions)
+    total = passes * len(sessions)
     for i in range(total):
         progress("timing", i, total)
-        rounds[i % len(sessions)].append(_timed(sessions[i % len(sessions)], PASS_MS))
+        rounds[i % len(sessions)].append(_timed(sessions[i % len(sessions)], pass_ms))
     progress("timing", total, total)
     return [np.concatenate(parts) for parts in rounds]
 
@@ -136,7 +132,7 @@ def _overhead_ms(runtime: Runtime) -> float:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     session = runtime.load(model.SerializeToString(), {INPUT: np.ones(value, np.float32)})
-    return float(time_session(session, PASS_MS).min())
+    return float(interleaved_samples([session], 1, PASS_MS)[0].min())
 
 
 def _warm_up(session: Session) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgenas.accuracy.training import Recipe
+from edgenas.accuracy.recipe import Recipe
 from edgenas.device import Device
 from edgenas.formats import Document
 
@@ -21,6 +21,7 @@ class RunConfig(Document):
     space: dict[str, Any]
     data: str
     data_fingerprint: str
+    flip: bool
     max_latency_ms: float = Field(gt=0)
     searcher: str
     evaluations: int = Field(ge=1)
@@ -33,7 +34,9 @@ class RunConfig(Document):
     def differences(self, other: "RunConfig") -> list[str]:
         """Fields in which two configurations differ, as `field: here -> there`."""
         mine, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
-        return [f"{key}: {_short(mine[key])} -> {_short(theirs[key])}" for key in mine if mine[key] != theirs[key]]
+        return [
+            f"{key}: {_short(mine[key])} -> {_short(theirs[key])}" for key in mine if mine[key] != theirs[key]
+        ]
 
 
 class RunDocument(Document):

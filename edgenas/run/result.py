@@ -28,17 +28,18 @@ class Accuracies(Document):
 class LatencyFigures(Document):
     """Milliseconds; `measured` is None where the exported file could not be measured here."""
 
-    predicted: float
-    low: float
-    high: float
-    measured: float | None = None
+    predicted: float = Field(gt=0)
+    low: float = Field(ge=0)
+    high: float = Field(gt=0)
+    measured: float | None = Field(default=None, gt=0)
 
 
 class Model(Document):
     """One architecture of the front.
 
     `accuracy` is the best-founded figure the search may look at: validation once trained, supernet before.
-    `note` says why a model was dropped, or is empty.
+    `leads` tells a model of the front that is more accurate than every faster one. `note` says why a model was
+    dropped, or is empty.
     """
 
     id: str
@@ -47,10 +48,11 @@ class Model(Document):
     accuracies: Accuracies
     latency_ms: LatencyFigures
     provenance: Provenance
-    params: int
-    macs: int
+    params: int = Field(ge=0)
+    macs: int = Field(ge=0)
     onnx: str | None = None
     max_abs_error: float | None = None
+    leads: bool = False
     note: str = ""
 
 
@@ -80,9 +82,9 @@ class SearchResult(Document):
     seed: int
     evaluations: int
     constraint: Constraint
-    hypervolume: float
+    hypervolume: float = Fraction
     front: tuple[Model, ...]
     dropped: tuple[Model, ...] = ()
     seconds: dict[str, float] = Field(description="by phase; of an interrupted run, all sessions together")
     notes: tuple[str, ...] = ()
-    report: str | None = None
+    report: str

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,10 @@ CREATE TABLE IF NOT EXISTS evaluations (
     choices TEXT NOT NULL,
     accuracy REAL,
     kind TEXT NOT NULL,
+    predicted_ms REAL NOT NULL,
+    low_ms REAL NOT NULL,
+    high_ms REAL NOT NULL,
+    provenance TEXT NOT NULL,
     reason TEXT NOT NULL DEFAULT '',
     seconds REAL NOT NULL
 );
@@ -38,6 +42,10 @@ class Evaluation:
     choices: tuple[str, ...]
     accuracy: float | None
     kind: str
+    predicted_ms: float
+    low_ms: float
+    high_ms: float
+    provenance: str
     reason: str = ""
     seconds: float = 0.0
 
@@ -60,7 +68,9 @@ class RunStore:
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            raise RunConflictError(f"{path}: cannot be used ({error})", "delete it, or use another --run") from None
+            raise RunConflictError(
+                f"{path}: cannot be used ({error})", "delete it, or use another --run"
+            ) from None
 
     def close(self) -> None:
         """Close the file; the store cannot be used afterwards."""
@@ -68,24 +78,17 @@ class RunStore:
 
     def add(self, evaluation: Evaluation) -> None:
         """Commit one evaluation; an id can be added once."""
-        self._connection.execute(
-            "INSERT INTO evaluations (id, choices, accuracy, kind, reason, seconds) VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                evaluation.id,
-                json.dumps(evaluation.choices),
-                evaluation.accuracy,
-                evaluation.kind,
-                evaluation.reason,
-                evaluation.seconds,
-            ),
-        )
+        row = asdict(evaluation) | {"choices": json.dumps(evaluation.choices)}
+        columns = ", ".join(row)
+        marks = ", ".join("?" * len(row))
+        self._connection.execute(f"INSERT INTO evaluations ({columns}) VALUES ({marks})", tuple(row.values()))
 
     def evaluations(self) -> list[Evaluation]:
         """All evaluations, in the order they were made."""
-        rows = self._connection.execute(
-            "SELECT id, choices, accuracy, kind, reason, seconds FROM evaluations ORDER BY sequence"
-        )
-        return [Evaluation(row[0], tuple(json.loads(row[1])), *row[2:]) for row in rows]
+        names = [field.name for field in fields(Evaluation)]
+        rows = self._connection.execute(f"SELECT {', '.join(names)} FROM evaluations ORDER BY sequence")
+        found = (dict(zip(names, row, strict=True)) for row in rows)
+        return [Evaluation(**{**row, "choices": tuple(json.loads(row["choices"]))}) for row in found]
 
     def record(self, name: str, **payload: Any) -> None:
         """Append an event."""
@@ -96,15 +99,15 @@ class RunStore:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Payloads of the events of a name, oldest first."""
-        rows = self._connection.execute("SELECT payload FROM events WHERE name = ? ORDER BY sequence", (name,))
+        rows = self._connection.execute(
+            "SELECT payload FROM events WHERE name = ? ORDER BY sequence", (name,)
+        )
         return [json.loads(row[0]) for row in rows]
 
     def last_event(self, name: str, **match: Any) -> dict[str, Any] | None:
         """The newest event of a name whose payload has the given values; None when there is none."""
-        for payload in reversed(self.events(name)):
-            if all(payload.get(key) == value for key, value in match.items()):
-                return payload
-        return None
+        matching = (p for p in reversed(self.events(name)) if all(p.get(k) == v for k, v in match.items()))
+        return next(matching, None)
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

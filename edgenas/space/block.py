@@ -150,7 +150,7 @@ def block_from_key(key: str) -> Block:
     for kind, pattern in _GRAMMAR.items():
         if match := pattern.fullmatch(key):
             fields = [int(text) if text.isdigit() else text for text in match.groups()]
-            return cast(Block, kind(*fields))  # type: ignore[arg-type]
+            return cast(Block, kind(*fields))
     raise InputError(f"{key!r} is no block key", "expected such as mbconv/k5/e6/s2/se0/relu6/24-40/112x112")
 
 

@@ -64,8 +64,8 @@ def random_weights(seed: int) -> Weights:
     rng = np.random.default_rng(seed)
 
     def draw(_: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        fan_in = max(1, int(np.prod(shape[1:])))
-        return (rng.standard_normal(shape, dtype=np.float32) * np.sqrt(2.0 / fan_in)).astype(np.float32)
+        scale = np.float32(np.sqrt(2.0 / max(1, int(np.prod(shape[1:])))))
+        return rng.standard_normal(shape, dtype=np.float32) * scale
 
     return draw
 

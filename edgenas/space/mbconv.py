@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from edgenas.errors import InputError
 from edgenas.formats import Document
@@ -66,22 +67,27 @@ class MBConvSpace(SearchSpace):
         self.layout = layout
 
     @property
+    @override
     def input_shape(self) -> tuple[int, int, int]:
         return (self.layout.in_channels, self.layout.resolution, self.layout.resolution)
 
     @property
+    @override
     def classes(self) -> int:
         return self.layout.classes
 
     @cached_property
+    @override
     def variables(self) -> tuple[tuple[str, ...], ...]:
         return tuple(tuple(names) for names, _ in self._layers)
 
     @cached_property
+    @override
     def candidates(self) -> tuple[tuple[Block | None, ...], ...]:
         return tuple(tuple(blocks) for _, blocks in self._layers)
 
     @cached_property
+    @override
     def fixed_blocks(self) -> tuple[Block, ...]:
         return (*self._opening, self._head)
 
@@ -95,10 +101,12 @@ class MBConvSpace(SearchSpace):
         return tuple(result)
 
     @cached_property
+    @override
     def places(self) -> tuple[tuple[Block, ...], ...]:
         layers = (tuple(block for block in options if block is not None) for options in self.candidates)
         return (*((block,) for block in self._opening), *layers, (self._head,))
 
+    @override
     def path(self, architecture: Architecture) -> tuple[tuple[int, Block], ...]:
         opening = len(self._opening)
         path: list[tuple[int, Block]] = list(enumerate(self._opening))
@@ -115,10 +123,11 @@ class MBConvSpace(SearchSpace):
         for start, depth in self._stage_spans:
             kept = int(rng.integers(1, depth + 1))
             for names in self.variables[start : start + kept]:
-                choices.append(str(rng.choice([name for name in names if name != SKIP])))
+                choices += [str(rng.choice([name for name in names if name != SKIP]))]
             choices += [SKIP] * (depth - kept)
         return self.architecture(choices)
 
+    @override
     def config(self) -> dict[str, Any]:
         return self.layout.model_dump(mode="json")
 
@@ -170,7 +179,9 @@ class MBConvSpace(SearchSpace):
         for stage in self.layout.stages:
             size = strided(size, stage.stride)
         last = self.layout.stages[-1].channels
-        return Head(self.layout.head_activation, last, self.layout.head_channels, self.layout.classes, size, size)
+        return Head(
+            self.layout.head_activation, last, self.layout.head_channels, self.layout.classes, size, size
+        )
 
 
 class _Preset(NamedTuple):
@@ -182,9 +193,9 @@ class _Preset(NamedTuple):
     head: int
 
 
-# Tiny and small images: three halvings after the stem; at most about 1.5 MMACs at 16 px and 20 at 32 px, what
+# Tiny and small images: three halvings after the stem; at most about 1 MMAC at 16 px and 20 at 32 px, what
 # a CPU trains in minutes. Large images: the layout of ProxylessNAS.
-_TINY = _Preset(8, 0, ((16, 3, 2), (24, 3, 2), (40, 3, 2)), 128)
+_TINY = _Preset(8, 0, ((8, 3, 2), (16, 3, 2), (32, 3, 2)), 128)
 _SMALL = _Preset(16, 0, ((24, 3, 2), (40, 3, 2), (80, 3, 2)), 256)
 _LARGE = _Preset(32, 16, ((24, 4, 2), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320, 1, 1)), 1280)
 
@@ -227,10 +238,15 @@ def mbconv(
             stem_activation=activation,
             first_channels=scaled(preset.first) if preset.first else 0,
             stages=tuple(
-                Stage(channels=scaled(channels), depth=depth, stride=stride, squeeze_excite=reduction,
-                      activation=activation)
+                Stage(
+                    channels=scaled(channels),
+                    depth=depth,
+                    stride=stride,
+                    squeeze_excite=reduction,
+                    activation=activation,
+                )
                 for channels, depth, stride in preset.stages
-            ),  # fmt: skip
+            ),
             head_channels=max(preset.head, scaled(preset.head)),
             head_activation=activation,
         )

@@ -1,0 +1,100 @@
+"""What people see: tables and JSON on stdout; progress, warnings and notes on stderr."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from edgenas.progress import Progress
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def print_lines(*lines: str) -> None:
+    """Print lines on stdout."""
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout; every column but the first is right-aligned."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), title_justify="left")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+@contextmanager
+def reporting() -> Iterator[Progress]:
+    """Give a progress callback that draws bars with time left on stderr, and show warnings there."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logger = logging.getLogger("edgenas")
+    logging.addLevelName(logging.WARNING, "warning")
+    logger.addHandler(handler)
+    try:
+        if sys.stderr.isatty():
+            with _bars() as progress:
+                yield progress
+        else:
+            yield _PlainProgress()
+    finally:
+        logger.removeHandler(handler)
+
+
+class _PlainProgress:
+    """For logs and pipes: one line as a phase begins, one as it ends."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+
+    def __call__(self, phase: str, done: float, total: float, detail: str = "") -> None:
+        if phase != self._phase:
+            self._phase = phase
+            sys.stderr.write(f"{phase}: {done:g} of {total:g}\n")
+        if done >= total > 0:
+            sys.stderr.write(f"{phase}: done{f' ({detail})' if detail else ''}\n")
+            self._phase = ""
+        sys.stderr.flush()
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[detail]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def progress(phase: str, done: float, total: float, detail: str = "") -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, detail=detail)
+            bars.update(tasks[phase], completed=done, total=total, detail=detail)
+
+        yield progress

@@ -1,0 +1,85 @@
+"""`edgenas devices`: what is known."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgenas.cli.console import print_json, print_lines, print_table
+from edgenas.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from edgenas.jobs.devices import DeviceInfo
+
+EXAMPLE = "Example: edgenas devices jetson"
+
+
+def run(
+    name: Annotated[str | None, typer.Argument(help="One device; all without.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List devices, their latency tables and where their latencies come from."""
+    from edgenas.jobs.devices import devices
+
+    found = devices(name)
+    if json:
+        print_json({"devices": [_as_json(info) for info in found]})
+        return
+    columns = ("device", "aliases", "runtime", "precision", "threads", "latencies", "tables")
+    print_table("devices", columns, [_row(info) for info in found])
+    if name:
+        _print_details(found[0])
+
+
+def _row(info: "DeviceInfo") -> tuple[str, ...]:
+    device = info.device
+    return (
+        device.name,
+        ", ".join(device.aliases) or "-",
+        device.runtime,
+        device.precision,
+        str(device.threads),
+        info.provenance,
+        str(len(info.tables)),
+    )
+
+
+def _print_details(info: "DeviceInfo") -> None:
+    device, sheet = info.device, info.device.datasheet
+    print_lines(
+        device.description,
+        f"power mode: {device.power_mode}",
+        f"peak {sheet.peak_gflops:g} GFLOP/s, {sheet.memory_bandwidth_gb_s:g} GB/s, "
+        f"{sheet.kernel_launch_us:g} us a kernel",
+        *(f"source: {source}" for source in device.sources),
+        *(f"table: {item.path} ({len(item.table.entries)} blocks)" for item in info.tables),
+    )
+
+
+def _as_json(info: "DeviceInfo") -> dict[str, Any]:
+    device = info.device
+    return {
+        "name": device.name,
+        "aliases": list(device.aliases),
+        "description": device.description,
+        "runtime": device.runtime,
+        "provider": device.provider,
+        "precision": device.precision,
+        "threads": device.threads,
+        "power_mode": device.power_mode,
+        "provenance": info.provenance,
+        "datasheet": device.datasheet.model_dump(mode="json"),
+        "sources": list(device.sources),
+        "tables": [
+            {
+                "path": str(item.path),
+                "runtime": item.table.runtime,
+                "precision": item.table.precision,
+                "threads": item.table.threads,
+                "batch": item.table.batch,
+                "entries": len(item.table.entries),
+                "measured_at": item.table.measured_at,
+                "host": item.table.host_description,
+            }
+            for item in info.tables
+        ],
+    }

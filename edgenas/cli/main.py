@@ -1,0 +1,72 @@
+"""The typer app, and the one place where errors become exit codes."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from edgenas.cli import devices, doctor, export, predict, profile, report, search
+from edgenas.errors import EdgenasError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="edgenas",
+    help="Find the neural networks worth deploying on your device, within your milliseconds.",
+    epilog="Example: edgenas search --device jetson --max-latency 20ms",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (search, profile, predict, devices, export, report, doctor):
+    app.command(command.__name__.rpartition(".")[2], epilog=command.EXAMPLE)(command.run)
+
+# The base of typer's usage errors has no public name; it is two steps above this one.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Show the version and exit."),
+) -> None:
+    if version:
+        from edgenas import __version__
+
+        sys.stdout.write(f"edgenas {__version__}\n")
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code; errors are one line on stderr."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    try:
+        code = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except EdgenasError as error:
+        return _fail(str(error), error.exit_code)
+    except _UsageError as error:
+        return _usage_error(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output (head, less) has left
+        sys.stderr.close()
+        return 0
+
+
+def _usage_error(error: Exception) -> int:
+    message = error.format_message()  # type: ignore[attr-defined]
+    if not message:  # no arguments: typer has printed the help
+        return 2
+    option = getattr(error, "param_hint", None) or getattr(getattr(error, "param", None), "opts", [""])[0]
+    message = message if not option or str(option) in message else f"{option}: {message}"
+    return _fail(f"{message.rstrip('.')}; see edgenas --help", 2)
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    return code

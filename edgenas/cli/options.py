@@ -1,0 +1,25 @@
+"""Options that several commands share."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class ActivationName(StrEnum):
+    """Activations a space can have."""
+
+    relu6 = "relu6"
+    hswish = "hswish"
+    relu = "relu"
+
+
+DeviceOption = Annotated[str, typer.Option("--device", help="Device name or alias; see: edgenas devices.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads; default as the device's file says.")]
+WidthOption = Annotated[float, typer.Option(help="Channel multiplier of the search space.")]
+SqueezeExciteOption = Annotated[
+    bool, typer.Option("--squeeze-excite", help="Channel attention in every layer (MobileNetV3).")
+]
+ActivationOption = Annotated[ActivationName, typer.Option(help="Activation of every layer.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]

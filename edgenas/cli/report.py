@@ -1,0 +1,23 @@
+"""`edgenas report`: write a run's report again."""
+
+from typing import Annotated
+
+import typer
+
+from edgenas.cli.console import print_json, print_lines
+from edgenas.cli.options import JsonOption
+from edgenas.jobs.report import report
+
+EXAMPLE = "Example: edgenas report my-run"
+
+
+def run(
+    run: Annotated[str, typer.Argument(help="Name of a run, or its folder.")],
+    json: JsonOption = False,
+) -> None:
+    """Write the HTML report and the picture of a run's front."""
+    path = report(run)
+    if json:
+        print_json({"report": str(path), "picture": str(path.with_name("front.png"))})
+    else:
+        print_lines(f"report: {path}", f"picture: {path.with_name('front.png')}")

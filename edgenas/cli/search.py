@@ -1,0 +1,106 @@
+"""`edgenas search`: the main job."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgenas.cli.console import print_json, print_lines, print_table, reporting
+from edgenas.cli.options import (
+    ActivationName,
+    ActivationOption,
+    DeviceOption,
+    JsonOption,
+    SeedOption,
+    SqueezeExciteOption,
+    ThreadsOption,
+    WidthOption,
+)
+from edgenas.jobs.search import search
+from edgenas.units import format_count, format_milliseconds, format_seconds
+
+if TYPE_CHECKING:
+    from edgenas.run.result import Model, SearchResult
+
+EXAMPLE = "Example: edgenas search --device jetson --max-latency 20ms --data photos/"
+
+INTERRUPTED = 130
+
+
+def run(
+    device: DeviceOption,
+    max_latency: Annotated[str, typer.Option(help="Latency limit with its unit, such as 20ms.")],
+    data: Annotated[
+        str, typer.Option(help="digits, cifar10, cifar100, fashion-mnist, or a folder train/<class>/*.")
+    ] = "digits",
+    searcher: Annotated[str, typer.Option(help="nsga2 or random.")] = "nsga2",
+    evaluations: Annotated[int, typer.Option(min=1, help="Distinct architectures to evaluate.")] = 150,
+    finalists: Annotated[int, typer.Option(min=1, help="Models to train and export.")] = 8,
+    time_budget: Annotated[
+        str | None, typer.Option(help="Such as 10min: train and search as much as fits.")
+    ] = None,
+    seed: SeedOption = 0,
+    run: Annotated[str | None, typer.Option(help="Name under runs/; the same name goes on.")] = None,
+    threads: ThreadsOption = None,
+    resolution: Annotated[int | None, typer.Option(help="Bring images to this size.")] = None,
+    width: WidthOption = 1.0,
+    squeeze_excite: SqueezeExciteOption = False,
+    activation: ActivationOption = ActivationName.relu6,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="Whether mirrored images keep their class.")
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Search the networks worth deploying on a device; train, export and verify them."""
+    with reporting() as progress:
+        result = search(
+            device,
+            max_latency,
+            data,
+            searcher=searcher,
+            evaluations=evaluations,
+            finalists=finalists,
+            time_budget=time_budget,
+            seed=seed,
+            run=run,
+            threads=threads,
+            resolution=resolution,
+            width=width,
+            squeeze_excite=squeeze_excite,
+            activation=activation.value,
+            flip=flip,
+            progress=progress,
+        )
+    if json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        _print_result(result)
+    return INTERRUPTED if result.status == "interrupted" else 0
+
+
+def _print_result(result: "SearchResult") -> None:
+    title = f"{result.run}: {len(result.front)} models for {result.device}"
+    columns = ("id", "predicted", "interval", "measured", "accuracy", "test", "params", "MACs")
+    print_table(title, columns, [_row(model) for model in result.front])
+    for model in result.dropped:
+        print_lines(f"dropped {model.id}: {model.note}")
+    print_lines(*(f"note: {note}" for note in result.notes))
+    phases = ", ".join(f"{phase} {format_seconds(s)}" for phase, s in result.seconds.items())
+    if result.status == "interrupted":
+        print_lines("interrupted: the same command goes on from here")
+    else:
+        print_lines(f"models: exports/{result.run}/")
+    print_lines(f"report: {result.report}", f"time: {phases}")
+
+
+def _row(model: "Model") -> tuple[str, ...]:
+    latency, test = model.latency_ms, model.accuracies.test
+    return (
+        model.id,
+        f"{format_milliseconds(latency.predicted)} {model.provenance}",
+        f"{latency.low:.3g} to {latency.high:.3g} ms",
+        format_milliseconds(latency.measured) if latency.measured else "-",
+        f"{model.accuracy.value:.2%} {model.accuracy.kind}",
+        "-" if test is None else f"{test:.2%}",
+        format_count(model.params),
+        format_count(model.macs),
+    )

@@ -1,0 +1,1 @@
+"""What leaves? ONNX files, verified, with their cards."""

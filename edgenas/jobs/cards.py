@@ -1,0 +1,33 @@
+"""Writing the card of an exported model from what the run knows."""
+
+from pathlib import Path
+
+from edgenas.accuracy.dataset import Dataset
+from edgenas.device import Precision
+from edgenas.export.card import Card, Preprocessing, write_card
+from edgenas.run.config import RunConfig
+from edgenas.run.folder import RunFolder
+from edgenas.run.result import Model
+
+
+def write_model_card(
+    path: Path,
+    folder: RunFolder,
+    config: RunConfig,
+    dataset: Dataset,
+    model: Model,
+    precision: Precision,
+    versions: dict[str, str],
+) -> Card:
+    """Write the JSON and Markdown card beside an exported file."""
+    return write_card(
+        path,
+        run=folder.name,
+        device=config.device.name,
+        data=Path(config.data).name,
+        model=model,
+        precision=precision,
+        classes=dataset.classes,
+        preprocessing=Preprocessing(resolution=dataset.resolution, mean=dataset.mean, std=dataset.std),
+        versions=versions,
+    )

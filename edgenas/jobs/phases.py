@@ -1,0 +1,182 @@
+"""The phases of a search in order, each going on from what an earlier session committed."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from edgenas.accuracy.checkpoint import Checkpoint
+from edgenas.accuracy.dataset import Dataset
+from edgenas.accuracy.evaluator import SupernetEvaluator
+from edgenas.accuracy.load import load_dataset
+from edgenas.accuracy.supernet import Supernet
+from edgenas.accuracy.training import train, training_device
+from edgenas.errors import EdgenasError
+from edgenas.formats import write_json
+from edgenas.jobs.cards import write_model_card
+from edgenas.jobs.finalists import Finalist, export_finalist, measure_finalists, train_finalist
+from edgenas.jobs.outcome import objectives, result_of, succeeded
+from edgenas.jobs.plan import Plan, default_recipes, plan_from_config
+from edgenas.jobs.session import Session, Settings
+from edgenas.jobs.view import write_report
+from edgenas.latency.predictor import LatencyPredictor, predictor_for
+from edgenas.latency.table import find_table
+from edgenas.progress import Progress
+from edgenas.run.config import RunConfig, versions
+from edgenas.run.folder import open_run
+from edgenas.run.result import SearchResult
+from edgenas.run.store import Evaluation, RunStore
+from edgenas.search.front import leaders
+from edgenas.search.loop import Evaluated, search
+from edgenas.search.problem import Problem
+from edgenas.search.registry import searcher_for
+from edgenas.space import SearchSpace
+
+log = logging.getLogger(__name__)
+
+
+def run_session(settings: Settings, progress: Progress) -> SearchResult:
+    """Run or go on with a search until it is complete or interrupted; errors as `edgenas.search`."""
+    searcher_for(settings.searcher)
+    dataset = load_dataset(settings.data, settings.resolution, settings.flip, progress)
+    space = settings.make_space(dataset.resolution, len(dataset.classes))
+    predictor = predictor_for(space, settings.device)
+    problem = Problem(space, predictor, settings.max_latency_ms)
+    problem.check()
+    config = _config(settings, dataset, predictor)
+    with open_run(settings.run or _default_name(config), config) as (folder, store):
+        if folder.front.is_file() and (done := folder.read_result()).status == "complete":
+            log.warning("run %s is already complete: its result is shown", folder.name)
+            return done
+        torch_device = training_device()
+        plan = _plan(config, space, dataset, store, torch_device)
+        session = Session(config, folder, store, dataset, problem, plan, torch_device, progress)
+        return _complete_or_interrupted(session)
+
+
+def _complete_or_interrupted(session: Session) -> SearchResult:
+    finalists: list[Finalist] = []
+    status: Literal["complete", "interrupted"] = "complete"
+    try:
+        supernet = _trained_supernet(session)
+        evaluated = _search(session, supernet)
+        finalists = _finalists(session, supernet, evaluated)
+    except KeyboardInterrupt:
+        evaluated = list(session.known().values())
+        status = "interrupted"
+        session.store.record("interrupted")
+    result = result_of(session, evaluated, finalists, status)
+    write_json(session.folder.front, result)
+    for model in (*result.front, *result.dropped):
+        if model.onnx:
+            write_model_card(
+                Path(model.onnx), session.folder, session.config, session.dataset, model, "fp32", versions()
+            )
+    write_report(session.folder, session.store)
+    return result
+
+
+def _config(settings: Settings, dataset: Dataset, predictor: LatencyPredictor) -> RunConfig:
+    supernet, finalist = default_recipes(len(dataset.train))
+    table = find_table(settings.device)
+    return RunConfig(
+        device=settings.device,
+        table_checksum=table[1].checksum if table else None,
+        space=predictor.space.config(),
+        data=dataset.name,
+        data_fingerprint=dataset.fingerprint,
+        flip=dataset.flip,
+        max_latency_ms=settings.max_latency_ms,
+        searcher=settings.searcher,
+        evaluations=settings.evaluations,
+        finalists=settings.finalists,
+        supernet_recipe=supernet,
+        finalist_recipe=finalist,
+        time_budget_s=settings.time_budget_s,
+        seed=settings.seed,
+    )
+
+
+def _default_name(config: RunConfig) -> str:
+    """The same settings give the same name, so that repeating a command goes on with its run."""
+    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:6]
+    return f"{config.device.name}-{Path(config.data).name}-{config.max_latency_ms:g}ms-{digest}"
+
+
+def _plan(
+    config: RunConfig, space: SearchSpace, dataset: Dataset, store: RunStore, device: torch.device
+) -> Plan:
+    if known := store.last_event("plan"):
+        return Plan.model_validate(known)
+    plan = plan_from_config(config, space, dataset, device)
+    store.record("plan", **plan.model_dump(mode="json"))
+    return plan
+
+
+def _trained_supernet(session: Session) -> Supernet:
+    supernet = Supernet(session.space, session.config.seed).to(session.torch_device)
+    with session.store.timed("supernet"):
+        train(
+            supernet,
+            lambda images, rng: supernet(images, session.space.sample(rng)),
+            session.dataset,
+            session.plan.supernet,
+            session.config.seed,
+            Checkpoint(session.folder.supernet),
+            session.progress,
+            phase="supernet",
+        )
+    return supernet
+
+
+def _search(session: Session, supernet: Supernet) -> list[Evaluated]:
+    evaluator = SupernetEvaluator(supernet, session.dataset)
+
+    def commit(result: Evaluated) -> None:
+        latency = session.problem.predictor.predict(result.architecture)
+        session.store.add(
+            Evaluation(
+                id=result.architecture.id,
+                choices=result.architecture.choices,
+                accuracy=result.accuracy,
+                kind=evaluator.kind,
+                predicted_ms=latency.predicted_ms,
+                low_ms=latency.low_ms,
+                high_ms=latency.high_ms,
+                provenance=latency.provenance,
+                reason=result.reason,
+                seconds=result.seconds,
+            )
+        )
+
+    with session.store.timed("search"):
+        return search(
+            session.problem,
+            searcher_for(session.config.searcher)(session.problem, session.config.seed),
+            evaluator.evaluate,
+            session.plan.evaluations,
+            session.known(),
+            commit,
+            session.progress,
+        )
+
+
+def _finalists(session: Session, supernet: Supernet, evaluated: list[Evaluated]) -> list[Finalist]:
+    valid = succeeded(evaluated)
+    if not valid:
+        raise EdgenasError(f"every evaluation failed, the first because: {evaluated[0].reason}")
+    chosen = [valid[i] for i in leaders(objectives(valid), session.config.finalists)]
+    finalists = []
+    with session.store.timed("finalists"):
+        for number, candidate in enumerate(chosen, start=1):
+            phase = f"finalist {number}/{len(chosen)}"
+            finalists.append(train_finalist(session, supernet, candidate, phase))
+    with session.store.timed("export"):
+        exported = []
+        for number, finalist in enumerate(finalists):
+            session.progress("export", number, len(finalists))
+            exported.append(export_finalist(session, finalist))
+        session.progress("export", len(finalists), len(finalists))
+        return measure_finalists(session, exported)

@@ -1,0 +1,114 @@
+"""Exporting again: weights of a run, in any precision, verified and with a card."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.accuracy.load import load_dataset
+from edgenas.accuracy.training import accuracy
+from edgenas.device import Precision
+from edgenas.errors import InputError, RunConflictError, UnknownNameError
+from edgenas.export.model import export_onnx, max_abs_difference, run_onnx
+from edgenas.export.precision import CALIBRATION_IMAGES, convert
+from edgenas.formats import write_bytes
+from edgenas.jobs.cards import write_model_card
+from edgenas.jobs.finalists import VERIFICATION_IMAGES, load_network, onnx_path
+from edgenas.progress import Progress
+from edgenas.run.config import RunDocument
+from edgenas.run.folder import RunFolder, find_run
+from edgenas.run.result import Model
+from edgenas.space import SearchSpace, space_from_config
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedModel:
+    """One exported file; accuracies are on the validation split, before and after changing precision."""
+
+    id: str
+    onnx: Path
+    size_bytes: int
+    max_abs_error: float
+    accuracy_before: float
+    accuracy_after: float
+
+
+def reexport(run: str, model: str | None, precision: Precision, progress: Progress) -> list[ExportedModel]:
+    """See `edgenas.export`."""
+    if precision not in ("fp32", "fp16", "int8"):
+        raise UnknownNameError("precision", precision, ["fp32", "fp16", "int8"])
+    folder = find_run(run)
+    models = _chosen(folder, model)
+    document = folder.read_document()
+    space = space_from_config(document.config.space, folder.document)
+    dataset = _same_dataset(document, space, progress)
+    exported = []
+    for number, chosen in enumerate(models):
+        progress("export", number, len(models))
+        exported.append(_export(folder, document, space, dataset, chosen, precision))
+    progress("export", len(models), len(models))
+    return exported
+
+
+def _chosen(folder: RunFolder, model: str | None) -> list[Model]:
+    result = folder.read_result()
+    trained = {m.id: m for m in (*result.front, *result.dropped) if folder.weights(m.id).is_file()}
+    if model is None:
+        models = [m for m in result.front if m.id in trained]
+        if not models:
+            raise InputError(
+                f"run {folder.name} has no trained model", "let `edgenas search` finish it first"
+            )
+        return models
+    if model not in trained:
+        raise UnknownNameError("model", model, trained)
+    return [trained[model]]
+
+
+def _same_dataset(document: RunDocument, space: SearchSpace, progress: Progress) -> Dataset:
+    config = document.config
+    dataset = load_dataset(config.data, space.input_shape[1], config.flip, progress)
+    if dataset.fingerprint != config.data_fingerprint:
+        raise RunConflictError(
+            f"{config.data} has changed since run {document.name}", "restore the images, or search again"
+        )
+    return dataset
+
+
+def _export(
+    folder: RunFolder,
+    document: RunDocument,
+    space: SearchSpace,
+    dataset: Dataset,
+    model: Model,
+    precision: Precision,
+) -> ExportedModel:
+    architecture = space.architecture(model.architecture["choices"])
+    network = load_network(folder, space.build(architecture), model.id)
+    images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
+    path = onnx_path(folder, model.id)
+    fp32 = export_onnx(network, path, images)
+    before, error = accuracy(network, dataset, dataset.validation), fp32.max_abs_error
+    after = _onnx_accuracy(path.read_bytes(), dataset, dataset.validation)
+    if precision != "fp32":
+        converted = convert(
+            path.read_bytes(), precision, dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
+        )
+        path = onnx_path(folder, model.id, f".{precision}")
+        write_bytes(path, converted)
+        with torch.inference_mode():
+            error = max_abs_difference(converted, images, network(images).numpy())
+        after = _onnx_accuracy(converted, dataset, dataset.validation)
+    updated = model.model_copy(update={"onnx": str(path), "max_abs_error": error})
+    write_model_card(path, folder, document.config, dataset, updated, precision, document.versions)
+    return ExportedModel(model.id, path, path.stat().st_size, error, before, after)
+
+
+def _onnx_accuracy(model: bytes, dataset: Dataset, split: Split, batch_size: int = 256) -> float:
+    predicted = [
+        run_onnx(model, dataset.normalise(split.images[start : start + batch_size])).argmax(1)
+        for start in range(0, len(split), batch_size)
+    ]
+    return float(np.mean(np.concatenate(predicted) == split.labels.numpy()))

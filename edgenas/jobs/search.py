@@ -1,0 +1,94 @@
+"""The main job: from a device, a limit and data to trained, exported, verified models on a front.
+
+Light to import: `edgenas/__init__` does (see there).
+"""
+
+from typing import TYPE_CHECKING
+
+from edgenas.errors import InputError
+from edgenas.progress import Progress, silent
+from edgenas.units import parse_milliseconds, parse_seconds
+
+if TYPE_CHECKING:
+    from edgenas.run.result import SearchResult
+    from edgenas.space.layers import Activation
+
+
+def search(
+    device: str,
+    max_latency: str,
+    data: str = "digits",
+    *,
+    searcher: str = "nsga2",
+    evaluations: int = 150,
+    finalists: int = 8,
+    time_budget: str | None = None,
+    seed: int = 0,
+    run: str | None = None,
+    threads: int | None = None,
+    resolution: int | None = None,
+    width: float = 1.0,
+    squeeze_excite: bool = False,
+    activation: "Activation" = "relu6",
+    flip: bool | None = None,
+    progress: Progress = silent,
+) -> "SearchResult":
+    """Search, train and export the networks worth deploying on a device.
+
+    Everything is kept in `runs/<run>`: the same call goes on where an interrupted one stopped. Ctrl-C ends
+    it in good order, with what is known so far (`status` is then "interrupted").
+
+    Args:
+        device: name or alias, see `devices`.
+        max_latency: the limit with its unit, such as "20ms".
+        data: `digits`, `cifar10`, `cifar100`, `fashion-mnist` or an image folder.
+        searcher: `nsga2` or `random`.
+        evaluations: how many distinct architectures to evaluate.
+        finalists: how many of the front to train and export.
+        time_budget: such as "10min"; trains and evaluates as much as this machine can do in that time, where
+            None trains by the size of the data.
+        seed: of everything random; the data split does not depend on it.
+        run: name under `runs/`; None makes one from the settings.
+        threads: overrides the device's thread count.
+        resolution: rows and columns of the images; None takes what suits the data.
+        width: channel multiplier of the space.
+        squeeze_excite: channel attention in every layer.
+        activation: `relu6`, `hswish` or `relu`.
+        flip: whether mirrored images keep their class; None takes what suits the data.
+        progress: told how far each phase is.
+
+    Raises:
+        InputError: an argument, the data or a table cannot be used (see `edgenas.errors`).
+        InfeasibleError: nothing in the space keeps the limit.
+        DeviceError: a runtime that is needed here cannot be used.
+    """
+    from edgenas.device import find_device
+
+    limit_ms = parse_milliseconds(max_latency, "--max-latency")
+    budget_s = parse_seconds(time_budget, "--time-budget") if time_budget else None
+    for option, value in (("--evaluations", evaluations), ("--finalists", finalists)):
+        if value < 1:
+            raise InputError(f"{option} {value} is too few", "give at least 1")
+    if seed < 0:
+        raise InputError(f"--seed {seed} is negative", "give 0 or more")
+    target = find_device(device, threads=threads)
+    # What follows loads torch: a wrong argument is reported before that.
+    from edgenas.jobs.phases import run_session
+    from edgenas.jobs.session import Settings
+    from edgenas.space import mbconv
+
+    settings = Settings(
+        device=target,
+        max_latency_ms=limit_ms,
+        data=data,
+        searcher=searcher,
+        evaluations=evaluations,
+        finalists=finalists,
+        time_budget_s=budget_s,
+        seed=seed,
+        run=run,
+        resolution=resolution,
+        flip=flip,
+        make_space=lambda size, classes: mbconv(size, classes, width, squeeze_excite, activation),
+    )
+    return run_session(settings, progress)

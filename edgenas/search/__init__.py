@@ -1,0 +1,1 @@
+"""Which ones to keep? The problem, searchers, the loop and fronts."""

@@ -1,0 +1,79 @@
+"""Fronts: which points no other point beats, how much they dominate, and a few spread along them."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pymoo.indicators.hv import HV
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+
+def non_dominated(points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Indices of the points no other point dominates, all objectives minimised.
+
+    Args:
+        points: shape (n, objectives), no NaN. Of several equal points the first is kept.
+
+    Returns:
+        Indices, shape (front,), ordered by the last objective.
+    """
+    if len(points) == 0:
+        return np.empty(0, np.int64)
+    _, first = np.unique(points, axis=0, return_index=True)
+    first = np.sort(first)
+    front = first[NonDominatedSorting().do(points[first], only_non_dominated_front=True)]
+    return np.asarray(front[np.argsort(points[front, -1], kind="stable")], np.int64)
+
+
+def hypervolume(points: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """Share, 0..1, of the box from the origin to `reference` that the points dominate (Zitzler and Thiele 1999).
+
+    Args:
+        points: shape (n, objectives), non-negative, minimised; those beyond the reference add nothing.
+        reference: shape (objectives,), positive.
+    """
+    if len(points) == 0:
+        return 0.0
+    return float(HV(ref_point=np.ones(len(reference)))(points / reference))
+
+
+def leaders(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Choose `count` points: spread along the front, filled up from the fronts behind it when it is shorter.
+
+    Accuracies are noisy: what is just behind a short front is worth training too.
+
+    Args:
+        points: shape (n, objectives), minimised, no NaN.
+        count: how many to choose; all when there are fewer.
+
+    Returns:
+        Indices, ordered by the last objective.
+    """
+    remaining = np.arange(len(points))
+    chosen: list[int] = []
+    while len(chosen) < count and len(remaining):
+        layer = remaining[non_dominated(points[remaining])]
+        chosen += [int(layer[i]) for i in spread(points[layer], count - len(chosen))]
+        remaining = np.setdiff1d(remaining, layer)
+    return np.array(sorted(chosen, key=lambda i: tuple(points[i, ::-1])), np.int64)
+
+
+def spread(points: NDArray[np.float64], count: int) -> list[int]:
+    """Choose points spread along a front: both ends, then always the one farthest from those chosen.
+
+    Distances are taken after scaling each objective to 0..1 over the front.
+
+    Args:
+        points: the front, shape (n, objectives).
+        count: how many to choose; all when there are fewer.
+
+    Returns:
+        Indices, ascending.
+    """
+    if len(points) <= count:
+        return list(range(len(points)))
+    span = np.ptp(points, axis=0)
+    scaled = (points - points.min(0)) / np.where(span > 0, span, 1)
+    chosen = [int(points[:, 0].argmin())]
+    while len(chosen) < count:
+        gaps = np.linalg.norm(scaled[:, None] - scaled[None, chosen], axis=2).min(1)
+        chosen.append(int(gaps.argmax()))
+    return sorted(chosen)

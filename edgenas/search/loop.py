@@ -1,0 +1,99 @@
+"""The search loop: ask, evaluate what is new and fast enough, tell."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edgenas.errors import EdgenasError
+from edgenas.progress import Progress, silent
+from edgenas.search.problem import Problem
+from edgenas.search.searcher import Outcome, Searcher
+from edgenas.space import Architecture
+
+PATIENCE = 30
+"""Rounds without a single new architecture after which a space counts as exhausted."""
+
+Evaluate = Callable[[Architecture], float]
+"""Accuracy of an architecture, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One evaluated architecture; `accuracy` is None when evaluating failed, for the `reason` given."""
+
+    architecture: Architecture
+    accuracy: float | None
+    latency_ms: float
+    reason: str = ""
+    seconds: float = 0.0
+
+
+def search(
+    problem: Problem,
+    searcher: Searcher,
+    evaluate: Evaluate,
+    evaluations: int,
+    known: Mapping[str, Evaluated],
+    commit: Callable[[Evaluated], None],
+    progress: Progress = silent,
+) -> list[Evaluated]:
+    """Run a searcher until it has seen `evaluations` distinct architectures, or finds no new ones.
+
+    Architectures above the limit are told but never evaluated; none is evaluated twice.
+
+    Args:
+        problem: space, latency and limit.
+        searcher: fresh; see `Searcher` for how an interrupted search is resumed.
+        evaluate: gives an accuracy; an `EdgenasError` it raises is recorded as a failure.
+        evaluations: how many distinct architectures to evaluate, known ones counted.
+        known: by id, what an earlier session evaluated.
+        commit: called after each evaluation, before the next begins.
+        progress: told about each evaluation.
+
+    Returns:
+        The distinct architectures evaluated, in the order they were first asked for.
+    """
+    seen: dict[str, Evaluated] = {}
+    idle = 0
+    while len(seen) < evaluations and idle < PATIENCE:
+        asked = searcher.ask()
+        if not asked:
+            break
+        before = len(seen)
+        outcomes = []
+        for architecture in asked:
+            latency_ms = problem.latency_ms(architecture)
+            excess_ms = latency_ms - problem.max_latency_ms
+            if excess_ms <= 0 and architecture.id not in seen:
+                if len(seen) == evaluations:
+                    return list(seen.values())
+                if (result := known.get(architecture.id)) is None:
+                    result = _evaluated(architecture, latency_ms, evaluate)
+                    commit(result)
+                seen[architecture.id] = result
+                progress("search", len(seen), evaluations, _best(seen))
+            outcomes.append(_outcome(architecture, latency_ms, excess_ms, seen.get(architecture.id)))
+        searcher.tell(outcomes)
+        idle = 0 if len(seen) > before else idle + 1
+    return list(seen.values())
+
+
+def _evaluated(architecture: Architecture, latency_ms: float, evaluate: Evaluate) -> Evaluated:
+    start = time.monotonic()
+    accuracy, reason = None, ""
+    try:
+        accuracy = evaluate(architecture)
+    except EdgenasError as error:
+        reason = str(error)
+    return Evaluated(architecture, accuracy, latency_ms, reason, time.monotonic() - start)
+
+
+def _outcome(
+    architecture: Architecture, latency_ms: float, excess_ms: float, result: Evaluated | None
+) -> Outcome:
+    accuracy = result.accuracy if result else None
+    return Outcome(architecture, 1.0 if accuracy is None else 1 - accuracy, latency_ms, excess_ms)
+
+
+def _best(seen: Mapping[str, Evaluated]) -> str:
+    return f"best {max(result.accuracy or 0.0 for result in seen.values()):.1%}"

@@ -1,0 +1,156 @@
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgenas.report.html import write_html
+
+Make = Callable[..., Any]
+LOADING = {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"}
+
+
+class Page(HTMLParser):
+    """Text a person sees, scripts, styles and attributes of a page."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.shown: list[str] = []
+        self.scripts: list[str] = []
+        self.styles: list[str] = []
+        self.loaded: list[str] = []
+        self.tags: list[str] = []
+        self._inside = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loaded += [value or "" for name, value in attrs if name in LOADING]
+        self._inside = tag if tag in ("script", "style") else ""
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        places = {"script": self.scripts, "style": self.styles}
+        places.get(self._inside, self.shown).append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.shown).split())
+
+    @property
+    def figure(self) -> str:
+        """The last script: the chart's data, without plotly.js."""
+        return self.scripts[-1]
+
+
+@pytest.fixture
+def page(make_view: Make, tmp_path: Path) -> Callable[..., Page]:
+    def write(**changes: Any) -> Page:
+        write_html(make_view(**changes), tmp_path / "report.html")
+        return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+    return write
+
+
+def test_page_needs_no_network(page: Make) -> None:
+    made = page()
+    assert made.loaded == []
+    assert not {"link", "iframe", "img", "object", "embed", "base"} & set(made.tags)
+    assert not re.search(r"url\(|@import", "".join(made.styles))
+    assert any("plotly.js" in script for script in made.scripts)
+
+
+def test_chart_has_no_button_that_sends_data_away(page: Make) -> None:
+    assert '"modeBarButtons"' in page().figure
+    assert "Cloud" not in page().figure
+
+
+def test_each_model_is_shown_with_interval_and_provenance(page: Make, make_view: Make) -> None:
+    text = page().text
+    for model in make_view().result.front:
+        assert model.id in text
+        assert model.onnx in text
+    assert "0.500 ms [0.250 to 1.00] estimated" in text
+    assert "1.60 ms [0.800 to 3.20] estimated 1.76 ms 0.770 0.970 0.960 12 k 1.2 M" in text
+    assert "max abs error 2.1e-06" in text
+
+
+def test_headline_names_best_model_device_data_limit_and_notes(page: Make) -> None:
+    text = page().text
+    assert "Best model: 0000000003 , validation accuracy 0.970 (test 0.960), predicted at 1.60 ms" in text
+    assert "measured at 1.76 ms" in text
+    assert "Device jetson-orin-nano" in text
+    assert "Data digits" in text
+    assert "Latency limit 20 ms not binding" in text
+    assert "the slowest network of this space is predicted at 3.10 ms [1.55 to 6.20] (estimated)" in text
+    assert "the device cannot be reached from here" in text
+
+
+def test_dropped_and_failed_ones_come_with_their_reason(page: Make) -> None:
+    text = page().text
+    assert "measured 1.32 ms, dominated by 0000000002" in text
+    assert "Failed evaluations" in text
+    assert "2 x k3e3, k5e6, skip the loss is nan in epoch 1" in text
+
+
+def test_chart_has_every_series_with_its_kind(page: Make) -> None:
+    figure = page().figure
+    for name in ("evaluated (supernet", "non-dominated (supernet", "front (validation"):
+        assert f'"name":"{name} accuracy)"' in figure
+    assert '"name":"dropped (validation accuracy)"' in figure
+    assert '"name":"measured latency"' in figure
+    assert "predicted latency, ms (estimated)" in figure
+    assert "limit 20 ms: beyond the slowest network" in figure
+
+
+def test_settings_versions_and_times_are_listed(page: Make) -> None:
+    text = page().text
+    for part in ("finalist_recipe.epochs 3", "device.power_mode 15W", "python 3.11.2", "supernet 1 min 02 s"):
+        assert part in text
+
+
+def test_hostile_texts_stay_texts(page: Make, model: Make) -> None:
+    hostile = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+    bad = model(7, 0.9, 0.7, note=hostile, architecture={"choices": [hostile]}, onnx=hostile)
+    plain, made = page(), page(run=hostile, data=hostile, notes=[hostile], front=[bad], dropped=[bad])
+    assert len(made.scripts) == len(plain.scripts)
+    assert "img" not in made.tags
+    assert hostile in made.text
+    assert "alert(1)" in made.figure
+    assert "<img" not in made.figure and "\\u003cimg" not in made.figure
+
+
+def test_interrupted_run_is_shown_as_untrained(page: Make, untrained: dict[str, Any]) -> None:
+    text = page(**untrained).text
+    assert "Interrupted." in text
+    assert "Best so far: 0000000001 , supernet accuracy 0.600" in text
+    assert "Front so far, untrained, fastest first" in text
+    none = "\N{EN DASH}"
+    assert f"not measured 0.600 {none} {none} 12 k 1.2 M untrained, not exported" in text
+    assert "Dropped" not in text
+
+
+def test_empty_front_says_so(page: Make) -> None:
+    made = page(points=(), front=[], dropped=[])
+    assert made.text.count("No model is on the front.") == 2
+    assert "0 models" in made.text
+    assert "slowest network of this space" not in made.text
+
+
+def test_a_limit_that_binds_is_drawn_and_explained(page: Make) -> None:
+    made = page(constraint={"max_latency_ms": 2.0, "fastest_ms": 0.3, "slowest_ms": 3.1, "binding": True})
+    assert "networks of this space reach from 0.300 ms [0.150 to 0.600] to 3.10 ms [1.55" in made.text
+    assert '"shapes":[{' in made.figure
+    assert '"text":"limit 2 ms"' in made.figure
+
+
+def test_a_model_that_was_not_measured_says_so(page: Make, model: Make) -> None:
+    latency = {"predicted": 0.6, "low": 0.3, "high": 1.2}
+    made = page(front=[model(1, 0.9, 0.6, latency_ms=latency)], dropped=[])
+    assert "0.600 ms [0.300 to 1.20] estimated not measured" in made.text
+    assert "not measured" in made.figure
+    assert '"name":"measured latency"' not in made.figure

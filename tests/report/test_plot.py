@@ -1,0 +1,63 @@
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from edgenas.errors import InputError
+from edgenas.report.plot import write_png
+
+Make = Callable[..., Any]
+NEAR_LIMIT = {"max_latency_ms": 2.0, "fastest_ms": 0.3, "slowest_ms": 3.1, "binding": True}
+
+
+def check_picture(path: Path) -> None:
+    with Image.open(path) as picture:
+        picture.load()
+        assert picture.format == "PNG"
+        assert picture.width >= 1200 and picture.height >= 600
+        assert len(picture.convert("RGB").getcolors(maxcolors=2**24) or []) > 20
+    assert path.stat().st_size < 2**20
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"constraint": NEAR_LIMIT},
+        {"front": [], "dropped": []},
+        {"points": ()},
+        {"points": (), "front": [], "dropped": []},
+        {"run": "a $x^2 <b> _run_", "device": "$\\undefined$"},
+    ],
+)
+def test_picture_is_a_png_of_sensible_size(make_view: Make, tmp_path: Path, changes: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_png(make_view(**changes), tmp_path / "new" / "front.png")
+    check_picture(tmp_path / "new" / "front.png")
+
+
+def test_interrupted_run_has_a_picture(make_view: Make, untrained: dict[str, Any], tmp_path: Path) -> None:
+    write_png(make_view(**untrained), tmp_path / "front.png")
+    check_picture(tmp_path / "front.png")
+
+
+def test_many_models_fit(make_view: Make, model: Make, tmp_path: Path) -> None:
+    front = [model(i, 0.5 + i / 100, 0.5 + i / 20) for i in range(30)]
+    write_png(make_view(front=front), tmp_path / "front.png")
+    check_picture(tmp_path / "front.png")
+
+
+def test_same_view_same_picture(make_view: Make, tmp_path: Path) -> None:
+    write_png(make_view(), tmp_path / "a.png")
+    write_png(make_view(), tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_folder_that_is_a_file_is_an_input_error(make_view: Make, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_png(make_view(), tmp_path / "file" / "front.png")
