@@ -96,5 +96,5 @@ class _Canonical(Repair):  # type: ignore[misc]
         super().__init__()
         self._space = space
 
-    def _do(self, problem: Any, X: NDArray[np.int64], **kwargs: Any) -> Any:  # noqa: N803
+    def _do(self, problem: Any, X: NDArray[np.int64], **kwargs: Any) -> Any:
         return np.array([self._space.encode(self._space.decode(row)) for row in X])
