@@ -1,0 +1,56 @@
+"""Progress and warnings go to stderr, results to stdout."""
+
+import logging
+
+import pytest
+
+from edgenas.cli.console import print_json, print_lines, print_table, reporting
+
+
+def test_progress_without_a_terminal_is_a_line_as_a_phase_begins_and_ends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with reporting() as progress:
+        for done in range(4):
+            progress("training", done, 3, "loss 0.5")
+        progress("search", 3, 3)
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.splitlines() == [
+        "training: 0 of 3",
+        "training: done (loss 0.5)",
+        "search: 3 of 3",
+        "search: done",
+    ]
+
+
+def test_progress_on_a_terminal_draws_bars(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with reporting() as progress:
+        progress("training", 1, 3, "loss 0.5")
+        progress("training", 3, 3, "loss 0.4")
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "training" in output.err and "3/3" in output.err
+
+
+def test_warnings_are_shown_while_reporting_only(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting():
+        logging.getLogger("edgenas.somewhere").warning("table is old")
+    assert "warning: table is old" in capsys.readouterr().err
+
+
+def test_json_is_one_object_and_refuses_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": 1})
+    assert capsys.readouterr().out == '{\n  "a": 1\n}\n'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        print_json({"a": float("nan")})
+
+
+def test_tables_show_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("[bold]title", ("name", "value"), [("[red]x", "1")])
+    print_lines("[b]line")
+    output = capsys.readouterr().out
+    assert "[bold]title" in output and "[red]x" in output and "[b]line" in output

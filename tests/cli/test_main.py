@@ -1,0 +1,86 @@
+"""Errors become one line and an exit code; help needs no torch."""
+
+import subprocess
+import sys
+
+import pytest
+
+from edgenas.cli.main import run
+from edgenas.errors import DeviceError, EdgenasError, InputError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["search", "--device", "jetson", "--max-latency", "20"], 2, "'20' has no unit; write for example 20ms"),
+        (["search", "--device", "jetson", "--max-latency", "-5ms"], 2, "'-5ms' is not positive"),
+        (["search", "--device", "jetson", "--max-latency", "nan"], 2, "'nan' is not a quantity"),
+        (["search", "--device", "jetsn", "--max-latency", "20ms"], 2, "did you mean 'jetson'?"),
+        (["search", "--device", "jetson"], 2, "--max-latency"),
+        (["search", "--device", "jetson", "--max-latency", "20ms", "--seed", "x"], 2, "--seed"),
+        (["serch"], 2, "Did you mean 'search'?"),
+        (["devices", "--nosuch"], 2, "--nosuch"),
+        (["report", "nowhere"], 2, "no run 'nowhere'"),
+        (["export", "nowhere"], 2, "no run 'nowhere'"),
+        (["predict", "missing.json", "--device", "cpu"], 2, "missing.json: cannot be read"),
+        (["profile", "--device", "pi5", "--resolution", "32"], 3, "cannot be reached from here"),
+        (["profile", "--device", "cpu", "--samples", "2"], 2, "--samples 2 is too few"),
+        (["profile", "--device", "cpu", "--space", "cell"], 2, "unknown search space 'cell'"),
+        (["profile", "--device", "cpu", "--precision", "int8"], 2, "timed at fp32, not int8"),
+        (["doctor", "--device", "nosuch"], 2, "unknown device 'nosuch'"),
+    ],
+)
+def test_bad_input_is_one_line_on_stderr(
+    arguments: list[str],
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: object,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    assert run(arguments) == code
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    assert output.err.startswith("error: ")
+    assert message in output.err
+
+
+def test_an_infeasible_limit_exits_1_with_the_fastest_possible_latency(
+    capsys: pytest.CaptureFixture[str], tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    assert run(["search", "--device", "jetson", "--max-latency", "1us"]) == 1
+    error = capsys.readouterr().err
+    assert "the fastest possible network takes" in error
+    assert "raise --max-latency to at least" in error
+
+
+@pytest.mark.parametrize(("error", "code"), [(EdgenasError, 1), (InputError, 2), (DeviceError, 3)])
+def test_error_classes_carry_the_exit_codes_of_the_contract(error: type[EdgenasError], code: int) -> None:
+    assert error("what", "mend").exit_code == code
+
+
+def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("search", "profile", "predict", "devices", "export", "report", "doctor"):
+        assert run([command, "--help"]) == 0
+        assert f"Example: edgenas {command}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    from edgenas import __version__
+
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"edgenas {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["devices"], ["search", "--help"]])
+def test_light_commands_do_not_import_heavy_libraries(arguments: list[str]) -> None:
+    program = (
+        "import sys; from edgenas.cli.main import run; code = run(sys.argv[1:]); "
+        "heavy = {'torch', 'onnxruntime', 'pymoo', 'plotly', 'sklearn', 'matplotlib'} & set(sys.modules); "
+        "sys.exit(f'loaded {heavy}' if heavy else code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

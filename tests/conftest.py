@@ -1,0 +1,203 @@
+"""Fixtures that several rooms share: a small image folder, and a whole search made once."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import platformdirs
+import pytest
+from hypothesis import settings
+from PIL import Image
+
+from edgenas.accuracy.recipe import Recipe
+from edgenas.device import Datasheet, Device
+from edgenas.latency.predictor import predictor_from_device
+from edgenas.run.config import RunConfig
+from edgenas.run.result import Model
+from edgenas.search.problem import Problem
+from edgenas.space import Layout, MBConvSpace, Stage
+
+if TYPE_CHECKING:
+    from edgenas.accuracy.dataset import Dataset
+    from edgenas.space.modules import Network
+
+# Where cores are busy, threads that wait for each other make small trainings twenty times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+settings.register_profile("edgenas", deadline=None)
+settings.load_profile("edgenas")
+
+COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 60, 210)}
+
+
+def write_images(folder: Path, per_class: int, seed: int) -> None:
+    """Write 16x16 PNG images of three colours under noise, `folder/<class>/<n>.png`."""
+    rng = np.random.default_rng(seed)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(per_class):
+            pixels = rng.normal(colour, 40, (16, 16, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number:02d}.png")
+
+
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of three classes, 20 training and 8 test images each."""
+    folder = tmp_path_factory.mktemp("images")
+    write_images(folder / "train", 20, seed=0)
+    write_images(folder / "test", 8, seed=1)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the user's own devices and tables out of the tests, and what tests write out of the user's."""
+    folder = tmp_path_factory.mktemp("user")
+    monkeypatch.setattr(platformdirs, "user_data_path", lambda *_: folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with one complete run, `done`, for a Raspberry Pi 5; do not change it."""
+    from edgenas import search
+
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        search("pi5", "20ms", str(image_folder), evaluations=8, finalists=2, run="done")
+    return folder
+
+
+@pytest.fixture
+def in_finished_run(finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Stand in the working folder of `finished_run`."""
+    monkeypatch.chdir(finished_run)
+    yield finished_run
+
+
+@pytest.fixture(scope="session")
+def board() -> Device:
+    """A device that is nowhere, with round figures."""
+    return Device(
+        schema="edgenas.device/1",
+        name="board",
+        description="made up",
+        runtime="onnxruntime",
+        provider="CPUExecutionProvider",
+        precision="fp32",
+        threads=1,
+        power_mode="default",
+        reach="none",
+        datasheet=Datasheet(
+            peak_gflops=1, memory_bandwidth_gb_s=1, memory_bytes=2**30, kernel_launch_us=10
+        ),
+        sources=("made up",),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_space() -> MBConvSpace:
+    """400 networks on 8x8 images of three classes, the second stage with squeeze-excite and hswish."""
+    stages = (
+        Stage(channels=8, depth=2, stride=1),
+        Stage(channels=16, depth=2, stride=2, squeeze_excite=4, activation="hswish"),
+    )
+    return MBConvSpace(
+        Layout(
+            resolution=8,
+            classes=3,
+            stem_channels=8,
+            stem_stride=1,
+            stages=stages,
+            head_channels=16,
+            kernels=(3, 5),
+            expansions=(2, 3),
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def make_problem(tiny_space: MBConvSpace, board: Device) -> Callable[[float], Problem]:
+    """`make_problem(share)`: the limit lies at that share of the way from the fastest to the slowest network."""
+
+    def make(share: float) -> Problem:
+        predictor = predictor_from_device(tiny_space, board)
+        ends = [predictor.predict(end).predicted_ms for end in (predictor.fastest(), predictor.slowest())]
+        return Problem(tiny_space, predictor, ends[0] + share * (ends[1] - ends[0]))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset() -> "Dataset":
+    """Three easily separable classes of 8x8 images: 58 to train on, 14 to validate, 18 to test."""
+    from edgenas.accuracy.dataset import dataset_from_arrays
+
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 30)
+    colours = np.array(list(COLOURS.values()))[labels][:, None, None]
+    images = rng.normal(colours, 30, (90, 8, 8, 3)).clip(0, 255).astype(np.uint8)
+    return dataset_from_arrays("colours", list(COLOURS), (images, labels), None, flip=True)
+
+
+@pytest.fixture(scope="session")
+def trained_like(tiny_space: MBConvSpace) -> Callable[[int], "Network"]:
+    """`trained_like(seed)`: a random network in evaluation mode, batch norms as after a training."""
+    import torch
+
+    def make(seed: int) -> "Network":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = tiny_space.build(tiny_space.sample(np.random.default_rng(seed)))
+            for module in network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    for tensor in (module.running_var, module.weight.data):
+                        torch.nn.init.uniform_(tensor, 0.5, 1.5)
+                    for tensor in (module.running_mean, module.bias.data):
+                        torch.nn.init.normal_(tensor, std=0.3)
+        return network.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_config(board: Device, tiny_space: MBConvSpace) -> RunConfig:
+    """A configuration; variants by `model_copy(update=...)`."""
+    return RunConfig(
+        device=board,
+        table_checksum=None,
+        space=tiny_space.config(),
+        data="digits",
+        data_fingerprint="ab12",
+        flip=False,
+        max_latency_ms=20,
+        searcher="nsga2",
+        evaluations=40,
+        finalists=3,
+        supernet_recipe=Recipe(epochs=2),
+        finalist_recipe=Recipe(epochs=3),
+        seed=0,
+    )
+
+
+@pytest.fixture(scope="session")
+def front_model() -> Callable[..., Model]:
+    """`front_model(**changes)`: a trained and exported model of a front."""
+
+    def make(**changes: Any) -> Model:
+        fields: dict[str, Any] = {
+            "id": "00000000ab",
+            "architecture": {"schema": "edgenas.architecture/1", "space": {}, "choices": ["k3e3", "skip"]},
+            "accuracy": {"value": 0.91, "kind": "validation"},
+            "accuracies": {"supernet": 0.7, "validation": 0.91, "test": 0.9},
+            "latency_ms": {"predicted": 1.25, "low": 0.625, "high": 2.5},
+            "provenance": "estimated",
+            "params": 12_000,
+            "macs": 1_200_000,
+            "max_abs_error": 2.1e-6,
+        }
+        return Model.model_validate({**fields, **changes})
+
+    return make
