@@ -81,6 +81,8 @@ def _print_result(result: "SearchResult") -> None:
     title = f"{result.run}: {len(result.front)} models for {result.device}"
     columns = ("id", "predicted", "interval", "measured", "accuracy", "test", "params", "MACs")
     print_table(title, columns, [_row(model) for model in result.front])
+    if any(model.leads for model in result.front):
+        print_lines("* more accurate than every faster model")
     for model in result.dropped:
         print_lines(f"dropped {model.id}: {model.note}")
     print_lines(*(f"note: {note}" for note in result.notes))
@@ -95,7 +97,7 @@ def _print_result(result: "SearchResult") -> None:
 def _row(model: "Model") -> tuple[str, ...]:
     latency, test = model.latency_ms, model.accuracies.test
     return (
-        model.id,
+        f"{model.id}{' *' if model.leads else ''}",
         f"{format_milliseconds(latency.predicted)} {model.provenance}",
         f"{latency.low:.3g} to {latency.high:.3g} ms",
         format_milliseconds(latency.measured) if latency.measured else "-",

@@ -79,7 +79,9 @@ def shown_better(wrong: frozenset[int], other_wrong: frozenset[int]) -> bool:
         other_wrong: the images the other gets wrong.
     """
     wins, losses = len(other_wrong - wrong), len(wrong - other_wrong)
-    return wins > losses and binomtest(wins, wins + losses, alternative="greater").pvalue < SIGNIFICANCE
+    if wins <= losses:
+        return False
+    return bool(binomtest(wins, wins + losses, alternative="greater").pvalue < SIGNIFICANCE)
 
 
 def _sort_out(session: Session, finalists: list[Finalist]) -> tuple[list[Finalist], list[Finalist]]:

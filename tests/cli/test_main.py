@@ -12,7 +12,11 @@ from edgenas.errors import DeviceError, EdgenasError, InputError
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["search", "--device", "jetson", "--max-latency", "20"], 2, "'20' has no unit; write for example 20ms"),
+        (
+            ["search", "--device", "jetson", "--max-latency", "20"],
+            2,
+            "'20' has no unit; write for example 20ms",
+        ),
         (["search", "--device", "jetson", "--max-latency", "-5ms"], 2, "'-5ms' is not positive"),
         (["search", "--device", "jetson", "--max-latency", "nan"], 2, "'nan' is not a quantity"),
         (["search", "--device", "jetsn", "--max-latency", "20ms"], 2, "did you mean 'jetson'?"),
@@ -82,5 +86,7 @@ def test_light_commands_do_not_import_heavy_libraries(arguments: list[str]) -> N
         "heavy = {'torch', 'onnxruntime', 'pymoo', 'plotly', 'sklearn', 'matplotlib'} & set(sys.modules); "
         "sys.exit(f'loaded {heavy}' if heavy else code)"
     )
-    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -67,7 +67,9 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InfeasibleError, match=r"the fastest possible network takes [\d.]+ ms \(.*estimated\)"):
+    with pytest.raises(
+        InfeasibleError, match=r"the fastest possible network takes [\d.]+ ms \(.*estimated\)"
+    ):
         search("pi5", "1us", str(image_folder))
     assert not (tmp_path / "runs").exists()
 
@@ -156,7 +158,9 @@ def test_killed_searches_lose_nothing_and_end_with_the_same_front(
     moments = random.Random(0)
     reported: list[tuple[object, ...]] = []
     for _ in range(4):
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
         _wait_for_work(tmp_path, process)
         time.sleep(moments.uniform(0, 1.5))
         process.send_signal(signal.SIGKILL)
@@ -182,7 +186,9 @@ def _evaluations(folder: Path) -> Iterator[tuple[object, ...]]:
     path = folder / "runs/done/run.sqlite"
     if path.exists():
         with sqlite3.connect(path) as connection:
-            yield from connection.execute("SELECT sequence, id, accuracy, seconds FROM evaluations ORDER BY 1")
+            yield from connection.execute(
+                "SELECT sequence, id, accuracy, seconds FROM evaluations ORDER BY 1"
+            )
 
 
 def _result(folder: Path) -> SearchResult:

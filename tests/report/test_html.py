@@ -86,7 +86,6 @@ def test_headline_names_best_model_device_data_limit_and_notes(page: Make) -> No
     assert "Device jetson-orin-nano" in text
     assert "Data digits" in text
     assert "Latency limit 20 ms not binding" in text
-    assert "the slowest network of this space is predicted at 3.10 ms [1.55 to 6.20] (estimated)" in text
     assert "the device cannot be reached from here" in text
 
 

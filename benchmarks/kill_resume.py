@@ -1,0 +1,83 @@
+"""A small search killed with SIGKILL at random moments, against the same search left alone.
+
+    python benchmarks/kill_resume.py [--kills 20] [--seed 0]
+
+The bar: no committed evaluation lost or repeated, and the same front in the end.
+"""
+
+import argparse
+import json
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SEARCH = ["search", "--device", "pi5", "--max-latency", "20ms", "--evaluations", "60", "--finalists", "3"]
+COMMAND = [sys.executable, "-m", "edgenas", *SEARCH, "--run", "r"]
+
+
+def evaluations(folder: Path) -> list[tuple[object, ...]]:
+    """Rows the store holds, oldest first."""
+    path = folder / "runs/r/run.sqlite"
+    if not path.exists():
+        return []
+    with sqlite3.connect(path) as connection:
+        return list(connection.execute("SELECT sequence, id, accuracy, seconds FROM evaluations ORDER BY 1"))
+
+
+def front(folder: Path) -> dict[str, object]:
+    """The result but for how long it took."""
+    result = json.loads((folder / "runs/r/front.json").read_text())
+    return {key: value for key, value in result.items() if key != "seconds"}
+
+
+def run_and_kill(folder: Path, after_s: float) -> str:
+    """Start the search, kill it some time after its store is open; return what it was doing."""
+    process = subprocess.Popen(
+        COMMAND, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    while process.poll() is None and not (folder / "runs/r/run.sqlite-wal").exists():
+        time.sleep(0.02)
+    time.sleep(after_s)
+    process.send_signal(signal.SIGKILL)
+    _, progress = process.communicate()
+    return progress.strip().rpartition("\n")[2]
+
+
+def main() -> None:
+    """Run both searches, compare, print; exit 1 where they differ."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    moments = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as name:
+        alone, killed = Path(name, "alone"), Path(name, "killed")
+        alone.mkdir()
+        killed.mkdir()
+        start = time.perf_counter()
+        subprocess.run(COMMAND, cwd=alone, check=True, capture_output=True)
+        span_s = (time.perf_counter() - start) / 4
+        before: list[tuple[object, ...]] = []
+        lost = 0
+        for number in range(1, options.kills + 1):
+            doing = run_and_kill(killed, moments.uniform(0, span_s))
+            rows = evaluations(killed)
+            lost += rows[: len(before)] != before
+            before = rows
+            print(f"kill {number:2}: {len(rows):3} evaluations in the store, was at: {doing}", flush=True)
+        subprocess.run(COMMAND, cwd=killed, check=True, capture_output=True)
+        rows = evaluations(killed)
+        lost += rows[: len(before)] != before
+        repeated = len(rows) - len({row[1] for row in rows})
+        same = front(alone) == front(killed)
+    print(f"kills {options.kills}, evaluations lost {lost}, repeated {repeated}, same front: {same}")
+    sys.exit(not same or lost > 0 or repeated > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""`edgenas export`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Answer = Callable[[list[str]], dict[str, Any]]
+Text = Callable[[list[str]], str]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_export(answer: Answer, text: Text, precision: str, in_finished_run: Path) -> None:
+    found = answer(["export", "done", "--precision", precision])
+    assert found["models"]
+    for model in found["models"]:
+        assert {"id", "onnx", "size_bytes", "max_abs_error", "accuracy_before", "accuracy_after"} <= set(
+            model
+        )
+        assert Path(model["onnx"]).stat().st_size == model["size_bytes"]
+        assert abs(model["accuracy_after"] - model["accuracy_before"]) <= 0.1
+        card = json.loads(Path(model["onnx"]).with_suffix(".json").read_text())
+        assert card["precision"] == precision
+    one = found["models"][0]["id"]
+    assert one in text(["export", "done", "--model", one, "--precision", precision])
