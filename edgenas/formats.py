@@ -36,7 +36,7 @@ def read_json(path: Path, model: type[D]) -> D:
     text = _read_text(path)
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(path, "", f"is not JSON ({error})", "restore or remake the file") from None
     return validate(value, model, path)
 
@@ -45,7 +45,8 @@ def read_toml(path: Path, model: type[D]) -> D:
     """Read and validate a TOML document; errors as `read_json`."""
     try:
         value = tomllib.loads(_read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    # tomllib lets int()'s own ValueError (thousands of digits) and a RecursionError (deep nesting) through.
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(path, "", f"is not TOML ({error})", "correct the line") from None
     return validate(value, model, path)
 

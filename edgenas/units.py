@@ -29,8 +29,8 @@ def parse_seconds(text: str, option: str) -> float:
 
 
 def parse_bytes(text: str, option: str) -> int:
-    """Turn a size such as `4MiB` or `500kB` into bytes, rounded to whole ones."""
-    return round(_parse(text, option, _SIZES_BYTES, example="4MiB or 500kB"))
+    """Turn a size such as `4MiB` or `500kB` into bytes, rounded to whole ones, at least one."""
+    return max(1, round(_parse(text, option, _SIZES_BYTES, example="4MiB or 500kB")))
 
 
 def format_milliseconds(milliseconds: float) -> str:

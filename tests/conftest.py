@@ -90,9 +90,7 @@ def board() -> Device:
         threads=1,
         power_mode="default",
         reach="none",
-        datasheet=Datasheet(
-            peak_gflops=1, memory_bandwidth_gb_s=1, memory_bytes=2**30, kernel_launch_us=10
-        ),
+        datasheet=Datasheet(peak_gflops=1, memory_bandwidth_gb_s=1, memory_bytes=2**30, kernel_launch_us=10),
         sources=("made up",),
     )
 
@@ -157,6 +155,8 @@ def trained_like(tiny_space: MBConvSpace) -> Callable[[int], "Network"]:
                         torch.nn.init.uniform_(tensor, 0.5, 1.5)
                     for tensor in (module.running_mean, module.bias.data):
                         torch.nn.init.normal_(tensor, std=0.3)
+                elif isinstance(module, torch.nn.Linear):
+                    torch.nn.init.normal_(module.weight, std=0.5)
         return network.eval()
 
     return make

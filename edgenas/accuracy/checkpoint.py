@@ -52,8 +52,12 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             _restore_model(model, tensors)
         except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0].rstrip(":")  # PyTorch goes on with a line for each weight
             raise FileFormatError(
-                self.path, "", f"is no checkpoint of this search ({error})", "delete it, or use another --run"
+                self.path,
+                "",
+                f"is no checkpoint of this search ({reason})",
+                "delete it, or use another --run",
             ) from None
         for name, parameter in model.named_parameters():
             prefix = f"optimizer.{name}."

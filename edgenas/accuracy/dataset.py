@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from edgenas.errors import DataError
@@ -111,11 +110,17 @@ def _check_classes(name: str, classes: Sequence[str], labels: NDArray[np.int64])
 def _stratified(
     images: NDArray[np.uint8], labels: NDArray[np.int64], share: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    """Split (kept images, cut images, kept labels, cut labels), at least one image of each class on both sides."""
-    classes = len(np.unique(labels))
-    cut = int(np.clip(round(share * len(labels)), classes, len(labels) - classes))
-    result = train_test_split(images, labels, test_size=cut, random_state=SPLIT_SEED, stratify=labels)
-    return (result[0], result[1], result[2], result[3])
+    """Split (kept images, cut images, kept labels, cut labels), both in one fixed random order.
+
+    The share is cut from each class on its own, so that however rare it has an image on both sides.
+    """
+    order = np.random.default_rng([SPLIT_SEED, len(labels)]).permutation(len(labels))
+    in_cut = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        in_cut[members[: int(np.clip(round(share * len(members)), 1, len(members) - 1))]] = True
+    kept, cut = order[~in_cut[order]], order[in_cut[order]]
+    return images[kept], images[cut], labels[kept], labels[cut]
 
 
 def _split(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from edgenas.accuracy.dataset import Dataset, dataset_from_arrays
 from edgenas.device import host
@@ -21,6 +21,9 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".
 
 MAX_UNREADABLE_SHARE = 0.02
 """A few broken files are skipped and named; more say that something is wrong with the folder."""
+
+_BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises on files that are not, or not quite, images."""
 
 _LAYOUT = "lay it out as train/<class>/*.jpg and test/<class>/*.jpg"
 
@@ -63,7 +66,9 @@ def _class_names(part: Path) -> list[str]:
 
 
 def _images(folder: Path) -> Iterable[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES)
+    """Image files in a stable order; hidden ones (`._x.jpg` of macOS) are not images."""
+    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES)
+    return (path for path in files if not path.name.startswith("."))
 
 
 def _listing(part: Path, classes: list[str]) -> _Listing:
@@ -87,7 +92,7 @@ def _native_resolution(paths: list[Path]) -> int:
         try:
             with Image.open(path) as image:
                 sides.append(min(image.size))
-        except (OSError, Image.DecompressionBombError):
+        except _BROKEN:
             continue
     side = int(np.median(sides)) if sides else 32
     if side < 96:
@@ -118,8 +123,8 @@ def _read(path: Path, size: int) -> NDArray[np.uint8] | None:
     """Decode one image to RGB, (size, size, 3); None when it cannot be read."""
     try:
         with Image.open(path) as image:
-            picture = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            picture = _rgb(ImageOps.exif_transpose(image))
+    except _BROKEN:
         return None
     scale = size / min(picture.size)
     width, height = (max(size, round(side * scale)) for side in picture.size)
@@ -128,9 +133,16 @@ def _read(path: Path, size: int) -> NDArray[np.uint8] | None:
     return np.asarray(picture.crop((left, top, left + size, top + size)))
 
 
+def _rgb(image: Image.Image) -> Image.Image:
+    """Any mode to RGB; 16 bits a pixel are scaled to 8 (Pillow alone would clip them)."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray(np.clip(np.asarray(image) // 256, 0, 255).astype(np.uint8))
+    return image.convert("RGB")
+
+
 def _report_unreadable(paths: list[Path], total: int) -> None:
     names = ", ".join(str(path) for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
-    if len(paths) > MAX_UNREADABLE_SHARE * total and len(paths) > 1:
+    if len(paths) == total or (len(paths) > MAX_UNREADABLE_SHARE * total and len(paths) > 1):
         raise DataError(
             f"{len(paths)} of {total} images cannot be read: {names}", "remove or replace the broken files"
         )

@@ -40,7 +40,7 @@ class Supernet(nn.Module):
             if cast(BlockModule, shared).block == block:
                 x = shared(x)
             else:
-                x = functional_call(_template(block), _cut(shared, block), (x,))
+                x = functional_call(_template(block, self.training), _cut(shared, block), (x,))
         return x
 
     def extract(self, architecture: Architecture) -> Network:
@@ -53,15 +53,15 @@ class Supernet(nn.Module):
 
 
 @cache
-def _template(block: Block) -> BlockModule:
+def _template(block: Block, training: bool) -> BlockModule:
     """A module without storage of its own that runs a block on weights cut from a supernet."""
     with torch.device("meta"):
-        return BlockModule(block)
+        return BlockModule(block).train(training)
 
 
 def _cut(shared: nn.Module, block: Block) -> dict[str, Tensor]:
     """Views of the shared weights in the shapes of a block: first channels, centre of the kernel."""
-    wanted = _template(block).state_dict()
+    wanted = _template(block, training=True).state_dict()
     tensors = {**dict(shared.named_parameters()), **dict(shared.named_buffers())}
     return {name: _view(tensors[name], like.shape) for name, like in wanted.items()}
 

@@ -108,7 +108,9 @@ def accuracy(model: nn.Module, dataset: Dataset, split: Split) -> float:
 
 
 def recalibrate(model: nn.Module, dataset: Dataset, images: Tensor, batch_size: int = 256) -> None:
-    """Set batch-norm statistics to the exact mean over the given training images, uint8 (N, 3, R, R).
+    """Set batch-norm statistics to their mean over the given training images, uint8 (N, 3, R, R).
+
+    Every image counts the same; the variance is the mean of those within the batches.
 
     Inherited statistics are those of a mixture of paths and would ruin any single one
     (Guo et al., "Single Path One-Shot", ECCV 2020).
@@ -117,11 +119,15 @@ def recalibrate(model: nn.Module, dataset: Dataset, images: Tensor, batch_size: 
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # cumulative average
     model.train()
+    seen = 0
     with torch.inference_mode():
-        for start in range(0, len(images), batch_size):
-            model(dataset.normalise(images[start : start + batch_size].to(device)))
+        # Parts of equal size: a last one of a single image would have no variance.
+        for part in torch.tensor_split(images, math.ceil(len(images) / batch_size)):
+            seen += len(part)
+            for norm in norms:
+                norm.momentum = len(part) / seen  # a cumulative average
+            model(dataset.normalise(part.to(device)))
     for norm in norms:
         norm.momentum = 0.1
     model.eval()

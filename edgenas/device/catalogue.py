@@ -5,7 +5,7 @@ from pathlib import Path
 import platformdirs
 
 from edgenas.device.device import Device
-from edgenas.errors import UnknownNameError
+from edgenas.errors import InputError, UnknownNameError
 from edgenas.formats import read_toml
 
 DEVICES, TABLES = "devices", "latency_models"
@@ -40,10 +40,14 @@ def find_device(name: str, threads: int | None = None, precision: str | None = N
 
     Raises:
         UnknownNameError: no such device; suggests the nearest.
+        InputError: fewer than one thread.
         FileFormatError: a device file is wrong.
     """
+    if threads is not None and threads < 1:
+        raise InputError(f"--threads {threads} is out of range", "use 1 or more")
     devices = all_devices()
-    for device in devices:
+    # A device's own name wins over another's alias.
+    for device in sorted(devices, key=lambda device: device.name != name):
         if name == device.name or name in device.aliases:
             changes = {"threads": threads, "precision": precision}
             return device.model_copy(update={key: value for key, value in changes.items() if value})

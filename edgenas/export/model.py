@@ -44,7 +44,7 @@ def export_onnx(network: Network, path: Path, images: Tensor) -> Exported:
     model = onnx_from_blocks(network.blocks, given_weights(weights), description="made by edgenas")
     try:
         onnx.checker.check_model(model, full_check=True)
-    except onnx.checker.ValidationError as error:
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise VerificationError(f"{path.name} is not valid ONNX ({error})") from error
     content = model.SerializeToString()
     with torch.inference_mode():

@@ -18,10 +18,14 @@ def fit_calibration(sums_ms: NDArray[np.float64], measured_ms: NDArray[np.float6
         measured_ms: what the same networks took, shape (n,).
 
     Raises:
-        DeviceError: fewer than three networks.
+        DeviceError: fewer than three networks, or one whose blocks seem to cost nothing.
     """
     if len(sums_ms) < 3:
         raise DeviceError(f"{len(sums_ms)} networks cannot calibrate a table", "use --samples 3 or more")
+    if sums_ms.min() <= 0:
+        raise DeviceError(
+            "blocks were timed no longer than an empty call", "profile again on a quiet machine"
+        )
     slope, intercept = _fit_line(sums_ms, measured_ms)
     residuals = []
     for i in range(len(sums_ms)):

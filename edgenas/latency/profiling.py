@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgenas.device import Device, host
 from edgenas.device.runtime import Runtime, Session
+from edgenas.errors import DeviceError
 from edgenas.latency.calibration import fit_calibration
 from edgenas.latency.table import Entry, LatencyTable
 from edgenas.progress import Progress, silent
@@ -55,19 +56,22 @@ def profile(
         progress: told about each timed model.
 
     Raises:
-        DeviceError: the runtime cannot run a block.
+        DeviceError: the runtime cannot run a block, or fewer than three networks to calibrate on.
     """
-    known_entries = known.entries if known and known.runtime_version == runtime.version else {}
+    valid = known if known and known.runtime_version == runtime.version else None
+    known_entries = valid.entries if valid else {}
     missing = [block for block in space.distinct_blocks if block.key not in known_entries]
     chosen = _spread_networks(space, networks, seed)
+    if len(chosen) < 3:
+        raise DeviceError(f"{len(chosen)} networks cannot calibrate a table", "use --samples 3 or more")
     models = [[block] for block in missing] + [list(space.blocks(architecture)) for architecture in chosen]
-    overhead_ms = _overhead_ms(runtime)
-    sessions = []
+    sessions = [_empty_session(runtime)]
     for i, blocks in enumerate(models):
         progress("loading models", i, len(models))
         sessions.append(_session(blocks, device.batch, runtime, seed))
     progress("loading models", len(models), len(models))
-    samples = interleaved_samples(sessions, PASSES, PASS_MS, progress)
+    empty, *samples = interleaved_samples(sessions, PASSES, PASS_MS, progress)
+    overhead_ms = float(empty.min())
     fresh = {block.key: _entry(times) for block, times in zip(missing, samples[: len(missing)], strict=True)}
     entries = {**known_entries, **fresh}
     sums = [sum(entries[b.key].min_ms - overhead_ms for b in space.blocks(a)) for a in chosen]
@@ -91,7 +95,7 @@ def profile(
         host_description=f"{host.cpu_model()}, {host.cores()} cores",
         overhead_ms=overhead_ms,
         entries=entries,
-        calibrations={**(known.calibrations if known else {}), space.signature: calibration},
+        calibrations={**(valid.calibrations if valid else {}), space.signature: calibration},
     )
     return ProfileReport(table, len(missing), len(chosen))
 
@@ -119,8 +123,8 @@ def _session(blocks: Sequence[Block], batch: int, runtime: Runtime, seed: int) -
     return runtime.load(model.SerializeToString(), {INPUT: image})
 
 
-def _overhead_ms(runtime: Runtime) -> float:
-    """What a call costs however little it does: the smallest time of a one-element model."""
+def _empty_session(runtime: Runtime) -> Session:
+    """A one-element model: its time is what a call costs however little it does."""
     from onnx import TensorProto, helper
 
     value = [1, 1, 1, 1]
@@ -131,8 +135,7 @@ def _overhead_ms(runtime: Runtime) -> float:
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, value)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    session = runtime.load(model.SerializeToString(), {INPUT: np.ones(value, np.float32)})
-    return float(interleaved_samples([session], 1, PASS_MS)[0].min())
+    return runtime.load(model.SerializeToString(), {INPUT: np.ones(value, np.float32)})
 
 
 def _warm_up(session: Session) -> None:

@@ -18,6 +18,16 @@ from edgenas.space.block import block_from_key
 
 log = logging.getLogger(__name__)
 
+_IDENTITY = {
+    "device": "name",
+    "runtime": "runtime",
+    "provider": "provider",
+    "precision": "precision",
+    "threads": "threads",
+    "batch": "batch",
+}
+"""Fields of a table, and of the device it is for, that must agree; folder and file name spell them."""
+
 
 class Entry(Document):
     """How long one block took: over `n` runs, in milliseconds, the runtime's call overhead included."""
@@ -87,7 +97,9 @@ def table_from_json(path: Path) -> LatencyTable:
     """
     table = read_json(path, LatencyTable)
     if table.checksum != table.content_checksum():
-        raise FileFormatError(path, "checksum", "does not match the content", "profile the device again")
+        raise FileFormatError(
+            path, "checksum", "does not match the content", "delete it and profile the device again"
+        )
     return table
 
 
@@ -104,8 +116,12 @@ def find_table(device: Device) -> tuple[Path, LatencyTable] | None:
         if not path.is_file():
             continue
         table = table_from_json(path)
-        if table.device != device.name:
-            raise FileFormatError(path, "device", f"is {table.device!r}", f"move it out of {device.name}/")
+        for field, attribute in _IDENTITY.items():
+            found, expected = getattr(table, field), getattr(device, attribute)
+            if found != expected:
+                raise FileFormatError(
+                    path, field, f"is {found!r}, not {expected!r}", "move it out of the way"
+                )
         if device.is_host and table.host != host.fingerprint():
             log.warning("%s was measured on another machine (%s): ignored", path, table.host_description)
             continue
@@ -131,12 +147,12 @@ def save_table(device: Device, table: LatencyTable) -> Path:
     path = root / device.name / f"{device.table_name}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            if path.is_file():
+                table = _merged(table_from_json(path), table)
+            write_json(path, table.model_copy(update={"checksum": table.content_checksum()}))
     except OSError as error:
-        raise InputError(f"{path.parent}: cannot be made ({error.strerror})", "make it writable") from None
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        if path.is_file():
-            table = _merged(table_from_json(path), table)
-        write_json(path, table.model_copy(update={"checksum": table.content_checksum()}))
+        raise InputError(f"{path.parent}: cannot be written ({error.strerror})", "make it writable") from None
     return path
 
 

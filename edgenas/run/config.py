@@ -33,10 +33,7 @@ class RunConfig(Document):
 
     def differences(self, other: "RunConfig") -> list[str]:
         """Fields in which two configurations differ, as `field: here -> there`."""
-        mine, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
-        return [
-            f"{key}: {_short(mine[key])} -> {_short(theirs[key])}" for key in mine if mine[key] != theirs[key]
-        ]
+        return _differences(self.model_dump(mode="json"), other.model_dump(mode="json"), "")
 
 
 class RunDocument(Document):
@@ -52,6 +49,18 @@ class RunDocument(Document):
 def versions() -> dict[str, str]:
     """Versions that a result may depend on."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in _VERSIONED}}
+
+
+def _differences(mine: dict[str, Any], theirs: dict[str, Any], prefix: str) -> list[str]:
+    """Down to the single field, but for things with a name: another name says it all."""
+    found: list[str] = []
+    for key in dict.fromkeys([*mine, *theirs]):
+        here, there = mine.get(key), theirs.get(key)
+        if isinstance(here, dict) and isinstance(there, dict) and here.get("name") == there.get("name"):
+            found += _differences(here, there, f"{prefix}{key}.")
+        elif here != there:
+            found.append(f"{prefix}{key}: {_short(here)} -> {_short(there)}")
+    return found
 
 
 def _short(value: object) -> str:

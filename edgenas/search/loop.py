@@ -1,5 +1,6 @@
 """The search loop: ask, evaluate what is new and fast enough, tell."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -80,9 +81,12 @@ def search(
 
 def _evaluated(architecture: Architecture, latency_ms: float, evaluate: Evaluate) -> Evaluated:
     start = time.monotonic()
-    accuracy, reason = None, ""
+    accuracy: float | None = None
+    reason = ""
     try:
         accuracy = evaluate(architecture)
+        if not math.isfinite(accuracy):
+            accuracy, reason = None, f"the accuracy is {accuracy}"
     except EdgenasError as error:
         reason = str(error)
     return Evaluated(architecture, accuracy, latency_ms, reason, time.monotonic() - start)

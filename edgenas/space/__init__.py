@@ -49,11 +49,13 @@ def architecture_from_json(path: Path) -> tuple[SearchSpace, Architecture]:
     """Read an architecture file, as `SearchSpace.document` writes it.
 
     Raises:
-        FileFormatError: not such a file, or choices the space does not have.
+        FileFormatError: not such a file, an unknown space, or choices it does not have.
     """
     document = read_json(path, _ArchitectureDocument)
-    space = space_from_config(document.space, path)
     try:
+        space = space_from_config(document.space, path)
         return space, space.architecture(document.choices)
+    except FileFormatError:
+        raise
     except InputError as error:
         raise FileFormatError(path, "", error.problem, error.mend) from None

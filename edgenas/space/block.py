@@ -132,11 +132,15 @@ class Head:
 Block = Stem | MBConv | Head
 
 _ACTIVATION = r"(none|relu|relu6|hswish)"
-_SIZE = r"([1-9]\d*)x([1-9]\d*)"
-_N = r"([1-9]\d*)"
+# Digits are ASCII ones and few: `\d` and int() know other scripts, and a key has one spelling.
+_N = r"([1-9][0-9]{0,8})"
+_ODD = r"((?:[1-9][0-9]{0,7})?[13579])"
+_SIZE = rf"{_N}x{_N}"
 _GRAMMAR = {
-    Stem: re.compile(rf"stem/k{_N}/s{_N}/{_ACTIVATION}/{_N}-{_N}/{_SIZE}"),
-    MBConv: re.compile(rf"mbconv/k{_N}/e{_N}/s{_N}/se(0|[1-9]\d*)/{_ACTIVATION}/{_N}-{_N}/{_SIZE}"),
+    Stem: re.compile(rf"stem/k{_ODD}/s{_N}/{_ACTIVATION}/{_N}-{_N}/{_SIZE}"),
+    MBConv: re.compile(
+        rf"mbconv/k{_ODD}/e{_N}/s{_N}/se(0|[1-9][0-9]{{0,8}})/{_ACTIVATION}/{_N}-{_N}/{_SIZE}"
+    ),
     Head: re.compile(rf"head/{_ACTIVATION}/{_N}-{_N}-{_N}/{_SIZE}"),
 }
 

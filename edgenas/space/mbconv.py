@@ -8,7 +8,7 @@ MobileNetV3 (Howard et al. 2019) are points of some layout.
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -217,12 +217,18 @@ def mbconv(
         activation: of every layer.
 
     Raises:
-        InputError: a resolution or width that no preset covers.
+        InputError: a resolution or width that no preset covers, fewer than two classes, an unknown activation.
     """
     if not (16 <= resolution <= 64 or 96 <= resolution <= 224):
         raise InputError(f"--resolution {resolution} has no layout", "use 16 to 64 or 96 to 224")
     if not 0.1 <= width <= 4:
         raise InputError(f"--width {width:g} is out of range", "use 0.1 to 4")
+    if not 2 <= classes <= 100_000:
+        raise InputError(f"--classes {classes} is out of range", "use 2 to 100000")
+    if activation not in get_args(Activation):
+        raise InputError(
+            f"unknown activation {activation!r}", f"use one of {', '.join(get_args(Activation))}"
+        )
     preset = _TINY if resolution < 32 else _SMALL if resolution <= 64 else _LARGE
     reduction = 4 if squeeze_excite else 0
 

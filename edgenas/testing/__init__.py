@@ -1,0 +1,33 @@
+"""Conformance kits: pytest base classes that check a plug-in against the contract of its base class.
+
+    from edgenas.testing import SearchSpaceConformance
+
+    class TestMySpace(SearchSpaceConformance):
+        @pytest.fixture
+        def space(self) -> SearchSpace:
+            return MySpace(...)
+
+Needs pytest; edgenas itself never imports this package.
+"""
+
+import pytest
+
+# Before the kits are imported, so that their assertions explain themselves as those of test modules do.
+pytest.register_assert_rewrite(
+    "edgenas.testing.evaluator",
+    "edgenas.testing.runtime",
+    "edgenas.testing.search_space",
+    "edgenas.testing.searcher",
+)
+
+from edgenas.testing.evaluator import EvaluatorConformance  # noqa: E402
+from edgenas.testing.runtime import RuntimeConformance  # noqa: E402
+from edgenas.testing.search_space import SearchSpaceConformance  # noqa: E402
+from edgenas.testing.searcher import SearcherConformance  # noqa: E402
+
+__all__ = [
+    "EvaluatorConformance",
+    "RuntimeConformance",
+    "SearchSpaceConformance",
+    "SearcherConformance",
+]

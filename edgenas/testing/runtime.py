@@ -1,0 +1,140 @@
+"""What every `Runtime` and `Session` must do, as tests to inherit."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgenas.device.runtime import Runtime, Session
+from edgenas.errors import DeviceError
+
+
+class RuntimeConformance:
+    """Inherit, override `runtime`, and pytest runs every sentence of the `Runtime` contract on yours.
+
+    The tests assert what is computed and the form of what is timed, never how fast it is. Override
+    `with_missing_provider` too where your runtime chooses between providers.
+    """
+
+    tolerance = 1e-5
+    """Largest absolute difference of an output; raise it for a runtime of lower precision."""
+
+    @pytest.fixture
+    def runtime(self) -> Runtime:
+        """The runtime under test."""
+        raise NotImplementedError("override the fixture `runtime`")
+
+    @pytest.fixture
+    def with_missing_provider(self) -> Callable[[], object]:
+        """A call that makes the runtime, or loads a model, with a provider that is not installed."""
+        pytest.skip("this runtime has no choice of providers")
+
+    def test_says_what_it_is(self, runtime: Runtime) -> None:
+        """Name, provider, version and threads are what tables record."""
+        assert runtime.name and runtime.name == type(runtime).name
+        assert runtime.provider
+        assert runtime.version
+        assert runtime.threads >= 1
+
+    def test_run_gives_the_outputs(self, runtime: Runtime) -> None:
+        """A run computes the model, and again the same."""
+        image = _image(seed=0)
+        session = _load(runtime, 2.0, image)
+        for _ in range(2):
+            assert np.abs(_output(session) - np.maximum(2 * image, 0)).max() <= self.tolerance
+
+    def test_batch_is_free(self, runtime: Runtime) -> None:
+        """The dynamic batch axis takes what the feeds have."""
+        image = _image(seed=0, batch=3)
+        assert _output(_load(runtime, 1.0, image)).shape == image.shape
+
+    def test_load_copies_the_feeds(self, runtime: Runtime) -> None:
+        """What the caller does to the array after `load` does not matter."""
+        image = _image(seed=1)
+        expected = np.maximum(image, 0)
+        session = _load(runtime, 1.0, image)
+        image[:] = 7
+        assert np.abs(_output(session) - expected).max() <= self.tolerance
+
+    def test_sessions_are_independent(self, runtime: Runtime) -> None:
+        """Loading, running and timing a second model leaves the first as it was."""
+        image = _image(seed=2)
+        first = _load(runtime, 1.0, image)
+        before = _output(first).copy()
+        second = _load(runtime, 3.0, image + 1)
+        second.time_ms(2)
+        assert np.abs(_output(second) - np.maximum(3 * (image + 1), 0)).max() <= self.tolerance
+        assert np.array_equal(_output(first), before)
+
+    def test_outputs_are_the_callers(self, runtime: Runtime) -> None:
+        """An output stays as it is when the session runs again, and writing to it changes no later run."""
+        session = _load(runtime, 1.0, _image(seed=3))
+        output = _output(session)
+        expected = output.copy()
+        session.time_ms(1)
+        assert np.array_equal(output, expected)
+        output[:] = -1
+        assert np.array_equal(_output(session), expected)
+
+    @pytest.mark.parametrize("calls", [1, 2, 7])
+    def test_times_have_the_right_form(self, runtime: Runtime, calls: int) -> None:
+        """One positive finite time a call."""
+        times = _load(runtime, 1.0, _image(seed=4)).time_ms(calls)
+        assert times.shape == (calls,)
+        assert times.dtype == np.float64
+        assert np.isfinite(times).all() and (times > 0).all()
+
+    def test_threads_and_provider_stay(self, runtime: Runtime) -> None:
+        """Loading and running changes neither."""
+        before = (runtime.provider, runtime.threads, runtime.version)
+        _load(runtime, 1.0, _image(seed=5)).time_ms(1)
+        assert (runtime.provider, runtime.threads, runtime.version) == before
+
+    @pytest.mark.parametrize("model", [b"", b"not a model", b"\x00" * 64], ids=["empty", "text", "zeros"])
+    def test_refuses_what_is_no_model(self, runtime: Runtime, model: bytes) -> None:
+        """Garbage is a `DeviceError` at `load`."""
+        with pytest.raises(DeviceError):
+            runtime.load(model, {"input": _image(seed=6)})
+
+    def test_refuses_an_operator_it_lacks(self, runtime: Runtime) -> None:
+        """So is an operator nobody has."""
+        with pytest.raises(DeviceError):
+            runtime.load(_model(1.0, operator="NoSuchOperator"), {"input": _image(seed=7)})
+
+    def test_refuses_a_missing_provider(self, with_missing_provider: Callable[[], object]) -> None:
+        """A provider that is not installed is a `DeviceError`, never another provider instead."""
+        with pytest.raises(DeviceError):
+            with_missing_provider()
+
+
+def _image(seed: int, batch: int = 1) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal((batch, 3, 4, 4), dtype=np.float32)
+
+
+def _load(runtime: Runtime, factor: float, image: NDArray[np.float32]) -> Session:
+    return runtime.load(_model(factor), {"input": image})
+
+
+def _output(session: Session) -> NDArray[np.float32]:
+    (output,) = session.run()
+    return output
+
+
+def _model(factor: float, operator: str = "Relu") -> bytes:
+    """`operator(factor * input)` over (batch, 3, 4, 4)."""
+    from onnx import TensorProto, helper
+
+    shape = ("batch", 3, 4, 4)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Mul", ["input", "factor"], ["scaled"]),
+            helper.make_node(operator, ["scaled"], ["output"]),
+        ],
+        "conformance",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
+        [helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())

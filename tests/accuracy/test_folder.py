@@ -1,0 +1,261 @@
+import logging
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.accuracy.folder import dataset_from_folder
+from edgenas.errors import DataError
+from edgenas.progress import silent
+
+
+def save(path: Path, colour: tuple[int, ...] | int = (10, 20, 30), mode: str = "RGB", size: int = 16) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, (size, size), colour).save(path)
+    return path
+
+
+def fill(part: Path, per_class: int, names: tuple[str, ...] = ("cat", "dog"), size: int = 16) -> None:
+    """Class `i` is all grey value 50 + 100 * i."""
+    for i, name in enumerate(names):
+        for number in range(per_class):
+            save(part / name / f"{number}.png", (50 + 100 * i,) * 3, size=size)
+
+
+def load(folder: Path, resolution: int | None = 16) -> Dataset:
+    return dataset_from_folder(folder, resolution, flip=True, progress=silent)
+
+
+def total(data: Dataset) -> int:
+    return sum(map(len, (data.train, data.validation, data.test)))
+
+
+def grey_value_fits_label(split: Split) -> bool:
+    return bool((split.images[:, 0, 0, 0] == 50 + 100 * split.labels).all())
+
+
+@pytest.mark.parametrize("held_out", ["test", "val"])
+def test_train_beside_test_or_val(tmp_path: Path, held_out: str) -> None:
+    fill(tmp_path / "train", 10)
+    fill(tmp_path / held_out, 3)
+    data = load(tmp_path)
+    assert data.classes == ("cat", "dog")
+    assert (len(data.train) + len(data.validation), len(data.test)) == (20, 6)
+    assert all(map(grey_value_fits_label, (data.train, data.validation, data.test)))
+
+
+def test_test_is_taken_before_val(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 10)
+    fill(tmp_path / "val", 5)
+    fill(tmp_path / "test", 3)
+    assert len(load(tmp_path).test) == 6
+
+
+def test_without_a_held_out_folder_a_fifth_is_held_out_and_a_warning_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path / "train", 10)
+    assert len(load(tmp_path).test) == 4
+    assert "has no test/ or val/ folder: a fifth of train/ is held out" in caplog.text
+
+
+def test_files_in_subfolders_of_a_class_belong_to_it_and_other_files_do_not_count(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 4)
+    save(tmp_path / "train" / "cat" / "deep" / "er" / "a.JPG")
+    (tmp_path / "train" / "cat" / "notes.txt").write_text("no image")
+    (tmp_path / "train" / "empty").mkdir()
+    data = load(tmp_path)
+    assert (total(data), data.classes) == (9, ("cat", "dog"))
+
+
+def test_a_test_folder_may_lack_a_class(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 5)
+    fill(tmp_path / "test", 2, names=("dog",))
+    assert load(tmp_path).test.labels.tolist() == [1, 1]
+
+
+MODES: dict[str, tuple[str, tuple[int, ...] | int, str, int]] = {
+    "greyscale": ("L", 90, "png", 90),
+    "16 bit greyscale": ("I;16", 90 * 257, "png", 90),
+    "greyscale with alpha": ("LA", (90, 255), "png", 90),
+    "palette": ("P", 0, "gif", 0),
+    "RGBA": ("RGBA", (90, 90, 90, 255), "png", 90),
+    "CMYK": ("CMYK", (165, 165, 165, 0), "tiff", 90),
+    "one bit": ("1", 1, "png", 255),
+}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_every_mode_is_decoded_to_rgb(tmp_path: Path, name: str) -> None:
+    mode, colour, suffix, expected = MODES[name]
+    fill(tmp_path / "train", 4)
+    save(tmp_path / "test" / "cat" / f"a.{suffix}", colour, mode)
+    test = load(tmp_path).test
+    assert test.images.shape == (1, 3, 16, 16)
+    assert np.abs(test.images.numpy().astype(int) - expected).max() <= 1
+
+
+@given(width=st.integers(1, 70), height=st.integers(1, 70), resolution=st.integers(8, 40))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_size_is_brought_to_the_resolution(
+    tmp_path: Path, width: int, height: int, resolution: int
+) -> None:
+    if not (tmp_path / "train").exists():
+        fill(tmp_path / "train", 4)
+    (tmp_path / "test" / "cat").mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height), (7, 8, 9)).save(tmp_path / "test" / "cat" / "a.png")
+    images = load(tmp_path, resolution).test.images
+    assert images.shape == (1, 3, resolution, resolution)
+    assert images[0, :, resolution // 2, resolution // 2].tolist() == [7, 8, 9]
+
+
+def test_a_long_image_is_cut_at_its_centre(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 4)
+    picture = np.zeros((16, 48, 3), np.uint8)
+    picture[:, 16:32] = 200
+    (tmp_path / "test" / "cat").mkdir(parents=True)
+    Image.fromarray(picture).save(tmp_path / "test" / "cat" / "a.png")
+    assert (load(tmp_path).test.images == 200).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(8, 16), (16, 16), (28, 24), (32, 32), (64, 64), (95, 64), (96, 96), (100, 96), (224, 224), (300, 224)],
+)
+def test_the_native_resolution_is_one_that_a_layout_covers(tmp_path: Path, size: int, expected: int) -> None:
+    fill(tmp_path / "train", 4, size=size)
+    assert load(tmp_path, resolution=None).resolution == expected
+
+
+def test_progress_reaches_the_number_of_images(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 4)
+    seen: list[tuple[str, float, float]] = []
+    dataset_from_folder(
+        tmp_path, 16, True, lambda phase, done, total, detail="": seen.append((phase, done, total))
+    )
+    assert (seen[0], seen[-1]) == (("decoding images", 0, 8), ("decoding images", 8, 8))
+
+
+def test_a_corrupt_image_is_skipped_counted_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path / "train", 20)
+    broken = tmp_path / "train" / "dog" / "5.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    with caplog.at_level(logging.WARNING):
+        data = load(tmp_path)
+    assert total(data) == 39
+    assert all(map(grey_value_fits_label, (data.train, data.validation, data.test)))
+    assert f"1 of 40 images cannot be read and are skipped: {broken}" in caplog.text
+
+
+def test_too_many_corrupt_images_are_refused_and_the_first_named(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 20)
+    for number in range(5):
+        (tmp_path / "train" / "cat" / f"{number}.png").write_bytes(b"not an image")
+    named = r"cat/0\.png, \S*cat/1\.png, \S*cat/2\.png, \.\.\."
+    with pytest.raises(
+        DataError, match=rf"5 of 40 images cannot be read: \S*{named}; remove or replace the broken files"
+    ):
+        load(tmp_path)
+
+
+def test_a_test_folder_of_nothing_but_a_corrupt_image_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 4)
+    (tmp_path / "test" / "cat").mkdir(parents=True)
+    (tmp_path / "test" / "cat" / "a.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"1 of 1 images cannot be read: .*a\.png"):
+        load(tmp_path)
+
+
+def test_a_corrupt_image_is_passed_over_in_choosing_the_native_resolution(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 4, size=32)
+    (tmp_path / "train" / "cat" / "0.ppm").write_bytes(b"P6\n2$ 20\n255\n")
+    data = load(tmp_path, resolution=None)
+    assert (data.resolution, total(data)) == (32, 8)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
+@given(
+    suffix=st.sampled_from(["png", "jpeg", "bmp", "webp", "gif", "ppm", "tiff"]),
+    length=st.floats(0, 1),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
+)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_file_is_skipped_or_read(
+    tmp_path: Path, suffix: str, length: float, changes: list[tuple[float, int]]
+) -> None:
+    if not (tmp_path / "train").exists():
+        fill(tmp_path / "train", 4)
+        fill(tmp_path / "test", 1)
+    buffer = BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(buffer, suffix)
+    content = bytearray(buffer.getvalue())
+    for place, value in changes:  # most formats decide in their first bytes
+        content[int(place * min(len(content), 100))] = value
+    damaged = tmp_path / "train" / "cat" / f"x.{suffix}"
+    damaged.write_bytes(content[: round(length * len(content))])
+    try:
+        assert total(load(tmp_path, resolution=None)) in (10, 11)
+    finally:
+        damaged.unlink()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: None,
+        lambda folder: (folder / "train").mkdir(),
+        lambda folder: (folder / "train" / "cat").mkdir(parents=True),
+        lambda folder: save(folder / "train" / "a.png"),
+        lambda folder: fill(folder, 5),
+    ],
+    ids=["empty", "empty train", "empty class", "no class folders", "classes not under train"],
+)
+def test_a_folder_without_training_images_is_refused(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    make(tmp_path)
+    with pytest.raises(
+        DataError,
+        match=r"--data \S+: has no images under train/<class>/; lay it out as train/<class>/\*\.jpg",
+    ):
+        load(tmp_path)
+
+
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 5, names=("cat",))
+    with pytest.raises(DataError, match=f"{tmp_path}: only one class, 'cat'; give at least two"):
+        load(tmp_path)
+
+
+def test_a_class_that_only_the_test_folder_has_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 5)
+    fill(tmp_path / "test", 1, names=("cat", "horse"))
+    with pytest.raises(
+        DataError, match="test: class 'horse' does not occur under train/; use the same class folders in both"
+    ):
+        load(tmp_path)
+
+
+def test_photographs_are_turned_the_way_their_exif_says(tmp_path: Path) -> None:
+    """A camera held upright stores a lying image and a note."""
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for number in range(6):
+                pixels = np.zeros((16, 16, 3), np.uint8)
+                pixels[:8] = 255  # white above, black below, as stored
+                exif = Image.Exif()
+                exif[0x0112] = 3  # turned by 180 degrees
+                Image.fromarray(pixels).save(tmp_path / part / name / f"{number}.png", exif=exif)
+            (tmp_path / part / name / "._hidden.png").write_bytes(b"no image")
+    dataset = dataset_from_folder(tmp_path, 16, False, silent)
+    assert int(dataset.train.images[:, :, :7].max()) == 0
+    assert int(dataset.train.images[:, :, 9:].min()) == 255
+    assert len(dataset.test) == 12

@@ -1,0 +1,89 @@
+import platform
+from importlib import metadata
+
+import pytest
+from pydantic import ValidationError
+
+from edgenas.accuracy.recipe import Recipe
+from edgenas.device import Device
+from edgenas.run.config import RunConfig, RunDocument, versions
+from edgenas.space import MBConvSpace, space_from_config
+
+
+def test_a_configuration_survives_json(run_config: RunConfig) -> None:
+    assert RunConfig.model_validate_json(run_config.model_dump_json()) == run_config
+
+
+def test_the_space_it_keeps_is_the_space_searched(run_config: RunConfig, tiny_space: MBConvSpace) -> None:
+    read = RunConfig.model_validate_json(run_config.model_dump_json())
+    assert space_from_config(read.space).signature == tiny_space.signature
+
+
+def test_a_document_survives_json_with_its_schema(run_config: RunConfig) -> None:
+    document = RunDocument(name="demo", created_at="2025-01-01", config=run_config, versions=versions())
+    text = document.model_dump_json()
+    assert '"schema":"edgenas.run/1"' in text
+    assert RunDocument.model_validate_json(text) == document
+
+
+def test_equal_configurations_do_not_differ(run_config: RunConfig) -> None:
+    assert run_config.differences(run_config.model_copy()) == []
+
+
+def test_differences_name_field_and_both_values(run_config: RunConfig) -> None:
+    other = run_config.model_copy(update={"max_latency_ms": 10.0, "seed": 7})
+    assert run_config.differences(other) == ["max_latency_ms: 20.0 -> 10.0", "seed: 0 -> 7"]
+
+
+def test_differences_inside_a_field_are_told_by_their_own_name(run_config: RunConfig) -> None:
+    other = run_config.model_copy(
+        update={"supernet_recipe": Recipe(epochs=5), "space": {**run_config.space, "resolution": 16}}
+    )
+    assert run_config.differences(other) == ["space.resolution: 8 -> 16", "supernet_recipe.epochs: 2 -> 5"]
+
+
+def test_another_device_is_told_by_its_name(run_config: RunConfig, board: Device) -> None:
+    other = run_config.model_copy(update={"device": board.model_copy(update={"name": "other", "threads": 4})})
+    assert run_config.differences(other) == ["device: board -> other"]
+
+
+def test_the_same_device_at_other_settings_is_told_by_them(run_config: RunConfig, board: Device) -> None:
+    other = run_config.model_copy(update={"device": board.model_copy(update={"threads": 4})})
+    assert run_config.differences(other) == ["device.threads: 1 -> 4"]
+
+
+def test_a_field_that_one_side_lacks_is_a_difference(run_config: RunConfig) -> None:
+    other = run_config.model_copy(update={"space": {**run_config.space, "extra": 1}})
+    assert run_config.differences(other) == ["space.extra: None -> 1"]
+    assert other.differences(run_config) == ["space.extra: 1 -> None"]
+
+
+def test_long_values_are_cut(run_config: RunConfig) -> None:
+    (text,) = run_config.differences(run_config.model_copy(update={"data": "x" * 100}))
+    assert text == "data: digits -> " + "x" * 37 + "..."
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("max_latency_ms", 0, "greater than 0"),
+        ("max_latency_ms", float("inf"), "finite number"),
+        ("evaluations", 0, "greater than or equal to 1"),
+        ("finalists", 0, "greater than or equal to 1"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("time_budget_s", 0, "greater than 0"),
+        ("colour", "red", "not permitted"),
+    ],
+)
+def test_values_that_cannot_be_run_are_refused(
+    run_config: RunConfig, field: str, value: object, reason: str
+) -> None:
+    with pytest.raises(ValidationError, match=rf"(?s){field}.*{reason}"):
+        RunConfig.model_validate({**run_config.model_dump(), field: value})
+
+
+def test_versions_are_those_of_what_a_result_depends_on() -> None:
+    found = versions()
+    assert found["python"] == platform.python_version()
+    assert {"edgenas", "torch", "numpy", "pymoo", "onnx", "onnxruntime"} < set(found)
+    assert found["torch"] == metadata.version("torch")

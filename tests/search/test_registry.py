@@ -1,0 +1,22 @@
+from collections.abc import Callable
+
+import pytest
+
+from edgenas.errors import UnknownNameError
+from edgenas.search.problem import Problem
+from edgenas.search.registry import SEARCHERS, searcher_for
+from edgenas.search.searcher import Searcher
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_every_searcher_is_found_by_its_own_name(make_problem: Callable[[float], Problem], name: str) -> None:
+    searcher = searcher_for(name)(make_problem(0.5), 0)
+    assert isinstance(searcher, Searcher)
+    assert searcher.name == name
+
+
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"unknown searcher 'nsga-2'; did you mean 'nsga2'\? known: nsga2, random"
+    ):
+        searcher_for("nsga-2")
