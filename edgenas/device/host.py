@@ -41,15 +41,22 @@ def fingerprint() -> str:
 def state() -> HostState:
     """Read governor, clock, temperature and load of this host."""
     cpu = Path("/sys/devices/system/cpu/cpu0/cpufreq")
-    frequency = _read(cpu / "scaling_cur_freq")
-    temperature = _read(Path("/sys/class/thermal/thermal_zone0/temp"))
+    frequency = _read_number(cpu / "scaling_cur_freq")
+    temperature = _read_number(Path("/sys/class/thermal/thermal_zone0/temp"))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return HostState(
         governor=_read(cpu / "scaling_governor"),
-        frequency_mhz=float(frequency) / 1e3 if frequency else None,
-        temperature_c=float(temperature) / 1e3 if temperature else None,
+        frequency_mhz=frequency / 1e3 if frequency else None,
+        temperature_c=temperature / 1e3 if temperature else None,
         load_per_core=load / cores(),
     )
+
+
+def _read_number(path: Path) -> float | None:
+    try:
+        return float(_read(path) or "")
+    except ValueError:
+        return None
 
 
 def _read(path: Path) -> str | None:

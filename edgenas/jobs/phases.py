@@ -22,7 +22,6 @@ from edgenas.jobs.plan import Plan, default_recipes, plan_from_config
 from edgenas.jobs.session import Session, Settings
 from edgenas.jobs.view import write_report
 from edgenas.latency.predictor import LatencyPredictor, predictor_for
-from edgenas.latency.table import find_table
 from edgenas.progress import Progress
 from edgenas.run.config import RunConfig, versions
 from edgenas.run.folder import open_run
@@ -68,22 +67,21 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
         status = "interrupted"
         session.store.record("interrupted")
     result = result_of(session, evaluated, finalists, status)
-    write_json(session.folder.front, result)
     for model in (*result.front, *result.dropped):
         if model.onnx:
             write_model_card(
                 Path(model.onnx), session.folder, session.config, session.dataset, model, "fp32", versions()
             )
-    write_report(session.folder, session.store)
+    write_report(session.folder, session.store, result)
+    write_json(session.folder.front, result)  # last: a run with a complete result is not worked on again
     return result
 
 
 def _config(settings: Settings, dataset: Dataset, predictor: LatencyPredictor) -> RunConfig:
     supernet, finalist = default_recipes(len(dataset.train))
-    table = find_table(settings.device)
     return RunConfig(
         device=settings.device,
-        table_checksum=table[1].checksum if table else None,
+        table_checksum=predictor.table_checksum,
         space=predictor.space.config(),
         data=dataset.name,
         data_fingerprint=dataset.fingerprint,

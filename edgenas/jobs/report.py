@@ -19,6 +19,6 @@ def report(run: str) -> Path:
     folder = find_run(run)
     store = RunStore(folder.store)
     try:
-        return write_report(folder, store)
+        return write_report(folder, store, folder.read_result())
     finally:
         store.close()

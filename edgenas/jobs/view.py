@@ -7,16 +7,17 @@ from edgenas.report.html import write_html
 from edgenas.report.plot import write_png
 from edgenas.report.view import Point, ReportView
 from edgenas.run.folder import RunFolder
+from edgenas.run.result import SearchResult
 from edgenas.run.store import Evaluation, RunStore
 from edgenas.space import SearchSpace, space_from_config
 
 
-def write_report(folder: RunFolder, store: RunStore) -> Path:
-    """Write `report.html` and `front.png` of a run that has a result."""
+def write_report(folder: RunFolder, store: RunStore, result: SearchResult) -> Path:
+    """Write `report.html` and `front.png` of a run."""
     document = folder.read_document()
     space = space_from_config(document.config.space, folder.document)
     points = tuple(_point(space, row) for row in store.evaluations())
-    view = ReportView(folder.read_result(), document.config, document.versions, points)
+    view = ReportView(result, document.config, document.versions, points)
     write_png(view, folder.picture)
     write_html(view, folder.report)
     return folder.report

@@ -9,6 +9,9 @@ from edgenas.latency.table import Calibration
 COVERAGE = 0.9
 """Nominal coverage of prediction intervals."""
 
+MIN_SHARE = 0.1
+"""However bad the residuals, the upper end is at most ten times the prediction."""
+
 
 def fit_calibration(sums_ms: NDArray[np.float64], measured_ms: NDArray[np.float64]) -> Calibration:
     """Fit measured = slope * sum + intercept with least relative squares.
@@ -35,16 +38,19 @@ def fit_calibration(sums_ms: NDArray[np.float64], measured_ms: NDArray[np.float6
     return Calibration(slope=slope, intercept_ms=intercept, residuals=tuple(residuals))
 
 
-def relative_half_width(residuals: tuple[float, ...]) -> float:
-    """Half the interval as a share of the prediction: the conformal quantile of leave-one-out residuals.
+def interval_factors(residuals: tuple[float, ...]) -> tuple[float, float]:
+    """Ends of the interval as multiples of the prediction: conformal, from leave-one-out residuals.
 
     With n residuals the largest covers n / (n + 1) of future networks, so at least nine are needed for the
     nominal 90 %; with fewer the largest is widened in proportion (jackknife, Barber et al., Ann. Stat. 2021).
+    A residual r says predicted = (1 + r) * measured, so measured lies between prediction / (1 + r) and
+    prediction / (1 - r).
     """
     errors = np.sort(np.abs(residuals))
     n = len(errors)
     rank = int(np.ceil(COVERAGE * (n + 1)))
-    return float(errors[rank - 1]) if rank <= n else float(errors[-1] * rank / n)
+    widest = float(errors[rank - 1]) if rank <= n else float(errors[-1] * rank / n)
+    return 1 / (1 + widest), 1 / max(1 - widest, MIN_SHARE)
 
 
 def _fit_line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgenas.device import Device, Provenance
 from edgenas.errors import IncompleteTableError
-from edgenas.latency.calibration import relative_half_width
+from edgenas.latency.calibration import interval_factors
 from edgenas.latency.estimate import INTERVAL_FACTOR, estimate_block_ms
 from edgenas.latency.table import LatencyTable, find_table
 from edgenas.space import Architecture, Block, SearchSpace
@@ -52,6 +52,7 @@ class LatencyPredictor:
         low_factor: low end of the interval as a multiple of the prediction.
         high_factor: high end of it.
         provenance: where the figures come from.
+        table_checksum: of the measured table behind it; None where there is none.
     """
 
     def __init__(
@@ -63,10 +64,12 @@ class LatencyPredictor:
         low_factor: float,
         high_factor: float,
         provenance: Provenance,
+        table_checksum: str | None = None,
     ) -> None:
         self.space = space
         self.device = device
         self.provenance = provenance
+        self.table_checksum = table_checksum
         self._block_ms = block_ms
         self._factors = (low_factor, high_factor)
         self._constant_ms = constant_ms
@@ -134,15 +137,16 @@ def predictor_from_table(space: SearchSpace, device: Device, table: LatencyTable
             f"add them: {_profile_command(space, device)}",
         )
     slope, overhead_ms = calibration.slope, table.overhead_ms
-    half_width = relative_half_width(calibration.residuals)
+    low_factor, high_factor = interval_factors(calibration.residuals)
     return LatencyPredictor(
         space,
         device,
         block_ms=lambda block: slope * (table.entries[block.key].min_ms - overhead_ms),
         constant_ms=calibration.intercept_ms,
-        low_factor=max(0.0, 1 - half_width),
-        high_factor=1 + half_width,
+        low_factor=low_factor,
+        high_factor=high_factor,
         provenance=Provenance.MEASURED,
+        table_checksum=table.checksum,
     )
 
 

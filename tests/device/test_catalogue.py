@@ -1,0 +1,108 @@
+"""Finding devices: the nearest folder wins, names suggest themselves."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgenas.device import all_devices, data_folders, find_device
+from edgenas.errors import FileFormatError, InputError, UnknownNameError
+
+SHIPPED = {"cpu", "cuda", "jetson-nano", "jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5"}
+
+
+def _write(folder: Path, fields: dict[str, Any], **changes: Any) -> Path:
+    document = {**fields, **changes}
+    sheet = document.pop("datasheet")
+    lines = [f"{key} = {value!r}" for key, value in document.items()]
+    lines += ["[datasheet]", *(f"{key} = {value!r}" for key, value in sheet.items())]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{document['name']}.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_shipped_devices_are_always_there() -> None:
+    assert {device.name for device in all_devices()} >= SHIPPED
+    assert [device.name for device in all_devices()] == sorted(device.name for device in all_devices())
+
+
+def test_folders_in_order(tmp_path: Path) -> None:
+    assert len(data_folders("devices")) == 1
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "data" / "edgenas" / "devices").mkdir(parents=True)
+    working, user, shipped = data_folders("devices")
+    assert working.resolve() == tmp_path / "devices"
+    assert user == tmp_path / "data" / "edgenas" / "devices"
+    assert shipped.is_dir() and (shipped / "cpu.toml").is_file()
+    assert data_folders("no such kind") == []
+
+
+def test_the_users_folder_is_the_systems(tmp_path: Path) -> None:
+    folder = tmp_path / "xdg" / "edgenas" / "devices"
+    folder.mkdir(parents=True)
+    code = "from edgenas.device import data_folders; print(data_folders('devices')[0])"
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "xdg")}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert Path(result.stdout.strip()) == folder
+
+
+def test_working_folder_then_user_then_shipped(tmp_path: Path, fields: dict[str, Any]) -> None:
+    user, working = tmp_path / "data" / "edgenas" / "devices", tmp_path / "devices"
+    shipped = find_device("cpu").description
+    _write(user, fields, name="cpu", description="the user's")
+    assert find_device("cpu").description == "the user's" != shipped
+    _write(working, fields, name="cpu", description="the working folder's")
+    assert find_device("cpu").description == "the working folder's"
+    assert [device.name for device in all_devices()].count("cpu") == 1
+
+
+def test_alias_finds_its_device(tmp_path: Path, fields: dict[str, Any]) -> None:
+    _write(tmp_path / "devices", fields)
+    assert find_device("board").name == find_device("my-board").name == "my-board"
+    assert find_device("jetson").name == "jetson-orin-nano"
+
+
+def test_a_name_wins_over_an_alias(tmp_path: Path, fields: dict[str, Any]) -> None:
+    _write(tmp_path / "devices", fields, name="aaa", aliases=["cpu"])
+    assert find_device("cpu").name == "cpu"
+
+
+def test_threads_and_precision_replace_the_files() -> None:
+    assert find_device("cpu").threads == 1
+    changed = find_device("cpu", threads=3, precision="fp16")
+    assert (changed.threads, changed.precision) == (3, "fp16")
+    assert find_device("cpu").threads == 1
+
+
+@pytest.mark.parametrize("threads", [0, -2])
+def test_threads_below_one_are_refused(threads: int) -> None:
+    with pytest.raises(InputError, match=rf"--threads {threads} is out of range; use 1 or more"):
+        find_device("cpu", threads=threads)
+
+
+def test_unknown_device_suggests_the_nearest() -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"unknown device 'jetsn'; did you mean 'jetson'\? known: cpu, "
+    ):
+        find_device("jetsn")
+    with pytest.raises(UnknownNameError, match=r"unknown device 'zzz'; known: .*\(see: edgenas devices\)"):
+        find_device("zzz")
+
+
+def test_a_wrong_file_is_named(tmp_path: Path, fields: dict[str, Any]) -> None:
+    path = _write(tmp_path / "devices", fields, threads=0)
+    with pytest.raises(
+        FileFormatError, match=r"devices/my-board\.toml: threads: input should be greater than"
+    ):
+        find_device("cpu")
+    path.write_text("name = ")
+    with pytest.raises(
+        FileFormatError, match=r"devices/my-board\.toml: is not TOML \(.*\); correct the line"
+    ):
+        all_devices()

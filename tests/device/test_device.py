@@ -1,0 +1,131 @@
+"""A device as its file says it: what is accepted, and how what is not is named."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgenas.device import Device, Provenance, runtime_for
+from edgenas.device.onnx_runtime import OnnxRuntime
+from edgenas.errors import DeviceError, FileFormatError
+from edgenas.formats import read_json, validate, write_json
+
+FIGURES = ["peak_gflops", "memory_bandwidth_gb_s", "memory_bytes", "kernel_launch_us"]
+
+
+def test_device_survives_a_file(make: Callable[..., Device], tmp_path: Path) -> None:
+    device = make()
+    write_json(tmp_path / "device.json", device)
+    assert read_json(tmp_path / "device.json", Device) == device
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "fast", None])
+def test_figures_are_positive_and_finite(fields: dict[str, Any], figure: str, value: object) -> None:
+    fields["datasheet"][figure] = value
+    with pytest.raises(FileFormatError, match=rf"d\.toml: datasheet\.{figure}: input should be "):
+        validate(fields, Device, Path("d.toml"))
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_figures_are_all_needed(fields: dict[str, Any], figure: str) -> None:
+    del fields["datasheet"][figure]
+    with pytest.raises(FileFormatError, match=rf"d\.toml: datasheet\.{figure}: field required"):
+        validate(fields, Device, Path("d.toml"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("schema", "edgenas.device/2"),
+        ("name", "My Board"),
+        ("name", "../board"),
+        ("name", "board-"),
+        ("name", ""),
+        ("runtime", "caffe"),
+        ("precision", "fp8"),
+        ("threads", 0),
+        ("threads", 1025),
+        ("threads", 1.5),
+        ("batch", 0),
+        ("reach", "ssh"),
+        ("sources", []),
+        ("aliases", "board"),
+        ("colour", "green"),
+        ("datasheet", None),
+    ],
+)
+def test_wrong_field_is_named(fields: dict[str, Any], field: str, value: object) -> None:
+    with pytest.raises(FileFormatError, match=rf"^d\.toml: {field}: ") as caught:
+        validate({**fields, field: value}, Device, Path("d.toml"))
+    assert caught.value.field == field
+
+
+def test_each_field_without_default_is_needed(fields: dict[str, Any]) -> None:
+    for field in fields:
+        rest = {key: value for key, value in fields.items() if key != field}
+        if field == "aliases":
+            assert validate(rest, Device, Path("d.toml")).aliases == ()
+            continue
+        with pytest.raises(FileFormatError, match=rf"^d\.toml: {field}: field required; "):
+            validate(rest, Device, Path("d.toml"))
+
+
+@given(st.text(max_size=12))
+def test_a_name_is_a_safe_folder_name(name: str) -> None:
+    document = {"name": name}
+    with pytest.raises(FileFormatError) as caught:
+        validate(document, Device, Path("d.toml"))
+    if name.strip("abcdefghijklmnopqrstuvwxyz0123456789-") or not name:
+        assert caught.value.field in ("name", "schema")
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "onnxruntime-cpu-fp32-t1-b1"),
+        ({"threads": 4, "batch": 8}, "onnxruntime-cpu-fp32-t4-b8"),
+        (
+            {"runtime": "tensorrt", "provider": "TensorrtExecutionProvider", "precision": "fp16"},
+            "tensorrt-tensorrt-fp16-t1-b1",
+        ),
+    ],
+)
+def test_table_name_tells_operating_points_apart(
+    make: Callable[..., Device], changes: dict[str, Any], name: str
+) -> None:
+    assert make(**changes).table_name == name
+
+
+def test_reach_decides_the_host(make: Callable[..., Device]) -> None:
+    assert make(reach="local").is_host
+    assert not make(reach="none").is_host
+
+
+def test_provenance_reads_as_its_word() -> None:
+    assert [f"{p}" for p in Provenance] == ["measured", "calibrated", "estimated"]
+
+
+def test_runtime_for_the_host(make: Callable[..., Device]) -> None:
+    runtime = runtime_for(make(reach="local", threads=3))
+    assert isinstance(runtime, OnnxRuntime)
+    assert (runtime.provider, runtime.threads) == ("CPUExecutionProvider", 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, r"device my-board cannot be reached from here \(its file says reach = 'none'\); run edgenas on"),
+        (
+            {"reach": "local", "runtime": "tflite"},
+            "nothing here times models with tflite; use a device on onnx",
+        ),
+        ({"reach": "local", "provider": "AbacusExecutionProvider"}, "here has no AbacusExecutionProvider"),
+    ],
+)
+def test_no_runtime_for(make: Callable[..., Device], changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DeviceError, match=message):
+        runtime_for(make(**changes))

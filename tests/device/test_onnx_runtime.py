@@ -1,0 +1,90 @@
+"""ONNX Runtime on this host."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from edgenas.device.onnx_runtime import OnnxRuntime
+from edgenas.device.runtime import Runtime
+from edgenas.errors import DeviceError
+from edgenas.space.block import Stem
+from edgenas.space.graph import INPUT, onnx_from_blocks, random_weights
+from edgenas.testing import RuntimeConformance
+
+
+class TestOnnxRuntime(RuntimeConformance):
+    @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+    def runtime(self, request: pytest.FixtureRequest) -> Runtime:
+        return OnnxRuntime(threads=request.param)
+
+    @pytest.fixture
+    def with_missing_provider(self) -> Callable[[], object]:
+        return lambda: OnnxRuntime("AbacusExecutionProvider")
+
+
+def _stem() -> bytes:
+    return onnx_from_blocks([Stem(3, 2, "relu6", 3, 8, 8, 8)], random_weights(0)).SerializeToString()
+
+
+def test_version_is_onnx_runtimes() -> None:
+    assert OnnxRuntime().version == ort.__version__
+
+
+def test_missing_provider_says_what_there_is() -> None:
+    with pytest.raises(
+        DeviceError,
+        match=r"ONNX Runtime [\d.]+ here has no AbacusExecutionProvider \(it has .*CPUExecutionProvider.*\); install",
+    ):
+        OnnxRuntime("AbacusExecutionProvider")
+
+
+def test_fallback_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    runtime = OnnxRuntime("CUDAExecutionProvider")
+    make = ort.InferenceSession
+    monkeypatch.setattr(
+        ort,
+        "InferenceSession",
+        lambda model, options, **_: make(model, options, providers=["CPUExecutionProvider"]),
+    )
+    with pytest.raises(
+        DeviceError, match="fell back from CUDAExecutionProvider to CPUExecutionProvider; check"
+    ):
+        runtime.load(_stem(), {INPUT: np.zeros((1, 3, 8, 8), np.float32)})
+
+
+def test_garbage_is_one_line() -> None:
+    with pytest.raises(DeviceError, match=r"ONNX Runtime cannot load the model \(.+\)") as caught:
+        OnnxRuntime().load(b"not a model", {})
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+def test_threads_reach_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    make = ort.InferenceSession
+
+    def record(model: bytes, options: ort.SessionOptions, **rest: object) -> ort.InferenceSession:
+        seen.append((options.intra_op_num_threads, options.inter_op_num_threads))
+        return make(model, options, **rest)
+
+    monkeypatch.setattr(ort, "InferenceSession", record)
+    runtime = OnnxRuntime(threads=2)
+    for _ in range(2):
+        runtime.load(_stem(), {INPUT: np.zeros((1, 3, 8, 8), np.float32)})
+    assert seen == [(2, 1), (2, 1)]
+
+
+def test_a_clock_that_stands_still_gives_positive_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = OnnxRuntime().load(_stem(), {INPUT: np.zeros((1, 3, 8, 8), np.float32)})
+    monkeypatch.setattr("time.perf_counter_ns", lambda: 7)
+    assert (session.time_ms(3) == 1e-6).all()
+
+
+def test_times_are_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = OnnxRuntime().load(_stem(), {INPUT: np.zeros((1, 3, 8, 8), np.float32)})
+    marks = iter([0, 1_000_000, 3_000_000, 3_500_000])
+    monkeypatch.setattr("time.perf_counter_ns", lambda: next(marks))
+    assert session.time_ms(3).tolist() == [1.0, 2.0, 0.5]

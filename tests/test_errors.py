@@ -1,0 +1,105 @@
+"""The error tree: one line, a mend, an exit code."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgenas import errors
+from edgenas.errors import (
+    DataError,
+    DeviceError,
+    EdgenasError,
+    FileFormatError,
+    IncompleteTableError,
+    InfeasibleError,
+    InputError,
+    RunConflictError,
+    UnitError,
+    UnknownNameError,
+    VerificationError,
+)
+from edgenas.units import parse_milliseconds
+
+
+@pytest.mark.parametrize(
+    ("kind", "parent", "exit_code"),
+    [
+        (EdgenasError, Exception, 1),
+        (InfeasibleError, EdgenasError, 1),
+        (VerificationError, EdgenasError, 1),
+        (InputError, EdgenasError, 2),
+        (UnitError, InputError, 2),
+        (UnknownNameError, InputError, 2),
+        (FileFormatError, InputError, 2),
+        (DataError, InputError, 2),
+        (IncompleteTableError, InputError, 2),
+        (RunConflictError, InputError, 2),
+        (DeviceError, EdgenasError, 3),
+    ],
+)
+def test_tree_and_exit_codes(kind: type[EdgenasError], parent: type[Exception], exit_code: int) -> None:
+    assert kind.__bases__ == (parent,)
+    assert kind.exit_code == exit_code
+
+
+def test_drawn_tree_names_every_error() -> None:
+    kinds = [value for value in vars(errors).values() if isinstance(value, type) and value is not Path]
+    drawn = errors.__doc__ or ""
+    for kind in kinds:
+        if issubclass(kind, EdgenasError):
+            line = next(line for line in drawn.splitlines() if f"{kind.__name__} " in line)
+            assert f" {kind.exit_code} " in line
+
+
+def test_message_is_problem_and_mend() -> None:
+    error = EdgenasError("the disk is full", "make room")
+    assert str(error) == "the disk is full; make room"
+    assert (error.problem, error.mend) == ("the disk is full", "make room")
+    assert str(EdgenasError("the disk is full")) == "the disk is full"
+
+
+def test_infeasible_says_what_would_do() -> None:
+    error = InfeasibleError(0.5, 1.234, "1.234 ms (estimated)", "jetson", "mbconv-32px-00000000")
+    assert str(error) == (
+        "nothing in space mbconv-32px-00000000 is predicted within 0.5 ms on jetson: "
+        "the fastest possible network takes 1.234 ms (estimated); "
+        "raise --max-latency to at least 1.24ms, or lower --width or --resolution"
+    )
+    assert (error.limit_ms, error.fastest_ms) == (0.5, 1.234)
+
+
+@given(st.floats(min_value=1e-6, max_value=1e7))
+def test_infeasible_mend_is_enough_and_not_much_more(fastest_ms: float) -> None:
+    error = InfeasibleError(1e-7, fastest_ms, "", "cpu", "mbconv")
+    advised = error.mend.partition("at least ")[2].partition(",")[0]
+    assert fastest_ms <= parse_milliseconds(advised, "--max-latency") <= fastest_ms * 1.02
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("jetsn", "unknown device 'jetsn'; did you mean 'jetson'? known: cpu, jetson"),
+        ("toaster", "unknown device 'toaster'; known: cpu, jetson"),
+    ],
+)
+def test_unknown_name_suggests_the_nearest(name: str, message: str) -> None:
+    error = UnknownNameError("device", name, ["jetson", "cpu"])
+    assert str(error) == message
+    assert error.name == name
+
+
+def test_unknown_name_takes_another_mend() -> None:
+    error = UnknownNameError("device", "cpuu", ["cpu"], mend="see: edgenas devices")
+    assert str(error) == "unknown device 'cpuu'; did you mean 'cpu'? see: edgenas devices"
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [("entries.a.min_ms", "t.json: entries.a.min_ms: is nan; fix it"), ("", "t.json: is nan; fix it")],
+)
+def test_file_format_names_file_and_field(field: str, message: str) -> None:
+    error = FileFormatError("t.json", field, "is nan", "fix it")
+    assert str(error) == message
+    assert (error.path, error.field) == (Path("t.json"), field)

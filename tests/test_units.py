@@ -1,0 +1,137 @@
+"""Quantities as people write them."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgenas.errors import UnitError
+from edgenas.units import (
+    format_count,
+    format_milliseconds,
+    format_seconds,
+    parse_bytes,
+    parse_milliseconds,
+    parse_seconds,
+)
+
+MILLISECONDS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "min": 60e3, "h": 3600e3}
+BYTES = {"B": 1, "kB": 1e3, "KiB": 2**10, "MB": 1e6, "MiB": 2**20, "GB": 1e9, "GiB": 2**30}
+positive = st.floats(min_value=1e-9, max_value=1e12)
+spaces = st.sampled_from(["", " ", "\t", "  "])
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("20ms", 20), ("0.02s", 20), ("10min", 600_000), ("1h", 3_600_000), ("5us", 0.005), ("5µs", 0.005),
+     (" 20 ms ", 20), ("+20ms", 20), (".5s", 500), ("5.ms", 5), ("1e3us", 1), ("2E-1s", 200)],
+)  # fmt: skip
+def test_durations(text: str, milliseconds: float) -> None:
+    assert parse_milliseconds(text, "--max-latency") == pytest.approx(milliseconds, rel=1e-12)
+    assert parse_seconds(text, "--time-budget") == pytest.approx(milliseconds / 1e3, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4MiB", 4 * 2**20), ("500kB", 500_000), ("1.5KiB", 1536), ("1GB", 10**9), ("2GiB", 2**31), ("7B", 7),
+     ("1.6B", 2), ("0.2B", 1)],
+)  # fmt: skip
+def test_sizes(text: str, size: int) -> None:
+    parsed = parse_bytes(text, "--max-size")
+    assert parsed == size
+    assert isinstance(parsed, int)
+
+
+@given(positive, spaces, st.sampled_from(sorted(MILLISECONDS)), spaces)
+def test_every_duration_reads_back(number: float, before: str, unit: str, after: str) -> None:
+    text = f"{after}{number!r}{before}{unit}{after}"
+    assert parse_milliseconds(text, "--x") == pytest.approx(number * MILLISECONDS[unit], rel=1e-12)
+    assert parse_seconds(text, "--x") == pytest.approx(number * MILLISECONDS[unit] / 1e3, rel=1e-12)
+
+
+@given(st.integers(1, 10**9), st.sampled_from(sorted(BYTES)))
+def test_every_size_reads_back(number: int, unit: str) -> None:
+    assert parse_bytes(f"{number}{unit}", "--x") == number * BYTES[unit]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("20", "--max-latency: '20' has no unit; write for example 20ms or 0.02s"),
+        ("-5", "--max-latency: '-5' has no unit; write for example 20ms or 0.02s"),
+        ("-5ms", "--max-latency: '-5ms' is not positive and finite; write for example 20ms or 0.02s"),
+        ("0ms", "--max-latency: '0ms' is not positive and finite; write for example 20ms or 0.02s"),
+        ("1e999ms", "--max-latency: '1e999ms' is not positive and finite; write for example 20ms or 0.02s"),
+        ("nan", "--max-latency: 'nan' is not a quantity; write for example 20ms or 0.02s"),
+        ("nanms", "--max-latency: 'nanms' is not a quantity; write for example 20ms or 0.02s"),
+        ("inf", "--max-latency: 'inf' is not a quantity; write for example 20ms or 0.02s"),
+        ("", "--max-latency: '' is not a quantity; write for example 20ms or 0.02s"),
+        ("ms", "--max-latency: 'ms' is not a quantity; write for example 20ms or 0.02s"),
+        ("1,5ms", "--max-latency: '1,5ms' is not a quantity; write for example 20ms or 0.02s"),
+        ("20 ms 5", "--max-latency: '20 ms 5' is not a quantity; write for example 20ms or 0.02s"),
+        ("20Ms", "--max-latency: unknown unit 'Ms' in '20Ms'; use one of us, µs, ms, s, min, h"),
+        ("4MiB", "--max-latency: unknown unit 'MiB' in '4MiB'; use one of us, µs, ms, s, min, h"),
+    ],
+)
+def test_refused_durations(text: str, message: str) -> None:
+    with pytest.raises(UnitError, match=f"^{re.escape(message)}$"):
+        parse_milliseconds(text, "--max-latency")
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "message"),
+    [
+        (parse_seconds, "600", "--b: '600' has no unit; write for example 10min or 600s"),
+        (parse_bytes, "4", "--b: '4' has no unit; write for example 4MiB or 500kB"),
+        (parse_bytes, "4mb", "--b: unknown unit 'mb' in '4mb'; use one of B, kB, KiB, MB, MiB, GB, GiB"),
+        (parse_bytes, "-1B", "--b: '-1B' is not positive and finite; write for example 4MiB or 500kB"),
+    ],
+)
+def test_refused_examples_fit_the_quantity(
+    parse: Callable[[str, str], float], text: str, message: str
+) -> None:
+    with pytest.raises(UnitError, match=f"^{re.escape(message)}$"):
+        parse(text, "--b")
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_positive_quantity_or_a_unit_error(text: str) -> None:
+    try:
+        value = parse_milliseconds(text, "--x")
+    except UnitError as error:
+        assert str(error).startswith("--x: ") and error.mend
+    else:
+        assert 0 < value < float("inf")
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(0.1234, "0.1234 ms"), (20, "20 ms"), (999.96, "1000 ms"), (12345.6, "12346 ms"), (1.23456, "1.235 ms")],
+)
+def test_format_milliseconds(milliseconds: float, text: str) -> None:
+    assert format_milliseconds(milliseconds) == text
+
+
+@given(st.floats(min_value=1e-4, max_value=1e6))
+def test_formatted_milliseconds_read_back(milliseconds: float) -> None:
+    again = parse_milliseconds(format_milliseconds(milliseconds), "--x")
+    assert again == pytest.approx(milliseconds, rel=6e-4)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (8.4, "8 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (245, "4 min 05 s")],
+)
+def test_format_seconds(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (999, "999"), (1000, "1 k"), (340_000, "340 k"), (999_499, "999 k"), (999_600, "1 M"),
+     (16_210_000, "16.2 M"), (2.5e9, "2.5 G")],
+)  # fmt: skip
+def test_format_count(count: float, text: str) -> None:
+    assert format_count(count) == text
