@@ -3,11 +3,15 @@
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from edgenas.progress import Progress
+
+PLAIN_INTERVAL_S = 15.0
+"""Seconds between lines about one phase where there is no terminal."""
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -53,15 +57,17 @@ def reporting() -> Iterator[Progress]:
 
 
 class _PlainProgress:
-    """For logs and pipes: one line as a phase begins, one as it ends."""
+    """For logs and pipes: a line as a phase begins, every so often, and as it ends."""
 
     def __init__(self) -> None:
         self._phase = ""
+        self._shown_at = 0.0
 
     def __call__(self, phase: str, done: float, total: float, detail: str = "") -> None:
-        if phase != self._phase:
-            self._phase = phase
-            sys.stderr.write(f"{phase}: {done:g} of {total:g}\n")
+        now = time.monotonic()
+        if phase != self._phase or now - self._shown_at > PLAIN_INTERVAL_S:
+            self._phase, self._shown_at = phase, now
+            sys.stderr.write(f"{phase}: {done:g} of {total:g}{f' ({detail})' if detail else ''}\n")
         if done >= total > 0:
             sys.stderr.write(f"{phase}: done{f' ({detail})' if detail else ''}\n")
             self._phase = ""

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edgenas.errors import DeviceError
-from edgenas.latency.calibration import COVERAGE, fit_calibration, relative_half_width
+from edgenas.latency.calibration import COVERAGE, fit_calibration, interval_factors
 
 residual_lists = st.lists(st.floats(-0.5, 0.5), min_size=2, max_size=40)
 
@@ -64,23 +64,25 @@ def test_blocks_that_seem_to_cost_nothing(least: float) -> None:
 
 
 @given(residual_lists)
-def test_half_width_holds_the_nominal_share(residuals: list[float]) -> None:
-    width = relative_half_width(tuple(residuals))
-    assert np.mean(np.abs(residuals) <= width) >= COVERAGE
-    assert width >= 0
+def test_the_interval_holds_the_nominal_share_of_its_own_networks(residuals: list[float]) -> None:
+    low, high = interval_factors(tuple(residuals))
+    measured = 1 / (1 + np.array(residuals))  # of networks predicted at 1
+    assert 0 < low <= 1 <= high
+    assert np.mean((measured >= low - 1e-12) & (measured <= high + 1e-12)) >= COVERAGE
 
 
 @given(residual_lists)
-def test_half_width_ignores_order_and_sign(residuals: list[float]) -> None:
-    width = relative_half_width(tuple(residuals))
-    assert relative_half_width(tuple(sorted(residuals))) == width
-    assert relative_half_width(tuple(-residual for residual in residuals)) == width
+def test_the_interval_ignores_order_and_sign(residuals: list[float]) -> None:
+    factors = interval_factors(tuple(residuals))
+    assert interval_factors(tuple(sorted(residuals))) == factors
+    assert interval_factors(tuple(-residual for residual in residuals)) == factors
 
 
-@given(residual_lists, st.floats(0.1, 10))
-def test_half_width_scales(residuals: list[float], factor: float) -> None:
-    scaled = relative_half_width(tuple(factor * residual for residual in residuals))
-    assert scaled == pytest.approx(factor * relative_half_width(tuple(residuals)))
+@given(residual_lists, st.floats(1, 10))
+def test_larger_residuals_widen_the_interval(residuals: list[float], factor: float) -> None:
+    low, high = interval_factors(tuple(residuals))
+    wide_low, wide_high = interval_factors(tuple(factor * residual for residual in residuals))
+    assert wide_low <= low and wide_high >= high
 
 
 @pytest.mark.parametrize(
@@ -93,5 +95,5 @@ def test_half_width_scales(residuals: list[float], factor: float) -> None:
         (tuple(i / 100 for i in range(1, 30)), 0.27),
     ],
 )
-def test_half_width_is_the_conformal_quantile(residuals: tuple[float, ...], width: float) -> None:
-    assert relative_half_width(residuals) == pytest.approx(width)
+def test_the_interval_is_the_conformal_quantile(residuals: tuple[float, ...], width: float) -> None:
+    assert interval_factors(residuals) == pytest.approx((1 / (1 + width), 1 / (1 - width)))

@@ -105,7 +105,8 @@ def test_a_measured_prediction_is_the_calibrated_sum(
     assert latency.predicted_ms == pytest.approx(expected)
     assert latency.provenance is Provenance.MEASURED
     # Two residuals: the larger, widened by 3/2.
-    assert latency.high_ms / latency.predicted_ms - 1 == pytest.approx(0.045)
+    assert latency.low_ms / latency.predicted_ms == pytest.approx(1 / 1.045)
+    assert latency.high_ms / latency.predicted_ms == pytest.approx(1 / 0.955)
     assert predictor.constant_ms == 0.75
 
 
@@ -115,7 +116,8 @@ def test_wide_residuals_do_not_give_negative_times(
     calibration = Calibration(slope=1.0, intercept_ms=0.0, residuals=(3.0, -0.9))
     changed = table.model_copy(update={"calibrations": {space.signature: calibration}})
     latency = predictor_from_table(space, device, changed).predict(_many(space, 0, 1)[0])
-    assert latency.low_ms == 0
+    assert 0 < latency.low_ms < latency.predicted_ms
+    assert latency.high_ms == pytest.approx(10 * latency.predicted_ms)
 
 
 @pytest.mark.parametrize(
