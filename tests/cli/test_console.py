@@ -17,7 +17,7 @@ def test_progress_without_a_terminal_is_a_line_as_a_phase_begins_and_ends(
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.splitlines() == [
-        "training: 0 of 3",
+        "training: 0 of 3 (loss 0.5)",
         "training: done (loss 0.5)",
         "search: 3 of 3",
         "search: done",
