@@ -16,7 +16,7 @@ from edgenas.run.config import RunConfig
 from edgenas.space import SearchSpace
 
 SUPERNET_IMAGES = 45_000
-FINALIST_IMAGES = 16_000
+FINALIST_IMAGES = 24_000
 """Images a training sees in all, unless that is too few or too many epochs."""
 
 SHARES = {"supernet": 0.35, "search": 0.15, "finalists": 0.4}
