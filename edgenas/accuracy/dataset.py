@@ -75,7 +75,8 @@ def dataset_from_arrays(
         DataError: fewer than two classes, or a class with too few training images.
     """
     images, labels = train
-    _check_classes(name, classes, labels)
+    check_classes(name, classes)
+    _check_counts(name, classes, labels)
     if test is None:
         images, test_images, labels, test_labels = _stratified(images, labels, VALIDATION_SHARE)
         test = (test_images, test_labels)
@@ -95,10 +96,14 @@ def dataset_from_arrays(
     )
 
 
-def _check_classes(name: str, classes: Sequence[str], labels: NDArray[np.int64]) -> None:
+def check_classes(name: str, classes: Sequence[str]) -> None:
+    """Raise DataError where there is nothing to tell apart."""
     if len(classes) < 2:
         found = f"only one class, {classes[0]!r}" if classes else "no class"
         raise DataError(f"{name}: {found}", "give at least two class folders under train/")
+
+
+def _check_counts(name: str, classes: Sequence[str], labels: NDArray[np.int64]) -> None:
     for i, count in enumerate(np.bincount(labels, minlength=len(classes))):
         if count < MIN_IMAGES_PER_CLASS:
             raise DataError(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from edgenas.accuracy.dataset import Dataset, dataset_from_arrays
+from edgenas.accuracy.dataset import Dataset, check_classes, dataset_from_arrays
 from edgenas.device import host
 from edgenas.errors import DataError
 from edgenas.progress import Progress
@@ -47,6 +47,7 @@ def dataset_from_folder(folder: Path, resolution: int | None, flip: bool, progre
     classes = _class_names(folder / "train")
     if not classes:
         raise DataError(f"--data {folder}: has no images under train/<class>/", _LAYOUT)
+    check_classes(str(folder), classes)
     train = _listing(folder / "train", classes)
     held_out = next((folder / name for name in ("test", "val") if _class_names(folder / name)), None)
     if held_out is None:

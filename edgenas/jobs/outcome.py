@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 from edgenas.device import Provenance
 from edgenas.jobs.finalists import Finalist
 from edgenas.jobs.session import Session
+from edgenas.latency.predictor import profile_command
 from edgenas.run.result import (
     Accuracies,
     AccuracyFigure,
@@ -174,7 +175,6 @@ def _notes(session: Session) -> list[str]:
             f"takes {slowest}"
         )
     if predictor.provenance is Provenance.ESTIMATED:
-        shape = f"--resolution {session.space.input_shape[1]} --classes {session.space.classes}"
-        mend = f"; to measure: edgenas profile --device {device.name} {shape}" if device.is_host else ""
+        mend = f"; to measure: {profile_command(session.space, device)}" if device.is_host else ""
         notes.append(f"latencies are estimated from the datasheet of {device.name}: it has no table{mend}")
     return notes

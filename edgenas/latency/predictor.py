@@ -11,7 +11,7 @@ from edgenas.errors import IncompleteTableError
 from edgenas.latency.calibration import interval_factors
 from edgenas.latency.estimate import INTERVAL_FACTOR, estimate_block_ms
 from edgenas.latency.table import LatencyTable, find_table
-from edgenas.space import Architecture, Block, SearchSpace
+from edgenas.space import Architecture, Block, SearchSpace, mbconv
 from edgenas.units import format_milliseconds
 
 
@@ -134,7 +134,7 @@ def predictor_from_table(space: SearchSpace, device: Device, table: LatencyTable
         lacks = f"{len(missing)} blocks, such as {missing[0]}" if missing else "a calibration for this space"
         raise IncompleteTableError(
             f"the latency table of {device.name} ({device.table_name}) lacks {lacks}",
-            f"add them: {_profile_command(space, device)}",
+            f"add them: {profile_command(space, device)}",
         )
     slope, overhead_ms = calibration.slope, table.overhead_ms
     low_factor, high_factor = interval_factors(calibration.residuals)
@@ -162,8 +162,12 @@ def predictor_for(space: SearchSpace, device: Device) -> LatencyPredictor:
     return predictor_from_table(space, device, found[1])
 
 
-def _profile_command(space: SearchSpace, device: Device) -> str:
-    return (
-        f"edgenas profile --device {device.name} --resolution {space.input_shape[1]} --classes {space.classes}"
+def profile_command(space: SearchSpace, device: Device) -> str:
+    """The command line that measures what predicting this space on this device needs."""
+    channels, resolution, _ = space.input_shape
+    command = (
+        f"edgenas profile --device {device.name} --resolution {resolution} --classes {space.classes}"
         f" --threads {device.threads}"
     )
+    plain = channels == 3 and space.config() == mbconv(resolution, space.classes).config()
+    return command if plain else f"{command} with the search's own --width, --squeeze-excite and --activation"
