@@ -43,12 +43,8 @@ def load_dataset(
         return dataset_from_folder(folder.resolve(), resolution, True if flip is None else flip, progress)
     if "/" in data or folder.exists():
         raise DataError(f"--data {data}: is no folder", "give a folder with train/<class>/*, or a name")
-    raise UnknownNameError(
-        "data set",
-        data,
-        ["digits", *_TORCHVISION],
-        mend="known: digits, cifar10, cifar100, fashion-mnist, or the path of a folder",
-    )
+    known = ["digits", *_TORCHVISION]
+    raise UnknownNameError("data set", data, known, f"known: {', '.join(known)}, or the path of a folder")
 
 
 def resized(images: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:

@@ -109,7 +109,7 @@ def test_a_set_that_cannot_be_downloaded_says_what_to_do(
 def test_an_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(
         UnknownNameError,
-        match=r"unknown data set 'cifar-10'; did you mean 'cifar10'\? or give the path of a folder",
+        match=r"unknown data set 'cifar-10'; did you mean 'cifar10'\? known: .*, or the path of a folder",
     ):
         load_dataset("cifar-10")
 
