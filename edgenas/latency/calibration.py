@@ -13,12 +13,15 @@ MIN_SHARE = 0.1
 """However bad the residuals, the upper end is at most ten times the prediction."""
 
 
-def fit_calibration(sums_ms: NDArray[np.float64], measured_ms: NDArray[np.float64]) -> Calibration:
+def fit_calibration(
+    sums_ms: NDArray[np.float64], measured_ms: NDArray[np.float64], overhead_ms: float
+) -> Calibration:
     """Fit measured = slope * sum + intercept with least relative squares.
 
     Args:
         sums_ms: block sums of n >= 3 networks, call overhead taken off, shape (n,).
         measured_ms: what the same networks took, shape (n,).
+        overhead_ms: the call overhead that was taken off.
 
     Raises:
         DeviceError: fewer than three networks, or one whose blocks seem to cost nothing.
@@ -35,7 +38,9 @@ def fit_calibration(sums_ms: NDArray[np.float64], measured_ms: NDArray[np.float6
         others = np.arange(len(sums_ms)) != i
         a, b = _fit_line(sums_ms[others], measured_ms[others])
         residuals.append(float((a * sums_ms[i] + b) / measured_ms[i] - 1))
-    return Calibration(slope=slope, intercept_ms=intercept, residuals=tuple(residuals))
+    return Calibration(
+        slope=slope, intercept_ms=intercept, overhead_ms=overhead_ms, residuals=tuple(residuals)
+    )
 
 
 def interval_factors(residuals: tuple[float, ...]) -> tuple[float, float]:

@@ -136,7 +136,7 @@ def predictor_from_table(space: SearchSpace, device: Device, table: LatencyTable
             f"the latency table of {device.name} ({device.table_name}) lacks {lacks}",
             f"add them: {profile_command(space, device)}",
         )
-    slope, overhead_ms = calibration.slope, table.overhead_ms
+    slope, overhead_ms = calibration.slope, calibration.overhead_ms
     low_factor, high_factor = interval_factors(calibration.residuals)
     return LatencyPredictor(
         space,

@@ -14,6 +14,7 @@ from edgenas.latency.calibration import fit_calibration
 from edgenas.latency.table import Entry, LatencyTable
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, Block, SearchSpace
+from edgenas.space.block import input_shape
 from edgenas.space.graph import INPUT, onnx_from_blocks, random_weights
 
 PASSES = 8
@@ -76,7 +77,7 @@ def profile(
     entries = {**known_entries, **fresh}
     sums = [sum(entries[b.key].min_ms - overhead_ms for b in space.blocks(a)) for a in chosen]
     minima = [float(times.min()) for times in samples[len(missing) :]]
-    calibration = fit_calibration(np.array(sums), np.array(minima))
+    calibration = fit_calibration(np.array(sums), np.array(minima), overhead_ms)
     now = host.state()
     table = LatencyTable(
         device=device.name,
@@ -117,8 +118,7 @@ def interleaved_samples(
 
 def _session(blocks: Sequence[Block], batch: int, runtime: Runtime, seed: int) -> Session:
     model = onnx_from_blocks(blocks, random_weights(seed))
-    first = blocks[0].layers[0]
-    shape = (batch, first.in_channels, first.height, first.width)  # type: ignore[union-attr]
+    shape = (batch, *input_shape(blocks[0]))
     image = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
     return runtime.load(model.SerializeToString(), {INPUT: image})
 

@@ -45,6 +45,7 @@ class Calibration(Document):
 
     slope: float = Field(gt=0)
     intercept_ms: float
+    overhead_ms: float = Field(ge=0, description="call overhead taken off each block for the sums")
     residuals: tuple[float, ...] = Field(
         min_length=2, description="(predicted - measured) / measured of each network, predicted without it"
     )

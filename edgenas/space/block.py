@@ -168,6 +168,11 @@ def block_parameters(block: Block) -> int:
     return sum(layer.parameters for layer in block.layers)
 
 
+def input_shape(block: Block) -> tuple[int, int, int]:
+    """Shape (C, H, W) of the input for one image."""
+    return (block.in_channels, block.height, block.width)
+
+
 def output_shape(block: Block) -> tuple[int, ...]:
     """Shape of the output for one image, without the batch axis: (C, H, W), or (classes,) of a head."""
     if isinstance(block, Head):

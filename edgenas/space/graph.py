@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgenas.space.block import Block, output_shape
+from edgenas.space.block import Block, input_shape, output_shape
 from edgenas.space.layers import Activation, Add, Conv, GlobalPool, Layer, Linear, SqueezeExcite
 
 OPSET = 17
@@ -40,13 +40,11 @@ def onnx_from_blocks(blocks: Sequence[Block], weights: Weights, description: str
         for j, layer in enumerate(block.layers):
             graph.scope = f"{i}.{j}"
             value = _EMITTERS[type(layer)](graph, layer, value, block_input)
-    first = blocks[0].layers[0]
-    input_shape = ("batch", first.in_channels, first.height, first.width)  # type: ignore[union-attr]
     graph.nodes[-1].output[0] = OUTPUT
     proto = helper.make_graph(
         graph.nodes,
         "edgenas",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, input_shape)],
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ("batch", *input_shape(blocks[0])))],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ("batch", *output_shape(blocks[-1])))],
         graph.initialisers,
     )

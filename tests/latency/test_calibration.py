@@ -17,7 +17,7 @@ residual_lists = st.lists(st.floats(-0.5, 0.5), min_size=2, max_size=40)
 def test_a_line_is_recovered(sums: list[float], slope: float, intercept: float) -> None:
     x = np.array(sums)
     assume(np.ptp(x) > 0.1 * x.max())
-    calibration = fit_calibration(x, slope * x + intercept)
+    calibration = fit_calibration(x, slope * x + intercept, 0.0)
     assert calibration.slope == pytest.approx(slope, rel=1e-6)
     assert calibration.intercept_ms == pytest.approx(intercept, rel=1e-6, abs=1e-6 * x.max())
     assert len(calibration.residuals) == len(x)
@@ -26,20 +26,20 @@ def test_a_line_is_recovered(sums: list[float], slope: float, intercept: float) 
 def test_residuals_leave_the_network_out() -> None:
     x = np.array([1.0, 2.0, 3.0, 4.0])
     y = np.array([1.0, 2.0, 3.0, 8.0])
-    residuals = fit_calibration(x, y).residuals
+    residuals = fit_calibration(x, y, 0.0).residuals
     # Without the last network the line is y = x, which predicts 4 where 8 was measured.
     assert residuals[-1] == pytest.approx(4 / 8 - 1)
 
 
 def test_relative_squares_do_not_let_the_large_ones_rule() -> None:
     x = np.array([1.0, 2.0, 50.0, 100.0])
-    calibration = fit_calibration(x, x * np.array([1, 1, 1.2, 1.2]))
+    calibration = fit_calibration(x, x * np.array([1, 1, 1.2, 1.2]), 0.0)
     assert (calibration.slope * 1 + calibration.intercept_ms) == pytest.approx(1, rel=0.1)
 
 
 @pytest.mark.parametrize("sums", [[2.0, 2.0, 2.0], [1.0, 2.0, 3.0]], ids=["equal", "falling"])
 def test_networks_that_tell_no_slope_leave_the_ratio(sums: list[float]) -> None:
-    calibration = fit_calibration(np.array(sums), np.array([6.0, 5.0, 4.0]))
+    calibration = fit_calibration(np.array(sums), np.array([6.0, 5.0, 4.0]), 0.0)
     if sums[0] != sums[-1]:
         assert calibration.intercept_ms == 0
         assert calibration.slope == pytest.approx(2.5)
@@ -52,7 +52,7 @@ def test_too_few_networks(count: int) -> None:
     with pytest.raises(
         DeviceError, match=rf"{count} networks cannot calibrate a table; use --samples 3 or more"
     ):
-        fit_calibration(np.ones(count), np.ones(count))
+        fit_calibration(np.ones(count), np.ones(count), 0.0)
 
 
 @pytest.mark.parametrize("least", [0.0, -0.1])
@@ -60,7 +60,7 @@ def test_blocks_that_seem_to_cost_nothing(least: float) -> None:
     with pytest.raises(
         DeviceError, match="blocks were timed no longer than an empty call; profile again on a"
     ):
-        fit_calibration(np.array([least, 1.0, 2.0]), np.ones(3))
+        fit_calibration(np.array([least, 1.0, 2.0]), np.ones(3), 0.0)
 
 
 @given(residual_lists)

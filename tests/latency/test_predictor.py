@@ -95,12 +95,12 @@ def test_provenance_and_width_of_an_estimate(space: SearchSpace, device: Device)
 def test_a_measured_prediction_is_the_calibrated_sum(
     space: SearchSpace, device: Device, table: LatencyTable
 ) -> None:
-    calibration = Calibration(slope=2.0, intercept_ms=0.75, residuals=(0.01, -0.03))
+    calibration = Calibration(slope=2.0, intercept_ms=0.75, overhead_ms=0.001, residuals=(0.01, -0.03))
     changed = table.model_copy(update={"calibrations": {space.signature: calibration}})
     predictor = predictor_from_table(space, device, changed)
     (architecture,) = _many(space, 0, 1)
     entries = [table.entries[block.key] for block in space.blocks(architecture)]
-    expected = 2.0 * sum(entry.min_ms - table.overhead_ms for entry in entries) + 0.75
+    expected = 2.0 * sum(entry.min_ms - calibration.overhead_ms for entry in entries) + 0.75
     latency = predictor.predict(architecture)
     assert latency.predicted_ms == pytest.approx(expected)
     assert latency.provenance is Provenance.MEASURED
@@ -113,7 +113,7 @@ def test_a_measured_prediction_is_the_calibrated_sum(
 def test_wide_residuals_do_not_give_negative_times(
     space: SearchSpace, device: Device, table: LatencyTable
 ) -> None:
-    calibration = Calibration(slope=1.0, intercept_ms=0.0, residuals=(3.0, -0.9))
+    calibration = Calibration(slope=1.0, intercept_ms=0.0, overhead_ms=0.001, residuals=(3.0, -0.9))
     changed = table.model_copy(update={"calibrations": {space.signature: calibration}})
     latency = predictor_from_table(space, device, changed).predict(_many(space, 0, 1)[0])
     assert 0 < latency.low_ms < latency.predicted_ms

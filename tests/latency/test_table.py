@@ -59,7 +59,7 @@ def test_any_valid_table_survives(
     make_table: Make, folders: Path, ms: float, spread: float, n: int, residuals: list[float], text: str
 ) -> None:
     entry = {"min_ms": ms, "p50_ms": ms, "p90_ms": ms * 2, "n": n, "spread": spread, "unstable": True}
-    calibration = Calibration(slope=ms, intercept_ms=-ms, residuals=tuple(residuals))
+    calibration = Calibration(slope=ms, intercept_ms=-ms, overhead_ms=0.001, residuals=tuple(residuals))
     table = make_table(
         entries={KEY: entry}, host_description=text, power_mode=text, calibrations={text: calibration}
     )
@@ -256,7 +256,7 @@ def test_save_goes_to_the_users_folder_or_the_working_one(
 
 
 def test_merge_keeps_old_entries(make_table: Make, device: Device) -> None:
-    calibration = Calibration(slope=1, intercept_ms=0, residuals=(0, 0))
+    calibration = Calibration(slope=1, intercept_ms=0, overhead_ms=0.001, residuals=(0, 0))
     save_table(device, make_table(KEY, ms=1.0, calibrations={"one": calibration}))
     path = save_table(device, make_table(OTHER_KEY, ms=2.0, calibrations={"two": calibration}))
     merged = table_from_json(path)
@@ -270,7 +270,7 @@ def test_merge_keeps_old_entries(make_table: Make, device: Device) -> None:
 def test_merge_drops_what_another_machine_or_runtime_measured(
     make_table: Make, device: Device, changes: dict[str, Any]
 ) -> None:
-    calibration = Calibration(slope=1, intercept_ms=0, residuals=(0, 0))
+    calibration = Calibration(slope=1, intercept_ms=0, overhead_ms=0.001, residuals=(0, 0))
     save_table(device, make_table(KEY, calibrations={"one": calibration}, **changes))
     merged = table_from_json(save_table(device, make_table(OTHER_KEY)))
     assert set(merged.entries) == {OTHER_KEY}
