@@ -36,7 +36,7 @@ def _write(path: Path, table: LatencyTable) -> Path:
 
 
 def _full(make_table: Make) -> LatencyTable:
-    calibration = {"slope": 0.9, "intercept_ms": -0.1, "residuals": [0.01, -0.02, 1e-05]}
+    calibration = {"slope": 0.9, "intercept_ms": -0.1, "overhead_ms": 0.001, "residuals": [0.01, -0.02, 1e-05]}
     return make_table(KEY, OTHER_KEY, ms=0.12345, calibrations={"mbconv-16px-00000000": calibration})
 
 
@@ -123,11 +123,11 @@ def test_times_are_positive_and_finite(make_table: Make, folders: Path, field: s
         ({"threads": 0}, r"threads: input should be greater than or equal to 1 \(found 0\)"),
         ({"precision": "fp8"}, r"precision: input should be 'fp32', 'fp16' or 'int8' \(found 'fp8'\)"),
         ({"overhead_ms": -1}, r"overhead_ms: input should be greater than or equal to 0 \(found -1\)"),
-        ({"calibrations": {"s": {"slope": 0, "intercept_ms": 0, "residuals": [0, 0]}}},
+        ({"calibrations": {"s": {"slope": 0, "intercept_ms": 0, "overhead_ms": 0, "residuals": [0, 0]}}},
          r"calibrations\.s\.slope: input should be greater than 0"),
-        ({"calibrations": {"s": {"slope": 1, "intercept_ms": 0, "residuals": [0]}}},
+        ({"calibrations": {"s": {"slope": 1, "intercept_ms": 0, "overhead_ms": 0, "residuals": [0]}}},
          r"calibrations\.s\.residuals: tuple should have at least 2 items"),
-        ({"calibrations": {"s": {"slope": 1, "intercept_ms": float("nan"), "residuals": [0, 0]}}},
+        ({"calibrations": {"s": {"slope": 1, "intercept_ms": float("nan"), "overhead_ms": 0, "residuals": [0, 0]}}},
          r"calibrations\.s\.intercept_ms: input should be a finite number \(found nan\)"),
         ({"fastest": 1}, r"fastest: extra inputs are not permitted"),
         ({"checksum": "0" * 64}, r"checksum: does not match the content; delete it and profile the device again"),
