@@ -2,15 +2,18 @@
 
 import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import SupernetEvaluator
 from edgenas.accuracy.load import load_dataset
+from edgenas.accuracy.recipe import Recipe
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import train, training_device
 from edgenas.errors import EdgenasError
@@ -18,7 +21,7 @@ from edgenas.formats import write_json
 from edgenas.jobs.cards import write_model_card
 from edgenas.jobs.finalists import Finalist, export_finalist, measure_finalists, train_finalist
 from edgenas.jobs.outcome import objectives, result_of, succeeded
-from edgenas.jobs.plan import Plan, default_recipes, plan_from_config
+from edgenas.jobs.plan import Plan, default_recipes, finalist_recipe_within, plan_from_config
 from edgenas.jobs.session import Session, Settings
 from edgenas.jobs.view import write_report
 from edgenas.latency.predictor import LatencyPredictor, predictor_for
@@ -161,11 +164,32 @@ def _search(session: Session, supernet: Supernet) -> list[Evaluated]:
         )
 
 
+def _with_finalist_plan(session: Session, chosen: list[Evaluated]) -> Session:
+    """Under a time budget, plan the finalists' training with what the supernet's took; once, for all sessions."""
+    budget_s, store = session.config.time_budget_s, session.store
+    if budget_s is None:
+        return session
+    if (known := store.last_event("finalist plan")) is None:
+        space, spent = session.space, store.seconds()
+        rng = np.random.default_rng(session.config.seed)
+        trained_macs = np.mean([space.macs(space.sample(rng)) for _ in range(100)])
+        finalist_macs = np.mean([space.macs(candidate.architecture) for candidate in chosen])
+        epoch_s = spent["supernet"] / session.plan.supernet.epochs * finalist_macs / trained_macs
+        recipe = finalist_recipe_within(
+            session.plan.finalist, budget_s, sum(spent.values()), float(epoch_s), len(chosen)
+        )
+        known = recipe.model_dump(mode="json")
+        store.record("finalist plan", **known)
+    plan = session.plan.model_copy(update={"finalist": Recipe.model_validate(known)})
+    return replace(session, plan=plan)
+
+
 def _finalists(session: Session, supernet: Supernet, evaluated: list[Evaluated]) -> list[Finalist]:
     valid = succeeded(evaluated)
     if not valid:
         raise EdgenasError(f"every evaluation failed, the first because: {evaluated[0].reason}")
     chosen = [valid[i] for i in leaders(objectives(valid), session.config.finalists)]
+    session = _with_finalist_plan(session, chosen)
     finalists = []
     with session.store.timed("finalists"):
         for number, candidate in enumerate(chosen, start=1):

@@ -19,8 +19,13 @@ SUPERNET_IMAGES = 45_000
 FINALIST_IMAGES = 24_000
 """Images a training sees in all, unless that is too few or too many epochs."""
 
-SHARES = {"supernet": 0.35, "search": 0.15, "finalists": 0.4}
-"""Of a time budget; the rest is for export, measuring and the report."""
+SHARES = {"supernet": 0.35, "search": 0.15}
+"""Of a time budget; finalists get what is left when they begin."""
+
+RESERVE = 0.05
+"""Share of a time budget kept for export, measuring and the report."""
+
+WARM_UP = 2
 
 
 class Plan(Document):
@@ -41,25 +46,42 @@ def default_recipes(training_images: int) -> tuple[Recipe, Recipe]:
 
 def plan_from_config(config: RunConfig, space: SearchSpace, dataset: Dataset, device: torch.device) -> Plan:
     """The configuration's own figures, or, under a time budget, what this machine can do in that time."""
-    supernet, finalist = config.supernet_recipe, config.finalist_recipe
+    supernet = config.supernet_recipe
+    plan = Plan(supernet=supernet, finalist=config.finalist_recipe, evaluations=config.evaluations)
     if config.time_budget_s is None:
-        return Plan(supernet=supernet, finalist=finalist, evaluations=config.evaluations)
+        return plan
     image_s, evaluation_s = _speeds(space, dataset, supernet.batch_size, device)
     seconds = {phase: share * config.time_budget_s for phase, share in SHARES.items()}
-    epoch_s = image_s * len(dataset.train)
-    return Plan(
-        supernet=supernet.model_copy(update={"epochs": _whole(seconds["supernet"] / epoch_s, 200)}),
-        finalist=finalist.model_copy(
-            update={"epochs": _whole(seconds["finalists"] / epoch_s / config.finalists, 100)}
-        ),
-        evaluations=_whole(seconds["search"] / evaluation_s, config.evaluations),
+    epochs = _whole(seconds["supernet"] / (image_s * len(dataset.train)), most=200)
+    evaluations = _whole(seconds["search"] / evaluation_s, most=config.evaluations)
+    return plan.model_copy(
+        update={"supernet": supernet.model_copy(update={"epochs": epochs}), "evaluations": evaluations}
     )
 
 
+def finalist_recipe_within(
+    recipe: Recipe, budget_s: float, spent_s: float, epoch_s: float, finalists: int
+) -> Recipe:
+    """The recipe with as many epochs as what is left of a time budget allows, shared among the finalists.
+
+    Args:
+        recipe: how finalists are trained without a budget.
+        budget_s: for the whole run.
+        spent_s: when the finalists begin.
+        epoch_s: one epoch of one finalist, as far as known.
+        finalists: how many are trained.
+    """
+    left_s = (1 - RESERVE) * budget_s - spent_s
+    return recipe.model_copy(update={"epochs": _whole(left_s / epoch_s / finalists, most=100)})
+
+
 def _speeds(
-    space: SearchSpace, dataset: Dataset, batch_size: int, device: torch.device, steps: int = 6
+    space: SearchSpace, dataset: Dataset, batch_size: int, device: torch.device, steps: int = WARM_UP + 6
 ) -> tuple[float, float]:
-    """Seconds for one training image and for one evaluation, medians over random architectures."""
+    """Seconds for one training image and for one evaluation, medians over random architectures.
+
+    The first steps only warm up: they allocate memory and choose kernels.
+    """
     rng = np.random.default_rng(0)
     supernet = Supernet(space, seed=0).to(device)
     images = dataset.normalise(dataset.train.images[:batch_size].to(device))
@@ -74,7 +96,7 @@ def _speeds(
         start = time.monotonic()
         evaluator.evaluate(space.sample(rng))
         evaluation_s.append(time.monotonic() - start)
-    return float(np.median(step_s)) / len(labels), float(np.median(evaluation_s))
+    return float(np.median(step_s[WARM_UP:])) / len(labels), float(np.median(evaluation_s[WARM_UP:]))
 
 
 def _whole(value: float, most: int) -> int:

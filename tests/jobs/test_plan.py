@@ -1,13 +1,12 @@
 """How much is trained follows the size of the data, or a time budget."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgenas.accuracy.recipe import Recipe
 from edgenas.jobs import plan
-from edgenas.jobs.plan import default_recipes, plan_from_config
+from edgenas.jobs.plan import default_recipes, finalist_recipe_within, plan_from_config
 from edgenas.jobs.session import Session
 
 
@@ -37,4 +36,9 @@ def test_a_budget_is_spent_at_the_speed_of_this_machine(
     assert made.supernet.epochs == int(max(1, min(200, 0.35 * budget_s / 0.48)))
     assert made.supernet.epochs == pytest.approx(epochs, abs=1)
     assert made.evaluations == evaluations
-    assert replace(session, plan=made).plan.finalist.epochs >= 1
+
+
+@pytest.mark.parametrize(("spent_s", "epochs"), [(15.0, 20), (90.0, 1), (500.0, 1), (-1e6, 100)])
+def test_finalists_share_what_is_left_of_a_budget(spent_s: float, epochs: int) -> None:
+    recipe = finalist_recipe_within(Recipe(epochs=7), 100.0, spent_s, epoch_s=1.0, finalists=4)
+    assert recipe == Recipe(epochs=epochs)

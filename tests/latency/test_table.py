@@ -36,7 +36,12 @@ def _write(path: Path, table: LatencyTable) -> Path:
 
 
 def _full(make_table: Make) -> LatencyTable:
-    calibration = {"slope": 0.9, "intercept_ms": -0.1, "overhead_ms": 0.001, "residuals": [0.01, -0.02, 1e-05]}
+    calibration = {
+        "slope": 0.9,
+        "intercept_ms": -0.1,
+        "overhead_ms": 0.001,
+        "residuals": [0.01, -0.02, 1e-05],
+    }
     return make_table(KEY, OTHER_KEY, ms=0.12345, calibrations={"mbconv-16px-00000000": calibration})
 
 
