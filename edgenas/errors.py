@@ -2,6 +2,7 @@
 
 EdgenasError                  1   something edgenas can name went wrong
 ├── InfeasibleError           1   nothing in the space meets the latency limit
+├── DivergenceError           1   a training's loss is no longer a number
 ├── VerificationError         1   an exported model does not match what was trained
 ├── InputError                2   what the user gave cannot be used
 │   ├── UnitError             2   a quantity without a unit, or not a quantity
@@ -45,6 +46,10 @@ class InfeasibleError(EdgenasError):
             f"the fastest possible network takes {fastest}",
             f"raise --max-latency to at least {_round_up(fastest_ms)}ms, or lower --width or --resolution",
         )
+
+
+class DivergenceError(EdgenasError):
+    """The loss of a training is NaN or infinite."""
 
 
 class VerificationError(EdgenasError):

@@ -33,12 +33,17 @@ def read_json(path: Path, model: type[D]) -> D:
     Raises:
         FileFormatError: missing, too large, not JSON, or against the schema (names file and field).
     """
+    return validate(parse_json(path), model, path)
+
+
+def parse_json(path: Path) -> object:
+    """The values of a JSON file, not yet checked against a schema; errors as `read_json`."""
     text = _read_text(path)
     try:
-        value = json.loads(text)
+        value: object = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FileFormatError(path, "", f"is not JSON ({error})", "restore or remake the file") from None
-    return validate(value, model, path)
+    return value
 
 
 def read_toml(path: Path, model: type[D]) -> D:

@@ -50,6 +50,8 @@ def dataset_from_folder(folder: Path, resolution: int | None, flip: bool, progre
     check_classes(str(folder), classes)
     train = _listing(folder / "train", classes)
     held_out = next((folder / name for name in ("test", "val") if _class_names(folder / name)), None)
+    if held_out == folder / "test" and _class_names(folder / "val"):
+        log.warning("%s/val is not used: validation is cut from train/, and test/ is there", folder)
     if held_out is None:
         log.warning("%s has no test/ or val/ folder: a fifth of train/ is held out as test", folder)
     else:
@@ -125,13 +127,9 @@ def _read(path: Path, size: int) -> NDArray[np.uint8] | None:
     try:
         with Image.open(path) as image:
             picture = _rgb(ImageOps.exif_transpose(image))
+            return np.asarray(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
     except _BROKEN:
         return None
-    scale = size / min(picture.size)
-    width, height = (max(size, round(side * scale)) for side in picture.size)
-    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    left, top = (width - size) // 2, (height - size) // 2
-    return np.asarray(picture.crop((left, top, left + size, top + size)))
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -35,7 +35,7 @@ def load_dataset(
         UnknownNameError: neither a known name nor a folder.
     """
     if data == "digits":
-        return _digits(resolution or 16)
+        return _digits(16 if resolution is None else resolution, bool(flip))
     if data in _TORCHVISION:
         return _from_torchvision(data, resolution, flip)
     folder = Path(data)
@@ -54,7 +54,7 @@ def resized(images: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
     return np.stack([np.asarray(picture.resize(size, Image.Resampling.BILINEAR)) for picture in pictures])
 
 
-def _digits(resolution: int) -> Dataset:
+def _digits(resolution: int, flip: bool) -> Dataset:
     """scikit-learn's 1,797 handwritten digits (UCI), 8x8 with values 0 to 16."""
     from sklearn.datasets import load_digits
 
@@ -62,7 +62,7 @@ def _digits(resolution: int) -> Dataset:
     images = np.round(source.images * (255 / 16)).astype(np.uint8)
     labels = source.target.astype(np.int64)
     classes = [str(digit) for digit in range(10)]
-    return dataset_from_arrays("digits", classes, (resized(images, resolution), labels), None, flip=False)
+    return dataset_from_arrays("digits", classes, (resized(images, resolution), labels), None, flip)
 
 
 def _from_torchvision(name: str, resolution: int | None, flip: bool | None) -> Dataset:

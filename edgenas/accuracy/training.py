@@ -12,15 +12,11 @@ from edgenas.accuracy.augment import random_crop_flip
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.recipe import Recipe
-from edgenas.errors import EdgenasError
+from edgenas.errors import DivergenceError
 from edgenas.progress import Progress, silent
 
 Forward = Callable[[Tensor, np.random.Generator], Tensor]
 """Normalised images, (N, C, H, W), to logits, (N, classes); draws whatever is random from the generator."""
-
-
-class DivergenceError(EdgenasError):
-    """The loss is no longer a number."""
 
 
 def training_device() -> torch.device:
@@ -82,7 +78,8 @@ def train(
         mean = float(total) / batches
         if not math.isfinite(mean):
             raise DivergenceError(
-                f"{phase}: the loss is {mean} in epoch {epoch + 1}", "lower the learning rate"
+                f"{phase}: the loss is {mean} in epoch {epoch + 1}",
+                "look for blank or mislabelled images, or try another --seed",
             )
         checkpoint.save(model, optimizer, epoch + 1, last=epoch + 1 == recipe.epochs)
         progress(phase, epoch + 1, recipe.epochs, f"loss {mean:.3f}")

@@ -13,7 +13,7 @@ EXAMPLE = "Example: edgenas predict architecture.json --device jetson"
 
 
 def run(
-    target: Annotated[Path, typer.Argument(help="Architecture JSON.")],
+    target: Annotated[Path, typer.Argument(help="Architecture JSON, or the card of a model.")],
     device: DeviceOption,
     threads: ThreadsOption = None,
     json: JsonOption = False,

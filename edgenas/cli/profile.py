@@ -28,7 +28,7 @@ def run(
         int | None, typer.Option(min=2, help="Classes; default 10 up to 64 px, else 1000.")
     ] = None,
     threads: ThreadsOption = None,
-    precision: Annotated[str, typer.Option(help="Precision to time; must be the device's.")] = "fp32",
+    precision: Annotated[str | None, typer.Option(help="Precision; must be the device's own.")] = None,
     samples: Annotated[int, typer.Option(help="Whole networks timed for the calibration.")] = 10,
     width: WidthOption = 1.0,
     squeeze_excite: SqueezeExciteOption = False,

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: edgenas search --device jetson --max-latency 20ms --data photos/"
 
-INTERRUPTED = 130
+INTERRUPTED, NOTHING_LEFT = 130, 1
+"""Exit codes: Ctrl-C; every finalist was dropped, for the reasons printed."""
 
 
 def run(
@@ -74,7 +75,9 @@ def run(
         print_json(result.model_dump(mode="json"))
     else:
         _print_result(result)
-    return INTERRUPTED if result.status == "interrupted" else 0
+    if result.status == "interrupted":
+        return INTERRUPTED
+    return 0 if result.front else NOTHING_LEFT
 
 
 def _print_result(result: "SearchResult") -> None:

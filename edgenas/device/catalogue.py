@@ -27,31 +27,47 @@ def all_devices() -> list[Device]:
     Raises:
         FileFormatError: a device file is wrong.
     """
+    return sorted(_in_folder_order(), key=lambda device: device.name)
+
+
+def find_device(name: str, threads: int | None = None) -> Device:
+    """The device of a name or alias; a name wins over an alias, an alias of an earlier folder over a later one.
+
+    Args:
+        name: name or alias.
+        threads: threads to use instead of the device's own; its peak arithmetic is scaled with them.
+
+    Raises:
+        UnknownNameError: no such device; suggests the nearest.
+        InputError: fewer than one thread, or a device whose provider has no threads to choose.
+        FileFormatError: a device file is wrong.
+    """
+    devices = _in_folder_order()
+    for device in sorted(devices, key=lambda device: device.name != name):
+        if name == device.name or name in device.aliases:
+            return device if threads is None else _with_threads(device, threads)
+    names = [name for device in devices for name in (device.name, *device.aliases)]
+    raise UnknownNameError(
+        "device", name, names, mend=f"known: {', '.join(sorted(names))} (see: edgenas devices)"
+    )
+
+
+def _in_folder_order() -> list[Device]:
     found: dict[str, Device] = {}
     for folder in data_folders(DEVICES):
         for path in sorted(folder.glob("*.toml")):
             device = read_toml(path, Device)
             found.setdefault(device.name, device)
-    return [found[name] for name in sorted(found)]
+    return list(found.values())
 
 
-def find_device(name: str, threads: int | None = None, precision: str | None = None) -> Device:
-    """The device of a name or alias, with threads or precision replaced where given.
-
-    Raises:
-        UnknownNameError: no such device; suggests the nearest.
-        InputError: fewer than one thread.
-        FileFormatError: a device file is wrong.
-    """
-    if threads is not None and threads < 1:
+def _with_threads(device: Device, threads: int) -> Device:
+    if threads < 1:
         raise InputError(f"--threads {threads} is out of range", "use 1 or more")
-    devices = all_devices()
-    # A device's own name wins over another's alias.
-    for device in sorted(devices, key=lambda device: device.name != name):
-        if name == device.name or name in device.aliases:
-            changes = {"threads": threads, "precision": precision}
-            return device.model_copy(update={key: value for key, value in changes.items() if value})
-    names = [name for device in devices for name in (device.name, *device.aliases)]
-    raise UnknownNameError(
-        "device", name, names, mend=f"known: {', '.join(sorted(names))} (see: edgenas devices)"
-    )
+    if device.provider != "CPUExecutionProvider":
+        raise InputError(
+            f"{device.name} runs on {device.provider}, which has no threads to choose", "omit --threads"
+        )
+    peak_gflops = device.datasheet.peak_gflops * threads / device.threads
+    datasheet = device.datasheet.model_copy(update={"peak_gflops": peak_gflops})
+    return device.model_copy(update={"threads": threads, "datasheet": datasheet})

@@ -49,7 +49,10 @@ class OnnxRuntime(Runtime):
         try:
             session = ort.InferenceSession(model, options, providers=[self.provider])
         except Exception as error:  # ONNX Runtime raises many types, without a common base of its own
-            raise DeviceError(f"ONNX Runtime cannot load the model ({_first_line(error)})") from error
+            raise DeviceError(
+                f"ONNX Runtime cannot load the model ({_first_line(error)})",
+                "try another provider or version",
+            ) from error
         if self.provider not in session.get_providers():
             raise DeviceError(
                 f"ONNX Runtime fell back from {self.provider} to {', '.join(session.get_providers())}",

@@ -59,7 +59,9 @@ def _markdown(name: str, card: Card) -> str:
     model, latency = card.model, card.model.latency_ms
     interval = f"{format_milliseconds(latency.low)} to {format_milliseconds(latency.high)}"
     measured = (
-        f"{format_milliseconds(latency.measured)}, on this host" if latency.measured else "not measured"
+        f"{format_milliseconds(latency.measured)}, least of many runs on the search's host"
+        if latency.measured
+        else "not measured"
     )
     accuracies = [
         f"| {kind} accuracy | {value:.2%} |"
@@ -67,11 +69,12 @@ def _markdown(name: str, card: Card) -> str:
         if value is not None
     ]
     rows = "\n".join(accuracies)
+    note = f"\n**Note:** {model.note}.\n" if model.note else ""
     shape = f"(batch, 3, {card.preprocessing.resolution}, {card.preprocessing.resolution})"
     return f"""# {name}
 
 Found by edgenas run `{card.run}` for device `{card.device}` on data `{card.data}`.
-
+{note}
 | | |
 | --- | --- |
 {rows}

@@ -18,6 +18,8 @@ from edgenas.space.modules import Network, folded_weights
 TOLERANCE = 1e-4
 """Largest absolute difference of logits between PyTorch and ONNX Runtime that passes, fp32."""
 
+REPORT_IT = "this is a defect of edgenas or of ONNX Runtime: please report it with the run's folder"
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -29,33 +31,46 @@ class Exported:
 
 
 def export_onnx(network: Network, path: Path, images: Tensor) -> Exported:
-    """Write a network as ONNX, batch norm folded, with a dynamic batch axis, and verify the file.
+    """Write a network as verified ONNX; arguments and errors as `verified_onnx`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    content, difference = verified_onnx(network, path.name, images)
+    write_bytes(path, content)
+    return Exported(path, len(content), difference)
+
+
+def verified_onnx(network: Network, name: str, images: Tensor) -> tuple[bytes, float]:
+    """Serialise a network as ONNX, batch norm folded, with a dynamic batch axis, and verify it.
 
     Args:
         network: in evaluation mode, on the CPU.
-        path: the file to write.
+        name: what errors call the model.
         images: real, normalised inputs to compare on, (N, C, H, W), N >= 2.
+
+    Returns:
+        The model, and the largest absolute difference of its logits from the network's.
 
     Raises:
         VerificationError: the checker refuses the model, or ONNX Runtime's logits are not the network's.
-        InputError: the file cannot be written.
     """
     weights = {name: tensor.cpu().numpy() for name, tensor in folded_weights(network).items()}
     model = onnx_from_blocks(network.blocks, given_weights(weights), description="made by edgenas")
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise VerificationError(f"{path.name} is not valid ONNX ({error})") from error
+        raise VerificationError(f"{name} is not valid ONNX ({error})", REPORT_IT) from error
     content = model.SerializeToString()
     with torch.inference_mode():
         expected = network(images).numpy()
     difference = max_abs_difference(content, images, expected)
     if not difference <= TOLERANCE:
         raise VerificationError(
-            f"{path.name} differs from the trained network by {difference:.2g} (at most {TOLERANCE:g} passes)"
+            f"{name} differs from the trained network by {difference:.2g} (at most {TOLERANCE:g} passes)",
+            REPORT_IT,
         )
-    write_bytes(path, content)
-    return Exported(path, len(content), difference)
+    return content, difference
 
 
 def max_abs_difference(model: bytes, images: Tensor, expected: NDArray[np.float32]) -> float:

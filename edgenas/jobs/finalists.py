@@ -4,13 +4,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.supernet import Supernet
-from edgenas.accuracy.training import DivergenceError, accuracy, correct, train
+from edgenas.accuracy.training import accuracy, correct, train
 from edgenas.device import runtime_for
-from edgenas.errors import DeviceError, VerificationError
+from edgenas.errors import DeviceError, DivergenceError, FileFormatError, VerificationError
 from edgenas.export.model import Exported, export_onnx
 from edgenas.formats import write_bytes
 from edgenas.jobs.session import Session
@@ -117,21 +119,23 @@ def measure_finalists(session: Session, finalists: list[Finalist]) -> list[Final
         return finalists
     if not (known := session.store.last_event("measured")):
         try:
-            runtime = runtime_for(device)
+            samples = _samples(session, [finalist.exported for finalist in ready if finalist.exported])
         except DeviceError as error:
-            session.store.record("note", text=f"latency was not measured: {error}")
+            if not session.store.events("note"):
+                session.store.record("note", text=f"latency was not measured: {error}")
             return finalists
-        shape = (device.batch, *session.space.input_shape)
-        image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-        sessions = [
-            runtime.load(finalist.exported.path.read_bytes(), {INPUT: image})
-            for finalist in ready
-            if finalist.exported
-        ]
-        samples = interleaved_samples(sessions, PASSES, PASS_MS, session.progress)
         known = {finalist.id: float(times.min()) for finalist, times in zip(ready, samples, strict=True)}
         session.store.record("measured", **known)
     return [replace(finalist, measured_ms=known.get(finalist.id)) for finalist in finalists]
+
+
+def _samples(session: Session, exported: list[Exported]) -> list[NDArray[np.float64]]:
+    """Milliseconds of each run of each exported file."""
+    runtime = runtime_for(session.config.device)
+    shape = (session.config.device.batch, *session.space.input_shape)
+    image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    loaded = [runtime.load(model.path.read_bytes(), {INPUT: image}) for model in exported]
+    return interleaved_samples(loaded, PASSES, PASS_MS, session.progress)
 
 
 def onnx_path(folder: RunFolder, model: str, suffix: str = "") -> Path:
@@ -140,7 +144,18 @@ def onnx_path(folder: RunFolder, model: str, suffix: str = "") -> Path:
 
 
 def load_network(folder: RunFolder, network: Network, model: str) -> Network:
-    """Load a finalist's trained weights; the network is left in evaluation mode on the CPU."""
-    network.load_state_dict(load_file(folder.weights(model)))
+    """Load a finalist's trained weights; the network is left in evaluation mode on the CPU.
+
+    Raises:
+        FileFormatError: the weights are missing, damaged, or another network's.
+    """
+    path = folder.weights(model)
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise FileFormatError(
+            path, "", f"holds no weights of {model} ({reason})", "restore it, or search again"
+        ) from None
     network.eval()
     return network

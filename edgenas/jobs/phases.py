@@ -2,11 +2,12 @@
 
 import hashlib
 import logging
+import re
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 
 from edgenas.accuracy.checkpoint import Checkpoint
@@ -21,7 +22,14 @@ from edgenas.formats import write_json
 from edgenas.jobs.cards import write_model_card
 from edgenas.jobs.finalists import Finalist, export_finalist, measure_finalists, train_finalist
 from edgenas.jobs.outcome import objectives, result_of, succeeded
-from edgenas.jobs.plan import Plan, default_recipes, finalist_recipe_within, plan_from_config
+from edgenas.jobs.plan import (
+    RESERVE,
+    Plan,
+    default_recipes,
+    finalist_recipe_within,
+    image_seconds,
+    plan_from_config,
+)
 from edgenas.jobs.session import Session, Settings
 from edgenas.jobs.view import write_report
 from edgenas.latency.predictor import LatencyPredictor, predictor_for
@@ -41,20 +49,24 @@ log = logging.getLogger(__name__)
 
 def run_session(settings: Settings, progress: Progress) -> SearchResult:
     """Run or go on with a search until it is complete or interrupted; errors as `edgenas.search`."""
-    searcher_for(settings.searcher)
+    make_searcher = (
+        searcher_for(settings.searcher) if isinstance(settings.searcher, str) else settings.searcher
+    )
     dataset = load_dataset(settings.data, settings.resolution, settings.flip, progress)
     space = settings.make_space(dataset.resolution, len(dataset.classes))
     predictor = predictor_for(space, settings.device)
     problem = Problem(space, predictor, settings.max_latency_ms)
     problem.check()
     config = _config(settings, dataset, predictor)
-    with open_run(settings.run or _default_name(config), config) as (folder, store):
+    with open_run(_default_name(config) if settings.run is None else settings.run, config) as (folder, store):
         if folder.front.is_file() and (done := folder.read_result()).status == "complete":
             log.warning("run %s is already complete: its result is shown", folder.name)
             return done
         torch_device = training_device()
         plan = _plan(config, space, dataset, store, torch_device)
-        session = Session(config, folder, store, dataset, problem, plan, torch_device, progress)
+        session = Session(
+            config, make_searcher, folder, store, dataset, problem, plan, torch_device, progress
+        )
         return _complete_or_interrupted(session)
 
 
@@ -90,7 +102,7 @@ def _config(settings: Settings, dataset: Dataset, predictor: LatencyPredictor) -
         data_fingerprint=dataset.fingerprint,
         flip=dataset.flip,
         max_latency_ms=settings.max_latency_ms,
-        searcher=settings.searcher,
+        searcher=settings.searcher if isinstance(settings.searcher, str) else settings.searcher.__name__,
         evaluations=settings.evaluations,
         finalists=settings.finalists,
         supernet_recipe=supernet,
@@ -103,7 +115,8 @@ def _config(settings: Settings, dataset: Dataset, predictor: LatencyPredictor) -
 def _default_name(config: RunConfig) -> str:
     """The same settings give the same name, so that repeating a command goes on with its run."""
     digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:6]
-    return f"{config.device.name}-{Path(config.data).name}-{config.max_latency_ms:g}ms-{digest}"
+    data = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(config.data).name)[:40]
+    return f"{config.device.name}-{data}-{config.max_latency_ms:.10g}ms-{digest}"
 
 
 def _plan(
@@ -155,7 +168,7 @@ def _search(session: Session, supernet: Supernet) -> list[Evaluated]:
     with session.store.timed("search"):
         return search(
             session.problem,
-            searcher_for(session.config.searcher)(session.problem, session.config.seed),
+            session.make_searcher(session.problem, session.config.seed),
             evaluator.evaluate,
             session.plan.evaluations,
             session.known(),
@@ -164,20 +177,17 @@ def _search(session: Session, supernet: Supernet) -> list[Evaluated]:
         )
 
 
-def _with_finalist_plan(session: Session, chosen: list[Evaluated]) -> Session:
-    """Under a time budget, plan the finalists' training with what the supernet's took; once, for all sessions."""
+def _with_finalist_plan(session: Session, supernet: Supernet, chosen: list[Evaluated]) -> Session:
+    """Under a time budget, plan the finalists' training with the time left and their own speed; once."""
     budget_s, store = session.config.time_budget_s, session.store
     if budget_s is None:
         return session
     if (known := store.last_event("finalist plan")) is None:
-        space, spent = session.space, store.seconds()
-        rng = np.random.default_rng(session.config.seed)
-        trained_macs = np.mean([space.macs(space.sample(rng)) for _ in range(100)])
-        finalist_macs = np.mean([space.macs(candidate.architecture) for candidate in chosen])
-        epoch_s = spent["supernet"] / session.plan.supernet.epochs * finalist_macs / trained_macs
-        recipe = finalist_recipe_within(
-            session.plan.finalist, budget_s, sum(spent.values()), float(epoch_s), len(chosen)
-        )
+        turns = cycle([supernet.extract(candidate.architecture) for candidate in chosen])
+        recipe = session.plan.finalist
+        image_s = image_seconds(lambda images: next(turns)(images), session.dataset, recipe.batch_size)
+        left_s = (1 - RESERVE) * budget_s - sum(store.seconds().values())
+        recipe = finalist_recipe_within(recipe, left_s, image_s * len(session.dataset.train), len(chosen))
         known = recipe.model_dump(mode="json")
         store.record("finalist plan", **known)
     plan = session.plan.model_copy(update={"finalist": Recipe.model_validate(known)})
@@ -187,9 +197,12 @@ def _with_finalist_plan(session: Session, chosen: list[Evaluated]) -> Session:
 def _finalists(session: Session, supernet: Supernet, evaluated: list[Evaluated]) -> list[Finalist]:
     valid = succeeded(evaluated)
     if not valid:
-        raise EdgenasError(f"every evaluation failed, the first because: {evaluated[0].reason}")
+        raise EdgenasError(
+            f"every evaluation failed, the first because: {evaluated[0].reason}",
+            "mend that, and search under a new --run",
+        )
     chosen = [valid[i] for i in leaders(objectives(valid), session.config.finalists)]
-    session = _with_finalist_plan(session, chosen)
+    session = _with_finalist_plan(session, supernet, chosen)
     finalists = []
     with session.store.timed("finalists"):
         for number, candidate in enumerate(chosen, start=1):

@@ -1,16 +1,19 @@
 """How much to train: from the size of the data, or from a time budget and how fast this machine is."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 from torch.nn import functional
 
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import SupernetEvaluator
 from edgenas.accuracy.recipe import Recipe
 from edgenas.accuracy.supernet import Supernet
+from edgenas.accuracy.training import training_device
 from edgenas.formats import Document
 from edgenas.run.config import RunConfig
 from edgenas.space import SearchSpace
@@ -25,7 +28,8 @@ SHARES = {"supernet": 0.35, "search": 0.15}
 RESERVE = 0.05
 """Share of a time budget kept for export, measuring and the report."""
 
-WARM_UP = 2
+WARM_UP, TIMED = 2, 8
+"""Steps of a timing; the first only allocate memory and choose kernels."""
 
 
 class Plan(Document):
@@ -59,44 +63,59 @@ def plan_from_config(config: RunConfig, space: SearchSpace, dataset: Dataset, de
     )
 
 
-def finalist_recipe_within(
-    recipe: Recipe, budget_s: float, spent_s: float, epoch_s: float, finalists: int
-) -> Recipe:
+def finalist_recipe_within(recipe: Recipe, left_s: float, epoch_s: float, finalists: int) -> Recipe:
     """The recipe with as many epochs as what is left of a time budget allows, shared among the finalists.
 
     Args:
         recipe: how finalists are trained without a budget.
-        budget_s: for the whole run.
-        spent_s: when the finalists begin.
-        epoch_s: one epoch of one finalist, as far as known.
+        left_s: seconds left when the finalists begin.
+        epoch_s: one epoch of one finalist.
         finalists: how many are trained.
     """
-    left_s = (1 - RESERVE) * budget_s - spent_s
     return recipe.model_copy(update={"epochs": _whole(left_s / epoch_s / finalists, most=100)})
 
 
-def _speeds(
-    space: SearchSpace, dataset: Dataset, batch_size: int, device: torch.device, steps: int = WARM_UP + 6
-) -> tuple[float, float]:
-    """Seconds for one training image and for one evaluation, medians over random architectures.
+def image_seconds(forward: Callable[[Tensor], Tensor], dataset: Dataset, batch_size: int) -> float:
+    """Seconds that training takes for one image: forward and backward passes, median over batches.
 
-    The first steps only warm up: they allocate memory and choose kernels.
+    The gradients it leaves on the parameters are the caller's to drop.
+
+    Args:
+        forward: the forward pass, (N, C, H, W) to logits; each call may take another path.
+        dataset: gives a batch of training images; placed where the parameters are by `forward`'s owner.
+        batch_size: images a batch.
     """
-    rng = np.random.default_rng(0)
-    supernet = Supernet(space, seed=0).to(device)
+    device = training_device()
     images = dataset.normalise(dataset.train.images[:batch_size].to(device))
     labels = dataset.train.labels[:batch_size].to(device)
-    evaluator = SupernetEvaluator(supernet, dataset)
-    step_s, evaluation_s = [], []
-    for _ in range(steps):
+    times_s = []
+    for _ in range(WARM_UP + TIMED):
         start = time.monotonic()
-        loss = functional.cross_entropy(supernet(images, space.sample(rng)), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        step_s.append(time.monotonic() - start)
+        functional.cross_entropy(forward(images), labels).backward()  # type: ignore[no-untyped-call]
+        _wait_for(device)
+        times_s.append(time.monotonic() - start)
+    return float(np.median(times_s[WARM_UP:])) / len(labels)
+
+
+def _speeds(
+    space: SearchSpace, dataset: Dataset, batch_size: int, device: torch.device
+) -> tuple[float, float]:
+    """Seconds for one training image and for one evaluation, medians over random architectures."""
+    rng = np.random.default_rng(0)
+    supernet = Supernet(space, seed=0).to(device)
+    image_s = image_seconds(lambda images: supernet(images, space.sample(rng)), dataset, batch_size)
+    evaluator = SupernetEvaluator(supernet, dataset)
+    times_s = []
+    for _ in range(WARM_UP + TIMED):
         start = time.monotonic()
         evaluator.evaluate(space.sample(rng))
-        evaluation_s.append(time.monotonic() - start)
-    return float(np.median(step_s[WARM_UP:])) / len(labels), float(np.median(evaluation_s[WARM_UP:]))
+        times_s.append(time.monotonic() - start)
+    return image_s, float(np.median(times_s[WARM_UP:]))
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def _whole(value: float, most: int) -> int:

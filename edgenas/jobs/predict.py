@@ -36,7 +36,8 @@ def predict(target: Path | str, device: str, threads: int | None = None) -> Pred
     path = Path(target)
     if path.suffix == ".onnx":
         raise InputError(
-            f"{path}: latency of ONNX files is not predicted yet", "give an architecture JSON, see its card"
+            f"{path}: latency of ONNX files is not predicted yet",
+            "give its card, the .json beside it, or an architecture JSON",
         )
     where = find_device(device, threads=threads)
     space, architecture = architecture_from_json(path)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgenas.device import find_device, runtime_for
-from edgenas.errors import InputError, UnknownNameError
+from edgenas.errors import DeviceError, InputError, UnknownNameError
 from edgenas.latency import profiling
 from edgenas.latency.table import Calibration, find_table, save_table
 from edgenas.progress import Progress, silent
@@ -32,7 +32,7 @@ def profile(
     resolution: int = 224,
     classes: int | None = None,
     threads: int | None = None,
-    precision: str = "fp32",
+    precision: str | None = None,
     samples: int = 10,
     width: float = 1.0,
     squeeze_excite: bool = False,
@@ -51,7 +51,7 @@ def profile(
         resolution: rows and columns of the images.
         classes: classes the head tells apart; None takes 10 for small images, 1000 for large ones.
         threads: overrides the device's thread count.
-        precision: must be the device's own.
+        precision: must be the device's own, fp32; None takes it.
         samples: whole networks timed for the calibration, at least 3.
         width: channel multiplier of the space.
         squeeze_excite: channel attention in every layer.
@@ -68,13 +68,15 @@ def profile(
     if samples < 3:
         raise InputError(f"--samples {samples} is too few to calibrate on", "give at least 3")
     target = find_device(device, threads=threads)
-    if precision != target.precision:
+    runtime = runtime_for(target)
+    if (precision or target.precision) != target.precision:
         raise InputError(f"{target.name} is timed at {target.precision}, not {precision}", "omit --precision")
+    if target.precision != "fp32":
+        raise DeviceError(f"{target.name} runs at {target.precision}, and only fp32 is profiled so far")
     start = time.monotonic()
     chosen = mbconv(
         resolution, classes or (10 if resolution <= 64 else 1000), width, squeeze_excite, activation
     )
-    runtime = runtime_for(target)
     known = find_table(target)
     report = profiling.profile(chosen, target, runtime, known[1] if known else None, samples, seed, progress)
     path = save_table(target, report.table)

@@ -11,15 +11,15 @@ from edgenas.accuracy.load import load_dataset
 from edgenas.accuracy.training import accuracy
 from edgenas.device import Precision
 from edgenas.errors import InputError, RunConflictError, UnknownNameError
-from edgenas.export.model import export_onnx, max_abs_difference, run_onnx
+from edgenas.export.model import max_abs_difference, run_onnx, verified_onnx
 from edgenas.export.precision import CALIBRATION_IMAGES, convert
 from edgenas.formats import write_bytes
 from edgenas.jobs.cards import write_model_card
 from edgenas.jobs.finalists import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.progress import Progress
-from edgenas.run.config import RunDocument
+from edgenas.run.config import RunDocument, versions
 from edgenas.run.folder import RunFolder, find_run
-from edgenas.run.result import Model
+from edgenas.run.result import Accuracies, AccuracyFigure, Model
 from edgenas.space import SearchSpace, space_from_config
 
 
@@ -88,22 +88,33 @@ def _export(
     architecture = space.architecture(model.architecture["choices"])
     network = load_network(folder, space.build(architecture), model.id)
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
-    path = onnx_path(folder, model.id)
-    fp32 = export_onnx(network, path, images)
-    before, error = accuracy(network, dataset, dataset.validation), fp32.max_abs_error
-    after = _onnx_accuracy(path.read_bytes(), dataset, dataset.validation)
+    content, error = verified_onnx(network, model.id, images)
+    before = accuracy(network, dataset, dataset.validation)
+    path = onnx_path(folder, model.id, "" if precision == "fp32" else f".{precision}")
     if precision != "fp32":
-        converted = convert(
-            path.read_bytes(), precision, dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
-        )
-        path = onnx_path(folder, model.id, f".{precision}")
-        write_bytes(path, converted)
+        calibration = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
+        content = convert(content, precision, calibration)
         with torch.inference_mode():
-            error = max_abs_difference(converted, images, network(images).numpy())
-        after = _onnx_accuracy(converted, dataset, dataset.validation)
+            error = max_abs_difference(content, images, network(images).numpy())
+    after = _onnx_accuracy(content, dataset, dataset.validation)
+    write_bytes(path, content)
     updated = model.model_copy(update={"onnx": str(path), "max_abs_error": error})
-    write_model_card(path, folder, document.config, dataset, updated, precision, document.versions)
-    return ExportedModel(model.id, path, path.stat().st_size, error, before, after)
+    if precision != "fp32":
+        updated = _converted(updated, document.config.device.precision, precision, after)
+    write_model_card(path, folder, document.config, dataset, updated, precision, versions())
+    return ExportedModel(model.id, path, len(content), error, before, after)
+
+
+def _converted(model: Model, predicted_at: Precision, precision: Precision, validation: float) -> Model:
+    """What is known of a model in another precision: its own validation accuracy, and no measurement."""
+    return model.model_copy(
+        update={
+            "accuracy": AccuracyFigure(value=validation, kind="validation"),
+            "accuracies": Accuracies(validation=validation),
+            "latency_ms": model.latency_ms.model_copy(update={"measured": None}),
+            "note": f"converted to {precision}; latency is predicted for {predicted_at}",
+        }
+    )
 
 
 def _onnx_accuracy(model: bytes, dataset: Dataset, split: Split, batch_size: int = 256) -> float:

@@ -10,7 +10,11 @@ from edgenas.progress import Progress, silent
 from edgenas.units import parse_milliseconds, parse_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgenas.run.result import SearchResult
+    from edgenas.search.problem import Problem
+    from edgenas.search.searcher import Searcher
     from edgenas.space.layers import Activation
 
 
@@ -19,7 +23,7 @@ def search(
     max_latency: str,
     data: str = "digits",
     *,
-    searcher: str = "nsga2",
+    searcher: "str | Callable[[Problem, int], Searcher]" = "nsga2",
     evaluations: int = 150,
     finalists: int = 8,
     time_budget: str | None = None,
@@ -42,7 +46,7 @@ def search(
         device: name or alias, see `devices`.
         max_latency: the limit with its unit, such as "20ms".
         data: `digits`, `cifar10`, `cifar100`, `fashion-mnist` or an image folder.
-        searcher: `nsga2` or `random`.
+        searcher: `nsga2`, `random`, or your own: called with the problem and the seed (see `Searcher`).
         evaluations: how many distinct architectures to evaluate.
         finalists: how many of the front to train and export.
         time_budget: such as "10min"; trains and evaluates as much as this machine can do in that time, where
@@ -63,19 +67,20 @@ def search(
         DeviceError: a runtime that is needed here cannot be used.
     """
     from edgenas.device import find_device
+    from edgenas.space import mbconv
 
     limit_ms = parse_milliseconds(max_latency, "--max-latency")
-    budget_s = parse_seconds(time_budget, "--time-budget") if time_budget else None
+    budget_s = None if time_budget is None else parse_seconds(time_budget, "--time-budget")
     for option, value in (("--evaluations", evaluations), ("--finalists", finalists)):
         if value < 1:
             raise InputError(f"{option} {value} is too few", "give at least 1")
     if seed < 0:
         raise InputError(f"--seed {seed} is negative", "give 0 or more")
     target = find_device(device, threads=threads)
-    # What follows loads torch: a wrong argument is reported before that.
+    mbconv(32 if resolution is None else resolution, 2, width, squeeze_excite, activation)
+    # What follows loads torch and images: wrong arguments are reported before that.
     from edgenas.jobs.phases import run_session
     from edgenas.jobs.session import Settings
-    from edgenas.space import mbconv
 
     settings = Settings(
         device=target,

@@ -14,6 +14,7 @@ from edgenas.run.folder import RunFolder
 from edgenas.run.store import RunStore
 from edgenas.search.loop import Evaluated
 from edgenas.search.problem import Problem
+from edgenas.search.registry import MakeSearcher
 from edgenas.space import Architecture, SearchSpace
 
 
@@ -24,7 +25,7 @@ class Settings:
     device: Device
     max_latency_ms: float
     data: str
-    searcher: str
+    searcher: str | MakeSearcher
     evaluations: int
     finalists: int
     time_budget_s: float | None
@@ -41,6 +42,7 @@ class Session:
     """Everything the phases work with."""
 
     config: RunConfig
+    make_searcher: MakeSearcher
     folder: RunFolder
     store: RunStore
     dataset: Dataset

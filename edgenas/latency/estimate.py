@@ -37,6 +37,7 @@ def _layer_ms(layer: Layer, device: Device) -> float:
     sheet = device.datasheet
     attained = ATTAINED_DEPTHWISE if isinstance(layer, Conv) and layer.groups > 1 else ATTAINED_COMPUTE
     arithmetic_s = 2 * layer.macs * device.batch / (sheet.peak_gflops * 1e9 * attained)
-    traffic_bytes = layer.elements_moved * device.batch * _BYTES[device.precision]
+    features = layer.elements_moved - layer.parameters  # weights are read once, whatever the batch
+    traffic_bytes = (features * device.batch + layer.parameters) * _BYTES[device.precision]
     traffic_s = traffic_bytes / (sheet.memory_bandwidth_gb_s * 1e9 * ATTAINED_BANDWIDTH)
     return max(arithmetic_s, traffic_s) * 1e3 + layer.kernels * sheet.kernel_launch_us / 1e3

@@ -1,5 +1,7 @@
 """Predicted latency of architectures: a sum over blocks, a line, an interval."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -52,7 +54,7 @@ class LatencyPredictor:
         low_factor: low end of the interval as a multiple of the prediction.
         high_factor: high end of it.
         provenance: where the figures come from.
-        table_checksum: of the measured table behind it; None where there is none.
+        table_checksum: of the entries and the calibration of a measured table that it uses; None without a table.
     """
 
     def __init__(
@@ -146,7 +148,7 @@ def predictor_from_table(space: SearchSpace, device: Device, table: LatencyTable
         low_factor=low_factor,
         high_factor=high_factor,
         provenance=Provenance.MEASURED,
-        table_checksum=table.checksum,
+        table_checksum=_checksum(space, table),
     )
 
 
@@ -160,6 +162,13 @@ def predictor_for(space: SearchSpace, device: Device) -> LatencyPredictor:
     if found is None:
         return predictor_from_device(space, device)
     return predictor_from_table(space, device, found[1])
+
+
+def _checksum(space: SearchSpace, table: LatencyTable) -> str:
+    """Changes when a figure this space's predictions rest on does, not when the table grows for another."""
+    used = {block.key: table.entries[block.key].min_ms for block in space.distinct_blocks}
+    content = [used, table.calibrations[space.signature].model_dump(mode="json")]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def profile_command(space: SearchSpace, device: Device) -> str:

@@ -8,14 +8,17 @@ from edgenas.search.problem import Problem
 from edgenas.search.random import RandomSearcher
 from edgenas.search.searcher import Searcher
 
-SEARCHERS: dict[str, Callable[[Problem, int], Searcher]] = {
+MakeSearcher = Callable[[Problem, int], Searcher]
+"""Makes a searcher from a problem and a seed; a searcher's class is one."""
+
+SEARCHERS: dict[str, MakeSearcher] = {
     NSGA2Searcher.name: NSGA2Searcher,
     RandomSearcher.name: RandomSearcher,
 }
 
 
-def searcher_for(name: str) -> Callable[[Problem, int], Searcher]:
-    """The searcher of a name, to be called with a problem and a seed.
+def searcher_for(name: str) -> MakeSearcher:
+    """The searcher of a name.
 
     Raises:
         UnknownNameError: no such searcher.

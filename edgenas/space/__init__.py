@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
-from edgenas.formats import Document, read_json, validate
+from edgenas.formats import Document, parse_json, validate
 from edgenas.space.block import Block, block_from_key
 from edgenas.space.mbconv import Layout, MBConvSpace, Stage, mbconv
 from edgenas.space.space import Architecture, SearchSpace
@@ -45,13 +45,21 @@ class _ArchitectureDocument(Document):
     choices: tuple[str, ...]
 
 
+def _without_card(value: object) -> object:
+    """The architecture inside a card (`edgenas.card/1`); anything else as it is."""
+    match value:
+        case {"schema": "edgenas.card/1", "model": {"architecture": architecture}}:
+            return architecture
+    return value
+
+
 def architecture_from_json(path: Path) -> tuple[SearchSpace, Architecture]:
-    """Read an architecture file, as `SearchSpace.document` writes it.
+    """Read an architecture file, as `SearchSpace.document` writes it, or the card of an exported model.
 
     Raises:
         FileFormatError: not such a file, an unknown space, or choices it does not have.
     """
-    document = read_json(path, _ArchitectureDocument)
+    document = validate(_without_card(parse_json(path)), _ArchitectureDocument, path)
     try:
         space = space_from_config(document.space, path)
         return space, space.architecture(document.choices)

@@ -20,6 +20,7 @@ from edgenas.run.config import RunConfig
 from edgenas.run.folder import open_run
 from edgenas.search.loop import Evaluated
 from edgenas.search.problem import Problem
+from edgenas.search.random import RandomSearcher
 from edgenas.space import mbconv
 
 
@@ -49,7 +50,9 @@ def session(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     problem = Problem(space, predictor_from_device(space, device), config.max_latency_ms)
     plan = Plan(supernet=recipe, finalist=recipe, evaluations=4)
     with open_run("r", config) as (folder, store):
-        yield Session(config, folder, store, dataset, problem, plan, torch.device("cpu"), silent)
+        yield Session(
+            config, RandomSearcher, folder, store, dataset, problem, plan, torch.device("cpu"), silent
+        )
 
 
 @pytest.fixture

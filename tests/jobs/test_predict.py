@@ -22,7 +22,7 @@ def test_an_architecture_file_is_predicted_block_by_block(tmp_path: Path) -> Non
 
 
 def test_onnx_files_are_refused_with_what_to_give_instead(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"not predicted yet; give an architecture JSON"):
+    with pytest.raises(InputError, match=r"not predicted yet; give its card"):
         predict(tmp_path / "model.onnx", "cpu")
 
 
