@@ -73,11 +73,29 @@ def test_a_name_wins_over_an_alias(tmp_path: Path, fields: dict[str, Any]) -> No
     assert find_device("cpu").name == "cpu"
 
 
-def test_threads_and_precision_replace_the_files() -> None:
-    assert find_device("cpu").threads == 1
-    changed = find_device("cpu", threads=3, precision="fp16")
-    assert (changed.threads, changed.precision) == (3, "fp16")
-    assert find_device("cpu").threads == 1
+def test_threads_replace_the_files_and_scale_its_peak() -> None:
+    device, changed = find_device("cpu"), find_device("cpu", threads=3)
+    assert (device.threads, changed.threads) == (1, 3)
+    assert changed.datasheet.peak_gflops == pytest.approx(3 * device.datasheet.peak_gflops)
+    assert changed.datasheet.memory_bandwidth_gb_s == device.datasheet.memory_bandwidth_gb_s
+
+
+def test_threads_of_what_has_none_are_refused() -> None:
+    with pytest.raises(
+        InputError, match="jetson-orin-nano runs on TensorrtExecutionProvider, which has no threads"
+    ):
+        find_device("jetson", threads=2)
+
+
+def test_an_alias_of_the_working_folder_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).resolve().parents[2] / "devices/cpu.toml").read_text()
+    (tmp_path / "devices").mkdir()
+    mine = text.replace('name = "cpu"', 'name = "zz-board"').replace(
+        'aliases = ["host"]', 'aliases = ["jetson"]'
+    )
+    (tmp_path / "devices/zz-board.toml").write_text(mine)
+    monkeypatch.chdir(tmp_path)
+    assert find_device("jetson").name == "zz-board"
 
 
 @pytest.mark.parametrize("threads", [0, -2])

@@ -72,8 +72,8 @@ def test_smaller_numbers_and_batches_are_not_slower(block: Block, values: dict[s
     assert times == sorted(times)
     batches = [estimate_block_ms(block, _device(values, batch=batch)) for batch in (1, 2, 8)]
     assert batches == sorted(batches)
-    launch = values["kernel_launch_us"] / 1e3 * sum(layer.kernels for layer in block.layers)
-    assert batches[2] - launch == pytest.approx(8 * (batches[0] - launch), rel=1e-3, abs=1e-9 * launch)
+    # Features and arithmetic grow with the batch; weights are read, and kernels launched, once.
+    assert batches[2] <= 8 * batches[0] * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("device", all_devices(), ids=lambda device: device.name)

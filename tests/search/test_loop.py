@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 from typing_extensions import override
 
-from edgenas.accuracy.training import DivergenceError
+from edgenas.errors import DivergenceError
 from edgenas.search.loop import PATIENCE, Evaluated, search
 from edgenas.search.nsga2 import NSGA2Searcher
 from edgenas.search.problem import Problem
