@@ -259,3 +259,11 @@ def test_photographs_are_turned_the_way_their_exif_says(tmp_path: Path) -> None:
     assert int(dataset.train.images[:, :, :7].max()) == 0
     assert int(dataset.train.images[:, :, 9:].min()) == 255
     assert len(dataset.test) == 12
+
+
+def test_a_hair_thin_image_is_cut_before_it_is_scaled(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        for number in range(8):
+            Image.new("RGB", (1, 60_000), "red").save(tmp_path / "train" / name / f"{number}.png")
+    assert dataset_from_folder(tmp_path, 224, False, silent).train.images.shape[1:] == (3, 224, 224)

@@ -28,6 +28,7 @@ from edgenas.errors import DeviceError, EdgenasError, InputError
         (["export", "nowhere"], 2, "no run 'nowhere'"),
         (["predict", "missing.json", "--device", "cpu"], 2, "missing.json: cannot be read"),
         (["profile", "--device", "pi5", "--resolution", "32"], 3, "cannot be reached from here"),
+        (["profile", "--device", "jetson"], 3, "jetson-orin-nano cannot be reached from here"),
         (["profile", "--device", "cpu", "--samples", "2"], 2, "--samples 2 is too few"),
         (["profile", "--device", "cpu", "--space", "cell"], 2, "unknown search space 'cell'"),
         (["profile", "--device", "cpu", "--precision", "int8"], 2, "timed at fp32, not int8"),

@@ -21,6 +21,12 @@ def test_an_architecture_file_is_predicted_block_by_block(tmp_path: Path) -> Non
     assert result.macs == space.macs(architecture)
 
 
+def test_the_card_of_a_model_is_predicted_as_its_run_did(in_finished_run: Path) -> None:
+    front = json.loads(Path("runs/done/front.json").read_text())["front"]
+    card = Path(front[0]["onnx"]).with_suffix(".json")
+    assert predict(card, "pi5").latency.predicted_ms == pytest.approx(front[0]["latency_ms"]["predicted"])
+
+
 def test_onnx_files_are_refused_with_what_to_give_instead(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"not predicted yet; give its card"):
         predict(tmp_path / "model.onnx", "cpu")

@@ -1,18 +1,39 @@
 """Exporting the models of a finished run again."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from edgenas import export
-from edgenas.errors import InputError, RunConflictError, UnknownNameError
+from edgenas.errors import FileFormatError, InputError, RunConflictError, UnknownNameError
 
 
 def test_a_run_is_found_by_its_folder_too(in_finished_run: Path) -> None:
     by_name, by_path = export("done"), export("runs/done")
     assert [m.id for m in by_name] == [m.id for m in by_path]
     assert all(m.max_abs_error <= 1e-4 and m.accuracy_before == m.accuracy_after for m in by_name)
+
+
+def test_a_converted_models_card_claims_only_what_was_seen_of_it(in_finished_run: Path) -> None:
+    (model, *_) = export("done", precision="int8")
+    card = json.loads(model.onnx.with_suffix(".json").read_text())["model"]
+    assert card["accuracies"] == {"supernet": None, "validation": model.accuracy_after, "test": None}
+    assert card["latency_ms"]["measured"] is None
+    assert card["note"] == "converted to int8; latency is predicted for fp32"
+    assert card["note"] in model.onnx.with_suffix(".md").read_text()
+
+
+def test_damaged_weights_are_named(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished_run / "runs", tmp_path / "runs")
+    weights = next((tmp_path / "runs/done/models").glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:100])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileFormatError, match=r"holds no weights of .*; restore it, or search again"):
+        export("done", weights.stem)
 
 
 def test_unknown_models_and_precisions_are_refused(in_finished_run: Path) -> None:

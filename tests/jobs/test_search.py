@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from edgenas.errors import InfeasibleError, InputError, RunConflictError, UnitError, UnknownNameError
 from edgenas.jobs.search import search
 from edgenas.run.result import SearchResult
+from edgenas.search.random import RandomSearcher
 
 SMALL = {"evaluations": 8, "finalists": 2}
 
@@ -90,6 +92,11 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         ({"run": "a/b"}, RunConflictError, "--run 'a/b' is no run name"),
         ({"resolution": 80}, InputError, "--resolution 80 has no layout"),
         ({"width": 9.0}, InputError, "--width 9 is out of range"),
+        ({"resolution": -5}, InputError, "--resolution -5 has no layout"),
+        ({"resolution": 0}, InputError, "--resolution 0 has no layout"),
+        ({"run": ""}, RunConflictError, "--run '' is no run name"),
+        ({"time_budget": ""}, UnitError, "--time-budget: '' is not a quantity"),
+        ({"device": "jetson", "threads": 2}, InputError, "has no threads to choose"),
     ],
 )
 def test_bad_arguments_are_refused_with_the_mend(
@@ -102,6 +109,20 @@ def test_bad_arguments_are_refused_with_the_mend(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=message.replace("(", r"\(")):
         search(**{"device": "pi5", "max_latency": "20ms", **arguments})  # type: ignore[arg-type]
+
+
+def test_a_searcher_of_ones_own_is_used_and_a_name_is_made_from_any_folder(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class MySearcher(RandomSearcher):
+        """Random, under another name."""
+
+    folder = tmp_path / "my photos, 2026 é"
+    shutil.copytree(image_folder, folder)
+    monkeypatch.chdir(tmp_path)
+    result = search("pi5", "20min", str(folder), searcher=MySearcher, time_budget="1s", finalists=1)
+    assert result.searcher == "MySearcher"
+    assert result.run.startswith("raspberry-pi-5-my-photos-2026-")
 
 
 def test_a_time_budget_is_planned_once_and_kept(
