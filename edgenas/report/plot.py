@@ -42,7 +42,7 @@ def _draw_frame(axes: Axes, view: ReportView) -> None:
     title = view.latency_title.replace("latency", f"latency on {view.result.device}", 1)
     axes.set_xlabel(title, color=INK, parse_math=False)
     axes.set_ylabel("accuracy", color=INK)
-    title = f"{view.result.run}: {view.result.data} on {view.result.device}"
+    title = f"{view.result.run}: {view.data_name} on {view.result.device}"
     title += ", interrupted" if view.interrupted else ""
     axes.set_title(title, loc="left", color=INK, fontsize=12, fontweight="bold", parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)

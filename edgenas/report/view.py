@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgenas.device import Provenance
@@ -67,6 +68,11 @@ class ReportView:
     config: "RunConfig"
     versions: dict[str, str]
     points: tuple[Point, ...]
+
+    @property
+    def data_name(self) -> str:
+        """Name of the data set, or of the folder it is in."""
+        return Path(self.result.data).name
 
     @property
     def interrupted(self) -> bool:
