@@ -18,6 +18,8 @@ from pathlib import Path
 
 SEARCH = ["search", "--device", "pi5", "--max-latency", "20ms", "--evaluations", "60", "--finalists", "3"]
 COMMAND = [sys.executable, "-m", "edgenas", *SEARCH, "--run", "r"]
+PHASES = ("supernet", "search", "finalist", "export")
+"""What a line of progress begins with once imports and data are done."""
 
 
 def evaluations(folder: Path) -> list[tuple[object, ...]]:
@@ -36,16 +38,16 @@ def front(folder: Path) -> dict[str, object]:
 
 
 def run_and_kill(folder: Path, after_s: float) -> str:
-    """Start the search, kill it some time after its store is open; return what it was doing."""
+    """Start the search, kill it some time after its real work has begun; return what it was doing."""
     process = subprocess.Popen(
         COMMAND, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
-    while process.poll() is None and not (folder / "runs/r/run.sqlite-wal").exists():
-        time.sleep(0.02)
+    assert process.stderr is not None
+    begun = next((line for line in process.stderr if line.startswith(PHASES)), "ended by itself")
     time.sleep(after_s)
     process.send_signal(signal.SIGKILL)
     _, progress = process.communicate()
-    return progress.strip().rpartition("\n")[2]
+    return (begun + progress).strip().rpartition("\n")[2]
 
 
 def main() -> None:

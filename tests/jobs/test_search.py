@@ -196,11 +196,10 @@ def test_killed_searches_lose_nothing_and_end_with_the_same_front(
     assert _essence(_result(tmp_path)) == _essence(_result(finished_run))
 
 
-def _wait_for_work(folder: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Imports take seconds; the interesting moments come after the store is opened."""
-    store = folder / "runs/done/run.sqlite-wal"
-    while process.poll() is None and not store.exists():
-        time.sleep(0.02)
+def _wait_for_work(process: "subprocess.Popen[bytes]") -> None:
+    """Imports take seconds; the interesting moments come once a phase has begun."""
+    assert process.stderr is not None
+    next((line for line in process.stderr if line.startswith((b"supernet", b"search", b"finalist"))), None)
 
 
 def _evaluations(folder: Path) -> Iterator[tuple[object, ...]]:
