@@ -179,13 +179,11 @@ def test_killed_searches_lose_nothing_and_end_with_the_same_front(
     moments = random.Random(0)
     reported: list[tuple[object, ...]] = []
     for _ in range(4):
-        process = subprocess.Popen(
-            command, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
-        _wait_for_work(tmp_path, process)
-        time.sleep(moments.uniform(0, 1.5))
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        _wait_for_work(process)
+        time.sleep(moments.uniform(0, 3))
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
         rows = list(_evaluations(tmp_path))
         assert rows[: len(reported)] == reported
         reported = rows
