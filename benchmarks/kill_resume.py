@@ -1,6 +1,6 @@
 """A small search killed with SIGKILL at random moments, against the same search left alone.
 
-    python benchmarks/kill_resume.py [--kills 20] [--seed 0]
+    python benchmarks/kill_resume.py [--kills 20] [--seed 0] [--span 8]
 
 The bar: no committed evaluation lost or repeated, and the same front in the end.
 """
@@ -55,19 +55,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--span", type=float, default=8, help="kill within so many seconds of work")
     options = parser.parse_args()
     moments = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name:
         alone, killed = Path(name, "alone"), Path(name, "killed")
         alone.mkdir()
         killed.mkdir()
-        start = time.perf_counter()
         subprocess.run(COMMAND, cwd=alone, check=True, capture_output=True)
-        span_s = (time.perf_counter() - start) / 4
         before: list[tuple[object, ...]] = []
         lost = 0
         for number in range(1, options.kills + 1):
-            doing = run_and_kill(killed, moments.uniform(0, span_s))
+            doing = run_and_kill(killed, moments.uniform(0, options.span))
             rows = evaluations(killed)
             lost += rows[: len(before)] != before
             before = rows
