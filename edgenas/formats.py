@@ -42,7 +42,9 @@ def parse_json(path: Path) -> object:
     try:
         value: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(path, "", f"is not JSON ({error})", "restore or remake the file") from None
+        raise FileFormatError(
+            path, "", f"is not JSON ({error})", "restore it, or delete it and make it again"
+        ) from None
     return value
 
 
@@ -65,7 +67,10 @@ def validate(value: object, model: type[D], path: Path) -> D:
         field = ".".join(str(part) for part in first["loc"])
         found = "" if isinstance(first["input"], dict | list) else f" (found {_short(first['input'])})"
         raise FileFormatError(
-            path, field, f"{_lower_first(first['msg'])}{found}", "correct the field or remake the file"
+            path,
+            field,
+            f"{_lower_first(first['msg'])}{found}",
+            "correct the field, or delete the file and make it again",
         ) from None
 
 

@@ -53,7 +53,7 @@ def format_count(count: float) -> str:
 
 
 def _parse(text: str, option: str, units: dict[str, float], example: str) -> float:
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(str(text))  # from Python a bare number may come
     if match is None:
         raise UnitError(f"{option}: {text!r} is not a quantity", f"write for example {example}")
     number, unit = float(match[1]), match[2]

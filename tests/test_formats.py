@@ -162,12 +162,12 @@ def test_messages(value: object, message: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not JSON .*; restore or remake the file"),
-        (b"{", "is not JSON .*; restore or remake the file"),
-        (b"[" * 100_000, "is not JSON .*; restore or remake the file"),
-        (b'{"time_ms": ' + b"1" * 5000 + b"}", "is not JSON .*; restore or remake the file"),
+        (b"", "is not JSON .*; restore it, or delete it and make it again"),
+        (b"{", "is not JSON .*; restore it, or delete it and make it again"),
+        (b"[" * 100_000, "is not JSON .*; restore it, or delete it and make it again"),
+        (b'{"time_ms": ' + b"1" * 5000 + b"}", "is not JSON .*; restore it, or delete it and make it again"),
         (b"\xff\xfe{}", "is not UTF-8 text; this is not a file edgenas writes"),
-        (b"\xef\xbb\xbf{}", "is not JSON .*BOM.*; restore or remake the file"),
+        (b"\xef\xbb\xbf{}", "is not JSON .*BOM.*; restore it, or delete it and make it again"),
     ],
     ids=["empty", "torn", "deep", "long number", "not UTF-8", "byte order mark"],
 )

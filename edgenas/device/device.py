@@ -53,6 +53,13 @@ class Device(Document):
         return self.reach == "local"
 
     @property
+    def target(self) -> str:
+        """What a latency on the device stands for, in words."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        where = f"{self.runtime} {self.provider}, {self.precision}, {threads}, batch {self.batch}"
+        return f"{self.name}: {where}, {self.power_mode}"
+
+    @property
     def table_name(self) -> str:
         """Name of the table for this runtime, precision, thread count and batch."""
         provider = self.provider.removesuffix("ExecutionProvider").lower()

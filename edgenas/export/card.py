@@ -28,6 +28,7 @@ class Card(Document):
     schema_: Literal["edgenas.card/1"] = Field(default="edgenas.card/1", alias="schema")
     run: str
     device: str
+    target: str = Field(description="runtime, precision, threads and power mode the latency is predicted for")
     data: str
     model: Model
     precision: Precision
@@ -79,6 +80,7 @@ Found by edgenas run `{card.run}` for device `{card.device}` on data `{card.data
 | --- | --- |
 {rows}
 | predicted latency | {format_milliseconds(latency.predicted)} ({interval}; {model.provenance}) |
+| predicted for | {card.target} |
 | measured latency | {measured} |
 | parameters | {format_count(model.params)} |
 | MACs | {format_count(model.macs)} |

@@ -24,6 +24,7 @@ def write_model_card(
         path,
         run=folder.name,
         device=config.device.name,
+        target=config.device.target,
         data=Path(config.data).name,
         model=model,
         precision=precision,

@@ -22,7 +22,7 @@ from edgenas.run.result import (
 )
 from edgenas.search.front import hypervolume, non_dominated
 from edgenas.search.loop import Evaluated
-from edgenas.units import format_milliseconds
+from edgenas.units import format_milliseconds, format_seconds
 
 SIGNIFICANCE = 0.05
 """Chance, at most, of dropping a model for a faster one that is no better."""
@@ -67,7 +67,7 @@ def result_of(
         front=_with_leaders(_model(session, finalist) for finalist in kept),
         dropped=tuple(_model(session, finalist) for finalist in dropped),
         seconds=session.store.seconds(),
-        notes=tuple(_notes(session)),
+        notes=tuple(_notes(session, kept)),
         report=str(session.folder.report),
     )
 
@@ -165,9 +165,22 @@ def _constraint(session: Session) -> Constraint:
     )
 
 
-def _notes(session: Session) -> list[str]:
+def _notes(session: Session, kept: Sequence[Finalist]) -> list[str]:
     device, predictor, constraint = session.config.device, session.problem.predictor, _constraint(session)
     notes = [event["text"] for event in session.store.events("note")]
+    if session.config.time_budget_s is not None:
+        notes.append(
+            f"the time budget of {format_seconds(session.config.time_budget_s)} allowed "
+            f"{session.plan.evaluations} of {session.config.evaluations} evaluations, and "
+            f"{session.plan.supernet.epochs} epochs of the supernet where the size of the data asks for "
+            f"{session.config.supernet_recipe.epochs}"
+        )
+    limit_ms = constraint.max_latency_ms
+    above = sum(predictor.predict(f.candidate.architecture).high_ms > limit_ms for f in kept)
+    if above:
+        notes.append(
+            f"the limit holds for predicted latencies; the intervals of {above} models reach above {limit_ms:g} ms"
+        )
     if not constraint.binding:
         slowest = predictor.predict(predictor.slowest()).text
         notes.append(

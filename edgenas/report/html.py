@@ -143,7 +143,7 @@ def _layout(view: ReportView) -> dict[str, Any]:
         "xaxis": axis
         | {"range": list(view.latency_range_ms), "title": {"text": str(escape(view.latency_title))}},
         "yaxis": axis
-        | {"title": {"text": "accuracy"}}
+        | {"title": {"text": "accuracy"}, "minallowed": 0, "maxallowed": 1.02}
         | ({} if view.evaluated or view.models else {"range": [0, 1]}),
         "legend": {"orientation": "h", "x": 0, "y": -0.17, "xanchor": "left", "yanchor": "top"},
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": FRONT},

@@ -24,6 +24,7 @@ def write(tmp_path: Path, front_model: Callable[..., Model]) -> Write:
         fields: dict[str, Any] = {
             "run": "demo",
             "device": "jetson-orin-nano",
+            "target": "jetson-orin-nano: tensorrt, fp16",
             "data": "digits",
             "model": front_model(),
             "precision": "fp32",
