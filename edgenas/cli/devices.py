@@ -8,7 +8,7 @@ from edgenas.cli.console import print_json, print_lines, print_table
 from edgenas.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from edgenas.jobs.devices import DeviceInfo
+    from edgenas.jobs.devices import DeviceInfo, TableInfo
 
 EXAMPLE = "Example: edgenas devices jetson"
 
@@ -51,8 +51,12 @@ def _print_details(info: "DeviceInfo") -> None:
         f"peak {sheet.peak_gflops:g} GFLOP/s, {sheet.memory_bandwidth_gb_s:g} GB/s, "
         f"{sheet.kernel_launch_us:g} us a kernel",
         *(f"source: {source}" for source in device.sources),
-        *(f"table: {item.path} ({len(item.table.entries)} blocks)" for item in info.tables),
+        *(f"table: {_table_text(item)}" for item in info.tables),
     )
+
+
+def _table_text(item: "TableInfo") -> str:
+    return f"{item.path} ({len(item.table.entries)} blocks)" if item.table else item.problem
 
 
 def _as_json(info: "DeviceInfo") -> dict[str, Any]:
@@ -69,17 +73,20 @@ def _as_json(info: "DeviceInfo") -> dict[str, Any]:
         "provenance": info.provenance,
         "datasheet": device.datasheet.model_dump(mode="json"),
         "sources": list(device.sources),
-        "tables": [
-            {
-                "path": str(item.path),
-                "runtime": item.table.runtime,
-                "precision": item.table.precision,
-                "threads": item.table.threads,
-                "batch": item.table.batch,
-                "entries": len(item.table.entries),
-                "measured_at": item.table.measured_at,
-                "host": item.table.host_description,
-            }
-            for item in info.tables
-        ],
+        "tables": [_table_as_json(item) for item in info.tables],
+    }
+
+
+def _table_as_json(item: "TableInfo") -> dict[str, Any]:
+    if item.table is None:
+        return {"path": str(item.path), "problem": item.problem}
+    return {
+        "path": str(item.path),
+        "runtime": item.table.runtime,
+        "precision": item.table.precision,
+        "threads": item.table.threads,
+        "batch": item.table.batch,
+        "entries": len(item.table.entries),
+        "measured_at": item.table.measured_at,
+        "host": item.table.host_description,
     }

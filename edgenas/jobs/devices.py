@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgenas.device import Device, Provenance, all_devices, find_device
+from edgenas.errors import FileFormatError
 from edgenas.latency.table import LatencyTable, find_table, table_from_json, tables_of
 
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """A table file of a device."""
+    """A table file of a device; a damaged one has no table but a problem."""
 
     path: Path
-    table: LatencyTable
+    table: LatencyTable | None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,23 @@ def devices(name: str | None = None) -> list[DeviceInfo]:
 
     Raises:
         UnknownNameError: no such device.
-        FileFormatError: a device or table file is wrong.
+        FileFormatError: a device file is wrong.
     """
     chosen = [find_device(name)] if name else all_devices()
     return [_describe(device) for device in chosen]
 
 
 def _describe(device: Device) -> DeviceInfo:
-    provenance = Provenance.MEASURED if find_table(device) else Provenance.ESTIMATED
-    tables = [TableInfo(path, table_from_json(path)) for path in tables_of(device.name)]
-    return DeviceInfo(device, provenance, tables)
+    tables = [_table_info(path) for path in tables_of(device.name)]
+    try:
+        measured = find_table(device) is not None
+    except FileFormatError:  # listed among the tables with its problem
+        measured = False
+    return DeviceInfo(device, Provenance.MEASURED if measured else Provenance.ESTIMATED, tables)
+
+
+def _table_info(path: Path) -> TableInfo:
+    try:
+        return TableInfo(path, table_from_json(path))
+    except FileFormatError as error:
+        return TableInfo(path, None, str(error))

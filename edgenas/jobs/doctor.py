@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from edgenas.device import find_device, host, runtime_for
-from edgenas.errors import DeviceError
+from edgenas.errors import DeviceError, FileFormatError
 from edgenas.latency.table import find_table
 from edgenas.run.folder import RUNS
 
@@ -105,7 +105,11 @@ def _device(name: str) -> Iterator[Check]:
             yield Check("runtime", False, error.problem, error.mend)
     else:
         yield Check("runtime", True, f"{device.runtime}, out of reach from here: nothing is measured on it")
-    table = find_table(device)
+    try:
+        table = find_table(device)
+    except FileFormatError as error:
+        yield Check("latency table", False, error.problem, error.mend)
+        return
     if table:
         path, content = table
         yield Check("latency table", True, f"{path}, {len(content.entries)} blocks, {content.measured_at}")

@@ -1,8 +1,11 @@
 """Devices as the public API lists them."""
 
+from pathlib import Path
+
 import pytest
 
-from edgenas import devices
+from edgenas import devices, doctor
+from edgenas.cli.main import run
 from edgenas.errors import UnknownNameError
 
 
@@ -21,3 +24,17 @@ def test_an_alias_finds_its_device() -> None:
 def test_an_unknown_device_suggests_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'raspberry-pi-5'"):
         devices("raspbery-pi-5")
+
+
+def test_a_damaged_table_is_listed_with_its_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = tmp_path / "latency_models/cpu/onnxruntime-cpu-fp32-t1-b1.json"
+    table.parent.mkdir(parents=True)
+    table.write_text("{")
+    (info,) = devices("cpu")
+    assert info.provenance == "estimated"
+    assert [(item.table, "is not JSON" in item.problem) for item in info.tables] == [(None, True)]
+    assert run(["devices", "cpu"]) == 0
+    assert run(["devices", "--json"]) == 0
+    (check,) = [check for check in doctor("cpu") if check.name == "latency table"]
+    assert not check.ok and "delete it" in check.mend
