@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from edgenas.device.catalogue import all_devices, data_folders, find_device
-from edgenas.device.device import Datasheet, Device, Precision, Provenance
+from edgenas.device.device import Datasheet, Device, Provenance
 from edgenas.errors import DeviceError
+from edgenas.space.precision import Precision
 
 if TYPE_CHECKING:
     from edgenas.device.runtime import Runtime
@@ -34,6 +35,6 @@ def runtime_for(device: Device) -> "Runtime":
         )
     if device.runtime != "onnxruntime":
         raise DeviceError(f"nothing here times models with {device.runtime}", "use a device on onnxruntime")
-    from edgenas.device.onnx_runtime import OnnxRuntime
+    from edgenas.device.onnx_process import OnnxProcess
 
-    return OnnxRuntime(device.provider, device.threads)
+    return OnnxProcess(device.provider, device.threads, device.precision)

@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import Field
 
 from edgenas.formats import Document
+from edgenas.space.precision import Precision
 
-Precision = Literal["fp32", "fp16", "int8"]
 Name = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
 

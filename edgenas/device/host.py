@@ -6,6 +6,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+_CPU = Path("/sys/devices/system/cpu")
+
 
 @dataclass(frozen=True, slots=True)
 class HostState:
@@ -32,6 +34,25 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def pin(threads: int) -> None:
+    """Keep this process on as many cores as it has threads, the fastest ones; where that cannot be, leave it."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, fastest_cores(threads))
+
+
+def fastest_cores(count: int) -> list[int]:
+    """Up to `count` of the cores this process may use, the highest clocks first, then the last ones.
+
+    The first core of many systems also serves their interrupts.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return []
+    usable = os.sched_getaffinity(0)
+    return sorted(
+        usable, key=lambda core: (_read_number(_CPU / f"cpu{core}/cpufreq/cpuinfo_max_freq") or 0, core)
+    )[-count:]
+
+
 def fingerprint() -> str:
     """Short text that changes when the hardware does: tables measured here are only valid here."""
     parts = (platform.system(), platform.machine(), cpu_model(), str(cores()))
@@ -40,7 +61,7 @@ def fingerprint() -> str:
 
 def state() -> HostState:
     """Read governor, clock, temperature and load of this host."""
-    cpu = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+    cpu = _CPU / "cpu0/cpufreq"
     frequency = _read_number(cpu / "scaling_cur_freq")
     temperature = _read_number(Path("/sys/class/thermal/thermal_zone0/temp"))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

@@ -9,22 +9,28 @@ from typing_extensions import override
 
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError
+from edgenas.space.precision import Precision
+
+CPU = "CPUExecutionProvider"
+_GPU_MEMORY = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 
 
 class OnnxRuntime(Runtime):
-    """ONNX Runtime on this host.
+    """ONNX Runtime in this process; models run as they are. What is to be timed goes to an `OnnxProcess`.
 
     Args:
         provider: execution provider, such as `CPUExecutionProvider`.
         threads: threads inside an operator; operators run one after the other.
+        shared_pool: all sessions use the one pool `share_pool` made; without, each has its own.
 
     Raises:
         DeviceError: the installed build lacks the provider.
     """
 
     name = "onnxruntime"
+    precision: Precision = "fp32"
 
-    def __init__(self, provider: str = "CPUExecutionProvider", threads: int = 1) -> None:
+    def __init__(self, provider: str = CPU, threads: int = 1, shared_pool: bool = False) -> None:
         available = ort.get_available_providers()
         if provider not in available:
             raise DeviceError(
@@ -33,6 +39,7 @@ class OnnxRuntime(Runtime):
             )
         self.provider = provider
         self.threads = threads
+        self._shared_pool = shared_pool
 
     @property
     @override
@@ -42,10 +49,12 @@ class OnnxRuntime(Runtime):
     @override
     def load(self, model: bytes, feeds: Feeds) -> Session:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = 3
+        if self._shared_pool:
+            options.use_per_session_threads = False
+        else:
+            options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
         try:
             session = ort.InferenceSession(model, options, providers=[self.provider])
         except Exception as error:  # ONNX Runtime raises many types, without a common base of its own
@@ -58,25 +67,44 @@ class OnnxRuntime(Runtime):
                 f"ONNX Runtime fell back from {self.provider} to {', '.join(session.get_providers())}",
                 "check that the provider's libraries (CUDA, cuDNN, TensorRT, ...) are installed",
             )
-        return _OnnxSession(session, {name: value.copy() for name, value in feeds.items()})
+        memory = "cuda" if self.provider in _GPU_MEMORY else "cpu"
+        return _OnnxSession(session, {name: value.copy() for name, value in feeds.items()}, memory)
 
 
 class _OnnxSession(Session):
-    def __init__(self, session: ort.InferenceSession, feeds: Feeds) -> None:
+    def __init__(self, session: ort.InferenceSession, feeds: Feeds, memory: str) -> None:
         self._session = session
         self._feeds = dict(feeds)
+        self._memory = memory
+        self._binding: ort.IOBinding | None = None
 
     def run(self) -> list[NDArray[np.float32]]:
         return list(self._session.run(None, self._feeds))
 
     def time_ms(self, calls: int) -> NDArray[np.float64]:
-        run, feeds, clock = self._session.run, self._feeds, time.perf_counter_ns
+        if self._binding is None:
+            self._binding = self._bound()
+        run, binding, clock = self._session.run_with_iobinding, self._binding, time.perf_counter_ns
         marks = np.empty(calls + 1, dtype=np.int64)
         marks[0] = clock()
         for i in range(calls):
-            run(None, feeds)
+            run(binding)
             marks[i + 1] = clock()
         return np.maximum(np.diff(marks), 1) / 1e6
+
+    def _bound(self) -> ort.IOBinding:
+        """Inputs and outputs in the device's memory, made once: a deployed engine copies neither."""
+        binding = self._session.io_binding()
+        for name, value in self._feeds.items():
+            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(value, self._memory))
+        for output, value in zip(self._session.get_outputs(), self.run(), strict=True):
+            binding.bind_ortvalue_output(output.name, ort.OrtValue.ortvalue_from_numpy(value, self._memory))
+        return binding
+
+
+def share_pool(threads: int) -> None:
+    """Give this process one pool for all its sessions; no session can have its own from then on."""
+    ort.set_global_thread_pool_sizes(threads, 1)
 
 
 def _first_line(error: Exception) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from edgenas.space.precision import Precision
+
 Feeds = Mapping[str, NDArray[np.float32]]
 
 
@@ -18,18 +20,24 @@ class Session(ABC):
 
     @abstractmethod
     def time_ms(self, calls: int) -> NDArray[np.float64]:
-        """Wall-clock milliseconds of each of `calls` (>= 1) consecutive runs, shape (calls,), all positive."""
+        """Wall-clock milliseconds of each of `calls` (>= 1) consecutive runs, shape (calls,), all positive.
+
+        Inputs lie where the device reads them and outputs stay where it writes them: copies to and from the
+        caller are no part of the time.
+        """
 
 
 class Runtime(ABC):
     """Something that loads ONNX models and times them on this host.
 
     The contract:
+      - Models are handed in as fp32 ONNX; one of another `precision` converts them on the way in. Inputs and
+        outputs stay float32.
       - `load` copies what it needs: the bytes and feeds may change afterwards.
-      - Sessions are independent; loading a second one does not disturb the first.
+      - Sessions are independent: loading, or having timed, a second one does not disturb the first.
       - A model the runtime cannot run, or a provider that is not installed, is a `DeviceError` at `load` or
         in the constructor, never a silent fall-back to another provider.
-      - `threads` and `provider` hold for every session.
+      - `threads`, `provider` and `precision` hold for every session.
 
     Checked by `edgenas.testing.RuntimeConformance`.
     """
@@ -39,6 +47,7 @@ class Runtime(ABC):
 
     provider: str
     threads: int
+    precision: Precision
 
     @property
     @abstractmethod

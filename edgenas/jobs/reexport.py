@@ -12,7 +12,6 @@ from edgenas.accuracy.training import accuracy
 from edgenas.device import Precision
 from edgenas.errors import InputError, RunConflictError, UnknownNameError
 from edgenas.export.model import max_abs_difference, run_onnx, verified_onnx
-from edgenas.export.precision import CALIBRATION_IMAGES, convert
 from edgenas.formats import write_bytes
 from edgenas.jobs.cards import write_model_card
 from edgenas.jobs.finalists import VERIFICATION_IMAGES, load_network, onnx_path
@@ -21,6 +20,8 @@ from edgenas.run.config import RunDocument, versions
 from edgenas.run.folder import RunFolder, find_run
 from edgenas.run.result import Accuracies, AccuracyFigure, Model
 from edgenas.space import SearchSpace, space_from_config
+from edgenas.space.graph import INPUT
+from edgenas.space.precision import CALIBRATION_IMAGES, convert
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _export(
     path = onnx_path(folder, model.id, "" if precision == "fp32" else f".{precision}")
     if precision != "fp32":
         calibration = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
-        content = convert(content, precision, calibration)
+        content = convert(content, precision, {INPUT: calibration.numpy()})
         with torch.inference_mode():
             error = max_abs_difference(content, images, network(images).numpy())
     after = _onnx_accuracy(content, dataset, dataset.validation)

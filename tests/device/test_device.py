@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.device import Device, Provenance, runtime_for
-from edgenas.device.onnx_runtime import OnnxRuntime
+from edgenas.device.onnx_process import OnnxProcess
 from edgenas.errors import DeviceError, FileFormatError
 from edgenas.formats import read_json, validate, write_json
 
@@ -111,7 +111,7 @@ def test_provenance_reads_as_its_word() -> None:
 
 def test_runtime_for_the_host(make: Callable[..., Device]) -> None:
     runtime = runtime_for(make(reach="local", threads=3))
-    assert isinstance(runtime, OnnxRuntime)
+    assert isinstance(runtime, OnnxProcess)
     assert (runtime.provider, runtime.threads) == ("CPUExecutionProvider", 3)
 
 

@@ -62,19 +62,18 @@ def test_garbage_is_one_line() -> None:
     assert caught.value.__cause__ is not None
 
 
-def test_threads_reach_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[int, int]] = []
+def test_one_thread_has_no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int, bool]] = []
     make = ort.InferenceSession
 
     def record(model: bytes, options: ort.SessionOptions, **rest: object) -> ort.InferenceSession:
-        seen.append((options.intra_op_num_threads, options.inter_op_num_threads))
+        pool = (options.intra_op_num_threads, options.inter_op_num_threads, options.use_per_session_threads)
+        seen.append(pool)
         return make(model, options, **rest)
 
     monkeypatch.setattr(ort, "InferenceSession", record)
-    runtime = OnnxRuntime(threads=2)
-    for _ in range(2):
-        runtime.load(_stem(), {INPUT: np.zeros((1, 3, 8, 8), np.float32)})
-    assert seen == [(2, 1), (2, 1)]
+    OnnxRuntime(threads=1).load(_stem(), {INPUT: np.zeros((1, 3, 8, 8), np.float32)})
+    assert seen == [(1, 1, True)]
 
 
 def test_a_clock_that_stands_still_gives_positive_times(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,40 +1,51 @@
-"""Exported models in other precisions: fp16, and int8 with quantise-dequantise pairs (QDQ)."""
+"""Models in other precisions: fp16, and int8 with quantise-dequantise pairs (QDQ).
+
+The same conversion makes what is timed and what is exported.
+"""
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from torch import Tensor
 
-from edgenas.device import Precision
-from edgenas.space.graph import INPUT
+from edgenas.errors import InputError
+
+Precision = Literal["fp32", "fp16", "int8"]
 
 CALIBRATION_IMAGES = 128
+BATCH_SIZE = 32
 
 
-def convert(model: bytes, precision: Precision, calibration: Tensor) -> bytes:
+def convert(model: bytes, precision: Precision, calibration: Mapping[str, NDArray[np.float32]]) -> bytes:
     """The model in another precision; inputs and outputs stay float32.
 
     Args:
         model: serialised fp32 ONNX.
         precision: fp32 gives the model back.
-        calibration: normalised training images that show int8 the ranges, (N, C, H, W).
+        calibration: by input, what shows int8 the ranges: normalised images, (N, C, H, W).
+
+    Raises:
+        InputError: the model cannot be converted.
     """
     converters: dict[Precision, Callable[[], bytes]] = {
         "fp32": lambda: model,
         "fp16": lambda: _to_fp16(model),
-        "int8": lambda: _to_int8(model, calibration[:CALIBRATION_IMAGES]),
+        "int8": lambda: _to_int8(model, calibration),
     }
-    return converters[precision]()
+    try:
+        return converters[precision]()
+    except Exception as error:  # the converters raise many types, without a common base
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"the model cannot be converted to {precision} ({reason})", "use fp32") from error
 
 
 def _to_fp16(model: bytes) -> bytes:
+    import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
@@ -43,7 +54,10 @@ def _to_fp16(model: bytes) -> bytes:
     return bytes(converted.SerializeToString())
 
 
-def _to_int8(model: bytes, calibration: Tensor) -> bytes:
+def _to_int8(model: bytes, calibration: Mapping[str, NDArray[np.float32]]) -> bytes:
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
     with tempfile.TemporaryDirectory() as folder, _without_advice():
         target = Path(folder) / "int8.onnx"
         quantize_static(
@@ -70,13 +84,15 @@ def _without_advice() -> Iterator[None]:
         logging.disable(previous)
 
 
-class _Images(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, images: Tensor, batch_size: int = 32) -> None:
-        self._batches: Iterator[NDArray[np.float32]] = iter(
-            np.ascontiguousarray(images[start : start + batch_size].numpy())
-            for start in range(0, len(images), batch_size)
+class _Images:
+    """What the quantiser reads: a dictionary of inputs at a time, then None."""
+
+    def __init__(self, inputs: Mapping[str, NDArray[np.float32]]) -> None:
+        count = min(CALIBRATION_IMAGES, *map(len, inputs.values()))
+        starts = range(0, count, BATCH_SIZE)
+        self._batches = iter(
+            {name: images[i : i + BATCH_SIZE] for name, images in inputs.items()} for i in starts
         )
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        batch = next(self._batches, None)
-        return None if batch is None else {INPUT: batch}
+        return next(self._batches, None)

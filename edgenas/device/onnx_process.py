@@ -1,0 +1,188 @@
+"""ONNX Runtime in a process of its own, so that nothing here disturbs what it times.
+
+Sessions with thread pools of their own spoil each other's times: the workers of an idle one go on spinning on the
+cores the next one needs (whole networks at two threads came out 1.1 to 3.5 times too slow). One shared pool
+avoids it, but ONNX Runtime makes that pool once, for a whole process. A process of its own also has no other
+library's threads, can be pinned to cores, and takes nothing down with it when a provider crashes.
+
+The two talk in lines of JSON; models, inputs and outputs go through files.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from edgenas.device import host
+from edgenas.device.onnx_runtime import CPU, OnnxRuntime, share_pool
+from edgenas.device.runtime import Feeds, Runtime, Session
+from edgenas.errors import DeviceError, InputError
+from edgenas.space.precision import Precision, convert
+
+
+class OnnxProcess(Runtime):
+    """ONNX Runtime on this host, in a process that starts with the first model and ends with this object.
+
+    Args:
+        provider: execution provider, such as `CPUExecutionProvider`.
+        threads: threads inside an operator; the process is pinned to as many cores, the fastest there are.
+        precision: what loaded models are converted to; fp32 leaves them as they are.
+
+    Raises:
+        DeviceError: the installed build lacks the provider.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, provider: str = CPU, threads: int = 1, precision: Precision = "fp32") -> None:
+        self._version = OnnxRuntime(provider, threads).version
+        self.provider = provider
+        self.threads = threads
+        self.precision = precision
+
+    @property
+    @override
+    def version(self) -> str:
+        return self._version
+
+    @override
+    def load(self, model: bytes, feeds: Feeds) -> Session:
+        try:
+            converted = convert(model, self.precision, feeds)
+        except InputError as error:
+            raise DeviceError(error.problem, error.mend) from error
+        return _ProcessSession(self._worker, converted, feeds)
+
+    @cached_property
+    def _worker(self) -> "_Worker":
+        return _Worker(self.provider, self.threads)
+
+
+class _ProcessSession(Session):
+    def __init__(self, worker: "_Worker", model: bytes, feeds: Feeds) -> None:
+        self._worker = worker
+        worker.forget_gone()
+        (worker.folder / "model.onnx").write_bytes(model)
+        np.savez(worker.folder / "feeds.npz", allow_pickle=False, **feeds)
+        self._number = worker.ask("load")
+        weakref.finalize(self, worker.gone.append, self._number)
+
+    def run(self) -> list[NDArray[np.float32]]:
+        count = self._worker.ask("run", self._number)
+        with np.load(self._worker.folder / "outputs.npz") as outputs:
+            return [outputs[f"arr_{i}"] for i in range(count)]
+
+    def time_ms(self, calls: int) -> NDArray[np.float64]:
+        return np.array(self._worker.ask("time", self._number, calls))
+
+
+class _Worker:
+    """The parent's end: starts the process, asks it, and ends it when it is no longer wanted."""
+
+    def __init__(self, provider: str, threads: int) -> None:
+        self._files = tempfile.TemporaryDirectory(prefix="edgenas-")
+        self.folder = Path(self._files.name)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, self.folder, provider, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+        weakref.finalize(self, _end, self._process)
+        self.gone: list[int] = []
+        """Sessions to forget before the next is loaded: garbage is collected at any time, also amid a question."""
+
+    def ask(self, verb: str, *arguments: int) -> Any:
+        """Answer to one question.
+
+        Raises:
+            DeviceError: what went wrong over there, or the process died.
+        """
+        assert self._process.stdin and self._process.stdout
+        try:
+            self._process.stdin.write(json.dumps([verb, *arguments]) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise DeviceError(
+                f"the process that times models died ({_cause(self._process.wait())})",
+                "check memory and the provider's libraries, and try again",
+            )
+        answer = json.loads(line)
+        if "problem" in answer:
+            raise DeviceError(answer["problem"], answer["mend"])
+        return answer["value"]
+
+    def forget_gone(self) -> None:
+        """Free over there what nobody holds here any more."""
+        while self.gone:
+            self.ask("forget", self.gone.pop())
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()
+
+
+def _cause(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def _serve(folder: Path, runtime: OnnxRuntime) -> None:
+    """The process's end: answer line after line until the parent is gone."""
+    sessions: dict[int, Session] = {}
+
+    def load() -> int:
+        number = len(sessions) and max(sessions) + 1
+        with np.load(folder / "feeds.npz") as feeds:
+            sessions[number] = runtime.load((folder / "model.onnx").read_bytes(), dict(feeds))
+        return number
+
+    def run(number: int) -> int:
+        outputs = sessions[number].run()
+        np.savez(folder / "outputs.npz", *outputs, allow_pickle=False)
+        return len(outputs)
+
+    verbs: dict[str, Callable[..., Any]] = {
+        "load": load,
+        "run": run,
+        "time": lambda number, calls: sessions[number].time_ms(calls).tolist(),
+        "forget": lambda number: sessions.pop(number) and None,
+    }
+    for line in sys.stdin:
+        verb, *arguments = json.loads(line)
+        try:
+            answer = {"value": verbs[verb](*arguments)}
+        except DeviceError as error:
+            answer = {"problem": error.problem, "mend": error.mend}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _main(folder: str, provider: str, threads: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it then ends this one
+    host.pin(int(threads))
+    if int(threads) > 1:
+        share_pool(int(threads))
+    _serve(Path(folder), OnnxRuntime(provider, int(threads), shared_pool=int(threads) > 1))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
