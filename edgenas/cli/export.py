@@ -1,23 +1,14 @@
 """`edgenas export`: models of a run again."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from edgenas.cli.console import print_json, print_table, reporting
-from edgenas.cli.options import JsonOption
+from edgenas.cli.options import JsonOption, PrecisionName
 from edgenas.jobs.export import export
 
 EXAMPLE = "Example: edgenas export my-run --precision int8"
-
-
-class PrecisionName(StrEnum):
-    """Precisions a model can be exported in."""
-
-    fp32 = "fp32"
-    fp16 = "fp16"
-    int8 = "int8"
 
 
 def run(

@@ -14,6 +14,21 @@ class ActivationName(StrEnum):
     relu = "relu"
 
 
+class PrecisionName(StrEnum):
+    """Precisions a model can have."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    int8 = "int8"
+
+
+class MissingName(StrEnum):
+    """What to do about blocks a latency table lacks."""
+
+    refuse = "refuse"
+    interpolate = "interpolate"
+
+
 DeviceOption = Annotated[str, typer.Option("--device", help="Device name or alias; see: edgenas devices.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads; default as the device's file says.")]
@@ -23,3 +38,12 @@ SqueezeExciteOption = Annotated[
 ]
 ActivationOption = Annotated[ActivationName, typer.Option(help="Activation of every layer.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+PrecisionOption = Annotated[
+    PrecisionName | None, typer.Option(help="Precision; default as the device's file says.")
+]
+BatchOption = Annotated[
+    int | None, typer.Option(min=1, help="Images a call takes; default as the device's file says.")
+]
+MissingOption = Annotated[
+    MissingName, typer.Option(help="Blocks the latency table lacks: refuse, or interpolate between others.")
+]

@@ -8,8 +8,10 @@ from edgenas.cli.console import print_json, print_lines, reporting
 from edgenas.cli.options import (
     ActivationName,
     ActivationOption,
+    BatchOption,
     DeviceOption,
     JsonOption,
+    PrecisionOption,
     SeedOption,
     SqueezeExciteOption,
     ThreadsOption,
@@ -28,8 +30,9 @@ def run(
         int | None, typer.Option(min=2, help="Classes; default 10 up to 64 px, else 1000.")
     ] = None,
     threads: ThreadsOption = None,
-    precision: Annotated[str | None, typer.Option(help="Precision; must be the device's own.")] = None,
-    samples: Annotated[int, typer.Option(help="Whole networks timed for the calibration.")] = 10,
+    precision: PrecisionOption = None,
+    batch: BatchOption = None,
+    samples: Annotated[int, typer.Option(help="Whole networks timed for the calibration.")] = 40,
     width: WidthOption = 1.0,
     squeeze_excite: SqueezeExciteOption = False,
     activation: ActivationOption = ActivationName.relu6,
@@ -46,7 +49,8 @@ def run(
             resolution=resolution,
             classes=classes,
             threads=threads,
-            precision=precision,
+            precision=precision.value if precision else None,
+            batch=batch,
             samples=samples,
             width=width,
             squeeze_excite=squeeze_excite,
@@ -54,7 +58,6 @@ def run(
             seed=seed,
             progress=progress,
         )
-    worst = max(abs(residual) for residual in result.calibration.residuals)
     if json:
         print_json(
             {
@@ -64,15 +67,26 @@ def run(
                 "seconds": round(result.seconds, 3),
                 "unstable_entries": len(result.unstable),
                 "unstable": result.unstable,
+                "retaken": result.retaken,
+                "disturbed": result.disturbed,
                 "calibration": result.calibration.model_dump(mode="json"),
             }
         )
         return
+    errors = sorted(abs(residual) for residual in result.calibration.residuals)
     print_lines(
         f"{result.measured} blocks measured in {format_seconds(result.seconds)}, {result.entries} in the table",
         f"whole networks: slope {result.calibration.slope:.3f}, intercept "
-        f"{result.calibration.intercept_ms:.4g} ms, predicted within {worst:.1%} when left out",
+        f"{result.calibration.intercept_ms:.4g} ms; each predicted from the other {len(errors) - 1}: off by "
+        f"{sum(errors) / len(errors):.1%} on average, {errors[-1]:.1%} at most",
         f"table: {result.table}",
     )
+    if result.retaken:
+        print_lines(
+            f"{result.retaken} timings were taken again: the machine was slower or faster than usual"
+            + (f"; {result.disturbed:.1%} of all stayed so (edgenas doctor)" if result.disturbed else "")
+        )
     if result.unstable:
-        print_lines(f"unstable: {len(result.unstable)} blocks (machine busy?); see edgenas doctor")
+        print_lines(
+            f"unstable: {len(result.unstable)} blocks (machine busy?); repeat the command to time them again"
+        )

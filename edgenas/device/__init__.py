@@ -1,5 +1,6 @@
 """Where will it run? Devices, and the runtimes that time a model on them."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edgenas.device.catalogue import all_devices, data_folders, find_device
@@ -33,8 +34,24 @@ def runtime_for(device: Device) -> "Runtime":
             f"device {device.name} cannot be reached from here (its file says reach = {device.reach!r})",
             "run edgenas on the device itself with --device cpu or --device cuda",
         )
-    if device.runtime != "onnxruntime":
-        raise DeviceError(f"nothing here times models with {device.runtime}", "use a device on onnxruntime")
+    maker = _MAKERS.get(device.runtime)
+    if maker is None:
+        raise DeviceError(
+            f"nothing here times models with {device.runtime}", f"use a device on {' or '.join(_MAKERS)}"
+        )
+    return maker(device)
+
+
+def _onnxruntime(device: Device) -> "Runtime":
     from edgenas.device.onnx_process import OnnxProcess
 
     return OnnxProcess(device.provider, device.threads, device.precision)
+
+
+def _torch(device: Device) -> "Runtime":
+    from edgenas.device.torch_cuda import TorchRuntime
+
+    return TorchRuntime(device.provider, device.threads, device.precision)
+
+
+_MAKERS: dict[str, Callable[[Device], "Runtime"]] = {"onnxruntime": _onnxruntime, "torch": _torch}

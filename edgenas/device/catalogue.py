@@ -1,14 +1,17 @@
 """Finding devices and their files: working folder first, then the user's data folder, then the shipped ones."""
 
 from pathlib import Path
+from typing import get_args
 
 import platformdirs
 
 from edgenas.device.device import Device
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.formats import read_toml
+from edgenas.space.precision import Precision
 
 DEVICES, TABLES = "devices", "latency_models"
+MAX_BATCH = 1024
 
 
 def data_folders(kind: str) -> list[Path]:
@@ -30,22 +33,29 @@ def all_devices() -> list[Device]:
     return sorted(_in_folder_order(), key=lambda device: device.name)
 
 
-def find_device(name: str, threads: int | None = None) -> Device:
+def find_device(
+    name: str,
+    threads: int | None = None,
+    precision: Precision | None = None,
+    batch: int | None = None,
+) -> Device:
     """The device of a name or alias; a name wins over an alias, an alias of an earlier folder over a later one.
 
     Args:
         name: name or alias.
         threads: threads to use instead of the device's own; its peak arithmetic is scaled with them.
+        precision: precision to run at instead of the device's own; the peak stays what the file says.
+        batch: images a call takes instead of the device's own.
 
     Raises:
         UnknownNameError: no such device; suggests the nearest.
-        InputError: fewer than one thread, or a device whose provider has no threads to choose.
+        InputError: an option out of range, or threads for a device whose provider has none to choose.
         FileFormatError: a device file is wrong.
     """
     devices = _in_folder_order()
     for device in sorted(devices, key=lambda device: device.name != name):
         if name == device.name or name in device.aliases:
-            return device if threads is None else _with_threads(device, threads)
+            return _with_options(device, threads, precision, batch)
     names = [name for device in devices for name in (device.name, *device.aliases)]
     raise UnknownNameError(
         "device", name, names, mend=f"known: {', '.join(sorted(names))} (see: edgenas devices)"
@@ -59,6 +69,18 @@ def _in_folder_order() -> list[Device]:
             device = read_toml(path, Device)
             found.setdefault(device.name, device)
     return list(found.values())
+
+
+def _with_options(
+    device: Device, threads: int | None, precision: Precision | None, batch: int | None
+) -> Device:
+    if precision is not None and precision not in get_args(Precision):
+        raise InputError(f"unknown precision {precision!r}", f"use one of {', '.join(get_args(Precision))}")
+    if batch is not None and not 1 <= batch <= MAX_BATCH:
+        raise InputError(f"--batch {batch} is out of range", f"use 1 to {MAX_BATCH}")
+    changes = {"precision": precision, "batch": batch}
+    changed = device.model_copy(update={key: value for key, value in changes.items() if value is not None})
+    return changed if threads is None else _with_threads(changed, threads)
 
 
 def _with_threads(device: Device, threads: int) -> Device:

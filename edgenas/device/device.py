@@ -35,7 +35,7 @@ class Device(Document):
     name: str = Field(pattern=Name)
     aliases: tuple[str, ...] = ()
     description: str
-    runtime: Literal["onnxruntime", "tensorrt", "tflite"]
+    runtime: Literal["onnxruntime", "torch", "tensorrt", "tflite"]
     provider: str = Field(description="the runtime's own name of what executes, such as CPUExecutionProvider")
     precision: Precision
     threads: int = Field(ge=1, le=1024)

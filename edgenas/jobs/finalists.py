@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
@@ -16,7 +15,8 @@ from edgenas.errors import DeviceError, DivergenceError, FileFormatError, Verifi
 from edgenas.export.model import Exported, export_onnx
 from edgenas.formats import write_bytes
 from edgenas.jobs.session import Session
-from edgenas.latency.profiling import PASS_MS, PASSES, interleaved_samples
+from edgenas.latency.loading import load_sentinel
+from edgenas.latency.measuring import measure
 from edgenas.run.folder import RunFolder
 from edgenas.search.loop import Evaluated
 from edgenas.space.graph import INPUT
@@ -24,6 +24,7 @@ from edgenas.space.modules import Network
 
 EXPORTS = Path("exports")
 VERIFICATION_IMAGES = 64
+MEASURING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,33 +110,33 @@ def export_finalist(session: Session, finalist: Finalist) -> Finalist:
 
 
 def measure_finalists(session: Session, finalists: list[Finalist]) -> list[Finalist]:
-    """Time the exported files, in turn, when the device is this host; the least time of each is kept.
+    """Time the exported files, in turn, when the device is this host; the typical time of each is kept.
 
     A figure in the store is not measured again: a resumed run must not end with another front.
     """
     device = session.config.device
-    ready = [finalist for finalist in finalists if finalist.exported]
+    ready = {finalist.id: finalist.exported for finalist in finalists if finalist.exported}
     if not device.is_host or not ready:
         return finalists
     if not (known := session.store.last_event("measured")):
         try:
-            samples = _samples(session, [finalist.exported for finalist in ready if finalist.exported])
+            known = _typical_ms(session, ready)
         except DeviceError as error:
             if not session.store.events("note"):
                 session.store.record("note", text=f"latency was not measured: {error}")
             return finalists
-        known = {finalist.id: float(times.min()) for finalist, times in zip(ready, samples, strict=True)}
         session.store.record("measured", **known)
     return [replace(finalist, measured_ms=known.get(finalist.id)) for finalist in finalists]
 
 
-def _samples(session: Session, exported: list[Exported]) -> list[NDArray[np.float64]]:
-    """Milliseconds of each run of each exported file."""
+def _typical_ms(session: Session, exported: dict[str, Exported]) -> dict[str, float]:
+    """Milliseconds of each exported file, by id."""
     runtime = runtime_for(session.config.device)
     shape = (session.config.device.batch, *session.space.input_shape)
     image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    loaded = [runtime.load(model.path.read_bytes(), {INPUT: image}) for model in exported]
-    return interleaved_samples(loaded, PASSES, PASS_MS, session.progress)
+    loaded = {id_: runtime.load(model.path.read_bytes(), {INPUT: image}) for id_, model in exported.items()}
+    measured = measure(loaded, load_sentinel(runtime), MEASURING_S, progress=session.progress)
+    return {id_: timing.typical_ms for id_, timing in measured.timings.items()}
 
 
 def onnx_path(folder: RunFolder, model: str, suffix: str = "") -> Path:

@@ -54,7 +54,7 @@ def run_session(settings: Settings, progress: Progress) -> SearchResult:
     )
     dataset = load_dataset(settings.data, settings.resolution, settings.flip, progress)
     space = settings.make_space(dataset.resolution, len(dataset.classes))
-    predictor = predictor_for(space, settings.device)
+    predictor = predictor_for(space, settings.device, settings.missing)
     problem = Problem(space, predictor, settings.max_latency_ms)
     problem.check()
     config = _config(settings, dataset, predictor)

@@ -4,24 +4,31 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgenas.device import find_device, runtime_for
-from edgenas.errors import DeviceError, InputError, UnknownNameError
+from edgenas.device import Precision, find_device, runtime_for
+from edgenas.errors import InputError
+from edgenas.jobs.options import space_from_options
 from edgenas.latency import profiling
-from edgenas.latency.table import Calibration, find_table, save_table
+from edgenas.latency.calibration import MIN_NETWORKS
+from edgenas.latency.table import Calibration, find_table, journal_path, save_table
 from edgenas.progress import Progress, silent
-from edgenas.space import mbconv
 from edgenas.space.layers import Activation
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileResult:
-    """Where the table is and how it came out; `unstable` lists keys of blocks timed under noise."""
+    """Where the table is and how it came out.
+
+    `unstable` lists keys of blocks timed under noise; of the timings, `retaken` were made again because the
+    machine was slower or faster than usual, and a share `disturbed` stayed so.
+    """
 
     table: Path
     entries: int
     measured: int
     seconds: float
     unstable: list[str]
+    retaken: int
+    disturbed: float
     calibration: Calibration
 
 
@@ -32,8 +39,9 @@ def profile(
     resolution: int = 224,
     classes: int | None = None,
     threads: int | None = None,
-    precision: str | None = None,
-    samples: int = 10,
+    precision: Precision | None = None,
+    batch: int | None = None,
+    samples: int = 40,
     width: float = 1.0,
     squeeze_excite: bool = False,
     activation: Activation = "relu6",
@@ -42,8 +50,8 @@ def profile(
 ) -> ProfileResult:
     """Time every block of a space on a device and calibrate their sum on whole networks.
 
-    An existing table grows: only blocks it lacks are timed. It is written to `./latency_models` where that
-    folder exists, else to the user's data folder.
+    An existing table grows: only blocks it lacks, or knows badly, are timed. It is written to `./latency_models`
+    where that folder exists, else to the user's data folder. An interrupted profile goes on when repeated.
 
     Args:
         device: name or alias of a device that can be reached from here.
@@ -51,7 +59,8 @@ def profile(
         resolution: rows and columns of the images.
         classes: classes the head tells apart; None takes 10 for small images, 1000 for large ones.
         threads: overrides the device's thread count.
-        precision: must be the device's own, fp32; None takes it.
+        precision: overrides the device's precision: `fp32`, `fp16` or `int8`.
+        batch: overrides the device's batch size.
         samples: whole networks timed for the calibration, at least 3.
         width: channel multiplier of the space.
         squeeze_excite: channel attention in every layer.
@@ -63,22 +72,16 @@ def profile(
         InputError: an argument cannot be used.
         DeviceError: the device cannot be reached, or lacks its runtime or provider.
     """
-    if space != "mbconv":
-        raise UnknownNameError("search space", space, ["mbconv"])
-    if samples < 3:
-        raise InputError(f"--samples {samples} is too few to calibrate on", "give at least 3")
-    target = find_device(device, threads=threads)
+    if samples < MIN_NETWORKS:
+        raise InputError(f"--samples {samples} is too few to calibrate on", f"give at least {MIN_NETWORKS}")
+    chosen = space_from_options(space, resolution, classes, width, squeeze_excite, activation)
+    target = find_device(device, threads, precision, batch)
     runtime = runtime_for(target)
-    if (precision or target.precision) != target.precision:
-        raise InputError(f"{target.name} is timed at {target.precision}, not {precision}", "omit --precision")
-    if target.precision != "fp32":
-        raise DeviceError(f"{target.name} runs at {target.precision}, and only fp32 is profiled so far")
     start = time.monotonic()
-    chosen = mbconv(
-        resolution, classes or (10 if resolution <= 64 else 1000), width, squeeze_excite, activation
-    )
     known = find_table(target)
-    report = profiling.profile(chosen, target, runtime, known[1] if known else None, samples, seed, progress)
+    report = profiling.profile(
+        chosen, target, runtime, known[1] if known else None, samples, seed, progress, journal_path(target)
+    )
     path = save_table(target, report.table)
     keys = [block.key for block in chosen.distinct_blocks]
     return ProfileResult(
@@ -87,5 +90,7 @@ def profile(
         measured=report.measured_blocks,
         seconds=time.monotonic() - start,
         unstable=[key for key in keys if report.table.entries[key].unstable],
+        retaken=report.retaken,
+        disturbed=report.disturbed,
         calibration=report.table.calibrations[chosen.signature],
     )

@@ -12,6 +12,7 @@ from edgenas.units import parse_milliseconds, parse_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edgenas.latency.predictor import Missing
     from edgenas.run.result import SearchResult
     from edgenas.search.problem import Problem
     from edgenas.search.searcher import Searcher
@@ -30,6 +31,7 @@ def search(
     seed: int = 0,
     run: str | None = None,
     threads: int | None = None,
+    missing: "Missing" = "refuse",
     resolution: int | None = None,
     width: float = 1.0,
     squeeze_excite: bool = False,
@@ -54,6 +56,7 @@ def search(
         seed: of everything random; the data split does not depend on it.
         run: name under `runs/`; None makes one from the settings.
         threads: overrides the device's thread count.
+        missing: what to do about blocks a latency table lacks: `refuse`, or `interpolate` between its others.
         resolution: rows and columns of the images; None takes what suits the data.
         width: channel multiplier of the space.
         squeeze_excite: channel attention in every layer.
@@ -94,6 +97,7 @@ def search(
         run=run,
         resolution=resolution,
         flip=flip,
+        missing=missing,
         make_space=lambda size, classes: mbconv(size, classes, width, squeeze_excite, activation),
     )
     return run_session(settings, progress)

@@ -8,6 +8,7 @@ import torch
 from edgenas.accuracy.dataset import Dataset
 from edgenas.device import Device
 from edgenas.jobs.plan import Plan
+from edgenas.latency.predictor import Missing
 from edgenas.progress import Progress
 from edgenas.run.config import RunConfig
 from edgenas.run.folder import RunFolder
@@ -35,6 +36,7 @@ class Settings:
     flip: bool | None
     make_space: Callable[[int, int], SearchSpace]
     """From resolution and number of classes."""
+    missing: Missing = "refuse"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +14,23 @@ from edgenas.device import Device, Provenance
 from edgenas.errors import IncompleteTableError
 from edgenas.latency.calibration import interval_factors
 from edgenas.latency.estimate import INTERVAL_FACTOR, estimate_block_ms
-from edgenas.latency.table import LatencyTable, find_table
+from edgenas.latency.interpolation import interpolator
+from edgenas.latency.table import Calibration, LatencyTable, find_table, net_ms
 from edgenas.space import Architecture, Block, SearchSpace, mbconv
 from edgenas.units import format_milliseconds
+
+Missing = Literal["refuse", "interpolate"]
+"""What to do about blocks a table lacks."""
+
+INTERPOLATED_SDS = 1.645
+"""Standard deviations of an interpolated block that its network's interval is widened by: 90 % of a normal."""
+
+
+class BlockCost(NamedTuple):
+    """What a block adds to a network, milliseconds; the standard deviation is 0 unless it was interpolated."""
+
+    latency_ms: float
+    sd_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +51,11 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class LayerLatency:
-    """What one block adds to a network's latency; `block` is its key."""
+    """What one block adds to a network's latency; `block` is its key, `interpolated` that it was never timed."""
 
     block: str
     latency_ms: float
+    interpolated: bool = False
 
 
 class LatencyPredictor:
@@ -49,66 +66,95 @@ class LatencyPredictor:
     Args:
         space: whose architectures are predicted.
         device: where they would run.
-        block_ms: milliseconds a block adds, calibration included.
+        block_cost: what a block adds, calibration included.
         constant_ms: what every network costs beside its blocks.
         low_factor: low end of the interval as a multiple of the prediction.
         high_factor: high end of it.
-        provenance: where the figures come from.
-        table_checksum: of the entries and the calibration of a measured table that it uses; None without a table.
+        provenance: where the figures come from; a network with an interpolated block is `calibrated` instead.
+        from_table: whether they come from a table, whose use is then identified by `table_checksum`.
     """
 
     def __init__(
         self,
         space: SearchSpace,
         device: Device,
-        block_ms: Callable[[Block], float],
+        block_cost: Callable[[Block], BlockCost],
         constant_ms: float,
         low_factor: float,
         high_factor: float,
         provenance: Provenance,
-        table_checksum: str | None = None,
+        from_table: bool = False,
     ) -> None:
         self.space = space
         self.device = device
-        self.provenance = provenance
-        self.table_checksum = table_checksum
-        self._block_ms = block_ms
+        self._costs = {block: block_cost(block) for block in space.distinct_blocks}
         self._factors = (low_factor, high_factor)
-        self._constant_ms = constant_ms
-        self._fixed_ms = constant_ms + sum(map(block_ms, space.fixed_blocks))
-        self._choice_ms = tuple(
-            np.array([block_ms(block) if block else 0.0 for block in options]) for options in space.candidates
+        self._provenance = provenance
+        self._from_table = from_table
+        self.constant_ms = constant_ms
+        """What every network costs beside its blocks."""
+        self.fixed_ms = constant_ms + sum(self._costs[block].latency_ms for block in space.fixed_blocks)
+        """What every network costs whatever is chosen: the constant and the fixed blocks."""
+        self.choice_ms = tuple(
+            np.array([self._costs[block].latency_ms if block else 0.0 for block in options])
+            for options in space.candidates
         )
+        """For each variable what its choices add, shape (choices,)."""
+
+    @property
+    def interpolated(self) -> tuple[str, ...]:
+        """Keys of the space's blocks that were interpolated."""
+        return tuple(block.key for block, cost in self._costs.items() if cost.sd_ms)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the figures come from; the weakest of all the space's networks."""
+        return Provenance.CALIBRATED if self.interpolated else self._provenance
+
+    @property
+    def table_checksum(self) -> str | None:
+        """Changes when a figure this space's predictions rest on does, not when the table grows for another space.
+
+        None for a predictor without a table.
+        """
+        if not self._from_table:
+            return None
+        costs = {block.key: cost for block, cost in self._costs.items()}
+        content = json.dumps([costs, self.constant_ms, self._factors], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def predict(self, architecture: Architecture) -> Latency:
         """Latency of one architecture."""
         value = float(self.predict_encoded(self.space.encode(architecture)[None])[0])
         low, high = self._factors
-        return Latency(value, value * low, value * high, self.provenance)
+        sd_ms = sum(self._costs[block].sd_ms for block in self.space.blocks(architecture))
+        margin = INTERPOLATED_SDS * sd_ms
+        return Latency(
+            predicted_ms=value,
+            low_ms=max(value * low - margin, 0.0),
+            high_ms=value * high + margin,
+            provenance=Provenance.CALIBRATED if sd_ms else self._provenance,
+        )
 
     def predict_encoded(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
         """Milliseconds of canonical integer encodings, shape (n, variables) to (n,)."""
-        total = np.full(len(vectors), self._fixed_ms)
-        for costs, column in zip(self._choice_ms, vectors.T, strict=True):
+        total = np.full(len(vectors), self.fixed_ms)
+        for costs, column in zip(self.choice_ms, vectors.T, strict=True):
             total += costs[column]
         return total
 
     def layers(self, architecture: Architecture) -> list[LayerLatency]:
         """What each block adds, in order; with `constant_ms` they sum to the prediction."""
-        return [LayerLatency(b.key, self._block_ms(b)) for b in self.space.blocks(architecture)]
-
-    @property
-    def constant_ms(self) -> float:
-        """What every network costs beside its blocks."""
-        return self._constant_ms
+        rows = ((block, self._costs[block]) for block in self.space.blocks(architecture))
+        return [LayerLatency(block.key, cost.latency_ms, cost.sd_ms > 0) for block, cost in rows]
 
     def fastest(self) -> Architecture:
         """The architecture of least latency: the cheapest choice of each variable."""
-        return self.space.decode([int(costs.argmin()) for costs in self._choice_ms])
+        return self.space.decode([int(costs.argmin()) for costs in self.choice_ms])
 
     def slowest(self) -> Architecture:
         """The architecture of greatest latency."""
-        return self.space.decode([int(costs.argmax()) for costs in self._choice_ms])
+        return self.space.decode([int(costs.argmax()) for costs in self.choice_ms])
 
 
 def predictor_from_device(space: SearchSpace, device: Device) -> LatencyPredictor:
@@ -116,7 +162,7 @@ def predictor_from_device(space: SearchSpace, device: Device) -> LatencyPredicto
     return LatencyPredictor(
         space,
         device,
-        block_ms=lambda block: estimate_block_ms(block, device),
+        block_cost=lambda block: BlockCost(estimate_block_ms(block, device)),
         constant_ms=0.0,
         low_factor=1 / INTERVAL_FACTOR,
         high_factor=INTERVAL_FACTOR,
@@ -124,35 +170,72 @@ def predictor_from_device(space: SearchSpace, device: Device) -> LatencyPredicto
     )
 
 
-def predictor_from_table(space: SearchSpace, device: Device, table: LatencyTable) -> LatencyPredictor:
-    """Predict from a measured table, calibrated for this very space.
+def predictor_from_table(
+    space: SearchSpace, device: Device, table: LatencyTable, missing: Missing = "refuse"
+) -> LatencyPredictor:
+    """Predict from a measured table.
+
+    Args:
+        space: whose architectures are predicted.
+        device: what the table is of.
+        table: the measurements.
+        missing: what to do about blocks, or a calibration, that the table lacks: refuse, or interpolate blocks
+            between those it has and take over the calibration of the space most like this one.
 
     Raises:
-        IncompleteTableError: blocks or the calibration of the space are missing.
+        IncompleteTableError: blocks or the calibration of the space are missing, and are to be refused or are
+            too many to interpolate.
     """
-    missing = [block.key for block in space.distinct_blocks if block.key not in table.entries]
+    lacking = [block.key for block in space.distinct_blocks if block.key not in table.entries]
     calibration = table.calibrations.get(space.signature)
-    if missing or calibration is None:
-        lacks = f"{len(missing)} blocks, such as {missing[0]}" if missing else "a calibration for this space"
+    if missing == "refuse" and (lacking or calibration is None):
+        lacks = f"{len(lacking)} blocks, such as {lacking[0]}" if lacking else "a calibration for this space"
         raise IncompleteTableError(
             f"the latency table of {device.name} ({device.table_name}) lacks {lacks}",
-            f"add them: {profile_command(space, device)}",
+            f"add them: {profile_command(space, device)}; or use --missing interpolate",
         )
-    slope, overhead_ms = calibration.slope, calibration.overhead_ms
+    calibration = calibration or _nearest_calibration(space, table)
     low_factor, high_factor = interval_factors(calibration.residuals)
     return LatencyPredictor(
         space,
         device,
-        block_ms=lambda block: slope * (table.entries[block.key].min_ms - overhead_ms),
+        block_cost=_costs_from_table(device, table, calibration),
         constant_ms=calibration.intercept_ms,
         low_factor=low_factor,
         high_factor=high_factor,
         provenance=Provenance.MEASURED,
-        table_checksum=_checksum(space, table),
+        from_table=True,
     )
 
 
-def predictor_for(space: SearchSpace, device: Device) -> LatencyPredictor:
+def _costs_from_table(
+    device: Device, table: LatencyTable, calibration: Calibration
+) -> Callable[[Block], BlockCost]:
+    net = {key: net_ms(entry, calibration.overhead_ms) for key, entry in table.entries.items()}
+    learn = cache(lambda: interpolator(net, device))  # only where a block is missing
+
+    def cost(block: Block) -> BlockCost:
+        if block.key in net:
+            correction_ms = calibration.corrections_ms.get(block.key, 0.0)
+            return BlockCost(calibration.slope * net[block.key] + correction_ms)
+        found = learn()(block)
+        value = calibration.slope * found.net_ms
+        return BlockCost(value, value * found.relative_sd)
+
+    return cost
+
+
+def _nearest_calibration(space: SearchSpace, table: LatencyTable) -> Calibration:
+    """The calibration whose networks had most blocks in common with the space's."""
+    if not table.calibrations:
+        raise IncompleteTableError(
+            f"the latency table of {table.device} has no calibration at all", "profile the device again"
+        )
+    keys = {block.key for block in space.distinct_blocks}
+    return max(table.calibrations.values(), key=lambda each: len(keys & each.corrections_ms.keys()))
+
+
+def predictor_for(space: SearchSpace, device: Device, missing: Missing = "refuse") -> LatencyPredictor:
     """The best predictor there is: the device's table, or its datasheet where it has none.
 
     Raises:
@@ -161,14 +244,7 @@ def predictor_for(space: SearchSpace, device: Device) -> LatencyPredictor:
     found = find_table(device)
     if found is None:
         return predictor_from_device(space, device)
-    return predictor_from_table(space, device, found[1])
-
-
-def _checksum(space: SearchSpace, table: LatencyTable) -> str:
-    """Changes when a figure this space's predictions rest on does, not when the table grows for another."""
-    used = {block.key: table.entries[block.key].min_ms for block in space.distinct_blocks}
-    content = [used, table.calibrations[space.signature].model_dump(mode="json")]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return predictor_from_table(space, device, found[1], missing)
 
 
 def profile_command(space: SearchSpace, device: Device) -> str:
@@ -176,7 +252,7 @@ def profile_command(space: SearchSpace, device: Device) -> str:
     channels, resolution, _ = space.input_shape
     command = (
         f"edgenas profile --device {device.name} --resolution {resolution} --classes {space.classes}"
-        f" --threads {device.threads}"
+        f" --threads {device.threads} --precision {device.precision}"
     )
     plain = channels == 3 and space.config() == mbconv(resolution, space.classes).config()
     return command if plain else f"{command} with the search's own --width, --squeeze-excite and --activation"

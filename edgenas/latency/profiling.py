@@ -1,39 +1,49 @@
 """Timing every block of a space on a device, and whole networks to calibrate their sum."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-
-import numpy as np
-from numpy.typing import NDArray
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from edgenas.device import Device, host
 from edgenas.device.runtime import Runtime, Session
-from edgenas.errors import DeviceError
-from edgenas.latency.calibration import fit_calibration
-from edgenas.latency.table import Entry, LatencyTable
+from edgenas.errors import DeviceError, FileFormatError
+from edgenas.formats import Document, read_json, write_json
+from edgenas.latency.calibration import MIN_NETWORKS, fit_calibration
+from edgenas.latency.design import informative_networks
+from edgenas.latency.loading import load_blocks, load_empty, load_sentinel
+from edgenas.latency.measuring import Burst, Bursts, Measurement, measure
+from edgenas.latency.table import Calibration, Entry, LatencyTable, net_ms
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, Block, SearchSpace
-from edgenas.space.block import input_shape
-from edgenas.space.graph import INPUT, onnx_from_blocks, random_weights
 
-PASSES = 8
-"""Rounds over all models: a slow moment then hits all alike, and the minimum escapes it."""
+BUDGET_S = 40.0
+"""Seconds the timing of a profile should take; more where even the fewest rounds need it."""
 
-PASS_MS = 12.0
-"""How long each model is timed in one round; at least two runs."""
-
-UNSTABLE_SPREAD = 0.5
-"""A median this much above the minimum says the machine was not quiet."""
+OVERHEAD = "overhead"
+CPU = "CPUExecutionProvider"
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileReport:
-    """A fresh table and what making it took."""
+    """A fresh table and what making it took; `retaken` and `disturbed` as in `Measurement`."""
 
     table: LatencyTable
     measured_blocks: int
     calibration_networks: int
+    retaken: int
+    disturbed: float
+
+
+class Journal(Document):
+    """Rounds of a profile that is not finished, and what they belong to."""
+
+    models: tuple[str, ...]
+    runtime_version: str
+    host: str
+    bursts: dict[str, list[Burst]]
 
 
 def profile(
@@ -41,134 +51,143 @@ def profile(
     device: Device,
     runtime: Runtime,
     known: LatencyTable | None = None,
-    networks: int = 10,
+    networks: int = 40,
     seed: int = 0,
     progress: Progress = silent,
+    journal: Path | None = None,
 ) -> ProfileReport:
-    """Time the space's blocks that `known` lacks, then calibrate on whole networks.
+    """Time the space's blocks that `known` lacks or calls unstable, then calibrate on whole networks.
 
     Args:
         space: whose distinct blocks are timed.
         device: what the table is for; its batch size is the one timed.
         runtime: executes and times.
-        known: an earlier table of the same device; its entries are not timed again.
+        known: an earlier table of the same device; what it knows well is not timed again.
         networks: whole networks for the calibration, at least 3.
         seed: draws the networks and the weights (times do not depend on the latter).
         progress: told about each timed model.
+        journal: file that keeps finished rounds, so that an interrupted profile goes on; None for none.
 
     Raises:
         DeviceError: the runtime cannot run a block, or fewer than three networks to calibrate on.
     """
     valid = known if known and known.runtime_version == runtime.version else None
     known_entries = valid.entries if valid else {}
-    missing = [block for block in space.distinct_blocks if block.key not in known_entries]
-    chosen = _spread_networks(space, networks, seed)
-    if len(chosen) < 3:
+    missing = [block for block in space.distinct_blocks if _is_due(block.key, known_entries)]
+    chosen = informative_networks(space, device, networks, seed)
+    if len(chosen) < MIN_NETWORKS:
         raise DeviceError(f"{len(chosen)} networks cannot calibrate a table", "use --samples 3 or more")
-    models = [[block] for block in missing] + [list(space.blocks(architecture)) for architecture in chosen]
-    sessions = [_empty_session(runtime)]
-    for i, blocks in enumerate(models):
-        progress("loading models", i, len(models))
-        sessions.append(_session(blocks, device.batch, runtime, seed))
-    progress("loading models", len(models), len(models))
-    empty, *samples = interleaved_samples(sessions, PASSES, PASS_MS, progress)
-    overhead_ms = float(empty.min())
-    fresh = {block.key: _entry(times) for block, times in zip(missing, samples[: len(missing)], strict=True)}
-    entries = {**known_entries, **fresh}
-    sums = [sum(entries[b.key].min_ms - overhead_ms for b in space.blocks(a)) for a in chosen]
-    minima = [float(times.min()) for times in samples[len(missing) :]]
-    calibration = fit_calibration(np.array(sums), np.array(minima), overhead_ms)
-    now = host.state()
+    before = host.state()
+    sessions = _load(space, device, runtime, missing, chosen, seed, progress)
+    known_bursts = _resumed(journal, runtime, list(sessions))
+    measured = measure(
+        sessions,
+        load_sentinel(runtime),
+        BUDGET_S,
+        known_bursts,
+        partial(_commit, journal, runtime),
+        progress,
+    )
+    entries = {**known_entries, **_entries(measured, missing)}
+    calibration = _calibrate(space, measured, entries, chosen)
     table = LatencyTable(
         device=device.name,
         runtime=runtime.name,
         runtime_version=runtime.version,
         provider=runtime.provider,
         precision=device.precision,
-        threads=runtime.threads,
+        threads=device.threads,
         batch=device.batch,
         power_mode=device.power_mode,
-        governor=now.governor,
-        frequency_mhz=now.frequency_mhz,
-        temperature_c=now.temperature_c,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        host=host.fingerprint(),
-        host_description=f"{host.cpu_model()}, {host.cores()} cores",
-        overhead_ms=overhead_ms,
+        **_circumstances(device, before),
+        overhead_ms=calibration.overhead_ms,
+        sentinel_ms=measured.sentinel_ms,
+        disturbed=measured.disturbed,
         entries=entries,
         calibrations={**(valid.calibrations if valid else {}), space.signature: calibration},
     )
-    return ProfileReport(table, len(missing), len(chosen))
+    if journal:
+        journal.unlink(missing_ok=True)
+    return ProfileReport(table, len(missing), len(chosen), measured.retaken, measured.disturbed)
 
 
-def interleaved_samples(
-    sessions: Sequence[Session], passes: int, pass_ms: float, progress: Progress = silent
-) -> list[NDArray[np.float64]]:
-    """Time loaded models in turn, several rounds, after a warm-up; milliseconds of each run, by model."""
-    for session in sessions:
-        _warm_up(session)
-    rounds: list[list[NDArray[np.float64]]] = [[] for _ in sessions]
-    total = passes * len(sessions)
-    for i in range(total):
-        progress("timing", i, total)
-        rounds[i % len(sessions)].append(_timed(sessions[i % len(sessions)], pass_ms))
-    progress("timing", total, total)
-    return [np.concatenate(parts) for parts in rounds]
+def _is_due(key: str, entries: Mapping[str, Entry]) -> bool:
+    return key not in entries or entries[key].unstable
 
 
-def _session(blocks: Sequence[Block], batch: int, runtime: Runtime, seed: int) -> Session:
-    model = onnx_from_blocks(blocks, random_weights(seed))
-    shape = (batch, *input_shape(blocks[0]))
-    image = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    return runtime.load(model.SerializeToString(), {INPUT: image})
+def _load(
+    space: SearchSpace,
+    device: Device,
+    runtime: Runtime,
+    missing: Sequence[Block],
+    chosen: Sequence[Architecture],
+    seed: int,
+    progress: Progress,
+) -> dict[str, Session]:
+    """Sessions of all that is timed, by block key or `network/<id>`."""
+    models: dict[str, tuple[Block, ...]] = {block.key: (block,) for block in missing}
+    models |= {_network_key(architecture): space.blocks(architecture) for architecture in chosen}
+    sessions = {OVERHEAD: load_empty(runtime)}
+    for i, (key, blocks) in enumerate(models.items()):
+        progress("loading models", i, len(models))
+        sessions[key] = load_blocks(blocks, device.batch, runtime, seed)
+    progress("loading models", len(models), len(models))
+    return sessions
 
 
-def _empty_session(runtime: Runtime) -> Session:
-    """A one-element model: its time is what a call costs however little it does."""
-    from onnx import TensorProto, helper
+def _network_key(architecture: Architecture) -> str:
+    return f"network/{architecture.id}"
 
-    value = [1, 1, 1, 1]
-    graph = helper.make_graph(
-        [helper.make_node("Relu", [INPUT], ["output"])],
-        "overhead",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, value)],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, value)],
+
+def _resumed(journal: Path | None, runtime: Runtime, models: Sequence[str]) -> Bursts | None:
+    """Rounds of an interrupted profile of these very models; None where there is none that fits."""
+    if journal is None or not journal.is_file():
+        return None
+    try:
+        found = read_json(journal, Journal)
+    except FileFormatError:  # what is lost are some seconds of timing
+        return None
+    expected = (tuple(models), runtime.version, host.fingerprint())
+    fits = (found.models, found.runtime_version, found.host) == expected and set(found.bursts) == set(models)
+    return found.bursts if fits else None
+
+
+def _commit(journal: Path | None, runtime: Runtime, bursts: Bursts) -> None:
+    if journal:
+        write_json(
+            journal,
+            Journal(
+                models=tuple(bursts), runtime_version=runtime.version, host=host.fingerprint(), bursts=bursts
+            ),
+        )
+
+
+def _entries(measured: Measurement, blocks: Sequence[Block]) -> dict[str, Entry]:
+    timings = {block.key: measured.timings[block.key] for block in blocks}
+    return {key: Entry(**asdict(timing), spread=timing.spread) for key, timing in timings.items()}
+
+
+def _calibrate(
+    space: SearchSpace, measured: Measurement, entries: Mapping[str, Entry], chosen: Sequence[Architecture]
+) -> Calibration:
+    overhead_ms = measured.timings[OVERHEAD].typical_ms
+    return fit_calibration(
+        {block.key: net_ms(entries[block.key], overhead_ms) for block in space.distinct_blocks},
+        {a.id: [block.key for block in space.blocks(a)] for a in chosen},
+        [measured.timings[_network_key(architecture)].typical_ms for architecture in chosen],
+        overhead_ms,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return runtime.load(model.SerializeToString(), {INPUT: np.ones(value, np.float32)})
 
 
-def _warm_up(session: Session) -> None:
-    """Run until a run is no longer clearly faster than the ones before it."""
-    best = session.time_ms(2).min()
-    for _ in range(10):
-        latest = session.time_ms(2).min()
-        if latest > 0.97 * best:
-            return
-        best = latest
-
-
-def _timed(session: Session, budget_ms: float) -> NDArray[np.float64]:
-    first = session.time_ms(1)
-    calls = int(np.clip(budget_ms / first[0], 1, 2000))
-    return np.concatenate([first, session.time_ms(calls)])
-
-
-def _entry(samples_ms: NDArray[np.float64]) -> Entry:
-    low, p50, p90 = np.quantile(samples_ms, [0, 0.5, 0.9])
-    return Entry(
-        min_ms=low,
-        p50_ms=p50,
-        p90_ms=p90,
-        n=len(samples_ms),
-        spread=(p90 - low) / low,
-        unstable=bool(p50 / low - 1 > UNSTABLE_SPREAD),
-    )
-
-
-def _spread_networks(space: SearchSpace, count: int, seed: int) -> list[Architecture]:
-    """Networks from small to large by MACs: a line is best known from its ends."""
-    rng = np.random.default_rng(seed)
-    pool = {a.id: a for a in (space.sample(rng) for _ in range(20 * count))}
-    ranked = sorted(pool.values(), key=space.macs)
-    return [ranked[i] for i in np.unique(np.linspace(0, len(ranked) - 1, count).round().astype(int))]
+def _circumstances(device: Device, before: host.HostState) -> dict[str, Any]:
+    """What the machine was and how it ran while it was measured."""
+    after = host.state()
+    return {
+        "governor": after.governor,
+        "frequency_mhz": after.frequency_mhz,
+        "temperature_c": after.temperature_c,
+        "cores": tuple(host.fastest_cores(device.threads)) if device.provider == CPU else (),
+        "host": host.fingerprint(),
+        "host_description": f"{host.cpu_model()}, {host.cores()} cores",
+    }

@@ -8,7 +8,7 @@ from typing import Literal
 
 import platformdirs
 from filelock import FileLock
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from edgenas.device import Device, Precision, data_folders, host
 from edgenas.device.catalogue import TABLES
@@ -32,6 +32,7 @@ _IDENTITY = {
 class Entry(Document):
     """How long one block took: over `n` runs, in milliseconds, the runtime's call overhead included."""
 
+    typical_ms: float = Field(gt=0, description="median of the bursts' minima; predictions rest on it")
     min_ms: float = Field(gt=0)
     p50_ms: float = Field(gt=0)
     p90_ms: float = Field(gt=0)
@@ -39,16 +40,31 @@ class Entry(Document):
     spread: float = Field(ge=0, description="(p90 - min) / min of the raw samples")
     unstable: bool = False
 
+    @model_validator(mode="after")
+    def _times_are_in_order(self) -> "Entry":
+        if not (self.min_ms <= self.p50_ms <= self.p90_ms and self.min_ms <= self.typical_ms):
+            raise ValueError("min_ms must not be above typical_ms and p50_ms, nor p50_ms above p90_ms")
+        return self
+
+
+def net_ms(entry: Entry, overhead_ms: float) -> float:
+    """What a block took beyond a call that does nothing."""
+    return max(entry.typical_ms - overhead_ms, 0.0)
+
 
 class Calibration(Document):
-    """measured = slope * sum of blocks + intercept, fitted on whole networks of one space."""
+    """measured = slope * sum of blocks + their corrections + intercept, fitted on whole networks of one space."""
 
     slope: float = Field(gt=0)
     intercept_ms: float
     overhead_ms: float = Field(ge=0, description="call overhead taken off each block for the sums")
+    corrections_ms: dict[str, float] = Field(
+        default={}, description="by block key: what a block costs more inside a network than the line says"
+    )
     residuals: tuple[float, ...] = Field(
         min_length=2, description="(predicted - measured) / measured of each network, predicted without it"
     )
+    networks: tuple[str, ...] = Field(default=(), description="ids of the networks fitted on")
 
 
 class LatencyTable(Document):
@@ -66,10 +82,16 @@ class LatencyTable(Document):
     governor: str | None = None
     frequency_mhz: float | None = Field(default=None, gt=0)
     temperature_c: float | None = None
+    throttle_events: int | None = Field(default=None, ge=0, description="counted by the system meanwhile")
+    cores: tuple[int, ...] = Field(default=(), description="processor cores pinned to; empty for none")
     measured_at: str = Field(description="ISO 8601, UTC")
     host: str = Field(description="fingerprint of the machine measured on")
     host_description: str
     overhead_ms: float = Field(ge=0, description="what a call costs before any block runs")
+    sentinel_ms: float = Field(gt=0, description="usual time of the block re-timed throughout")
+    disturbed: float = Field(
+        ge=0, le=1, description="share of the timings made while the sentinel was off its usual time"
+    )
     entries: dict[str, Entry]
     calibrations: dict[str, Calibration] = Field(default={}, description="by the space's signature")
     checksum: str = ""
@@ -136,6 +158,17 @@ def tables_of(device: str) -> list[Path]:
     return [path for folder in folders for path in sorted(folder.glob("*.json"))]
 
 
+def table_path(device: Device) -> Path:
+    """Where the device's table is written: `./latency_models` if there is one, else the user's data folder."""
+    root = Path(TABLES) if Path(TABLES).is_dir() else platformdirs.user_data_path("edgenas") / TABLES
+    return root / device.name / f"{device.table_name}.json"
+
+
+def journal_path(device: Device) -> Path:
+    """Where an unfinished profile of the device keeps its rounds."""
+    return table_path(device).with_suffix(".unfinished")
+
+
 def save_table(device: Device, table: LatencyTable) -> Path:
     """Write a table where `find_table` will find it, entries of a table already there kept; return the path.
 
@@ -144,8 +177,7 @@ def save_table(device: Device, table: LatencyTable) -> Path:
     Raises:
         InputError: the folder cannot be written.
     """
-    root = Path(TABLES) if Path(TABLES).is_dir() else platformdirs.user_data_path("edgenas") / TABLES
-    path = root / device.name / f"{device.table_name}.json"
+    path = table_path(device)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):

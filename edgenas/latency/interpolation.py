@@ -1,0 +1,78 @@
+"""Blocks nobody timed, from those that were: the datasheet model, corrected by what it got wrong nearby.
+
+A Gaussian process (Rasmussen & Williams 2006; scikit-learn's) over the logarithm of measured / estimated, so that far
+from every measured block the estimate remains, scaled like the rest of the device.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgenas.device import Device
+from edgenas.errors import IncompleteTableError
+from edgenas.latency.estimate import estimate_block_ms
+from edgenas.space.block import Block, Head, MBConv, Stem, block_from_key
+from edgenas.space.layers import Conv
+
+MIN_NEIGHBOURS = 5
+LENGTH_SCALES = (0.3, 30.0)
+
+
+class Interpolated(NamedTuple):
+    """Milliseconds a block should take beyond the call overhead, and the relative standard deviation of that."""
+
+    net_ms: float
+    relative_sd: float
+
+
+def interpolator(net_ms: Mapping[str, float], device: Device) -> Callable[[Block], Interpolated]:
+    """Learn from timed blocks; the function gives blocks that were not.
+
+    Args:
+        net_ms: milliseconds beyond the call overhead, by block key.
+        device: where they were timed; its datasheet gives the first guess.
+
+    Raises:
+        IncompleteTableError: fewer than five timed blocks.
+    """
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+    known = {block_from_key(key): value for key, value in net_ms.items() if value > 0}
+    if len(known) < MIN_NEIGHBOURS:
+        raise IncompleteTableError(
+            f"{len(known)} timed blocks are too few to interpolate between", "profile the space itself"
+        )
+    features = np.array([_features(block) for block in known])
+    centre, scale = features.mean(0), np.maximum(features.std(0), 1e-6)
+    ratios = np.log([value / estimate_block_ms(block, device) for block, value in known.items()])
+    kernel = ConstantKernel(0.1, (1e-3, 10.0)) * RBF(
+        np.ones(features.shape[1]) * 2, LENGTH_SCALES
+    ) + WhiteKernel(1e-3, (1e-6, 0.1))
+    process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
+    process.fit((features - centre) / scale, ratios)
+
+    def interpolate(block: Block) -> Interpolated:
+        mean, sd = process.predict(((_features(block) - centre) / scale)[None], return_std=True)
+        return Interpolated(estimate_block_ms(block, device) * float(np.exp(mean[0])), float(sd[0]))
+
+    return interpolate
+
+
+def _features(block: Block) -> NDArray[np.float64]:
+    """What a block's cost varies with, each about evenly spread."""
+    dense = sum(layer.macs for layer in block.layers if not _is_depthwise(layer))
+    depthwise = sum(layer.macs for layer in block.layers if _is_depthwise(layer))
+    moved = sum(layer.elements_moved for layer in block.layers)
+    weights = sum(layer.parameters for layer in block.layers)
+    kernels = sum(layer.kernels for layer in block.layers)
+    kinds = [float(isinstance(block, kind)) for kind in (Stem, MBConv, Head)]
+    kernel = block.kernel if isinstance(block, MBConv) else 0
+    stride = block.stride if not isinstance(block, Head) else 1
+    return np.array([*np.log1p([dense, depthwise, moved, weights]), kernels, kernel, stride, *kinds])
+
+
+def _is_depthwise(layer: object) -> bool:
+    return isinstance(layer, Conv) and layer.groups > 1
