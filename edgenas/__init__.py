@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edgenas.jobs.doctor import doctor
     from edgenas.jobs.predict import predict
     from edgenas.jobs.profile import profile
+    from edgenas.jobs.validate import validate
     from edgenas.latency.predictor import LatencyPredictor
     from edgenas.latency.table import LatencyTable
     from edgenas.run.result import SearchResult
@@ -51,6 +52,7 @@ _HOMES = {
     "mbconv": "edgenas.space",
     "predict": "edgenas.jobs.predict",
     "profile": "edgenas.jobs.profile",
+    "validate": "edgenas.jobs.validate",
 }
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "profile",
     "report",
     "search",
+    "validate",
 ]
 
 

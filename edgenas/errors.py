@@ -104,6 +104,11 @@ class DeviceError(EdgenasError):
     exit_code = 3
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, for a line of ours; its name where it says nothing."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def _round_up(milliseconds: float) -> str:
     """Three significant digits, never below the value itself."""
     rounded = float(f"{milliseconds:.3g}")

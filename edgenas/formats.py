@@ -80,8 +80,11 @@ def write_json(path: Path, document: BaseModel | dict[str, Any]) -> None:
     Raises:
         InputError: the folder cannot be written.
     """
-    value = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
-    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+    if isinstance(document, BaseModel):
+        text = document.model_dump_json(indent=2)
+    else:
+        text = json.dumps(document, indent=2, allow_nan=False)
+    write_bytes(path, f"{text}\n".encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:

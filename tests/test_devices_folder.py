@@ -44,9 +44,10 @@ def test_names_and_aliases_are_unique() -> None:
 def test_boards_and_host_are_there() -> None:
     reach = {device.name: device.reach for device in (read_toml(path, Device) for path in PATHS)}
     boards = {"jetson-orin-nano", "jetson-nano", "raspberry-pi-5", "raspberry-pi-4"}
-    assert boards | {"cpu", "cuda"} <= set(reach)
+    hosts = {"cpu", "cuda", "cuda-torch"}
+    assert boards | hosts <= set(reach)
     assert all(reach[name] == "none" for name in boards)
-    assert reach["cpu"] == reach["cuda"] == "local"
+    assert all(reach[name] == "local" for name in hosts)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,7 @@ def test_boards_and_host_are_there() -> None:
         ("pi5", "raspberry-pi-5"),
         ("pi4", "raspberry-pi-4"),
         ("gpu", "cuda"),
+        ("gpu-torch", "cuda-torch"),
     ],
 )
 def test_alias_finds_its_device(alias: str, name: str) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from edgenas.accuracy.dataset import Dataset, dataset_from_arrays
 from edgenas.accuracy.folder import dataset_from_folder
-from edgenas.errors import DataError, UnknownNameError
+from edgenas.errors import DataError, UnknownNameError, first_line
 from edgenas.progress import Progress, silent
 
 _TORCHVISION = {  # name: class in torchvision.datasets, native resolution, mirrored images keep their class
@@ -74,7 +74,7 @@ def _from_torchvision(name: str, resolution: int | None, flip: bool | None) -> D
     try:
         parts = [maker(root=str(root), train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError) as error:  # URLError is an OSError; a bad checksum a RuntimeError
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise DataError(
             f"--data {name}: cannot be downloaded to {root} ({reason})",
             "connect to the internet once, or give a folder of images",

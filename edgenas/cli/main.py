@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from edgenas.cli import devices, doctor, export, predict, profile, report, search
+from edgenas.cli import devices, doctor, export, predict, profile, report, search, validate
 from edgenas.errors import EdgenasError
 
 INTERRUPTED = 130
@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (search, profile, predict, devices, export, report, doctor):
+for command in (search, profile, validate, predict, devices, export, report, doctor):
     app.command(command.__name__.rpartition(".")[2], epilog=command.EXAMPLE)(command.run)
 
 # The base of typer's usage errors has no public name; it is two steps above this one.

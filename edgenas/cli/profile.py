@@ -32,7 +32,7 @@ def run(
     threads: ThreadsOption = None,
     precision: PrecisionOption = None,
     batch: BatchOption = None,
-    samples: Annotated[int, typer.Option(help="Whole networks timed for the calibration.")] = 40,
+    samples: Annotated[int, typer.Option(help="Whole networks timed for the calibration.")] = 60,
     width: WidthOption = 1.0,
     squeeze_excite: SqueezeExciteOption = False,
     activation: ActivationOption = ActivationName.relu6,

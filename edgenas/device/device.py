@@ -53,6 +53,11 @@ class Device(Document):
         return self.reach == "local"
 
     @property
+    def uses_gpu(self) -> bool:
+        """Whether models run on a GPU: which one is then part of what the machine is."""
+        return self.provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider", "cuda")
+
+    @property
     def target(self) -> str:
         """What a latency on the device stands for, in words."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"

@@ -71,8 +71,8 @@ def fingerprint(gpu: bool = False) -> str:
         gpu: the GPU counts too, for what runs on it.
     """
     # All processors, not those left to this process: pinning it does not make another machine.
-    parts = (platform.system(), platform.machine(), cpu_model(), str(os.cpu_count()))
-    parts = (*parts, gpu_name()) if gpu else parts
+    parts = [platform.system(), platform.machine(), cpu_model(), str(os.cpu_count())]
+    parts += [gpu_name()] if gpu else []
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 

@@ -10,12 +10,14 @@ The two talk in lines of JSON; models, inputs and outputs go through files.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -91,13 +93,14 @@ class _Worker:
     """The parent's end: starts the process, asks it, and ends it when it is no longer wanted."""
 
     def __init__(self, provider: str, threads: int) -> None:
-        self._files = tempfile.TemporaryDirectory(prefix="edgenas-")
+        self._files = tempfile.TemporaryDirectory(prefix="edgenas-", ignore_cleanup_errors=True)
         self.folder = Path(self._files.name)
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, self.folder, provider, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is the parent's to handle; it then ends this one
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
         weakref.finalize(self, _end, self._process)
@@ -137,8 +140,9 @@ def _end(process: "subprocess.Popen[str]") -> None:
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout):
-        if pipe:
-            pipe.close()
+        with suppress(OSError):  # what it never read cannot be flushed
+            if pipe:
+                pipe.close()
 
 
 def _cause(code: int) -> str:
@@ -177,11 +181,11 @@ def _serve(folder: Path, runtime: OnnxRuntime) -> None:
 
 
 def _main(folder: str, provider: str, threads: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it then ends this one
     host.pin(int(threads))
     if int(threads) > 1:
         share_pool(int(threads))
     _serve(Path(folder), OnnxRuntime(provider, int(threads), shared_pool=int(threads) > 1))
+    shutil.rmtree(folder, ignore_errors=True)  # a parent that was killed could not
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from edgenas.device.runtime import Feeds, Runtime, Session
-from edgenas.errors import DeviceError
+from edgenas.errors import DeviceError, first_line
 from edgenas.space.precision import Precision
 
 CPU = "CPUExecutionProvider"
@@ -59,7 +59,7 @@ class OnnxRuntime(Runtime):
             session = ort.InferenceSession(model, options, providers=[self.provider])
         except Exception as error:  # ONNX Runtime raises many types, without a common base of its own
             raise DeviceError(
-                f"ONNX Runtime cannot load the model ({_first_line(error)})",
+                f"ONNX Runtime cannot load the model ({first_line(error)})",
                 "try another provider or version",
             ) from error
         if self.provider not in session.get_providers():
@@ -105,7 +105,3 @@ class _OnnxSession(Session):
 def share_pool(threads: int) -> None:
     """Give this process one pool for all its sessions; no session can have its own from then on."""
     ort.set_global_thread_pool_sizes(threads, 1)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -15,8 +15,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from edgenas.device.runtime import Feeds, Runtime, Session
-from edgenas.device.torch_program import Program, first_line, program_from_onnx
-from edgenas.errors import DeviceError
+from edgenas.device.torch_program import Program, program_from_onnx
+from edgenas.errors import DeviceError, first_line
 from edgenas.space.precision import Precision
 
 WARM_UPS = 3

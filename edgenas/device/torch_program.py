@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgenas.errors import DeviceError
+from edgenas.errors import DeviceError, first_line
 
 Operation = Callable[..., Tensor]
 """From a node's inputs, None for one left out, to its output."""
@@ -48,11 +48,6 @@ def program_from_onnx(model: bytes) -> Program:
     inputs = [value.name for value in parsed.graph.input if value.name not in constants]
     outputs = [value.name for value in parsed.graph.output]
     return Program(_steps(parsed.graph.node, operations, outputs), constants, inputs, outputs)
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _parsed(model: bytes) -> onnx.ModelProto:

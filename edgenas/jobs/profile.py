@@ -41,7 +41,7 @@ def profile(
     threads: int | None = None,
     precision: Precision | None = None,
     batch: int | None = None,
-    samples: int = 40,
+    samples: int = 60,
     width: float = 1.0,
     squeeze_excite: bool = False,
     activation: Activation = "relu6",
@@ -82,7 +82,7 @@ def profile(
     report = profiling.profile(
         chosen, target, runtime, known[1] if known else None, samples, seed, progress, journal_path(target)
     )
-    path = save_table(target, report.table)
+    path = save_table(target, report.changes)
     keys = [block.key for block in chosen.distinct_blocks]
     return ProfileResult(
         table=path,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edgenas.device import Provenance
+from edgenas.latency.validation import find_validation
 from edgenas.report.html import write_html
 from edgenas.report.plot import write_png
 from edgenas.report.view import Point, ReportView
@@ -17,7 +18,9 @@ def write_report(folder: RunFolder, store: RunStore, result: SearchResult) -> Pa
     document = folder.read_document()
     space = space_from_config(document.config.space, folder.document)
     points = tuple(_point(space, row) for row in store.evaluations())
-    view = ReportView(result, document.config, document.versions, points)
+    config = document.config
+    validation = find_validation(config.device, space.signature, config.table_checksum)
+    view = ReportView(result, config, document.versions, points, validation)
     write_png(view, folder.picture)
     write_html(view, folder.report)
     return folder.report

@@ -4,6 +4,7 @@ A Gaussian process (Rasmussen & Williams 2006; scikit-learn's) over the logarith
 from every measured block the estimate remains, scaled like the rest of the device.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -37,6 +38,7 @@ def interpolator(net_ms: Mapping[str, float], device: Device) -> Callable[[Block
     Raises:
         IncompleteTableError: fewer than five timed blocks.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
@@ -52,7 +54,9 @@ def interpolator(net_ms: Mapping[str, float], device: Device) -> Callable[[Block
         np.ones(features.shape[1]) * 2, LENGTH_SCALES
     ) + WhiteKernel(1e-3, (1e-6, 0.1))
     process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
-    process.fit((features - centre) / scale, ratios)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound is an answer too
+        process.fit((features - centre) / scale, ratios)
 
     def interpolate(block: Block) -> Interpolated:
         mean, sd = process.predict(((_features(block) - centre) / scale)[None], return_std=True)

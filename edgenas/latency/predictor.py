@@ -22,8 +22,11 @@ from edgenas.units import format_milliseconds
 Missing = Literal["refuse", "interpolate"]
 """What to do about blocks a table lacks."""
 
-INTERPOLATED_SDS = 1.645
-"""Standard deviations of an interpolated block that its network's interval is widened by: 90 % of a normal."""
+INTERPOLATED_SDS = 2.5
+"""Standard deviations of an interpolated block that its network's interval is widened by.
+
+1.645 would do for a normal distribution; `benchmarks/interpolation.py` finds that 90 % need about 2.4.
+"""
 
 
 class BlockCost(NamedTuple):

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from edgenas.device import Device, host
 from edgenas.device.runtime import Runtime, Session
@@ -28,9 +27,14 @@ CPU = "CPUExecutionProvider"
 
 @dataclass(frozen=True, slots=True)
 class ProfileReport:
-    """A fresh table and what making it took; `retaken` and `disturbed` as in `Measurement`."""
+    """A fresh table and what making it took; `retaken` and `disturbed` as in `Measurement`.
+
+    `changes` is the table with no more than what was measured now: what to save, as another process may have
+    saved better figures for the rest meanwhile.
+    """
 
     table: LatencyTable
+    changes: LatencyTable
     measured_blocks: int
     calibration_networks: int
     retaken: int
@@ -51,7 +55,7 @@ def profile(
     device: Device,
     runtime: Runtime,
     known: LatencyTable | None = None,
-    networks: int = 40,
+    networks: int = 60,
     seed: int = 0,
     progress: Progress = silent,
     journal: Path | None = None,
@@ -77,39 +81,26 @@ def profile(
     chosen = informative_networks(space, device, networks, seed)
     if len(chosen) < MIN_NETWORKS:
         raise DeviceError(f"{len(chosen)} networks cannot calibrate a table", "use --samples 3 or more")
-    before = host.state()
+    before = _state(device)
     sessions = _load(space, device, runtime, missing, chosen, seed, progress)
-    known_bursts = _resumed(journal, runtime, list(sessions))
-    measured = measure(
-        sessions,
-        load_sentinel(runtime),
-        BUDGET_S,
-        known_bursts,
-        partial(_commit, journal, runtime),
-        progress,
+    rounds = _resumed(journal, device, runtime, list(sessions))
+    commit = partial(_commit, journal, device, runtime)
+    measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress)
+    fresh = _entries(measured, missing)
+    entries = {**known_entries, **fresh}
+    calibrations = {space.signature: _calibrate(space, measured, entries, chosen)}
+    changes = _table(device, runtime, measured, before).model_copy(
+        update={"entries": fresh, "calibrations": calibrations}
     )
-    entries = {**known_entries, **_entries(measured, missing)}
-    calibration = _calibrate(space, measured, entries, chosen)
-    table = LatencyTable(
-        device=device.name,
-        runtime=runtime.name,
-        runtime_version=runtime.version,
-        provider=runtime.provider,
-        precision=device.precision,
-        threads=device.threads,
-        batch=device.batch,
-        power_mode=device.power_mode,
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        **_circumstances(device, before),
-        overhead_ms=calibration.overhead_ms,
-        sentinel_ms=measured.sentinel_ms,
-        disturbed=measured.disturbed,
-        entries=entries,
-        calibrations={**(valid.calibrations if valid else {}), space.signature: calibration},
+    table = changes.model_copy(
+        update={
+            "entries": entries,
+            "calibrations": {**(valid.calibrations if valid else {}), **calibrations},
+        }
     )
     if journal:
         journal.unlink(missing_ok=True)
-    return ProfileReport(table, len(missing), len(chosen), measured.retaken, measured.disturbed)
+    return ProfileReport(table, changes, len(missing), len(chosen), measured.retaken, measured.disturbed)
 
 
 def _is_due(key: str, entries: Mapping[str, Entry]) -> bool:
@@ -140,7 +131,7 @@ def _network_key(architecture: Architecture) -> str:
     return f"network/{architecture.id}"
 
 
-def _resumed(journal: Path | None, runtime: Runtime, models: Sequence[str]) -> Bursts | None:
+def _resumed(journal: Path | None, device: Device, runtime: Runtime, models: Sequence[str]) -> Bursts | None:
     """Rounds of an interrupted profile of these very models; None where there is none that fits."""
     if journal is None or not journal.is_file():
         return None
@@ -148,19 +139,20 @@ def _resumed(journal: Path | None, runtime: Runtime, models: Sequence[str]) -> B
         found = read_json(journal, Journal)
     except FileFormatError:  # what is lost are some seconds of timing
         return None
-    expected = (tuple(models), runtime.version, host.fingerprint())
+    expected = (tuple(models), runtime.version, host.fingerprint(device.uses_gpu))
     fits = (found.models, found.runtime_version, found.host) == expected and set(found.bursts) == set(models)
     return found.bursts if fits else None
 
 
-def _commit(journal: Path | None, runtime: Runtime, bursts: Bursts) -> None:
+def _commit(journal: Path | None, device: Device, runtime: Runtime, bursts: Bursts) -> None:
     if journal:
-        write_json(
-            journal,
-            Journal(
-                models=tuple(bursts), runtime_version=runtime.version, host=host.fingerprint(), bursts=bursts
-            ),
+        document = Journal(
+            models=tuple(bursts),
+            runtime_version=runtime.version,
+            host=host.fingerprint(device.uses_gpu),
+            bursts=bursts,
         )
+        write_json(journal, document)
 
 
 def _entries(measured: Measurement, blocks: Sequence[Block]) -> dict[str, Entry]:
@@ -180,14 +172,38 @@ def _calibrate(
     )
 
 
-def _circumstances(device: Device, before: host.HostState) -> dict[str, Any]:
-    """What the machine was and how it ran while it was measured."""
-    after = host.state()
-    return {
-        "governor": after.governor,
-        "frequency_mhz": after.frequency_mhz,
-        "temperature_c": after.temperature_c,
-        "cores": tuple(host.fastest_cores(device.threads)) if device.provider == CPU else (),
-        "host": host.fingerprint(),
-        "host_description": f"{host.cpu_model()}, {host.cores()} cores",
-    }
+def _state(device: Device) -> host.HostState:
+    return (host.gpu_state() if device.uses_gpu else None) or host.state()
+
+
+def _description(device: Device) -> str:
+    processor = f"{host.cpu_model()}, {host.cores()} cores"
+    return f"{host.gpu_name()}, {processor}" if device.uses_gpu else processor
+
+
+def _table(device: Device, runtime: Runtime, measured: Measurement, before: host.HostState) -> LatencyTable:
+    """An empty table of this measurement: what the machine was, and how it ran meanwhile."""
+    after = _state(device)
+    counts = (before.throttle_events, after.throttle_events)
+    return LatencyTable(
+        device=device.name,
+        runtime=runtime.name,
+        runtime_version=runtime.version,
+        provider=runtime.provider,
+        precision=device.precision,
+        threads=device.threads,
+        batch=device.batch,
+        power_mode=device.power_mode,
+        governor=after.governor,
+        frequency_mhz=after.frequency_mhz,
+        temperature_c=after.temperature_c,
+        throttle_events=None if counts[0] is None or counts[1] is None else max(0, counts[1] - counts[0]),
+        cores=tuple(host.fastest_cores(device.threads)) if device.provider == CPU else (),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        host=host.fingerprint(device.uses_gpu),
+        host_description=_description(device),
+        overhead_ms=measured.timings[OVERHEAD].typical_ms,
+        sentinel_ms=measured.sentinel_ms,
+        disturbed=measured.disturbed,
+        entries={},
+    )

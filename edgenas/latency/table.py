@@ -1,7 +1,6 @@
 """Latency tables: measured block times of one device under one runtime, precision, thread count and batch."""
 
 import hashlib
-import json
 import logging
 from pathlib import Path
 from typing import Literal
@@ -108,8 +107,7 @@ class LatencyTable(Document):
 
     def content_checksum(self) -> str:
         """SHA-256 of everything but the checksum itself."""
-        content = self.model_dump(mode="json", exclude={"checksum"})
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
 
 
 def table_from_json(path: Path) -> LatencyTable:
@@ -145,7 +143,7 @@ def find_table(device: Device) -> tuple[Path, LatencyTable] | None:
                 raise FileFormatError(
                     path, field, f"is {found!r}, not {expected!r}", "move it out of the way"
                 )
-        if device.is_host and table.host != host.fingerprint():
+        if device.is_host and table.host != host.fingerprint(device.uses_gpu):
             log.warning("%s was measured on another machine (%s): ignored", path, table.host_description)
             continue
         return path, table

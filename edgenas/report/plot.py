@@ -1,4 +1,4 @@
-"""The front as a picture: `front.png`."""
+"""The pictures: the front of a run, `front.png`, and predicted against measured latencies of a validation."""
 
 import io
 from pathlib import Path
@@ -7,13 +7,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from edgenas.formats import write_bytes
-from edgenas.report.view import Mark, ReportView, Series, figure_ms, interval_text
+from edgenas.latency.validation import Pair, Validation
+from edgenas.report.view import (
+    BASIS,
+    AgreementView,
+    Mark,
+    ReportView,
+    Series,
+    figure_ms,
+    interval_text,
+    percent,
+    rank_text,
+)
 from edgenas.units import format_milliseconds
 
 INK, MUTED, GREY, FRONT, DROPPED, LIMIT, MEASURED = (
     "#1c2127", "#68717d", "#9aa3ae", "#2f6fde", "#b0703a", "#d9485f", "#0b8f6a",
 )  # fmt: skip
 """Colours of text, of each series and of the limit; the HTML chart uses the same, on light and on dark."""
+
+BAND = 0.05
+"""Half width of the band around perfect agreement, as a share of the measured latency."""
 
 _MOST_KEYS = 18
 
@@ -32,9 +46,74 @@ def write_png(view: ReportView, path: Path) -> None:
         _draw_series(axes, series)
     _draw_limit(axes, view)
     _draw_legend(figure, axes, view)
+    _save(figure, path)
+
+
+def write_validation_png(validation: Validation, path: Path) -> None:
+    """Draw predicted latencies with their intervals over measured ones, and write a PNG.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    figure = Figure(figsize=(8.2, 7.2), dpi=150, facecolor="white")
+    axes = figure.add_axes((0.095, 0.08, 0.885, 0.865))
+    view = AgreementView(validation)
+    _draw_agreement_frame(axes, view, validation)
+    _draw_diagonal(axes, view)
+    _draw_pairs(axes, view.networks)
+    axes.legend(loc="upper left", frameon=False, fontsize=9, labelcolor=INK, labelspacing=0.7)
+    axes.annotate(_figures(validation), (0.985, 0.02), xycoords="axes fraction", ha="right", va="bottom",
+                  family="monospace", fontsize=9, color=INK, linespacing=1.5)  # fmt: skip
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     write_bytes(path, picture.getvalue())
+
+
+def _draw_agreement_frame(axes: Axes, view: AgreementView, validation: Validation) -> None:
+    if view.logarithmic:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlim(*view.range_ms)
+    axes.set_ylim(*view.range_ms)
+    axes.set_xlabel(f"measured latency on {validation.device}, ms", color=INK, parse_math=False)
+    axes.set_ylabel(f"predicted latency, ms ({BASIS[validation.provenance]})", color=INK)
+    title = f"{validation.networks} random networks of {validation.space} on {validation.device}"
+    _draw_style(axes, title)
+
+
+def _draw_diagonal(axes: Axes, view: AgreementView) -> None:
+    ends = view.range_ms
+    low, high = ([(1 + side) * end for end in ends] for side in (-BAND, BAND))
+    axes.fill_between(ends, low, high, color=GREY, alpha=0.22, linewidth=0, label=f"within {100 * BAND:g} %")
+    axes.plot(ends, ends, color=MUTED, linewidth=1.2, label="predicted = measured")
+
+
+def _draw_pairs(axes: Axes, pairs: tuple[Pair, ...]) -> None:
+    measured, predicted = [pair.measured_ms for pair in pairs], [pair.predicted_ms for pair in pairs]
+    lows, highs = [pair.low_ms for pair in pairs], [pair.high_ms for pair in pairs]
+    axes.vlines(measured, lows, highs, color=FRONT, linewidth=1.6, alpha=0.28, zorder=3,
+                label="interval of the predicted latency")  # fmt: skip
+    axes.scatter(measured, predicted, s=26, color=FRONT, edgecolor="white", linewidths=0.6, zorder=5,
+                 label="network")  # fmt: skip
+
+
+def _figures(validation: Validation) -> str:
+    """What the corner of a validation's picture says."""
+    rows = {
+        "Spearman": rank_text(validation.spearman),
+        "Kendall": rank_text(validation.kendall),
+        "mean error": percent(validation.mape_percent / 100),
+        "within 5 %": percent(validation.within_5_percent),
+        "within 10 %": percent(validation.within_10_percent),
+        "inside interval": percent(validation.interval_coverage),
+    }
+    return "\n".join(f"{name:<15} {text:>7}" for name, text in rows.items())
 
 
 def _draw_frame(axes: Axes, view: ReportView) -> None:
@@ -44,6 +123,10 @@ def _draw_frame(axes: Axes, view: ReportView) -> None:
     axes.set_ylabel("accuracy", color=INK)
     title = f"{view.result.run}: {view.data_name} on {view.result.device}"
     title += ", interrupted" if view.interrupted else ""
+    _draw_style(axes, title)
+
+
+def _draw_style(axes: Axes, title: str) -> None:
     axes.set_title(title, loc="left", color=INK, fontsize=12, fontweight="bold", parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)

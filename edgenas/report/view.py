@@ -6,17 +6,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgenas.device import Provenance
+from edgenas.latency.validation import Agreement, Pair, Validation, agreement
 from edgenas.run.result import Model, SearchResult
 from edgenas.units import format_milliseconds
 
 if TYPE_CHECKING:  # the configuration's recipes import torch
     from edgenas.run.config import RunConfig
 
+BASIS = {
+    Provenance.MEASURED: "from measured blocks",
+    Provenance.CALIBRATED: "calibrated device model",
+    Provenance.ESTIMATED: "datasheet estimate",
+}
+"""What a predicted latency rests on, for people: `measured` alone would pass it off as a measured one."""
+
 # Intervals of estimates are wide (x0.5 to x2). The latency axis grows for them and for the limit by no more
 # than these shares of what the points span, else the points would be a blot; longer bars run off the picture.
 _ROOM_FOR_INTERVALS = 0.4
 _ROOM_FOR_LIMIT = 0.3
 _MARGIN = 0.05
+_LOGARITHMIC_FROM = 10.0
+_LOG_MARGIN = 1.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +48,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A model under the number that it carries in the pictures and in the tables."""
+    """A model under the number that it carries in the pictures and in the tables; `kept` on the front."""
 
     number: int
     model: Model
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,58 @@ class Series:
 
 
 @dataclass(frozen=True)
+class AgreementView:
+    """Predicted against measured latencies, as the picture of a validation and the chart of a report draw them.
+
+    Args:
+        validation: random networks, None where there are none to show.
+        marks: models of a run, all of them measured. There is at least one network or model.
+    """
+
+    validation: Validation | None
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def networks(self) -> tuple[Pair, ...]:
+        """The validation's networks."""
+        return self.validation.pairs if self.validation else ()
+
+    @property
+    def models(self) -> tuple[Pair, ...]:
+        """The run's models, in the order of the marks."""
+        return tuple(pair for mark in self.marks if (pair := _pair(mark.model)))
+
+    @property
+    def own(self) -> Agreement | None:
+        """Figures of the run's models alone; None without models."""
+        return agreement(self.models) if self.marks else None
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether latencies reach over so much that their logarithms are drawn."""
+        least, most = self._ends_ms
+        return most > _LOGARITHMIC_FROM * least
+
+    @property
+    def range_ms(self) -> tuple[float, float]:
+        """Both axes: all latencies, and what room they leave for intervals."""
+        least, most = self._ends_ms
+        pairs = (*self.networks, *self.models)
+        if self.logarithmic:
+            return least / _LOG_MARGIN, most * _LOG_MARGIN
+        span = max(most - least, 0.1 * most)
+        low = max(min(pair.low_ms for pair in pairs), least - _ROOM_FOR_INTERVALS * span)
+        high = min(max(pair.high_ms for pair in pairs), most + _ROOM_FOR_INTERVALS * span)
+        return max(0.0, min(low, least) - _MARGIN * span), max(high, most) + _MARGIN * span
+
+    @property
+    def _ends_ms(self) -> tuple[float, float]:
+        pairs = (*self.networks, *self.models)
+        shown = [ms for pair in pairs for ms in (pair.predicted_ms, pair.measured_ms)]
+        return min(shown), max(shown)
+
+
+@dataclass(frozen=True)
 class ReportView:
     """A run's result with everything the report shows beside it.
 
@@ -62,12 +125,14 @@ class ReportView:
         config: what was asked for.
         versions: of edgenas and what its results depend on.
         points: all evaluations, in the order they were made, failed ones included.
+        validation: of the very predictions the run rests on, where there is one.
     """
 
     result: SearchResult
     config: "RunConfig"
     versions: dict[str, str]
     points: tuple[Point, ...]
+    validation: Validation | None = None
 
     @property
     def data_name(self) -> str:
@@ -103,7 +168,9 @@ class ReportView:
     def dropped(self) -> tuple[Mark, ...]:
         """Models that were dropped, numbered on from the front."""
         start = len(self.result.front) + 1
-        return tuple(Mark(number, model) for number, model in enumerate(self.result.dropped, start=start))
+        return tuple(
+            Mark(number, model, kept=False) for number, model in enumerate(self.result.dropped, start=start)
+        )
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -115,6 +182,12 @@ class ReportView:
         """Models that were measured on the device, with the milliseconds they took."""
         figures = ((model, model.latency_ms.measured) for model in self.models)
         return tuple((model, measured) for model, measured in figures if measured is not None)
+
+    @property
+    def agreement(self) -> AgreementView | None:
+        """Predicted against measured latencies; None where nothing was measured."""
+        marks = tuple(mark for mark in (*self.front, *self.dropped) if _pair(mark.model))
+        return AgreementView(self.validation, marks) if self.validation or marks else None
 
     @property
     def series(self) -> tuple[Series, ...]:
@@ -147,16 +220,21 @@ class ReportView:
         return tuple(result)
 
     @property
-    def provenance(self) -> str:
-        """Where the predicted latencies come from, in one word (or several, joined by `/`)."""
+    def provenances(self) -> tuple[Provenance, ...]:
+        """Where the predicted latencies come from."""
         found = [point.provenance for point in self.points] + [model.provenance for model in self.models]
         expected = Provenance.ESTIMATED if self.config.table_checksum is None else Provenance.MEASURED
-        return "/".join(dict.fromkeys(found or [expected]))
+        return tuple(dict.fromkeys(found or [expected]))
+
+    @property
+    def basis(self) -> str:
+        """The same for people, such as `from measured blocks`."""
+        return " or ".join(BASIS[provenance] for provenance in self.provenances)
 
     @property
     def latency_title(self) -> str:
         """Title of the latency axis; the device is named beside it."""
-        return f"predicted latency, ms ({self.provenance})"
+        return f"predicted latency, ms ({self.basis})"
 
     @property
     def latency_range_ms(self) -> tuple[float, float]:
@@ -199,6 +277,16 @@ class ReportView:
         return f"{figure_ms(latency_ms)} ms {interval_text(low * latency_ms, high * latency_ms)}"
 
 
+def percent(share: float) -> str:
+    """A share with one decimal where it is small: `97 %`, `1.2 %`, `100 %`."""
+    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
+
+
+def rank_text(correlation: float | None) -> str:
+    """A rank correlation; a dash where there is none."""
+    return "\N{EN DASH}" if correlation is None else f"{correlation:.4f}"
+
+
 def figure_ms(latency_ms: float) -> str:
     """Milliseconds with three significant digits and no unit: `0.610`, `12.3`, `1234`."""
     return f"{latency_ms:.0f}" if latency_ms >= 99.95 else f"{latency_ms:#.3g}"
@@ -213,6 +301,21 @@ def compact_choices(choices: tuple[str, ...]) -> tuple[str, ...]:
     """Choices with neighbours that are equal drawn together: `2 x k3e6`, `skip`."""
     runs = [(choice, len(list(group))) for choice, group in groupby(choices)]
     return tuple(f"{count} x {choice}" if count > 1 else choice for choice, count in runs)
+
+
+def _pair(model: Model) -> Pair | None:
+    """A model's predicted and measured latency; None for one that was not measured."""
+    figures = model.latency_ms
+    if figures.measured is None:
+        return None
+    return Pair(
+        architecture=model.id,
+        choices=tuple(model.architecture.get("choices", ())),
+        predicted_ms=figures.predicted,
+        low_ms=figures.low,
+        high_ms=figures.high,
+        measured_ms=figures.measured,
+    )
 
 
 def _by_kind(title: str, kept: bool, marks: tuple[Mark, ...]) -> list[Series]:

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.errors import InputError
+from edgenas.errors import InputError, first_line
 
 Precision = Literal["fp32", "fp16", "int8"]
 
@@ -40,8 +40,9 @@ def convert(model: bytes, precision: Precision, calibration: Mapping[str, NDArra
     try:
         return converters[precision]()
     except Exception as error:  # the converters raise many types, without a common base
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"the model cannot be converted to {precision} ({reason})", "use fp32") from error
+        raise InputError(
+            f"the model cannot be converted to {precision} ({first_line(error)})", "use fp32"
+        ) from error
 
 
 def _to_fp16(model: bytes) -> bytes:

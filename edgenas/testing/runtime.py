@@ -1,6 +1,7 @@
 """What every `Runtime` and `Session` must do, as tests to inherit."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgenas.device.runtime import Runtime, Session
 from edgenas.errors import DeviceError
+from edgenas.space.precision import Precision
 
 
 class RuntimeConformance:
@@ -31,11 +33,12 @@ class RuntimeConformance:
         pytest.skip("this runtime has no choice of providers")
 
     def test_says_what_it_is(self, runtime: Runtime) -> None:
-        """Name, provider, version and threads are what tables record."""
+        """Name, provider, version, threads and precision are what tables record."""
         assert runtime.name and runtime.name == type(runtime).name
         assert runtime.provider
         assert runtime.version
         assert runtime.threads >= 1
+        assert runtime.precision in get_args(Precision)
 
     def test_run_gives_the_outputs(self, runtime: Runtime) -> None:
         """A run computes the model, and again the same."""
@@ -43,6 +46,10 @@ class RuntimeConformance:
         session = _load(runtime, 2.0, image)
         for _ in range(2):
             assert np.abs(_output(session) - np.maximum(2 * image, 0)).max() <= self.tolerance
+
+    def test_outputs_are_float32(self, runtime: Runtime) -> None:
+        """Inputs and outputs are float32 in every precision."""
+        assert _output(_load(runtime, 1.0, _image(seed=0))).dtype == np.float32
 
     def test_batch_is_free(self, runtime: Runtime) -> None:
         """The dynamic batch axis takes what the feeds have."""
@@ -67,6 +74,17 @@ class RuntimeConformance:
         assert np.abs(_output(second) - np.maximum(3 * (image + 1), 0)).max() <= self.tolerance
         assert np.array_equal(_output(first), before)
 
+    def test_timed_sessions_disturb_no_other(self, runtime: Runtime) -> None:
+        """Sessions loaded, timed and dropped before change nothing of what one computes."""
+        image = _image(seed=8)
+        sessions = {factor: _load(runtime, factor, image) for factor in (1.0, 2.0, 3.0)}
+        for session in sessions.values():
+            session.time_ms(3)
+        del sessions[2.0]
+        _load(runtime, 4.0, image).time_ms(3)
+        for factor, session in sessions.items():
+            assert np.abs(_output(session) - np.maximum(factor * image, 0)).max() <= self.tolerance
+
     def test_outputs_are_the_callers(self, runtime: Runtime) -> None:
         """An output stays as it is when the session runs again, and writing to it changes no later run."""
         session = _load(runtime, 1.0, _image(seed=3))
@@ -85,11 +103,11 @@ class RuntimeConformance:
         assert times.dtype == np.float64
         assert np.isfinite(times).all() and (times > 0).all()
 
-    def test_threads_and_provider_stay(self, runtime: Runtime) -> None:
-        """Loading and running changes neither."""
-        before = (runtime.provider, runtime.threads, runtime.version)
+    def test_what_it_is_stays(self, runtime: Runtime) -> None:
+        """Loading and running changes neither provider, threads, precision nor version."""
+        before = _identity(runtime)
         _load(runtime, 1.0, _image(seed=5)).time_ms(1)
-        assert (runtime.provider, runtime.threads, runtime.version) == before
+        assert _identity(runtime) == before
 
     @pytest.mark.parametrize("model", [b"", b"not a model", b"\x00" * 64], ids=["empty", "text", "zeros"])
     def test_refuses_what_is_no_model(self, runtime: Runtime, model: bytes) -> None:
@@ -106,6 +124,10 @@ class RuntimeConformance:
         """A provider that is not installed is a `DeviceError`, never another provider instead."""
         with pytest.raises(DeviceError):
             with_missing_provider()
+
+
+def _identity(runtime: Runtime) -> tuple[str, int, str, str]:
+    return (runtime.provider, runtime.threads, runtime.precision, runtime.version)
 
 
 def _image(seed: int, batch: int = 1) -> NDArray[np.float32]:

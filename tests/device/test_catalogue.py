@@ -11,7 +11,7 @@ import pytest
 from edgenas.device import all_devices, data_folders, find_device
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 
-SHIPPED = {"cpu", "cuda", "jetson-nano", "jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5"}
+SHIPPED = {"cpu", "cuda", "cuda-torch", "jetson-nano", "jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5"}
 
 
 def _write(folder: Path, fields: dict[str, Any], **changes: Any) -> Path:

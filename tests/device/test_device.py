@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edgenas.device import Device, Provenance, runtime_for
 from edgenas.device.onnx_process import OnnxProcess
+from edgenas.device.torch_cuda import TorchRuntime
 from edgenas.errors import DeviceError, FileFormatError
 from edgenas.formats import read_json, validate, write_json
 
@@ -92,6 +93,7 @@ def test_a_name_is_a_safe_folder_name(name: str) -> None:
             {"runtime": "tensorrt", "provider": "TensorrtExecutionProvider", "precision": "fp16"},
             "tensorrt-tensorrt-fp16-t1-b1",
         ),
+        ({"runtime": "torch", "provider": "cuda"}, "torch-cuda-fp32-t1-b1"),
     ],
 )
 def test_table_name_tells_operating_points_apart(
@@ -115,14 +117,25 @@ def test_runtime_for_the_host(make: Callable[..., Device]) -> None:
     assert (runtime.provider, runtime.threads) == ("CPUExecutionProvider", 3)
 
 
+def test_runtime_for_torch(make: Callable[..., Device]) -> None:
+    runtime = runtime_for(make(reach="local", runtime="torch", provider="cpu", threads=2, precision="fp16"))
+    assert isinstance(runtime, TorchRuntime)
+    assert (runtime.provider, runtime.threads, runtime.precision) == ("cpu", 2, "fp16")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({}, r"device my-board cannot be reached from here \(its file says reach = 'none'\); run edgenas on"),
         (
             {"reach": "local", "runtime": "tflite"},
-            "nothing here times models with tflite; use a device on onnx",
+            "nothing here times models with tflite; use a device on onnxruntime or torch",
         ),
+        (
+            {"reach": "local", "runtime": "tensorrt"},
+            "nothing here times models with tensorrt; use a device on onnxruntime or torch",
+        ),
+        ({"reach": "local", "runtime": "torch"}, "PyTorch times on cuda and cpu here, not on CPUExecution"),
         ({"reach": "local", "provider": "AbacusExecutionProvider"}, "here has no AbacusExecutionProvider"),
     ],
 )

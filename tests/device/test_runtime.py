@@ -11,6 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError
+from edgenas.space.precision import Precision
 from edgenas.testing import RuntimeConformance
 
 
@@ -31,6 +32,7 @@ class ReferenceRuntime(Runtime):
     name = "reference"
     provider = "numpy"
     threads = 1
+    precision: Precision = "fp32"
     version = "1"
 
     def load(self, model: bytes, feeds: Feeds) -> Session:
@@ -74,8 +76,26 @@ class _AcceptsAnything(ReferenceRuntime):
         return _ReferenceSession(cast(ReferenceEvaluator, None), feeds)
 
 
-class _SaysOneThing(ReferenceRuntime):
+class _HasNoVersion(ReferenceRuntime):
     version = ""
+
+
+class _HasNoPrecision(ReferenceRuntime):
+    precision = cast(Precision, "fp8")
+
+
+class _GivesDoubles(ReferenceRuntime):
+    def load(self, model: bytes, feeds: Feeds) -> Session:
+        session = super().load(model, feeds)
+        run = session.run
+        session.run = lambda: [output.astype(np.float64) for output in run()]  # type: ignore[method-assign]
+        return session
+
+
+class _ChangesItsPrecision(ReferenceRuntime):
+    def load(self, model: bytes, feeds: Feeds) -> Session:
+        self.precision = "fp16"
+        return super().load(model, feeds)
 
 
 class _ZeroTimes(ReferenceRuntime):
@@ -90,7 +110,11 @@ class _ZeroTimes(ReferenceRuntime):
     [
         (_KeepsTheFeeds(), "test_load_copies_the_feeds"),
         (_SharesOneSession(), "test_sessions_are_independent"),
-        (_SaysOneThing(), "test_says_what_it_is"),
+        (_SharesOneSession(), "test_timed_sessions_disturb_no_other"),
+        (_HasNoVersion(), "test_says_what_it_is"),
+        (_HasNoPrecision(), "test_says_what_it_is"),
+        (_GivesDoubles(), "test_outputs_are_float32"),
+        (_ChangesItsPrecision(), "test_what_it_is_stays"),
     ],
 )
 def test_kit_catches(runtime: Runtime, test: str) -> None:

@@ -1,0 +1,103 @@
+"""`edgenas validate`: how good predictions are on a device."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgenas.cli.console import print_json, print_lines, reporting
+from edgenas.cli.options import (
+    ActivationName,
+    ActivationOption,
+    BatchOption,
+    DeviceOption,
+    JsonOption,
+    MissingName,
+    MissingOption,
+    PrecisionOption,
+    SeedOption,
+    SqueezeExciteOption,
+    ThreadsOption,
+    WidthOption,
+)
+from edgenas.units import format_milliseconds
+
+if TYPE_CHECKING:
+    from edgenas.jobs.validate import ValidationResult
+    from edgenas.latency.validation import Pair
+
+WORST = 3
+EXAMPLE = "Example: edgenas validate --device cpu --networks 50"
+
+
+def run(
+    device: DeviceOption,
+    networks: Annotated[int, typer.Option(help="Random whole networks that are timed.")] = 50,
+    space: Annotated[str, typer.Option(help="Search space the networks are drawn from.")] = "mbconv",
+    resolution: Annotated[int, typer.Option(help="Rows and columns of the images.")] = 224,
+    classes: Annotated[
+        int | None, typer.Option(min=2, help="Classes; default 10 up to 64 px, else 1000.")
+    ] = None,
+    threads: ThreadsOption = None,
+    precision: PrecisionOption = None,
+    batch: BatchOption = None,
+    width: WidthOption = 1.0,
+    squeeze_excite: SqueezeExciteOption = False,
+    activation: ActivationOption = ActivationName.relu6,
+    missing: MissingOption = MissingName.refuse,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Predict and measure random whole networks that were not used in calibration."""
+    from edgenas.jobs.validate import validate
+
+    with reporting() as progress:
+        result = validate(
+            device,
+            networks,
+            seed=seed,
+            space=space,
+            resolution=resolution,
+            classes=classes,
+            threads=threads,
+            precision=precision.value if precision else None,
+            batch=batch,
+            width=width,
+            squeeze_excite=squeeze_excite,
+            activation=activation.value,
+            missing=missing.value,
+            progress=progress,
+        )
+    if json:
+        found = result.validation.model_dump(mode="json")
+        print_json({**found, "picture": str(result.picture), "file": str(result.file)})
+        return
+    _print_result(result)
+
+
+def _print_result(result: "ValidationResult") -> None:
+    from edgenas.report.view import BASIS, rank_text
+
+    found = result.validation
+    print_lines(
+        f"{found.networks} networks of {found.space} on {found.device}, predicted "
+        f"({BASIS[found.provenance]}) and measured",
+        f"rank correlation: Spearman {rank_text(found.spearman)}, Kendall {rank_text(found.kendall)}",
+        f"off by {found.mape_percent:.3g}% on average, {found.within_5_percent:.0%} within 5%, "
+        f"{found.within_10_percent:.0%} within 10%; {found.interval_coverage:.0%} inside their interval",
+        "worst:",
+        *(_line(pair) for pair in found.worst[:WORST]),
+    )
+    if found.retaken:
+        print_lines(
+            f"{found.retaken} timings were taken again: the machine was slower or faster than usual"
+            + (f"; {found.disturbed:.1%} of all stayed so (edgenas doctor)" if found.disturbed else "")
+        )
+    print_lines(f"figures: {result.file}", f"picture: {result.picture}")
+
+
+def _line(pair: "Pair") -> str:
+    return (
+        f"  {pair.architecture}: predicted {format_milliseconds(pair.predicted_ms)} "
+        f"({pair.low_ms:.4g} to {pair.high_ms:.4g} ms), measured {format_milliseconds(pair.measured_ms)}: "
+        f"{pair.error:+.1%}"
+    )

@@ -1,0 +1,284 @@
+"""How good predictions are: random whole networks, predicted and then timed."""
+
+import logging
+import math
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+from scipy import stats
+
+from edgenas.device import Device, Provenance, data_folders, host
+from edgenas.device.catalogue import TABLES
+from edgenas.device.runtime import Runtime
+from edgenas.errors import FileFormatError, InputError
+from edgenas.formats import Document, read_json, write_json
+from edgenas.latency.loading import load_blocks, load_sentinel
+from edgenas.latency.measuring import DISTURBED, Measurement, measure
+from edgenas.latency.predictor import LatencyPredictor, Missing, predictor_from_device, predictor_from_table
+from edgenas.latency.table import LatencyTable, table_path
+from edgenas.progress import Progress, silent
+from edgenas.space import Architecture, SearchSpace
+
+log = logging.getLogger(__name__)
+
+BUDGET_S = 30.0
+"""Seconds the timing of a validation should take; more where even the fewest rounds need it."""
+
+MIN_NETWORKS = 2
+
+FRUITLESS_DRAWS = 5000
+"""After so many random networks without a new one, a space counts as exhausted."""
+
+FOLDER = "validation"
+
+
+class Pair(Document):
+    """One network's predicted and measured latency; `architecture` is its id."""
+
+    architecture: str
+    choices: tuple[str, ...]
+    predicted_ms: float = Field(gt=0)
+    low_ms: float = Field(ge=0)
+    high_ms: float = Field(gt=0)
+    measured_ms: float = Field(gt=0, description="median of the bursts' minima, as in a table")
+
+    @property
+    def error(self) -> float:
+        """(predicted - measured) / measured."""
+        return self.predicted_ms / self.measured_ms - 1
+
+
+class Agreement(Document):
+    """How well predicted and measured latencies agree.
+
+    Shares are fractions 0..1. A rank correlation is None where all predicted, or all measured, latencies are equal.
+    """
+
+    networks: int = Field(ge=1)
+    spearman: float | None = Field(ge=-1, le=1, description="Spearman's rank correlation")
+    kendall: float | None = Field(ge=-1, le=1, description="Kendall's tau-b")
+    mape_percent: float = Field(ge=0, description="mean of |predicted - measured| / measured")
+    within_5_percent: float = Field(ge=0, le=1)
+    within_10_percent: float = Field(ge=0, le=1)
+    interval_coverage: float = Field(ge=0, le=1, description="share measured inside their interval")
+
+
+class Validation(Agreement):
+    """What one validation found, and under which circumstances; `retaken` and `disturbed` as in `Measurement`."""
+
+    schema_: Literal["edgenas.validation/1"] = Field(default="edgenas.validation/1", alias="schema")
+    device: str
+    table: str = Field(description="name of the table, whether or not there is one")
+    space: str = Field(description="the space's signature")
+    provenance: Provenance
+    table_checksum: str | None = Field(description="of the predictor; None for a datasheet estimate")
+    runtime_version: str
+    measured_at: str = Field(description="ISO 8601, UTC")
+    host: str = Field(description="fingerprint of the machine measured on")
+    seed: int = Field(ge=0)
+    sentinel_ratio: float | None = Field(
+        gt=0, description="time of the sentinel over that in the table: above 1 the machine is slower now"
+    )
+    retaken: int = Field(ge=0)
+    disturbed: float = Field(ge=0, le=1)
+    pairs: tuple[Pair, ...] = Field(min_length=1)
+
+    @property
+    def worst(self) -> tuple[Pair, ...]:
+        """The pairs, the largest relative error first."""
+        return tuple(sorted(self.pairs, key=lambda pair: -abs(pair.error)))
+
+
+def validate(
+    space: SearchSpace,
+    device: Device,
+    runtime: Runtime,
+    table: LatencyTable | None,
+    networks: int,
+    seed: int = 0,
+    missing: Missing = "refuse",
+    progress: Progress = silent,
+) -> Validation:
+    """Predict and time random networks that the calibration has not seen; warn when the machine's speed has changed.
+
+    Args:
+        space: what the networks are drawn from.
+        device: where they run; its batch size is the one timed.
+        runtime: executes and times.
+        table: what predictions rest on; None for the device's datasheet.
+        networks: how many, at least two.
+        seed: draws them.
+        missing: what to do about blocks, or a calibration, that the table lacks.
+        progress: told about each loaded and timed network.
+
+    Raises:
+        InputError: the space has fewer such networks.
+        IncompleteTableError: as `predictor_from_table`.
+        DeviceError: the runtime cannot run a network.
+    """
+    predictor = (
+        predictor_from_device(space, device)
+        if table is None
+        else predictor_from_table(space, device, table, missing)
+    )
+    chosen = unseen_networks(space, networks, seed, _calibrated_on(table, space))
+    measured = _measure(space, device, runtime, chosen, progress)
+    pairs = tuple(_pair(predictor, measured, architecture) for architecture in chosen)
+    ratio = measured.sentinel_ms / table.sentinel_ms if table else None
+    if ratio is not None:
+        _warn_of_drift(device, ratio)
+    return Validation(
+        **dict(agreement(pairs)),
+        device=device.name,
+        table=device.table_name,
+        space=space.signature,
+        provenance=predictor.provenance,
+        table_checksum=predictor.table_checksum,
+        runtime_version=runtime.version,
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        host=host.fingerprint(),
+        seed=seed,
+        sentinel_ratio=ratio,
+        retaken=measured.retaken,
+        disturbed=measured.disturbed,
+        pairs=pairs,
+    )
+
+
+def unseen_networks(space: SearchSpace, count: int, seed: int, seen: Collection[str]) -> list[Architecture]:
+    """Draw distinct random networks whose ids are not among the `seen`.
+
+    Raises:
+        InputError: the space has fewer.
+    """
+    # A stream of its own: the pool of a profile with the same seed would be drawn again.
+    rng = np.random.default_rng([seed, 1])
+    found: dict[str, Architecture] = {}
+    fruitless = 0
+    while len(found) < count:
+        architecture = space.sample(rng)
+        fruitless = fruitless + 1 if architecture.id in found or architecture.id in seen else 0
+        if fruitless == FRUITLESS_DRAWS:
+            raise InputError(
+                f"{space.signature} has only {len(found)} networks that its table was not calibrated on",
+                f"give --networks {len(found)} or fewer"
+                if len(found) >= MIN_NETWORKS
+                else "profile it again with fewer --samples",
+            )
+        if not fruitless:
+            found[architecture.id] = architecture
+    return list(found.values())
+
+
+def agreement(pairs: Sequence[Pair]) -> Agreement:
+    """Compare predicted with measured latencies of at least one network.
+
+    Kendall's is the tau-b (Kendall, Biometrika 1945), which allows for ties.
+    """
+    predicted = [pair.predicted_ms for pair in pairs]
+    measured = [pair.measured_ms for pair in pairs]
+    errors = np.abs([pair.error for pair in pairs])
+    covered = [pair.low_ms <= pair.measured_ms <= pair.high_ms for pair in pairs]
+    ranked = min(len(set(predicted)), len(set(measured))) > 1
+    return Agreement(
+        networks=len(pairs),
+        spearman=_number(stats.spearmanr(predicted, measured).statistic) if ranked else None,
+        kendall=_number(stats.kendalltau(predicted, measured).statistic) if ranked else None,
+        mape_percent=100 * float(errors.mean()),
+        within_5_percent=float((errors <= 0.05).mean()),
+        within_10_percent=float((errors <= 0.1).mean()),
+        interval_coverage=float(np.mean(covered)),
+    )
+
+
+def validation_path(device: Device, space: str) -> Path:
+    """Where the validation of a space, given by its signature, is written: beside the device's tables."""
+    return table_path(device).parent / FOLDER / _file_name(device, space)
+
+
+def save_validation(device: Device, validation: Validation) -> Path:
+    """Write a validation where `find_validation` will find it, in place of an earlier one; return the path.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    path = validation_path(device, validation.space)
+    write_json(path, validation)
+    return path
+
+
+def find_validation(device: Device, space: str, table_checksum: str | None) -> Validation | None:
+    """The validation of these very predictions, given by the space's signature and the predictor's checksum.
+
+    One of another machine does not count for a device that is "this host". A file that cannot be used is passed
+    over with a warning: it must not keep a run from its report.
+    """
+    for folder in data_folders(TABLES):
+        path = folder / device.name / FOLDER / _file_name(device, space)
+        if not path.is_file():
+            continue
+        try:
+            found = read_json(path, Validation)
+        except FileFormatError as error:
+            log.warning("%s: ignored", error.problem)
+            continue
+        here = not device.is_host or found.host == host.fingerprint()
+        if here and found.table_checksum == table_checksum:
+            return found
+    return None
+
+
+def _file_name(device: Device, space: str) -> str:
+    return f"{device.table_name}-{space}.json"
+
+
+def _calibrated_on(table: LatencyTable | None, space: SearchSpace) -> Collection[str]:
+    calibration = table.calibrations.get(space.signature) if table else None
+    return frozenset(calibration.networks) if calibration else frozenset()
+
+
+def _measure(
+    space: SearchSpace,
+    device: Device,
+    runtime: Runtime,
+    chosen: Sequence[Architecture],
+    progress: Progress,
+) -> Measurement:
+    """Timings by architecture id."""
+    sessions = {}
+    for number, architecture in enumerate(chosen):
+        progress("loading models", number, len(chosen))
+        sessions[architecture.id] = load_blocks(space.blocks(architecture), device.batch, runtime)
+    progress("loading models", len(chosen), len(chosen))
+    return measure(sessions, load_sentinel(runtime), BUDGET_S, progress=progress)
+
+
+def _pair(predictor: LatencyPredictor, measured: Measurement, architecture: Architecture) -> Pair:
+    latency = predictor.predict(architecture)
+    return Pair(
+        architecture=architecture.id,
+        choices=architecture.choices,
+        predicted_ms=latency.predicted_ms,
+        low_ms=latency.low_ms,
+        high_ms=latency.high_ms,
+        measured_ms=measured.timings[architecture.id].typical_ms,
+    )
+
+
+def _warn_of_drift(device: Device, ratio: float) -> None:
+    if 1 / DISTURBED <= ratio <= DISTURBED:
+        return
+    change = f"{ratio - 1:.0%} slower" if ratio > 1 else f"{1 / ratio - 1:.0%} faster"
+    log.warning(
+        "%s now runs %s than when it was profiled; see edgenas doctor, or profile it again",
+        device.name,
+        change,
+    )
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
