@@ -58,6 +58,17 @@ def own_user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     return folder
 
 
+@pytest.fixture
+def quick_timing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three short rounds where a profile makes nine to twenty-five: enough to see how it is done."""
+    from edgenas.latency import measuring
+
+    monkeypatch.setattr(measuring, "MIN_ROUNDS", 3)
+    monkeypatch.setattr(measuring, "MAX_ROUNDS", 3)
+    monkeypatch.setattr(measuring, "BURST_MS", 0.2)
+    monkeypatch.setattr(measuring, "PAUSE_S", 0.01)
+
+
 @pytest.fixture(scope="session")
 def finished_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with one complete run, `done`, for a Raspberry Pi 5; do not change it."""

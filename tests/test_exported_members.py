@@ -10,7 +10,17 @@ def test_every_exported_name_exists_and_is_documented() -> None:
 
 
 def test_the_surface_is_what_the_readme_promises() -> None:
-    functions = {"devices", "doctor", "export", "mbconv", "predict", "profile", "report", "search"}
+    functions = {
+        "devices",
+        "doctor",
+        "export",
+        "mbconv",
+        "predict",
+        "profile",
+        "report",
+        "search",
+        "validate",
+    }
     assert functions <= set(edgenas.__all__) == set(dir(edgenas))
 
 

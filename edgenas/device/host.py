@@ -3,11 +3,16 @@
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+LOOK_S = 0.1
+"""How long `pin` looks which cores are idle."""
 
 _CPU = Path("/sys/devices/system/cpu")
 _PI_THROTTLED_NOW = 0xF  # under-voltage, frequency capped, throttled, soft temperature limit
@@ -45,23 +50,48 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def pin(threads: int) -> None:
-    """Keep this process on as many cores as it has threads, the fastest ones; where that cannot be, leave it."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, fastest_cores(threads))
+def pin(threads: int) -> tuple[int, ...]:
+    """Keep this process on as many cores as it has threads; none where the system cannot.
 
+    The highest clocks first, then the idlest just now, then the last ones: the first core of many systems also
+    serves their interrupts.
 
-def fastest_cores(count: int) -> list[int]:
-    """Up to `count` of the cores this process may use, the highest clocks first, then the last ones.
-
-    The first core of many systems also serves their interrupts.
+    Returns:
+        The cores.
     """
-    if not hasattr(os, "sched_getaffinity"):
-        return []
-    usable = os.sched_getaffinity(0)
-    return sorted(
-        usable, key=lambda core: (_read_number(_CPU / f"cpu{core}/cpufreq/cpuinfo_max_freq") or 0, core)
-    )[-count:]
+    if not hasattr(os, "sched_setaffinity"):
+        return ()
+    before = _busy_ticks()
+    time.sleep(LOOK_S)
+    busy = {core: ticks - before[core] for core, ticks in _busy_ticks().items() if core in before}
+
+    def merit(core: int) -> tuple[float, int, int]:
+        highest_khz = _read_number(_CPU / f"cpu{core}/cpufreq/cpuinfo_max_freq") or 0
+        return highest_khz, -busy.get(core, 0), core
+
+    chosen = sorted(os.sched_getaffinity(0), key=merit)[-threads:]
+    os.sched_setaffinity(0, chosen)
+    return tuple(chosen)
+
+
+def _busy_ticks() -> dict[int, int]:
+    """Time each core has worked so far, in the system's ticks; empty where it does not tell."""
+    try:
+        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    rows = (line.split() for line in lines if re.match(r"cpu\d", line))
+    # user, nice and system time; idle and waiting follow
+    return {int(row[0][3:]): sum(map(int, row[1:4])) for row in rows}
+
+
+def interruptions() -> int:
+    """How often a core was taken away from this process so far; 0 where the system does not count it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def fingerprint(gpu: bool = False) -> str:

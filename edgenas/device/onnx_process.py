@@ -64,7 +64,9 @@ class OnnxProcess(Runtime):
             converted = convert(model, self.precision, feeds)
         except InputError as error:
             raise DeviceError(error.problem, error.mend) from error
-        return _ProcessSession(self._worker, converted, feeds)
+        session = _ProcessSession(self._worker, converted, feeds)
+        self.cores = self._worker.cores
+        return session
 
     @cached_property
     def _worker(self) -> "_Worker":
@@ -86,7 +88,8 @@ class _ProcessSession(Session):
             return [outputs[f"arr_{i}"] for i in range(count)]
 
     def time_ms(self, calls: int) -> NDArray[np.float64]:
-        return np.array(self._worker.ask("time", self._number, calls))
+        times, self.interruptions = self._worker.ask("time", self._number, calls)
+        return np.array(times)
 
 
 class _Worker:
@@ -104,6 +107,7 @@ class _Worker:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
         weakref.finalize(self, _end, self._process)
+        self.cores: tuple[int, ...] = tuple(self.ask("cores"))
         self.gone: list[int] = []
         """Sessions to forget before the next is loaded: garbage is collected at any time, also amid a question."""
 
@@ -149,7 +153,7 @@ def _cause(code: int) -> str:
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
-def _serve(folder: Path, runtime: OnnxRuntime) -> None:
+def _serve(folder: Path, runtime: OnnxRuntime, cores: tuple[int, ...]) -> None:
     """The process's end: answer line after line until the parent is gone."""
     sessions: dict[int, Session] = {}
 
@@ -165,9 +169,13 @@ def _serve(folder: Path, runtime: OnnxRuntime) -> None:
         return len(outputs)
 
     verbs: dict[str, Callable[..., Any]] = {
+        "cores": lambda: cores,
         "load": load,
         "run": run,
-        "time": lambda number, calls: sessions[number].time_ms(calls).tolist(),
+        "time": lambda number, calls: (
+            sessions[number].time_ms(calls).tolist(),
+            sessions[number].interruptions,
+        ),
         "forget": lambda number: sessions.pop(number) and None,
     }
     for line in sys.stdin:
@@ -181,10 +189,10 @@ def _serve(folder: Path, runtime: OnnxRuntime) -> None:
 
 
 def _main(folder: str, provider: str, threads: str) -> None:
-    host.pin(int(threads))
+    cores = host.pin(int(threads))
     if int(threads) > 1:
         share_pool(int(threads))
-    _serve(Path(folder), OnnxRuntime(provider, int(threads), shared_pool=int(threads) > 1))
+    _serve(Path(folder), OnnxRuntime(provider, int(threads), shared_pool=int(threads) > 1), cores)
     shutil.rmtree(folder, ignore_errors=True)  # a parent that was killed could not
 
 

@@ -7,6 +7,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from edgenas.device import host
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError, first_line
 from edgenas.space.precision import Precision
@@ -86,10 +87,12 @@ class _OnnxSession(Session):
             self._binding = self._bound()
         run, binding, clock = self._session.run_with_iobinding, self._binding, time.perf_counter_ns
         marks = np.empty(calls + 1, dtype=np.int64)
+        before = host.interruptions()
         marks[0] = clock()
         for i in range(calls):
             run(binding)
             marks[i + 1] = clock()
+        self.interruptions = host.interruptions() - before
         return np.maximum(np.diff(marks), 1) / 1e6
 
     def _bound(self) -> ort.IOBinding:

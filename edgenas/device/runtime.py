@@ -14,6 +14,9 @@ Feeds = Mapping[str, NDArray[np.float32]]
 class Session(ABC):
     """A model loaded and ready to run with fixed inputs; used from one thread at a time."""
 
+    interruptions: int = 0
+    """How often, during the last `time_ms`, something else took a core away; 0 where the system does not tell."""
+
     @abstractmethod
     def run(self) -> list[NDArray[np.float32]]:
         """Run once and return the outputs."""
@@ -48,6 +51,9 @@ class Runtime(ABC):
     provider: str
     threads: int
     precision: Precision
+
+    cores: tuple[int, ...] = ()
+    """Processor cores that the timing is pinned to, once a model is loaded; empty for none."""
 
     @property
     @abstractmethod

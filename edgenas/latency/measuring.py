@@ -5,7 +5,8 @@ for seconds each. A single minimum catches the fast step for some models and not
 timed in short bursts, in many interleaved rounds; the minimum of a burst sheds interruptions, and the median of these
 minima over the rounds is the time at the machine's usual step. A sentinel, one small model read before and after
 each burst, tells when the machine was not at its usual step at all (throttled, or busy with something else): those
-bursts are taken again.
+bursts are taken again. So are bursts that were interrupted as often as they ran: long models that share a core
+with another program are interrupted in every run, while the small sentinel slips through.
 """
 
 import time
@@ -47,7 +48,7 @@ UNSTABLE_SPREAD = 0.1
 
 
 class Burst(NamedTuple):
-    """Consecutive runs of one model, and the sentinel's readings around them; milliseconds."""
+    """Consecutive runs of one model, the sentinel's readings around them, how often a core was taken away."""
 
     min_ms: float
     p50_ms: float
@@ -55,6 +56,7 @@ class Burst(NamedTuple):
     n: int
     before_ms: float
     after_ms: float
+    interruptions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +143,12 @@ class _Taker:
         before_ms = self._read()
         for key in keys:
             # The first run after another model finds cold caches.
-            times = self._sessions[key].time_ms(1 + self._calls[key])[1:]
+            session = self._sessions[key]
+            times = session.time_ms(1 + self._calls[key])[1:]
+            interruptions = session.interruptions
             after_ms = self._read()
             low, p50, p90 = np.quantile(times, [0, 0.5, 0.9]).tolist()
-            yield key, Burst(low, p50, p90, len(times), before_ms, after_ms)
+            yield key, Burst(low, p50, p90, len(times), before_ms, after_ms, interruptions)
             before_ms = after_ms
 
     def _read(self) -> float:
@@ -191,15 +195,20 @@ def _warm_up(session: Session) -> float:
     return min(best, latest)
 
 
+def _readings(burst: Burst) -> tuple[float, float]:
+    return burst.before_ms, burst.after_ms
+
+
 def _level(bursts: Bursts) -> float:
     """The sentinel's usual reading, over all rounds and models."""
-    readings = [reading for each in bursts.values() for burst in each for reading in burst[-2:]]
+    readings = [reading for each in bursts.values() for burst in each for reading in _readings(burst)]
     return float(np.quantile(readings, LEVEL_QUANTILE))
 
 
 def _is_disturbed(burst: Burst, level: float) -> bool:
-    low, high = sorted((burst.before_ms, burst.after_ms))
-    return high > level * DISTURBED or low < level / DISTURBED
+    low, high = sorted(_readings(burst))
+    # Interrupted less often than it ran, at least one run was whole, and the minimum is that one's.
+    return high > level * DISTURBED or low < level / DISTURBED or burst.interruptions >= burst.n
 
 
 def _disturbed(bursts: Bursts) -> list[tuple[str, int]]:

@@ -22,7 +22,6 @@ BUDGET_S = 40.0
 """Seconds the timing of a profile should take; more where even the fewest rounds need it."""
 
 OVERHEAD = "overhead"
-CPU = "CPUExecutionProvider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +197,7 @@ def _table(device: Device, runtime: Runtime, measured: Measurement, before: host
         frequency_mhz=after.frequency_mhz,
         temperature_c=after.temperature_c,
         throttle_events=None if counts[0] is None or counts[1] is None else max(0, counts[1] - counts[0]),
-        cores=tuple(host.fastest_cores(device.threads)) if device.provider == CPU else (),
+        cores=runtime.cores,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         host=host.fingerprint(device.uses_gpu),
         host_description=_description(device),

@@ -151,15 +151,15 @@ def _bars(above: list[float], below: list[float], color: str, thickness: float =
     return {**bars, "color": _translucent(color), "thickness": thickness, "width": 0}
 
 
-def _discs(marks: Sequence[Mark], kept: bool) -> dict[str, Any]:
+def _discs(marks: Sequence[Mark], kept: bool, size_px: int = 20) -> dict[str, Any]:
     """Numbered models, as the tables number them."""
     color = FRONT if kept else DROPPED
     return {
         "mode": "markers+text",
-        "marker": {"size": 20, "color": color, "opacity": 1, "line": {"color": color, "width": 2},
+        "marker": {"size": size_px, "color": color, "opacity": 1, "line": {"color": color, "width": 2},
                    "symbol": "circle" if kept else "circle-open"},
         "text": [f"<b>{mark.number}</b>" for mark in marks],
-        "textfont": {"size": 11, "color": "#ffffff" if kept else color},
+        "textfont": {"size": 0.55 * size_px, "color": "#ffffff" if kept else color},
         "hoverinfo": "text",
         "hovertext": [_model_hover(mark) for mark in marks],
     }  # fmt: skip
@@ -200,7 +200,7 @@ def _agreement_traces(view: AgreementView) -> Iterator[dict[str, Any]]:
             yield _pairs_trace([pair for _, pair in chosen], FRONT if kept else DROPPED, 3) | {
                 "name": title,
                 "legendrank": 1001 if kept else 1002,
-                **_discs([mark for mark, _ in chosen], kept),
+                **_discs([mark for mark, _ in chosen], kept, size_px=16),
             }
 
 

@@ -68,7 +68,7 @@ def test_error_classes_carry_the_exit_codes_of_the_contract(error: type[EdgenasE
 
 
 def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("search", "profile", "predict", "devices", "export", "report", "doctor"):
+    for command in ("search", "profile", "validate", "predict", "devices", "export", "report", "doctor"):
         assert run([command, "--help"]) == 0
         assert f"Example: edgenas {command}" in " ".join(capsys.readouterr().out.split())
 

@@ -8,22 +8,51 @@ from typing import Any
 import pytest
 
 from edgenas.cli.main import run
+from edgenas.jobs.profile import ProfileResult
+from edgenas.latency.table import Calibration
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]
+PROFILE = ["profile", "--device", "cpu", "--resolution", "16", "--samples", "4"]
+
+
+@pytest.fixture(autouse=True)
+def in_an_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_timing: None) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latency_models").mkdir()
 
 
 def test_profile_writes_a_table_that_predict_and_search_use(
-    answer: Answer, text: Text, tmp_path: Path, image_folder: Path, monkeypatch: pytest.MonkeyPatch
+    answer: Answer, text: Text, image_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "latency_models").mkdir()
-    profile = ["profile", "--device", "cpu", "--resolution", "16", "--classes", "3", "--samples", "4"]
+    profile = [*PROFILE, "--classes", "3"]
     found = answer(profile)
-    assert {"table", "entries", "seconds", "unstable_entries", "calibration"} <= set(found)
+    assert set(found) == {
+        "table",
+        "entries",
+        "measured",
+        "seconds",
+        "unstable_entries",
+        "unstable",
+        "retaken",
+        "disturbed",
+        "calibration",
+    }
     assert Path(found["table"]).is_file()
     assert found["measured"] == found["entries"] > 0
-    assert answer(profile)["measured"] == 0
+    assert found["unstable_entries"] == len(found["unstable"])
+    assert found["seconds"] > 0 and found["retaken"] >= 0 and 0 <= found["disturbed"] <= 1
+    calibration = found["calibration"]
+    assert set(calibration) == {
+        "slope",
+        "intercept_ms",
+        "overhead_ms",
+        "corrections_ms",
+        "residuals",
+        "networks",
+    }
+    assert len(calibration["residuals"]) == len(calibration["networks"]) == 4
+    assert answer(profile)["measured"] == found["unstable_entries"]
     assert answer(["devices", "cpu"])["devices"][0]["provenance"] == "measured"
     command = ["search", "--device", "cpu", "--max-latency", "50ms", "--data", str(image_folder)]
     result = answer([*command, "--evaluations", "4", "--finalists", "1", "--run", "m"])
@@ -34,29 +63,133 @@ def test_profile_writes_a_table_that_predict_and_search_use(
     assert "slope" in text(profile)
 
 
-def test_a_table_that_lacks_the_space_names_the_command_that_adds_it(
-    tmp_path: Path, image_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["--precision", "int8"], "onnxruntime-cpu-int8-t1-b1.json"),
+        (["--batch", "2"], "onnxruntime-cpu-fp32-t1-b2.json"),
+    ],
+    ids=["int8", "batch 2"],
+)
+def test_an_operating_point_has_a_table_of_its_own(answer: Answer, options: list[str], name: str) -> None:
+    table = Path(answer([*PROFILE, *options])["table"])
+    assert table.name == name
+    document = json.loads(table.read_text())
+    assert str(document[options[0].removeprefix("--")]) == options[1]
+
+
+def _pretend(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """A profile that came out so, without one."""
+    calibration = Calibration(
+        slope=0.9,
+        intercept_ms=0.125,
+        overhead_ms=0.01,
+        residuals=(0.01, -0.03, 0.02),
+        networks=("a", "b", "c"),
+    )
+    fields: dict[str, Any] = {
+        "table": Path("t.json"),
+        "entries": 40,
+        "measured": 38,
+        "seconds": 75.0,
+        "unstable": [],
+        "retaken": 0,
+        "disturbed": 0.0,
+        "calibration": calibration,
+    }
+    result = ProfileResult(**{**fields, **changes})
+    monkeypatch.setattr("edgenas.jobs.profile.profile", lambda *_, **__: result)
+
+
+def test_a_quiet_profile_is_three_lines(text: Text, monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend(monkeypatch)
+    first, second, third = text(PROFILE).splitlines()
+    assert first.startswith("38 blocks measured in ") and first.endswith(", 40 in the table")
+    assert "slope 0.900, intercept 0.125 ms" in second
+    assert "from the other 2: off by 2.0% on average, 3.0% at most" in second
+    assert third == "table: t.json"
+
+
+def test_a_loud_machine_is_told(text: Text, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend(monkeypatch, retaken=7)
+    assert "7 timings were taken again" in text(PROFILE) and "stayed so" not in text(PROFILE)
+    _pretend(monkeypatch, retaken=7, disturbed=0.025, unstable=["x", "y"])
+    shown = text(PROFILE)
+    assert "7 timings were taken again" in shown and "2.5% of all stayed so (edgenas doctor)" in shown
+    assert "unstable: 2 blocks" in shown and "repeat the command" in shown
+    found = answer(PROFILE)
+    assert (found["retaken"], found["disturbed"]) == (7, 0.025)
+    assert (found["unstable_entries"], found["unstable"]) == (2, ["x", "y"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--precision", "fp8"], "--precision"),
+        (["--precision", "FP32"], "--precision"),
+        (["--batch", "0"], "--batch"),
+        (["--batch", "-1"], "--batch"),
+        (["--batch", "two"], "--batch"),
+        (["--batch", "1025"], "--batch 1025 is out of range; use 1 to 1024"),
+        (["--threads", "0"], "--threads"),
+        (["--samples", "2"], "--samples 2 is too few to calibrate on; give at least 3"),
+        (["--classes", "1"], "--classes"),
+    ],
+    ids=str,
+)
+def test_bad_values_are_one_line(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "latency_models").mkdir()
-    run(["profile", "--device", "cpu", "--resolution", "16", "--classes", "10", "--samples", "3"])
+    assert run([*PROFILE, *options]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("error: ") and output.err.count("\n") == 1
+    assert message in output.err
+    assert not list(Path("latency_models").rglob("*"))
+
+
+def test_interrupted_it_exits_130_and_goes_on(
+    answer: Answer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgenas.device.onnx_process import _ProcessSession
+
+    time_ms, left = _ProcessSession.time_ms, iter(range(300))
+
+    def until_the_key(self: Any, calls: int) -> Any:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return time_ms(self, calls)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_ProcessSession, "time_ms", until_the_key)
+        assert run(PROFILE) == 130
+    output = capsys.readouterr()
+    assert output.out == "" and "Traceback" not in output.err
+    left_behind = [path.suffix for path in Path("latency_models/cpu").iterdir()]
+    assert left_behind == [".unfinished"]
+    found = answer(PROFILE)
+    assert found["measured"] == found["entries"] == 38
+    assert [path.suffix for path in Path("latency_models/cpu").glob("[!.]*")] == [".json"]
+
+
+def test_a_table_that_lacks_the_space_names_the_command_that_adds_it(
+    image_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run([*PROFILE, "--classes", "10"])
     capsys.readouterr()
     assert run(["search", "--device", "cpu", "--max-latency", "5ms", "--data", str(image_folder)]) == 2
     assert "edgenas profile --device cpu --resolution 16 --classes 3" in capsys.readouterr().err
 
 
-def test_a_table_with_nan_is_refused_by_field(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "latency_models").mkdir()
-    run(["profile", "--device", "cpu", "--resolution", "16", "--samples", "3"])
-    path = next((tmp_path / "latency_models").rglob("*.json"))
+@pytest.mark.parametrize("field", ["typical_ms", "min_ms"])
+def test_a_table_with_nan_is_refused_by_field(field: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(PROFILE)
+    path = next(Path("latency_models").rglob("*.json"))
     table = json.loads(path.read_text())
     key = next(iter(table["entries"]))
-    table["entries"][key]["min_ms"] = float("nan")
+    table["entries"][key][field] = float("nan")
     path.write_text(json.dumps(table))
     capsys.readouterr()
     assert run(["search", "--device", "cpu", "--max-latency", "5ms"]) == 2
     error = capsys.readouterr().err
-    assert f"entries.{key}.min_ms" in error and "nan" in error and error.count("\n") == 1
+    assert f"entries.{key}.{field}" in error and "nan" in error and error.count("\n") == 1

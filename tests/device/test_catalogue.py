@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgenas.device import all_devices, data_folders, find_device
+from edgenas.device import Precision, all_devices, data_folders, find_device
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 
 SHIPPED = {"cpu", "cuda", "cuda-torch", "jetson-nano", "jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5"}
@@ -124,3 +124,40 @@ def test_a_wrong_file_is_named(tmp_path: Path, fields: dict[str, Any]) -> None:
         FileFormatError, match=r"devices/my-board\.toml: is not TOML \(.*\); correct the line"
     ):
         all_devices()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("batch", [1, 7, 1024])
+def test_precision_and_batch_replace_the_files(precision: Precision, batch: int) -> None:
+    for name in ("cpu", "jetson"):
+        device, changed = find_device(name), find_device(name, precision=precision, batch=batch)
+        assert (changed.precision, changed.batch) == (precision, batch)
+        same = {"precision", "batch"}
+        assert changed.model_dump(exclude=same) == device.model_dump(exclude=same)
+
+
+def test_all_options_at_once() -> None:
+    device = find_device("host", threads=2, precision="int8", batch=8)
+    assert (device.name, device.threads, device.precision, device.batch) == ("cpu", 2, "int8", 8)
+    assert device.table_name == "onnxruntime-cpu-int8-t2-b8"
+    assert device.datasheet.peak_gflops == pytest.approx(2 * find_device("cpu").datasheet.peak_gflops)
+
+
+def test_options_left_out_are_the_files(tmp_path: Path, fields: dict[str, Any]) -> None:
+    _write(tmp_path / "devices", fields, precision="fp16", batch=4)
+    device = find_device("my-board")
+    assert (device.precision, device.batch) == ("fp16", 4)
+    assert find_device("my-board", batch=2).precision == "fp16"
+    assert find_device("my-board", precision="int8").batch == 4
+
+
+@pytest.mark.parametrize("precision", ["fp8", "FP32", "", "float32"])
+def test_an_unknown_precision_is_refused(precision: str) -> None:
+    with pytest.raises(InputError, match=rf"^unknown precision '{precision}'; use one of fp32, fp16, int8$"):
+        find_device("cpu", precision=precision)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("batch", [0, -1, 1025])
+def test_a_batch_out_of_range_is_refused(batch: int) -> None:
+    with pytest.raises(InputError, match=rf"^--batch {batch} is out of range; use 1 to 1024$"):
+        find_device("cpu", batch=batch)

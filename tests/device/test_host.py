@@ -220,3 +220,26 @@ def test_a_command_that_hangs_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(shutil, "which", lambda name: name)
     monkeypatch.setattr(subprocess, "run", run)
     assert host.gpu_state() is None
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
+def test_pin_takes_the_fastest_then_the_idlest_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clocks = {0: 1800, 1: 2400, 2: 2400, 3: 2400}
+    for core, megahertz in clocks.items():
+        folder = tmp_path / f"cpu{core}" / "cpufreq"
+        folder.mkdir(parents=True)
+        (folder / "cpuinfo_max_freq").write_text(f"{megahertz * 1000}\n")
+    looks = iter([{0: 0, 1: 0, 2: 0, 3: 0}, {0: 0, 1: 1, 2: 9, 3: 0}])
+    pinned: list[set[int]] = []
+    monkeypatch.setattr(host, "_CPU", tmp_path)
+    monkeypatch.setattr(host, "_busy_ticks", lambda: next(looks))
+    monkeypatch.setattr(host, "LOOK_S", 0.0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: pinned.append(set(cores)))
+    assert set(host.pin(2)) == {1, 3}
+    assert pinned == [{1, 3}]
+
+
+def test_interruptions_only_grow() -> None:
+    before = host.interruptions()
+    assert 0 <= before <= host.interruptions()

@@ -230,6 +230,25 @@ def test_progress_rises_to_its_total() -> None:
     assert done[0] == 0 and done[-1] == seen["timing"][-1][1]
 
 
+def test_a_core_shared_with_another_program_is_noticed() -> None:
+    """Every run of a long model is interrupted; the sentinel, short as it is, slips through."""
+    machine = Machine(14)
+    shared = machine.session(3.0)
+    take = shared.time_ms
+    turns = iter(range(10**6))
+
+    def interrupted_for_a_while(calls: int) -> NDArray[np.float64]:
+        busy = 5 <= next(turns) < 14
+        shared.interruptions = calls if busy else 1
+        return take(calls) * (1.7 if busy else 1.0)
+
+    shared.time_ms = interrupted_for_a_while  # type: ignore[method-assign]
+    result = measure({"shared": shared}, machine.session(SENTINEL_MS), 1e-9, pause=machine.rest)
+    assert result.retaken > 0
+    assert result.disturbed == 0
+    assert result.timings["shared"].typical_ms == pytest.approx(3.0, rel=0.06)
+
+
 def test_a_first_run_slower_than_the_rest_is_warmed_up_away() -> None:
     machine = Machine(13)
     cold = machine.session(0.5)

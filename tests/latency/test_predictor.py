@@ -1,5 +1,8 @@
 """Predicted latency: additive, with an interval, and honest about where it comes from."""
 
+import itertools
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +13,19 @@ from hypothesis import strategies as st
 
 from edgenas.device import Device, Provenance, find_device
 from edgenas.errors import FileFormatError, IncompleteTableError
+from edgenas.latency import calibration
 from edgenas.latency.estimate import estimate_block_ms
+from edgenas.latency.loading import load_blocks
 from edgenas.latency.predictor import (
     Latency,
     LatencyPredictor,
+    Missing,
     predictor_for,
     predictor_from_device,
     predictor_from_table,
+    profile_command,
 )
+from edgenas.latency.profiling import profile
 from edgenas.latency.table import Calibration, LatencyTable, save_table
 from edgenas.space import SearchSpace, mbconv
 
@@ -25,11 +33,23 @@ seeds = st.integers(0, 2**32 - 1)
 properties = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(params=["estimated", "measured"])
+@pytest.fixture(params=["estimated", "measured", "interpolated"])
 def predictor(request: pytest.FixtureRequest, space: SearchSpace, device: Device) -> LatencyPredictor:
     if request.param == "estimated":
         return predictor_from_device(space, device)
-    return predictor_from_table(space, device, request.getfixturevalue("table"))
+    table = request.getfixturevalue("table")
+    if request.param == "measured":
+        return predictor_from_table(space, device, table)
+    gone = [block.key for block in space.distinct_blocks[3::8]]
+    return predictor_from_table(space, device, _without(table, gone), "interpolate")
+
+
+def _without(table: LatencyTable, keys: Iterable[str]) -> LatencyTable:
+    """The table as if some blocks had not been timed."""
+    gone = set(keys)
+    entries = {key: entry for key, entry in table.entries.items() if key not in gone}
+    assert len(entries) == len(table.entries) - len(gone)
+    return table.model_copy(update={"entries": entries})
 
 
 def _many(space: SearchSpace, seed: int, count: int = 30) -> list[Any]:
@@ -46,6 +66,21 @@ def test_encoded_and_single_predictions_agree(predictor: LatencyPredictor, seed:
     together = predictor.predict_encoded(vectors)
     assert together.shape == (len(architectures),)
     assert together.tolist() == [predictor.predict(each).predicted_ms for each in architectures]
+
+
+def test_a_hundred_thousand_at_once_are_as_one_by_one(predictor: LatencyPredictor) -> None:
+    space, rng = predictor.space, np.random.default_rng(0)
+    sizes = [len(names) for names in space.variables]
+    vectors = rng.integers(0, sizes, (100_000, len(sizes)))
+    together = predictor.predict_encoded(vectors)
+    assert together.shape == (100_000,)
+    assert together.dtype == np.float64
+    for row in rng.choice(len(vectors), 200, replace=False):
+        architecture = space.decode(vectors[row])  # made canonical: the sum's order may differ
+        assert together[row] == pytest.approx(predictor.predict(architecture).predicted_ms, rel=1e-12)
+        layers = sum(layer.latency_ms for layer in predictor.layers(architecture))
+        assert together[row] == pytest.approx(layers + predictor.constant_ms, rel=1e-12)
+    assert predictor.predict_encoded(vectors[:0]).shape == (0,)
 
 
 @given(seed=seeds)
@@ -66,6 +101,23 @@ def test_fastest_and_slowest_are_extremes(predictor: LatencyPredictor, seed: int
     slowest = predictor.predict(predictor.slowest()).predicted_ms
     for architecture in _many(predictor.space, seed):
         assert fastest * (1 - 1e-12) <= predictor.predict(architecture).predicted_ms <= slowest * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("kind", ["estimated", "measured"])
+def test_fastest_and_slowest_of_all_networks(
+    small_space: SearchSpace, device: Device, fake: type, kind: str
+) -> None:
+    predictor = predictor_from_device(small_space, device)
+    if kind == "measured":
+        table = profile(small_space, device, fake(), networks=20).table
+        predictor = predictor_from_table(small_space, device, table)
+    choices = itertools.product(*(range(len(names)) for names in small_space.variables))
+    all_networks = {a.id: a for a in map(small_space.decode, choices)}
+    assert len(all_networks) == 336
+    times = {id_: predictor.predict(a).predicted_ms for id_, a in all_networks.items()}
+    assert times[predictor.fastest().id] == pytest.approx(min(times.values()), rel=1e-12)
+    assert times[predictor.slowest().id] == pytest.approx(max(times.values()), rel=1e-12)
+    assert min(times.values()) < max(times.values())
 
 
 def test_extremes_are_canonical_points_of_the_space(predictor: LatencyPredictor) -> None:
@@ -95,12 +147,21 @@ def test_provenance_and_width_of_an_estimate(space: SearchSpace, device: Device)
 def test_a_measured_prediction_is_the_calibrated_sum(
     space: SearchSpace, device: Device, table: LatencyTable
 ) -> None:
-    calibration = Calibration(slope=2.0, intercept_ms=0.75, overhead_ms=0.001, residuals=(0.01, -0.03))
-    changed = table.model_copy(update={"calibrations": {space.signature: calibration}})
+    corrections = {block.key: 0.01 * i for i, block in enumerate(space.distinct_blocks) if i % 3}
+    fitted = Calibration(
+        slope=2.0,
+        intercept_ms=0.75,
+        overhead_ms=0.001,
+        corrections_ms=corrections,
+        residuals=(0.01, -0.03),
+    )
+    changed = table.model_copy(update={"calibrations": {space.signature: fitted}})
     predictor = predictor_from_table(space, device, changed)
     (architecture,) = _many(space, 0, 1)
-    entries = [table.entries[block.key] for block in space.blocks(architecture)]
-    expected = 2.0 * sum(entry.min_ms - calibration.overhead_ms for entry in entries) + 0.75
+    keys = [block.key for block in space.blocks(architecture)]
+    sums = sum(table.entries[key].typical_ms - fitted.overhead_ms for key in keys)
+    expected = 2.0 * sums + sum(corrections.get(key, 0.0) for key in keys) + 0.75
+    assert any(key in corrections for key in keys) and not all(key in corrections for key in keys)
     latency = predictor.predict(architecture)
     assert latency.predicted_ms == pytest.approx(expected)
     assert latency.provenance is Provenance.MEASURED
@@ -110,11 +171,21 @@ def test_a_measured_prediction_is_the_calibrated_sum(
     assert predictor.constant_ms == 0.75
 
 
+def test_the_typical_time_counts_not_the_least(
+    space: SearchSpace, device: Device, table: LatencyTable
+) -> None:
+    entries = {key: e.model_copy(update={"min_ms": e.min_ms / 2}) for key, e in table.entries.items()}
+    changed = table.model_copy(update={"entries": entries})
+    one, other = (predictor_from_table(space, device, each) for each in (table, changed))
+    for architecture in _many(space, 0):
+        assert one.predict(architecture) == other.predict(architecture)
+
+
 def test_wide_residuals_do_not_give_negative_times(
     space: SearchSpace, device: Device, table: LatencyTable
 ) -> None:
-    calibration = Calibration(slope=1.0, intercept_ms=0.0, overhead_ms=0.001, residuals=(3.0, -0.9))
-    changed = table.model_copy(update={"calibrations": {space.signature: calibration}})
+    fitted = Calibration(slope=1.0, intercept_ms=0.0, overhead_ms=0.001, residuals=(3.0, -0.9))
+    changed = table.model_copy(update={"calibrations": {space.signature: fitted}})
     latency = predictor_from_table(space, device, changed).predict(_many(space, 0, 1)[0])
     assert 0 < latency.low_ms < latency.predicted_ms
     assert latency.high_ms == pytest.approx(10 * latency.predicted_ms)
@@ -131,17 +202,19 @@ def test_text_shows_interval_and_provenance(latency: Latency, text: str) -> None
     assert latency.text == text
 
 
-MEND = r"add them: edgenas profile --device cpu --resolution 16 --classes 10 --threads 1"
+MEND = (
+    r"add them: edgenas profile --device cpu --resolution 16 --classes 10 --threads 1 --precision fp32; "
+    r"or use --missing interpolate$"
+)
 
 
 def test_missing_blocks_name_the_mend(space: SearchSpace, device: Device, table: LatencyTable) -> None:
-    gone = {block.key for block in space.distinct_blocks[1:4]}
-    rest = {key: entry for key, entry in table.entries.items() if key not in gone}
+    few = _without(table, [block.key for block in space.distinct_blocks[1:4]])
     with pytest.raises(
         IncompleteTableError,
         match=rf"table of cpu \(onnxruntime-cpu-fp32-t1-b1\) lacks 3 blocks, such as mbconv/.*; {MEND}",
     ):
-        predictor_from_table(space, device, table.model_copy(update={"entries": rest}))
+        predictor_from_table(space, device, few)
 
 
 def test_missing_calibration_names_the_mend(space: SearchSpace, device: Device, table: LatencyTable) -> None:
@@ -150,9 +223,258 @@ def test_missing_calibration_names_the_mend(space: SearchSpace, device: Device, 
 
 
 def test_the_mend_follows_device_and_space(table: LatencyTable) -> None:
-    device = find_device("cpu", threads=2)
-    with pytest.raises(IncompleteTableError, match=r"--resolution 32 --classes 7 --threads 2"):
+    device = find_device("cpu", threads=2, precision="int8")
+    with pytest.raises(
+        IncompleteTableError, match=r"--resolution 32 --classes 7 --threads 2 --precision int8; or"
+    ):
         predictor_from_table(mbconv(32, 7), device, table)
+
+
+@pytest.mark.parametrize(
+    ("device", "options"),
+    [
+        ("cpu", {}),
+        ("cpu", {"threads": 2, "precision": "int8"}),
+        pytest.param("cpu", {"batch": 2}, marks=pytest.mark.xfail(strict=True, reason="no --batch in it")),
+        pytest.param("cuda", {}, marks=pytest.mark.xfail(strict=True, reason="a GPU takes no --threads")),
+    ],
+)
+def test_the_mend_can_be_followed_and_fills_the_very_table(device: str, options: dict[str, Any]) -> None:
+    lacking = find_device(device, **options)
+    words = shlex.split(profile_command(mbconv(32, 7), lacking))
+    assert words[:2] == ["edgenas", "profile"]
+    given = dict(zip(words[2::2], words[3::2], strict=True))
+    assert (given["--resolution"], given["--classes"]) == ("32", "7")
+    numbers = {name: int(given[f"--{name}"]) for name in ("threads", "batch") if f"--{name}" in given}
+    profiled = find_device(given["--device"], precision=given["--precision"], **numbers)
+    assert (profiled.name, profiled.table_name) == (lacking.name, lacking.table_name)
+
+
+def test_the_mend_of_another_layout_says_what_to_add(device: Device) -> None:
+    for space in (mbconv(32, 7, squeeze_excite=True), mbconv(32, 7, width=0.5)):
+        command = profile_command(space, device)
+        assert command.endswith("with the search's own --width, --squeeze-excite and --activation")
+
+
+@pytest.mark.xfail(
+    strict=True, reason="profile_command() makes the preset layout, which only some sizes have"
+)
+def test_a_layout_without_a_preset_is_refused_as_lacking(
+    small_space: SearchSpace, device: Device, table: LatencyTable
+) -> None:
+    with pytest.raises(IncompleteTableError, match="lacks 10 blocks"):
+        predictor_from_table(small_space, device, table)
+
+
+# Blocks nobody timed.
+
+
+def test_interpolated_networks_say_so(space: SearchSpace, device: Device, table: LatencyTable) -> None:
+    gone = {space.distinct_blocks[2].key, space.distinct_blocks[20].key}
+    whole = predictor_from_table(space, device, table, "interpolate")
+    predictor = predictor_from_table(space, device, _without(table, gone), "interpolate")
+    assert (whole.interpolated, whole.provenance) == ((), Provenance.MEASURED)
+    assert set(predictor.interpolated) == gone
+    assert predictor.provenance is Provenance.CALIBRATED
+    seen = set()
+    for architecture in _many(space, 0, 60):
+        exact, latency = whole.predict(architecture), predictor.predict(architecture)
+        layers = predictor.layers(architecture)
+        assert [layer.interpolated for layer in layers] == [layer.block in gone for layer in layers]
+        touched = any(layer.interpolated for layer in layers)
+        seen.add(touched)
+        if touched:
+            assert latency.provenance is Provenance.CALIBRATED
+            assert latency.text.endswith(", calibrated)")
+            assert latency.predicted_ms == pytest.approx(exact.predicted_ms, rel=0.1)
+            assert _width(latency) > 2 * _width(exact)
+        else:
+            assert latency == exact
+    assert seen == {True, False}
+
+
+def test_intervals_hold_most_interpolated_networks(device: Device, fake: type) -> None:
+    space, held = mbconv(32, 10), []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        noise = np.exp(rng.normal(0, 0.01, 1000))
+        runtime = fake(disturbance=lambda number, noise=noise: float(noise[number]))
+        table = profile(space, device, runtime, networks=20).table
+        for block in space.distinct_blocks:
+            ms = table.entries[block.key].typical_ms
+            table = _with_entry(table, block.key, typical_ms=ms * float(np.exp(rng.normal(0, 0.01))))
+        gone = rng.choice([block.key for block in space.distinct_blocks[1:-1]], 7, replace=False)
+        predictor = predictor_from_table(space, device, _without(table, gone), "interpolate")
+        for architecture in _many(space, seed, 20):
+            latency = predictor.predict(architecture)
+            if latency.provenance is Provenance.CALIBRATED:
+                measured_ms = float(load_blocks(space.blocks(architecture), 1, fake()).time_ms(1)[0])
+                held.append(latency.low_ms <= measured_ms <= latency.high_ms)
+    assert len(held) > 40
+    assert np.mean(held) > 0.85
+
+
+def _width(latency: Latency) -> float:
+    return (latency.high_ms - latency.low_ms) / latency.predicted_ms
+
+
+def test_more_interpolated_blocks_widen_the_interval(
+    space: SearchSpace, device: Device, table: LatencyTable
+) -> None:
+    gone = {block.key for block in space.distinct_blocks[1:31:6]}
+    predictor = predictor_from_table(space, device, _without(table, gone), "interpolate")
+    widths: dict[int, list[float]] = {}
+    for architecture in _many(space, 1, 200):
+        latency = predictor.predict(architecture)
+        count = sum(layer.interpolated for layer in predictor.layers(architecture))
+        widths.setdefault(count, []).append(latency.high_ms - latency.low_ms)
+    assert len(widths) >= 3
+    means = [np.mean(widths[count]) for count in sorted(widths) if len(widths[count]) >= 10]
+    assert means == sorted(means)
+
+
+def test_interpolated_intervals_stay_above_zero(
+    space: SearchSpace, device: Device, table: LatencyTable
+) -> None:
+    few = _without(table, [block.key for block in space.distinct_blocks[6:]])
+    predictor = predictor_from_table(space, device, few, "interpolate")
+    for architecture in _many(space, 0):
+        latency = predictor.predict(architecture)
+        assert 0 <= latency.low_ms < latency.predicted_ms < latency.high_ms < float("inf")
+
+
+def test_a_space_that_differs_in_the_number_of_classes_alone(
+    space: SearchSpace, device: Device, table: LatencyTable, fake: type
+) -> None:
+    other = mbconv(16, 13)
+    with pytest.raises(IncompleteTableError, match=r"lacks 1 blocks, such as head/.*-13/.*--classes 13"):
+        predictor_from_table(other, device, table)
+    predictor = predictor_from_table(other, device, table, "interpolate")
+    assert predictor.interpolated == (other.distinct_blocks[-1].key,)
+    runtime = fake()
+    for architecture in _many(other, 0, 10):
+        latency = predictor.predict(architecture)
+        assert latency.provenance is Provenance.CALIBRATED
+        measured_ms = float(load_blocks(other.blocks(architecture), 1, runtime).time_ms(1)[0])
+        assert latency.predicted_ms == pytest.approx(measured_ms, rel=0.1)
+        assert latency.low_ms <= measured_ms <= latency.high_ms
+
+
+def test_a_table_without_any_calibration_is_refused(
+    space: SearchSpace, device: Device, table: LatencyTable
+) -> None:
+    with pytest.raises(
+        IncompleteTableError,
+        match=r"^the latency table of cpu has no calibration at all; profile the device again$",
+    ):
+        predictor_from_table(space, device, table.model_copy(update={"calibrations": {}}), "interpolate")
+
+
+def test_too_few_blocks_to_interpolate_between_are_refused(
+    space: SearchSpace, device: Device, table: LatencyTable
+) -> None:
+    few = _without(table, [block.key for block in space.distinct_blocks[4:]])
+    with pytest.raises(
+        IncompleteTableError,
+        match=r"^4 timed blocks are too few to interpolate between; profile the space itself$",
+    ):
+        predictor_from_table(space, device, few, "interpolate")
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        (0.05,),
+        pytest.param(
+            (0.0,),
+            marks=pytest.mark.xfail(
+                strict=True, reason="_nearest_calibration counts corrections, of which a line has none"
+            ),
+        ),
+    ],
+    ids=["with corrections", "a line"],
+)
+def test_the_calibration_of_the_space_most_like_it_is_taken(
+    device: Device, fake: type, shares: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "CORRECTION_SHARES", shares)
+    table = None
+    for near, constant_ms in ((mbconv(32, 10), 50.0), (mbconv(16, 4), 0.2), (mbconv(24, 10, 2.0), 90.0)):
+        runtime = fake(constant_ms=constant_ms)
+        table = profile(near, device, runtime, table, networks=20).table
+    assert table is not None
+    predictor = predictor_from_table(mbconv(16, 10), device, table, "interpolate")
+    assert predictor.constant_ms == pytest.approx(0.7, abs=0.1)
+
+
+# Which figures a prediction rests on.
+
+
+def test_an_estimate_rests_on_no_table(space: SearchSpace, device: Device) -> None:
+    assert predictor_from_device(space, device).table_checksum is None
+
+
+def _checksum(
+    space: SearchSpace, device: Device, table: LatencyTable, missing: Missing = "refuse"
+) -> str | None:
+    return predictor_from_table(space, device, table, missing).table_checksum
+
+
+def _with_entry(table: LatencyTable, key: str, **changes: float) -> LatencyTable:
+    entry = table.entries[key].model_copy(update=changes)
+    return table.model_copy(update={"entries": {**table.entries, key: entry}})
+
+
+def test_the_checksum_follows_every_figure_that_is_used(
+    space: SearchSpace, device: Device, table: LatencyTable
+) -> None:
+    seen = {_checksum(space, device, table)}
+    for block in space.distinct_blocks:
+        slower = table.entries[block.key].typical_ms * 1.001
+        seen.add(_checksum(space, device, _with_entry(table, block.key, typical_ms=slower)))
+    one = table.calibrations[space.signature]
+    corrections = {**one.corrections_ms, space.distinct_blocks[3].key: 0.5}
+    for change in (
+        {"slope": one.slope * 1.001},
+        {"intercept_ms": one.intercept_ms + 0.001},
+        {"overhead_ms": one.overhead_ms / 2},
+        {"residuals": (0.5, *one.residuals)},
+        {"corrections_ms": corrections},
+    ):
+        calibrations = {space.signature: one.model_copy(update=change)}
+        seen.add(_checksum(space, device, table.model_copy(update={"calibrations": calibrations})))
+    assert len(seen) == 1 + len(space.distinct_blocks) + 4 + (len(set(one.residuals)) > 0)
+
+
+def test_the_checksum_ignores_what_is_not_used(
+    space: SearchSpace, device: Device, table: LatencyTable, fake: type
+) -> None:
+    before = _checksum(space, device, table)
+    grown = profile(mbconv(32, 4), device, fake(overhead_ms=0.3), table, networks=5).table
+    assert len(grown.entries) > len(table.entries) and len(grown.calibrations) == 2
+    key = space.distinct_blocks[5].key
+    for other in (
+        grown,
+        _with_entry(table, key, p90_ms=99.0, n=1, spread=9.0),
+        table.model_copy(update={"measured_at": "2020-01-01T00:00:00+00:00", "disturbed": 0.5}),
+        table.model_copy(update={"entries": dict(reversed(table.entries.items()))}),
+    ):
+        assert _checksum(space, device, other) == before
+        assert _checksum(space, device, other, "interpolate") == before
+
+
+def test_interpolating_changes_the_checksum(space: SearchSpace, device: Device, table: LatencyTable) -> None:
+    gone = [block.key for block in space.distinct_blocks[1:7]]
+    found = [_checksum(space, device, _without(table, gone[:n]), "interpolate") for n in range(len(gone))]
+    assert len(set(found)) == len(gone)
+    assert found[0] == _checksum(space, device, table)
+
+
+def test_predictor_for_interpolates_where_asked(device: Device, table: LatencyTable) -> None:
+    save_table(device, table)
+    assert predictor_for(mbconv(16, 13), device, "interpolate").provenance is Provenance.CALIBRATED
+    with pytest.raises(IncompleteTableError, match="lacks 1 blocks"):
+        predictor_for(mbconv(16, 13), device)
 
 
 def test_predictor_for_takes_the_table_where_there_is_one(

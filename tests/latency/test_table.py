@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,11 @@ from edgenas.latency.table import (
     Calibration,
     LatencyTable,
     find_table,
+    journal_path,
+    net_ms,
     save_table,
     table_from_json,
+    table_path,
     tables_of,
 )
 
@@ -40,7 +44,9 @@ def _full(make_table: Make) -> LatencyTable:
         "slope": 0.9,
         "intercept_ms": -0.1,
         "overhead_ms": 0.001,
+        "corrections_ms": {KEY: -0.002},
         "residuals": [0.01, -0.02, 1e-05],
+        "networks": ["3362e74f3e", "db026bd254", "5199ff4836"],
     }
     return make_table(KEY, OTHER_KEY, ms=0.12345, calibrations={"mbconv-16px-00000000": calibration})
 
@@ -63,8 +69,23 @@ def test_table_survives_a_file(make_table: Make, folders: Path) -> None:
 def test_any_valid_table_survives(
     make_table: Make, folders: Path, ms: float, spread: float, n: int, residuals: list[float], text: str
 ) -> None:
-    entry = {"min_ms": ms, "p50_ms": ms, "p90_ms": ms * 2, "n": n, "spread": spread, "unstable": True}
-    calibration = Calibration(slope=ms, intercept_ms=-ms, overhead_ms=0.001, residuals=tuple(residuals))
+    entry = {
+        "typical_ms": ms * 1.5,
+        "min_ms": ms,
+        "p50_ms": ms,
+        "p90_ms": ms * 2,
+        "n": n,
+        "spread": spread,
+        "unstable": True,
+    }
+    calibration = Calibration(
+        slope=ms,
+        intercept_ms=-ms,
+        overhead_ms=0.001,
+        corrections_ms={KEY: -ms},
+        residuals=tuple(residuals),
+        networks=(text,),
+    )
     table = make_table(
         entries={KEY: entry}, host_description=text, power_mode=text, calibrations={text: calibration}
     )
@@ -74,23 +95,27 @@ def test_any_valid_table_survives(
     assert again.host_description == text
 
 
-def test_every_flipped_bit_is_detected(make_table: Make, folders: Path) -> None:
+@pytest.mark.parametrize("mask", [0xFF, *(1 << bit for bit in range(8))])
+def test_every_damaged_byte_is_detected(make_table: Make, folders: Path, mask: int) -> None:
+    """Every byte of a file with any one bit flipped, and with all of them."""
     path = _write(folders / "t.json", _full(make_table))
     whole, content = table_from_json(path), path.read_bytes()
+    refused = 0
     for position in range(len(content)):
-        # All bits of the byte, then one of them: a rotten cell, a rotten wire.
-        for mask in (0xFF, 1 << position % 8):
-            flipped = bytearray(content)
-            flipped[position] ^= mask
-            path.write_bytes(flipped)
-            try:
-                read = table_from_json(path)
-            except FileFormatError as error:
-                assert error.path == path
-                continue
-            # Only where JSON means the same, such as 1e-05 and 1E-05.
+        flipped = bytearray(content)
+        flipped[position] ^= mask
+        path.write_bytes(flipped)
+        try:
+            read = table_from_json(path)
+        except FileFormatError as error:
+            assert error.path == path
+            refused += 1
+        else:
+            # Only where JSON means the same: 1e-05 and 1E-05, a blank and a line's end.
             assert read == whole
-            assert bytes(flipped).lower() == content
+            assert bytes(flipped).lower().split() == content.split()
+    blanks = sum(content.count(byte) for byte in b" \n")
+    assert refused >= len(content) - blanks - 2
 
 
 def test_torn_file_is_refused(make_table: Make, folders: Path) -> None:
@@ -110,7 +135,7 @@ def _document(make_table: Make) -> dict[str, Any]:
 BAD_TIMES = [float("nan"), float("inf"), 0, -1.5, None, "fast"]
 
 
-@pytest.mark.parametrize("field", ["min_ms", "p50_ms", "p90_ms"])
+@pytest.mark.parametrize("field", ["typical_ms", "min_ms", "p50_ms", "p90_ms"])
 @pytest.mark.parametrize("value", BAD_TIMES)
 def test_times_are_positive_and_finite(make_table: Make, folders: Path, field: str, value: object) -> None:
     document = _document(make_table)
@@ -124,7 +149,10 @@ def test_times_are_positive_and_finite(make_table: Make, folders: Path, field: s
     ("changes", "message"),
     [
         ({"schema": "edgenas.table/2"}, r"schema: input should be 'edgenas\.table/1' \(found 'edgenas\.table/2'\)"),
-        ({"entries": {"conv/k3": {}}}, r"entries\.conv/k3\.min_ms: field required"),
+        ({"entries": {"conv/k3": {}}}, r"entries\.conv/k3\.typical_ms: field required"),
+        ({"sentinel_ms": 0}, r"sentinel_ms: input should be greater than 0 \(found 0\)"),
+        ({"disturbed": 1.01}, r"disturbed: input should be less than or equal to 1 \(found 1\.01\)"),
+        ({"disturbed": -0.01}, r"disturbed: input should be greater than or equal to 0 \(found -0\.01\)"),
         ({"threads": 0}, r"threads: input should be greater than or equal to 1 \(found 0\)"),
         ({"precision": "fp8"}, r"precision: input should be 'fp32', 'fp16' or 'int8' \(found 'fp8'\)"),
         ({"overhead_ms": -1}, r"overhead_ms: input should be greater than or equal to 0 \(found -1\)"),
@@ -147,6 +175,48 @@ def test_wrong_fields_are_named(
     (folders / "t.json").write_text(json.dumps({**_document(make_table), **changes}))
     with pytest.raises(FileFormatError, match=rf"t\.json: {message}"):
         table_from_json(folders / "t.json")
+
+
+ORDER = "min_ms must not be above typical_ms and p50_ms, nor p50_ms above p90_ms"
+
+
+@pytest.mark.parametrize(
+    ("times", "in_order"),
+    [
+        ((1, 1, 1, 1), True),
+        ((2, 1, 1, 1), True),
+        ((2, 1, 3, 4), True),
+        ((0.9, 1, 1, 1), False),
+        ((2, 1, 0.9, 2), False),
+        ((2, 1, 3, 2.9), False),
+        ((1, 1.1, 1.1, 1.1), False),
+    ],
+)
+def test_times_are_in_order(
+    make_table: Make, folders: Path, times: tuple[float, ...], in_order: bool
+) -> None:
+    document = _document(make_table)
+    named = dict(zip(("typical_ms", "min_ms", "p50_ms", "p90_ms"), times, strict=True))
+    document["entries"][KEY].update(named)
+    (folders / "t.json").write_text(json.dumps(document))
+    expected = r"checksum: does not match" if in_order else rf"entries\.{KEY}: value error, {ORDER}"
+    with pytest.raises(FileFormatError, match=rf"t\.json: {expected}"):
+        table_from_json(folders / "t.json")
+    if in_order:
+        make_table(entries=document["entries"])
+    else:
+        with pytest.raises(ValidationError, match=ORDER):
+            make_table(entries=document["entries"])
+
+
+@pytest.mark.parametrize(
+    ("typical_ms", "overhead_ms", "net"), [(1.5, 0.25, 1.25), (1.0, 1.0, 0.0), (1.0, 1.25, 0.0)]
+)
+def test_net_time_is_what_a_call_takes_beyond_an_empty_one(
+    make_table: Make, typical_ms: float, overhead_ms: float, net: float
+) -> None:
+    entry = make_table(KEY, ms=1.0).entries[KEY].model_copy(update={"typical_ms": typical_ms})
+    assert net_ms(entry, overhead_ms) == net
 
 
 @pytest.mark.parametrize("key", ["conv/k3", KEY + " ", KEY.replace("k5", "k05"), "", "../" + KEY])
@@ -260,6 +330,23 @@ def test_save_goes_to_the_users_folder_or_the_working_one(
     assert found is not None and found[0] == path
 
 
+def test_the_journal_lies_beside_its_table_and_is_none(
+    make_table: Make, device: Device, folders: Path
+) -> None:
+    for folder in (None, folders / "latency_models"):
+        if folder:
+            folder.mkdir()
+        journal = journal_path(device)
+        assert journal.parent == table_path(device).parent
+        assert journal.stem == table_path(device).stem
+        journal.parent.mkdir(parents=True)
+        journal.write_text("{}")
+        assert find_table(device) is None
+        assert tables_of("cpu") == []
+    points = [device, *(device.model_copy(update=change) for change in ({"threads": 2}, {"batch": 2}))]
+    assert len({journal_path(each) for each in points}) == 3
+
+
 def test_merge_keeps_old_entries(make_table: Make, device: Device) -> None:
     calibration = Calibration(slope=1, intercept_ms=0, overhead_ms=0.001, residuals=(0, 0))
     save_table(device, make_table(KEY, ms=1.0, calibrations={"one": calibration}))
@@ -310,29 +397,56 @@ def test_unwritable_folder(
 
 
 WRITER = """
-import sys
+import sys, time
 from pathlib import Path
 from edgenas.device import find_device
 from edgenas.latency.table import save_table, table_from_json
 writer, writes = sys.argv[1:]
-template = table_from_json(Path("template.json"))
+template, device = table_from_json(Path("template.json")), find_device("cpu")
 (entry,) = template.entries.values()
+(calibration,) = template.calibrations.values()
+Path(f"ready-{writer}").touch()
+while not Path("go").exists():
+    time.sleep(0.01)
 for i in range(int(writes)):
     key = f"mbconv/k3/e3/s1/se0/relu6/{writer}-{i + 1}/8x8"
-    save_table(find_device("cpu"), template.model_copy(update={"entries": {key: entry}}))
+    new = entry.model_copy(update={"n": 100 * int(writer) + i})
+    changes = {"entries": {key: new}, "calibrations": {f"{writer}-{i}": calibration}}
+    save_table(device, template.model_copy(update=changes))
 """
 
 
 def test_concurrent_writers_lose_nothing(make_table: Make, device: Device, folders: Path) -> None:
     (folders / "latency_models").mkdir()
-    _write(folders / "template.json", make_table(KEY))
-    writers, writes = 4, 25
+    calibration = Calibration(slope=1, intercept_ms=0, overhead_ms=0.001, residuals=(0, 0))
+    _write(folders / "template.json", make_table(KEY, calibrations={"template": calibration}))
+    writers, writes = 8, 25
     commands = [[sys.executable, "-c", WRITER, str(writer + 1), str(writes)] for writer in range(writers)]
     processes = [subprocess.Popen(command, cwd=folders) for command in commands]
+    while len(list(folders.glob("ready-*"))) < writers:
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.02)
+    (folders / "go").touch()  # all at once
+    sizes = [0]
     while any(process.poll() is None for process in processes):
-        found = find_table(device)  # A reader sees a whole table at every moment.
-        assert found is None or found[1].entries
+        found = find_table(device)  # A reader sees a whole table at every moment; a torn one would raise.
+        sizes.append(len(found[1].entries) if found else 0)
     assert [process.returncode for process in processes] == [0] * writers
-    found = find_table(device)
-    assert found is not None
-    assert len(found[1].entries) == writers * writes
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) > 1  # it did read amid the writing
+    path = table_path(device)
+    _check_all_written(path, writers, writes)
+    assert {each.name for each in path.parent.iterdir()} <= {path.name, f".{path.name}.lock"}
+
+
+def _check_all_written(path: Path, writers: int, writes: int) -> None:
+    numbers = [(writer + 1, i) for writer in range(writers) for i in range(writes)]
+
+    def no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len({key for key, _ in pairs}) == len(pairs)
+        return dict(pairs)
+
+    document = json.loads(path.read_text(), object_pairs_hook=no_doubles)
+    expected = {f"mbconv/k3/e3/s1/se0/relu6/{w}-{i + 1}/8x8": 100 * w + i for w, i in numbers}
+    assert {key: entry["n"] for key, entry in document["entries"].items()} == expected
+    assert set(document["calibrations"]) == {f"{w}-{i}" for w, i in numbers}

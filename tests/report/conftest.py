@@ -7,6 +7,7 @@ import pytest
 
 from edgenas.accuracy.training import Recipe
 from edgenas.device import Datasheet, Device, Provenance
+from edgenas.latency.validation import Pair, Validation, agreement
 from edgenas.report.view import Point, ReportView
 from edgenas.run.config import RunConfig
 from edgenas.run.result import Model, SearchResult
@@ -48,6 +49,37 @@ def make_model(number: int, value: float, ms: float, **changes: Any) -> Model:
         "max_abs_error": 2.1e-6,
     }
     return Model.model_validate({**fields, **changes})
+
+
+def make_validation(*rows: tuple[float, float], **changes: Any) -> Validation:
+    pairs = tuple(
+        Pair(
+            architecture=f"{0xA0 + i:010x}",
+            choices=("k3e3", "k3e3", "skip"),
+            predicted_ms=predicted,
+            low_ms=predicted * 0.96,
+            high_ms=predicted * 1.05,
+            measured_ms=measured,
+        )
+        for i, (predicted, measured) in enumerate(rows)
+    )
+    fields: dict[str, Any] = {
+        **dict(agreement(pairs)),
+        "device": "jetson-orin-nano",
+        "table": "tensorrt-tensorrt-fp16-t1-b1",
+        "space": "mbconv-16px-12345678",
+        "provenance": "measured",
+        "table_checksum": None,
+        "runtime_version": "1.0",
+        "measured_at": "2026-01-02T03:04:05+00:00",
+        "host": "here",
+        "seed": 7,
+        "sentinel_ratio": 1.0,
+        "retaken": 0,
+        "disturbed": 0.0,
+        "pairs": pairs,
+    }
+    return Validation.model_validate({**fields, **changes})
 
 
 def make_config() -> RunConfig:
@@ -116,15 +148,30 @@ def point() -> Callable[..., Point]:
 
 
 @pytest.fixture
+def validation() -> Callable[..., Validation]:
+    """`validation((predicted, measured), ..., **changes)`: intervals from -4 % to +5 %."""
+    return make_validation
+
+
+@pytest.fixture
+def unmeasured() -> dict[str, Any]:
+    """Changes to a result that leave one model, which was not measured."""
+    latency = {"predicted": 0.6, "low": 0.3, "high": 1.2}
+    return {"front": [make_model(1, 0.9, 0.6, latency_ms=latency)], "dropped": []}
+
+
+@pytest.fixture
 def make_view() -> Callable[..., ReportView]:
     """`make_view(**changes of the result)`: 36 evaluations and a failed one."""
 
-    def make(points: tuple[Point, ...] | None = None, **changes: Any) -> ReportView:
+    def make(
+        points: tuple[Point, ...] | None = None, validation: Validation | None = None, **changes: Any
+    ) -> ReportView:
         if points is None:
             good = [make_point(i, 0.35 + 0.4 * (i * 37 % 36) / 36, 0.4 + 0.04 * i) for i in range(36)]
             points = (*good, make_point(99, None, 1.0, reason="the loss is nan in epoch 1"))
         versions = {"edgenas": "0.1.0", "python": "3.11.2"}
-        return ReportView(make_result(**changes), make_config(), versions, points)
+        return ReportView(make_result(**changes), make_config(), versions, points, validation)
 
     return make
 

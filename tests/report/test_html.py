@@ -39,12 +39,17 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.shown).split())
+        return " ".join(" ".join(self.shown).split()).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
 
     @property
     def figure(self) -> str:
-        """The last script: the chart's data, without plotly.js."""
-        return self.scripts[-1]
+        """Data of the first chart, without plotly.js."""
+        return self.chart("front-chart")
+
+    def chart(self, name: str) -> str:
+        """Data of the chart of that name; there must be exactly one."""
+        (script,) = [each for each in self.scripts if f'getElementById("{name}")' in each]
+        return script
 
 
 @pytest.fixture
@@ -74,8 +79,8 @@ def test_each_model_is_shown_with_interval_and_provenance(page: Make, make_view:
     for model in make_view().result.front:
         assert model.id in text
         assert model.onnx in text
-    assert "0.500 ms [0.250 to 1.00] estimated" in text
-    assert "1.60 ms [0.800 to 3.20] estimated 1.76 ms 0.770 0.970 0.960 12 k 1.2 M" in text
+    assert "0.500 ms [0.250 to 1.00] datasheet estimate" in text
+    assert "1.60 ms [0.800 to 3.20] datasheet estimate 1.76 ms 0.770 0.970 0.960 12 k 1.2 M" in text
     assert "max abs error 2.1e-06" in text
 
 
@@ -102,7 +107,7 @@ def test_chart_has_every_series_with_its_kind(page: Make) -> None:
         assert f'"name":"{name} accuracy)"' in figure
     assert '"name":"dropped (validation accuracy)"' in figure
     assert '"name":"measured latency"' in figure
-    assert "predicted latency, ms (estimated)" in figure
+    assert "predicted latency, ms (datasheet estimate)" in figure
     assert "limit 20 ms: beyond the slowest network" in figure
 
 
@@ -147,9 +152,71 @@ def test_a_limit_that_binds_is_drawn_and_explained(page: Make) -> None:
     assert '"text":"limit 2 ms"' in made.figure
 
 
-def test_a_model_that_was_not_measured_says_so(page: Make, model: Make) -> None:
-    latency = {"predicted": 0.6, "low": 0.3, "high": 1.2}
-    made = page(front=[model(1, 0.9, 0.6, latency_ms=latency)], dropped=[])
-    assert "0.600 ms [0.300 to 1.20] estimated not measured" in made.text
+def test_a_model_that_was_not_measured_says_so(page: Make, unmeasured: dict[str, Any]) -> None:
+    made = page(**unmeasured)
+    assert "0.600 ms [0.300 to 1.20] datasheet estimate not measured" in made.text
     assert "not measured" in made.figure
     assert '"name":"measured latency"' not in made.figure
+
+
+@pytest.mark.parametrize(
+    ("provenance", "words"),
+    [
+        ("measured", "from measured blocks"),
+        ("calibrated", "calibrated device model"),
+        ("estimated", "datasheet estimate"),
+    ],
+)
+def test_a_predicted_latency_is_never_called_measured(
+    page: Make, model: Make, provenance: str, words: str
+) -> None:
+    made = page(points=(), front=[model(1, 0.9, 0.6, provenance=provenance)], dropped=[])
+    assert f"0.600 ms [0.300 to 1.20] {words} 0.660 ms" in made.text
+    assert f"predicted latency, ms ({words})" in made.figure
+    assert f"predicted 0.600 ms [0.300 to 1.20] ({words})" in made.figure
+    assert f"{words.capitalize()}: " in made.text
+
+
+def test_measured_models_are_set_against_their_predictions(page: Make) -> None:
+    made = page()
+    chart = made.chart("agreement-chart")
+    assert "Predicted and measured" in made.text
+    assert "Mean error of this run's models 9.1 % 4 measured" in made.text
+    assert "edgenas validate adds random networks of the same space" in made.text.replace(" .", ".")
+    assert '"name":"front"' in chart and '"name":"dropped"' in chart
+    assert '"name":"random network"' not in chart
+    assert '"text":["\\u003cb\\u003e4\\u003c\\u002fb\\u003e"]' in chart
+
+
+def test_a_validation_comes_with_its_figures_and_networks(
+    page: Make, validation: Make, unmeasured: dict[str, Any]
+) -> None:
+    found = validation((1.0, 1.0), (1.02, 1.0), (2.0, 2.5), (3.0, 3.0))
+    made = page(validation=found, **unmeasured)
+    assert "Random networks 4 none of them used in calibration" in made.text
+    assert "Rank correlation (Spearman) 0.9487" in made.text
+    assert "Mean error 5.5 % Predicted within 5 % 75 % Measured inside the interval 75 %" in made.text
+    assert "on 2026-01-02, seed 7" in made.text
+    assert "this run's models" not in made.text
+    chart = made.chart("agreement-chart")
+    assert '"x":[1.0,1.0,2.5,3.0]' in chart and '"y":[1.0,1.02,2.0,3.0]' in chart
+    assert "measured 2.50 ms: predicted -20.0%" in chart
+
+
+def test_without_anything_measured_there_is_no_comparison(page: Make, unmeasured: dict[str, Any]) -> None:
+    made = page(**unmeasured)
+    assert "Predicted and measured" not in made.text
+    assert not any("agreement-chart" in script for script in made.scripts)
+
+
+def test_plotly_is_in_the_page_once(page: Make, validation: Make) -> None:
+    scripts = page(validation=validation((1.0, 1.1))).scripts
+    assert sum("plotly.js v" in script for script in scripts) == 1
+
+
+def test_latencies_over_decades_are_drawn_on_logarithmic_axes(
+    page: Make, validation: Make, unmeasured: dict[str, Any]
+) -> None:
+    made = page(validation=validation((1.0, 1.0), (100.0, 90.0)), **unmeasured)
+    assert made.chart("agreement-chart").count('"type":"log"') == 2
+    assert '"type":"log"' not in made.figure

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from edgenas.errors import InputError
-from edgenas.report.plot import write_png
+from edgenas.report.plot import write_png, write_validation_png
 
 Make = Callable[..., Any]
 NEAR_LIMIT = {"max_latency_ms": 2.0, "fastest_ms": 0.3, "slowest_ms": 3.1, "binding": True}
@@ -61,3 +61,30 @@ def test_a_folder_that_is_a_file_is_an_input_error(make_view: Make, tmp_path: Pa
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write_png(make_view(), tmp_path / "file" / "front.png")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(1.0, 1.02), (1.5, 1.4), (2.0, 2.1)],
+        [(1.0, 1.02), (20.0, 19.0), (300.0, 310.0)],
+        [(1.0, 1.0), (1.0, 1.0)],
+        [(0.5, 90.0), (0.6, 0.6)],
+    ],
+    ids=["linear", "logarithmic", "constant", "far off"],
+)
+def test_a_validation_has_a_picture(
+    validation: Make, tmp_path: Path, rows: list[tuple[float, float]]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_validation_png(validation(*rows, device="$\\undefined$"), tmp_path / "new" / "v.png")
+    check_picture(tmp_path / "new" / "v.png")
+
+
+def test_the_picture_of_a_validation_shows_its_networks(validation: Make, tmp_path: Path) -> None:
+    rows = [(1.0, 1.02), (1.5, 1.4), (2.0, 2.1)]
+    for name, shown in (("a", rows), ("b", rows), ("c", [*rows[:2], (2.0, 2.05)])):
+        write_validation_png(validation(*shown), tmp_path / f"{name}.png")
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert a == b != c

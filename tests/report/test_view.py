@@ -3,7 +3,15 @@ from typing import Any
 
 import pytest
 
-from edgenas.report.view import ReportView, compact_choices, figure_ms, interval_text
+from edgenas.report.view import (
+    AgreementView,
+    ReportView,
+    compact_choices,
+    figure_ms,
+    interval_text,
+    percent,
+    rank_text,
+)
 
 Make = Callable[..., Any]
 
@@ -72,7 +80,7 @@ def test_a_limit_nearby_is_drawn_and_a_far_one_noted(make_view: Make, limit_ms: 
 def test_an_empty_run_still_has_an_axis(make_view: Make) -> None:
     view = make_view(points=(), front=[], dropped=[])
     assert view.latency_range_ms == (0.0, 21.0)
-    assert view.provenance == "estimated"
+    assert view.basis == "datasheet estimate"
 
 
 def test_one_point_still_has_an_axis(make_view: Make, point: Make) -> None:
@@ -84,8 +92,8 @@ def test_a_bare_prediction_gets_the_widest_known_interval(make_view: Make) -> No
     assert make_view().predicted_text(3.1) == "3.10 ms [1.55 to 6.20]"
 
 
-def test_latency_title_names_the_provenance(make_view: Make) -> None:
-    assert make_view().latency_title == "predicted latency, ms (estimated)"
+def test_latency_title_says_what_predictions_rest_on(make_view: Make) -> None:
+    assert make_view().latency_title == "predicted latency, ms (datasheet estimate)"
 
 
 @pytest.mark.parametrize(
@@ -101,3 +109,58 @@ def test_interval_text() -> None:
 
 def test_compact_choices() -> None:
     assert compact_choices(("a", "a", "b", "a")) == ("2 x a", "b", "a")
+
+
+def test_every_basis_of_predictions_is_named_once(make_view: Make, model: Make) -> None:
+    kinds = ("measured", "calibrated", "measured")
+    front = [model(i, 0.9, 0.5 + i, provenance=kind) for i, kind in enumerate(kinds)]
+    view = make_view(points=(), front=front, dropped=[])
+    assert view.provenances == ("measured", "calibrated")
+    assert view.basis == "from measured blocks or calibrated device model"
+
+
+def test_agreement_has_the_measured_models_under_their_numbers(make_view: Make, model: Make) -> None:
+    unknown = {"predicted": 0.6, "low": 0.3, "high": 1.2}
+    front = [model(1, 0.9, 0.5), model(2, 0.95, 0.6, latency_ms=unknown)]
+    shown = make_view(front=front).agreement
+    assert [(mark.number, mark.kept) for mark in shown.marks] == [(1, True), (3, False)]
+    assert [pair.measured_ms for pair in shown.models] == pytest.approx([0.55, 1.32])
+    assert shown.own.networks == 2
+    assert make_view(front=front[1:], dropped=[]).agreement is None
+
+
+def test_a_validation_alone_is_worth_showing(
+    make_view: Make, validation: Make, unmeasured: dict[str, Any]
+) -> None:
+    shown = make_view(validation=validation((1.0, 1.1), (2.0, 2.0)), **unmeasured).agreement
+    assert len(shown.networks) == 2
+    assert shown.models == () and shown.own is None
+
+
+def test_axes_of_agreement_hold_all_latencies_and_cut_wide_intervals(validation: Make) -> None:
+    low, high = AgreementView(validation((1.0, 1.2), (2.0, 1.9))).range_ms
+    assert low < 0.96 and 2.1 < high < 2.5
+    wide = validation((1.0, 1.2), (2.0, 1.9))
+    far = [pair.model_copy(update={"high_ms": 50.0, "low_ms": 0.0}) for pair in wide.pairs]
+    low, high = AgreementView(wide.model_copy(update={"pairs": tuple(far)})).range_ms
+    assert 0 <= low < 1 and 2 < high < 3
+
+
+@pytest.mark.parametrize(("most", "logarithmic"), [(9.9, False), (10.1, True)])
+def test_axes_are_logarithmic_beyond_a_decade(validation: Make, most: float, logarithmic: bool) -> None:
+    view = AgreementView(validation((1.0, 1.0), (most, 5.0)))
+    assert view.logarithmic is logarithmic
+    low, high = view.range_ms
+    assert 0 < low < 1 and high > most
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0.0 %"), (0.0123, "1.2 %"), (0.0996, "10 %"), (0.974, "97 %"), (1, "100 %")]
+)
+def test_percent(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+def test_rank_text() -> None:
+    assert rank_text(0.98765) == "0.9877"
+    assert rank_text(None) == "\N{EN DASH}"
