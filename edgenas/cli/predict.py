@@ -77,7 +77,7 @@ def run(
     )
     print_lines(
         f"latency: {format_milliseconds(latency.predicted_ms)} "
-        f"({latency.low_ms:.4g} to {latency.high_ms:.4g} ms; {latency.provenance})",
+        f"({latency.low_ms:.4g} to {latency.high_ms:.4g} ms; {latency.provenance.basis})",
         f"MACs: {format_count(result.macs)}, parameters: {format_count(result.params)}",
     )
 

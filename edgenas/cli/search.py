@@ -105,7 +105,7 @@ def _row(model: "Model") -> tuple[str, ...]:
     latency, test = model.latency_ms, model.accuracies.test
     return (
         f"{model.id}{' *' if model.leads else ''}",
-        f"{format_milliseconds(latency.predicted)} {model.provenance}",
+        f"{format_milliseconds(latency.predicted)} {model.provenance.basis}",
         f"{latency.low:.3g} to {latency.high:.3g} ms",
         format_milliseconds(latency.measured) if latency.measured else "-",
         f"{model.accuracy.value:.2%} {model.accuracy.kind}",

@@ -75,12 +75,12 @@ def run(
 
 
 def _print_result(result: "ValidationResult") -> None:
-    from edgenas.report.view import BASIS, rank_text
+    from edgenas.report.view import rank_text
 
     found = result.validation
     print_lines(
         f"{found.networks} networks of {found.space} on {found.device}, predicted "
-        f"({BASIS[found.provenance]}) and measured",
+        f"({found.provenance.basis}) and measured",
         f"rank correlation: Spearman {rank_text(found.spearman)}, Kendall {rank_text(found.kendall)}",
         f"off by {found.mape_percent:.3g}% on average, {found.within_5_percent:.0%} within 5%, "
         f"{found.within_10_percent:.0%} within 10%; {found.interval_coverage:.0%} inside their interval",

@@ -18,6 +18,18 @@ class Provenance(StrEnum):
     CALIBRATED = "calibrated"
     ESTIMATED = "estimated"
 
+    @property
+    def basis(self) -> str:
+        """What a predicted latency rests on, in words: "measured" beside it would read as the network's own."""
+        return _BASES[self]
+
+
+_BASES = {
+    Provenance.MEASURED: "from measured blocks",
+    Provenance.CALIBRATED: "calibrated device model",
+    Provenance.ESTIMATED: "datasheet estimate",
+}
+
 
 class Datasheet(Document):
     """Published figures at the device's operating point, for the precision it runs at."""

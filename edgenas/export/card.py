@@ -60,7 +60,7 @@ def _markdown(name: str, card: Card) -> str:
     model, latency = card.model, card.model.latency_ms
     interval = f"{format_milliseconds(latency.low)} to {format_milliseconds(latency.high)}"
     measured = (
-        f"{format_milliseconds(latency.measured)}, least of many runs on the search's host"
+        f"{format_milliseconds(latency.measured)}, usual of many runs on the search's host"
         if latency.measured
         else "not measured"
     )
@@ -79,7 +79,7 @@ Found by edgenas run `{card.run}` for device `{card.device}` on data `{card.data
 | | |
 | --- | --- |
 {rows}
-| predicted latency | {format_milliseconds(latency.predicted)} ({interval}; {model.provenance}) |
+| predicted latency | {format_milliseconds(latency.predicted)} ({interval}; {model.provenance.basis}) |
 | predicted for | {card.target} |
 | measured latency | {measured} |
 | parameters | {format_count(model.params)} |

@@ -46,14 +46,17 @@ def fit_calibration(
     networks: Mapping[str, Sequence[str]],
     measured_ms: Sequence[float],
     overhead_ms: float,
+    check_ms: Sequence[float] | None = None,
 ) -> Calibration:
     """Fit slope, intercept and corrections of blocks on whole networks.
 
     Args:
         block_ms: what each block took alone, call overhead taken off, by key.
         networks: keys of the blocks of each network, by the network's id; at least three.
-        measured_ms: what the networks took, in their order.
+        measured_ms: what the networks took, in their order; fitted on.
         overhead_ms: the call overhead that was taken off.
+        check_ms: what each took at another time; the residuals are against this, so that they also hold how much
+            a measurement differs from time to time. None takes `measured_ms`.
 
     Raises:
         DeviceError: fewer than three networks, or blocks that seem to cost nothing.
@@ -72,13 +75,14 @@ def fit_calibration(
     best = min(fits, key=lambda fit: float(np.square(fit.residuals).mean()))
     if best.slope <= 0:
         raise DeviceError("networks with more work took less time", "profile again on a quiet machine")
+    left_out_ms = (1 + best.residuals) * measured
     corrected = zip(used, best.corrections_ms.tolist(), strict=True)
     return Calibration(
         slope=best.slope,
         intercept_ms=best.intercept_ms,
         overhead_ms=overhead_ms,
         corrections_ms={key: correction for key, correction in corrected if correction},
-        residuals=tuple(best.residuals.tolist()),
+        residuals=tuple((left_out_ms / np.array(check_ms or measured_ms) - 1).tolist()),
         networks=tuple(networks),
     )
 

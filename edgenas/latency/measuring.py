@@ -40,6 +40,9 @@ LEVEL_QUANTILE = 0.25
 RETAKES = 3
 """How often disturbed bursts are taken again before they are left as they are."""
 
+RETAKE_SHARE = 0.5
+"""Share of the budget that may go into it: a busy machine must not take for ever."""
+
 PAUSE_S = 1.0
 """Rest before they are: a hot chip cools, a passing job passes."""
 
@@ -61,9 +64,13 @@ class Burst(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long a model takes. `typical_ms`, the median of the bursts' minima, is what predictions rest on."""
+    """How long a model takes. `typical_ms`, the median of the bursts' minima, is what predictions rest on.
+
+    `halves_ms` are the same over the first and over the second half of the rounds.
+    """
 
     typical_ms: float
+    halves_ms: tuple[float, float]
     min_ms: float
     p50_ms: float
     p90_ms: float
@@ -125,7 +132,8 @@ def measure(
             progress("timing", (done + number / len(sessions)) * round_s, rounds * round_s)
         commit(bursts)
     progress("timing", rounds * round_s, rounds * round_s)
-    retaken = _retake(bursts, taker, commit, progress, pause)
+    affordable = int(RETAKE_SHARE * max(budget_s / round_s, MIN_ROUNDS) * len(sessions))
+    retaken = _retake(bursts, taker, affordable, commit, progress, pause)
     level = _level(bursts)
     timings = {key: _timing(each, level) for key, each in bursts.items()}
     return Measurement(timings, level, retaken, len(_disturbed(bursts)) / (rounds * len(sessions)))
@@ -158,24 +166,25 @@ class _Taker:
 def _retake(
     bursts: Bursts,
     taker: _Taker,
+    affordable: int,
     commit: Callable[[Bursts], None],
     progress: Progress,
     pause: Callable[[float], None],
 ) -> int:
-    """Replace disturbed bursts, in place, a few times over; the number of bursts that were."""
-    retaken: set[tuple[str, int]] = set()
+    """Replace up to `affordable` disturbed bursts, in place, a few times over; the number of bursts that were."""
+    retaken: list[tuple[str, int]] = []
     for _ in range(RETAKES):
-        disturbed = _disturbed(bursts)
+        disturbed = _disturbed(bursts)[: affordable - len(retaken)]
         if not disturbed:
             break
-        retaken.update(disturbed)
+        retaken += disturbed
         pause(PAUSE_S)
         fresh = taker.take([key for key, _ in disturbed])
         for number, ((key, i), (_, burst)) in enumerate(zip(disturbed, fresh, strict=True)):
             bursts[key][i] = burst
             progress("taking disturbed times again", number + 1, len(disturbed))
         commit(bursts)
-    return len(retaken)
+    return len(set(retaken))
 
 
 def _calls(session: Session) -> tuple[int, float]:
@@ -223,8 +232,10 @@ def _timing(bursts: Sequence[Burst], level: float) -> Timing:
     trusted = quiet if len(quiet) >= MIN_CALLS else bursts
     minima = [burst.min_ms for burst in trusted]
     q1, typical, q3 = np.quantile(minima, [0.25, 0.5, 0.75]).tolist()
+    middle = (len(minima) + 1) // 2
     return Timing(
         typical_ms=typical,
+        halves_ms=(float(np.median(minima[:middle])), float(np.median(minima[-middle:]))),
         min_ms=min(minima),
         p50_ms=float(np.median([burst.p50_ms for burst in trusted])),
         p90_ms=float(np.median([burst.p90_ms for burst in trusted])),

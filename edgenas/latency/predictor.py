@@ -47,9 +47,9 @@ class Latency:
 
     @property
     def text(self) -> str:
-        """For people, such as `0.27 ms (0.13 to 0.54 ms, estimated)`."""
+        """For people, such as `0.27 ms (0.13 to 0.54 ms, datasheet estimate)`."""
         interval = f"{self.low_ms:.3g} to {self.high_ms:.3g} ms"
-        return f"{format_milliseconds(self.predicted_ms)} ({interval}, {self.provenance})"
+        return f"{format_milliseconds(self.predicted_ms)} ({interval}, {self.provenance.basis})"
 
 
 @dataclass(frozen=True, slots=True)

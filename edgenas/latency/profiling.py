@@ -1,7 +1,7 @@
 """Timing every block of a space on a device, and whole networks to calibrate their sum."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from edgenas.formats import Document, read_json, write_json
 from edgenas.latency.calibration import MIN_NETWORKS, fit_calibration
 from edgenas.latency.design import informative_networks
 from edgenas.latency.loading import load_blocks, load_empty, load_sentinel
-from edgenas.latency.measuring import Burst, Bursts, Measurement, measure
+from edgenas.latency.measuring import Burst, Bursts, Measurement, Timing, measure
 from edgenas.latency.table import Calibration, Entry, LatencyTable, net_ms
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, Block, SearchSpace
@@ -156,18 +156,33 @@ def _commit(journal: Path | None, device: Device, runtime: Runtime, bursts: Burs
 
 def _entries(measured: Measurement, blocks: Sequence[Block]) -> dict[str, Entry]:
     timings = {block.key: measured.timings[block.key] for block in blocks}
-    return {key: Entry(**asdict(timing), spread=timing.spread) for key, timing in timings.items()}
+    return {key: _entry(timing) for key, timing in timings.items()}
+
+
+def _entry(timing: Timing) -> Entry:
+    return Entry(
+        typical_ms=timing.typical_ms,
+        min_ms=timing.min_ms,
+        p50_ms=timing.p50_ms,
+        p90_ms=timing.p90_ms,
+        n=timing.n,
+        spread=timing.spread,
+        unstable=timing.unstable,
+    )
 
 
 def _calibrate(
     space: SearchSpace, measured: Measurement, entries: Mapping[str, Entry], chosen: Sequence[Architecture]
 ) -> Calibration:
     overhead_ms = measured.timings[OVERHEAD].typical_ms
+    timings = [measured.timings[_network_key(architecture)] for architecture in chosen]
     return fit_calibration(
         {block.key: net_ms(entries[block.key], overhead_ms) for block in space.distinct_blocks},
         {a.id: [block.key for block in space.blocks(a)] for a in chosen},
-        [measured.timings[_network_key(architecture)].typical_ms for architecture in chosen],
+        [timing.typical_ms for timing in timings],
         overhead_ms,
+        # Half of the rounds stand for a measurement of another day.
+        [timing.halves_ms[i % 2] for i, timing in enumerate(timings)],
     )
 
 

@@ -15,7 +15,6 @@ from edgenas.formats import write_bytes
 from edgenas.latency.validation import Pair
 from edgenas.report.plot import BAND, DROPPED, FRONT, GREY, LIMIT, MEASURED, MUTED
 from edgenas.report.view import (
-    BASIS,
     AgreementView,
     Mark,
     Point,
@@ -68,7 +67,6 @@ def write_html(view: ReportView, path: Path) -> None:
         chart=Markup(_chart("front-chart", list(_traces(view)), _layout(view))),
         agreement=view.agreement,
         agreement_chart=Markup(_agreement_chart(view.agreement)) if view.agreement else "",
-        basis=BASIS,
         interval=interval_text,
         meaning=_MEANING,
         settings=list(_flatten(view.config.model_dump(mode="json"))),
@@ -310,7 +308,7 @@ def _model_hover(mark: Mark) -> str:
 
 
 def _predicted(predicted_ms: float, low_ms: float, high_ms: float, provenance: Provenance) -> str:
-    return f"predicted {figure_ms(predicted_ms)} ms {interval_text(low_ms, high_ms)} ({BASIS[provenance]})"
+    return f"predicted {figure_ms(predicted_ms)} ms {interval_text(low_ms, high_ms)} ({provenance.basis})"
 
 
 def _choice_lines(choices: tuple[str, ...], a_line: int = 5) -> list[str]:

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from edgenas.formats import write_bytes
 from edgenas.latency.validation import Pair, Validation
 from edgenas.report.view import (
-    BASIS,
     AgreementView,
     Mark,
     ReportView,
@@ -82,7 +81,7 @@ def _draw_agreement_frame(axes: Axes, view: AgreementView, validation: Validatio
     axes.set_xlim(*view.range_ms)
     axes.set_ylim(*view.range_ms)
     axes.set_xlabel(f"measured latency on {validation.device}, ms", color=INK, parse_math=False)
-    axes.set_ylabel(f"predicted latency, ms ({BASIS[validation.provenance]})", color=INK)
+    axes.set_ylabel(f"predicted latency, ms ({validation.provenance.basis})", color=INK)
     title = f"{validation.networks} random networks of {validation.space} on {validation.device}"
     _draw_style(axes, title)
 

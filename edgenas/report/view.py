@@ -13,12 +13,6 @@ from edgenas.units import format_milliseconds
 if TYPE_CHECKING:  # the configuration's recipes import torch
     from edgenas.run.config import RunConfig
 
-BASIS = {
-    Provenance.MEASURED: "from measured blocks",
-    Provenance.CALIBRATED: "calibrated device model",
-    Provenance.ESTIMATED: "datasheet estimate",
-}
-"""What a predicted latency rests on, for people: `measured` alone would pass it off as a measured one."""
 
 # Intervals of estimates are wide (x0.5 to x2). The latency axis grows for them and for the limit by no more
 # than these shares of what the points span, else the points would be a blot; longer bars run off the picture.
@@ -229,7 +223,7 @@ class ReportView:
     @property
     def basis(self) -> str:
         """The same for people, such as `from measured blocks`."""
-        return " or ".join(BASIS[provenance] for provenance in self.provenances)
+        return " or ".join(provenance.basis for provenance in self.provenances)
 
     @property
     def latency_title(self) -> str:

@@ -31,7 +31,7 @@ from edgenas.errors import DeviceError, EdgenasError, InputError
         (["profile", "--device", "jetson"], 3, "jetson-orin-nano cannot be reached from here"),
         (["profile", "--device", "cpu", "--samples", "2"], 2, "--samples 2 is too few"),
         (["profile", "--device", "cpu", "--space", "cell"], 2, "unknown search space 'cell'"),
-        (["profile", "--device", "cpu", "--precision", "int8"], 2, "timed at fp32, not int8"),
+        (["profile", "--device", "cpu", "--precision", "fp8"], 2, "'fp8' is not one of"),
         (["doctor", "--device", "nosuch"], 2, "unknown device 'nosuch'"),
     ],
 )

@@ -35,7 +35,7 @@ def test_predict(answer: Answer, text: Text, in_finished_run: Path, tmp_path: Pa
     total = sum(layer["latency_ms"] for layer in found["layers"]) + found["constant_ms"]
     assert total == pytest.approx(found["latency_ms"]["predicted"])
     shown = text(["predict", str(path), "--device", "pi5"])
-    assert "estimated" in shown and "mbconv/" in shown
+    assert "datasheet estimate" in shown and "mbconv/" in shown
 
 
 def test_the_json_object(answer: Answer, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_blocks_the_table_lacks_are_refused_or_interpolated(
     ]
     lines = [line for line in text(interpolate).splitlines() if "interpolated" in line]
     assert len(lines) == 1 and "head/" in lines[0]
-    assert "calibrated" in text(interpolate)
+    assert "calibrated device model" in text(interpolate)
     assert capsys.readouterr().err == ""
 
 

@@ -63,7 +63,7 @@ def test_hash_and_size_are_those_of_the_file(write: Write, markdown: Callable[..
 
 def test_a_latency_is_shown_with_interval_and_provenance(markdown: Callable[..., str]) -> None:
     text = markdown()
-    assert "| predicted latency | 1.25 ms (0.625 ms to 2.5 ms; estimated) |" in text
+    assert "| predicted latency | 1.25 ms (0.625 ms to 2.5 ms; datasheet estimate) |" in text
     assert "| measured latency | not measured |" in text
 
 
@@ -72,8 +72,8 @@ def test_a_measured_latency_is_shown_too(
 ) -> None:
     latency = {"predicted": 1.25, "low": 1.0, "high": 1.5, "measured": 1.31}
     text = markdown(model=front_model(latency_ms=latency, provenance="measured"))
-    assert "1.25 ms (1 ms to 1.5 ms; measured)" in text
-    assert "| measured latency | 1.31 ms, least of many runs on the search's host |" in text
+    assert "1.25 ms (1 ms to 1.5 ms; from measured blocks)" in text
+    assert "| measured latency | 1.31 ms, usual of many runs on the search's host |" in text
 
 
 def test_every_accuracy_says_what_it_is(markdown: Callable[..., str]) -> None:

@@ -70,7 +70,7 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        InfeasibleError, match=r"the fastest possible network takes [\d.]+ ms \(.*estimated\)"
+        InfeasibleError, match=r"the fastest possible network takes [\d.]+ ms \(.*datasheet estimate\)"
     ):
         search("pi5", "1us", str(image_folder))
     assert not (tmp_path / "runs").exists()

@@ -263,6 +263,20 @@ def test_the_order_of_networks_and_blocks_is_no_matter(seed: int) -> None:
     assert other.residuals == pytest.approx(tuple(reversed(one.residuals)), rel=1e-5, abs=1e-9)
 
 
+def test_residuals_are_against_the_times_of_another_day_where_given() -> None:
+    rng = np.random.default_rng(0)
+    truth = _truth(rng, share=0.05)
+    networks = truth.networks(20, rng)
+    measured = [truth.ms(keys) for keys in networks.values()]
+    later = [ms * (1 + 0.04 * rng.standard_normal()) for ms in measured]
+    one = fit_calibration(truth.block_ms, networks, measured, 0.0)
+    other = fit_calibration(truth.block_ms, networks, measured, 0.0, later)
+    assert other.model_dump(exclude={"residuals"}) == one.model_dump(exclude={"residuals"})
+    expected = (1 + np.array(one.residuals)) * measured / later - 1
+    assert other.residuals == pytest.approx(expected.tolist())
+    assert interval_factors(other.residuals)[1] > 1.03 > interval_factors(one.residuals)[1]
+
+
 def test_what_was_calibrated_on_is_recorded() -> None:
     rng = np.random.default_rng(0)
     truth = _truth(rng, share=0.1)

@@ -238,7 +238,7 @@ def test_a_core_shared_with_another_program_is_noticed() -> None:
     turns = iter(range(10**6))
 
     def interrupted_for_a_while(calls: int) -> NDArray[np.float64]:
-        busy = 5 <= next(turns) < 14
+        busy = 5 <= next(turns) < 8
         shared.interruptions = calls if busy else 1
         return take(calls) * (1.7 if busy else 1.0)
 

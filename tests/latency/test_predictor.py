@@ -141,7 +141,7 @@ def test_provenance_and_width_of_an_estimate(space: SearchSpace, device: Device)
     assert latency.high_ms == pytest.approx(latency.predicted_ms * 2)
     blocks = space.blocks(predictor.fastest())
     assert latency.predicted_ms == pytest.approx(sum(estimate_block_ms(block, device) for block in blocks))
-    assert latency.text.endswith("ms, estimated)")
+    assert latency.text.endswith("ms, datasheet estimate)")
 
 
 def test_a_measured_prediction_is_the_calibrated_sum(
@@ -194,8 +194,8 @@ def test_wide_residuals_do_not_give_negative_times(
 @pytest.mark.parametrize(
     ("latency", "text"),
     [
-        (Latency(0.27, 0.135, 0.54, Provenance.ESTIMATED), "0.27 ms (0.135 to 0.54 ms, estimated)"),
-        (Latency(20, 19, 21, Provenance.MEASURED), "20 ms (19 to 21 ms, measured)"),
+        (Latency(0.27, 0.135, 0.54, Provenance.ESTIMATED), "0.27 ms (0.135 to 0.54 ms, datasheet estimate)"),
+        (Latency(20, 19, 21, Provenance.MEASURED), "20 ms (19 to 21 ms, from measured blocks)"),
     ],
 )
 def test_text_shows_interval_and_provenance(latency: Latency, text: str) -> None:
@@ -285,7 +285,7 @@ def test_interpolated_networks_say_so(space: SearchSpace, device: Device, table:
         seen.add(touched)
         if touched:
             assert latency.provenance is Provenance.CALIBRATED
-            assert latency.text.endswith(", calibrated)")
+            assert latency.text.endswith(" ms, calibrated device model)")
             assert latency.predicted_ms == pytest.approx(exact.predicted_ms, rel=0.1)
             assert _width(latency) > 2 * _width(exact)
         else:

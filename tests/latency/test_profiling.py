@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,8 @@ def test_changes_are_what_was_measured_now(space: SearchSpace, device: Device, f
     assert set(report.changes.calibrations) == {other.signature}
     left_out = {"entries", "calibrations"}
     assert report.changes.model_dump(exclude=left_out) == report.table.model_dump(exclude=left_out)
-    for report in (first, report):
-        save_table(device, report.changes)
+    for each in (first, report):
+        save_table(device, each.changes)
     found = find_table(device)
     assert found is not None
     assert (found[1].entries, found[1].calibrations) == (report.table.entries, report.table.calibrations)
@@ -189,6 +190,23 @@ def test_noise_on_whole_networks_widens_the_interval(space: SearchSpace, device:
     assert widths[0] < 0.02 < 0.1 < widths[1]
 
 
+def test_a_machine_that_changes_over_time_widens_the_interval(
+    space: SearchSpace, device: Device, fake: Fake
+) -> None:
+    """A tenth slower in the second half: too little to be disturbed, but another day may be as far off."""
+    quiet = fake()
+    steady = profile(space, device, quiet).table
+    drifting = profile(
+        space, device, fake(mood=lambda number: 1.1 if 2 * number > quiet.timings else 1.0)
+    ).table
+    assert (steady.disturbed, drifting.disturbed) == (0, 0)
+    widths = []
+    for table in (steady, drifting):
+        latency = predictor_from_table(space, device, table).predict(space.sample(np.random.default_rng(0)))
+        widths.append((latency.high_ms - latency.low_ms) / latency.predicted_ms)
+    assert widths[0] < 0.02 < 0.1 < widths[1]
+
+
 def test_a_slow_moment_hits_no_figure(space: SearchSpace, device: Device, fake: Fake) -> None:
     quiet = profile(space, device, fake(), networks=NETWORKS)
     slow = range(300, 360)  # thirty bursts and the sentinel's readings around them, amid the rounds
@@ -209,7 +227,9 @@ def test_a_machine_that_stays_uneasy_is_recorded(space: SearchSpace, device: Dev
 
 
 def test_table_says_how_it_was_measured(space: SearchSpace, device: Device, fake: Fake) -> None:
-    table = profile(space, device, fake(), networks=NETWORKS).table
+    runtime = fake()
+    runtime.cores = (1, 3)
+    table = profile(space, device, runtime, networks=NETWORKS).table
     assert (table.device, table.precision, table.power_mode) == ("cpu", "fp32", device.power_mode)
     assert (table.runtime, table.runtime_version, table.provider) == (
         "onnxruntime",
@@ -217,7 +237,7 @@ def test_table_says_how_it_was_measured(space: SearchSpace, device: Device, fake
         "CPUExecutionProvider",
     )
     assert (table.threads, table.batch) == (1, 1)
-    assert table.cores == tuple(host.fastest_cores(1))
+    assert table.cores == (1, 3)
     assert table.host == host.fingerprint()
     assert table.measured_at.endswith("+00:00")
 
@@ -649,6 +669,8 @@ def test_real_profile_has_the_right_structure(
     assert len(table.calibrations[space.signature].residuals) == report.calibration_networks == 4
     assert table.runtime_version == runtime.version
     assert (table.precision, table.threads, table.batch) == (precision, threads, batch)
+    if hasattr(os, "sched_setaffinity"):
+        assert len(set(table.cores)) == min(threads, host.cores())
     latency = predictor_from_table(space, device, table).predict(space.sample(np.random.default_rng(0)))
     assert latency.low_ms <= latency.predicted_ms <= latency.high_ms
     assert latency.provenance == "measured"

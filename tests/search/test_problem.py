@@ -40,7 +40,7 @@ def test_a_limit_that_nothing_keeps_names_the_fastest_possible_latency(
         InfeasibleError,
         match=(
             r"nothing in space mbconv-8px-\w{8} is predicted within 0\.01 ms on board: the fastest possible network"
-            rf" takes {fastest_ms:.4g} ms \({fastest_ms / 2:.3g} to {fastest_ms * 2:.3g} ms, estimated\);"
+            rf" takes {fastest_ms:.4g} ms \({fastest_ms / 2:.3g} to {fastest_ms * 2:.3g} ms, datasheet estimate\);"
             r" raise --max-latency to at least [\d.]+ms, or lower --width or --resolution"
         ),
     ) as caught:
