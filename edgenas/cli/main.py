@@ -46,6 +46,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     try:
         code = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        if code == INTERRUPTED:  # typer turns Ctrl-C into this code, without a word
+            return _fail("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
     except EdgenasError as error:
         return _fail(str(error), error.exit_code)

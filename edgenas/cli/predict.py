@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgenas.latency.predictor import Latency
 
 BAR_WIDTH = 32
+WATERFALL = "from 0 to the whole"
 EXAMPLE = "Example: edgenas predict architecture.json --device jetson"
 
 
@@ -72,9 +73,8 @@ def run(
         rows.append(
             (row.block, format_milliseconds(row.latency_ms), note, _bar(start_ms, row.latency_ms, latency))
         )
-    print_table(
-        f"{result.architecture} on {result.device}", ("block", "adds", "", "from 0 to the whole"), rows
-    )
+    title = f"{result.architecture} on {result.device}"
+    print_table(title, ("block", "adds", "", WATERFALL), rows, left=(WATERFALL,))
     print_lines(
         f"latency: {format_milliseconds(latency.predicted_ms)} "
         f"({latency.low_ms:.4g} to {latency.high_ms:.4g} ms; {latency.provenance.basis})",

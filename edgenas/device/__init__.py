@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edgenas.device.catalogue import all_devices, data_folders, find_device
-from edgenas.device.device import Datasheet, Device, Provenance
+from edgenas.device.device import CPU, Datasheet, Device, Provenance
 from edgenas.errors import DeviceError
 from edgenas.space.precision import Precision
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from edgenas.device.runtime import Runtime
 
 __all__ = [
+    "CPU",
     "Datasheet",
     "Device",
     "Precision",

@@ -5,7 +5,7 @@ from typing import get_args
 
 import platformdirs
 
-from edgenas.device.device import Device
+from edgenas.device.device import CPU, Device
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.formats import read_toml
 from edgenas.space.precision import Precision
@@ -86,7 +86,7 @@ def _with_options(
 def _with_threads(device: Device, threads: int) -> Device:
     if threads < 1:
         raise InputError(f"--threads {threads} is out of range", "use 1 or more")
-    if device.provider != "CPUExecutionProvider":
+    if device.provider != CPU:
         raise InputError(
             f"{device.name} runs on {device.provider}, which has no threads to choose", "omit --threads"
         )

@@ -11,6 +11,10 @@ from edgenas.space.precision import Precision
 Name = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
 
+CPU = "CPUExecutionProvider"
+"""ONNX Runtime's name for the processor: the one provider with threads to choose."""
+
+
 class Provenance(StrEnum):
     """Where a latency comes from; shown wherever a latency is shown."""
 

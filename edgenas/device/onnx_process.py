@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from edgenas.device import host
-from edgenas.device.onnx_runtime import CPU, OnnxRuntime, share_pool
+from edgenas.device.device import CPU
+from edgenas.device.onnx_runtime import OnnxRuntime, share_pool
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError, InputError
 from edgenas.space.precision import Precision, convert

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from edgenas.device import host
+from edgenas.device.device import CPU
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError, first_line
 from edgenas.space.precision import Precision
 
-CPU = "CPUExecutionProvider"
 _GPU_MEMORY = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 
 

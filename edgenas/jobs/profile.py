@@ -9,7 +9,7 @@ from edgenas.errors import InputError
 from edgenas.jobs.options import space_from_options
 from edgenas.latency import profiling
 from edgenas.latency.calibration import MIN_NETWORKS
-from edgenas.latency.table import Calibration, find_table, journal_path, save_table
+from edgenas.latency.table import Calibration, find_table, journal_path, save_table, table_path
 from edgenas.progress import Progress, silent
 from edgenas.space.layers import Activation
 
@@ -82,7 +82,9 @@ def profile(
     report = profiling.profile(
         chosen, target, runtime, known[1] if known else None, samples, seed, progress, journal_path(target)
     )
-    path = save_table(target, report.changes)
+    # A table found elsewhere is carried along: the new one would hide it.
+    in_place = known is not None and known[0] == table_path(target)
+    path = save_table(target, report.changes if in_place else report.table)
     keys = [block.key for block in chosen.distinct_blocks]
     return ProfileResult(
         table=path,

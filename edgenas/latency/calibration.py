@@ -76,12 +76,11 @@ def fit_calibration(
     if best.slope <= 0:
         raise DeviceError("networks with more work took less time", "profile again on a quiet machine")
     left_out_ms = (1 + best.residuals) * measured
-    corrected = zip(used, best.corrections_ms.tolist(), strict=True)
     return Calibration(
         slope=best.slope,
         intercept_ms=best.intercept_ms,
         overhead_ms=overhead_ms,
-        corrections_ms={key: correction for key, correction in corrected if correction},
+        corrections_ms=dict(zip(used, best.corrections_ms.tolist(), strict=True)),
         residuals=tuple((left_out_ms / np.array(check_ms or measured_ms) - 1).tolist()),
         networks=tuple(networks),
     )

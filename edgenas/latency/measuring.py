@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgenas.device.runtime import Session
 from edgenas.progress import Progress, silent
@@ -53,13 +54,13 @@ UNSTABLE_SPREAD = 0.1
 class Burst(NamedTuple):
     """Consecutive runs of one model, the sentinel's readings around them, how often a core was taken away."""
 
-    min_ms: float
-    p50_ms: float
-    p90_ms: float
-    n: int
-    before_ms: float
-    after_ms: float
-    interruptions: int
+    min_ms: PositiveFloat
+    p50_ms: PositiveFloat
+    p90_ms: PositiveFloat
+    n: PositiveInt
+    before_ms: PositiveFloat
+    after_ms: PositiveFloat
+    interruptions: NonNegativeInt
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,10 @@ def measure(
     calls = {key: _calls(session) for key, session in sessions.items()}
     _warm_up(sentinel)
     round_s = sum(count * run_ms for count, run_ms in calls.values()) / 1e3
-    rounds = int(np.clip(budget_s / round_s, MIN_ROUNDS, MAX_ROUNDS))
+    finished = len(next(iter(bursts.values())))
+    rounds = max(finished, int(np.clip(budget_s / round_s, MIN_ROUNDS, MAX_ROUNDS)))
     taker = _Taker(sessions, {key: count for key, (count, _) in calls.items()}, sentinel)
-    for done in range(len(next(iter(bursts.values()))), rounds):
+    for done in range(finished, rounds):
         for number, (key, burst) in enumerate(taker.take(list(sessions))):
             bursts[key].append(burst)
             progress("timing", (done + number / len(sessions)) * round_s, rounds * round_s)

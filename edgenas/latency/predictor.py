@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.device import Device, Provenance
-from edgenas.errors import IncompleteTableError
+from edgenas.device import CPU, Device, Provenance
+from edgenas.errors import IncompleteTableError, InputError
 from edgenas.latency.calibration import interval_factors
 from edgenas.latency.estimate import INTERVAL_FACTOR, estimate_block_ms
 from edgenas.latency.interpolation import interpolator
@@ -197,6 +197,8 @@ def predictor_from_table(
             f"the latency table of {device.name} ({device.table_name}) lacks {lacks}",
             f"add them: {profile_command(space, device)}; or use --missing interpolate",
         )
+    # Another space's line is a model that was fitted to measurements, not a measurement.
+    provenance = Provenance.MEASURED if calibration else Provenance.CALIBRATED
     calibration = calibration or _nearest_calibration(space, table)
     low_factor, high_factor = interval_factors(calibration.residuals)
     return LatencyPredictor(
@@ -206,7 +208,7 @@ def predictor_from_table(
         constant_ms=calibration.intercept_ms,
         low_factor=low_factor,
         high_factor=high_factor,
-        provenance=Provenance.MEASURED,
+        provenance=provenance,
         from_table=True,
     )
 
@@ -252,10 +254,19 @@ def predictor_for(space: SearchSpace, device: Device, missing: Missing = "refuse
 
 def profile_command(space: SearchSpace, device: Device) -> str:
     """The command line that measures what predicting this space on this device needs."""
-    channels, resolution, _ = space.input_shape
-    command = (
-        f"edgenas profile --device {device.name} --resolution {resolution} --classes {space.classes}"
-        f" --threads {device.threads} --precision {device.precision}"
-    )
-    plain = channels == 3 and space.config() == mbconv(resolution, space.classes).config()
-    return command if plain else f"{command} with the search's own --width, --squeeze-excite and --activation"
+    _, resolution, _ = space.input_shape
+    words = [f"edgenas profile --device {device.name} --resolution {resolution} --classes {space.classes}"]
+    if device.provider == CPU:
+        words.append(f"--threads {device.threads}")
+    words.append(f"--precision {device.precision} --batch {device.batch}")
+    if not _is_preset(space):
+        words.append("with the search's own --width, --squeeze-excite and --activation")
+    return " ".join(words)
+
+
+def _is_preset(space: SearchSpace) -> bool:
+    """Whether resolution and classes alone make the space."""
+    try:
+        return space.config() == mbconv(space.input_shape[1], space.classes).config()
+    except InputError:  # a size without a preset
+        return False

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from pydantic import model_validator
+
 from edgenas.device import Device, host
 from edgenas.device.runtime import Runtime, Session
 from edgenas.errors import DeviceError, FileFormatError
@@ -48,6 +50,12 @@ class Journal(Document):
     host: str
     bursts: dict[str, list[Burst]]
 
+    @model_validator(mode="after")
+    def _rounds_are_whole(self) -> "Journal":
+        if len({len(each) for each in self.bursts.values()}) != 1:
+            raise ValueError("every model must have the same number of bursts")
+        return self
+
 
 def profile(
     space: SearchSpace,
@@ -85,6 +93,8 @@ def profile(
     rounds = _resumed(journal, device, runtime, list(sessions))
     commit = partial(_commit, journal, device, runtime)
     measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress)
+    if journal:  # before the calibration: should that fail, times are to be taken anew
+        journal.unlink(missing_ok=True)
     fresh = _entries(measured, missing)
     entries = {**known_entries, **fresh}
     calibrations = {space.signature: _calibrate(space, measured, entries, chosen)}
@@ -97,8 +107,6 @@ def profile(
             "calibrations": {**(valid.calibrations if valid else {}), **calibrations},
         }
     )
-    if journal:
-        journal.unlink(missing_ok=True)
     return ProfileReport(table, changes, len(missing), len(chosen), measured.retaken, measured.disturbed)
 
 

@@ -155,9 +155,6 @@ def _has_a_waterfall(shown: str, layers: int) -> None:
     assert bars[-1][1] - bars[0][0] == BAR_WIDTH
 
 
-@pytest.mark.xfail(
-    strict=True, reason="print_table() aligns bars to the right, so that all end at one column"
-)
 @pytest.mark.parametrize("device", ["pi5", "jetson"])
 def test_the_bars_are_a_waterfall(text: Text, tmp_path: Path, device: str) -> None:
     space = mbconv(32, 10)

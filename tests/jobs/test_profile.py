@@ -129,9 +129,6 @@ def test_another_samples_count_starts_anew() -> None:
     assert not journal.exists()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="only the changes are saved, also where the table found lies in another folder"
-)
 def test_a_table_of_the_users_folder_is_carried_to_the_working_one(own_user_folders: Path) -> None:
     first = profile("cpu", **SMALL)
     assert own_user_folders in first.table.parents

@@ -235,8 +235,8 @@ def test_the_mend_follows_device_and_space(table: LatencyTable) -> None:
     [
         ("cpu", {}),
         ("cpu", {"threads": 2, "precision": "int8"}),
-        pytest.param("cpu", {"batch": 2}, marks=pytest.mark.xfail(strict=True, reason="no --batch in it")),
-        pytest.param("cuda", {}, marks=pytest.mark.xfail(strict=True, reason="a GPU takes no --threads")),
+        pytest.param("cpu", {"batch": 2}),
+        pytest.param("cuda", {}),
     ],
 )
 def test_the_mend_can_be_followed_and_fills_the_very_table(device: str, options: dict[str, Any]) -> None:
@@ -256,9 +256,6 @@ def test_the_mend_of_another_layout_says_what_to_add(device: Device) -> None:
         assert command.endswith("with the search's own --width, --squeeze-excite and --activation")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="profile_command() makes the preset layout, which only some sizes have"
-)
 def test_a_layout_without_a_preset_is_refused_as_lacking(
     small_space: SearchSpace, device: Device, table: LatencyTable
 ) -> None:
@@ -385,12 +382,7 @@ def test_too_few_blocks_to_interpolate_between_are_refused(
     "shares",
     [
         (0.05,),
-        pytest.param(
-            (0.0,),
-            marks=pytest.mark.xfail(
-                strict=True, reason="_nearest_calibration counts corrections, of which a line has none"
-            ),
-        ),
+        pytest.param((0.0,)),
     ],
     ids=["with corrections", "a line"],
 )

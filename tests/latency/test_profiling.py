@@ -576,7 +576,6 @@ WRONG: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="profiling.Journal takes any figures, and rounds that are not whole")
 @pytest.mark.parametrize("damage", WRONG.values(), ids=WRONG)
 def test_a_journal_of_impossible_figures_is_ignored(
     space: SearchSpace, device: Device, fake: Fake, damage: Callable[[bytes], bytes]
@@ -595,9 +594,6 @@ def test_a_journal_of_impossible_figures_is_ignored(
     assert runtime.timings == timings
 
 
-@pytest.mark.xfail(
-    strict=True, reason="measure() divides disturbed bursts by the rounds it would make itself"
-)
 def test_a_journal_of_more_rounds_than_are_made_now_is_used(
     space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -613,7 +609,6 @@ def test_a_journal_of_more_rounds_than_are_made_now_is_used(
     assert 0 < report.disturbed <= 1
 
 
-@pytest.mark.xfail(strict=True, reason="profile() keeps a finished journal when the calibration fails")
 def test_after_a_failed_calibration_times_are_taken_anew(
     space: SearchSpace, device: Device, fake: Fake
 ) -> None:
