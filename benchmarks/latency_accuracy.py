@@ -85,7 +85,8 @@ def validate(folder: str, case: Case, networks: int, seed: int, title: str) -> d
         f"{title}: {found['networks']} networks, Spearman {found['spearman']:.4f}, Kendall {found['kendall']:.3f}, "
         f"MAPE {found['mape_percent']:.2f} %, within 5 % {found['within_5_percent']:.0%}, within 10 % "
         f"{found['within_10_percent']:.0%}, coverage {found['interval_coverage']:.0%} (nominal 90 %), "
-        f"sentinel {found['sentinel_ratio']:.3f}, disturbed {found['disturbed']:.1%}",
+        f"pace {found['pace'] or 0:.3f}, uncorrected MAPE {found['uncorrected']['mape_percent']:.2f} %, within 5 % "
+        f"{found['uncorrected']['within_5_percent']:.0%}, disturbed {found['disturbed']:.1%}",
         flush=True,
     )
     return found

@@ -23,7 +23,7 @@ from edgenas.units import format_milliseconds
 
 if TYPE_CHECKING:
     from edgenas.jobs.validate import ValidationResult
-    from edgenas.latency.validation import Pair
+    from edgenas.latency.validation import Pair, Validation
 
 WORST = 3
 EXAMPLE = "Example: edgenas validate --device cpu --networks 50"
@@ -84,6 +84,7 @@ def _print_result(result: "ValidationResult") -> None:
         f"rank correlation: Spearman {rank_text(found.spearman)}, Kendall {rank_text(found.kendall)}",
         f"off by {found.mape_percent:.3g}% on average, {found.within_5_percent:.0%} within 5%, "
         f"{found.within_10_percent:.0%} within 10%; {found.interval_coverage:.0%} inside their interval",
+        *_pace_lines(found),
         "worst:",
         *(_line(pair) for pair in found.worst[:WORST]),
     )
@@ -93,6 +94,16 @@ def _print_result(result: "ValidationResult") -> None:
             + (f"; {found.disturbed:.1%} of all stayed so (edgenas doctor)" if found.disturbed else "")
         )
     print_lines(f"figures: {result.file}", f"picture: {result.picture}")
+
+
+def _pace_lines(found: "Validation") -> list[str]:
+    if found.pace is None:
+        return []
+    change = f"{abs(found.pace - 1):.1%} {'slower' if found.pace > 1 else 'faster'}"
+    return [
+        f"measured times are at the table's pace: networks timed then and now say that the machine runs {change}; "
+        f"as the clock says, off by {found.uncorrected.mape_percent:.3g}% on average"
+    ]
 
 
 def _line(pair: "Pair") -> str:

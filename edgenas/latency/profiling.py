@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from pydantic import model_validator
 
 from edgenas.device import Device, host
@@ -16,7 +17,7 @@ from edgenas.latency.calibration import MIN_NETWORKS, fit_calibration
 from edgenas.latency.design import informative_networks
 from edgenas.latency.loading import load_blocks, load_empty, load_sentinel
 from edgenas.latency.measuring import Burst, Bursts, Measurement, Timing, measure
-from edgenas.latency.table import Calibration, Entry, LatencyTable, net_ms
+from edgenas.latency.table import Calibration, Entry, LatencyTable, Reference, net_ms
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, Block, SearchSpace
 
@@ -24,6 +25,9 @@ BUDGET_S = 40.0
 """Seconds the timing of a profile should take; more where even the fewest rounds need it."""
 
 OVERHEAD = "overhead"
+
+REFERENCES = 10
+"""Networks kept with the table, for a later session to tell how the machine has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +188,26 @@ def _calibrate(
 ) -> Calibration:
     overhead_ms = measured.timings[OVERHEAD].typical_ms
     timings = [measured.timings[_network_key(architecture)] for architecture in chosen]
-    return fit_calibration(
+    calibration = fit_calibration(
         {block.key: net_ms(entries[block.key], overhead_ms) for block in space.distinct_blocks},
         {a.id: [block.key for block in space.blocks(a)] for a in chosen},
         [timing.typical_ms for timing in timings],
         overhead_ms,
         # Half of the rounds stand for a measurement of another day.
         [timing.halves_ms[i % 2] for i, timing in enumerate(timings)],
+    )
+    references = [
+        Reference(choices=architecture.choices, measured_ms=timing.typical_ms)
+        for architecture, timing in zip(chosen, timings, strict=True)
+    ]
+    return calibration.model_copy(update={"references": _spread(references)})
+
+
+def _spread(networks: Sequence[Reference]) -> tuple[Reference, ...]:
+    """A few networks, from the fastest to the slowest."""
+    ranked = sorted(networks, key=lambda network: network.measured_ms)
+    return tuple(
+        ranked[i] for i in np.unique(np.linspace(0, len(ranked) - 1, REFERENCES).round().astype(int))
     )
 
 

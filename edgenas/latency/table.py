@@ -51,6 +51,13 @@ def net_ms(entry: Entry, overhead_ms: float) -> float:
     return max(entry.typical_ms - overhead_ms, 0.0)
 
 
+class Reference(Document):
+    """A whole network and what it took."""
+
+    choices: tuple[str, ...]
+    measured_ms: float = Field(gt=0)
+
+
 class Calibration(Document):
     """measured = slope * sum of blocks + their corrections + intercept, fitted on whole networks of one space."""
 
@@ -64,6 +71,10 @@ class Calibration(Document):
         min_length=2, description="(predicted - measured) / measured of each network, predicted without it"
     )
     networks: tuple[str, ...] = Field(default=(), description="ids of the networks fitted on")
+    references: tuple[Reference, ...] = Field(
+        default=(),
+        description="some of them as they were timed: timed again, they tell how the machine has changed",
+    )
 
 
 class LatencyTable(Document):
