@@ -40,6 +40,14 @@ def print_table(
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
+def disturbance_lines(retaken: int, disturbed: float) -> list[str]:
+    """What there is to say about a machine that was not at its usual speed while it was timed."""
+    if not retaken:
+        return []
+    rest = f"; {disturbed:.1%} of all stayed so (edgenas doctor)" if disturbed else ""
+    return [f"{retaken} timings were taken again: the machine was slower or faster than usual{rest}"]
+
+
 @contextmanager
 def reporting() -> Iterator[Progress]:
     """Give a progress callback that draws bars with time left on stderr, and show warnings there."""

@@ -1,7 +1,6 @@
 """`edgenas predict`: the latency of one architecture."""
 
 from dataclasses import asdict
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +19,7 @@ from edgenas.cli.options import (
 from edgenas.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:
-    from edgenas.latency.predictor import Latency
+    from edgenas.jobs.predict import Prediction
 
 BAR_WIDTH = 32
 WATERFALL = "from 0 to the whole"
@@ -59,20 +58,14 @@ def run(
             }
         )
         return
-    starts = accumulate([result.constant_ms, *(row.latency_ms for row in result.layers)])
-    rows = [
-        (
-            "beside the blocks",
-            format_milliseconds(result.constant_ms),
-            "",
-            _bar(0, result.constant_ms, latency),
-        )
-    ]
-    for row, start_ms in zip(result.layers, starts, strict=False):
-        note = "interpolated" if row.interpolated else ""
-        rows.append(
-            (row.block, format_milliseconds(row.latency_ms), note, _bar(start_ms, row.latency_ms, latency))
-        )
+    # What is beside the blocks can be negative: a network then costs less than its blocks alone.
+    floor_ms = min(0.0, result.constant_ms)
+    scale = BAR_WIDTH / (latency.predicted_ms - floor_ms)
+    rows = []
+    start_ms = -floor_ms
+    for block, cost_ms, note in _steps(result):
+        rows.append((block, format_milliseconds(cost_ms), note, _bar(start_ms * scale, cost_ms * scale)))
+        start_ms += cost_ms
     title = f"{result.architecture} on {result.device}"
     print_table(title, ("block", "adds", "", WATERFALL), rows, left=(WATERFALL,))
     print_lines(
@@ -82,8 +75,15 @@ def run(
     )
 
 
-def _bar(start_ms: float, latency_ms: float, whole: "Latency") -> str:
-    """One step of the waterfall; a block that takes time away is drawn from where it ends."""
-    scale = BAR_WIDTH / whole.predicted_ms
-    left, right = sorted((start_ms * scale, (start_ms + latency_ms) * scale))
-    return " " * max(round(left), 0) + "█" * max(round(right) - round(left), 1)
+def _steps(result: "Prediction") -> list[tuple[str, float, str]]:
+    """What adds up to the whole: its name, milliseconds, a remark."""
+    layers = [
+        (row.block, row.latency_ms, "interpolated" if row.interpolated else "") for row in result.layers
+    ]
+    return [("beside the blocks", result.constant_ms, ""), *layers]
+
+
+def _bar(start: float, length: float) -> str:
+    """One step of the waterfall, in characters; one that takes time away is drawn from where it ends."""
+    left, right = sorted((round(start), round(start + length)))
+    return " " * left + "█" * max(right - left, 1)

@@ -1,10 +1,10 @@
 """`edgenas profile`: measure a device."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgenas.cli.console import print_json, print_lines, reporting
+from edgenas.cli.console import disturbance_lines, print_json, print_lines, reporting
 from edgenas.cli.options import (
     ActivationName,
     ActivationOption,
@@ -19,6 +19,9 @@ from edgenas.cli.options import (
 )
 from edgenas.units import format_seconds
 
+if TYPE_CHECKING:
+    from edgenas.jobs.profile import ProfileResult
+
 EXAMPLE = "Example: edgenas profile --device cpu --resolution 224"
 
 
@@ -32,7 +35,7 @@ def run(
     threads: ThreadsOption = None,
     precision: PrecisionOption = None,
     batch: BatchOption = None,
-    samples: Annotated[int, typer.Option(help="Whole networks timed for the calibration.")] = 60,
+    samples: Annotated[int, typer.Option(help="Whole networks timed for the calibration.")] = 80,
     width: WidthOption = 1.0,
     squeeze_excite: SqueezeExciteOption = False,
     activation: ActivationOption = ActivationName.relu6,
@@ -73,6 +76,10 @@ def run(
             }
         )
         return
+    _print_result(result)
+
+
+def _print_result(result: "ProfileResult") -> None:
     errors = sorted(abs(residual) for residual in result.calibration.residuals)
     print_lines(
         f"{result.measured} blocks measured in {format_seconds(result.seconds)}, {result.entries} in the table",
@@ -80,12 +87,8 @@ def run(
         f"{result.calibration.intercept_ms:.4g} ms; each predicted from the other {len(errors) - 1}: off by "
         f"{sum(errors) / len(errors):.1%} on average, {errors[-1]:.1%} at most",
         f"table: {result.table}",
+        *disturbance_lines(result.retaken, result.disturbed),
     )
-    if result.retaken:
-        print_lines(
-            f"{result.retaken} timings were taken again: the machine was slower or faster than usual"
-            + (f"; {result.disturbed:.1%} of all stayed so (edgenas doctor)" if result.disturbed else "")
-        )
     if result.unstable:
         print_lines(
             f"unstable: {len(result.unstable)} blocks (machine busy?); repeat the command to time them again"

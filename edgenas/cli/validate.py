@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgenas.cli.console import print_json, print_lines, reporting
+from edgenas.cli.console import disturbance_lines, print_json, print_lines, reporting
 from edgenas.cli.options import (
     ActivationName,
     ActivationOption,
@@ -88,21 +88,19 @@ def _print_result(result: "ValidationResult") -> None:
         "worst:",
         *(_line(pair) for pair in found.worst[:WORST]),
     )
-    if found.retaken:
-        print_lines(
-            f"{found.retaken} timings were taken again: the machine was slower or faster than usual"
-            + (f"; {found.disturbed:.1%} of all stayed so (edgenas doctor)" if found.disturbed else "")
-        )
+    print_lines(*disturbance_lines(found.retaken, found.disturbed))
     print_lines(f"figures: {result.file}", f"picture: {result.picture}")
 
 
 def _pace_lines(found: "Validation") -> list[str]:
-    if found.pace is None:
+    if found.pace is None or found.at_table_pace is None:
         return []
     change = f"{abs(found.pace - 1):.1%} {'slower' if found.pace > 1 else 'faster'}"
+    there = found.at_table_pace
     return [
-        f"measured times are at the table's pace: networks timed then and now say that the machine runs {change}; "
-        f"as the clock says, off by {found.uncorrected.mape_percent:.3g}% on average"
+        f"the machine runs {change} than when it was profiled (networks timed then and now); at the table's pace: "
+        f"off by {there.mape_percent:.3g}% on average, {there.within_5_percent:.0%} within 5%, "
+        f"{there.interval_coverage:.0%} inside their interval"
     ]
 
 

@@ -69,7 +69,11 @@ def pin(threads: int) -> tuple[int, ...]:
         highest_khz = _read_number(_CPU / f"cpu{core}/cpufreq/cpuinfo_max_freq") or 0
         return highest_khz, -busy.get(core, 0), core
 
-    chosen = sorted(os.sched_getaffinity(0), key=merit)[-threads:]
+    usable = sorted(os.sched_getaffinity(0), key=merit, reverse=True)
+    # Two hardware threads of one core share what is timed: of each core one first.
+    seen = [_read(_CPU / f"cpu{core}/topology/thread_siblings_list") or str(core) for core in usable]
+    second = {core: siblings in seen[:i] for i, (core, siblings) in enumerate(zip(usable, seen, strict=True))}
+    chosen = sorted(usable, key=lambda core: second[core])[:threads]
     os.sched_setaffinity(0, chosen)
     return tuple(chosen)
 

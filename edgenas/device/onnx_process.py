@@ -8,6 +8,7 @@ library's threads, can be pinned to cores, and takes nothing down with it when a
 The two talk in lines of JSON; models, inputs and outputs go through files.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -20,18 +21,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 from typing_extensions import override
 
 from edgenas.device import host
 from edgenas.device.device import CPU
 from edgenas.device.onnx_runtime import OnnxRuntime, share_pool
 from edgenas.device.runtime import Feeds, Runtime, Session
-from edgenas.errors import DeviceError, InputError
+from edgenas.errors import DeviceError, InputError, first_line
 from edgenas.space.precision import Precision, convert
+
+MODEL, FEEDS, OUTPUTS = "model.onnx", "feeds.safetensors", "outputs.safetensors"
 
 
 class OnnxProcess(Runtime):
@@ -78,15 +82,15 @@ class _ProcessSession(Session):
     def __init__(self, worker: "_Worker", model: bytes, feeds: Feeds) -> None:
         self._worker = worker
         worker.forget_gone()
-        (worker.folder / "model.onnx").write_bytes(model)
-        np.savez(worker.folder / "feeds.npz", allow_pickle=False, **feeds)
+        (worker.folder / MODEL).write_bytes(model)
+        save_file(dict(feeds), worker.folder / FEEDS)
         self._number = worker.ask("load")
         weakref.finalize(self, worker.gone.append, self._number)
 
     def run(self) -> list[NDArray[np.float32]]:
         count = self._worker.ask("run", self._number)
-        with np.load(self._worker.folder / "outputs.npz") as outputs:
-            return [outputs[f"arr_{i}"] for i in range(count)]
+        outputs = load_file(self._worker.folder / OUTPUTS)
+        return [outputs[str(i)] for i in range(count)]
 
     def time_ms(self, calls: int) -> NDArray[np.float64]:
         times, self.interruptions = self._worker.ask("time", self._number, calls)
@@ -154,19 +158,19 @@ def _cause(code: int) -> str:
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
-def _serve(folder: Path, runtime: OnnxRuntime, cores: tuple[int, ...]) -> None:
+def _serve(folder: Path, runtime: OnnxRuntime, cores: tuple[int, ...], answers: IO[str]) -> None:
     """The process's end: answer line after line until the parent is gone."""
     sessions: dict[int, Session] = {}
+    numbers = itertools.count()
 
     def load() -> int:
-        number = len(sessions) and max(sessions) + 1
-        with np.load(folder / "feeds.npz") as feeds:
-            sessions[number] = runtime.load((folder / "model.onnx").read_bytes(), dict(feeds))
+        number = next(numbers)
+        sessions[number] = runtime.load((folder / MODEL).read_bytes(), load_file(folder / FEEDS))
         return number
 
     def run(number: int) -> int:
         outputs = sessions[number].run()
-        np.savez(folder / "outputs.npz", *outputs, allow_pickle=False)
+        save_file({str(i): output for i, output in enumerate(outputs)}, folder / OUTPUTS)
         return len(outputs)
 
     verbs: dict[str, Callable[..., Any]] = {
@@ -185,15 +189,20 @@ def _serve(folder: Path, runtime: OnnxRuntime, cores: tuple[int, ...]) -> None:
             answer = {"value": verbs[verb](*arguments)}
         except DeviceError as error:
             answer = {"problem": error.problem, "mend": error.mend}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+        except Exception as error:  # of the runtime, amid a run: it is told over there, not here
+            answer = {"problem": f"the model cannot be run ({first_line(error)})", "mend": "check memory"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
 
 
 def _main(folder: str, provider: str, threads: str) -> None:
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a provider's libraries print is no answer
     cores = host.pin(int(threads))
     if int(threads) > 1:
         share_pool(int(threads))
-    _serve(Path(folder), OnnxRuntime(provider, int(threads), shared_pool=int(threads) > 1), cores)
+    runtime = OnnxRuntime(provider, int(threads), shared_pool=int(threads) > 1)
+    _serve(Path(folder), runtime, cores, answers)
     shutil.rmtree(folder, ignore_errors=True)  # a parent that was killed could not
 
 

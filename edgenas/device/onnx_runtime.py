@@ -56,35 +56,45 @@ class OnnxRuntime(Runtime):
             options.use_per_session_threads = False
         else:
             options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
+        if self.provider != CPU:  # else nodes it lacks would run on the processor, and nobody would know
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        memory = "cuda" if self.provider in _GPU_MEMORY else "cpu"
+        copies = {name: value.copy() for name, value in feeds.items()}
         try:
             session = ort.InferenceSession(model, options, providers=[self.provider])
+            fell_back = self.provider not in session.get_providers()
+            loaded = None if fell_back else _OnnxSession(session, copies, memory)
         except Exception as error:  # ONNX Runtime raises many types, without a common base of its own
             raise DeviceError(
-                f"ONNX Runtime cannot load the model ({first_line(error)})",
-                "try another provider or version",
+                f"ONNX Runtime cannot load the model ({first_line(error)})", "try another provider or version"
             ) from error
-        if self.provider not in session.get_providers():
+        if loaded is None:
             raise DeviceError(
                 f"ONNX Runtime fell back from {self.provider} to {', '.join(session.get_providers())}",
                 "check that the provider's libraries (CUDA, cuDNN, TensorRT, ...) are installed",
             )
-        memory = "cuda" if self.provider in _GPU_MEMORY else "cpu"
-        return _OnnxSession(session, {name: value.copy() for name, value in feeds.items()}, memory)
+        return loaded
 
 
 class _OnnxSession(Session):
-    def __init__(self, session: ort.InferenceSession, feeds: Feeds, memory: str) -> None:
+    def __init__(
+        self, session: ort.InferenceSession, feeds: dict[str, NDArray[np.float32]], memory: str
+    ) -> None:
         self._session = session
-        self._feeds = dict(feeds)
-        self._memory = memory
-        self._binding: ort.IOBinding | None = None
+        self._feeds = feeds
+        # Inputs and outputs in the device's memory, made once: a deployed engine copies neither. The arrays are
+        # kept, as on the processor their memory is what is bound.
+        self._outputs = self.run()
+        self._binding = session.io_binding()
+        for name, value in feeds.items():
+            self._binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(value, memory))
+        for output, value in zip(session.get_outputs(), self._outputs, strict=True):
+            self._binding.bind_ortvalue_output(output.name, ort.OrtValue.ortvalue_from_numpy(value, memory))
 
     def run(self) -> list[NDArray[np.float32]]:
         return list(self._session.run(None, self._feeds))
 
     def time_ms(self, calls: int) -> NDArray[np.float64]:
-        if self._binding is None:
-            self._binding = self._bound()
         run, binding, clock = self._session.run_with_iobinding, self._binding, time.perf_counter_ns
         marks = np.empty(calls + 1, dtype=np.int64)
         before = host.interruptions()
@@ -94,15 +104,6 @@ class _OnnxSession(Session):
             marks[i + 1] = clock()
         self.interruptions = host.interruptions() - before
         return np.maximum(np.diff(marks), 1) / 1e6
-
-    def _bound(self) -> ort.IOBinding:
-        """Inputs and outputs in the device's memory, made once: a deployed engine copies neither."""
-        binding = self._session.io_binding()
-        for name, value in self._feeds.items():
-            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(value, self._memory))
-        for output, value in zip(self._session.get_outputs(), self.run(), strict=True):
-            binding.bind_ortvalue_output(output.name, ort.OrtValue.ortvalue_from_numpy(value, self._memory))
-        return binding
 
 
 def share_pool(threads: int) -> None:

@@ -9,6 +9,7 @@ from edgenas.errors import InputError
 from edgenas.jobs.options import space_from_options
 from edgenas.latency import profiling
 from edgenas.latency.calibration import MIN_NETWORKS
+from edgenas.latency.design import MAX_NETWORKS
 from edgenas.latency.table import Calibration, find_table, journal_path, save_table, table_path
 from edgenas.progress import Progress, silent
 from edgenas.space.layers import Activation
@@ -41,7 +42,7 @@ def profile(
     threads: int | None = None,
     precision: Precision | None = None,
     batch: int | None = None,
-    samples: int = 60,
+    samples: int = 80,
     width: float = 1.0,
     squeeze_excite: bool = False,
     activation: Activation = "relu6",
@@ -74,13 +75,22 @@ def profile(
     """
     if samples < MIN_NETWORKS:
         raise InputError(f"--samples {samples} is too few to calibrate on", f"give at least {MIN_NETWORKS}")
+    if samples > MAX_NETWORKS:
+        raise InputError(f"--samples {samples} would take hours to time", f"give at most {MAX_NETWORKS}")
     chosen = space_from_options(space, resolution, classes, width, squeeze_excite, activation)
     target = find_device(device, threads, precision, batch)
     runtime = runtime_for(target)
     start = time.monotonic()
     known = find_table(target)
     report = profiling.profile(
-        chosen, target, runtime, known[1] if known else None, samples, seed, progress, journal_path(target)
+        chosen,
+        target,
+        runtime,
+        known[1] if known else None,
+        samples,
+        seed,
+        progress,
+        journal_path(target, chosen.signature),
     )
     # A table found elsewhere is carried along: the new one would hide it.
     in_place = known is not None and known[0] == table_path(target)

@@ -99,7 +99,7 @@ def _fit(
     return _Fit(
         slope=1 + SLOPE_SD**2 * float(sums @ weights),
         intercept_ms=float(intercept_sd**2 * weights.sum()),
-        corrections_ms=(share * costs) ** 2 * (counts.T @ weights),
+        corrections_ms=(share * costs) ** 2 * (counts.T @ weights) + 0.0,  # no negative zeros
         # Prediction without the network itself, in closed form (section 5.4.2).
         residuals=-weights / np.diag(inverse) / measured,
     )

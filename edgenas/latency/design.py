@@ -10,7 +10,11 @@ from edgenas.space import Architecture, SearchSpace
 POOL = 10
 """Random networks to choose each one from."""
 
+MAX_NETWORKS = 500
+"""More would take hours to time; the covariance of their pool, some 200 MB."""
+
 CORRECTION_SHARE = 0.05
+"""Prior standard deviation of a block's correction: calibration chooses its own once there are times."""
 
 
 def informative_networks(space: SearchSpace, device: Device, count: int, seed: int) -> list[Architecture]:

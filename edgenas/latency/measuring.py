@@ -2,11 +2,11 @@
 
 Clocks step up and down, neighbours come and go: on one machine the same block took 1.00, 1.04 or 1.11 times its best,
 for seconds each. A single minimum catches the fast step for some models and not for others. Here every model is
-timed in short bursts, in many interleaved rounds; the minimum of a burst sheds interruptions, and the median of these
-minima over the rounds is the time at the machine's usual step. A sentinel, one small model read before and after
-each burst, tells when the machine was not at its usual step at all (throttled, or busy with something else): those
-bursts are taken again. So are bursts that were interrupted as often as they ran: long models that share a core
-with another program are interrupted in every run, while the small sentinel slips through.
+timed in short bursts, in many interleaved rounds; the minimum of a burst sheds interruptions, and the mean of the
+middle half of these minima over the rounds is the time at the machine's usual step. A sentinel, one small model
+read before and after each burst, tells when the machine was not at its usual step at all (throttled, or busy with
+something else): those bursts are taken again. So are bursts that were interrupted as often as they ran: long models
+that share a core with another program are interrupted in every run, while the small sentinel slips through.
 """
 
 import time
@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from scipy import stats
 
 from edgenas.device.runtime import Session
 from edgenas.progress import Progress, silent
@@ -35,6 +36,9 @@ DISTURBED = 1.15
 Twice the usual steps of a clock, half of what throttling or another busy program do.
 """
 
+MAX_INTERRUPTIONS_PER_S = 30.0
+"""Two programs that share a core interrupt each other 100 to 250 times a second, an idle system's own chores twice."""
+
 LEVEL_QUANTILE = 0.25
 """The usual level of the sentinel: slow moments are forgiven as long as a quarter of the time was quiet."""
 
@@ -46,6 +50,9 @@ RETAKE_SHARE = 0.5
 
 PAUSE_S = 1.0
 """Rest before they are: a hot chip cools, a passing job passes."""
+
+MIN_QUIET = 3
+"""Quiet bursts that a time can rest on; with fewer, all count."""
 
 UNSTABLE_SPREAD = 0.1
 """A quarter of the bursts this far from another quarter says that a time is not to be trusted."""
@@ -65,7 +72,7 @@ class Burst(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long a model takes. `typical_ms`, the median of the bursts' minima, is what predictions rest on.
+    """How long a model takes. `typical_ms`, mean of the middle half of the bursts' minima, is what predictions rest on.
 
     `halves_ms` are the same over the first and over the second half of the rounds.
     """
@@ -123,8 +130,8 @@ def measure(
     """
     bursts: Bursts = {key: [] for key in sessions} if known is None else known
     calls = {key: _calls(session) for key, session in sessions.items()}
-    _warm_up(sentinel)
-    round_s = sum(count * run_ms for count, run_ms in calls.values()) / 1e3
+    reading_ms = (1 + SENTINEL_CALLS) * _warm_up(sentinel)
+    round_s = sum((1 + count) * run_ms + reading_ms for count, run_ms in calls.values()) / 1e3
     finished = len(next(iter(bursts.values())))
     rounds = max(finished, int(np.clip(budget_s / round_s, MIN_ROUNDS, MAX_ROUNDS)))
     taker = _Taker(sessions, {key: count for key, (count, _) in calls.items()}, sentinel)
@@ -218,8 +225,13 @@ def _level(bursts: Bursts) -> float:
 
 def _is_disturbed(burst: Burst, level: float) -> bool:
     low, high = sorted(_readings(burst))
+    return high > level * DISTURBED or low < level / DISTURBED or _shares_its_core(burst)
+
+
+def _shares_its_core(burst: Burst) -> bool:
     # Interrupted less often than it ran, at least one run was whole, and the minimum is that one's.
-    return high > level * DISTURBED or low < level / DISTURBED or burst.interruptions >= burst.n
+    per_s = burst.interruptions / (burst.n * burst.p50_ms / 1e3)
+    return burst.interruptions >= burst.n and per_s > MAX_INTERRUPTIONS_PER_S
 
 
 def _disturbed(bursts: Bursts) -> list[tuple[str, int]]:
@@ -231,16 +243,22 @@ def _disturbed(bursts: Bursts) -> list[tuple[str, int]]:
 
 def _timing(bursts: Sequence[Burst], level: float) -> Timing:
     quiet = [burst for burst in bursts if not _is_disturbed(burst, level)]
-    trusted = quiet if len(quiet) >= MIN_CALLS else bursts
+    trusted = quiet if len(quiet) >= MIN_QUIET else bursts
     minima = [burst.min_ms for burst in trusted]
-    q1, typical, q3 = np.quantile(minima, [0.25, 0.5, 0.75]).tolist()
+    q1, q3 = np.quantile(minima, [0.25, 0.75]).tolist()
     middle = (len(minima) + 1) // 2
+    typical = _midmean(minima)
     return Timing(
         typical_ms=typical,
-        halves_ms=(float(np.median(minima[:middle])), float(np.median(minima[-middle:]))),
+        halves_ms=(_midmean(minima[:middle]), _midmean(minima[-middle:])),
         min_ms=min(minima),
         p50_ms=float(np.median([burst.p50_ms for burst in trusted])),
         p90_ms=float(np.median([burst.p90_ms for burst in trusted])),
         n=sum(burst.n for burst in trusted),
         unstable=2 * len(quiet) < len(bursts) or (q3 - q1) / typical > UNSTABLE_SPREAD,
     )
+
+
+def _midmean(values: Sequence[float]) -> float:
+    """Mean of the middle half: as deaf to slow moments as the median, and steadier between two steps of a clock."""
+    return max(float(stats.trim_mean(values, 0.25)), min(values))  # of equal values the mean may round below

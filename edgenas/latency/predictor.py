@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,10 @@ INTERPOLATED_SDS = 2.5
 
 1.645 would do for a normal distribution; `benchmarks/interpolation.py` finds that 90 % need about 2.4.
 """
+
+
+BORROWED_FACTOR = 1.1
+"""An interval is widened by this factor on both sides where the calibration is another space's."""
 
 
 class BlockCost(NamedTuple):
@@ -122,7 +126,8 @@ class LatencyPredictor:
         """
         if not self._from_table:
             return None
-        costs = {block.key: cost for block, cost in self._costs.items()}
+        # An interpolated cost moves with every other entry of the table.
+        costs = {block.key: None if cost.sd_ms else cost.latency_ms for block, cost in self._costs.items()}
         content = json.dumps([costs, self.constant_ms, self._factors], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -189,6 +194,8 @@ def predictor_from_table(
         IncompleteTableError: blocks or the calibration of the space are missing, and are to be refused or are
             too many to interpolate.
     """
+    if missing not in get_args(Missing):
+        raise InputError(f"unknown missing {missing!r}", f"use one of {', '.join(get_args(Missing))}")
     lacking = [block.key for block in space.distinct_blocks if block.key not in table.entries]
     calibration = table.calibrations.get(space.signature)
     if missing == "refuse" and (lacking or calibration is None):
@@ -197,18 +204,18 @@ def predictor_from_table(
             f"the latency table of {device.name} ({device.table_name}) lacks {lacks}",
             f"add them: {profile_command(space, device)}; or use --missing interpolate",
         )
-    # Another space's line is a model that was fitted to measurements, not a measurement.
-    provenance = Provenance.MEASURED if calibration else Provenance.CALIBRATED
-    calibration = calibration or _nearest_calibration(space, table)
+    own = calibration is not None
+    calibration = calibration or _borrowed_calibration(space, table)
     low_factor, high_factor = interval_factors(calibration.residuals)
     return LatencyPredictor(
         space,
         device,
         block_cost=_costs_from_table(device, table, calibration),
         constant_ms=calibration.intercept_ms,
-        low_factor=low_factor,
-        high_factor=high_factor,
-        provenance=provenance,
+        low_factor=low_factor if own else low_factor / BORROWED_FACTOR,
+        high_factor=high_factor if own else high_factor * BORROWED_FACTOR,
+        # Another space's line is a model fitted to measurements, not a measurement.
+        provenance=Provenance.MEASURED if own else Provenance.CALIBRATED,
         from_table=True,
     )
 
@@ -230,14 +237,20 @@ def _costs_from_table(
     return cost
 
 
-def _nearest_calibration(space: SearchSpace, table: LatencyTable) -> Calibration:
-    """The calibration whose networks had most blocks in common with the space's."""
+def _borrowed_calibration(space: SearchSpace, table: LatencyTable) -> Calibration:
+    """The calibration whose networks had most blocks in common with the space's.
+
+    An intercept belongs to the size of the networks it was fitted on. Where they had less than half of the
+    space's blocks it stays behind; what remains is the overhead of a call.
+    """
     if not table.calibrations:
         raise IncompleteTableError(
             f"the latency table of {table.device} has no calibration at all", "profile the device again"
         )
     keys = {block.key for block in space.distinct_blocks}
-    return max(table.calibrations.values(), key=lambda each: len(keys & each.corrections_ms.keys()))
+    nearest = max(table.calibrations.values(), key=lambda each: len(keys & each.corrections_ms.keys()))
+    alike = 2 * len(keys & nearest.corrections_ms.keys()) >= len(keys)
+    return nearest if alike else nearest.model_copy(update={"intercept_ms": nearest.overhead_ms})
 
 
 def predictor_for(space: SearchSpace, device: Device, missing: Missing = "refuse") -> LatencyPredictor:

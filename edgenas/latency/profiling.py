@@ -1,5 +1,7 @@
 """Timing every block of a space on a device, and whole networks to calibrate their sum."""
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,15 +18,20 @@ from edgenas.formats import Document, read_json, write_json
 from edgenas.latency.calibration import MIN_NETWORKS, fit_calibration
 from edgenas.latency.design import informative_networks
 from edgenas.latency.loading import load_blocks, load_empty, load_sentinel
-from edgenas.latency.measuring import Burst, Bursts, Measurement, Timing, measure
-from edgenas.latency.table import Calibration, Entry, LatencyTable, Reference, net_ms
+from edgenas.latency.measuring import DISTURBED, Burst, Bursts, Measurement, Timing, measure
+from edgenas.latency.table import Calibration, Entry, LatencyTable, Reference, merged, net_ms
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, Block, SearchSpace
 
-BUDGET_S = 40.0
+log = logging.getLogger(__name__)
+
+BUDGET_S = 50.0
 """Seconds the timing of a profile should take; more where even the fewest rounds need it."""
 
 OVERHEAD = "overhead"
+
+MAX_AGE_S = 3600.0
+"""Rounds older than this were made on another day, as far as a machine's pace goes."""
 
 REFERENCES = 10
 """Networks kept with the table, for a later session to tell how the machine has changed."""
@@ -66,7 +73,7 @@ def profile(
     device: Device,
     runtime: Runtime,
     known: LatencyTable | None = None,
-    networks: int = 60,
+    networks: int = 80,
     seed: int = 0,
     progress: Progress = silent,
     journal: Path | None = None,
@@ -86,7 +93,7 @@ def profile(
     Raises:
         DeviceError: the runtime cannot run a block, or fewer than three networks to calibrate on.
     """
-    valid = known if known and known.runtime_version == runtime.version else None
+    valid = known if known and _is_valid(known, device, runtime) else None
     known_entries = valid.entries if valid else {}
     missing = [block for block in space.distinct_blocks if _is_due(block.key, known_entries)]
     chosen = informative_networks(space, device, networks, seed)
@@ -105,13 +112,18 @@ def profile(
     changes = _table(device, runtime, measured, before).model_copy(
         update={"entries": fresh, "calibrations": calibrations}
     )
-    table = changes.model_copy(
-        update={
-            "entries": entries,
-            "calibrations": {**(valid.calibrations if valid else {}), **calibrations},
-        }
-    )
+    if valid and not 1 / DISTURBED <= measured.sentinel_ms / valid.sentinel_ms <= DISTURBED:
+        log.warning(
+            "%s runs at another speed than when the other blocks of its table were timed; see edgenas doctor, "
+            "or delete the table and profile again",
+            device.name,
+        )
+    table = merged(valid, changes) if valid else changes
     return ProfileReport(table, changes, len(missing), len(chosen), measured.retaken, measured.disturbed)
+
+
+def _is_valid(known: LatencyTable, device: Device, runtime: Runtime) -> bool:
+    return (known.runtime_version, known.power_mode) == (runtime.version, device.power_mode)
 
 
 def _is_due(key: str, entries: Mapping[str, Entry]) -> bool:
@@ -145,6 +157,8 @@ def _network_key(architecture: Architecture) -> str:
 def _resumed(journal: Path | None, device: Device, runtime: Runtime, models: Sequence[str]) -> Bursts | None:
     """Rounds of an interrupted profile of these very models; None where there is none that fits."""
     if journal is None or not journal.is_file():
+        return None
+    if time.time() - journal.stat().st_mtime > MAX_AGE_S:
         return None
     try:
         found = read_json(journal, Journal)

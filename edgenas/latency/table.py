@@ -31,7 +31,9 @@ _IDENTITY = {
 class Entry(Document):
     """How long one block took: over `n` runs, in milliseconds, the runtime's call overhead included."""
 
-    typical_ms: float = Field(gt=0, description="median of the bursts' minima; predictions rest on it")
+    typical_ms: float = Field(
+        gt=0, description="mean of the middle half of the bursts' minima; predictions rest on it"
+    )
     min_ms: float = Field(gt=0)
     p50_ms: float = Field(gt=0)
     p90_ms: float = Field(gt=0)
@@ -173,9 +175,9 @@ def table_path(device: Device) -> Path:
     return root / device.name / f"{device.table_name}.json"
 
 
-def journal_path(device: Device) -> Path:
-    """Where an unfinished profile of the device keeps its rounds."""
-    return table_path(device).with_suffix(".unfinished")
+def journal_path(device: Device, space: str) -> Path:
+    """Where an unfinished profile of a space, given by its signature, keeps its rounds."""
+    return table_path(device).with_suffix(f".{space}.unfinished")
 
 
 def save_table(device: Device, table: LatencyTable) -> Path:
@@ -191,20 +193,27 @@ def save_table(device: Device, table: LatencyTable) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             if path.is_file():
-                table = _merged(table_from_json(path), table)
+                table = merged(table_from_json(path), table)
             write_json(path, table.model_copy(update={"checksum": table.content_checksum()}))
     except OSError as error:
         raise InputError(f"{path.parent}: cannot be written ({error.strerror})", "make it writable") from None
     return path
 
 
-def _merged(old: LatencyTable, new: LatencyTable) -> LatencyTable:
-    """New measurements win; old ones stay only where machine and runtime are still the same."""
-    if (old.host, old.runtime_version) != (new.host, new.runtime_version):
+def merged(old: LatencyTable, new: LatencyTable) -> LatencyTable:
+    """New measurements win; old ones stay only where machine, power mode and runtime are still the same.
+
+    A calibration of another space goes once a block it was fitted on has been timed anew.
+    """
+    same = ("host", "runtime_version", "power_mode")
+    if any(getattr(old, field) != getattr(new, field) for field in same):
         return new
+    anew = {key for key, entry in new.entries.items() if old.entries.get(key, entry) != entry}
+    kept = {
+        signature: calibration
+        for signature, calibration in old.calibrations.items()
+        if anew.isdisjoint(calibration.corrections_ms)
+    }
     return new.model_copy(
-        update={
-            "entries": {**old.entries, **new.entries},
-            "calibrations": {**old.calibrations, **new.calibrations},
-        }
+        update={"entries": {**old.entries, **new.entries}, "calibrations": {**kept, **new.calibrations}}
     )

@@ -1,10 +1,10 @@
 """How good predictions are: random whole networks, predicted and then timed.
 
 A machine's pace changes from hour to hour (one whose sentinel, small enough for its caches, stood still to 0.5 % ran
-whole networks 5 % faster a minute later, when its neighbours had gone). Whether the table predicts well and
-whether the machine still is what it was are two questions. Some networks of the calibration are therefore timed again
-between the others: the median of now / then is the `pace`, and measured latencies are given at the table's pace, the
-way a metrologist carries a control standard along. What the clock said is kept beside them (`raw_ms`, `uncorrected`).
+whole networks 5 % faster a minute later, when its neighbours had gone). What the clock says therefore mixes two
+questions: whether the table predicts well, and whether the machine still is what it was. Some networks of the
+calibration are timed again between the others, the way a metrologist carries a control standard along: the median of
+now / then is the `pace`, and `at_table_pace` says how far predictions are off with measured latencies divided by it.
 """
 
 import logging
@@ -32,7 +32,7 @@ from edgenas.space import Architecture, SearchSpace
 
 log = logging.getLogger(__name__)
 
-BUDGET_S = 30.0
+BUDGET_S = 40.0
 """Seconds the timing of a validation should take; more where even the fewest rounds need it."""
 
 MIN_NETWORKS = 2
@@ -51,13 +51,16 @@ class Pair(Document):
     predicted_ms: float = Field(gt=0)
     low_ms: float = Field(ge=0)
     high_ms: float = Field(gt=0)
-    measured_ms: float = Field(gt=0, description="at the table's pace")
-    raw_ms: float = Field(gt=0, description="median of the bursts' minima, as the clock said")
+    measured_ms: float = Field(gt=0, description="typical time, as in a table")
 
     @property
     def error(self) -> float:
         """(predicted - measured) / measured."""
         return self.predicted_ms / self.measured_ms - 1
+
+    def at_pace(self, pace: float) -> "Pair":
+        """The pair as it would be, had the machine kept the table's pace."""
+        return self.model_copy(update={"measured_ms": self.measured_ms / pace})
 
 
 class Errors(Document):
@@ -98,9 +101,11 @@ class Validation(Agreement):
     )
     pace: float | None = Field(
         gt=0,
-        description="time of reference networks over that in the table; None without any, or when far off",
+        description="time of reference networks over that in the table; None without any",
     )
-    uncorrected: Errors = Field(description="of the raw times")
+    at_table_pace: Errors | None = Field(
+        description="with measured times divided by the pace; None without one, or one that is no mere drift"
+    )
     retaken: int = Field(ge=0)
     disturbed: float = Field(ge=0, le=1)
     pairs: tuple[Pair, ...] = Field(min_length=1)
@@ -148,12 +153,12 @@ def validate(
     chosen = unseen_networks(space, networks, seed, calibration.networks if calibration else ())
     known = {space.architecture(reference.choices): reference.measured_ms for reference in references}
     measured = _measure(space, device, runtime, [*chosen, *known], progress)
+    pairs = tuple(_pair(predictor, measured, architecture) for architecture in chosen)
     sentinel_ratio = measured.sentinel_ms / table.sentinel_ms if table else None
-    pace = _pace(measured, known) or sentinel_ratio
-    if pace and not _is_drift(pace):
-        _warn_of_change(device, pace)
-    corrected = pace if known and pace and _is_drift(pace) else None
-    pairs = tuple(_pair(predictor, measured, architecture, corrected or 1.0) for architecture in chosen)
+    pace = _pace(measured, known)
+    change = pace or sentinel_ratio
+    if change and not _is_drift(change):
+        _warn_of_change(device, change)
     return Validation(
         **dict(agreement(pairs)),
         device=device.name,
@@ -166,8 +171,8 @@ def validate(
         host=host.fingerprint(device.uses_gpu),
         seed=seed,
         sentinel_ratio=sentinel_ratio,
-        pace=corrected,
-        uncorrected=errors([pair.model_copy(update={"measured_ms": pair.raw_ms}) for pair in pairs]),
+        pace=pace,
+        at_table_pace=errors([pair.at_pace(pace) for pair in pairs]) if pace and _is_drift(pace) else None,
         retaken=measured.retaken,
         disturbed=measured.disturbed,
         pairs=pairs,
@@ -284,19 +289,15 @@ def _measure(
     return measure(sessions, load_sentinel(runtime), BUDGET_S, progress=progress)
 
 
-def _pair(
-    predictor: LatencyPredictor, measured: Measurement, architecture: Architecture, pace: float
-) -> Pair:
+def _pair(predictor: LatencyPredictor, measured: Measurement, architecture: Architecture) -> Pair:
     latency = predictor.predict(architecture)
-    raw_ms = measured.timings[architecture.id].typical_ms
     return Pair(
         architecture=architecture.id,
         choices=architecture.choices,
         predicted_ms=latency.predicted_ms,
         low_ms=latency.low_ms,
         high_ms=latency.high_ms,
-        measured_ms=raw_ms / pace,
-        raw_ms=raw_ms,
+        measured_ms=measured.timings[architecture.id].typical_ms,
     )
 
 
@@ -307,14 +308,14 @@ def _pace(measured: Measurement, known: Mapping[Architecture, float]) -> float |
 
 
 def _is_drift(pace: float) -> bool:
-    """Whether a change is small enough to be the same machine on another day."""
+    """Whether a change is so small that it is the same machine at another moment."""
     return 1 / DISTURBED <= pace <= DISTURBED
 
 
 def _warn_of_change(device: Device, pace: float) -> None:
     change = f"{pace - 1:.0%} slower" if pace > 1 else f"{1 / pace - 1:.0%} faster"
     log.warning(
-        "%s now runs %s than when it was profiled: not corrected for; see edgenas doctor, or profile it again",
+        "%s now runs %s than when it was profiled; see edgenas doctor, or profile it again",
         device.name,
         change,
     )

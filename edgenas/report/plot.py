@@ -80,8 +80,7 @@ def _draw_agreement_frame(axes: Axes, view: AgreementView, validation: Validatio
             axis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlim(*view.range_ms)
     axes.set_ylim(*view.range_ms)
-    pace = ", at the table's pace" if validation.pace else ""
-    axes.set_xlabel(f"measured latency on {validation.device}, ms{pace}", color=INK, parse_math=False)
+    axes.set_xlabel(f"measured latency on {validation.device}, ms", color=INK, parse_math=False)
     axes.set_ylabel(f"predicted latency, ms ({validation.provenance.basis})", color=INK)
     title = f"{validation.networks} random networks of {validation.space} on {validation.device}"
     _draw_style(axes, title)

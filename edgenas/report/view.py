@@ -309,7 +309,6 @@ def _pair(model: Model) -> Pair | None:
         low_ms=figures.low,
         high_ms=figures.high,
         measured_ms=figures.measured,
-        raw_ms=figures.measured,
     )
 
 

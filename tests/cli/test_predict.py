@@ -11,8 +11,6 @@ import pytest
 
 from edgenas.cli.main import run
 from edgenas.cli.predict import BAR_WIDTH, _bar
-from edgenas.device import Provenance
-from edgenas.latency.predictor import Latency
 from edgenas.space import SearchSpace, mbconv
 
 Answer = Callable[[list[str]], dict[str, Any]]
@@ -115,28 +113,12 @@ def test_bad_values_are_one_line(
     assert message in output.err
 
 
-WHOLE = Latency(4.0, 3.0, 5.0, Provenance.MEASURED)
-
-
 @pytest.mark.parametrize(
-    ("start_ms", "latency_ms", "left", "right"),
-    [
-        (0.0, 4.0, 0, BAR_WIDTH),
-        (0.0, 1.0, 0, BAR_WIDTH // 4),
-        (1.0, 2.0, BAR_WIDTH // 4, 3 * BAR_WIDTH // 4),
-        (3.0, 1.0, 3 * BAR_WIDTH // 4, BAR_WIDTH),
-        (2.0, 0.001, BAR_WIDTH // 2, BAR_WIDTH // 2 + 1),
-        (2.0, -1.0, BAR_WIDTH // 4, BAR_WIDTH // 2),
-        (0.0, -0.5, 0, BAR_WIDTH // 8),
-    ],
+    ("start", "length", "left", "right"),
+    [(0, 32, 0, 32), (0, 8, 0, 8), (8, 16, 8, 24), (24, 8, 24, 32), (16, 0.01, 16, 17), (16, -8, 8, 16)],
 )
-def test_a_bar_goes_from_where_the_last_ended(
-    start_ms: float, latency_ms: float, left: int, right: int
-) -> None:
-    bar = _bar(start_ms, latency_ms, WHOLE)
-    assert bar == " " * left + "█" * len(bar.lstrip())
-    if start_ms + latency_ms >= 0:
-        assert len(bar) == right
+def test_a_bar_goes_from_where_the_last_ended(start: float, length: float, left: int, right: int) -> None:
+    assert _bar(start, length) == " " * left + "█" * (right - left)
 
 
 def _bars(shown: str) -> list[tuple[int, int]]:

@@ -49,6 +49,7 @@ def test_profile_writes_a_table_that_predict_and_search_use(
         "overhead_ms",
         "corrections_ms",
         "residuals",
+        "references",
         "networks",
     }
     assert len(calibration["residuals"]) == len(calibration["networks"]) == 4

@@ -243,3 +243,20 @@ def test_pin_takes_the_fastest_then_the_idlest_cores(monkeypatch: pytest.MonkeyP
 def test_interruptions_only_grow() -> None:
     before = host.interruptions()
     assert 0 <= before <= host.interruptions()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
+def test_pin_takes_one_hardware_thread_of_each_core_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for core in range(4):
+        folder = tmp_path / f"cpu{core}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text("0-1\n" if core < 2 else "2-3\n")
+    monkeypatch.setattr(host, "_CPU", tmp_path)
+    monkeypatch.setattr(host, "_busy_ticks", dict)
+    monkeypatch.setattr(host, "LOOK_S", 0.0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: None)
+    assert set(host.pin(2)) == {1, 3}
+    assert set(host.pin(3)) >= {1, 3}

@@ -47,7 +47,7 @@ def test_fallback_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         ort,
         "InferenceSession",
-        lambda model, options, **_: make(model, options, providers=["CPUExecutionProvider"]),
+        lambda model, options, **_: make(model, providers=["CPUExecutionProvider"]),
     )
     with pytest.raises(
         DeviceError, match="fell back from CUDAExecutionProvider to CPUExecutionProvider; check"

@@ -38,7 +38,7 @@ def test_a_profile_lands_in_the_users_folder_where_the_working_folder_has_none(
     assert result.calibration == table.calibrations[mbconv(16, 2).signature]
     assert len(result.calibration.networks) == 3
     assert sorted(result.unstable) == sorted(_unstable(table))
-    assert not journal_path(find_device("cpu")).exists()
+    assert not journal_path(find_device("cpu"), mbconv(16, 2).signature).exists()
     assert list(Path().iterdir()) == []
 
 
@@ -92,7 +92,8 @@ class Interruption:
 def _interrupted(share: float, **options: Any) -> Path:
     with pytest.raises(KeyboardInterrupt):
         profile("cpu", progress=Interruption(share), **{**SMALL, **options})
-    return journal_path(find_device("cpu"))
+    classes = options.get("classes", SMALL["classes"])
+    return journal_path(find_device("cpu"), mbconv(16, classes).signature)
 
 
 @pytest.mark.parametrize(("share", "rounds_done"), [(0.0, False), (0.5, True), (0.9, True)])

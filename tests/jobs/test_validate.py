@@ -11,7 +11,7 @@ from edgenas.device import find_device
 from edgenas.errors import DeviceError, InputError, UnknownNameError
 from edgenas.formats import read_json
 from edgenas.latency import measuring
-from edgenas.latency.validation import Pair, Validation, agreement, errors, save_validation
+from edgenas.latency.validation import Pair, Validation, agreement, save_validation
 from edgenas.run.folder import RunFolder
 from edgenas.space import space_from_config
 
@@ -74,13 +74,7 @@ def test_a_report_shows_the_validation_of_its_own_predictions(
     config = RunFolder(Path("runs/done")).read_document().config
     space = space_from_config(config.space, Path("run.json")).signature
     pair = Pair(
-        architecture="0123456789",
-        choices=(),
-        predicted_ms=1,
-        low_ms=0.5,
-        high_ms=2,
-        measured_ms=1.25,
-        raw_ms=1.25,
+        architecture="0123456789", choices=(), predicted_ms=1, low_ms=0.5, high_ms=2, measured_ms=1.25
     )
     found = Validation(
         **dict(agreement([pair])),
@@ -95,7 +89,7 @@ def test_a_report_shows_the_validation_of_its_own_predictions(
         seed=0,
         sentinel_ratio=None,
         pace=None,
-        uncorrected=errors([pair]),
+        at_table_pace=None,
         retaken=0,
         disturbed=0,
         pairs=(pair,),

@@ -111,7 +111,7 @@ def test_corrections_predict_better_than_the_line_where_there_are_any(
     with_corrections = _fit(truth, networks, rng, noise=0.003)
     monkeypatch.setattr(module, "CORRECTION_SHARES", (0.0,))
     line = _fit(truth, networks, rng, noise=0.003)
-    assert not line.corrections_ms
+    assert not any(line.corrections_ms.values())
     error, line_error = (np.abs(_errors(truth, each, fresh)).mean() for each in (with_corrections, line))
     assert error < 0.5 * line_error
 
@@ -229,7 +229,7 @@ def test_intervals_hold_nine_tenths_of_fresh_networks(share: float, noise: float
     assert np.mean(held) == pytest.approx(COVERAGE, abs=0.05)
 
 
-@given(seed=st.integers(0, 1000), factor=st.floats(1e-3, 1e3), count=st.integers(3, 20))
+@given(seed=st.integers(0, 1000), factor=st.floats(1e-3, 1e3), count=st.integers(8, 20))
 @settings(max_examples=50)
 def test_in_another_unit_of_time_only_times_change(seed: int, factor: float, count: int) -> None:
     rng = np.random.default_rng(seed)

@@ -14,7 +14,7 @@ from edgenas.latency.measuring import Bursts, measure
 MODELS = {f"model {i}": float(ms) for i, ms in enumerate(np.geomspace(0.02, 3, 16))}
 SENTINEL_MS = 0.1
 BUDGET_S = 1.0
-SPAN_S = 1.5
+SPAN_S = 1.05
 """About how long the rounds below take."""
 
 

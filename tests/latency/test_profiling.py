@@ -187,7 +187,7 @@ def test_noise_on_whole_networks_widens_the_interval(space: SearchSpace, device:
     for table in (quiet, noisy):
         latency = predictor_from_table(space, device, table).predict(space.sample(np.random.default_rng(0)))
         widths.append((latency.high_ms - latency.low_ms) / latency.predicted_ms)
-    assert widths[0] < 0.02 < 0.1 < widths[1]
+    assert widths[0] < 0.02 < 0.05 < widths[1]
 
 
 def test_a_machine_that_changes_over_time_widens_the_interval(
@@ -204,7 +204,7 @@ def test_a_machine_that_changes_over_time_widens_the_interval(
     for table in (steady, drifting):
         latency = predictor_from_table(space, device, table).predict(space.sample(np.random.default_rng(0)))
         widths.append((latency.high_ms - latency.low_ms) / latency.predicted_ms)
-    assert widths[0] < 0.02 < 0.1 < widths[1]
+    assert widths[0] < 0.02 < 0.05 < widths[1]
 
 
 def test_a_slow_moment_hits_no_figure(space: SearchSpace, device: Device, fake: Fake) -> None:
@@ -260,7 +260,7 @@ def test_every_operating_point_has_a_table_of_its_own(space: SearchSpace, fake: 
         report = profile(space, device, fake(overhead_ms=i + 1), networks=3)
         paths.append(save_table(device, report.table))
     assert len(set(paths)) == len(POINTS)
-    assert len({journal_path(find_device("cpu", **point)) for point in POINTS}) == len(POINTS)
+    assert len({journal_path(find_device("cpu", **point), "a-space") for point in POINTS}) == len(POINTS)
     assert sorted(paths) == tables_of("cpu")
     for i, point in enumerate(POINTS):
         found = find_table(find_device("cpu", **point))
@@ -371,7 +371,7 @@ def _interrupt(
     space: SearchSpace, device: Device, runtime: Any, number: int, phase: str = "timing", **arguments: Any
 ) -> Path:
     """Start a profile that is interrupted; its journal."""
-    journal = journal_path(device)
+    journal = journal_path(device, "a-space")
     with pytest.raises(KeyboardInterrupt):
         profile(
             space,
@@ -387,7 +387,7 @@ def _interrupt(
 
 def _resume(space: SearchSpace, device: Device, runtime: Any, **arguments: Any) -> ProfileReport:
     """Profile on; the journal must be gone afterwards, and nothing else be left."""
-    journal = journal_path(device)
+    journal = journal_path(device, "a-space")
     report = profile(space, device, runtime, **{"networks": NETWORKS, "journal": journal, **arguments})
     assert not journal.exists()
     assert not journal.parent.is_dir() or not [*journal.parent.glob(f"*{journal.name}*")]
@@ -485,7 +485,7 @@ def test_a_journal_of_other_models_is_ignored(space: SearchSpace, device: Device
     ]
     for other, arguments in others:
         assert _interrupt(other, device, fake(), 130 if not arguments.get("known") else 30, **arguments)
-        assert journal_path(device).exists()
+        assert journal_path(device, "a-space").exists()
         runtime = fake()
         assert _figures(_resume(space, device, runtime).table) == _figures(table)
         assert runtime.timings == timings
@@ -613,7 +613,7 @@ def test_after_a_failed_calibration_times_are_taken_anew(
     space: SearchSpace, device: Device, fake: Fake
 ) -> None:
     """The message says: profile again on a quiet machine. That must then not replay the loud one's times."""
-    journal = journal_path(device)
+    journal = journal_path(device, "a-space")
     with pytest.raises(DeviceError, match="profile again on a quiet machine"):
         profile(space, device, fake(weight_ms=0.0), networks=NETWORKS, journal=journal)
     table, _ = _whole(space, device, fake)
@@ -653,7 +653,7 @@ def test_real_profile_has_the_right_structure(
     monkeypatch.setattr(measuring, "BURST_MS", 0.2)
     space, device = _tiny_layout(), find_device("cpu", threads, precision, batch)
     runtime = runtime_for(device)
-    report = profile(space, device, runtime, networks=4, journal=journal_path(device))
+    report = profile(space, device, runtime, networks=4, journal=journal_path(device, "a-space"))
     path = save_table(device, report.table)
     found = find_table(device)
     assert found is not None and found[0] == path

@@ -336,15 +336,16 @@ def test_the_journal_lies_beside_its_table_and_is_none(
     for folder in (None, folders / "latency_models"):
         if folder:
             folder.mkdir()
-        journal = journal_path(device)
+        journal = journal_path(device, "a-space")
         assert journal.parent == table_path(device).parent
-        assert journal.stem == table_path(device).stem
+        assert journal.name.startswith(table_path(device).stem)
         journal.parent.mkdir(parents=True)
         journal.write_text("{}")
         assert find_table(device) is None
         assert tables_of("cpu") == []
     points = [device, *(device.model_copy(update=change) for change in ({"threads": 2}, {"batch": 2}))]
-    assert len({journal_path(each) for each in points}) == 3
+    assert len({journal_path(each, "a-space") for each in points}) == 3
+    assert journal_path(device, "a-space") != journal_path(device, "another")
 
 
 def test_merge_keeps_old_entries(make_table: Make, device: Device) -> None:

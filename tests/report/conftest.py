@@ -7,7 +7,7 @@ import pytest
 
 from edgenas.accuracy.training import Recipe
 from edgenas.device import Datasheet, Device, Provenance
-from edgenas.latency.validation import Pair, Validation, agreement, errors
+from edgenas.latency.validation import Pair, Validation, agreement
 from edgenas.report.view import Point, ReportView
 from edgenas.run.config import RunConfig
 from edgenas.run.result import Model, SearchResult
@@ -60,7 +60,6 @@ def make_validation(*rows: tuple[float, float], **changes: Any) -> Validation:
             low_ms=predicted * 0.96,
             high_ms=predicted * 1.05,
             measured_ms=measured,
-            raw_ms=measured,
         )
         for i, (predicted, measured) in enumerate(rows)
     )
@@ -77,7 +76,7 @@ def make_validation(*rows: tuple[float, float], **changes: Any) -> Validation:
         "seed": 7,
         "sentinel_ratio": 1.0,
         "pace": None,
-        "uncorrected": errors(pairs),
+        "at_table_pace": None,
         "retaken": 0,
         "disturbed": 0.0,
         "pairs": pairs,
