@@ -6,7 +6,7 @@ correction to it. Both are the posterior mean of one Gaussian model (Rasmussen &
 prior says: slope about 1, corrections a small share of a block's time. Prediction stays a sum over blocks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,9 @@ MIN_SHARE = 0.1
 """However bad the residuals, the upper end is at most ten times the prediction."""
 
 MIN_NETWORKS = 3
+
+ENOUGH = 9
+"""Residuals from which the nominal coverage can be told."""
 
 SLOPE_SD = 0.5
 """Prior standard deviation of the slope, and of the intercept as a share of a mean network: next to no opinion."""
@@ -47,6 +50,7 @@ def fit_calibration(
     measured_ms: Sequence[float],
     overhead_ms: float,
     check_ms: Sequence[float] | None = None,
+    random: Collection[str] = (),
 ) -> Calibration:
     """Fit slope, intercept and corrections of blocks on whole networks.
 
@@ -57,6 +61,8 @@ def fit_calibration(
         overhead_ms: the call overhead that was taken off.
         check_ms: what each took at another time; the residuals are against this, so that they also hold how much
             a measurement differs from time to time. None takes `measured_ms`.
+        random: ids of the networks that were drawn at random. Where they are enough for an interval only their
+            residuals are kept: they are exchangeable with the networks of tomorrow, a chosen design is not.
 
     Raises:
         DeviceError: fewer than three networks, or blocks that seem to cost nothing.
@@ -76,12 +82,16 @@ def fit_calibration(
     if best.slope <= 0:
         raise DeviceError("networks with more work took less time", "profile again on a quiet machine")
     left_out_ms = (1 + best.residuals) * measured
+    residuals = left_out_ms / np.array(check_ms or measured_ms) - 1
+    kept = np.array([name in random for name in networks])
+    if kept.sum() < ENOUGH:
+        kept[:] = True
     return Calibration(
         slope=best.slope,
         intercept_ms=best.intercept_ms,
         overhead_ms=overhead_ms,
         corrections_ms=dict(zip(used, best.corrections_ms.tolist(), strict=True)),
-        residuals=tuple((left_out_ms / np.array(check_ms or measured_ms) - 1).tolist()),
+        residuals=tuple(residuals[kept].tolist()),
         networks=tuple(networks),
     )
 

@@ -1,5 +1,7 @@
 """Which whole networks to calibrate on: the ones that tell most about all others."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from edgenas.device import Device
@@ -48,6 +50,17 @@ def informative_networks(space: SearchSpace, device: Device, count: int, seed: i
     )
     features /= sums[:, None]
     return [pool[i] for i in _greedy(features @ features.T, min(count, len(pool)))]
+
+
+def random_networks(
+    space: SearchSpace, count: int, seed: int, others: Collection[Architecture]
+) -> list[Architecture]:
+    """Draw networks at random, none of the `others`; fewer than `count` where the space runs out of them."""
+    rng = np.random.default_rng([seed, 2])
+    drawn = {a.id: a for a in (space.sample(rng) for _ in range(POOL * count))}
+    for other in others:
+        drawn.pop(other.id, None)
+    return list(drawn.values())[:count]
 
 
 def _greedy(covariance: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", count: int) -> list[int]:

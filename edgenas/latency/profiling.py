@@ -1,7 +1,6 @@
 """Timing every block of a space on a device, and whole networks to calibrate their sum."""
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,16 +8,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from pydantic import model_validator
 
 from edgenas.device import Device, host
 from edgenas.device.runtime import Runtime, Session
-from edgenas.errors import DeviceError, FileFormatError
-from edgenas.formats import Document, read_json, write_json
-from edgenas.latency.calibration import MIN_NETWORKS, fit_calibration
-from edgenas.latency.design import informative_networks
+from edgenas.errors import DeviceError
+from edgenas.latency.calibration import ENOUGH, MIN_NETWORKS, fit_calibration
+from edgenas.latency.design import informative_networks, random_networks
+from edgenas.latency.journal import keep_rounds, kept_rounds
 from edgenas.latency.loading import load_blocks, load_empty, load_sentinel
-from edgenas.latency.measuring import DISTURBED, Burst, Bursts, Measurement, Timing, measure
+from edgenas.latency.measuring import DISTURBED, Measurement, Timing, measure
 from edgenas.latency.table import Calibration, Entry, LatencyTable, Reference, merged, net_ms
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, Block, SearchSpace
@@ -30,8 +28,8 @@ BUDGET_S = 50.0
 
 OVERHEAD = "overhead"
 
-MAX_AGE_S = 3600.0
-"""Rounds older than this were made on another day, as far as a machine's pace goes."""
+RANDOM_SHARE = 0.3
+"""Share of the whole networks that is drawn at random, for the interval; the others are chosen for the fit."""
 
 REFERENCES = 10
 """Networks kept with the table, for a later session to tell how the machine has changed."""
@@ -51,21 +49,6 @@ class ProfileReport:
     calibration_networks: int
     retaken: int
     disturbed: float
-
-
-class Journal(Document):
-    """Rounds of a profile that is not finished, and what they belong to."""
-
-    models: tuple[str, ...]
-    runtime_version: str
-    host: str
-    bursts: dict[str, list[Burst]]
-
-    @model_validator(mode="after")
-    def _rounds_are_whole(self) -> "Journal":
-        if len({len(each) for each in self.bursts.values()}) != 1:
-            raise ValueError("every model must have the same number of bursts")
-        return self
 
 
 def profile(
@@ -96,19 +79,24 @@ def profile(
     valid = known if known and _is_valid(known, device, runtime) else None
     known_entries = valid.entries if valid else {}
     missing = [block for block in space.distinct_blocks if _is_due(block.key, known_entries)]
-    chosen = informative_networks(space, device, networks, seed)
+    judging = int(RANDOM_SHARE * networks)
+    judging = judging if judging >= ENOUGH else 0
+    chosen = informative_networks(space, device, networks - judging, seed)
+    random = random_networks(space, judging, seed, chosen)
+    chosen += random
     if len(chosen) < MIN_NETWORKS:
         raise DeviceError(f"{len(chosen)} networks cannot calibrate a table", "use --samples 3 or more")
     before = _state(device)
     sessions = _load(space, device, runtime, missing, chosen, seed, progress)
-    rounds = _resumed(journal, device, runtime, list(sessions))
-    commit = partial(_commit, journal, device, runtime)
+    machine = f"{runtime.version}, {host.fingerprint(device.uses_gpu)}"
+    rounds = kept_rounds(journal, machine, list(sessions))
+    commit = partial(keep_rounds, journal, machine)
     measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress)
     if journal:  # before the calibration: should that fail, times are to be taken anew
         journal.unlink(missing_ok=True)
     fresh = _entries(measured, missing)
     entries = {**known_entries, **fresh}
-    calibrations = {space.signature: _calibrate(space, measured, entries, chosen)}
+    calibrations = {space.signature: _calibrate(space, measured, entries, chosen, random)}
     changes = _table(device, runtime, measured, before).model_copy(
         update={"entries": fresh, "calibrations": calibrations}
     )
@@ -154,32 +142,6 @@ def _network_key(architecture: Architecture) -> str:
     return f"network/{architecture.id}"
 
 
-def _resumed(journal: Path | None, device: Device, runtime: Runtime, models: Sequence[str]) -> Bursts | None:
-    """Rounds of an interrupted profile of these very models; None where there is none that fits."""
-    if journal is None or not journal.is_file():
-        return None
-    if time.time() - journal.stat().st_mtime > MAX_AGE_S:
-        return None
-    try:
-        found = read_json(journal, Journal)
-    except FileFormatError:  # what is lost are some seconds of timing
-        return None
-    expected = (tuple(models), runtime.version, host.fingerprint(device.uses_gpu))
-    fits = (found.models, found.runtime_version, found.host) == expected and set(found.bursts) == set(models)
-    return found.bursts if fits else None
-
-
-def _commit(journal: Path | None, device: Device, runtime: Runtime, bursts: Bursts) -> None:
-    if journal:
-        document = Journal(
-            models=tuple(bursts),
-            runtime_version=runtime.version,
-            host=host.fingerprint(device.uses_gpu),
-            bursts=bursts,
-        )
-        write_json(journal, document)
-
-
 def _entries(measured: Measurement, blocks: Sequence[Block]) -> dict[str, Entry]:
     timings = {block.key: measured.timings[block.key] for block in blocks}
     return {key: _entry(timing) for key, timing in timings.items()}
@@ -198,7 +160,11 @@ def _entry(timing: Timing) -> Entry:
 
 
 def _calibrate(
-    space: SearchSpace, measured: Measurement, entries: Mapping[str, Entry], chosen: Sequence[Architecture]
+    space: SearchSpace,
+    measured: Measurement,
+    entries: Mapping[str, Entry],
+    chosen: Sequence[Architecture],
+    random: Sequence[Architecture],
 ) -> Calibration:
     overhead_ms = measured.timings[OVERHEAD].typical_ms
     timings = [measured.timings[_network_key(architecture)] for architecture in chosen]
@@ -209,6 +175,7 @@ def _calibrate(
         overhead_ms,
         # Half of the rounds stand for a measurement of another day.
         [timing.halves_ms[i % 2] for i, timing in enumerate(timings)],
+        {architecture.id for architecture in random},
     )
     references = [
         Reference(choices=architecture.choices, measured_ms=timing.typical_ms)

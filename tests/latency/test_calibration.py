@@ -351,3 +351,17 @@ def test_the_widest_interval_ends_at_ten_times_the_prediction() -> None:
 )
 def test_the_interval_is_the_conformal_quantile(residuals: tuple[float, ...], width: float) -> None:
     assert interval_factors(residuals) == pytest.approx((1 / (1 + width), 1 / (1 - width)))
+
+
+@pytest.mark.parametrize(("drawn", "kept"), [(0, 30), (8, 30), (9, 9), (20, 20)])
+def test_only_residuals_of_random_networks_are_kept_where_they_are_enough(drawn: int, kept: int) -> None:
+    rng = np.random.default_rng(1)
+    truth = _truth(rng, share=0.05)
+    networks = truth.networks(30, rng)
+    measured = [truth.ms(keys) * (1 + 0.01 * rng.standard_normal()) for keys in networks.values()]
+    names = list(networks)
+    every = fit_calibration(truth.block_ms, networks, measured, 0.0).residuals
+    some = fit_calibration(truth.block_ms, networks, measured, 0.0, random=names[-drawn:] if drawn else [])
+    assert len(some.residuals) == kept
+    assert some.residuals == every[-kept:]
+    assert some.networks == tuple(names)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from edgenas.device import Device
 from edgenas.latency.calibration import NOISE, SLOPE_SD
-from edgenas.latency.design import CORRECTION_SHARE, informative_networks
+from edgenas.latency.design import CORRECTION_SHARE, informative_networks, random_networks
 from edgenas.latency.estimate import estimate_block_ms
 from edgenas.space import Architecture, Layout, MBConvSpace, SearchSpace, Stage, mbconv
 
@@ -105,3 +105,14 @@ def test_both_ends_of_the_latency_are_covered(space: SearchSpace, device: Device
     low, high = np.quantile([ms(space.sample(rng)) for _ in range(500)], [0.1, 0.9])
     times = [ms(architecture) for architecture in informative_networks(space, device, 10, seed=0)]
     assert min(times) < low < high < max(times)
+
+
+def test_random_networks_are_none_of_the_others(device: Device) -> None:
+    space = mbconv(16, 10)
+    others = informative_networks(space, device, 20, seed=0)
+    drawn = random_networks(space, 15, 0, others)
+    assert len({network.id for network in drawn}) == 15
+    assert not {network.id for network in drawn} & {network.id for network in others}
+    assert drawn == random_networks(space, 15, 0, others)
+    assert drawn != random_networks(space, 15, 1, others)
+    assert random_networks(space, 0, 0, others) == []
