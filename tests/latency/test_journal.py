@@ -226,7 +226,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "another document": lambda content: b'{"schema": "edgenas.table/1"}',
     "a model less": _edited(lambda document: document["bursts"].pop("overhead")),
     "a model more": _edited(lambda document: document["bursts"].update(more=[])),
-    "a field less": _edited(lambda document: document.pop("host")),
+    "a field less": _edited(lambda document: document.pop("machine")),
     "short bursts": _edited(lambda document: document["bursts"]["overhead"][0].pop()),
     "text for a time": _each_burst(0, "fast"),  # type: ignore[arg-type]
     "NaN": _each_burst(0, float("nan")),
