@@ -84,7 +84,7 @@ def _print_result(result: "ProfileResult") -> None:
     print_lines(
         f"{result.measured} blocks measured in {format_seconds(result.seconds)}, {result.entries} in the table",
         f"whole networks: slope {result.calibration.slope:.3f}, intercept "
-        f"{result.calibration.intercept_ms:.4g} ms; predicted from the others, {len(errors)} of them are off by "
+        f"{result.calibration.intercept_ms:.4g} ms; {len(errors)} of them, each predicted from all others, are off by "
         f"{sum(errors) / len(errors):.1%} on average, {errors[-1]:.1%} at most",
         f"table: {result.table}",
         *disturbance_lines(result.retaken, result.disturbed),

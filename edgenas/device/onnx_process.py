@@ -75,6 +75,10 @@ class OnnxProcess(Runtime):
 
     @cached_property
     def _worker(self) -> "_Worker":
+        if self.threads > host.cores():
+            raise DeviceError(
+                f"{self.threads} threads are more than the {host.cores()} cores here", "use fewer --threads"
+            )
         return _Worker(self.provider, self.threads)
 
 
@@ -191,8 +195,11 @@ def _serve(folder: Path, runtime: OnnxRuntime, cores: tuple[int, ...], answers: 
             answer = {"problem": error.problem, "mend": error.mend}
         except Exception as error:  # of the runtime, amid a run: it is told over there, not here
             answer = {"problem": f"the model cannot be run ({first_line(error)})", "mend": "check memory"}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+        try:
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+        except BrokenPipeError:  # the parent has gone meanwhile
+            return
 
 
 def _main(folder: str, provider: str, threads: str) -> None:

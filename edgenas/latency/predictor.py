@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,8 @@ from edgenas.latency.interpolation import interpolator
 from edgenas.latency.table import Calibration, LatencyTable, find_table, net_ms
 from edgenas.space import Architecture, Block, SearchSpace, mbconv
 from edgenas.units import format_milliseconds
+
+log = logging.getLogger(__name__)
 
 Missing = Literal["refuse", "interpolate"]
 """What to do about blocks a table lacks."""
@@ -261,6 +264,10 @@ def predictor_for(space: SearchSpace, device: Device, missing: Missing = "refuse
     """
     found = find_table(device)
     if found is None:
+        if device.is_host:
+            log.warning(
+                "no latency table %s: estimated; %s", device.table_name, profile_command(space, device)
+            )
         return predictor_from_device(space, device)
     return predictor_from_table(space, device, found[1], missing)
 

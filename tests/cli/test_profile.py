@@ -107,7 +107,7 @@ def test_a_quiet_profile_is_three_lines(text: Text, monkeypatch: pytest.MonkeyPa
     first, second, third = text(PROFILE).splitlines()
     assert first.startswith("38 blocks measured in ") and first.endswith(", 40 in the table")
     assert "slope 0.900, intercept 0.125 ms" in second
-    assert "predicted from the others, 3 of them are off by 2.0% on average, 3.0% at most" in second
+    assert "3 of them, each predicted from all others, are off by 2.0% on average, 3.0% at most" in second
     assert third == "table: t.json"
 
 
