@@ -28,7 +28,7 @@ Missing = Literal["refuse", "interpolate"]
 INTERPOLATED_SDS = 2.5
 """Standard deviations of an interpolated block that its network's interval is widened by.
 
-1.645 would do for a normal distribution; `benchmarks/interpolation.py` finds that 90 % need about 2.4.
+1.645 would do for a normal distribution; `benchmarks/interpolation.py` finds that 90 % need 2.0 to 2.4.
 """
 
 
