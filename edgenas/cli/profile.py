@@ -9,9 +9,11 @@ from edgenas.cli.options import (
     ActivationName,
     ActivationOption,
     BatchOption,
+    ClassesOption,
     DeviceOption,
     JsonOption,
     PrecisionOption,
+    ResolutionOption,
     SeedOption,
     SqueezeExciteOption,
     ThreadsOption,
@@ -28,10 +30,8 @@ EXAMPLE = "Example: edgenas profile --device cpu --resolution 224"
 def run(
     device: DeviceOption,
     space: Annotated[str, typer.Option(help="Search space whose blocks are timed.")] = "mbconv",
-    resolution: Annotated[int, typer.Option(help="Rows and columns of the images.")] = 224,
-    classes: Annotated[
-        int | None, typer.Option(min=2, help="Classes; default 10 up to 64 px, else 1000.")
-    ] = None,
+    resolution: ResolutionOption = 224,
+    classes: ClassesOption = None,
     threads: ThreadsOption = None,
     precision: PrecisionOption = None,
     batch: BatchOption = None,

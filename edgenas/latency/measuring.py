@@ -223,9 +223,14 @@ def _level(bursts: Bursts) -> float:
     return float(np.quantile(readings, LEVEL_QUANTILE))
 
 
+def is_usual(ratio: float) -> bool:
+    """Whether a time over its usual value is the same machine at another moment, not a disturbed or another one."""
+    return 1 / DISTURBED <= ratio <= DISTURBED
+
+
 def _is_disturbed(burst: Burst, level: float) -> bool:
-    low, high = sorted(_readings(burst))
-    return high > level * DISTURBED or low < level / DISTURBED or _shares_its_core(burst)
+    usual = all(is_usual(reading / level) for reading in _readings(burst))
+    return not usual or _shares_its_core(burst)
 
 
 def _shares_its_core(burst: Burst) -> bool:

@@ -16,7 +16,7 @@ from edgenas.latency.calibration import ENOUGH, MIN_NETWORKS, fit_calibration
 from edgenas.latency.design import informative_networks, random_networks
 from edgenas.latency.journal import keep_rounds, kept_rounds
 from edgenas.latency.loading import load_blocks, load_empty, load_sentinel
-from edgenas.latency.measuring import DISTURBED, Measurement, Timing, measure
+from edgenas.latency.measuring import Measurement, Timing, is_usual, measure
 from edgenas.latency.table import Calibration, Entry, LatencyTable, Reference, merged, net_ms
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, Block, SearchSpace
@@ -100,7 +100,7 @@ def profile(
     changes = _table(device, runtime, measured, before).model_copy(
         update={"entries": fresh, "calibrations": calibrations}
     )
-    if valid and not 1 / DISTURBED <= measured.sentinel_ms / valid.sentinel_ms <= DISTURBED:
+    if valid and not is_usual(measured.sentinel_ms / valid.sentinel_ms):
         log.warning(
             "%s runs at another speed than when the other blocks of its table were timed; see edgenas doctor, "
             "or delete the table and profile again",

@@ -24,7 +24,7 @@ from edgenas.device.runtime import Runtime
 from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import Document, read_json, write_json
 from edgenas.latency.loading import load_blocks, load_sentinel
-from edgenas.latency.measuring import DISTURBED, Measurement, measure
+from edgenas.latency.measuring import Measurement, is_usual, measure
 from edgenas.latency.predictor import LatencyPredictor, Missing, predictor_from_device, predictor_from_table
 from edgenas.latency.table import LatencyTable, table_path
 from edgenas.progress import Progress, silent
@@ -157,7 +157,7 @@ def validate(
     sentinel_ratio = measured.sentinel_ms / table.sentinel_ms if table else None
     pace = _pace(measured, known)
     change = pace or sentinel_ratio
-    if change and not _is_drift(change):
+    if change and not is_usual(change):
         _warn_of_change(device, change)
     return Validation(
         **dict(agreement(pairs)),
@@ -172,7 +172,7 @@ def validate(
         seed=seed,
         sentinel_ratio=sentinel_ratio,
         pace=pace,
-        at_table_pace=errors([pair.at_pace(pace) for pair in pairs]) if pace and _is_drift(pace) else None,
+        at_table_pace=errors([pair.at_pace(pace) for pair in pairs]) if pace and is_usual(pace) else None,
         retaken=measured.retaken,
         disturbed=measured.disturbed,
         pairs=pairs,
@@ -305,11 +305,6 @@ def _pace(measured: Measurement, known: Mapping[Architecture, float]) -> float |
     """Time of the references now over then; None without any."""
     ratios = [measured.timings[network.id].typical_ms / then_ms for network, then_ms in known.items()]
     return float(np.median(ratios)) if ratios else None
-
-
-def _is_drift(pace: float) -> bool:
-    """Whether a change is so small that it is the same machine at another moment."""
-    return 1 / DISTURBED <= pace <= DISTURBED
 
 
 def _warn_of_change(device: Device, pace: float) -> None:

@@ -244,3 +244,9 @@ def test_forgotten_sessions_are_freed() -> None:
 
     before = load_and_forget(3)
     assert load_and_forget(10) - before < 5 * len(model)
+
+
+def test_more_threads_than_cores_are_refused() -> None:
+    runtime = OnnxProcess(threads=host.cores() + 1)
+    with pytest.raises(DeviceError, match=r"threads are more than the \d+ cores here; use fewer --threads"):
+        _load(runtime)

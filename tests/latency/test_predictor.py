@@ -1,6 +1,7 @@
 """Predicted latency: additive, with an interval, and honest about where it comes from."""
 
 import itertools
+import logging
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -493,3 +494,16 @@ def test_predictor_for_does_not_fall_back_from_a_table_it_cannot_use(
 def test_boards_without_a_table_are_estimated(space: SearchSpace, name: str, provenance: str) -> None:
     predictor = predictor_for(space, find_device(name))
     assert predictor.predict(predictor.slowest()).provenance == provenance
+
+
+def test_a_host_without_a_table_is_told_how_to_make_one(
+    space: SearchSpace, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert predictor_for(space, find_device("jetson")).provenance == "estimated"
+        assert caplog.messages == []
+        assert predictor_for(space, find_device("cpu", threads=3)).provenance == "estimated"
+    (message,) = caplog.messages
+    assert message.startswith(
+        "no latency table onnxruntime-cpu-fp32-t3-b1: estimated; edgenas profile --device cpu"
+    )
