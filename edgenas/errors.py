@@ -3,6 +3,7 @@
 EdgenasError                  1   something edgenas can name went wrong
 ├── InfeasibleError           1   nothing in the space meets the latency limit
 ├── DivergenceError           1   a training's loss is no longer a number
+├── OutOfMemoryError          1   a training or an evaluation does not fit into memory
 ├── VerificationError         1   an exported model does not match what was trained
 ├── InputError                2   what the user gave cannot be used
 │   ├── UnitError             2   a quantity without a unit, or not a quantity
@@ -50,6 +51,10 @@ class InfeasibleError(EdgenasError):
 
 class DivergenceError(EdgenasError):
     """The loss of a training is NaN or infinite."""
+
+
+class OutOfMemoryError(EdgenasError):
+    """A training or an evaluation does not fit into memory."""
 
 
 class VerificationError(EdgenasError):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from edgenas.accuracy.recipe import Recipe
+from edgenas.accuracy.recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Datasheet, Device
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.run.config import RunConfig
@@ -79,6 +79,71 @@ def finished_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
         patch.chdir(folder)
         search("pi5", "20ms", str(image_folder), evaluations=8, finalists=2, run="done")
     return folder
+
+
+def hurry(patch: pytest.MonkeyPatch, epochs: int = 2) -> None:
+    """Train supernet, finalists and baselines for a few epochs only."""
+    from edgenas.accuracy.augmentation import Augmentation
+    from edgenas.jobs import phases
+
+    def recipes(images: int, augmentation: Augmentation) -> tuple[SupernetRecipe, FinalistRecipe]:
+        fields = {"epochs": epochs, "batch_size": 8, "augmentation": augmentation}
+        return SupernetRecipe.model_validate(fields), FinalistRecipe.model_validate(fields)
+
+    patch.setattr(phases, "default_recipes", recipes)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search in this process trains for two epochs."""
+    hurry(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def imbalanced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of three classes, 30, 15 and 5 training and 8 test images."""
+    folder = tmp_path_factory.mktemp("imbalanced")
+    write_images(folder / "train", 30, seed=0)
+    write_images(folder / "test", 8, seed=1)
+    for name, kept in (("green", 15), ("blue", 5)):
+        for path in sorted((folder / "train" / name).iterdir())[kept:]:
+            path.unlink()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def compared_arguments() -> dict[str, Any]:
+    """What the run `compared` was asked, beside device, limit and data."""
+    return {
+        "metric": "macro-f1",
+        "baselines": True,
+        "evaluations": 6,
+        "finalists": 2,
+        "resolution": 32,
+        "run": "compared",
+    }
+
+
+@pytest.fixture(scope="session")
+def compared_run(
+    imbalanced_folder: Path, compared_arguments: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A working folder with one complete run, `compared`, by macro F1 and with baselines; do not change it."""
+    from edgenas import search
+
+    folder = tmp_path_factory.mktemp("compared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        hurry(patch)
+        search("pi5", "3ms", str(imbalanced_folder), **compared_arguments)
+    return folder
+
+
+@pytest.fixture
+def in_compared_run(compared_run: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Stand in the working folder of `compared_run`."""
+    monkeypatch.chdir(compared_run)
+    yield compared_run
 
 
 @pytest.fixture
@@ -187,8 +252,8 @@ def run_config(board: Device, tiny_space: MBConvSpace) -> RunConfig:
         searcher="nsga2",
         evaluations=40,
         finalists=3,
-        supernet_recipe=Recipe(epochs=2),
-        finalist_recipe=Recipe(epochs=3),
+        supernet_recipe=SupernetRecipe(epochs=2),
+        finalist_recipe=FinalistRecipe(epochs=3),
         seed=0,
     )
 

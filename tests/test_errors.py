@@ -15,6 +15,7 @@ from edgenas.errors import (
     IncompleteTableError,
     InfeasibleError,
     InputError,
+    OutOfMemoryError,
     RunConflictError,
     UnitError,
     UnknownNameError,
@@ -28,6 +29,7 @@ from edgenas.units import parse_milliseconds
     [
         (EdgenasError, Exception, 1),
         (InfeasibleError, EdgenasError, 1),
+        (OutOfMemoryError, EdgenasError, 1),
         (VerificationError, EdgenasError, 1),
         (InputError, EdgenasError, 2),
         (UnitError, InputError, 2),

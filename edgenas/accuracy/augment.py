@@ -1,17 +1,57 @@
 """Augmentation of whole batches on the device they are trained on, each image on its own."""
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from edgenas.accuracy.augmentation import Augmentation
+from edgenas.accuracy.dataset import Dataset
 
-def random_crop_flip(images: Tensor, flip: bool, generator: Generator) -> Tensor:
-    """Shift each image by up to an eighth of its side, zeros moving in; mirror half of them if `flip`.
+GROUP = 8
+"""Images of a batch that share RandAugment's operations: torchvision draws them once a call, for all it is given."""
+
+MIXUP_ALPHA = 0.2
+CUTMIX_ALPHA = 1.0
+"""Of the Beta distributions that shares are drawn from, as in torchvision's reference recipes."""
+
+
+def augmented(
+    images: Tensor, labels: Tensor, dataset: Dataset, augmentation: Augmentation, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Change a batch at random and normalise it; `generator`, on the CPU, alone decides how.
+
+    Args:
+        images: uint8 (N, 3, R, R), on the device to train on; left as they are.
+        labels: int64 (N,), on the same device.
+        dataset: whose classes, mean and deviation these are, and whether to mirror.
+        augmentation: what to do.
+        generator: drawn from; torch's global generators are neither read nor changed.
+
+    Returns:
+        images, float32 (N, 3, R, R) in channels_last layout, and labels: int64 (N,), or where images are mixed
+        float32 (N, classes), the share of each class in an image.
+    """
+    if augmentation.crop or dataset.flip:
+        images = random_crop_flip(images, dataset.flip, generator, augmentation.crop)
+    if augmentation.randaugment:
+        images = _randaugment(images, generator)
+    images = dataset.normalise(images)
+    if augmentation.mixup or augmentation.cutmix:
+        images, labels = _mixed(images, labels, len(dataset.classes), augmentation, generator)
+    return images, labels
+
+
+def random_crop_flip(images: Tensor, flip: bool, generator: Generator, crop: bool = True) -> Tensor:
+    """Shift each image by up to an eighth of its side, zeros moving in, if `crop`; mirror half of them if `flip`.
 
     One gather does both. uint8 (N, C, H, W) to the same; `generator` lives on the CPU.
     """
     n, _, height, width = images.shape
-    pad = max(1, height // 8)
+    pad = max(1, height // 8) if crop else 0
     padded = functional.pad(images, (pad, pad, pad, pad))
     offsets = torch.randint(0, 2 * pad + 1, (2, n, 1), generator=generator)
     rows = offsets[0] + torch.arange(height)
@@ -22,3 +62,42 @@ def random_crop_flip(images: Tensor, flip: bool, generator: Generator) -> Tensor
     rows, columns = rows.to(images.device), columns.to(images.device)
     index = torch.arange(n, device=images.device)[:, None, None]
     return padded[index, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _randaugment(images: Tensor, generator: Generator) -> Tensor:
+    from torchvision.transforms import v2
+
+    transform = v2.RandAugment()
+    with _global_generator(generator):
+        groups = torch.tensor_split(images, math.ceil(len(images) / GROUP))
+        return torch.cat([transform(group) for group in groups])
+
+
+def _mixed(
+    images: Tensor, labels: Tensor, classes: int, augmentation: Augmentation, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    from torchvision.transforms import v2
+
+    mixup = augmentation.mixup
+    if mixup and augmentation.cutmix:
+        mixup = bool(torch.rand((), generator=generator) < 0.5)
+    transform = (
+        v2.MixUp(alpha=MIXUP_ALPHA, num_classes=classes)
+        if mixup
+        else v2.CutMix(alpha=CUTMIX_ALPHA, num_classes=classes)
+    )
+    with _global_generator(generator):
+        images, labels = transform(images, labels)
+    return images.contiguous(memory_format=torch.channels_last), labels
+
+
+@contextmanager
+def _global_generator(generator: Generator) -> Iterator[None]:
+    """Let torchvision, which draws from torch's global generator on the CPU, draw what `generator` decides.
+
+    `torch.manual_seed` would seed those of every GPU as well.
+    """
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield

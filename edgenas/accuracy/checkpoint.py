@@ -1,4 +1,4 @@
-"""Training state on disk: weights, optimiser and epoch in one safetensors file, replaced atomically."""
+"""Training state on disk: weights, optimiser and step in one safetensors file, replaced atomically."""
 
 import time
 from pathlib import Path
@@ -9,8 +9,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from edgenas.errors import FileFormatError
+from edgenas.errors import FileFormatError, first_line
 from edgenas.formats import write_bytes
+
+SHARE = 20
+"""Writing takes at most one part in this many of the time."""
 
 
 class Checkpoint:
@@ -18,53 +21,59 @@ class Checkpoint:
 
     Args:
         path: the file; made by the first `save`.
-        interval_s: epochs that end sooner after the last write are not written (the last always is).
+        interval_s: at least so long between writes; longer where writing takes long.
     """
 
     def __init__(self, path: Path, interval_s: float = 5.0) -> None:
         self.path = path
         self._interval_s = interval_s
-        self._written_at = time.monotonic()
+        self._due_at = time.monotonic() + interval_s
 
-    def save(self, model: nn.Module, optimizer: Optimizer, epoch: int, last: bool) -> None:
-        """Keep the state after `epoch` epochs."""
-        if not last and time.monotonic() - self._written_at < self._interval_s:
-            return
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write again."""
+        return time.monotonic() >= self._due_at
+
+    def save(self, model: nn.Module, optimizer: Optimizer, step: int, elapsed_s: float) -> None:
+        """Keep the state after `step` steps, which took `elapsed_s` seconds of all sessions together."""
+        start = time.monotonic()
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
         for name, parameter in model.named_parameters():
             for key, value in optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{name}.{key}"] = value
         contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        write_bytes(self.path, save(contiguous, {"epoch": str(epoch)}))
-        self._written_at = time.monotonic()
+        write_bytes(self.path, save(contiguous, {"step": str(step), "elapsed_s": repr(elapsed_s)}))
+        now = time.monotonic()
+        self._due_at = now + max(self._interval_s, SHARE * (now - start) if self._interval_s else 0)
 
-    def restore(self, model: nn.Module, optimizer: Optimizer) -> int:
-        """Load the state, in place; return how many epochs it holds, 0 when there is none.
+    def restore(self, model: nn.Module, optimizer: Optimizer) -> tuple[int, float]:
+        """Load the state, in place; return its steps and seconds, (0, 0.0) when there is none.
 
         Raises:
             FileFormatError: the file is not a checkpoint of this model.
         """
         if not self.path.is_file():
-            return 0
+            return 0, 0.0
         try:
             with safe_open(self.path, framework="pt") as file:
-                epoch = int(file.metadata()["epoch"])
+                step, elapsed_s = int(file.metadata()["step"]), float(file.metadata()["elapsed_s"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             _restore_model(model, tensors)
         except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0].rstrip(":")  # PyTorch goes on with a line for each weight
+            reason = first_line(error).rstrip(":")  # PyTorch goes on with a line for each weight
             raise FileFormatError(
                 self.path,
                 "",
                 f"is no checkpoint of this search ({reason})",
                 "delete it, or use another --run",
             ) from None
+        fused = bool(optimizer.defaults.get("fused"))
         for name, parameter in model.named_parameters():
             prefix = f"optimizer.{name}."
             found = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
             if found:
-                optimizer.state[parameter] = {key: _like(t, parameter) for key, t in found.items()}
-        return epoch
+                optimizer.state[parameter] = {key: _like(t, parameter, fused) for key, t in found.items()}
+        return step, elapsed_s
 
 
 def _restore_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:
@@ -74,8 +83,8 @@ def _restore_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     )
 
 
-def _like(tensor: Tensor, parameter: Tensor) -> Tensor:
-    """Bring a moment to the parameter's device and memory layout; step counts stay where they are."""
+def _like(tensor: Tensor, parameter: Tensor, fused: bool) -> Tensor:
+    """Bring a moment to the parameter's device and layout; step counts stay on the CPU unless a kernel reads them."""
     if tensor.shape != parameter.shape:
-        return tensor
+        return tensor.to(parameter.device) if fused else tensor
     return torch.empty_like(parameter).copy_(tensor)

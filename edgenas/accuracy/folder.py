@@ -1,16 +1,21 @@
 """Image folders: `train/<class>/*` and `test/<class>/*` (or `val/`), decoded once to uint8."""
 
 import logging
-from collections.abc import Iterable
+import os
+import struct
+import warnings
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from edgenas.accuracy.dataset import Dataset, check_classes, dataset_from_arrays
+from edgenas.accuracy.dataset import Dataset, check_classes, check_counts, dataset_from_arrays
+from edgenas.accuracy.decoded import Listing, mapped_dataset
 from edgenas.device import host
 from edgenas.errors import DataError
 from edgenas.progress import Progress
@@ -19,81 +24,153 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".tif", ".tiff"}
 
+MAX_IN_MEMORY = 2 * 2**30
+"""Bytes of decoded images; sets above it are mapped from a file."""
+
 MAX_UNREADABLE_SHARE = 0.02
 """A few broken files are skipped and named; more say that something is wrong with the folder."""
 
-_BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises on files that are not, or not quite, images."""
+_AT_ONCE = 512
+"""Images decoded ahead: enough to keep every core busy, few enough to hold in memory."""
+
+_BROKEN = (
+    *(OSError, ValueError, SyntaxError, RuntimeError, ArithmeticError, LookupError, TypeError, EOFError),
+    *(struct.error, Image.DecompressionBombError),
+)
+"""What Pillow raises on files that are not, or not quite, images: it goes by content, whatever the suffix says."""
 
 _LAYOUT = "lay it out as train/<class>/*.jpg and test/<class>/*.jpg"
 
-
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """Files of one part of a data set with their labels, in a stable order."""
-
-    paths: list[Path]
-    labels: list[int]
+_Part = dict[str, list[Path]]
+"""The image files of each class, in a stable order; no class without any."""
 
 
 def dataset_from_folder(folder: Path, resolution: int | None, flip: bool, progress: Progress) -> Dataset:
     """Load an image folder; images are scaled to cover a square of `resolution` and cut at the centre.
 
-    Unreadable images are skipped with a warning that names and counts them.
+    Unreadable images are skipped with a warning that names and counts them. Sets of more than `MAX_IN_MEMORY`
+    bytes are decoded into a file of the user's cache folder, once.
 
     Raises:
-        DataError: no images, one class, a test class that training lacks, or too many unreadable images.
+        DataError: no images, one class, a class with too few, a test class that training lacks, too many
+            unreadable images, or no room for those of a large set.
     """
-    classes = _class_names(folder / "train")
-    if not classes:
-        raise DataError(f"--data {folder}: has no images under train/<class>/", _LAYOUT)
-    check_classes(str(folder), classes)
-    train = _listing(folder / "train", classes)
-    held_out = next((folder / name for name in ("test", "val") if _class_names(folder / name)), None)
-    if held_out == folder / "test" and _class_names(folder / "val"):
-        log.warning("%s/val is not used: validation is cut from train/, and test/ is there", folder)
-    if held_out is None:
-        log.warning("%s has no test/ or val/ folder: a fifth of train/ is held out as test", folder)
-    else:
-        _check_same_classes(held_out, classes)
-    size = resolution or _native_resolution(train.paths)
-    test = _decode(_listing(held_out, classes), size, progress) if held_out else None
-    return dataset_from_arrays(str(folder), classes, _decode(train, size, progress), test, flip)
-
-
-def _class_names(part: Path) -> list[str]:
-    """Names of the subfolders that hold at least one image."""
-    if not part.is_dir():
-        return []
-    return sorted(sub.name for sub in part.iterdir() if sub.is_dir() and any(_images(sub)))
-
-
-def _images(folder: Path) -> Iterable[Path]:
-    """Image files in a stable order; hidden ones (`._x.jpg` of macOS) are not images."""
-    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES)
-    return (path for path in files if not path.name.startswith("."))
-
-
-def _listing(part: Path, classes: list[str]) -> _Listing:
-    pairs = [(path, label) for label, name in enumerate(classes) for path in _images(part / name)]
-    return _Listing([path for path, _ in pairs], [label for _, label in pairs])
-
-
-def _check_same_classes(held_out: Path, classes: list[str]) -> None:
-    strange = sorted(set(_class_names(held_out)) - set(classes))
-    if strange:
+    try:
+        listing = _listing(folder)
+    except OSError as error:
         raise DataError(
-            f"{held_out}: class {strange[0]!r} does not occur under train/",
+            f"--data {folder}: {error.filename} cannot be listed ({error.strerror})",
+            "make the folder readable, or give another",
+        ) from None
+    check_counts(str(folder), listing.classes, listing.labels[: listing.train])
+    size = resolution or _native_resolution(listing.paths[: listing.train])
+    if len(listing.paths) * size**2 * 3 > MAX_IN_MEMORY:
+        return mapped_dataset(listing, size, flip, partial(_decode, size=size, progress=progress))
+    train, test = (
+        (listing.paths[part], listing.labels[part])
+        for part in (slice(listing.train), slice(listing.train, None))
+    )
+    return dataset_from_arrays(
+        str(folder),
+        listing.classes,
+        _in_memory(*train, size, progress),
+        _in_memory(*test, size, progress) if test[0] else None,
+        flip,
+    )
+
+
+def _listing(folder: Path) -> Listing:
+    train = _part(folder / "train")
+    if not train:
+        raise DataError(f"--data {folder}: has no images under train/<class>/", _LAYOUT)
+    check_classes(str(folder), list(train))
+    test, val = _part(folder / "test"), _part(folder / "val")
+    if test and val:
+        log.warning("%s/val is not used: validation is cut from train/, and test/ is there", folder)
+    elif not test and not val:
+        log.warning("%s has no test/ or val/ folder: a fifth of train/ is held out as test", folder)
+    held_out = test or val
+    if strange := sorted(set(held_out) - set(train)):
+        raise DataError(
+            f"{folder / ('test' if test else 'val')}: class {strange[0]!r} does not occur under train/",
             "use the same class folders in both",
         )
+    pairs = [
+        (path, label)
+        for part in (train, held_out)
+        for label, name in enumerate(train)
+        for path in part.get(name, ())
+    ]
+    paths = [path for path, _ in pairs]
+    labels = np.array([label for _, label in pairs], np.int64)
+    return Listing(folder, tuple(train), paths, labels, sum(map(len, train.values())))
+
+
+def _part(part: Path) -> _Part:
+    """The images of each class folder; what lies beside them, and so is not used, is named in warnings."""
+    if not part.is_dir():
+        return {}
+    found: _Part = {}
+    empty: list[str] = []
+    for entry in sorted(part.iterdir()):
+        if entry.name.startswith(".") or not entry.is_dir():
+            continue
+        _check_class_folder(part, entry)
+        if images := _images(entry):
+            found[entry.name] = images
+        else:
+            empty.append(entry.name)
+    loose = [entry.name for entry in sorted(part.iterdir()) if _is_image(entry.name) and not entry.is_dir()]
+    if loose:
+        log.warning("%s: images outside a class folder are not used: %s", part, _first(loose))
+    if empty and found:
+        log.warning("%s: class folders without images are passed over: %s", part, _first(empty))
+    return found
+
+
+def _check_class_folder(part: Path, folder: Path) -> None:
+    """Names end up in JSON, and a link upwards would put every class into one."""
+    if part.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"{folder}: is a link to a folder that holds it", "remove the link")
+    try:
+        folder.name.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{part}: the name of class folder {folder.name!a} is not UTF-8", "rename the folder"
+        ) from None
+
+
+def _images(folder: Path) -> list[Path]:
+    """Image files in a stable order; hidden ones (`._x.jpg` of macOS) are not images."""
+    found: list[Path] = []
+    links: list[str] = []
+    for root, folders, files in os.walk(folder, onerror=_raise):
+        found += [Path(root, name) for name in files if _is_image(name)]
+        links += [str(Path(root, name)) for name in folders if Path(root, name).is_symlink()]
+        folders[:] = [name for name in folders if not name.startswith(".")]
+    if links:
+        log.warning("links to folders inside a class are not followed: %s", _first(sorted(links)))
+    return sorted(found)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _native_resolution(paths: list[Path]) -> int:
     """The median shorter side of a sample of images, rounded down to what a layout covers (16-64, 96-224)."""
     sides = []
-    for path in paths[:: max(1, len(paths) // 100)]:
+    for path in filter(Path.is_file, paths[:: max(1, len(paths) // 100)]):
         try:
-            with Image.open(path) as image:
+            with _large_ones_welcome(), Image.open(path) as image:
                 sides.append(min(image.size))
         except _BROKEN:
             continue
@@ -103,33 +180,79 @@ def _native_resolution(paths: list[Path]) -> int:
     return min(side // 32 * 32, 224)
 
 
-def _decode(listing: _Listing, size: int, progress: Progress) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _in_memory(
+    paths: list[Path], labels: NDArray[np.int64], size: int, progress: Progress
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images, (N, size, size, 3), and labels, (N,), of the readable files."""
-    images = np.empty((len(listing.paths), size, size, 3), np.uint8)
-    unreadable: list[int] = []
+    images = np.empty((len(paths), size, size, 3), np.uint8)
+    readable = np.ones(len(paths), dtype=bool)
+    for i, image in enumerate(_decode(paths, size, progress)):
+        if image is None:
+            readable[i] = False
+        else:
+            images[i] = image
+    return (images, labels) if readable.all() else (images[readable], labels[readable])
+
+
+def _decode(paths: Sequence[Path], size: int, progress: Progress) -> Iterator[NDArray[np.uint8] | None]:
+    """Images, (size, size, 3), in the order of the files, None for what cannot be read; few in memory at a time.
+
+    Raises:
+        DataError: too many cannot be read.
+    """
+    unreadable: list[str] = []
+    progress("decoding images", 0, len(paths))
     with ThreadPoolExecutor(host.cores()) as pool:
-        for i, image in enumerate(pool.map(lambda path: _read(path, size), listing.paths)):
-            if image is None:
-                unreadable.append(i)
-            else:
-                images[i] = image
-            if i % 200 == 0:
-                progress("decoding images", i, len(listing.paths))
-    progress("decoding images", len(listing.paths), len(listing.paths))
+        for start in range(0, len(paths), _AT_ONCE):
+            some = paths[start : start + _AT_ONCE]
+            with _large_ones_welcome():
+                images = list(pool.map(partial(_read, size=size), some))
+            for path, image in zip(some, images, strict=True):
+                if isinstance(image, str):
+                    unreadable.append(f"{path} ({image})")
+                yield None if isinstance(image, str) else image
+            done = start + len(some)
+            _check_unreadable(unreadable, done, len(paths))
+            progress("decoding images", done, len(paths))
     if unreadable:
-        _report_unreadable([listing.paths[i] for i in unreadable], len(listing.paths))
-    kept = np.setdiff1d(np.arange(len(listing.paths)), unreadable)
-    return images[kept], np.array(listing.labels, np.int64)[kept]
+        log.warning(
+            "%d of %d images cannot be read and are skipped: %s",
+            *(len(unreadable), len(paths), _first(unreadable)),
+        )
 
 
-def _read(path: Path, size: int) -> NDArray[np.uint8] | None:
-    """Decode one image to RGB, (size, size, 3); None when it cannot be read."""
+@contextmanager
+def _large_ones_welcome() -> Iterator[None]:
+    """No warning of large photographs: Pillow warns above 89 million pixels, and raises above twice as many."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def _check_unreadable(unreadable: list[str], done: int, total: int) -> None:
+    if len(unreadable) == total or len(unreadable) > max(1, MAX_UNREADABLE_SHARE * total):
+        count = f"{'at least ' if done < total else ''}{len(unreadable)} of {total}"
+        raise DataError(
+            f"{count} images cannot be read: {_first(unreadable)}", "remove or replace the broken files"
+        )
+
+
+def _read(path: Path, size: int) -> NDArray[np.uint8] | str:
+    """Decode one image to RGB, (size, size, 3), or say in a word or two why it cannot be read."""
+    if not path.is_file():  # a pipe would be waited for
+        return "link to nothing" if path.is_symlink() else "not a file"
     try:
         with Image.open(path) as image:
             picture = _rgb(ImageOps.exif_transpose(image))
             return np.asarray(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
+    except UnidentifiedImageError:
+        return "not an image" if path.stat().st_size else "empty"
+    except PermissionError:
+        return "no permission"
+    except Image.DecompressionBombError:
+        return "too many pixels"
     except _BROKEN:
-        return None
+        return "damaged"
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -137,12 +260,3 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         image = Image.fromarray(np.clip(np.asarray(image) // 256, 0, 255).astype(np.uint8))
     return image.convert("RGB")
-
-
-def _report_unreadable(paths: list[Path], total: int) -> None:
-    names = ", ".join(str(path) for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
-    if len(paths) == total or (len(paths) > MAX_UNREADABLE_SHARE * total and len(paths) > 1):
-        raise DataError(
-            f"{len(paths)} of {total} images cannot be read: {names}", "remove or replace the broken files"
-        )
-    log.warning("%d of %d images cannot be read and are skipped: %s", len(paths), total, names)

@@ -1,6 +1,11 @@
 """`--data`: the embedded digits, torchvision's sets by name, or a folder of images."""
 
+import os
+import tarfile
+import zlib
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -17,6 +22,9 @@ _TORCHVISION = {  # name: class in torchvision.datasets, native resolution, mirr
     "cifar100": ("CIFAR100", 32, True),
     "fashion-mnist": ("FashionMNIST", 32, True),
 }
+
+_DAMAGED = (RuntimeError, ValueError, AssertionError, EOFError, tarfile.TarError, zlib.error)
+"""What torchvision raises on files that end early or have another checksum."""
 
 
 def load_dataset(
@@ -39,9 +47,9 @@ def load_dataset(
     if data in _TORCHVISION:
         return _from_torchvision(data, resolution, flip)
     folder = Path(data)
-    if folder.is_dir():
+    if os.path.isdir(data):  # noqa: PTH112 - a name too long, or in a folder that may not be read, is none
         return dataset_from_folder(folder.resolve(), resolution, True if flip is None else flip, progress)
-    if "/" in data or folder.exists():
+    if "/" in data or os.path.exists(data):  # noqa: PTH110
         raise DataError(f"--data {data}: is no folder", "give a folder with train/<class>/*, or a name")
     known = ["digits", *_TORCHVISION]
     raise UnknownNameError("data set", data, known, f"known: {', '.join(known)}, or the path of a folder")
@@ -66,23 +74,46 @@ def _digits(resolution: int, flip: bool) -> Dataset:
 
 
 def _from_torchvision(name: str, resolution: int | None, flip: bool | None) -> Dataset:
+    kind, native, flips = _TORCHVISION[name]
+    train, test = _downloaded(name, kind)
+    arrays = (
+        (resized(np.asarray(part.data), resolution or native), np.asarray(part.targets, np.int64))
+        for part in (train, test)
+    )
+    return dataset_from_arrays(
+        name, list(train.classes), next(arrays), next(arrays), flips if flip is None else flip
+    )
+
+
+def _downloaded(name: str, kind: str) -> list[Any]:
+    """The training and the test part as torchvision has them, from its files in the user's cache folder."""
     import torchvision
 
-    kind, native, flips = _TORCHVISION[name]
     root = platformdirs.user_cache_path("edgenas") / name
     maker = getattr(torchvision.datasets, kind)
     try:
-        parts = [maker(root=str(root), train=train, download=True) for train in (True, False)]
-    except (OSError, RuntimeError) as error:  # URLError is an OSError; a bad checksum a RuntimeError
-        reason = first_line(error)
+        root.mkdir(parents=True, exist_ok=True)
+        return [maker(root=str(root), train=train, download=True) for train in (True, False)]
+    except OSError as error:
+        if error.errno is None or isinstance(error, ConnectionError | TimeoutError):  # URLError has no number
+            raise _not_downloaded(name, root, error) from None
         raise DataError(
-            f"--data {name}: cannot be downloaded to {root} ({reason})",
-            "connect to the internet once, or give a folder of images",
+            f"--data {name}: {root} cannot be used ({error.strerror})",
+            "make it writable and see that its disk is not full, or let XDG_CACHE_HOME name another folder",
         ) from None
-    arrays = [
-        (resized(np.asarray(part.data), resolution or native), np.asarray(part.targets, np.int64))
-        for part in parts
-    ]
-    return dataset_from_arrays(
-        name, list(parts[0].classes), arrays[0], arrays[1], flips if flip is None else flip
+    except HTTPException as error:
+        raise _not_downloaded(name, root, error) from None
+    except _DAMAGED as error:
+        if str(error).startswith("Error downloading"):  # of the MNIST family: every mirror failed
+            raise _not_downloaded(name, root, error) from None
+        raise DataError(
+            f"--data {name}: the files in {root} are incomplete or damaged ({first_line(error)})",
+            "delete that folder, connect to the internet and try again",
+        ) from None
+
+
+def _not_downloaded(name: str, root: Path, error: Exception) -> DataError:
+    return DataError(
+        f"--data {name}: cannot be downloaded to {root} ({first_line(error)})",
+        "connect to the internet once, or give a folder of images",
     )

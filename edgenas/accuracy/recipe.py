@@ -1,8 +1,18 @@
 """How to train, as it is kept in `run.json`; read without loading torch."""
 
+from typing import Literal
+
+import numpy as np
 from pydantic import Field
 
+from edgenas.accuracy.augmentation import Augmentation
 from edgenas.formats import Document
+
+Sampling = Literal["uniform", "anchored", "fair", "sandwich"]
+
+SUPERNET_IMAGES = 70_000
+FINALIST_IMAGES = 24_000
+"""Images a training sees in all, unless that is too few or too many epochs."""
 
 
 class Recipe(Document):
@@ -14,3 +24,30 @@ class Recipe(Document):
     weight_decay: float = Field(default=0.02, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     warm_up_share: float = Field(default=0.1, ge=0, lt=1)
+    augmentation: Augmentation = Augmentation()
+
+
+class SupernetRecipe(Recipe):
+    """How to train a supernet; `sampling` says which paths a step trains, see `sampling.path_losses`."""
+
+    sampling: Sampling = "anchored"
+
+
+class FinalistRecipe(Recipe):
+    """How to train a finalist; `distillation` is the weight of what the supernet's largest network says."""
+
+    distillation: float = Field(default=0.0, ge=0, le=1)
+
+
+def default_recipes(
+    training_images: int,
+    augmentation: Augmentation = Augmentation(),  # noqa: B008 (immutable)
+) -> tuple[SupernetRecipe, FinalistRecipe]:
+    """Recipes of the supernet and of a finalist for a number of training images."""
+    batch_size = int(np.clip(training_images // 16, 8, 64))
+    supernet = int(np.clip(round(SUPERNET_IMAGES / training_images), 8, 60))
+    finalist = int(np.clip(round(FINALIST_IMAGES / training_images), 4, 30))
+    return (
+        SupernetRecipe(epochs=supernet, batch_size=batch_size, augmentation=augmentation),
+        FinalistRecipe(epochs=finalist, batch_size=batch_size, augmentation=augmentation),
+    )

@@ -1,24 +1,29 @@
 """A single-path supernet: every architecture of a space in the weights of the largest.
 
 At each place one set of weights serves all its blocks: a smaller kernel is the centre of the largest, a
-smaller expansion its first channels (Cai et al., "Once-for-All", ICLR 2020). One path is trained a step
+smaller expansion its first channels (Cai et al., "Once-for-All", ICLR 2020). One path is trained at a time
 (Guo et al., "Single Path One-Shot", ECCV 2020).
 """
 
-from functools import cache
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional
 
 from edgenas.space import Architecture, Block, SearchSpace
 from edgenas.space.block import block_parameters
-from edgenas.space.modules import BlockModule, Network
+from edgenas.space.layers import Add, Conv, SqueezeExcite
+from edgenas.space.modules import BlockModule, Network, SqueezeExciteModule
 
 
 class Supernet(nn.Module):
     """Weights for every architecture of a space; no larger than its largest network.
+
+    Batch norm always takes the statistics of the batch: running ones would be those of a mixture of paths, and
+    ruin any single one.
 
     Args:
         space: its places become the supernet's modules.
@@ -34,39 +39,59 @@ class Supernet(nn.Module):
             self.places = Network(largest).to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, architecture: Architecture) -> Tensor:
-        """One path: (N, C, H, W) to (N, classes) logits."""
+        """One path: (N, C, H, W) to (N, classes) logits; N at least 2."""
         for place, block in self.space.path(architecture):
-            shared = self.places[place]
-            if cast(BlockModule, shared).block == block:
-                x = shared(x)
-            else:
-                x = functional_call(_template(block, self.training), _cut(shared, block), (x,))
+            x = _run_block(cast(BlockModule, self.places[place]), block, x)
         return x
 
     def extract(self, architecture: Architecture) -> Network:
-        """A network of its own with a copy of the path's weights, batch-norm statistics to be recalibrated."""
+        """A network of its own with a copy of the path's weights; its batch-norm statistics are yet to be set."""
         network = Network(self.space.blocks(architecture)).to(memory_format=torch.channels_last)
         network.to(next(self.parameters()).device)
-        for module, (place, block) in zip(network, self.space.path(architecture), strict=True):
-            module.load_state_dict(_cut(self.places[place], block))
+        for module, (place, _) in zip(network, self.space.path(architecture), strict=True):
+            shared = self.places[place].state_dict()
+            module.load_state_dict(
+                {name: _cut(shared[name], t.shape) for name, t in module.state_dict().items()}
+            )
         return network
 
 
-@cache
-def _template(block: Block, training: bool) -> BlockModule:
-    """A module without storage of its own that runs a block on weights cut from a supernet."""
-    with torch.device("meta"):
-        return BlockModule(block).train(training)
+def _run_block(shared: BlockModule, block: Block, x: Tensor) -> Tensor:
+    y = x
+    layers = [layer for layer in block.layers if not isinstance(layer, Add)]
+    for module, layer in zip(shared.layers, layers, strict=True):
+        run = _RUN.get(type(layer))
+        y = run(module, layer, y) if run else module(y)
+    return x + y if len(layers) < len(block.layers) else y
 
 
-def _cut(shared: nn.Module, block: Block) -> dict[str, Tensor]:
-    """Views of the shared weights in the shapes of a block: first channels, centre of the kernel."""
-    wanted = _template(block, training=True).state_dict()
-    tensors = {**dict(shared.named_parameters()), **dict(shared.named_buffers())}
-    return {name: _view(tensors[name], like.shape) for name, like in wanted.items()}
+def _run_conv(shared: nn.Sequential, layer: Conv, x: Tensor) -> Tensor:
+    conv, norm = cast(nn.Conv2d, shared.conv), cast(nn.BatchNorm2d, shared.norm)
+    shape = (layer.out_channels, layer.in_channels // layer.groups, layer.kernel, layer.kernel)
+    weight, scale, shift = (
+        _cut(tensor, shape[: tensor.ndim]) for tensor in (conv.weight, norm.weight, norm.bias)
+    )
+    x = functional.conv2d(x, weight, None, layer.stride, layer.kernel // 2, groups=layer.groups)
+    x = functional.batch_norm(x, None, None, scale, shift, training=True, eps=norm.eps)
+    return cast(Tensor, cast(nn.Module, shared.act)(x))
 
 
-def _view(tensor: Tensor, shape: torch.Size) -> Tensor:
+def _run_squeeze_excite(shared: SqueezeExciteModule, layer: SqueezeExcite, x: Tensor) -> Tensor:
+    c, s = layer.channels, layer.squeezed
+    shapes = {"reduce.weight": (s, c), "reduce.bias": (s,), "expand.weight": (c, s), "expand.bias": (c,)}
+    weights = {name: _cut(tensor, shapes[name]) for name, tensor in shared.named_parameters()}
+    return cast(Tensor, functional_call(shared, weights, (x,)))
+
+
+_RUN: Mapping[type, Callable[[Any, Any, Tensor], Tensor]] = {
+    Conv: _run_conv,
+    SqueezeExcite: _run_squeeze_excite,
+}
+"""Layers that share weights; all others run as they are."""
+
+
+def _cut(tensor: Tensor, shape: tuple[int, ...] | torch.Size) -> Tensor:
+    """A view of shared weights in a smaller shape: first channels, centre of the kernel."""
     for dimension, size in enumerate(shape):
         spare = tensor.shape[dimension] - size
         if spare:

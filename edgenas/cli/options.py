@@ -22,6 +22,22 @@ class PrecisionName(StrEnum):
     int8 = "int8"
 
 
+class MetricName(StrEnum):
+    """What a search optimises."""
+
+    top_1 = "top-1"
+    macro_f1 = "macro-f1"
+    macro_precision = "macro-precision"
+    macro_recall = "macro-recall"
+
+
+class EvaluatorChoice(StrEnum):
+    """How candidates are judged."""
+
+    supernet = "supernet"
+    trained = "trained"
+
+
 class MissingName(StrEnum):
     """What to do about blocks a latency table lacks."""
 

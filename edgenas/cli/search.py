@@ -9,7 +9,9 @@ from edgenas.cli.options import (
     ActivationName,
     ActivationOption,
     DeviceOption,
+    EvaluatorChoice,
     JsonOption,
+    MetricName,
     MissingName,
     MissingOption,
     SeedOption,
@@ -36,8 +38,17 @@ def run(
         str, typer.Option(help="digits, cifar10, cifar100, fashion-mnist, or a folder train/<class>/*.")
     ] = "digits",
     searcher: Annotated[str, typer.Option(help="nsga2 or random.")] = "nsga2",
+    evaluator: Annotated[
+        EvaluatorChoice, typer.Option(help="supernet, or trained: each candidate from scratch (slow).")
+    ] = EvaluatorChoice.supernet,
+    metric: Annotated[
+        MetricName, typer.Option(help="What accuracy means; macro-f1 for rare classes.")
+    ] = MetricName.top_1,
     evaluations: Annotated[int, typer.Option(min=1, help="Distinct architectures to evaluate.")] = 150,
     finalists: Annotated[int, typer.Option(min=1, help="Models to train and export.")] = 8,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Also train MobileNetV2 and V3-small, scaled to the limit.")
+    ] = False,
     time_budget: Annotated[
         str | None, typer.Option(help="Such as 10min: train and search as much as fits.")
     ] = None,
@@ -52,6 +63,12 @@ def run(
     flip: Annotated[
         bool | None, typer.Option("--flip/--no-flip", help="Whether mirrored images keep their class.")
     ] = None,
+    augment: Annotated[
+        str, typer.Option(help="crop, randaugment, mixup, cutmix: any, between commas; or none.")
+    ] = "crop",
+    distillation: Annotated[
+        float, typer.Option(min=0, max=1, help="Weight of the supernet's largest network as a teacher.")
+    ] = 0.0,
     json: JsonOption = False,
 ) -> int:
     """Search the networks worth deploying on a device; train, export and verify them."""
@@ -61,8 +78,11 @@ def run(
             max_latency,
             data,
             searcher=searcher,
+            evaluator=evaluator.value,
+            metric=metric.value,
             evaluations=evaluations,
             finalists=finalists,
+            baselines=baselines,
             time_budget=time_budget,
             seed=seed,
             run=run,
@@ -73,6 +93,8 @@ def run(
             squeeze_excite=squeeze_excite,
             activation=activation.value,
             flip=flip,
+            augment=augment,
+            distillation=distillation,
             progress=progress,
         )
     if json:
@@ -86,12 +108,14 @@ def run(
 
 def _print_result(result: "SearchResult") -> None:
     title = f"{result.run}: {len(result.front)} models for {result.device}"
-    columns = ("id", "predicted", "interval", "measured", "accuracy", "test", "params", "MACs")
-    print_table(title, columns, [_row(model) for model in result.front])
+    value = "accuracy" if result.metric == "top-1" else result.metric
+    columns = ("id", "predicted", "interval", "measured", value, "test", "params", "MACs")
+    print_table(title, columns, [_row(model) for model in (*result.front, *result.baselines)])
     if any(model.leads for model in result.front):
         print_lines("* more accurate than every faster model")
     for model in result.dropped:
         print_lines(f"dropped {model.id}: {model.note}")
+    print_lines(*(f"{model.name}: {model.note}" for model in result.baselines if model.note))
     print_lines(*(f"note: {note}" for note in result.notes))
     phases = ", ".join(f"{phase} {format_seconds(s)}" for phase, s in result.seconds.items())
     if result.status == "interrupted":
@@ -103,12 +127,13 @@ def _print_result(result: "SearchResult") -> None:
 
 def _row(model: "Model") -> tuple[str, ...]:
     latency, test = model.latency_ms, model.accuracies.test
+    failed = model.name and model.accuracies.validation is None  # a baseline: nothing is known of it
     return (
-        f"{model.id}{' *' if model.leads else ''}",
+        f"{model.name or model.id}{' *' if model.leads else ''}",
         f"{format_milliseconds(latency.predicted)} {model.provenance.basis}",
         f"{latency.low:.3g} to {latency.high:.3g} ms",
         format_milliseconds(latency.measured) if latency.measured else "-",
-        f"{model.accuracy.value:.2%} {model.accuracy.kind}",
+        "-" if failed else f"{model.accuracy.value:.2%} {model.accuracy.kind}",
         "-" if test is None else f"{test:.2%}",
         format_count(model.params),
         format_count(model.macs),

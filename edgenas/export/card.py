@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from edgenas.accuracy.metrics import MEASURES, Metric
 from edgenas.device import Precision
 from edgenas.formats import Document, write_bytes, write_json
 from edgenas.run.result import Model
@@ -30,6 +31,7 @@ class Card(Document):
     device: str
     target: str = Field(description="runtime, precision, threads and power mode the latency is predicted for")
     data: str
+    metric: Metric = "top-1"
     model: Model
     precision: Precision
     sha256: str
@@ -64,17 +66,13 @@ def _markdown(name: str, card: Card) -> str:
         if latency.measured
         else "not measured"
     )
-    accuracies = [
-        f"| {kind} accuracy | {value:.2%} |"
-        for kind, value in model.accuracies.model_dump().items()
-        if value is not None
-    ]
-    rows = "\n".join(accuracies)
+    rows = "\n".join([*_accuracy_rows(card), *_score_rows(card)])
+    what = f"{model.name}, made by hand and trained" if model.name else "Found"
     note = f"\n**Note:** {model.note}.\n" if model.note else ""
     shape = f"(batch, 3, {card.preprocessing.resolution}, {card.preprocessing.resolution})"
     return f"""# {name}
 
-Found by edgenas run `{card.run}` for device `{card.device}` on data `{card.data}`.
+{what} by edgenas run `{card.run}` for device `{card.device}` on data `{card.data}`.
 {note}
 | | |
 | --- | --- |
@@ -88,8 +86,8 @@ Found by edgenas run `{card.run}` for device `{card.device}` on data `{card.data
 | size | {card.size_bytes / 1e6:.2f} MB |
 | largest difference from PyTorch | {model.max_abs_error or 0:.1g} |
 
-`supernet` accuracy is with shared weights, before the model was trained on its own; `validation` is what the
-search could look at; `test` was looked at once.
+`supernet` {MEASURES[card.metric]} is with shared weights, before the model was trained on its own;
+`validation` is what the search could look at; `test` was looked at once.
 
 ## Use
 
@@ -102,6 +100,26 @@ Architecture: `{" ".join(model.architecture["choices"])}`
 
 SHA-256 of the ONNX file: `{card.sha256}`
 """
+
+
+def _accuracy_rows(card: Card) -> list[str]:
+    """By the run's metric."""
+    return [
+        f"| {kind} {MEASURES[card.metric]} | {value:.2%} |"
+        for kind, value in card.model.accuracies.model_dump().items()
+        if value is not None
+    ]
+
+
+def _score_rows(card: Card) -> list[str]:
+    """One for each other metric: `| macro F1 | 90.12% validation, 89.00% test |`."""
+    found = {"validation": card.model.scores.validation, "test": card.model.scores.test}
+    rows = []
+    for metric, name in MEASURES.items():
+        figures = [f"{scores[metric]:.2%} {kind}" for kind, scores in found.items() if metric in scores]
+        if figures and metric != card.metric:
+            rows.append(f"| {name} | {', '.join(figures)} |")
+    return rows
 
 
 def _short(values: tuple[float, ...]) -> list[float]:

@@ -26,6 +26,7 @@ def write_model_card(
         device=config.device.name,
         target=config.device.target,
         data=Path(config.data).name,
+        metric=config.metric,
         model=model,
         precision=precision,
         classes=dataset.classes,

@@ -1,162 +1,146 @@
-"""Finalists: trained on their own from inherited weights, exported, verified, measured where possible."""
+"""Who is trained after the search, how long, and from which weights."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator
 
-import numpy as np
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-
-from edgenas.accuracy.checkpoint import Checkpoint
+from edgenas.accuracy.judging import recalibrate
+from edgenas.accuracy.network import Teacher, fresh_network, network_losses
+from edgenas.accuracy.recipe import FinalistRecipe
+from edgenas.accuracy.sampling import extremes
+from edgenas.accuracy.speed import judging_seconds, step_seconds
 from edgenas.accuracy.supernet import Supernet
-from edgenas.accuracy.training import accuracy, correct, train
-from edgenas.device import runtime_for
-from edgenas.errors import DeviceError, DivergenceError, FileFormatError, VerificationError
-from edgenas.export.model import Exported, export_onnx
-from edgenas.formats import write_bytes
+from edgenas.errors import OutOfMemoryError
+from edgenas.jobs.baselines import scaled_baselines
+from edgenas.jobs.budget import LEAST_S
+from edgenas.jobs.contender import (
+    MEASURING_S,
+    Contender,
+    export_contender,
+    measure_contenders,
+    train_contender,
+)
+from edgenas.jobs.outcome import objectives, succeeded
 from edgenas.jobs.session import Session
-from edgenas.latency.loading import load_sentinel
-from edgenas.latency.measuring import measure
-from edgenas.run.folder import RunFolder
+from edgenas.search.front import leaders
 from edgenas.search.loop import Evaluated
-from edgenas.space.graph import INPUT
 from edgenas.space.modules import Network
 
-EXPORTS = Path("exports")
-VERIFICATION_IMAGES = 64
-MEASURING_S = 5.0
+
+def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evaluated]) -> Iterator[Contender]:
+    """Train, export and measure the leaders of the search, and the baselines where they are asked for.
+
+    Gives finalists first, then baselines, once all are done.
+    """
+    contenders = [
+        *_chosen(session, evaluated),
+        *(scaled_baselines(session) if session.config.baselines else ()),
+    ]
+    trainings = _Trainings(session, supernet, contenders)
+    trained = []
+    with session.store.timed("finalists"):
+        seconds = trainings.seconds()
+        for number, contender in enumerate(contenders, start=1):
+            phase = (
+                f"baseline {contender.name}" if contender.name else f"finalist {number}/{trainings.finalists}"
+            )
+            trained.append(
+                train_contender(
+                    session,
+                    contender,
+                    trainings.network(contender),
+                    trainings.recipe(contender),
+                    phase,
+                    seconds.get(contender.id),
+                    None if contender.name else trainings.teacher,
+                )
+            )
+    with session.store.timed("export"):
+        exported = []
+        for number, contender in enumerate(trained):
+            session.progress("export", number, len(trained))
+            exported.append(export_contender(session, contender))
+        session.progress("export", len(trained), len(trained))
+        yield from measure_contenders(session, exported)
 
 
-@dataclass(frozen=True, slots=True)
-class Finalist:
-    """A candidate of the front on its way out.
+def _chosen(session: Session, evaluated: list[Evaluated]) -> list[Contender]:
+    valid = succeeded(evaluated)
+    chosen = [valid[i] for i in leaders(objectives(valid), session.config.finalists)]
+    return [
+        Contender(
+            id=candidate.architecture.id,
+            space=session.space,
+            architecture=candidate.architecture,
+            latency=session.problem.predictor.predict(candidate.architecture),
+            searched=candidate.accuracy,
+        )
+        for candidate in chosen
+    ]
 
-    `wrong` are the validation images it gets wrong; `note` says what went wrong with itself, if anything did.
+
+class _Trainings:
+    """How the contenders are trained.
+
+    Finalists begin with the supernet's weights. A baseline begins with none, and is trained longer instead: by a
+    finalist's share of the supernet's training.
     """
 
-    candidate: Evaluated
-    validation: float | None = None
-    wrong: frozenset[int] = frozenset()
-    test: float | None = None
-    exported: Exported | None = None
-    measured_ms: float | None = None
-    note: str = ""
+    def __init__(self, session: Session, supernet: Supernet | None, contenders: list[Contender]) -> None:
+        self._session = session
+        self._supernet = supernet
+        self._contenders = contenders
+        self.finalists = sum(not contender.name for contender in contenders)
+        largest = extremes(session.space)[1]
+        self.teacher: Teacher | None = (lambda images: supernet(images, largest)) if supernet else None
+
+    def network(self, contender: Contender) -> Network:
+        """With the weights a training begins with, on the device to train on."""
+        session = self._session
+        if self._supernet is not None and not contender.name:
+            network = self._supernet.extract(contender.architecture)
+            recalibrate(network, session.placed)
+            return network
+        return fresh_network(
+            contender.space, contender.architecture, session.config.seed, session.torch_device
+        )
+
+    def recipe(self, contender: Contender) -> FinalistRecipe:
+        """A baseline's is a finalist's with more epochs, and no teacher."""
+        recipe = self._session.config.finalist_recipe
+        if not contender.name:
+            return recipe
+        epochs = recipe.epochs + round(self._inherited_epochs)
+        return recipe.model_copy(update={"epochs": epochs, "distillation": 0.0})
+
+    def seconds(self) -> dict[str, float]:
+        """Under a time budget, of each training, by id; planned once. Else nothing."""
+        session = self._session
+        if session.config.time_budget_s is None:
+            return {}
+        if known := session.store.last_event("finalist plan"):
+            return dict(known["seconds"])
+        speeds = {contender.id: self._speed(contender) for contender in self._contenders}
+        step_s = {id_: step for id_, (step, _) in speeds.items()}
+        left_s = session.budget.left_s - sum(judging for _, judging in speeds.values())
+        left_s -= MEASURING_S if session.config.device.is_host else 0.0
+        batches = len(session.placed.train) / session.config.finalist_recipe.batch_size
+        extra = {c.id: self._inherited_epochs * batches for c in self._contenders if c.name}
+        seconds = session.budget.shared(step_s, extra, left_s)
+        session.store.record("finalist plan", seconds=seconds)
+        return seconds
 
     @property
-    def id(self) -> str:
-        """Id of its architecture."""
-        return self.candidate.architecture.id
+    def _inherited_epochs(self) -> float:
+        """Of the supernet, for each finalist."""
+        trained = self._session.store.last_event("supernet trained")
+        return trained["epochs"] / self.finalists if trained else 0.0
 
-
-def train_finalist(session: Session, supernet: Supernet, candidate: Evaluated, phase: str) -> Finalist:
-    """Train a candidate from the supernet's weights; validation and, once, test accuracy go to the store."""
-    id_ = candidate.architecture.id
-    if done := session.store.last_event("finalist", id=id_):
-        return Finalist(
-            candidate, done["validation"], frozenset(done["wrong"]), done["test"], note=done["note"]
-        )
-    network = supernet.extract(candidate.architecture)
-    seed = (session.config.seed + int(id_, 16)) % 2**32
-    checkpoint = Checkpoint(session.folder.training(id_))
-    finalist = Finalist(candidate)
-    try:
-        recipe = session.plan.finalist
-        train(
-            network,
-            lambda x, _: network(x),
-            session.dataset,
-            recipe,
-            seed,
-            checkpoint,
-            session.progress,
-            phase,
-        )
-    except DivergenceError as error:
-        finalist = replace(finalist, note=f"training failed: {error.problem}")
-    else:
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-        write_bytes(session.folder.weights(id_), save(tensors))
-        right = correct(network, session.dataset, session.dataset.validation)
-        finalist = replace(
-            finalist,
-            validation=float(right.double().mean()),
-            wrong=frozenset((~right).nonzero().flatten().tolist()),
-            test=accuracy(network, session.dataset, session.dataset.test),
-        )
-    session.store.record(
-        "finalist",
-        id=id_,
-        validation=finalist.validation,
-        wrong=sorted(finalist.wrong),
-        test=finalist.test,
-        note=finalist.note,
-    )
-    checkpoint.path.unlink(missing_ok=True)
-    return finalist
-
-
-def export_finalist(session: Session, finalist: Finalist) -> Finalist:
-    """Write and verify the ONNX file; a model that fails verification is noted, and no file of it is left."""
-    if finalist.note:
-        return finalist
-    architecture = finalist.candidate.architecture
-    network = load_network(session.folder, session.space.build(architecture), finalist.id)
-    images = session.dataset.normalise(session.dataset.validation.images[:VERIFICATION_IMAGES])
-    try:
-        exported = export_onnx(network, onnx_path(session.folder, finalist.id), images)
-    except VerificationError as error:
-        return replace(finalist, note=str(error))
-    return replace(finalist, exported=exported)
-
-
-def measure_finalists(session: Session, finalists: list[Finalist]) -> list[Finalist]:
-    """Time the exported files, in turn, when the device is this host; the typical time of each is kept.
-
-    A figure in the store is not measured again: a resumed run must not end with another front.
-    """
-    device = session.config.device
-    ready = {finalist.id: finalist.exported for finalist in finalists if finalist.exported}
-    if not device.is_host or not ready:
-        return finalists
-    if not (known := session.store.last_event("measured")):
+    def _speed(self, contender: Contender) -> tuple[float, float]:
+        """Seconds of a training step, and of judging the trained network."""
+        network, recipe = self.network(contender), self.recipe(contender)
+        teacher = None if contender.name else self.teacher
+        losses = network_losses(network, recipe, teacher, recipe.distillation)
         try:
-            known = _typical_ms(session, ready)
-        except DeviceError as error:
-            if not session.store.events("note"):
-                session.store.record("note", text=f"latency was not measured: {error}")
-            return finalists
-        session.store.record("measured", **known)
-    return [replace(finalist, measured_ms=known.get(finalist.id)) for finalist in finalists]
-
-
-def _typical_ms(session: Session, exported: dict[str, Exported]) -> dict[str, float]:
-    """Milliseconds of each exported file, by id."""
-    runtime = runtime_for(session.config.device)
-    shape = (session.config.device.batch, *session.space.input_shape)
-    image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    loaded = {id_: runtime.load(model.path.read_bytes(), {INPUT: image}) for id_, model in exported.items()}
-    measured = measure(loaded, load_sentinel(runtime), MEASURING_S, progress=session.progress)
-    return {id_: timing.typical_ms for id_, timing in measured.timings.items()}
-
-
-def onnx_path(folder: RunFolder, model: str, suffix: str = "") -> Path:
-    """Where a model of a run is exported to."""
-    return EXPORTS / folder.name / f"{model}{suffix}.onnx"
-
-
-def load_network(folder: RunFolder, network: Network, model: str) -> Network:
-    """Load a finalist's trained weights; the network is left in evaluation mode on the CPU.
-
-    Raises:
-        FileFormatError: the weights are missing, damaged, or another network's.
-    """
-    path = folder.weights(model)
-    try:
-        network.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise FileFormatError(
-            path, "", f"holds no weights of {model} ({reason})", "restore it, or search again"
-        ) from None
-    network.eval()
-    return network
+            step_s = step_seconds(network, losses, self._session.placed, recipe)
+            return step_s, judging_seconds(network, self._session.placed)
+        except OutOfMemoryError:  # its training will say so
+            return LEAST_S, 0.0

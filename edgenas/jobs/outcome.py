@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
+from edgenas.accuracy.metrics import MEASURES, shown_better
 from edgenas.device import Provenance
-from edgenas.jobs.finalists import Finalist
+from edgenas.jobs.contender import Contender
 from edgenas.jobs.session import Session
 from edgenas.latency.predictor import profile_command
 from edgenas.run.result import (
@@ -18,14 +18,12 @@ from edgenas.run.result import (
     Constraint,
     LatencyFigures,
     Model,
+    Scores,
     SearchResult,
 )
 from edgenas.search.front import hypervolume, non_dominated
 from edgenas.search.loop import Evaluated
 from edgenas.units import format_milliseconds, format_seconds
-
-SIGNIFICANCE = 0.05
-"""Chance, at most, of dropping a model for a faster one that is no better."""
 
 
 def front_of(evaluated: Sequence[Evaluated]) -> list[Evaluated]:
@@ -47,11 +45,12 @@ def objectives(evaluated: Sequence[Evaluated]) -> NDArray[np.float64]:
 def result_of(
     session: Session,
     evaluated: Sequence[Evaluated],
-    finalists: Sequence[Finalist],
+    contenders: Sequence[Contender],
     status: Literal["complete", "interrupted"],
 ) -> SearchResult:
-    """Assemble the result. Without finalists (interrupted) the front is the search's own, untrained."""
-    entrants = list(finalists) or [Finalist(candidate) for candidate in front_of(evaluated)]
+    """Assemble the result. Without contenders (interrupted) the front is the search's own, untrained."""
+    finalists = [contender for contender in contenders if not contender.name]
+    entrants = finalists or [_untrained(session, candidate) for candidate in front_of(evaluated)]
     kept, dropped = _sort_out(session, entrants)
     limit_ms = session.config.max_latency_ms
     return SearchResult(
@@ -60,88 +59,91 @@ def result_of(
         device=session.config.device.name,
         data=session.config.data,
         searcher=session.config.searcher,
+        metric=session.config.metric,
         seed=session.config.seed,
         evaluations=len(evaluated),
         constraint=_constraint(session),
         hypervolume=hypervolume(objectives(succeeded(evaluated)), np.array([1.0, limit_ms])),
         front=_with_leaders(_model(session, finalist) for finalist in kept),
         dropped=tuple(_model(session, finalist) for finalist in dropped),
+        baselines=tuple(_model(session, contender) for contender in contenders if contender.name),
         seconds=session.store.seconds(),
-        notes=tuple(_notes(session, kept)),
+        notes=tuple(_notes(session, evaluated, kept)),
         report=str(session.folder.report),
     )
 
 
-def shown_better(wrong: frozenset[int], other_wrong: frozenset[int]) -> bool:
-    """Whether a model is better than another on the same images beyond chance (exact McNemar test, one-sided).
-
-    Args:
-        wrong: the images it gets wrong.
-        other_wrong: the images the other gets wrong.
-    """
-    wins, losses = len(other_wrong - wrong), len(wrong - other_wrong)
-    if wins <= losses:
-        return False
-    return bool(binomtest(wins, wins + losses, alternative="greater").pvalue < SIGNIFICANCE)
+def _untrained(session: Session, candidate: Evaluated) -> Contender:
+    architecture = candidate.architecture
+    latency = session.problem.predictor.predict(architecture)
+    return Contender(architecture.id, session.space, architecture, latency, candidate.accuracy)
 
 
-def _sort_out(session: Session, finalists: list[Finalist]) -> tuple[list[Finalist], list[Finalist]]:
+def _sort_out(session: Session, finalists: list[Contender]) -> tuple[list[Contender], list[Contender]]:
     """Fastest first: those that stay, and those that do not, with the reason in their note.
 
     The search found them; trained accuracies decide. A model leaves the front where a faster one is shown to
     be better, not where it merely got a few more of the validation images right by chance.
     """
-    kept: list[Finalist] = []
-    dropped: list[Finalist] = []
-    for finalist in sorted(finalists, key=lambda f: f.candidate.latency_ms):
-        note = finalist.note or _missed_limit(session, finalist) or _beaten_by(finalist, kept)
+    kept: list[Contender] = []
+    dropped: list[Contender] = []
+    for finalist in sorted(finalists, key=lambda f: f.latency.predicted_ms):
+        note = finalist.note or _missed_limit(session, finalist) or _beaten_by(session, finalist, kept)
         (dropped if note else kept).append(replace(finalist, note=note))
     return kept, dropped
 
 
-def _missed_limit(session: Session, finalist: Finalist) -> str:
+def _missed_limit(session: Session, finalist: Contender) -> str:
     limit_ms = session.config.max_latency_ms
     if finalist.measured_ms is None or finalist.measured_ms <= limit_ms:
         return ""
     return f"measured {format_milliseconds(finalist.measured_ms)}, above the limit of {limit_ms:g} ms"
 
 
-def _beaten_by(finalist: Finalist, faster: Sequence[Finalist]) -> str:
+def _beaten_by(session: Session, finalist: Contender, faster: Sequence[Contender]) -> str:
+    metric, classes = session.config.metric, len(session.dataset.classes)
+    labels = session.dataset.validation.labels.numpy()
     for other in faster:
-        if other.validation and finalist.validation and shown_better(other.wrong, finalist.wrong):
-            lead = 100 * (other.validation - finalist.validation)
-            return f"once trained, {other.id} is faster and {lead:.1f} points more accurate"
+        if not (finalist.trained and other.trained):
+            continue
+        mine, theirs = (np.array(each.trained.predicted) for each in (finalist, other) if each.trained)
+        if shown_better(theirs, mine, labels, classes, metric):
+            better = "more accurate" if metric == "top-1" else f"better in {MEASURES[metric]}"
+            lead = 100 * (other.trained.validation[metric] - finalist.trained.validation[metric])
+            return f"once trained, {other.id} is faster and {lead:.1f} points {better}"
     return ""
 
 
-def _model(session: Session, finalist: Finalist) -> Model:
-    candidate = finalist.candidate
-    architecture, space = candidate.architecture, session.space
-    latency = session.problem.predictor.predict(architecture)
-    trained = finalist.validation is not None
-    exported = finalist.exported
+def _model(session: Session, contender: Contender) -> Model:
+    architecture, space, metric = contender.architecture, contender.space, session.config.metric
+    latency, trained, exported = contender.latency, contender.trained, contender.exported
+    validation = trained.validation[metric] if trained else None
     return Model(
-        id=architecture.id,
+        id=contender.id,
+        name=contender.name,
         architecture=space.document(architecture),
         accuracy=AccuracyFigure(
-            value=(finalist.validation if trained else candidate.accuracy) or 0.0,
-            kind="validation" if trained else "supernet",
+            value=(contender.searched or 0.0) if validation is None else validation,
+            kind=session.search_kind if validation is None else "validation",
         ),
         accuracies=Accuracies(
-            supernet=candidate.accuracy, validation=finalist.validation, test=finalist.test
+            supernet=contender.searched if session.search_kind == "supernet" else None,
+            validation=validation,
+            test=trained.test[metric] if trained else None,
         ),
+        scores=Scores(validation=trained.validation, test=trained.test) if trained else Scores(),
         latency_ms=LatencyFigures(
             predicted=latency.predicted_ms,
             low=latency.low_ms,
             high=latency.high_ms,
-            measured=finalist.measured_ms,
+            measured=contender.measured_ms,
         ),
         provenance=latency.provenance,
         params=space.parameters(architecture),
         macs=space.macs(architecture),
         onnx=str(exported.path) if exported else None,
         max_abs_error=exported.max_abs_error if exported else None,
-        note=finalist.note,
+        note=contender.note,
     )
 
 
@@ -165,18 +167,21 @@ def _constraint(session: Session) -> Constraint:
     )
 
 
-def _notes(session: Session, kept: Sequence[Finalist]) -> list[str]:
+def _notes(session: Session, evaluated: Sequence[Evaluated], kept: Sequence[Contender]) -> list[str]:
     device, predictor, constraint = session.config.device, session.problem.predictor, _constraint(session)
     notes = [event["text"] for event in session.store.events("note")]
+    failed = [e for e in evaluated if e.accuracy is None]
+    if failed:
+        notes.append(f"{len(failed)} evaluations failed, the first because: {failed[0].reason}")
     if session.config.time_budget_s is not None:
+        trained = session.store.last_event("supernet trained")
+        epochs = f", and {trained['epochs']:.3g} epochs of the supernet" if trained else ""
         notes.append(
-            f"the time budget of {format_seconds(session.config.time_budget_s)} allowed "
-            f"{session.plan.evaluations} of {session.config.evaluations} evaluations, and "
-            f"{session.plan.supernet.epochs} epochs of the supernet where the size of the data asks for "
-            f"{session.config.supernet_recipe.epochs}"
+            f"the time budget of {format_seconds(session.config.time_budget_s)} allowed {len(evaluated)} of "
+            f"{session.config.evaluations} evaluations{epochs}"
         )
     limit_ms = constraint.max_latency_ms
-    above = sum(predictor.predict(f.candidate.architecture).high_ms > limit_ms for f in kept)
+    above = sum(f.latency.high_ms > limit_ms for f in kept)
     if above:
         notes.append(
             f"the limit holds for predicted latencies; the intervals of {above} models reach above {limit_ms:g} ms"

@@ -3,33 +3,26 @@
 import hashlib
 import logging
 import re
-from dataclasses import replace
-from itertools import cycle
+import time
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.evaluator import SupernetEvaluator
+from edgenas.accuracy.evaluator import Evaluator, SupernetEvaluator
 from edgenas.accuracy.load import load_dataset
-from edgenas.accuracy.recipe import Recipe
+from edgenas.accuracy.recipe import default_recipes
+from edgenas.accuracy.sampling import path_losses
 from edgenas.accuracy.supernet import Supernet
+from edgenas.accuracy.trained import TrainedEvaluator
 from edgenas.accuracy.training import train, training_device
 from edgenas.errors import EdgenasError
 from edgenas.formats import write_json
+from edgenas.jobs.budget import SEARCH_SHARE, SUPERNET_SHARE, Budget
 from edgenas.jobs.cards import write_model_card
-from edgenas.jobs.finalists import Finalist, export_finalist, measure_finalists, train_finalist
-from edgenas.jobs.outcome import objectives, result_of, succeeded
-from edgenas.jobs.plan import (
-    RESERVE,
-    Plan,
-    default_recipes,
-    finalist_recipe_within,
-    image_seconds,
-    plan_from_config,
-)
+from edgenas.jobs.contender import Contender
+from edgenas.jobs.finalists import bring_out
+from edgenas.jobs.outcome import result_of, succeeded
 from edgenas.jobs.session import Session, Settings
 from edgenas.jobs.view import write_report
 from edgenas.latency.predictor import LatencyPredictor, predictor_for
@@ -37,12 +30,17 @@ from edgenas.progress import Progress
 from edgenas.run.config import RunConfig, versions
 from edgenas.run.folder import open_run
 from edgenas.run.result import SearchResult
-from edgenas.run.store import Evaluation, RunStore
-from edgenas.search.front import leaders
+from edgenas.run.store import Evaluation
 from edgenas.search.loop import Evaluated, search
 from edgenas.search.problem import Problem
 from edgenas.search.registry import searcher_for
-from edgenas.space import SearchSpace
+from edgenas.space import Architecture
+
+PROXY_SHARE = 0.25
+"""Epochs of a finalist that the `trained` evaluator trains a candidate for."""
+
+MAX_DEATHS = 5
+"""Of the process while it evaluates one architecture; such a one is then recorded as failed, not tried again."""
 
 log = logging.getLogger(__name__)
 
@@ -62,27 +60,37 @@ def run_session(settings: Settings, progress: Progress) -> SearchResult:
         if folder.front.is_file() and (done := folder.read_result()).status == "complete":
             log.warning("run %s is already complete: its result is shown", folder.name)
             return done
-        torch_device = training_device()
-        plan = _plan(config, space, dataset, store, torch_device)
+        device = training_device()
+        before_s = sum(store.seconds().values())
+        store.record("phase", phase="start", seconds=time.monotonic() - settings.started_s)
         session = Session(
-            config, make_searcher, folder, store, dataset, problem, plan, torch_device, progress
+            config=config,
+            make_searcher=make_searcher,
+            folder=folder,
+            store=store,
+            dataset=dataset,
+            placed=dataset.on(device),
+            problem=problem,
+            budget=Budget(config.time_budget_s, before_s, settings.started_s),
+            torch_device=device,
+            progress=progress,
         )
         return _complete_or_interrupted(session)
 
 
 def _complete_or_interrupted(session: Session) -> SearchResult:
-    finalists: list[Finalist] = []
+    contenders: list[Contender] = []
     status: Literal["complete", "interrupted"] = "complete"
     try:
         supernet = _trained_supernet(session)
         evaluated = _search(session, supernet)
-        finalists = _finalists(session, supernet, evaluated)
+        contenders = list(bring_out(session, supernet, evaluated))
     except KeyboardInterrupt:
         evaluated = list(session.known().values())
         status = "interrupted"
         session.store.record("interrupted")
-    result = result_of(session, evaluated, finalists, status)
-    for model in (*result.front, *result.dropped):
+    result = result_of(session, evaluated, contenders, status)
+    for model in (*result.front, *result.dropped, *result.baselines):
         if model.onnx:
             write_model_card(
                 Path(model.onnx), session.folder, session.config, session.dataset, model, "fp32", versions()
@@ -93,7 +101,7 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
 
 
 def _config(settings: Settings, dataset: Dataset, predictor: LatencyPredictor) -> RunConfig:
-    supernet, finalist = default_recipes(len(dataset.train))
+    supernet, finalist = default_recipes(len(dataset.train), settings.augmentation)
     return RunConfig(
         device=settings.device,
         table_checksum=predictor.table_checksum,
@@ -103,10 +111,13 @@ def _config(settings: Settings, dataset: Dataset, predictor: LatencyPredictor) -
         flip=dataset.flip,
         max_latency_ms=settings.max_latency_ms,
         searcher=settings.searcher if isinstance(settings.searcher, str) else settings.searcher.__name__,
+        evaluator=settings.evaluator,
+        metric=settings.metric,
         evaluations=settings.evaluations,
         finalists=settings.finalists,
+        baselines=settings.baselines,
         supernet_recipe=supernet,
-        finalist_recipe=finalist,
+        finalist_recipe=finalist.model_copy(update={"distillation": settings.distillation}),
         time_budget_s=settings.time_budget_s,
         seed=settings.seed,
     )
@@ -119,38 +130,72 @@ def _default_name(config: RunConfig) -> str:
     return f"{config.device.name}-{data}-{config.max_latency_ms:.10g}ms-{digest}"
 
 
-def _plan(
-    config: RunConfig, space: SearchSpace, dataset: Dataset, store: RunStore, device: torch.device
-) -> Plan:
-    if known := store.last_event("plan"):
-        return Plan.model_validate(known)
-    plan = plan_from_config(config, space, dataset, device)
-    store.record("plan", **plan.model_dump(mode="json"))
-    return plan
+def _planned_s(session: Session) -> dict[str, float]:
+    """Seconds that supernet and search may take; planned once. Infinite without a budget."""
+    if known := session.store.last_event("plan"):
+        return known
+    left_s = session.budget.left_s
+    shares = {"supernet": SUPERNET_SHARE, "search": SEARCH_SHARE}
+    if session.config.evaluator == "trained":
+        shares = {"supernet": 0.0, "search": SUPERNET_SHARE + SEARCH_SHARE}
+    planned = {phase: share * left_s for phase, share in shares.items()}
+    if session.config.time_budget_s is not None:
+        session.store.record("plan", **planned)
+    return planned
 
 
-def _trained_supernet(session: Session) -> Supernet:
-    supernet = Supernet(session.space, session.config.seed).to(session.torch_device)
+def _trained_supernet(session: Session) -> Supernet | None:
+    """None where every candidate is trained on its own."""
+    config = session.config
+    if config.evaluator == "trained":
+        return None
+    supernet = Supernet(session.space, config.seed).to(session.torch_device)
     with session.store.timed("supernet"):
-        train(
+        epochs = train(
             supernet,
-            lambda images, rng: supernet(images, session.space.sample(rng)),
-            session.dataset,
-            session.plan.supernet,
-            session.config.seed,
+            path_losses(supernet, config.supernet_recipe),
+            session.placed,
+            config.supernet_recipe,
+            config.seed,
             Checkpoint(session.folder.supernet),
             session.progress,
             phase="supernet",
+            seconds=None if config.time_budget_s is None else _planned_s(session)["supernet"],
         )
+    if session.store.last_event("supernet trained") is None:
+        session.store.record("supernet trained", epochs=epochs)
     return supernet
 
 
-def _search(session: Session, supernet: Supernet) -> list[Evaluated]:
-    evaluator = SupernetEvaluator(supernet, session.dataset)
+def _evaluator(session: Session, supernet: Supernet | None) -> Evaluator:
+    config = session.config
+    if supernet is not None:
+        return SupernetEvaluator(supernet, session.placed, config.metric)
+    recipe = config.finalist_recipe
+    return TrainedEvaluator(
+        session.space,
+        session.placed,
+        recipe.model_copy(update={"epochs": max(1, round(PROXY_SHARE * recipe.epochs))}),
+        config.seed,
+        session.folder.training,
+        session.torch_device,
+        config.metric,
+        session.progress,
+    )
+
+
+def _search(session: Session, supernet: Supernet | None) -> list[Evaluated]:
+    evaluator, store = _evaluator(session, supernet), session.store
+
+    def evaluate(architecture: Architecture, rival: float | None) -> float:
+        with store.attempt(architecture.id) as deaths:
+            if deaths >= MAX_DEATHS:
+                raise EdgenasError(f"edgenas was killed {deaths} times while evaluating it")
+            return evaluator.evaluate(architecture, rival)
 
     def commit(result: Evaluated) -> None:
         latency = session.problem.predictor.predict(result.architecture)
-        session.store.add(
+        store.add(
             Evaluation(
                 id=result.architecture.id,
                 choices=result.architecture.choices,
@@ -165,53 +210,29 @@ def _search(session: Session, supernet: Supernet) -> list[Evaluated]:
             )
         )
 
-    with session.store.timed("search"):
-        return search(
+    ended = store.last_event("search ended")
+    until_s = time.monotonic() + _planned_s(session)["search"] - store.seconds().get("search", 0.0)
+    with store.timed("search"):
+        evaluated = search(
             session.problem,
             session.make_searcher(session.problem, session.config.seed),
-            evaluator.evaluate,
-            session.plan.evaluations,
+            evaluate,
+            ended["evaluations"] if ended else session.config.evaluations,
             session.known(),
             commit,
             session.progress,
+            lambda: ended is None and time.monotonic() >= until_s,
         )
-
-
-def _with_finalist_plan(session: Session, supernet: Supernet, chosen: list[Evaluated]) -> Session:
-    """Under a time budget, plan the finalists' training with the time left and their own speed; once."""
-    budget_s, store = session.config.time_budget_s, session.store
-    if budget_s is None:
-        return session
-    if (known := store.last_event("finalist plan")) is None:
-        turns = cycle([supernet.extract(candidate.architecture) for candidate in chosen])
-        recipe = session.plan.finalist
-        image_s = image_seconds(lambda images: next(turns)(images), session.dataset, recipe.batch_size)
-        left_s = (1 - RESERVE) * budget_s - sum(store.seconds().values())
-        recipe = finalist_recipe_within(recipe, left_s, image_s * len(session.dataset.train), len(chosen))
-        known = recipe.model_dump(mode="json")
-        store.record("finalist plan", **known)
-    plan = session.plan.model_copy(update={"finalist": Recipe.model_validate(known)})
-    return replace(session, plan=plan)
-
-
-def _finalists(session: Session, supernet: Supernet, evaluated: list[Evaluated]) -> list[Finalist]:
-    valid = succeeded(evaluated)
-    if not valid:
+    if ended is None:
+        store.record("search ended", evaluations=len(evaluated))
+    if not evaluated:
+        raise EdgenasError(
+            f"searcher {session.config.searcher} asked for no architecture within the limit",
+            "use another --searcher, or raise --max-latency",
+        )
+    if not succeeded(evaluated):
         raise EdgenasError(
             f"every evaluation failed, the first because: {evaluated[0].reason}",
             "mend that, and search under a new --run",
         )
-    chosen = [valid[i] for i in leaders(objectives(valid), session.config.finalists)]
-    session = _with_finalist_plan(session, supernet, chosen)
-    finalists = []
-    with session.store.timed("finalists"):
-        for number, candidate in enumerate(chosen, start=1):
-            phase = f"finalist {number}/{len(chosen)}"
-            finalists.append(train_finalist(session, supernet, candidate, phase))
-    with session.store.timed("export"):
-        exported = []
-        for number, finalist in enumerate(finalists):
-            session.progress("export", number, len(finalists))
-            exported.append(export_finalist(session, finalist))
-        session.progress("export", len(finalists), len(finalists))
-        return measure_finalists(session, exported)
+    return evaluated

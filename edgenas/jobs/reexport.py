@@ -5,20 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.accuracy.judging import batch_parts, predictions
 from edgenas.accuracy.load import load_dataset
-from edgenas.accuracy.training import accuracy
+from edgenas.accuracy.metrics import Metric, confusion, score, scores
 from edgenas.device import Precision
 from edgenas.errors import InputError, RunConflictError, UnknownNameError
 from edgenas.export.model import max_abs_difference, run_onnx, verified_onnx
 from edgenas.formats import write_bytes
 from edgenas.jobs.cards import write_model_card
-from edgenas.jobs.finalists import VERIFICATION_IMAGES, load_network, onnx_path
+from edgenas.jobs.contender import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.progress import Progress
 from edgenas.run.config import RunDocument, versions
 from edgenas.run.folder import RunFolder, find_run
-from edgenas.run.result import Accuracies, AccuracyFigure, Model
+from edgenas.run.result import Accuracies, AccuracyFigure, Model, Scores
 from edgenas.space import SearchSpace, space_from_config
 from edgenas.space.graph import INPUT
 from edgenas.space.precision import CALIBRATION_IMAGES, convert
@@ -48,14 +50,16 @@ def reexport(run: str, model: str | None, precision: Precision, progress: Progre
     exported = []
     for number, chosen in enumerate(models):
         progress("export", number, len(models))
-        exported.append(_export(folder, document, space, dataset, chosen, precision))
+        exported.append(_export(folder, document, dataset, chosen, precision))
     progress("export", len(models), len(models))
     return exported
 
 
 def _chosen(folder: RunFolder, model: str | None) -> list[Model]:
     result = folder.read_result()
-    trained = {m.id: m for m in (*result.front, *result.dropped) if folder.weights(m.id).is_file()}
+    trained = {
+        m.id: m for m in (*result.front, *result.dropped, *result.baselines) if folder.weights(m.id).is_file()
+    }
     if model is None:
         models = [m for m in result.front if m.id in trained]
         if not models:
@@ -81,46 +85,52 @@ def _same_dataset(document: RunDocument, space: SearchSpace, progress: Progress)
 def _export(
     folder: RunFolder,
     document: RunDocument,
-    space: SearchSpace,
     dataset: Dataset,
     model: Model,
     precision: Precision,
 ) -> ExportedModel:
+    space = space_from_config(model.architecture["space"], folder.front)  # a baseline has one of its own
     architecture = space.architecture(model.architecture["choices"])
     network = load_network(folder, space.build(architecture), model.id)
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
     content, error = verified_onnx(network, model.id, images)
-    before = accuracy(network, dataset, dataset.validation)
+    split, classes, metric = dataset.validation, len(dataset.classes), document.config.metric
+    labels = split.labels.numpy()
+    before = score(confusion(predictions(network, dataset, split), labels, classes), metric)
     path = onnx_path(folder, model.id, "" if precision == "fp32" else f".{precision}")
     if precision != "fp32":
         calibration = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
         content = convert(content, precision, {INPUT: calibration.numpy()})
         with torch.inference_mode():
             error = max_abs_difference(content, images, network(images).numpy())
-    after = _onnx_accuracy(content, dataset, dataset.validation)
+    after = scores(confusion(_onnx_predictions(content, dataset, split), labels, classes))
     write_bytes(path, content)
     updated = model.model_copy(update={"onnx": str(path), "max_abs_error": error})
     if precision != "fp32":
-        updated = _converted(updated, document.config.device.precision, precision, after)
+        updated = _converted(updated, document.config.device.precision, precision, metric, after)
     write_model_card(path, folder, document.config, dataset, updated, precision, versions())
-    return ExportedModel(model.id, path, len(content), error, before, after)
+    return ExportedModel(model.id, path, len(content), error, before, after[metric])
 
 
-def _converted(model: Model, predicted_at: Precision, precision: Precision, validation: float) -> Model:
-    """What is known of a model in another precision: its own validation accuracy, and no measurement."""
+def _converted(
+    model: Model,
+    predicted_at: Precision,
+    precision: Precision,
+    metric: Metric,
+    validation: dict[Metric, float],
+) -> Model:
+    """What is known of a model in another precision: its own validation scores, and no measurement."""
     return model.model_copy(
         update={
-            "accuracy": AccuracyFigure(value=validation, kind="validation"),
-            "accuracies": Accuracies(validation=validation),
+            "accuracy": AccuracyFigure(value=validation[metric], kind="validation"),
+            "accuracies": Accuracies(validation=validation[metric]),
+            "scores": Scores(validation=validation),
             "latency_ms": model.latency_ms.model_copy(update={"measured": None}),
             "note": f"converted to {precision}; latency is predicted for {predicted_at}",
         }
     )
 
 
-def _onnx_accuracy(model: bytes, dataset: Dataset, split: Split, batch_size: int = 256) -> float:
-    predicted = [
-        run_onnx(model, dataset.normalise(split.images[start : start + batch_size])).argmax(1)
-        for start in range(0, len(split), batch_size)
-    ]
-    return float(np.mean(np.concatenate(predicted) == split.labels.numpy()))
+def _onnx_predictions(model: bytes, dataset: Dataset, split: Split) -> NDArray[np.int64]:
+    found = [run_onnx(model, dataset.normalise(split.images[part])).argmax(1) for part in batch_parts(split)]
+    return np.concatenate(found)

@@ -3,20 +3,26 @@
 Light to import: `edgenas/__init__` does (see there).
 """
 
+import time
 from typing import TYPE_CHECKING
 
-from edgenas.errors import InputError
+from edgenas.errors import InputError, UnknownNameError
 from edgenas.progress import Progress, silent
 from edgenas.units import parse_milliseconds, parse_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edgenas.accuracy.metrics import Metric
     from edgenas.latency.predictor import Missing
+    from edgenas.run.config import EvaluatorName
     from edgenas.run.result import SearchResult
     from edgenas.search.problem import Problem
     from edgenas.search.searcher import Searcher
     from edgenas.space.layers import Activation
+
+EVALUATORS = ("supernet", "trained")
+METRICS = ("top-1", "macro-f1", "macro-precision", "macro-recall")
 
 
 def search(
@@ -25,8 +31,11 @@ def search(
     data: str = "digits",
     *,
     searcher: "str | Callable[[Problem, int], Searcher]" = "nsga2",
+    evaluator: "EvaluatorName" = "supernet",
+    metric: "Metric" = "top-1",
     evaluations: int = 150,
     finalists: int = 8,
+    baselines: bool = False,
     time_budget: str | None = None,
     seed: int = 0,
     run: str | None = None,
@@ -37,6 +46,8 @@ def search(
     squeeze_excite: bool = False,
     activation: "Activation" = "relu6",
     flip: bool | None = None,
+    augment: str = "crop",
+    distillation: float = 0.0,
     progress: Progress = silent,
 ) -> "SearchResult":
     """Search, train and export the networks worth deploying on a device.
@@ -49,8 +60,13 @@ def search(
         max_latency: the limit with its unit, such as "20ms".
         data: `digits`, `cifar10`, `cifar100`, `fashion-mnist` or an image folder.
         searcher: `nsga2`, `random`, or your own: called with the problem and the seed (see `Searcher`).
+        evaluator: `supernet`, or `trained`: each candidate on its own, from scratch, with a quarter of a
+            finalist's epochs.
+        metric: what the search optimises and results show: `top-1`, `macro-f1`, `macro-precision` or
+            `macro-recall`.
         evaluations: how many distinct architectures to evaluate.
         finalists: how many of the front to train and export.
+        baselines: also train MobileNetV2 and MobileNetV3-small, as wide as the limit allows, with the same budget.
         time_budget: such as "10min"; trains and evaluates as much as this machine can do in that time, where
             None trains by the size of the data.
         seed: of everything random; the data split does not depend on it.
@@ -62,6 +78,10 @@ def search(
         squeeze_excite: channel attention in every layer.
         activation: `relu6`, `hswish` or `relu`.
         flip: whether mirrored images keep their class; None takes what suits the data.
+        augment: what is done to training images: any of `crop`, `randaugment`, `mixup`, `cutmix` between commas, or
+            `none`.
+        distillation: weight, 0 to 1, of what the supernet's largest network says of an image when finalists are
+            trained; worth its time where the supernet was trained for long.
         progress: told how far each phase is.
 
     Raises:
@@ -69,6 +89,8 @@ def search(
         InfeasibleError: nothing in the space keeps the limit.
         DeviceError: a runtime that is needed here cannot be used.
     """
+    started_s = time.monotonic()
+    from edgenas.accuracy.augmentation import augmentation_from_text
     from edgenas.device import find_device
     from edgenas.space import mbconv
 
@@ -77,8 +99,16 @@ def search(
     for option, value in (("--evaluations", evaluations), ("--finalists", finalists)):
         if value < 1:
             raise InputError(f"{option} {value} is too few", "give at least 1")
+    if not 0 <= distillation <= 1:
+        raise InputError(f"--distillation {distillation:g} is no weight", "give 0 to 1")
+    if distillation and evaluator == "trained":
+        raise InputError("--distillation needs a supernet to learn from", "leave out --evaluator trained")
     if seed < 0:
         raise InputError(f"--seed {seed} is negative", "give 0 or more")
+    for what, name, known in (("evaluator", evaluator, EVALUATORS), ("metric", metric, METRICS)):
+        if name not in known:
+            raise UnknownNameError(what, name, known)
+    augmentation = augmentation_from_text(augment)
     target = find_device(device, threads=threads)
     mbconv(32 if resolution is None else resolution, 2, width, squeeze_excite, activation)
     # What follows loads torch and images: wrong arguments are reported before that.
@@ -90,13 +120,19 @@ def search(
         max_latency_ms=limit_ms,
         data=data,
         searcher=searcher,
+        evaluator=evaluator,
+        metric=metric,
         evaluations=evaluations,
         finalists=finalists,
+        baselines=baselines,
         time_budget_s=budget_s,
         seed=seed,
         run=run,
         resolution=resolution,
         flip=flip,
+        augmentation=augmentation,
+        distillation=distillation,
+        started_s=started_s,
         missing=missing,
         make_space=lambda size, classes: mbconv(size, classes, width, squeeze_excite, activation),
     )

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 import torch
 
+from edgenas.accuracy.augmentation import Augmentation
 from edgenas.accuracy.dataset import Dataset
+from edgenas.accuracy.evaluator import AccuracyKind
+from edgenas.accuracy.metrics import Metric
 from edgenas.device import Device
-from edgenas.jobs.plan import Plan
+from edgenas.jobs.budget import Budget
 from edgenas.latency.predictor import Missing
 from edgenas.progress import Progress
-from edgenas.run.config import RunConfig
+from edgenas.run.config import EvaluatorName, RunConfig
 from edgenas.run.folder import RunFolder
 from edgenas.run.store import RunStore
 from edgenas.search.loop import Evaluated
@@ -27,29 +30,37 @@ class Settings:
     max_latency_ms: float
     data: str
     searcher: str | MakeSearcher
+    evaluator: EvaluatorName
+    metric: Metric
     evaluations: int
     finalists: int
+    baselines: bool
     time_budget_s: float | None
     seed: int
     run: str | None
     resolution: int | None
     flip: bool | None
+    augmentation: Augmentation
+    distillation: float
     make_space: Callable[[int, int], SearchSpace]
     """From resolution and number of classes."""
+    started_s: float
+    """When the search was asked for, by `time.monotonic`."""
     missing: Missing = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Everything the phases work with."""
+    """Everything the phases work with; `placed` is the data set on the device that is trained on."""
 
     config: RunConfig
     make_searcher: MakeSearcher
     folder: RunFolder
     store: RunStore
     dataset: Dataset
+    placed: Dataset
     problem: Problem
-    plan: Plan
+    budget: Budget
     torch_device: torch.device
     progress: Progress
 
@@ -57,6 +68,16 @@ class Session:
     def space(self) -> SearchSpace:
         """The space searched."""
         return self.problem.space
+
+    @property
+    def search_kind(self) -> AccuracyKind:
+        """What the search's own accuracies are."""
+        return "supernet" if self.config.evaluator == "supernet" else "validation"
+
+    def note(self, text: str) -> None:
+        """Keep something to say about the result: once, however often the run is resumed."""
+        if self.store.last_event("note", text=text) is None:
+            self.store.record("note", text=text)
 
     def known(self) -> dict[str, Evaluated]:
         """What the store holds, by id, in the order it was evaluated."""

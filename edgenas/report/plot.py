@@ -1,6 +1,7 @@
 """The pictures: the front of a run, `front.png`, and predicted against measured latencies of a validation."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -8,22 +9,17 @@ from matplotlib.figure import Figure
 
 from edgenas.formats import write_bytes
 from edgenas.latency.validation import Pair, Validation
-from edgenas.report.view import (
-    AgreementView,
-    Mark,
-    ReportView,
-    Series,
-    figure_ms,
-    interval_text,
-    percent,
-    rank_text,
-)
+from edgenas.report.agreement import AgreementView
+from edgenas.report.marks import Label, Mark, Role, Series
+from edgenas.report.view import ReportView, accuracy_text, figure_ms, interval_text, percent, rank_text
 from edgenas.units import format_milliseconds
 
-INK, MUTED, GREY, FRONT, DROPPED, LIMIT, MEASURED = (
-    "#1c2127", "#68717d", "#9aa3ae", "#2f6fde", "#b0703a", "#d9485f", "#0b8f6a",
+INK, MUTED, GREY, FRONT, DROPPED, BASELINE, LIMIT, MEASURED = (
+    "#1c2127", "#68717d", "#9aa3ae", "#2f6fde", "#b0703a", "#8b52d1", "#d9485f", "#0b8f6a",
 )  # fmt: skip
 """Colours of text, of each series and of the limit; the HTML chart uses the same, on light and on dark."""
+
+COLOURS: dict[Role, str] = {"front": FRONT, "dropped": DROPPED, "baseline": BASELINE}
 
 BAND = 0.05
 """Half width of the band around perfect agreement, as a share of the measured latency."""
@@ -37,12 +33,14 @@ def write_png(view: ReportView, path: Path) -> None:
     Raises:
         InputError: the folder cannot be written.
     """
-    figure = Figure(figsize=(10.6, 5.4), dpi=150, facecolor="white")
-    axes = figure.add_axes((0.07, 0.115, 0.57, 0.81))
+    figure = Figure(figsize=(11.1, 5.4), dpi=150, facecolor="white")
+    axes = figure.add_axes((0.067, 0.115, 0.544, 0.81))
     _draw_frame(axes, view)
     _draw_points(axes, view)
     for series in view.series:
         _draw_series(axes, series)
+    for label in view.labels:
+        _draw_label(axes, label)
     _draw_limit(axes, view)
     _draw_legend(figure, axes, view)
     _save(figure, path)
@@ -119,7 +117,7 @@ def _draw_frame(axes: Axes, view: ReportView) -> None:
     axes.set_xlim(*view.latency_range_ms)
     title = view.latency_title.replace("latency", f"latency on {view.result.device}", 1)
     axes.set_xlabel(title, color=INK, parse_math=False)
-    axes.set_ylabel("accuracy", color=INK)
+    axes.set_ylabel(view.measure, color=INK)
     title = f"{view.result.run}: {view.data_name} on {view.result.device}"
     title += ", interrupted" if view.interrupted else ""
     _draw_style(axes, title)
@@ -147,13 +145,27 @@ def _draw_series(axes: Axes, series: Series) -> None:
     models = [mark.model for mark in series.marks]
     xs, ys = [m.latency_ms.predicted for m in models], [m.accuracy.value for m in models]
     lows, highs = [m.latency_ms.low for m in models], [m.latency_ms.high for m in models]
-    color = FRONT if series.kept else DROPPED
+    color, hollow = COLOURS[series.role], series.role == "dropped"
     axes.hlines(ys, lows, highs, color=color, linewidth=2, alpha=0.28, zorder=3)
-    axes.scatter(xs, ys, s=150, facecolor=color if series.kept else "white", edgecolor=color, linewidths=1.4,
-                 zorder=5, label=series.title)  # fmt: skip
+    size, marker = (110, "D") if series.role == "baseline" else (150, "o")
+    axes.scatter(xs, ys, s=size, marker=marker, facecolor="white" if hollow else color, edgecolor=color,
+                 linewidths=1.4, zorder=5, label=series.title)  # fmt: skip
     for mark, x, y in zip(series.marks, xs, ys, strict=True):
         axes.annotate(str(mark.number), (x, y), ha="center", va="center_baseline", fontsize=8,
-                      fontweight="bold", color="white" if series.kept else color, zorder=6)  # fmt: skip
+                      fontweight="bold", color=color if hollow else "white", zorder=6)  # fmt: skip
+
+
+def _draw_label(axes: Axes, label: Label) -> None:
+    model, above = label.mark.model, label.lines > 0
+    side = {"left": "right", "right": "left", "center": "center"}[
+        label.side
+    ]  # matplotlib names the text's own end
+    away = 11 * abs(label.lines)
+    axes.annotate(label.text, (model.latency_ms.predicted, model.accuracy.value),
+                  xytext=(0, away if above else -away), textcoords="offset points", ha=side,
+                  va="bottom" if above else "top", fontsize=8, fontweight="bold", color=BASELINE,
+                  parse_math=False, zorder=7,
+                  bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1})  # fmt: skip
 
 
 def _draw_limit(axes: Axes, view: ReportView) -> None:
@@ -169,8 +181,7 @@ def _draw_limit(axes: Axes, view: ReportView) -> None:
 
 
 def _draw_legend(figure: Figure, axes: Axes, view: ReportView) -> None:
-    marks = [*view.front, *view.dropped]
-    if marks:
+    if view.marks:
         axes.plot([], [], color=FRONT, linewidth=2, alpha=0.4, label="interval of the predicted latency")
     if view.measured:
         xs = [measured_ms for _, measured_ms in view.measured]
@@ -179,17 +190,20 @@ def _draw_legend(figure: Figure, axes: Axes, view: ReportView) -> None:
                      label="measured latency")  # fmt: skip
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(1.015, 1.0), frameon=False, fontsize=9, labelcolor=INK,
-                    borderaxespad=0, labelspacing=0.7)  # fmt: skip
-    if marks:
-        figure.text(0.655, 0.58, _key(marks), family="monospace", fontsize=7.5, color=INK, va="top",
+                    borderaxespad=0, labelspacing=0.9)  # fmt: skip
+    if view.marks:
+        figure.text(0.626, 0.55, _key(view.marks, view.measure), family="monospace", fontsize=7.5, color=INK, va="top",
                     linespacing=1.5, parse_math=False)  # fmt: skip
 
 
-def _key(marks: list[Mark]) -> str:
-    lines = [f"{'#':>2} {'id':<10}  {'accuracy'}  predicted ms"]
+def _key(marks: Sequence[Mark], measure: str) -> str:
+    head = measure.removeprefix("macro ")
+    value_width, label_width = max(len(head), 5), max(len(mark.label) for mark in marks)
+    lines = [f"{'#':>2} {'model':<{label_width}}  {head:<{value_width}}  predicted ms"]
     for mark in marks[:_MOST_KEYS]:
         latency, value = mark.model.latency_ms, mark.model.accuracy.value
         predicted = f"{figure_ms(latency.predicted)} {interval_text(latency.low, latency.high)}"
-        lines.append(f"{mark.number:>2} {mark.model.id:<10}  {value:<8.3f}  {predicted}")
+        accuracy = accuracy_text(value if mark.has_accuracy else None)
+        lines.append(f"{mark.number:>2} {mark.label:<{label_width}}  {accuracy:<{value_width}}  {predicted}")
     more = len(marks) - _MOST_KEYS
     return "\n".join(lines + ([f"   and {more} more"] if more > 0 else []))

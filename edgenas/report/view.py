@@ -5,8 +5,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgenas.accuracy.metrics import MEASURES
 from edgenas.device import Provenance
-from edgenas.latency.validation import Agreement, Pair, Validation, agreement
+from edgenas.latency.validation import Validation
+from edgenas.report.agreement import MARGIN, ROOM_FOR_INTERVALS, AgreementView, pair_of
+from edgenas.report.marks import Label, Mark, Series, by_kind, labels, numbered
 from edgenas.run.result import Model, SearchResult
 from edgenas.units import format_milliseconds
 
@@ -14,13 +17,8 @@ if TYPE_CHECKING:  # the configuration's recipes import torch
     from edgenas.run.config import RunConfig
 
 
-# Intervals of estimates are wide (x0.5 to x2). The latency axis grows for them and for the limit by no more
-# than these shares of what the points span, else the points would be a blot; longer bars run off the picture.
-_ROOM_FOR_INTERVALS = 0.4
+# A limit further from the points than this share of what they span is told, not drawn.
 _ROOM_FOR_LIMIT = 0.3
-_MARGIN = 0.05
-_LOGARITHMIC_FROM = 10.0
-_LOG_MARGIN = 1.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,76 +36,6 @@ class Point:
     params: int
     macs: int
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A model under the number that it carries in the pictures and in the tables; `kept` on the front."""
-
-    number: int
-    model: Model
-    kept: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Marks drawn alike: all on the front or all dropped, all with one kind of accuracy."""
-
-    title: str
-    kept: bool
-    marks: tuple[Mark, ...]
-
-
-@dataclass(frozen=True)
-class AgreementView:
-    """Predicted against measured latencies, as the picture of a validation and the chart of a report draw them.
-
-    Args:
-        validation: random networks, None where there are none to show.
-        marks: models of a run, all of them measured. There is at least one network or model.
-    """
-
-    validation: Validation | None
-    marks: tuple[Mark, ...] = ()
-
-    @property
-    def networks(self) -> tuple[Pair, ...]:
-        """The validation's networks."""
-        return self.validation.pairs if self.validation else ()
-
-    @property
-    def models(self) -> tuple[Pair, ...]:
-        """The run's models, in the order of the marks."""
-        return tuple(pair for mark in self.marks if (pair := _pair(mark.model)))
-
-    @property
-    def own(self) -> Agreement | None:
-        """Figures of the run's models alone; None without models."""
-        return agreement(self.models) if self.marks else None
-
-    @property
-    def logarithmic(self) -> bool:
-        """Whether latencies reach over so much that their logarithms are drawn."""
-        least, most = self._ends_ms
-        return most > _LOGARITHMIC_FROM * least
-
-    @property
-    def range_ms(self) -> tuple[float, float]:
-        """Both axes: all latencies, and what room they leave for intervals."""
-        least, most = self._ends_ms
-        pairs = (*self.networks, *self.models)
-        if self.logarithmic:
-            return least / _LOG_MARGIN, most * _LOG_MARGIN
-        span = max(most - least, 0.1 * most)
-        low = max(min(pair.low_ms for pair in pairs), least - _ROOM_FOR_INTERVALS * span)
-        high = min(max(pair.high_ms for pair in pairs), most + _ROOM_FOR_INTERVALS * span)
-        return max(0.0, min(low, least) - _MARGIN * span), max(high, most) + _MARGIN * span
-
-    @property
-    def _ends_ms(self) -> tuple[float, float]:
-        pairs = (*self.networks, *self.models)
-        shown = [ms for pair in pairs for ms in (pair.predicted_ms, pair.measured_ms)]
-        return min(shown), max(shown)
 
 
 @dataclass(frozen=True)
@@ -154,17 +82,45 @@ class ReportView:
         return max(self.result.front, key=lambda model: model.accuracy.value, default=None)
 
     @property
+    def measure(self) -> str:
+        """What an accuracy is by the run's metric: `accuracy`, `macro F1`."""
+        return MEASURES[self.result.metric]
+
+    @property
     def front(self) -> tuple[Mark, ...]:
         """The front, numbered from 1."""
-        return tuple(Mark(number, model) for number, model in enumerate(self.result.front, start=1))
+        return numbered("front", self.result.front, 1)
 
     @property
     def dropped(self) -> tuple[Mark, ...]:
         """Models that were dropped, numbered on from the front."""
-        start = len(self.result.front) + 1
-        return tuple(
-            Mark(number, model, kept=False) for number, model in enumerate(self.result.dropped, start=start)
-        )
+        return numbered("dropped", self.result.dropped, len(self.result.front) + 1)
+
+    @property
+    def baselines(self) -> tuple[Mark, ...]:
+        """Networks made by hand, numbered on from what was dropped; one whose training failed has a note."""
+        return numbered("baseline", self.result.baselines, len(self.models) + 1)
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """All of them, in the order of their numbers."""
+        return (*self.front, *self.dropped, *self.baselines)
+
+    @property
+    def drawn(self) -> tuple[Mark, ...]:
+        """Those that have a place in the picture."""
+        return tuple(mark for mark in self.marks if mark.has_accuracy)
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """Names in the picture."""
+        named = [mark for mark in self.drawn if mark.role == "baseline"]
+        others = [mark for mark in self.drawn if mark.role != "baseline"]
+        values = [mark.model.accuracy.value for mark in self.drawn]
+        values += [point.accuracy for point in self.evaluated if point.accuracy is not None]
+        ends = (min(values), max(values)) if named else (0.0, 1.0)
+        room = max(MARGIN * (ends[1] - ends[0]), 0.01)
+        return labels(named, others, self.latency_range_ms, (ends[0] - room, ends[1] + room))
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -173,33 +129,37 @@ class ReportView:
 
     @property
     def measured(self) -> tuple[tuple[Model, float], ...]:
-        """Models that were measured on the device, with the milliseconds they took."""
-        figures = ((model, model.latency_ms.measured) for model in self.models)
+        """Models in the picture that were measured on the device, with the milliseconds they took."""
+        figures = ((mark.model, mark.model.latency_ms.measured) for mark in self.drawn)
         return tuple((model, measured) for model, measured in figures if measured is not None)
 
     @property
     def agreement(self) -> AgreementView | None:
         """Predicted against measured latencies; None where nothing was measured."""
-        marks = tuple(mark for mark in (*self.front, *self.dropped) if _pair(mark.model))
+        marks = tuple(mark for mark in self.marks if pair_of(mark.model))
         return AgreementView(self.validation, marks) if self.validation or marks else None
 
     @property
     def series(self) -> tuple[Series, ...]:
-        """The models as they are drawn, kept ones first."""
-        front = "front so far, untrained" if self.interrupted else "front"
-        return (*_by_kind(front, True, self.front), *_by_kind("dropped", False, self.dropped))
+        """The models as they are drawn, the front first."""
+        made = [mark for mark in self.drawn if mark.role == "baseline"]
+        return (
+            *by_kind("front so far, untrained" if self.interrupted else "front", self.front, self.measure),
+            *by_kind("dropped", self.dropped, self.measure),
+            *by_kind("made by hand", made, self.measure),
+        )
 
     @property
     def points_title(self) -> str:
         """Legend of the evaluated points, with the kind of their accuracy."""
         kinds = dict.fromkeys(point.kind for point in self.evaluated)
-        return f"evaluated ({' or '.join(kinds)} accuracy)"
+        return f"evaluated ({' or '.join(kinds)} {self.measure})"
 
     @property
     def steps_title(self) -> str:
         """Legend of the line through the non-dominated points."""
         kinds = dict.fromkeys(point.kind for point in self.non_dominated)
-        return f"non-dominated ({' or '.join(kinds)} accuracy)"
+        return f"non-dominated ({' or '.join(kinds)} {self.measure})"
 
     @property
     def non_dominated(self) -> tuple[Point, ...]:
@@ -216,7 +176,7 @@ class ReportView:
     @property
     def provenances(self) -> tuple[Provenance, ...]:
         """Where the predicted latencies come from."""
-        found = [point.provenance for point in self.points] + [model.provenance for model in self.models]
+        found = [point.provenance for point in self.points] + [mark.model.provenance for mark in self.marks]
         expected = Provenance.ESTIMATED if self.config.table_checksum is None else Provenance.MEASURED
         return tuple(dict.fromkeys(found or [expected]))
 
@@ -233,20 +193,20 @@ class ReportView:
     @property
     def latency_range_ms(self) -> tuple[float, float]:
         """The latency axis: all points and marks, and what room they leave for intervals and limit."""
-        figures = [model.latency_ms for model in self.models]
+        figures = [mark.model.latency_ms for mark in self.drawn]
         shown = [point.predicted_ms for point in self.evaluated] + [f.predicted for f in figures]
         shown += [measured_ms for _, measured_ms in self.measured]
         limit_ms = self.result.constraint.max_latency_ms
         if not shown:
-            return 0.0, limit_ms * (1 + _MARGIN)
+            return 0.0, limit_ms * (1 + MARGIN)
         least, most = min(shown), max(shown)
         span = max(most - least, 0.1 * most)
-        room = _ROOM_FOR_INTERVALS * span
+        room = ROOM_FOR_INTERVALS * span
         low = max(min([least, *(f.low for f in figures)]), least - room)
         high = min(max([most, *(f.high for f in figures)]), most + room)
         if limit_ms <= high + _ROOM_FOR_LIMIT * span:
             low, high = min(low, limit_ms), max(high, limit_ms)
-        return max(0.0, low - _MARGIN * span), high + _MARGIN * span
+        return max(0.0, low - MARGIN * span), high + MARGIN * span
 
     @property
     def limit_note(self) -> str:
@@ -276,6 +236,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
 
 
+def accuracy_text(value: float | None) -> str:
+    """An accuracy as a fraction; a dash where there is none."""
+    return "\N{EN DASH}" if value is None else f"{value:.3f}"
+
+
 def rank_text(correlation: float | None) -> str:
     """A rank correlation; a dash where there is none."""
     return "\N{EN DASH}" if correlation is None else f"{correlation:.4f}"
@@ -295,25 +260,3 @@ def compact_choices(choices: tuple[str, ...]) -> tuple[str, ...]:
     """Choices with neighbours that are equal drawn together: `2 x k3e6`, `skip`."""
     runs = [(choice, len(list(group))) for choice, group in groupby(choices)]
     return tuple(f"{count} x {choice}" if count > 1 else choice for choice, count in runs)
-
-
-def _pair(model: Model) -> Pair | None:
-    """A model's predicted and measured latency; None for one that was not measured."""
-    figures = model.latency_ms
-    if figures.measured is None:
-        return None
-    return Pair(
-        architecture=model.id,
-        choices=tuple(model.architecture.get("choices", ())),
-        predicted_ms=figures.predicted,
-        low_ms=figures.low,
-        high_ms=figures.high,
-        measured_ms=figures.measured,
-    )
-
-
-def _by_kind(title: str, kept: bool, marks: tuple[Mark, ...]) -> list[Series]:
-    kinds: dict[str, list[Mark]] = {}
-    for mark in marks:
-        kinds.setdefault(mark.model.accuracy.kind, []).append(mark)
-    return [Series(f"{title} ({kind} accuracy)", kept, tuple(members)) for kind, members in kinds.items()]

@@ -6,9 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgenas.accuracy.recipe import Recipe
+from edgenas.accuracy.metrics import Metric
+from edgenas.accuracy.recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Device
 from edgenas.formats import Document
+
+EvaluatorName = Literal["supernet", "trained"]
 
 _VERSIONED = ("edgenas", "torch", "numpy", "pymoo", "onnx", "onnxruntime")
 
@@ -24,10 +27,13 @@ class RunConfig(Document):
     flip: bool
     max_latency_ms: float = Field(gt=0)
     searcher: str
+    evaluator: EvaluatorName = "supernet"
+    metric: Metric = "top-1"
     evaluations: int = Field(ge=1)
     finalists: int = Field(ge=1)
-    supernet_recipe: Recipe
-    finalist_recipe: Recipe
+    baselines: bool = False
+    supernet_recipe: SupernetRecipe
+    finalist_recipe: FinalistRecipe
     time_budget_s: float | None = Field(default=None, gt=0)
     seed: int = Field(ge=0)
 

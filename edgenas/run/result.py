@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from edgenas.accuracy.metrics import Metric
 from edgenas.device import Provenance
 from edgenas.formats import Document
 
@@ -11,18 +12,25 @@ Fraction = Field(ge=0, le=1)
 
 
 class AccuracyFigure(Document):
-    """An accuracy and what it is."""
+    """An accuracy, by the run's metric, and what it is."""
 
     value: float = Fraction
     kind: Literal["supernet", "validation", "test"]
 
 
 class Accuracies(Document):
-    """All figures of one model; None for what was not looked at."""
+    """All figures of one model by the run's metric; None for what was not looked at."""
 
     supernet: float | None = Field(default=None, ge=0, le=1)
     validation: float | None = Field(default=None, ge=0, le=1)
     test: float | None = Field(default=None, ge=0, le=1)
+
+
+class Scores(Document):
+    """Every metric of a trained model, 0..1."""
+
+    validation: dict[Metric, float] = Field(default_factory=dict)
+    test: dict[Metric, float] = Field(default_factory=dict)
 
 
 class LatencyFigures(Document):
@@ -39,13 +47,16 @@ class Model(Document):
 
     `accuracy` is the best-founded figure the search may look at: validation once trained, supernet before.
     `leads` tells a model of the front that is more accurate than every faster one. `note` says why a model was
-    dropped, or is empty.
+    dropped, or is empty. `name` is what a baseline is known by, such as "MobileNetV2 x0.35"; empty for what was
+    found.
     """
 
     id: str
+    name: str = ""
     architecture: dict[str, Any]
     accuracy: AccuracyFigure
     accuracies: Accuracies
+    scores: Scores = Scores()
     latency_ms: LatencyFigures
     provenance: Provenance
     params: int = Field(ge=0)
@@ -79,12 +90,14 @@ class SearchResult(Document):
     device: str
     data: str
     searcher: str
+    metric: Metric = "top-1"
     seed: int
     evaluations: int
     constraint: Constraint
     hypervolume: float = Fraction
     front: tuple[Model, ...]
     dropped: tuple[Model, ...] = ()
+    baselines: tuple[Model, ...] = ()
     seconds: dict[str, float] = Field(description="by phase; of an interrupted run, all sessions together")
     notes: tuple[str, ...] = ()
     report: str

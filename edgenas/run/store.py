@@ -25,6 +25,10 @@ CREATE TABLE IF NOT EXISTS evaluations (
     reason TEXT NOT NULL DEFAULT '',
     seconds REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS attempts (
+    id TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS events (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     unix_time REAL NOT NULL,
@@ -82,6 +86,20 @@ class RunStore:
         columns = ", ".join(row)
         marks = ", ".join("?" * len(row))
         self._connection.execute(f"INSERT INTO evaluations ({columns}) VALUES ({marks})", tuple(row.values()))
+
+    @contextmanager
+    def attempt(self, id_: str) -> Iterator[int]:
+        """Note that an evaluation has begun, until it ends in whatever way; gives how many never ended.
+
+        Only a process that dies leaves its note: it is how a resumed run knows what took it down.
+        """
+        row = self._connection.execute("SELECT count FROM attempts WHERE id = ?", (id_,)).fetchone()
+        deaths = row[0] if row else 0
+        self._connection.execute("INSERT OR REPLACE INTO attempts VALUES (?, ?)", (id_, deaths + 1))
+        try:
+            yield deaths
+        finally:
+            self._connection.execute("DELETE FROM attempts WHERE id = ?", (id_,))
 
     def evaluations(self) -> list[Evaluation]:
         """All evaluations, in the order they were made."""

@@ -2,6 +2,7 @@
 
 import math
 import time
+from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ from edgenas.space import Architecture
 PATIENCE = 30
 """Rounds without a single new architecture after which a space counts as exhausted."""
 
-Evaluate = Callable[[Architecture], float]
-"""Accuracy of an architecture, 0..1."""
+Evaluate = Callable[[Architecture, float | None], float]
+"""Accuracy of an architecture, 0..1, given the best accuracy of those as fast (see `Evaluator`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ def search(
     known: Mapping[str, Evaluated],
     commit: Callable[[Evaluated], None],
     progress: Progress = silent,
+    out_of_time: Callable[[], bool] = lambda: False,
 ) -> list[Evaluated]:
     """Run a searcher until it has seen `evaluations` distinct architectures, or finds no new ones.
 
@@ -50,11 +52,13 @@ def search(
         known: by id, what an earlier session evaluated.
         commit: called after each evaluation, before the next begins.
         progress: told about each evaluation.
+        out_of_time: asked before each evaluation but the first; ends the search.
 
     Returns:
         The distinct architectures evaluated, in the order they were first asked for.
     """
     seen: dict[str, Evaluated] = {}
+    rivals = _Rivals()
     idle = 0
     while len(seen) < evaluations and idle < PATIENCE:
         asked = searcher.ask()
@@ -69,22 +73,50 @@ def search(
                 if len(seen) == evaluations:
                     return list(seen.values())
                 if (result := known.get(architecture.id)) is None:
-                    result = _evaluated(architecture, latency_ms, evaluate)
+                    if seen and out_of_time():
+                        return list(seen.values())
+                    result = _evaluated(architecture, latency_ms, evaluate, rivals.best(latency_ms))
                     commit(result)
                 seen[architecture.id] = result
-                progress("search", len(seen), evaluations, _best(seen))
+                rivals.add(result)
+                progress("search", len(seen), evaluations, f"best {rivals.best(math.inf) or 0:.1%}")
             outcomes.append(_outcome(architecture, latency_ms, excess_ms, seen.get(architecture.id)))
         searcher.tell(outcomes)
         idle = 0 if len(seen) > before else idle + 1
     return list(seen.values())
 
 
-def _evaluated(architecture: Architecture, latency_ms: float, evaluate: Evaluate) -> Evaluated:
+class _Rivals:
+    """The most accurate architecture for any latency, kept as the steps of a staircase."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[float, float]] = []
+
+    def best(self, latency_ms: float) -> float | None:
+        """The best accuracy of those that take at most so long; None when there is none."""
+        place = bisect_right(self._steps, (latency_ms, math.inf))
+        return self._steps[place - 1][1] if place else None
+
+    def add(self, result: Evaluated) -> None:
+        """Take note of an evaluation."""
+        rival = self.best(result.latency_ms)
+        if result.accuracy is None or (rival is not None and result.accuracy <= rival):
+            return
+        step = (result.latency_ms, result.accuracy)
+        insort(self._steps, step)
+        place = self._steps.index(step) + 1
+        while place < len(self._steps) and self._steps[place][1] <= step[1]:
+            del self._steps[place]
+
+
+def _evaluated(
+    architecture: Architecture, latency_ms: float, evaluate: Evaluate, rival: float | None
+) -> Evaluated:
     start = time.monotonic()
     accuracy: float | None = None
     reason = ""
     try:
-        accuracy = evaluate(architecture)
+        accuracy = evaluate(architecture, rival)
         if not math.isfinite(accuracy):
             accuracy, reason = None, f"the accuracy is {accuracy}"
     except EdgenasError as error:
@@ -97,7 +129,3 @@ def _outcome(
 ) -> Outcome:
     accuracy = result.accuracy if result else None
     return Outcome(architecture, 1.0 if accuracy is None else 1 - accuracy, latency_ms, excess_ms)
-
-
-def _best(seen: Mapping[str, Evaluated]) -> str:
-    return f"best {max(result.accuracy or 0.0 for result in seen.values()):.1%}"

@@ -1,5 +1,6 @@
 """What can be built? Blocks, architectures and search spaces."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,36 +8,72 @@ from pydantic import Field
 
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.formats import Document, parse_json, validate
+from edgenas.space.architecture import Architecture, ArchitectureSpace
 from edgenas.space.block import Block, block_from_key
 from edgenas.space.mbconv import Layout, MBConvSpace, Stage, mbconv
-from edgenas.space.space import Architecture, SearchSpace
+from edgenas.space.nasbench201 import NASBench201Space
+from edgenas.space.nasbench_macro import MacroLayout, NASBenchMacroSpace, nasbench_macro
+from edgenas.space.space import SearchSpace
 
 __all__ = [
     "Architecture",
+    "ArchitectureSpace",
     "Block",
     "Layout",
     "MBConvSpace",
+    "MacroLayout",
+    "NASBench201Space",
+    "NASBenchMacroSpace",
     "SearchSpace",
     "Stage",
     "architecture_from_json",
+    "architecture_space_from_config",
     "block_from_key",
     "mbconv",
+    "nasbench_macro",
     "space_from_config",
 ]
 
 
-def space_from_config(config: dict[str, Any], path: Path = Path("space")) -> SearchSpace:
-    """The space that `SearchSpace.config` described.
+class _NASBench201Config(Document):
+    name: Literal["nasbench201"]
+
+
+def architecture_space_from_config(config: dict[str, Any], path: Path = Path("space")) -> ArchitectureSpace:
+    """The space that `ArchitectureSpace.config` described.
 
     Raises:
         UnknownNameError: no space of that name.
         FileFormatError: a field that is missing or wrong; named relative to `path`.
     """
-    spaces = {"mbconv": lambda: MBConvSpace(validate(config, Layout, path))}
+
+    def nasbench201() -> NASBench201Space:
+        validate(config, _NASBench201Config, path)
+        return NASBench201Space()
+
+    spaces: dict[str, Callable[[], ArchitectureSpace]] = {
+        "mbconv": lambda: MBConvSpace(validate(config, Layout, path)),
+        "nasbench-macro": lambda: NASBenchMacroSpace(validate(config, MacroLayout, path)),
+        "nasbench201": nasbench201,
+    }
     name = str(config.get("name"))
     if name not in spaces:
         raise UnknownNameError("search space", name, spaces)
     return spaces[name]()
+
+
+def space_from_config(config: dict[str, Any], path: Path = Path("space")) -> SearchSpace:
+    """The space that `SearchSpace.config` described; errors as `architecture_space_from_config`.
+
+    Raises:
+        InputError: a space whose networks cannot be timed or built.
+    """
+    space = architecture_space_from_config(config, path)
+    if not isinstance(space, SearchSpace):
+        raise InputError(
+            f"search space {space.name} has no blocks to time or build", "use mbconv or nasbench-macro"
+        )
+    return space
 
 
 class _ArchitectureDocument(Document):

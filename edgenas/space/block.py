@@ -102,6 +102,29 @@ class MBConv:
 
 
 @dataclass(frozen=True, slots=True)
+class Projection:
+    """What a skip connection needs where the shape changes: a strided 1x1 convolution, linear (ResNet's option B)."""
+
+    stride: int
+    in_channels: int
+    out_channels: int
+    height: int
+    width: int
+
+    @property
+    def key(self) -> str:
+        """Canonical key, such as `projection/s2/32-64/32x32`."""
+        return f"projection/s{self.stride}/{self.in_channels}-{self.out_channels}/{self.height}x{self.width}"
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """One convolution."""
+        return (
+            Conv(self.in_channels, self.out_channels, 1, self.stride, 1, "none", self.height, self.width),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """The end of the network: 1x1 convolution, global pool, classifier."""
 
@@ -129,7 +152,7 @@ class Head:
         )
 
 
-Block = Stem | MBConv | Head
+Block = Stem | MBConv | Projection | Head
 
 _ACTIVATION = r"(none|relu|relu6|hswish)"
 # Digits are ASCII ones and few: `\d` and int() know other scripts, and a key has one spelling.
@@ -141,6 +164,7 @@ _GRAMMAR = {
     MBConv: re.compile(
         rf"mbconv/k{_ODD}/e{_N}/s{_N}/se(0|[1-9][0-9]{{0,8}})/{_ACTIVATION}/{_N}-{_N}/{_SIZE}"
     ),
+    Projection: re.compile(rf"projection/s{_N}/{_N}-{_N}/{_SIZE}"),
     Head: re.compile(rf"head/{_ACTIVATION}/{_N}-{_N}-{_N}/{_SIZE}"),
 }
 

@@ -14,18 +14,21 @@ import pytest
 
 # Before the kits are imported, so that their assertions explain themselves as those of test modules do.
 pytest.register_assert_rewrite(
+    "edgenas.testing.architecture_space",
     "edgenas.testing.evaluator",
     "edgenas.testing.runtime",
     "edgenas.testing.search_space",
     "edgenas.testing.searcher",
 )
 
+from edgenas.testing.architecture_space import ArchitectureSpaceConformance  # noqa: E402
 from edgenas.testing.evaluator import EvaluatorConformance  # noqa: E402
 from edgenas.testing.runtime import RuntimeConformance  # noqa: E402
 from edgenas.testing.search_space import SearchSpaceConformance  # noqa: E402
 from edgenas.testing.searcher import SearcherConformance  # noqa: E402
 
 __all__ = [
+    "ArchitectureSpaceConformance",
     "EvaluatorConformance",
     "RuntimeConformance",
     "SearchSpaceConformance",

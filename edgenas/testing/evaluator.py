@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
-from edgenas.space import Architecture, SearchSpace
+from edgenas.space import Architecture, ArchitectureSpace
 
 SAMPLES = 4
 
@@ -27,17 +27,17 @@ class EvaluatorConformance:
     """
 
     @pytest.fixture
-    def space(self) -> SearchSpace:
+    def space(self) -> ArchitectureSpace:
         """The space whose architectures the evaluator knows."""
         raise NotImplementedError("override the fixture `space`")
 
     @pytest.fixture
-    def evaluator(self, space: SearchSpace) -> Evaluator:
+    def evaluator(self, space: ArchitectureSpace) -> Evaluator:
         """The evaluator to check; a fresh one for each test, or one for all."""
         raise NotImplementedError("override the fixture `evaluator`")
 
     @pytest.fixture
-    def architectures(self, space: SearchSpace) -> list[Architecture]:
+    def architectures(self, space: ArchitectureSpace) -> list[Architecture]:
         """A few architectures; override where the evaluator knows only some."""
         rng = np.random.default_rng(0)
         distinct = {a.id: a for a in (space.sample(rng) for _ in range(20 * SAMPLES))}
@@ -51,10 +51,13 @@ class EvaluatorConformance:
         """`kind` is one of the accuracies that reports and formats know."""
         assert evaluator.kind in get_args(AccuracyKind)
 
-    def test_gives_a_fraction(self, evaluator: Evaluator, architectures: list[Architecture]) -> None:
-        """A float from 0 to 1, not a percentage, a tensor or NaN."""
+    @pytest.mark.parametrize("rival", [None, 0.5, 1.0])
+    def test_gives_a_fraction(
+        self, evaluator: Evaluator, architectures: list[Architecture], rival: float | None
+    ) -> None:
+        """A float from 0 to 1, not a percentage, a tensor or NaN, whatever there is to compare with."""
         for architecture in architectures:
-            value = evaluator.evaluate(architecture)
+            value = evaluator.evaluate(architecture, rival)
             assert isinstance(value, float)
             assert 0 <= value <= 1
 
@@ -63,6 +66,13 @@ class EvaluatorConformance:
     ) -> None:
         """The value does not depend on how often an architecture was evaluated."""
         assert len({evaluator.evaluate(architectures[0]) for _ in range(3)}) == 1
+
+    def test_a_rival_that_cannot_be_lost_to_changes_nothing(
+        self, evaluator: Evaluator, architectures: list[Architecture]
+    ) -> None:
+        """Nothing is below an accuracy of 0: the value is that without a rival."""
+        for architecture in architectures:
+            assert evaluator.evaluate(architecture, rival=0.0) == evaluator.evaluate(architecture)
 
     def test_does_not_depend_on_what_was_evaluated_before(
         self, evaluator: Evaluator, architectures: list[Architecture]

@@ -135,7 +135,7 @@ class SearcherConformance:
         return search(
             problem,
             self.make_searcher(problem, 11),
-            lambda architecture: 1 - made_up_error(problem, architecture),
+            lambda architecture, _rival: 1 - made_up_error(problem, architecture),
             evaluations,
             known or {},
             lambda one: None if evaluated is None else evaluated.append(one.architecture),

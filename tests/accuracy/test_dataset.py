@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgenas.accuracy import dataset as module
-from edgenas.accuracy.dataset import Dataset, Split, dataset_from_arrays
+from edgenas.accuracy.dataset import Colours, Dataset, Split, dataset_from_arrays
 from edgenas.errors import DataError
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -157,3 +157,72 @@ def test_a_class_with_too_few_images_is_refused(count: int) -> None:
         DataError, match=f"set: class 'class 1' has {count} training images; give every class at least 4"
     ):
         make([10, count, 10])
+
+
+def test_imbalance_above_ten_to_one_is_named_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    make([50, 5])
+    assert not caplog.text
+    make([51, 20, 5])
+    assert (
+        "set: class 'class 0' has 51 training images, class 'class 2' only 5: accuracy says little about rare "
+        "classes; consider --metric macro-f1" in caplog.text
+    )
+
+
+def test_mean_and_deviation_stay_exact_where_a_float32_sum_would_stand_still() -> None:
+    colours = Colours()
+    half = np.full((1000, 1000, 3), 255, np.uint8)
+    half[:500] = 51
+    for _ in range(40):  # sums up to 24 million, above 2**24
+        colours.add(half)
+    assert colours.mean() == pytest.approx([0.6] * 3)
+    assert colours.std() == pytest.approx([0.4] * 3)
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(0, 2**32))
+def test_colours_counted_in_parts_are_those_of_the_whole(counts: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    parts = [rng.integers(0, 256, (count, 3, 3, 3), dtype=np.uint8) for count in counts]
+    colours = Colours()
+    for part in parts:
+        colours.add(part)
+    pixels = np.concatenate(parts).reshape(-1, 3) / 255
+    assert colours.mean() == pytest.approx(pixels.mean(0).tolist())
+    assert colours.std() == pytest.approx(np.maximum(pixels.std(0), 1e-3).tolist())
+
+
+def test_on_a_cpu_a_set_is_itself() -> None:
+    data = make([10, 10])
+    assert data.on(torch.device("cpu")) is data
+
+
+def test_on_a_gpu_without_room_a_set_is_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make([10, 10])
+    needed = 20 * (3 + 8)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (4 * needed - 1, 2**40))
+    assert data.on(torch.device("cuda")) is data
+
+
+def test_on_a_gpu_with_room_every_split_is_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`meta` stands in for the GPU that a test machine need not have."""
+    data = make([10, 10])
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (4 * 20 * (3 + 8), 2**40))
+    to = Split.to
+    monkeypatch.setattr(Split, "to", lambda split, _: to(split, torch.device("meta")))
+    moved = data.on(torch.device("cuda"))
+    for split, before in zip(splits(moved), splits(data), strict=True):
+        assert split.images.is_meta
+        assert split.labels.is_meta
+        assert split.images.shape == before.images.shape
+        assert split.images.stride() == before.images.stride()
+    assert (moved.fingerprint, moved.mean) == (data.fingerprint, data.mean)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_images_keep_their_content() -> None:
+    data = make([10, 10])
+    moved = data.on(torch.device("cuda"))
+    for split, before in zip(splits(moved), splits(data), strict=True):
+        assert split.images.is_cuda
+        assert torch.equal(split.images.cpu(), before.images)
+        assert torch.equal(split.labels.cpu(), before.labels)

@@ -1,4 +1,6 @@
 import logging
+import os
+import warnings
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -87,6 +89,8 @@ MODES: dict[str, tuple[str, tuple[int, ...] | int, str, int]] = {
     "palette": ("P", 0, "gif", 0),
     "RGBA": ("RGBA", (90, 90, 90, 255), "png", 90),
     "CMYK": ("CMYK", (165, 165, 165, 0), "tiff", 90),
+    "CMYK as in print": ("CMYK", (165, 165, 165, 0), "jpg", 90),
+    "32 bit greyscale": ("I", 90 * 257, "tiff", 90),
     "one bit": ("1", 1, "png", 255),
 }
 
@@ -159,7 +163,7 @@ def test_too_many_corrupt_images_are_refused_and_the_first_named(tmp_path: Path)
     fill(tmp_path / "train", 20)
     for number in range(5):
         (tmp_path / "train" / "cat" / f"{number}.png").write_bytes(b"not an image")
-    named = r"cat/0\.png, \S*cat/1\.png, \S*cat/2\.png, \.\.\."
+    named = r"cat/0\.png \(not an image\), \S*cat/1\.png \(not an image\), \S*cat/2\.png .*, \.\.\."
     with pytest.raises(
         DataError, match=rf"5 of 40 images cannot be read: \S*{named}; remove or replace the broken files"
     ):
@@ -170,7 +174,9 @@ def test_a_test_folder_of_nothing_but_a_corrupt_image_is_refused(tmp_path: Path)
     fill(tmp_path / "train", 4)
     (tmp_path / "test" / "cat").mkdir(parents=True)
     (tmp_path / "test" / "cat" / "a.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"1 of 1 images cannot be read: .*a\.png"):
+    with pytest.raises(
+        DataError, match=r"1 of 1 images cannot be read: .*a\.png \(empty\); remove or replace"
+    ):
         load(tmp_path)
 
 
@@ -267,3 +273,218 @@ def test_a_hair_thin_image_is_cut_before_it_is_scaled(tmp_path: Path) -> None:
         for number in range(8):
             Image.new("RGB", (1, 60_000), "red").save(tmp_path / "train" / name / f"{number}.png")
     assert dataset_from_folder(tmp_path, 224, False, silent).train.images.shape[1:] == (3, 224, 224)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def text(path: Path) -> None:
+    path.write_text("this is no image, whatever its name")
+
+
+def broken_link(path: Path) -> None:
+    path.symlink_to(path.with_name("gone.png"))
+
+
+def link_to_itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def bomb(path: Path) -> None:
+    """A header that promises 40,000 x 40,000 pixels, as in a file made to fill the memory."""
+    buffer = BytesIO()
+    Image.new("L", (8, 8)).save(buffer, "bmp")
+    content = bytearray(buffer.getvalue())
+    content[18:26] = (40_000).to_bytes(4, "little") * 2
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (empty, "empty"),
+        (text, "not an image"),
+        (broken_link, "link to nothing"),
+        (link_to_itself, "link to nothing"),
+        (pipe, "not a file"),
+        (bomb, "too many pixels"),
+    ],
+)
+def test_one_bad_file_is_skipped_with_the_reason_and_many_are_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, make: Callable[[Path], None], reason: str
+) -> None:
+    fill(tmp_path / "train", 20)
+    make(tmp_path / "train" / "cat" / "bad.jpg")
+    assert total(load(tmp_path, resolution=None)) == 40
+    assert (
+        f"1 of 41 images cannot be read and are skipped: {tmp_path}/train/cat/bad.jpg ({reason})"
+        in caplog.text
+    )
+    make(tmp_path / "train" / "dog" / "bad.jpg")
+    with pytest.raises(
+        DataError, match=rf"2 of 42 images cannot be read: .*dog/bad\.jpg \({reason}\); remove or"
+    ):
+        load(tmp_path)
+
+
+def test_a_photograph_of_100_megapixels_is_read_without_a_word(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 4)
+    (tmp_path / "test" / "cat").mkdir(parents=True)
+    Image.new("L", (10_000, 10_000), 90).save(tmp_path / "test" / "cat" / "a.png")
+    (tmp_path / "train" / "cat" / "0.png").unlink()  # the first is looked at for the native resolution
+    (tmp_path / "train" / "cat" / "0.png").symlink_to(tmp_path / "test" / "cat" / "a.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (load(tmp_path, resolution=None).test.images == 90).all()
+
+
+def test_a_folder_named_as_an_image_is_a_folder(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 4)
+    (tmp_path / "train" / "cat" / "empty.jpg").mkdir()
+    save(tmp_path / "train" / "cat" / "holds one.jpg" / "a.png")
+    assert total(load(tmp_path)) == 9
+
+
+def test_sizes_and_shapes_may_be_mixed(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 6)
+    for i, size in enumerate([(1, 1), (300, 5), (5, 300), (64, 48), (1000, 700)]):
+        Image.new("RGB", size, (50, 50, 50)).save(tmp_path / "train" / "cat" / f"other {i}.png")
+    data = load(tmp_path)
+    assert total(data) == 17
+    assert all(map(grey_value_fits_label, (data.train, data.validation, data.test)))
+
+
+def test_modes_may_be_mixed_within_a_class(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 4)
+    for i, (mode, colour, suffix, _) in enumerate(MODES.values()):
+        save(tmp_path / "train" / "cat" / f"other {i}.{suffix}", colour, mode)
+    assert total(load(tmp_path)) == 8 + len(MODES)
+
+
+def test_too_few_images_in_a_class_are_refused_before_any_is_decoded(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 5)
+    fill(tmp_path / "train", 3, names=("horse",))
+    with pytest.raises(
+        DataError, match=f"{tmp_path}: class 'horse' has 3 training images; give every class at least 4"
+    ):
+        dataset_from_folder(tmp_path, 16, True, lambda *_: pytest.fail("decoding"))
+
+
+def test_a_class_folder_without_images_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fill(tmp_path / "train", 5)
+    (tmp_path / "train" / "horse").mkdir()
+    assert load(tmp_path).classes == ("cat", "dog")
+    assert f"{tmp_path}/train: class folders without images are passed over: horse" in caplog.text
+
+
+def test_images_beside_the_class_folders_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fill(tmp_path / "train", 5)
+    save(tmp_path / "train" / "loose.png")
+    assert total(load(tmp_path)) == 10
+    assert f"{tmp_path}/train: images outside a class folder are not used: loose.png" in caplog.text
+
+
+def test_a_train_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "train" / "a.png")
+    with pytest.raises(
+        DataError, match=r"has no images under train/<class>/; lay it out as train/<class>/\*\.jpg"
+    ):
+        load(tmp_path)
+
+
+def test_hidden_folders_are_no_classes_and_hold_no_images(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 5)
+    save(tmp_path / "train" / ".thumbnails" / "a.png")
+    save(tmp_path / "train" / "cat" / ".ipynb_checkpoints" / "a.png")
+    data = load(tmp_path)
+    assert (total(data), data.classes) == (10, ("cat", "dog"))
+
+
+def test_a_class_folder_may_be_a_link_and_so_may_images(tmp_path: Path) -> None:
+    fill(tmp_path / "elsewhere", 5)
+    (tmp_path / "set" / "train" / "dog").mkdir(parents=True)
+    (tmp_path / "set" / "train" / "cat").symlink_to(tmp_path / "elsewhere" / "cat")
+    for number in range(5):
+        target = tmp_path / "elsewhere" / "dog" / f"{number}.png"
+        (tmp_path / "set" / "train" / "dog" / f"{number}.png").symlink_to(target)
+    assert total(load(tmp_path / "set")) == 10
+
+
+def test_links_to_folders_inside_a_class_are_named_and_not_followed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path / "train", 5)
+    loop = tmp_path / "train" / "cat" / "loop"
+    loop.symlink_to(tmp_path / "train")
+    data = load(tmp_path)
+    assert total(data) == 10
+    assert all(map(grey_value_fits_label, (data.train, data.validation, data.test)))
+    assert f"links to folders inside a class are not followed: {loop}" in caplog.text
+
+
+@pytest.mark.parametrize("target", [".", ".."])
+def test_a_class_that_links_upwards_is_refused(tmp_path: Path, target: str) -> None:
+    fill(tmp_path / "train", 5)
+    (tmp_path / "train" / "all").symlink_to(target)
+    with pytest.raises(DataError, match="train/all: is a link to a folder that holds it; remove the link"):
+        load(tmp_path)
+
+
+def test_a_link_to_itself_is_no_class(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 5)
+    (tmp_path / "train" / "self").symlink_to("self")
+    assert load(tmp_path).classes == ("cat", "dog")
+
+
+def test_names_may_be_of_any_language(tmp_path: Path) -> None:
+    names = ("köttbullar", "寿司", "🍕 pizza")
+    for name in names:
+        for number in range(5):
+            save(tmp_path / "train" / name / f"ß 写真 {number}.png")
+    assert load(tmp_path).classes == names
+
+
+def test_a_class_name_that_no_json_can_hold_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 5)
+    (tmp_path / "train" / os.fsdecode(b"caf\xe9")).mkdir()
+    with pytest.raises(
+        DataError, match=r"train: the name of class folder 'caf\\udce9' is not UTF-8; rename the folder"
+    ):
+        load(tmp_path)
+
+
+def test_an_image_name_that_is_not_utf_8_is_read(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 5)
+    image = tmp_path / "train" / "cat" / "0.png"
+    image.rename(image.with_name(os.fsdecode(b"caf\xe9.png")))
+    assert total(load(tmp_path)) == 10
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Permissions do not bind whoever runs the tests as root."""
+    fill(tmp_path / "train", 5)
+
+    def forbidden(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    with pytest.raises(
+        DataError,
+        match=r"--data \S*: \S*/train cannot be listed \(Permission denied\); make the folder readable",
+    ):
+        load(tmp_path)
+
+
+def test_imbalance_is_named_and_splits_stay_stratified(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path / "train", 60, names=("cat",))
+    fill(tmp_path / "train", 5, names=("cat", "dog"))
+    data = load(tmp_path)
+    assert "class 'cat' has 60 training images, class 'dog' only 5" in caplog.text
+    assert all(1 in split.labels for split in (data.train, data.validation, data.test))

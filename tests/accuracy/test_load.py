@@ -1,15 +1,27 @@
+import errno
+import tarfile
 from collections.abc import Callable
+from email.message import Message
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import numpy as np
+import platformdirs
 import pytest
 import torchvision
 
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.load import load_dataset, resized
 from edgenas.errors import DataError, UnknownNameError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep what tests write out of the user's cache."""
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_: tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -88,22 +100,83 @@ def failing(error: Exception) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "problem"),
     [
-        (URLError("no route to host"), "no route to host"),
-        (RuntimeError("File not found or corrupted.\nsecond line"), r"File not found or corrupted\.\)"),
-        (TimeoutError(), r"\(TimeoutError\)"),
+        (URLError("no route to host"), r"cannot be downloaded to .* \(<urlopen error no route to host>\)"),
+        (
+            HTTPError("https://x.org", 503, "Unavailable", Message(), None),
+            r"cannot be .* \(HTTP Error 503: Una",
+        ),
+        (TimeoutError(), r"cannot be downloaded to .* \(TimeoutError\)"),
+        (ConnectionResetError(104, "reset by peer"), r"cannot be downloaded to .*reset by peer\)"),
+        (IncompleteRead(b"half"), r"cannot be downloaded to .*IncompleteRead\(4 bytes read\)\)"),
+        (
+            RuntimeError("Error downloading train.gz:\nTried https://x.org"),
+            r"cannot be .* \(Error downloading train",
+        ),
     ],
 )
 def test_a_set_that_cannot_be_downloaded_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+    monkeypatch: pytest.MonkeyPatch, error: Exception, problem: str
 ) -> None:
     monkeypatch.setattr(torchvision.datasets, "CIFAR10", failing(error))
     with pytest.raises(
         DataError,
-        match=rf"--data cifar10: cannot be downloaded to .*{reason}.*; connect to the internet once",
+        match=rf"^--data cifar10: {problem}.*; connect to the internet once, or give a folder of images$",
     ):
         load_dataset("cifar10")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("File not found or corrupted.\nsecond line"), r"File not found or corrupted\."),
+        (tarfile.ReadError("unexpected end of data"), "unexpected end of data"),
+        (EOFError("Compressed file ended"), "Compressed file ended"),
+        (AssertionError(), "AssertionError"),
+    ],
+)
+def test_files_of_a_download_that_broke_off_are_to_be_deleted(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    monkeypatch.setattr(torchvision.datasets, "FashionMNIST", failing(error))
+    with pytest.raises(
+        DataError,
+        match=rf"^--data fashion-mnist: the files in \S*fashion-mnist are incomplete or damaged \({reason}\); "
+        "delete that folder, connect to the internet and try again$",
+    ):
+        load_dataset("fashion-mnist")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError(errno.EROFS, "Read-only file system"), "Read-only file system"),
+    ],
+)
+def test_a_cache_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    monkeypatch.setattr(torchvision.datasets, "CIFAR100", failing(error))
+    with pytest.raises(
+        DataError,
+        match=rf"^--data cifar100: \S*cifar100 cannot be used \({reason}\); make it writable and see that its "
+        "disk is not full, or let XDG_CACHE_HOME name another folder$",
+    ):
+        load_dataset("cifar100")
+
+
+def test_a_cache_folder_that_is_a_file_is_named(cache: Path) -> None:
+    (cache / "cifar10").write_text("")
+    with pytest.raises(DataError, match=r"--data cifar10: \S*/cifar10 cannot be used \(File exists\); make"):
+        load_dataset("cifar10")
+
+
+def test_a_name_too_long_for_a_file_is_an_unknown_one() -> None:
+    with pytest.raises(UnknownNameError, match="unknown data set 'xxx"):
+        load_dataset("x" * 5000)
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:

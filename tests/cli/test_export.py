@@ -25,3 +25,12 @@ def test_export(answer: Answer, text: Text, precision: str, in_finished_run: Pat
         assert card["precision"] == precision
     one = found["models"][0]["id"]
     assert one in text(["export", "done", "--model", one, "--precision", precision])
+
+
+def test_a_baseline_is_exported_by_its_name(answer: Answer, text: Text, in_compared_run: Path) -> None:
+    command = ["export", "compared", "--model", "mobilenet-v3-small"]
+    (model,) = answer(command)["models"]
+    assert model["id"] == "mobilenet-v3-small"
+    assert Path(model["onnx"]) == Path("exports/compared/mobilenet-v3-small.onnx")
+    assert model["accuracy_before"] == model["accuracy_after"]
+    assert "mobilenet-v3-small.onnx" in text(command)

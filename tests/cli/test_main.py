@@ -8,6 +8,8 @@ import pytest
 from edgenas.cli.main import run
 from edgenas.errors import DeviceError, EdgenasError, InputError
 
+SEARCH = ["search", "--device", "jetson", "--max-latency", "20ms"]
+
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
@@ -22,6 +24,13 @@ from edgenas.errors import DeviceError, EdgenasError, InputError
         (["search", "--device", "jetsn", "--max-latency", "20ms"], 2, "did you mean 'jetson'?"),
         (["search", "--device", "jetson"], 2, "--max-latency"),
         (["search", "--device", "jetson", "--max-latency", "20ms", "--seed", "x"], 2, "--seed"),
+        ([*SEARCH, "--metric", "f1"], 2, "'f1' is not one of 'top-1', 'macro-f1'"),
+        ([*SEARCH, "--evaluator", "oracle"], 2, "'oracle' is not one of 'supernet', 'trained'"),
+        ([*SEARCH, "--searcher", "nsga"], 2, "unknown searcher 'nsga'; did you mean 'nsga2'?"),
+        ([*SEARCH, "--augment", "crop,mixpu"], 2, "unknown name in --augment 'mixpu'; did you mean 'mixup'?"),
+        ([*SEARCH, "--augment", ""], 2, "unknown name in --augment ''; known: crop, randaugment"),
+        ([*SEARCH, "--distillation", "2"], 2, "--distillation"),
+        ([*SEARCH, "--time-budget", "10"], 2, "--time-budget: '10' has no unit"),
         (["serch"], 2, "Did you mean 'search'?"),
         (["devices", "--nosuch"], 2, "--nosuch"),
         (["report", "nowhere"], 2, "no run 'nowhere'"),

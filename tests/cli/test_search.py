@@ -7,54 +7,164 @@ from typing import Any
 import pytest
 
 from edgenas.cli.main import run
+from edgenas.errors import OutOfMemoryError
 from edgenas.run.result import SearchResult
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]
 
 SEARCH = ["search", "--device", "pi5", "--max-latency", "20ms", "--evaluations", "8", "--finalists", "2"]
+COMPARED = ["search", "--device", "pi5", "--max-latency", "3ms", "--evaluations", "6", "--finalists", "2"]
+COMPARED += ["--resolution", "32", "--metric", "macro-f1", "--baselines", "--run", "compared"]
+
+CONTRACT = {"run", "device", "searcher", "evaluations", "constraint", "hypervolume", "front", "report"}
+MODEL = {"id", "architecture", "accuracy", "latency_ms", "provenance", "params", "macs", "onnx"}
 
 
 def test_search(answer: Answer, text: Text, in_finished_run: Path, image_folder: Path) -> None:
     command = [*SEARCH, "--data", str(image_folder), "--run", "done"]
     found = answer(command)
-    assert {
-        "run",
-        "device",
-        "searcher",
-        "evaluations",
-        "constraint",
-        "hypervolume",
-        "front",
-        "report",
-    } <= set(found)
+    assert set(found) >= CONTRACT
     assert found["constraint"]["max_latency_ms"] == 20.0
     assert 0 < found["hypervolume"] <= 1
+    assert (found["metric"], found["baselines"]) == ("top-1", [])
     for model in found["front"]:
-        assert {
-            "id",
-            "architecture",
-            "accuracy",
-            "latency_ms",
-            "provenance",
-            "params",
-            "macs",
-            "onnx",
-        } <= set(model)
-        assert set(model["latency_ms"]) == {"predicted", "low", "high", "measured"}
-        assert set(model["accuracy"]) == {"value", "kind"}
-        assert Path(model["onnx"]).is_file()
+        assert_model(model)
     shown = text(command)
     assert found["front"][0]["id"] in shown
+    assert "accuracy" in shown and "macro" not in shown and "MobileNet" not in shown
     assert "estimated" in shown and "validation" in shown and "does not bind" in shown
+
+
+def assert_model(model: dict[str, Any]) -> None:
+    assert set(model) >= MODEL
+    assert set(model["latency_ms"]) == {"predicted", "low", "high", "measured"}
+    assert set(model["accuracy"]) == {"value", "kind"}
+    assert Path(model["onnx"]).is_file()
+
+
+def test_baselines_and_another_metric(
+    answer: Answer, text: Text, in_compared_run: Path, imbalanced_folder: Path, hurried: None
+) -> None:
+    command = [*COMPARED, "--data", str(imbalanced_folder)]
+    found = answer(command)
+    assert set(found) >= CONTRACT
+    assert found["metric"] == "macro-f1"
+    assert [model["id"] for model in found["baselines"]] == ["mobilenet-v2", "mobilenet-v3-small"]
+    for model in (*found["front"], *found["baselines"]):
+        assert_model(model)
+        assert model["accuracy"]["value"] == model["scores"]["validation"]["macro-f1"]
+    shown = text(command)
+    rows = {line.split("│")[1].strip(): line for line in shown.splitlines() if line.count("│") > 2}
+    for model in found["baselines"]:
+        assert f"{model['accuracy']['value']:.2%} validation" in rows[model["name"]]
+    assert all(f"{model['id']}" in shown for model in found["front"])
+    assert "macro-f1" in shown and "accuracy" not in shown.splitlines()[2]
+    assert f"{len(found['front'])} models for raspberry-pi-5" in shown  # baselines are not counted
+
+
+def shown_result(folder: str, **changes: Any) -> SearchResult:
+    result = SearchResult.model_validate_json(Path(folder, "front.json").read_text())
+    return result.model_copy(update=changes)
 
 
 def test_a_search_that_keeps_no_model_exits_1(
     in_finished_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = SearchResult.model_validate_json(Path("runs/done/front.json").read_text())
+    kept = shown_result("runs/done")
     dropped = tuple(model.model_copy(update={"note": "measured 30 ms"}) for model in kept.front)
     none_left = kept.model_copy(update={"front": (), "dropped": dropped})
     monkeypatch.setattr("edgenas.cli.search.search", lambda *_, **__: none_left)
     assert run(SEARCH) == 1
     assert "measured 30 ms" in capsys.readouterr().out
+
+
+def test_a_baseline_that_failed_has_no_figure_but_its_reason(
+    in_compared_run: Path, text: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = shown_result("runs/compared")
+    first, second = complete.baselines
+    unknown = {"accuracies": type(first.accuracies)(), "onnx": None, "note": "training failed: out of memory"}
+    failed = first.model_copy(
+        update={**unknown, "accuracy": first.accuracy.model_copy(update={"value": 0.0})}
+    )
+    result = complete.model_copy(update={"baselines": (failed, second)})
+    monkeypatch.setattr("edgenas.cli.search.search", lambda *_, **__: result)
+    shown = text(SEARCH)
+    assert "0.00%" not in next(line for line in shown.splitlines() if failed.name in line)
+    assert f"{failed.name}: training failed: out of memory" in shown.splitlines()
+
+
+def test_an_interrupted_search_exits_130_and_says_how_to_go_on(
+    in_finished_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupted = shown_result("runs/done", status="interrupted")
+    monkeypatch.setattr("edgenas.cli.search.search", lambda *_, **__: interrupted)
+    assert run(SEARCH) == 130
+    assert "interrupted: the same command goes on from here" in capsys.readouterr().out
+
+
+def test_when_every_evaluation_fails_the_error_is_one_line(
+    image_folder: Path,
+    tmp_path: Path,
+    hurried: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object) -> float:
+        raise OutOfMemoryError("evaluating x: ran out of memory", "free memory")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("edgenas.accuracy.evaluator.SupernetEvaluator.evaluate", full)
+    assert run([*SEARCH, "--data", str(image_folder), "--run", "full"]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    (error,) = (line for line in output.err.splitlines() if line.startswith("error"))
+    assert error == (
+        "error: every evaluation failed, the first because: evaluating x: ran out of memory; free memory; "
+        "mend that, and search under a new --run"
+    )
+
+
+def test_help_shows_every_option(text: Text, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = text(["search", "--help"])
+    for option in (
+        "--evaluator", "--metric", "--baselines", "--time-budget", "--augment", "--distillation", "--flip"
+    ):  # fmt: skip
+        assert option in shown
+    for choice in ("supernet", "trained", "top-1", "macro-f1", "macro-precision", "macro-recall"):
+        assert choice in shown
+
+
+def test_options_reach_the_search(in_finished_run: Path, monkeypatch: pytest.MonkeyPatch, text: Text) -> None:
+    result = shown_result("runs/done")
+    given: dict[str, Any] = {}
+
+    def search(*places: object, **options: object) -> SearchResult:
+        given.update(options)
+        return result
+
+    monkeypatch.setattr("edgenas.cli.search.search", search)
+    plain = {
+        "evaluator": "supernet",
+        "metric": "top-1",
+        "baselines": False,
+        "time_budget": None,
+        "augment": "crop",
+        "distillation": 0.0,
+        "flip": None,
+    }
+    text(SEARCH)
+    assert {name: given[name] for name in plain} == plain
+    options = ["--evaluator", "trained", "--metric", "macro-recall", "--baselines", "--time-budget", "5min"]
+    text([*SEARCH, *options, "--augment", "crop,mixup", "--distillation", "0.25", "--no-flip"])
+    assert {name: given[name] for name in plain} == {
+        "evaluator": "trained",
+        "metric": "macro-recall",
+        "baselines": True,
+        "time_budget": "5min",
+        "augment": "crop,mixup",
+        "distillation": 0.25,
+        "flip": False,
+    }

@@ -90,6 +90,42 @@ def test_an_accuracy_nobody_looked_at_is_left_out(
     assert "| test accuracy" not in text
 
 
+def test_another_metric_is_called_by_its_name(markdown: Callable[..., str]) -> None:
+    text = markdown(metric="macro-f1")
+    for row in ("supernet macro F1 | 70.00%", "validation macro F1 | 91.00%", "test macro F1 | 90.00%"):
+        assert f"| {row} |" in text
+    assert "accuracy" not in text
+
+
+def test_every_other_metric_has_a_row(
+    markdown: Callable[..., str], front_model: Callable[..., Model]
+) -> None:
+    scores = {
+        "validation": {"top-1": 0.91, "macro-f1": 0.88},
+        "test": {"macro-f1": 0.87, "macro-recall": 0.8},
+    }
+    text = markdown(model=front_model(scores=scores))
+    assert "| test accuracy | 90.00% |\n| macro F1 | 88.00% validation, 87.00% test |\n" in text
+    assert "| macro recall | 80.00% test |\n| predicted latency" in text
+    assert "macro precision" not in text
+    assert "91.00% validation" not in text
+
+
+def test_a_baseline_is_called_by_its_name(
+    markdown: Callable[..., str], front_model: Callable[..., Model]
+) -> None:
+    text = markdown(model=front_model(name="MobileNetV2 x0.35"))
+    assert "MobileNetV2 x0.35, made by hand and trained by edgenas run `demo` for device" in text
+    assert "Found by" not in text
+
+
+def test_a_card_from_before_metrics_is_read(write: Write, tmp_path: Path) -> None:
+    write()
+    old = json.loads((tmp_path / "ab.json").read_text())
+    del old["metric"], old["model"]["name"], old["model"]["scores"]
+    assert Card.model_validate(old).metric == "top-1"
+
+
 def test_preprocessing_is_told_in_full(markdown: Callable[..., str]) -> None:
     text = markdown()
     assert "Input `input`: (batch, 3, 24, 24), NCHW, RGB, float32. Scale pixels to 0..1" in text

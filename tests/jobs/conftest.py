@@ -1,18 +1,17 @@
 """A session on the small image folder with an untrained supernet."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from edgenas.accuracy.load import load_dataset
-from edgenas.accuracy.recipe import Recipe
+from edgenas.accuracy.recipe import FinalistRecipe, SupernetRecipe
 from edgenas.accuracy.supernet import Supernet
 from edgenas.device import find_device
-from edgenas.jobs.finalists import Finalist
-from edgenas.jobs.plan import Plan
+from edgenas.jobs.budget import Budget
+from edgenas.jobs.contender import Contender
 from edgenas.jobs.session import Session
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.progress import silent
@@ -24,6 +23,26 @@ from edgenas.search.random import RandomSearcher
 from edgenas.space import mbconv
 
 
+class Interrupt:
+    """Raises KeyboardInterrupt at the n-th report of the phases whose names begin so; 0 never. Keeps all reports."""
+
+    def __init__(self, phase: str, after: int) -> None:
+        self._phase, self._left = phase, after
+        self.seen: list[tuple[str, float]] = []
+
+    def __call__(self, phase: str, done: float, total: float, detail: str = "") -> None:
+        self.seen.append((phase, done))
+        self._left -= phase.startswith(self._phase)
+        if self._left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def interrupt() -> type[Interrupt]:
+    """`interrupt(phase, after)`: a progress callback that interrupts."""
+    return Interrupt
+
+
 @pytest.fixture
 def session(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     """A fresh run `r` on this host, limit 50 ms, one epoch a training."""
@@ -31,7 +50,6 @@ def session(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     dataset = load_dataset(str(image_folder))
     space = mbconv(16, 3)
     device = find_device("cpu")
-    recipe = Recipe(epochs=1, batch_size=8)
     config = RunConfig(
         device=device,
         table_checksum=None,
@@ -43,15 +61,23 @@ def session(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         searcher="random",
         evaluations=4,
         finalists=2,
-        supernet_recipe=recipe,
-        finalist_recipe=recipe,
+        supernet_recipe=SupernetRecipe(epochs=1, batch_size=8),
+        finalist_recipe=FinalistRecipe(epochs=1, batch_size=8),
         seed=0,
     )
     problem = Problem(space, predictor_from_device(space, device), config.max_latency_ms)
-    plan = Plan(supernet=recipe, finalist=recipe, evaluations=4)
     with open_run("r", config) as (folder, store):
         yield Session(
-            config, RandomSearcher, folder, store, dataset, problem, plan, torch.device("cpu"), silent
+            config=config,
+            make_searcher=RandomSearcher,
+            folder=folder,
+            store=store,
+            dataset=dataset,
+            placed=dataset,
+            problem=problem,
+            budget=Budget(None, 0.0, 0.0),
+            torch_device=torch.device("cpu"),
+            progress=silent,
         )
 
 
@@ -70,10 +96,15 @@ def candidates(session: Session) -> list[Evaluated]:
 
 
 @pytest.fixture
-def finalists(candidates: list[Evaluated]) -> list[Finalist]:
-    """The candidates as trained finalists that get 2 and 1 of 100 images wrong."""
-    first, second = (Finalist(candidate, validation=0.98, test=0.9) for candidate in candidates)
+def contenders(session: Session, candidates: list[Evaluated]) -> list[Contender]:
+    """The candidates as finalists that are yet to be trained."""
     return [
-        replace(first, wrong=frozenset({1, 2})),
-        replace(second, wrong=frozenset({3}), validation=0.99),
+        Contender(
+            id=candidate.architecture.id,
+            space=session.space,
+            architecture=candidate.architecture,
+            latency=session.problem.predictor.predict(candidate.architecture),
+            searched=candidate.accuracy,
+        )
+        for candidate in candidates
     ]

@@ -1,99 +1,214 @@
-"""Finalists: trained once, exported, verified, measured once; what fails is noted."""
+"""Who is trained after the search: from which weights, how long, with what teacher."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from edgenas.accuracy.judging import recalibrate
+from edgenas.accuracy.network import Teacher, fresh_network
+from edgenas.accuracy.recipe import FinalistRecipe
 from edgenas.accuracy.supernet import Supernet
-from edgenas.errors import DeviceError, VerificationError
 from edgenas.jobs import finalists as module
-from edgenas.jobs.finalists import (
-    Finalist,
-    export_finalist,
-    load_network,
-    measure_finalists,
-    onnx_path,
-    train_finalist,
-)
+from edgenas.jobs.budget import Budget
+from edgenas.jobs.contender import Contender
+from edgenas.jobs.finalists import bring_out
 from edgenas.jobs.session import Session
+from edgenas.latency.predictor import predictor_from_device
 from edgenas.search.loop import Evaluated
+from edgenas.space.baselines import BASELINES
+from edgenas.space.modules import Network
+
+
+@dataclass
+class Training:
+    """How one contender was to be trained."""
+
+    contender: Contender
+    network: Network
+    recipe: FinalistRecipe
+    phase: str
+    seconds: float | None
+    teacher: Teacher | None
+
+
+@dataclass
+class Trainings:
+    """Stands in for `train_contender`, and keeps what it was asked."""
+
+    made: list[Training] = field(default_factory=list)
+
+    def __call__(self, session: Session, contender: Contender, *rest: Any) -> Contender:
+        self.made.append(Training(contender, *rest))
+        return contender
+
+    @property
+    def finalists(self) -> list[Training]:
+        return [training for training in self.made if not training.contender.name]
+
+    @property
+    def baselines(self) -> list[Training]:
+        return [training for training in self.made if training.contender.name]
 
 
 @pytest.fixture
-def trained(session: Session, supernet: Supernet, candidates: list[Evaluated]) -> Finalist:
-    return train_finalist(session, supernet, candidates[0], "finalist 1/1")
+def trainings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainings]:
+    trainings = Trainings()
+    monkeypatch.setattr(module, "train_contender", trainings)
+    monkeypatch.setattr(module, "scaled_baselines", narrow_baselines)
+    yield trainings
 
 
-def test_a_trained_finalist_keeps_weights_and_is_not_trained_again(
-    session: Session, supernet: Supernet, candidates: list[Evaluated], trained: Finalist
+def narrow_baselines(session: Session) -> list[Contender]:
+    """Both baselines, whatever the limit."""
+    found = []
+    for id_, (title, make) in BASELINES.items():
+        space, architecture = make(16, 3, 0.1)
+        latency = predictor_from_device(space, session.config.device).predict(architecture)
+        found.append(Contender(id_, space, architecture, latency, name=f"{title} x0.1"))
+    return found
+
+
+def configured(session: Session, **changes: Any) -> Session:
+    return replace(session, config=session.config.model_copy(update=changes))
+
+
+def test_leaders_of_the_search_come_first_then_baselines(
+    session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
 ) -> None:
-    assert trained.validation is not None and trained.test is not None
-    assert len(trained.wrong) == round((1 - trained.validation) * len(session.dataset.validation))
-    assert session.folder.weights(trained.id).is_file()
-    assert not session.folder.training(trained.id).exists()
-    with torch.no_grad():
-        for parameter in supernet.parameters():
-            parameter.zero_()
-    assert train_finalist(session, supernet, candidates[0], "again") == trained
+    failed = Evaluated(session.space.sample(np.random.default_rng(5)), None, 0.01, "out of memory")
+    brought = list(bring_out(configured(session, baselines=True), supernet, [failed, *candidates]))
+    fastest, slowest = (candidate.architecture.id for candidate in candidates)
+    assert [contender.id for contender in brought] == [
+        fastest, slowest, "mobilenet-v2", "mobilenet-v3-small"
+    ]  # fmt: skip
+    assert [contender.searched for contender in brought] == [0.5, 0.7, None, None]
+    names = [contender.name for contender in brought[2:]]
+    assert [training.phase for training in trainings.made] == [
+        "finalist 1/2", "finalist 2/2", *(f"baseline {name}" for name in names)
+    ]  # fmt: skip
 
 
-def test_a_diverging_finalist_is_noted_and_not_exported(
-    session: Session, supernet: Supernet, candidates: list[Evaluated]
+def test_finalists_begin_with_the_supernets_weights_and_baselines_with_none(
+    session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
 ) -> None:
-    with torch.no_grad():
-        next(supernet.parameters()).fill_(float("nan"))
-    finalist = train_finalist(session, supernet, candidates[0], "finalist 1/1")
-    assert finalist.note.startswith("training failed: finalist 1/1: the loss is nan")
-    assert export_finalist(session, finalist) is finalist
+    list(bring_out(configured(session, baselines=True), supernet, candidates))
+    inherited = supernet.extract(candidates[0].architecture)
+    recalibrate(inherited, session.placed)
+    assert_equal(trainings.finalists[0].network, inherited)
+    baseline = trainings.baselines[0]
+    fresh = fresh_network(baseline.contender.space, baseline.contender.architecture, 0, torch.device("cpu"))
+    assert_equal(baseline.network, fresh)
 
 
-def test_an_exported_finalist_is_verified_and_measured_once(session: Session, trained: Finalist) -> None:
-    exported = export_finalist(session, trained)
-    assert exported.exported is not None
-    assert exported.exported.path == onnx_path(session.folder, trained.id)
-    assert exported.exported.max_abs_error <= 1e-4
-    first = measure_finalists(session, [exported])
-    assert first[0].measured_ms is not None and first[0].measured_ms > 0
-    assert measure_finalists(session, [exported]) == first
+def assert_equal(one: nn.Module, other: nn.Module) -> None:
+    mine, others = one.state_dict(), other.state_dict()
+    assert mine.keys() == others.keys()
+    assert all(torch.equal(mine[name], others[name]) for name in mine)
 
 
-def test_a_model_that_fails_verification_is_noted(
-    session: Session, trained: Finalist, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("supernet_epochs", "baseline_epochs"), [(None, 7), (9.5, 12), (20.0, 17)])
+def test_a_baseline_is_trained_longer_by_a_finalists_share_of_the_supernet(
+    supernet_epochs: float | None,
+    baseline_epochs: int,
+    session: Session,
+    supernet: Supernet,
+    candidates: list[Evaluated],
+    trainings: Trainings,
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise VerificationError("x.onnx differs")
+    recipe = FinalistRecipe(epochs=7, batch_size=8, distillation=0.5)
+    if supernet_epochs is not None:
+        session.store.record("supernet trained", epochs=supernet_epochs)
+    asked = configured(session, baselines=True, finalist_recipe=recipe)
+    list(bring_out(asked, supernet, candidates))
+    expected = recipe.model_copy(update={"epochs": baseline_epochs, "distillation": 0.0})
+    assert [training.recipe for training in trainings.finalists] == [recipe, recipe]
+    assert [training.recipe for training in trainings.baselines] == [expected, expected]
 
-    monkeypatch.setattr(module, "export_onnx", refuse)
-    finalist = export_finalist(session, trained)
-    assert finalist.exported is None
-    assert finalist.note == "x.onnx differs"
+
+def test_the_supernets_largest_network_teaches_finalists_only(
+    session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
+) -> None:
+    list(bring_out(configured(session, baselines=True), supernet, candidates))
+    images = session.dataset.normalise(session.dataset.train.images[:4])
+    largest = session.problem.predictor.slowest()
+    assert all(training.teacher is None for training in trainings.baselines)
+    for training in trainings.finalists:
+        assert training.teacher is not None
+        assert torch.equal(training.teacher(images), supernet(images, largest))
 
 
-def test_devices_out_of_reach_are_not_measured(session: Session, trained: Finalist) -> None:
-    exported = export_finalist(session, trained)
+def test_without_a_supernet_finalists_begin_afresh_and_have_no_teacher(
+    session: Session, candidates: list[Evaluated], trainings: Trainings
+) -> None:
+    list(bring_out(configured(session, evaluator="trained"), None, candidates))
+    fresh = fresh_network(session.space, candidates[0].architecture, 0, torch.device("cpu"))
+    assert_equal(trainings.finalists[0].network, fresh)
+    assert all(training.teacher is None for training in trainings.made)
+
+
+def test_without_a_budget_the_recipe_says_how_long(
+    session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
+) -> None:
+    list(bring_out(session, supernet, candidates))
+    assert all(training.seconds is None for training in trainings.made)
+    assert session.store.last_event("finalist plan") is None
+
+
+class FixedBudget(Budget):
+    """So much is left, whatever the clock says."""
+
+    def __init__(self, left_s: float) -> None:
+        super().__init__(left_s, 0.0, 0.0)
+        self.fixed_s = left_s
+
+    @property
+    def left_s(self) -> float:
+        return self.fixed_s
+
+
+def test_a_budget_is_planned_once_in_equal_steps_with_the_supernets_for_baselines(
+    session: Session,
+    supernet: Supernet,
+    candidates: list[Evaluated],
+    trainings: Trainings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "step_seconds", lambda *_: 0.5)
+    monkeypatch.setattr(module, "judging_seconds", lambda *_: 0.25)
+    monkeypatch.setattr(module, "MEASURING_S", 4.0)
+    session.store.record("supernet trained", epochs=4.0)
+    asked = replace(
+        configured(session, baselines=True, time_budget_s=100.0), budget=FixedBudget(85.0)
+    )  # a second of it to judge four
+    list(bring_out(asked, supernet, candidates))
+    # 2 supernet epochs a finalist of 6 steps each are 12 extra steps, 6 s, for each of two baselines.
+    seconds = [training.seconds for training in trainings.made]
+    assert seconds == pytest.approx([17.0, 17.0, 23.0, 23.0])
+    assert sum(seconds) == pytest.approx(84.0 - 4.0)  # type: ignore[arg-type]
+    (plan,) = session.store.events("finalist plan")
+    assert list(plan["seconds"].values()) == pytest.approx(seconds)
+
+    monkeypatch.setattr(module, "step_seconds", lambda *_: pytest.fail("timed again"))
+    list(bring_out(replace(asked, budget=FixedBudget(1.0)), supernet, candidates))
+    assert [training.seconds for training in trainings.made[4:]] == seconds
+    assert session.store.events("finalist plan") == [plan]
+
+
+def test_no_time_to_measure_is_kept_for_a_device_elsewhere(
+    session: Session,
+    supernet: Supernet,
+    candidates: list[Evaluated],
+    trainings: Trainings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "step_seconds", lambda *_: 0.5)
+    monkeypatch.setattr(module, "judging_seconds", lambda *_: 0.0)
     device = session.config.device.model_copy(update={"reach": "none"})
-    elsewhere = replace(session, config=session.config.model_copy(update={"device": device}))
-    assert measure_finalists(elsewhere, [exported]) == [exported]
-
-
-def test_a_missing_runtime_is_noted_and_the_models_stay(
-    session: Session, trained: Finalist, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(_: object) -> None:
-        raise DeviceError("no provider")
-
-    monkeypatch.setattr(module, "runtime_for", refuse)
-    exported = export_finalist(session, trained)
-    assert measure_finalists(session, [exported]) == [exported]
-    assert session.store.events("note") == [{"text": "latency was not measured: no provider"}]
-
-
-def test_loaded_weights_are_the_trained_ones(session: Session, trained: Finalist) -> None:
-    space = session.space
-    architecture = trained.candidate.architecture
-    one = load_network(session.folder, space.build(architecture), trained.id)
-    other = load_network(session.folder, space.build(architecture), trained.id)
-    images = session.dataset.normalise(session.dataset.test.images[:2])
-    assert torch.equal(one(images), other(images))
-    assert not one.training
+    asked = replace(configured(session, device=device, time_budget_s=100.0), budget=FixedBudget(84.0))
+    list(bring_out(asked, supernet, candidates))
+    assert [training.seconds for training in trainings.made] == pytest.approx([42.0, 42.0])

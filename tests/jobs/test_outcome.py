@@ -1,63 +1,118 @@
 """Who stays on the front, who leaves it, and the reason given."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import torch
 
-from edgenas.jobs.finalists import Finalist
-from edgenas.jobs.outcome import front_of, result_of, shown_better
+from edgenas.accuracy.dataset import Split
+from edgenas.accuracy.metrics import Metric, confusion, scores
+from edgenas.jobs.contender import Contender, Trained
+from edgenas.jobs.outcome import front_of, result_of
 from edgenas.jobs.session import Session
+from edgenas.run.config import EvaluatorName
 from edgenas.search.loop import Evaluated
 
-images = st.frozensets(st.integers(0, 200))
+LABELS = np.repeat(np.arange(3), [80, 10, 10])
+"""Of validation images: a common class, and two that are rare."""
 
 
-@given(images, images)
-def test_no_two_models_are_each_shown_better_than_the_other(
-    one: frozenset[int], other: frozenset[int]
-) -> None:
-    assert not (shown_better(one, other) and shown_better(other, one))
-    assert not shown_better(one, one)
+@pytest.fixture
+def session(session: Session) -> Session:
+    """The session, with 100 validation images."""
+    images = session.dataset.validation.images[:1].expand(len(LABELS), -1, -1, -1)
+    split = Split(images, torch.tensor(LABELS))
+    return replace(session, dataset=replace(session.dataset, validation=split))
 
 
-@pytest.mark.parametrize(
-    ("wins", "losses", "better"), [(5, 0, True), (4, 0, False), (3, 1, False), (30, 12, True)]
-)
-def test_better_means_beyond_chance(wins: int, losses: int, better: bool) -> None:
-    wrong, other_wrong = frozenset(range(losses)), frozenset(range(100, 100 + wins))
-    assert shown_better(wrong, other_wrong) is better
+def with_wrong(contender: Contender, wrong: Iterable[int]) -> Contender:
+    """The contender trained, so that it takes these validation images for another class."""
+    predicted = LABELS.copy()
+    predicted[list(wrong)] = (predicted[list(wrong)] + 1) % 3
+    found = scores(confusion(predicted, LABELS, 3))
+    return replace(contender, trained=Trained(tuple(predicted.tolist()), found, dict.fromkeys(found, 0.9)))
+
+
+@pytest.fixture
+def finalists(contenders: list[Contender]) -> list[Contender]:
+    """The fastest and the slowest, which get 2 and 1 of 100 images wrong."""
+    return [with_wrong(contenders[0], [1, 2]), with_wrong(contenders[1], [3])]
+
+
+def by(session: Session, metric: Metric = "top-1", evaluator: EvaluatorName = "supernet") -> Session:
+    return replace(
+        session, config=session.config.model_copy(update={"metric": metric, "evaluator": evaluator})
+    )
 
 
 def test_all_stay_when_none_is_shown_to_be_beaten(
-    session: Session, candidates: list[Evaluated], finalists: list[Finalist]
+    session: Session, candidates: list[Evaluated], finalists: list[Contender]
 ) -> None:
     result = result_of(session, candidates, finalists, "complete")
     assert [model.id for model in result.front] == [finalist.id for finalist in finalists]
     assert [model.leads for model in result.front] == [True, True]
     assert [model.accuracy.kind for model in result.front] == ["validation", "validation"]
-    assert not result.dropped
+    assert [model.accuracy.value for model in result.front] == pytest.approx([0.98, 0.99])
+    assert not result.dropped and not result.baselines
+    assert result.metric == "top-1"
 
 
 def test_a_slower_model_no_more_accurate_does_not_lead(
-    session: Session, candidates: list[Evaluated], finalists: list[Finalist]
+    session: Session, candidates: list[Evaluated], finalists: list[Contender]
 ) -> None:
-    level = [finalists[0], replace(finalists[1], validation=0.98)]
+    level = [finalists[0], with_wrong(finalists[1], [5, 6])]
     assert [model.leads for model in result_of(session, candidates, level, "complete").front] == [True, False]
 
 
 def test_a_slower_model_shown_to_be_worse_is_dropped_with_the_reason(
-    session: Session, candidates: list[Evaluated], finalists: list[Finalist]
+    session: Session, candidates: list[Evaluated], finalists: list[Contender]
 ) -> None:
-    worse = replace(finalists[1], validation=0.9, wrong=frozenset(range(1, 11)))
+    worse = with_wrong(finalists[1], range(1, 11))
     result = result_of(session, candidates, [finalists[0], worse], "complete")
     assert [model.id for model in result.front] == [finalists[0].id]
     assert result.dropped[0].note == f"once trained, {finalists[0].id} is faster and 8.0 points more accurate"
 
 
+COMMON, RARE = range(12), range(90, 100)
+"""Twelve images of the common class; all of a rare one."""
+
+
+@pytest.mark.parametrize(
+    ("metric", "phrase"),
+    [
+        ("top-1", ""),
+        ("macro-f1", "better in macro F1"),
+        ("macro-recall", "better in macro recall"),
+        ("macro-precision", "better in macro precision"),
+    ],
+)
+def test_the_metric_decides_the_front_and_every_figure(
+    metric: Metric,
+    phrase: str,
+    session: Session,
+    candidates: list[Evaluated],
+    contenders: list[Contender],
+) -> None:
+    """The slower one is right more often, but never about the rare class: only top-1 keeps it."""
+    faster, slower = with_wrong(contenders[0], COMMON), with_wrong(contenders[1], RARE)
+    result = result_of(by(session, metric), candidates, [faster, slower], "complete")
+    assert faster.trained and slower.trained
+    lead = faster.trained.validation[metric] - slower.trained.validation[metric]
+    note = f"once trained, {faster.id} is faster and {100 * lead:.1f} points {phrase}"
+    assert [model.note for model in result.dropped] == ([] if metric == "top-1" else [note])
+    assert result.metric == metric
+    for model, contender in zip((*result.front, *result.dropped), (faster, slower), strict=True):
+        assert contender.trained
+        assert model.accuracy.value == model.accuracies.validation == contender.trained.validation[metric]
+        assert model.accuracies.test == 0.9
+        assert model.scores.validation == contender.trained.validation
+        assert model.scores.test == contender.trained.test
+
+
 def test_a_model_measured_above_the_limit_is_dropped_with_the_reason(
-    session: Session, candidates: list[Evaluated], finalists: list[Finalist]
+    session: Session, candidates: list[Evaluated], finalists: list[Contender]
 ) -> None:
     slow = replace(finalists[1], measured_ms=51.0)
     result = result_of(session, candidates, [finalists[0], slow], "complete")
@@ -67,21 +122,80 @@ def test_a_model_measured_above_the_limit_is_dropped_with_the_reason(
 
 
 def test_a_failed_finalist_is_dropped_with_its_reason(
-    session: Session, candidates: list[Evaluated], finalists: list[Finalist]
+    session: Session, candidates: list[Evaluated], finalists: list[Contender]
 ) -> None:
-    failed = Finalist(candidates[1], note="training failed: the loss is nan")
+    failed = replace(finalists[1], trained=None, note="training failed: the loss is nan")
     result = result_of(session, candidates, [finalists[0], failed], "complete")
     assert [model.note for model in result.dropped] == ["training failed: the loss is nan"]
+    assert result.dropped[0].accuracy.value == 0.7  # what the search saw
+    assert result.dropped[0].accuracy.kind == "supernet"
 
 
+def baseline_of(contender: Contender, wrong: Iterable[int] = ()) -> Contender:
+    named = replace(contender, id="mobilenet-v2", name="MobileNetV2 x0.35", searched=None)
+    return with_wrong(named, wrong)
+
+
+def test_a_baseline_stands_apart_and_neither_leaves_nor_drives_anyone_out(
+    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+) -> None:
+    poor = with_wrong(finalists[1], range(20))
+    best = baseline_of(finalists[0])  # faster than `poor`, and beyond chance better
+    slow = replace(baseline_of(finalists[1], range(50)), measured_ms=80.0)
+    result = result_of(session, candidates, [poor, best, slow], "complete")
+    assert [model.id for model in result.front] == [poor.id]
+    assert result.dropped == ()
+    assert [model.name for model in result.baselines] == ["MobileNetV2 x0.35"] * 2
+    assert [model.note for model in result.baselines] == ["", ""]
+    assert [model.leads for model in result.baselines] == [False, False]
+    assert [model.accuracy.kind for model in result.baselines] == ["validation", "validation"]
+    assert all(model.accuracies.supernet is None for model in result.baselines)
+
+
+def test_a_baseline_that_failed_stays_with_its_reason(
+    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+) -> None:
+    failed = replace(baseline_of(finalists[0]), trained=None, note="training failed: the loss is nan")
+    result = result_of(session, candidates, [*finalists, failed], "complete")
+    (model,) = result.baselines
+    assert model.note == "training failed: the loss is nan"
+    assert model.accuracies.validation is None and model.onnx is None
+
+
+@pytest.mark.parametrize(("evaluator", "kind"), [("supernet", "supernet"), ("trained", "validation")])
 def test_interrupted_before_finalists_the_front_is_the_searchs_own(
-    session: Session, candidates: list[Evaluated]
+    evaluator: EvaluatorName, kind: str, session: Session, candidates: list[Evaluated]
 ) -> None:
     failed = Evaluated(candidates[1].architecture, None, 0.01, "out of memory")
-    result = result_of(session, [*candidates, failed], [], "interrupted")
-    assert [model.accuracy.kind for model in result.front] == ["supernet", "supernet"]
+    asked = by(session, evaluator=evaluator)
+    result = result_of(asked, [*candidates, failed], [], "interrupted")
+    assert [model.accuracy.kind for model in result.front] == [kind, kind]
+    assert [model.accuracy.value for model in result.front] == [0.5, 0.7]
     assert all(model.onnx is None for model in result.front)
     assert front_of([failed]) == []
+
+
+def test_failed_evaluations_are_counted_with_the_first_reason(
+    session: Session, candidates: list[Evaluated]
+) -> None:
+    failures = [
+        Evaluated(candidates[i].architecture, None, 0.01, reason)
+        for i, reason in enumerate(("out of memory", "the loss is nan"))
+    ]
+    result = result_of(session, [*candidates, *failures], [], "interrupted")
+    assert "2 evaluations failed, the first because: out of memory" in result.notes
+    assert not any(
+        "evaluations failed" in note for note in result_of(session, candidates, [], "complete").notes
+    )
+
+
+def test_what_a_time_budget_allowed_is_said(session: Session, candidates: list[Evaluated]) -> None:
+    config = session.config.model_copy(update={"time_budget_s": 90.0})
+    asked = replace(session, config=config)
+    said = "the time budget of 1 min 30 s allowed 2 of 4 evaluations"
+    assert said in result_of(asked, candidates, [], "interrupted").notes
+    session.store.record("supernet trained", epochs=12.345)
+    assert f"{said}, and 12.3 epochs of the supernet" in result_of(asked, candidates, [], "complete").notes
 
 
 def test_estimated_latencies_are_said_with_the_command_that_measures(

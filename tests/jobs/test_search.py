@@ -1,27 +1,31 @@
-"""The main job as a whole: what it leaves behind, interrupted and killed as well."""
+"""The main job as a whole: what it leaves behind."""
 
 import json
 import os
-import random
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
+from edgenas.accuracy.judging import predictions
+from edgenas.accuracy.load import load_dataset
 from edgenas.errors import InfeasibleError, InputError, RunConflictError, UnitError, UnknownNameError
+from edgenas.jobs.baselines import WIDTHS
+from edgenas.jobs.contender import load_network
+from edgenas.jobs.phases import PROXY_SHARE
 from edgenas.jobs.search import search
+from edgenas.latency.predictor import predictor_from_device
+from edgenas.run.folder import RunFolder
 from edgenas.run.result import SearchResult
 from edgenas.search.random import RandomSearcher
+from edgenas.space import space_from_config
+from edgenas.space.baselines import BASELINES
 
-SMALL = {"evaluations": 8, "finalists": 2}
+SMALL: dict[str, Any] = {"evaluations": 8, "finalists": 2}
 
 
 def test_every_model_of_the_front_is_trained_exported_and_within_the_limit(in_finished_run: Path) -> None:
@@ -55,14 +59,14 @@ def test_a_complete_run_is_shown_again_not_searched_again(
     in_finished_run: Path, image_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = (in_finished_run / "runs/done/front.json").read_text()
-    result = search("pi5", "20ms", str(image_folder), run="done", **SMALL)  # type: ignore[arg-type]
+    result = search("pi5", "20ms", str(image_folder), run="done", **SMALL)
     assert "already complete" in caplog.text
     assert json.loads(before) == result.model_dump(mode="json")
 
 
 def test_a_run_with_another_configuration_is_refused(in_finished_run: Path, image_folder: Path) -> None:
     with pytest.raises(RunConflictError, match=r"run done holds a different .*max_latency_ms: 20.0 -> 30.0"):
-        search("pi5", "30ms", str(image_folder), run="done", **SMALL)  # type: ignore[arg-type]
+        search("pi5", "30ms", str(image_folder), run="done", **SMALL)
 
 
 def test_an_infeasible_limit_names_the_fastest_possible_latency(
@@ -85,7 +89,19 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         ({"device": "jetsn"}, UnknownNameError, "unknown device 'jetsn'; did you mean 'jetson'"),
         ({"data": "cifar11"}, UnknownNameError, "unknown data set 'cifar11'; did you mean 'cifar10'"),
         ({"searcher": "nsga"}, UnknownNameError, "unknown searcher 'nsga'; did you mean 'nsga2'"),
+        ({"evaluator": "super"}, UnknownNameError, "unknown evaluator 'super'; did you mean 'supernet'"),
+        ({"metric": "f1"}, UnknownNameError, "unknown metric 'f1'.*known: macro-f1, macro-precision"),
+        ({"augment": "crop,cutmx"}, UnknownNameError, "unknown name in --augment 'cutmx'; did you mean"),
+        ({"augment": "crop,crop"}, InputError, "--augment crop,crop: crop occurs twice; name each once"),
+        ({"augment": "none,crop"}, InputError, "--augment none,crop: none cannot stand beside others"),
         ({"time_budget": "10"}, UnitError, "--time-budget: '10' has no unit"),
+        ({"distillation": 1.5}, InputError, "--distillation 1.5 is no weight; give 0 to 1"),
+        ({"distillation": float("nan")}, InputError, "--distillation nan is no weight"),
+        (
+            {"distillation": 0.5, "evaluator": "trained"},
+            InputError,
+            "--distillation needs a supernet to learn from; leave out --evaluator trained",
+        ),
         ({"evaluations": 0}, InputError, "--evaluations 0 is too few"),
         ({"finalists": 0}, InputError, "--finalists 0 is too few"),
         ({"seed": -1}, InputError, "--seed -1 is negative"),
@@ -125,13 +141,15 @@ def test_a_searcher_of_ones_own_is_used_and_a_name_is_made_from_any_folder(
     assert result.run.startswith("raspberry-pi-5-my-photos-2026-")
 
 
-def test_a_time_budget_is_planned_once_and_kept(
+def test_a_time_budget_says_what_it_allowed(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = search("pi5", "20ms", str(image_folder), time_budget="3s", finalists=1, run="budget")
     assert result.status == "complete"
     assert 1 <= result.evaluations <= 150
+    said = f"the time budget of 3 s allowed {result.evaluations} of 150 evaluations, and "
+    assert any(note.startswith(said) for note in result.notes)
 
 
 def test_the_public_function_stays_a_function_after_its_room_is_loaded() -> None:
@@ -140,89 +158,11 @@ def test_the_public_function_stays_a_function_after_its_room_is_loaded() -> None
     assert edgenas.search is search
 
 
-class _Interrupt:
-    """Raises KeyboardInterrupt at the n-th report of a phase."""
-
-    def __init__(self, phase: str, after: int) -> None:
-        self._phase, self._left = phase, after
-
-    def __call__(self, phase: str, done: float, total: float, detail: str = "") -> None:
-        self._left -= phase == self._phase
-        if self._left == 0:
-            raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize(("phase", "after"), [("supernet", 3), ("search", 4), ("finalist 2/2", 2)])
-def test_ctrl_c_ends_with_what_is_known_and_the_same_call_goes_on(
-    phase: str, after: int, finished_run: Path, image_folder: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.chdir(tmp_path)
-    interrupted = search(
-        "pi5", "20ms", str(image_folder), run="done", progress=_Interrupt(phase, after), **SMALL
-    )  # type: ignore[arg-type]
-    assert interrupted.status == "interrupted"
-    known = {"supernet": 0, "search": 4, "finalist 2/2": 8}[phase]
-    assert interrupted.evaluations == known
-    assert bool(interrupted.front) == (known > 0)
-    assert all(model.accuracy.kind == "supernet" for model in interrupted.front)
-    assert (tmp_path / "runs/done/report.html").is_file()
-    complete = search("pi5", "20ms", str(image_folder), run="done", **SMALL)  # type: ignore[arg-type]
-    assert _essence(complete) == _essence(_result(finished_run))
-
-
-def test_killed_searches_lose_nothing_and_end_with_the_same_front(
-    finished_run: Path, image_folder: Path, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "edgenas", "search", "--device", "pi5", "--max-latency", "20ms"]
-    command += ["--data", str(image_folder), "--evaluations", "8", "--finalists", "2", "--run", "done"]
-    moments = random.Random(0)
-    reported: list[tuple[object, ...]] = []
-    for _ in range(4):
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        _wait_for_work(process)
-        time.sleep(moments.uniform(0, 3))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        rows = list(_evaluations(tmp_path))
-        assert rows[: len(reported)] == reported
-        reported = rows
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    rows = list(_evaluations(tmp_path))
-    assert rows[: len(reported)] == reported
-    assert len(rows) == len({row[1] for row in rows}) == 8
-    assert _essence(_result(tmp_path)) == _essence(_result(finished_run))
-
-
-def _wait_for_work(process: "subprocess.Popen[bytes]") -> None:
-    """Imports take seconds; the interesting moments come once a phase has begun."""
-    assert process.stderr is not None
-    next((line for line in process.stderr if line.startswith((b"supernet", b"search", b"finalist"))), None)
-
-
-def _evaluations(folder: Path) -> Iterator[tuple[object, ...]]:
-    path = folder / "runs/done/run.sqlite"
-    if path.exists():
-        with sqlite3.connect(path) as connection:
-            yield from connection.execute(
-                "SELECT sequence, id, accuracy, seconds FROM evaluations ORDER BY 1"
-            )
-
-
-def _result(folder: Path) -> SearchResult:
-    return SearchResult.model_validate_json((folder / "runs/done/front.json").read_text())
-
-
-def _essence(result: SearchResult) -> dict[str, object]:
-    """The result but for how long it took."""
-    return result.model_dump(exclude={"seconds"})
-
-
 def test_exported_models_classify_as_reported(in_finished_run: Path, image_folder: Path) -> None:
     import onnxruntime as ort
     from PIL import Image
 
-    result = _result(in_finished_run)
+    result = _result(in_finished_run / "runs/done")
     model = result.front[-1]
     card = json.loads(Path(str(model.onnx)).with_suffix(".json").read_text())
     mean, std = (np.array(card["preprocessing"][key], np.float32) for key in ("mean", "std"))
@@ -234,6 +174,125 @@ def test_exported_models_classify_as_reported(in_finished_run: Path, image_folde
             logits = session.run(None, {card["input_name"]: pixels.transpose(2, 0, 1)[None]})[0]
             right.append(int(logits.argmax()) == label)
     assert np.mean(right) == pytest.approx(model.accuracies.test)
+
+
+def _result(folder: Path) -> SearchResult:
+    return SearchResult.model_validate_json((folder / "front.json").read_text())
+
+
+def _rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(folder / "run.sqlite") as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_by_macro_f1_every_figure_is_the_macro_f1_of_the_predictions(
+    in_compared_run: Path, imbalanced_folder: Path
+) -> None:
+    from sklearn.metrics import f1_score
+
+    folder = RunFolder(Path("runs/compared"))
+    result = _result(folder.path)
+    dataset = load_dataset(str(imbalanced_folder), 32)
+    assert result.metric == "macro-f1" and result.front
+    for model in (*result.front, *result.dropped, *result.baselines):
+        space = space_from_config(model.architecture["space"])
+        network = load_network(
+            folder, space.build(space.architecture(model.architecture["choices"])), model.id
+        )
+        for split, shown, known in (
+            (dataset.validation, model.accuracies.validation, model.scores.validation),
+            (dataset.test, model.accuracies.test, model.scores.test),
+        ):
+            predicted, labels = predictions(network, dataset, split), split.labels.numpy()
+            expected = f1_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0)
+            assert shown == known["macro-f1"] == pytest.approx(expected)
+            assert known["top-1"] == pytest.approx(np.mean(predicted == labels))
+        assert model.accuracy.value == model.accuracies.validation
+        assert model.accuracy.kind == "validation"
+    values = [model.accuracy.value for model in result.front]
+    leads = [all(value > faster for faster in values[:i]) for i, value in enumerate(values)]
+    assert [model.leads for model in result.front] == leads
+
+
+def test_what_the_search_itself_saw_is_macro_f1_too(in_compared_run: Path, imbalanced_folder: Path) -> None:
+    from edgenas.accuracy.evaluator import SupernetEvaluator
+    from edgenas.accuracy.supernet import Supernet
+    from edgenas.space import Architecture
+
+    folder = RunFolder(Path("runs/compared"))
+    space = space_from_config(folder.read_document().config.space)
+    supernet = Supernet(space, 0)
+    _restore(supernet, folder.supernet)
+    evaluator = SupernetEvaluator(supernet, load_dataset(str(imbalanced_folder), 32), "macro-f1")
+    rows = _rows(folder.path, "SELECT choices, accuracy, kind FROM evaluations")
+    assert len(rows) == 6 and {kind for *_, kind in rows} == {"supernet"}
+    for choices, accuracy, _ in rows:
+        found = evaluator.evaluate(Architecture(space.name, tuple(json.loads(choices))))
+        assert found == pytest.approx(accuracy)
+
+
+def _restore(supernet: Any, path: Path) -> None:
+    import torch
+
+    from edgenas.accuracy.checkpoint import Checkpoint
+
+    step, _ = Checkpoint(path).restore(supernet, torch.optim.AdamW(supernet.parameters()))
+    assert step > 0
+
+
+def test_baselines_are_trained_exported_and_as_wide_as_the_limit_allows(in_compared_run: Path) -> None:
+    result = _result(in_compared_run / "runs/compared")
+    device = RunFolder(Path("runs/compared")).read_document().config.device
+    target_ms = min(result.constraint.max_latency_ms, result.constraint.slowest_ms)
+    assert [model.id for model in result.baselines] == list(BASELINES)
+    for model in result.baselines:
+        title, _, width = model.name.partition(" x")
+        assert title == BASELINES[model.id].title
+        assert model.latency_ms.predicted <= target_ms
+        wider, architecture = BASELINES[model.id].make(32, 3, WIDTHS[WIDTHS.index(float(width)) + 1])
+        assert predictor_from_device(wider, device).predict(architecture).predicted_ms > target_ms
+        assert model.accuracies.supernet is None
+        assert model.accuracies.validation is not None and model.accuracies.test is not None
+        assert model.max_abs_error is not None and model.max_abs_error <= 1e-4
+        assert not model.note
+        onnx.checker.check_model(onnx.load(str(model.onnx)), full_check=True)
+        for suffix in (".json", ".md"):
+            assert Path(str(model.onnx)).with_suffix(suffix).is_file()
+    others = {model.id for model in (*result.front, *result.dropped)}
+    assert not others & {model.id for model in result.baselines}
+
+
+def test_baselines_that_cannot_be_fast_enough_are_left_out_with_a_note(
+    image_folder: Path, tmp_path: Path, hurried: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = search("pi5", "0.3ms", str(image_folder), baselines=True, run="none", **SMALL)
+    assert result.baselines == () and result.front
+    notes = [note.partition(":")[0] for note in result.notes]
+    assert notes[:2] == ["MobileNetV2 is left out", "MobileNetV3-Small is left out"]
+    assert all(note.endswith("above the limit of 0.3 ms") for note in result.notes[:2])
+
+
+def test_every_candidate_can_be_trained_on_its_own_instead(
+    image_folder: Path, tmp_path: Path, hurried: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    phases: dict[str, float] = {}
+    result = search(
+        "pi5", "20ms", str(image_folder), evaluator="trained", evaluations=3, finalists=2, run="alone",
+        progress=lambda phase, done, total, detail="": phases.update({phase: total}),
+    )  # fmt: skip
+    folder = RunFolder(Path("runs/alone"))
+    assert result.status == "complete" and result.front
+    assert {model.accuracy.kind for model in (*result.front, *result.dropped)} == {"validation"}
+    assert all(model.accuracies.supernet is None for model in result.front)
+    rows = _rows(folder.path, "SELECT id, kind, accuracy FROM evaluations")
+    assert {kind for _, kind, _ in rows} == {"validation"}
+    assert not folder.supernet.exists() and "supernet" not in result.seconds
+    assert not list(folder.path.glob("models/*.training.safetensors"))
+    epochs = max(1, round(PROXY_SHARE * folder.read_document().config.finalist_recipe.epochs))
+    trainings = {phase: total for phase, total in phases.items() if phase.startswith("training ")}
+    assert trainings == {f"training {id_}": epochs for id_, *_ in rows}
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")

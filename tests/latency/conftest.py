@@ -105,8 +105,8 @@ def device() -> Device:
 
 @pytest.fixture(scope="session")
 def space() -> SearchSpace:
-    """A space of the smallest preset; its relu6 blocks need two constants of the graph each."""
-    return mbconv(16, 10)
+    """A space of the preset for small images; its relu6 blocks need two constants of the graph each."""
+    return mbconv(32, 10)
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from edgenas.device import Device, all_devices
 from edgenas.latency.estimate import estimate_block_ms
 from edgenas.space import Block, mbconv
-from edgenas.space.block import Head, MBConv, Stem
+from edgenas.space.block import Head, MBConv, Projection, Stem
 
 FIGURES = ["peak_gflops", "memory_bandwidth_gb_s", "kernel_launch_us"]
 BLOCKS = [
     *mbconv(32, 10).distinct_blocks[:8],
     *mbconv(224, 1000, squeeze_excite=True).distinct_blocks[::12],
     Stem(3, 2, "relu6", 3, 32, 224, 224),
+    Projection(2, 32, 64, 32, 32),
     Head("hswish", 320, 1280, 1000, 7, 7),
 ]
 blocks = st.sampled_from(BLOCKS)

@@ -12,7 +12,7 @@ from edgenas.latency.interpolation import Interpolated, interpolator
 from edgenas.space import Block, SearchSpace, mbconv
 from edgenas.space.block import Head, MBConv, block_macs, block_parameters
 
-SPACES = [mbconv(16, 10), mbconv(32, 10), mbconv(224, 1000), mbconv(224, 1000, 1.0, True, "hswish")]
+SPACES = [mbconv(64, 10), mbconv(32, 10), mbconv(224, 1000), mbconv(224, 1000, 1.0, True, "hswish")]
 Clock = Callable[[Block, Device], float]
 
 

@@ -148,7 +148,7 @@ def test_interrupted_while_times_are_taken_again_no_round_is_repeated(
 def test_an_interruption_leaves_the_table_as_it_was(
     space: SearchSpace, device: Device, fake: Fake, number: int
 ) -> None:
-    known = profile(mbconv(16, 4), device, fake(), networks=NETWORKS).table
+    known = profile(mbconv(32, 4), device, fake(), networks=NETWORKS).table
     path = save_table(device, known)
     before = path.read_bytes()
     _interrupt(space, device, fake(), number, known=known)
@@ -156,14 +156,14 @@ def test_an_interruption_leaves_the_table_as_it_was(
     assert tables_of("cpu") == [path]
     report = _resume(space, device, fake(), known=known)
     save_table(device, report.table)
-    assert predictor_from_table(mbconv(16, 4), device, report.table)
+    assert predictor_from_table(mbconv(32, 4), device, report.table)
     assert len(report.table.entries) == len(space.distinct_blocks) + 1
 
 
 def test_a_journal_of_other_models_is_ignored(space: SearchSpace, device: Device, fake: Fake) -> None:
     table, timings = _whole(space, device, fake)
     others: list[tuple[SearchSpace, dict[str, Any]]] = [
-        (mbconv(16, 4), {}),
+        (mbconv(32, 4), {}),
         (space, {"seed": 1}),
         (space, {"known": table}),
     ]

@@ -204,7 +204,7 @@ def test_text_shows_interval_and_provenance(latency: Latency, text: str) -> None
 
 
 MEND = (
-    r"add them: edgenas profile --device cpu --resolution 16 --classes 10 --threads 1 --precision fp32 --batch 1; "
+    r"add them: edgenas profile --device cpu --resolution 32 --classes 10 --threads 1 --precision fp32 --batch 1; "
     r"or use --missing interpolate$"
 )
 
@@ -260,7 +260,7 @@ def test_the_mend_of_another_layout_says_what_to_add(device: Device) -> None:
 def test_a_layout_without_a_preset_is_refused_as_lacking(
     small_space: SearchSpace, device: Device, table: LatencyTable
 ) -> None:
-    with pytest.raises(IncompleteTableError, match="lacks 8 blocks"):
+    with pytest.raises(IncompleteTableError, match="lacks 10 blocks"):
         predictor_from_table(small_space, device, table)
 
 
@@ -344,7 +344,7 @@ def test_interpolated_intervals_stay_above_zero(
 def test_a_space_that_differs_in_the_number_of_classes_alone(
     space: SearchSpace, device: Device, table: LatencyTable, fake: type
 ) -> None:
-    other = mbconv(16, 13)
+    other = mbconv(32, 13)
     with pytest.raises(IncompleteTableError, match=r"lacks 1 blocks, such as head/.*-13/.*--classes 13"):
         predictor_from_table(other, device, table)
     predictor = predictor_from_table(other, device, table, "interpolate")
@@ -465,9 +465,9 @@ def test_interpolating_changes_the_checksum(space: SearchSpace, device: Device, 
 
 def test_predictor_for_interpolates_where_asked(device: Device, table: LatencyTable) -> None:
     save_table(device, table)
-    assert predictor_for(mbconv(16, 13), device, "interpolate").provenance is Provenance.CALIBRATED
+    assert predictor_for(mbconv(32, 13), device, "interpolate").provenance is Provenance.CALIBRATED
     with pytest.raises(IncompleteTableError, match="lacks 1 blocks"):
-        predictor_for(mbconv(16, 13), device)
+        predictor_for(mbconv(32, 13), device)
 
 
 def test_predictor_for_takes_the_table_where_there_is_one(
@@ -484,7 +484,7 @@ def test_predictor_for_does_not_fall_back_from_a_table_it_cannot_use(
 ) -> None:
     path: Path = save_table(device, table)
     with pytest.raises(IncompleteTableError, match="lacks"):
-        predictor_for(mbconv(32, 10), device)
+        predictor_for(mbconv(24, 10), device)
     path.write_text(path.read_text().replace('"n": ', '"n": 1'))
     with pytest.raises(FileFormatError, match="checksum: does not match the content"):
         predictor_for(space, device)

@@ -74,7 +74,7 @@ def test_a_complete_table_only_needs_the_calibration(space: SearchSpace, device:
 def test_changes_are_what_was_measured_now(space: SearchSpace, device: Device, fake: Fake) -> None:
     first = profile(space, device, fake(), networks=NETWORKS)
     assert first.changes == first.table
-    other = mbconv(16, 4)
+    other = mbconv(32, 4)
     report = profile(other, device, fake(), first.table, NETWORKS)
     assert set(report.changes.entries) == {other.distinct_blocks[-1].key}
     assert set(report.changes.calibrations) == {other.signature}
@@ -116,7 +116,7 @@ def test_a_restless_machine_is_recorded_and_mended_later(
 
 def test_another_space_keeps_the_first_ones_figures(space: SearchSpace, device: Device, fake: Fake) -> None:
     known = profile(space, device, fake(), networks=NETWORKS).table
-    other = mbconv(16, 4)
+    other = mbconv(32, 4)
     report = profile(other, device, fake(), known, NETWORKS)
     # The spaces differ in the head alone.
     assert report.measured_blocks == 1
@@ -127,7 +127,7 @@ def test_another_space_keeps_the_first_ones_figures(space: SearchSpace, device: 
 
 
 def test_another_runtime_version_starts_afresh(space: SearchSpace, device: Device, fake: Fake) -> None:
-    known = profile(mbconv(16, 4), device, fake("1.0"), networks=NETWORKS).table
+    known = profile(mbconv(32, 4), device, fake("1.0"), networks=NETWORKS).table
     report = profile(space, device, fake("1.1"), known, NETWORKS)
     assert report.measured_blocks == len(space.distinct_blocks)
     assert set(report.table.entries) == {block.key for block in space.distinct_blocks}

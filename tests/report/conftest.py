@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edgenas.accuracy.training import Recipe
+from edgenas.accuracy.recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Datasheet, Device, Provenance
 from edgenas.latency.validation import Pair, Validation, agreement
 from edgenas.report.view import Point, ReportView
@@ -49,6 +49,16 @@ def make_model(number: int, value: float, ms: float, **changes: Any) -> Model:
         "max_abs_error": 2.1e-6,
     }
     return Model.model_validate({**fields, **changes})
+
+
+def make_baseline(number: int, name: str, value: float | None, ms: float, **changes: Any) -> Model:
+    """A network made by hand; without a value its training failed."""
+    if value is None:
+        failed = {"accuracies": {}, "onnx": None, "max_abs_error": None, "note": "training failed: nan"}
+        latency = {"predicted": ms, "low": ms / 2, "high": ms * 2}
+        return make_model(number, 0.0, ms, name=name, latency_ms=latency, **{**failed, **changes})
+    accuracies = {"validation": value, "test": value - 0.02}
+    return make_model(number, value, ms, name=name, **{"accuracies": accuracies, **changes})
 
 
 def make_validation(*rows: tuple[float, float], **changes: Any) -> Validation:
@@ -110,8 +120,8 @@ def make_config() -> RunConfig:
         searcher="nsga2",
         evaluations=40,
         finalists=3,
-        supernet_recipe=Recipe(epochs=2),
-        finalist_recipe=Recipe(epochs=3),
+        supernet_recipe=SupernetRecipe(epochs=2),
+        finalist_recipe=FinalistRecipe(epochs=3),
         time_budget_s=None,
         seed=0,
     )
@@ -147,6 +157,12 @@ def model() -> Callable[..., Model]:
 def point() -> Callable[..., Point]:
     """`point(number, accuracy, ms)`."""
     return make_point
+
+
+@pytest.fixture
+def baseline() -> Callable[..., Model]:
+    """`baseline(number, name, accuracy or None, ms, **changes)`."""
+    return make_baseline
 
 
 @pytest.fixture

@@ -120,7 +120,9 @@ def test_settings_versions_and_times_are_listed(page: Make) -> None:
 def test_hostile_texts_stay_texts(page: Make, model: Make) -> None:
     hostile = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
     bad = model(7, 0.9, 0.7, note=hostile, architecture={"choices": [hostile]}, onnx=hostile)
-    plain, made = page(), page(run=hostile, data=hostile, notes=[hostile], front=[bad], dropped=[bad])
+    made_by_hand = bad.model_copy(update={"name": hostile})
+    changes = {"front": [bad], "dropped": [bad], "baselines": [made_by_hand]}
+    plain, made = page(), page(run=hostile, data=hostile, notes=[hostile], **changes)
     assert len(made.scripts) == len(plain.scripts)
     assert "img" not in made.tags
     assert hostile in made.text
@@ -207,6 +209,85 @@ def test_without_anything_measured_there_is_no_comparison(page: Make, unmeasured
     made = page(**unmeasured)
     assert "Predicted and measured" not in made.text
     assert not any("agreement-chart" in script for script in made.scripts)
+
+
+def _scores(value: float) -> dict[str, Any]:
+    return {
+        "validation": {"top-1": value, "macro-f1": value - 0.05},
+        "test": {"top-1": value - 0.01, "macro-f1": value - 0.06},
+    }
+
+
+def test_baselines_have_a_table_and_a_sentence_each(page: Make, baseline: Make) -> None:
+    made = page(
+        baselines=[
+            baseline(60, "MobileNetV2 x0.5", 0.92, 1.5),
+            baseline(61, "MobileNetV3-Small x0.7", None, 1.4),
+        ]
+    )
+    none = "\N{EN DASH}"
+    assert "Beside networks made by hand" in made.text
+    assert "Of the models predicted no slower than MobileNetV2 x0.5, number 2 (0000000002)" in made.text
+    assert "MobileNetV3-Small x0.7 has no accuracy to compare: training failed: nan." in made.text
+    assert "5 MobileNetV2 x0.5 exports/demo/000000003c.onnx 1.50 ms [0.750 to 3.00]" in made.text
+    assert "datasheet estimate 1.65 ms 0.920 0.900 12 k 1.2 M" in made.text
+    assert "6 MobileNetV3-Small x0.7 training failed: nan 1.40 ms [0.700 to 2.80]" in made.text
+    assert f"datasheet estimate not measured {none} {none} 12 k 1.2 M" in made.text
+    assert "5: MobileNetV2 x0.5 2 x k3e3, k5e6, skip" in made.text
+
+
+def test_baselines_are_a_series_of_the_chart(page: Make, baseline: Make) -> None:
+    made = page(
+        baselines=[baseline(60, "MobileNetV2 x0.5", 0.92, 1.5), baseline(61, "MobileNetV3-Small", None, 1.4)]
+    )
+    figure = made.figure
+    assert '"name":"made by hand (validation accuracy)"' in figure
+    assert '"symbol":"diamond"' in figure
+    assert "5 MobileNetV2 x0.5" in figure  # the name in the chart
+    assert "MobileNetV2 x0.5 measured: 1.65 ms" in figure
+    assert "MobileNetV3-Small" not in figure
+    assert '"name":"made by hand"' in made.chart("agreement-chart")
+
+
+def test_without_baselines_nothing_is_set_beside_them(page: Make) -> None:
+    made = page()
+    assert "made by hand" not in made.text + made.figure + made.chart("agreement-chart")
+
+
+def test_another_metric_is_named_wherever_accuracy_was(page: Make, baseline: Make) -> None:
+    made = page(metric="macro-f1", baselines=[baseline(60, "MobileNetV2 x0.5", 0.92, 1.5)])
+    assert "Macro F1 and latency on jetson-orin-nano" in made.text
+    assert "validation macro F1 0.970 (test 0.960)" in made.text
+    assert "macro F1: supernet validation test" in made.text
+    assert "Macro F1 is given in fractions" in made.text
+    assert "points ahead in validation macro F1" in made.text
+    assert '"text":"macro F1"' in made.figure and '"text":"accuracy"' not in made.figure
+    assert "macro F1 0.970 (validation)" in made.figure
+    assert "accuracy" not in made.text + made.figure
+
+
+def test_all_metrics_are_listed_where_they_are_known(page: Make, model: Make, baseline: Make) -> None:
+    none = "\N{EN DASH}"
+    made = page(
+        front=[model(1, 0.91, 0.5, scores=_scores(0.91)), model(2, 0.95, 0.9)],
+        baselines=[baseline(60, "MobileNetV2 x0.5", 0.92, 1.5, scores=_scores(0.92))],
+    )
+    head = "accuracy macro F1 macro precision macro recall"
+    assert f"All metrics validation test # model {head} {head}" in made.text
+    assert f"1 0000000001 0.910 0.860 {none} {none} 0.900 0.850 {none} {none}" in made.text
+    assert f"4 MobileNetV2 x0.5 0.920 0.870 {none} {none}" in made.text
+    assert "All metrics" not in page().text
+
+
+def test_a_result_from_before_baselines_still_has_a_page(page: Make, make_view: Make) -> None:
+    old = make_view().result.model_dump(mode="json")
+    for field in ("metric", "baselines"):
+        del old[field]
+    for model in (*old["front"], *old["dropped"]):
+        del model["name"], model["scores"]
+    text = page(**old).text
+    assert "Best model: 0000000003 , validation accuracy 0.970" in text
+    assert "made by hand" not in text
 
 
 def test_plotly_is_in_the_page_once(page: Make, validation: Make) -> None:

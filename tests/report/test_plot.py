@@ -51,6 +51,21 @@ def test_many_models_fit(make_view: Make, model: Make, tmp_path: Path) -> None:
     check_picture(tmp_path / "front.png")
 
 
+def test_baselines_are_in_the_picture(make_view: Make, baseline: Make, tmp_path: Path) -> None:
+    trained, failed = baseline(60, "$x^2 x0.5", 0.92, 1.5), baseline(61, "MobileNetV3-Small", None, 1.4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name, changes in (
+            ("without", {}),
+            ("one", {"baselines": [trained]}),
+            ("both", {"baselines": [trained, failed], "metric": "macro-precision"}),
+            ("alone", {"baselines": [trained], "front": [], "dropped": [], "points": ()}),
+        ):
+            write_png(make_view(**changes), tmp_path / f"{name}.png")
+            check_picture(tmp_path / f"{name}.png")
+    assert (tmp_path / "without.png").read_bytes() != (tmp_path / "one.png").read_bytes()
+
+
 def test_same_view_same_picture(make_view: Make, tmp_path: Path) -> None:
     write_png(make_view(), tmp_path / "a.png")
     write_png(make_view(), tmp_path / "b.png")

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
+from edgenas.report.marks import Mark
 from edgenas.report.view import (
-    AgreementView,
     ReportView,
+    accuracy_text,
     compact_choices,
     figure_ms,
     interval_text,
@@ -119,41 +120,6 @@ def test_every_basis_of_predictions_is_named_once(make_view: Make, model: Make) 
     assert view.basis == "from measured blocks or calibrated device model"
 
 
-def test_agreement_has_the_measured_models_under_their_numbers(make_view: Make, model: Make) -> None:
-    unknown = {"predicted": 0.6, "low": 0.3, "high": 1.2}
-    front = [model(1, 0.9, 0.5), model(2, 0.95, 0.6, latency_ms=unknown)]
-    shown = make_view(front=front).agreement
-    assert [(mark.number, mark.kept) for mark in shown.marks] == [(1, True), (3, False)]
-    assert [pair.measured_ms for pair in shown.models] == pytest.approx([0.55, 1.32])
-    assert shown.own.networks == 2
-    assert make_view(front=front[1:], dropped=[]).agreement is None
-
-
-def test_a_validation_alone_is_worth_showing(
-    make_view: Make, validation: Make, unmeasured: dict[str, Any]
-) -> None:
-    shown = make_view(validation=validation((1.0, 1.1), (2.0, 2.0)), **unmeasured).agreement
-    assert len(shown.networks) == 2
-    assert shown.models == () and shown.own is None
-
-
-def test_axes_of_agreement_hold_all_latencies_and_cut_wide_intervals(validation: Make) -> None:
-    low, high = AgreementView(validation((1.0, 1.2), (2.0, 1.9))).range_ms
-    assert low < 0.96 and 2.1 < high < 2.5
-    wide = validation((1.0, 1.2), (2.0, 1.9))
-    far = [pair.model_copy(update={"high_ms": 50.0, "low_ms": 0.0}) for pair in wide.pairs]
-    low, high = AgreementView(wide.model_copy(update={"pairs": tuple(far)})).range_ms
-    assert 0 <= low < 1 and 2 < high < 3
-
-
-@pytest.mark.parametrize(("most", "logarithmic"), [(9.9, False), (10.1, True)])
-def test_axes_are_logarithmic_beyond_a_decade(validation: Make, most: float, logarithmic: bool) -> None:
-    view = AgreementView(validation((1.0, 1.0), (most, 5.0)))
-    assert view.logarithmic is logarithmic
-    low, high = view.range_ms
-    assert 0 < low < 1 and high > most
-
-
 @pytest.mark.parametrize(
     ("share", "text"), [(0, "0.0 %"), (0.0123, "1.2 %"), (0.0996, "10 %"), (0.974, "97 %"), (1, "100 %")]
 )
@@ -164,3 +130,76 @@ def test_percent(share: float, text: str) -> None:
 def test_rank_text() -> None:
     assert rank_text(0.98765) == "0.9877"
     assert rank_text(None) == "\N{EN DASH}"
+
+
+def test_accuracy_text() -> None:
+    assert accuracy_text(0.91) == "0.910"
+    assert accuracy_text(None) == "\N{EN DASH}"
+
+
+def _two(baseline: Make) -> list[Any]:
+    return [baseline(60, "MobileNetV2 x0.5", 0.92, 1.5), baseline(61, "MobileNetV3-Small x0.7", None, 9.0)]
+
+
+def test_baselines_are_numbered_on_from_what_was_dropped(make_view: Make, baseline: Make) -> None:
+    view = make_view(baselines=_two(baseline))
+    assert [(mark.number, mark.label, mark.role) for mark in view.baselines] == [
+        (5, "MobileNetV2 x0.5", "baseline"),
+        (6, "MobileNetV3-Small x0.7", "baseline"),
+    ]
+    assert [mark.number for mark in view.marks] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_baseline_without_accuracy_is_not_drawn(make_view: Make, baseline: Make) -> None:
+    view = make_view(baselines=_two(baseline))
+    assert [mark.number for mark in view.drawn] == [1, 2, 3, 4, 5]
+    last = view.series[-1]
+    assert (last.title, last.role) == ("made by hand (validation accuracy)", "baseline")
+    assert [mark.label for mark in last.marks] == ["MobileNetV2 x0.5"]
+    assert [label.text for label in view.labels] == ["5 MobileNetV2 x0.5"]
+    assert view.latency_range_ms == make_view(baselines=_two(baseline)[:1]).latency_range_ms
+
+
+def test_the_axis_reaches_to_the_baselines(make_view: Make, baseline: Make) -> None:
+    far = baseline(60, "MobileNetV2 x2", 0.99, 6.0)
+    low, high = make_view(baselines=[far]).latency_range_ms
+    assert low < 0.4 and high > 6.6  # as measured
+    assert make_view().latency_range_ms[1] < 4
+
+
+def test_baselines_are_measured_like_the_others(make_view: Make, baseline: Make) -> None:
+    view = make_view(baselines=_two(baseline))
+    assert [model.name for model, _ in view.measured][-1] == "MobileNetV2 x0.5"
+    assert view.measured[-1][1] == pytest.approx(1.65)
+    assert [mark.number for mark in view.agreement.marks] == [1, 2, 3, 4, 5]
+
+
+def test_a_result_without_baselines_has_none(make_view: Make) -> None:
+    view = make_view()
+    assert view.baselines == view.labels == ()
+    assert all(mark.role != "baseline" for mark in view.marks)
+
+
+@pytest.mark.parametrize(
+    ("metric", "measure"),
+    [
+        ("top-1", "accuracy"),
+        ("macro-f1", "macro F1"),
+        ("macro-precision", "macro precision"),
+        ("macro-recall", "macro recall"),
+    ],
+)
+def test_titles_say_what_the_metric_is(make_view: Make, metric: str, measure: str) -> None:
+    view = make_view(metric=metric)
+    assert view.measure == measure
+    assert view.points_title == f"evaluated (supernet {measure})"
+    assert view.steps_title == f"non-dominated (supernet {measure})"
+    assert [series.title for series in view.series] == [
+        f"front (validation {measure})",
+        f"dropped (validation {measure})",
+    ]
+
+
+def test_a_mark_is_labelled_by_its_name_or_id(model: Make) -> None:
+    assert Mark(1, model(1, 0.9, 0.5)).label == "0000000001"
+    assert Mark(1, model(1, 0.9, 0.5, name="MobileNetV2 x1")).label == "MobileNetV2 x1"

@@ -4,7 +4,7 @@ from importlib import metadata
 import pytest
 from pydantic import ValidationError
 
-from edgenas.accuracy.recipe import Recipe
+from edgenas.accuracy.recipe import SupernetRecipe
 from edgenas.device import Device
 from edgenas.run.config import RunConfig, RunDocument, versions
 from edgenas.space import MBConvSpace, space_from_config
@@ -26,6 +26,18 @@ def test_a_document_survives_json_with_its_schema(run_config: RunConfig) -> None
     assert RunDocument.model_validate_json(text) == document
 
 
+def test_a_configuration_from_before_metric_evaluator_and_baselines_is_read(run_config: RunConfig) -> None:
+    old = run_config.model_dump(mode="json")
+    for field in ("evaluator", "metric", "baselines"):
+        del old[field]
+    for recipe in ("supernet_recipe", "finalist_recipe"):
+        plain = ("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing", "warm_up_share")
+        old[recipe] = {name: old[recipe][name] for name in plain}
+    read = RunConfig.model_validate(old)
+    assert read == run_config
+    assert (read.metric, read.evaluator, read.baselines) == ("top-1", "supernet", False)
+
+
 def test_equal_configurations_do_not_differ(run_config: RunConfig) -> None:
     assert run_config.differences(run_config.model_copy()) == []
 
@@ -37,9 +49,27 @@ def test_differences_name_field_and_both_values(run_config: RunConfig) -> None:
 
 def test_differences_inside_a_field_are_told_by_their_own_name(run_config: RunConfig) -> None:
     other = run_config.model_copy(
-        update={"supernet_recipe": Recipe(epochs=5), "space": {**run_config.space, "resolution": 16}}
+        update={"supernet_recipe": SupernetRecipe(epochs=5), "space": {**run_config.space, "resolution": 16}}
     )
     assert run_config.differences(other) == ["space.resolution: 8 -> 16", "supernet_recipe.epochs: 2 -> 5"]
+
+
+def test_another_metric_evaluator_or_augmentation_differs(run_config: RunConfig) -> None:
+    recipe = run_config.finalist_recipe
+    mixed = recipe.augmentation.model_copy(update={"mixup": True})
+    changes = {
+        "metric": "macro-f1",
+        "evaluator": "trained",
+        "baselines": True,
+        "finalist_recipe": recipe.model_copy(update={"augmentation": mixed, "distillation": 0.5}),
+    }
+    assert run_config.differences(run_config.model_copy(update=changes)) == [
+        "evaluator: supernet -> trained",
+        "metric: top-1 -> macro-f1",
+        "baselines: False -> True",
+        "finalist_recipe.augmentation.mixup: False -> True",
+        "finalist_recipe.distillation: 0.0 -> 0.5",
+    ]
 
 
 def test_another_device_is_told_by_its_name(run_config: RunConfig, board: Device) -> None:
@@ -72,6 +102,8 @@ def test_long_values_are_cut(run_config: RunConfig) -> None:
         ("finalists", 0, "greater than or equal to 1"),
         ("seed", -1, "greater than or equal to 0"),
         ("time_budget_s", 0, "greater than 0"),
+        ("metric", "f1", "'top-1', 'macro-f1', 'macro-precision' or 'macro-recall'"),
+        ("evaluator", "oracle", "'supernet' or 'trained'"),
         ("colour", "red", "not permitted"),
     ],
 )

@@ -37,6 +37,28 @@ def test_a_result_survives_its_file(front_model: MakeModel, tmp_path: Path) -> N
     assert read_json(tmp_path / "front.json", SearchResult) == result
 
 
+def test_a_result_with_baselines_and_scores_survives_its_file(front_model: MakeModel, tmp_path: Path) -> None:
+    scores = {"validation": {"top-1": 0.91, "macro-f1": 0.8}, "test": {"top-1": 0.9}}
+    baseline = front_model(id="mobilenet-v2", name="MobileNetV2 x0.35", scores=scores)
+    result = result_of(front_model(scores=scores), metric="macro-f1", baselines=(baseline,))
+    write_json(tmp_path / "front.json", result)
+    assert read_json(tmp_path / "front.json", SearchResult) == result
+
+
+def test_a_result_from_before_metric_baselines_and_scores_is_read(
+    front_model: MakeModel, tmp_path: Path
+) -> None:
+    result = result_of(front_model(), dropped=(front_model(id="00000000cd", note="measured 30 ms"),))
+    old = result.model_dump(mode="json")
+    del old["metric"], old["baselines"]
+    for model in (*old["front"], *old["dropped"]):
+        del model["name"], model["scores"]
+    (tmp_path / "front.json").write_text(json.dumps(old))
+    read = read_json(tmp_path / "front.json", SearchResult)
+    assert read == result
+    assert (read.metric, read.baselines) == ("top-1", ())
+
+
 def test_the_json_object_holds_what_the_contract_names(front_model: MakeModel) -> None:
     value = result_of(front_model()).model_dump(mode="json")
     assert value["schema"] == "edgenas.front/1"
@@ -69,6 +91,7 @@ def test_the_json_object_holds_what_the_contract_names(front_model: MakeModel) -
         ({"latency_ms": {"predicted": 1, "low": 1, "high": float("nan")}}, "latency_ms.high"),
         ({"latency_ms": {"predicted": 1, "low": 1}}, "latency_ms.high"),
         ({"provenance": "felt"}, "provenance"),
+        ({"scores": {"validation": {"top-5": 0.9}}}, r"scores\.validation\.top-5\.\[key\]"),
         ({"params": -1}, "params"),
         ({"colour": "red"}, "colour"),
     ],

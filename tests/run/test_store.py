@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +113,33 @@ def test_the_last_event_is_the_newest_that_matches(store: RunStore) -> None:
     assert store.last_event("finalist", id="b") == {"id": "b", "test": 2}
     assert store.last_event("finalist", id="c") is None
     assert store.last_event("finalist", colour="red") is None
+
+
+def test_an_attempt_that_ends_in_any_way_is_forgotten(store: RunStore) -> None:
+    for error in (KeyboardInterrupt, RunConflictError):
+        with pytest.raises(error), store.attempt("ab") as deaths:
+            assert deaths == 0
+            raise error("in the middle")
+    with store.attempt("ab") as deaths:
+        assert deaths == 0
+
+
+def test_attempts_during_which_the_process_died_are_counted_until_one_ends(store: RunStore) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from edgenas.run.store import RunStore;"
+        "attempt = RunStore(Path(sys.argv[1])).attempt('ab'); attempt.__enter__(); os._exit(9)"
+    )
+    for expected in (1, 2):
+        done = subprocess.run([sys.executable, "-c", code, str(store.path)], check=False)
+        assert done.returncode == 9
+        row = sqlite3.connect(store.path).execute("SELECT id, count FROM attempts").fetchall()
+        assert row == [("ab", expected)]
+    with store.attempt("cd") as others:
+        assert others == 0
+    with store.attempt("ab") as deaths:
+        assert deaths == 2
+    with store.attempt("ab") as deaths:
+        assert deaths == 0
 
 
 def test_phases_add_up_over_sessions_also_when_interrupted(

@@ -2,6 +2,8 @@ from collections.abc import Callable, Sequence
 from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typing_extensions import override
 
 from edgenas.errors import DivergenceError
@@ -44,7 +46,7 @@ class Disk:
         self.stop_before: int | None = None
         self.stop_after: int | None = None
 
-    def evaluate(self, architecture: Architecture) -> float:
+    def evaluate(self, architecture: Architecture, rival: float | None) -> float:
         if len(self.kept) == self.stop_before:
             raise KeyboardInterrupt
         self.log.append(f"evaluate {architecture.id}")
@@ -190,7 +192,7 @@ def test_a_search_stopped_again_and_again_loses_and_repeats_nothing() -> None:
 def test_a_failure_is_recorded_with_its_reason_and_told_as_the_worst_error(
     disk: Disk, feasible: list[Architecture]
 ) -> None:
-    def evaluate(architecture: Architecture) -> float:
+    def evaluate(architecture: Architecture, rival: float | None) -> float:
         if architecture == feasible[0]:
             raise DivergenceError("the loss is nan in epoch 3", "lower the learning rate")
         return 0.5
@@ -217,7 +219,7 @@ def test_a_known_failure_is_not_tried_again(disk: Disk, feasible: list[Architect
 def test_an_error_that_is_no_failure_of_the_candidate_ends_the_search(
     disk: Disk, feasible: list[Architecture]
 ) -> None:
-    def evaluate(_: Architecture) -> float:
+    def evaluate(architecture: Architecture, rival: float | None) -> float:
         raise ZeroDivisionError("a mistake in the program")
 
     with pytest.raises(ZeroDivisionError, match="a mistake in the program"):
@@ -259,7 +261,7 @@ def test_progress_counts_known_and_new_alike_and_shows_the_best(
     search(
         disk.problem,
         Scripted(feasible[:3]),
-        lambda a: values[a.id],
+        lambda a, _: values[a.id],
         3,
         known,
         disk.commit,
@@ -273,5 +275,125 @@ def test_progress_counts_known_and_new_alike_and_shows_the_best(
 
 
 def test_an_accuracy_that_is_no_number_is_a_failure(disk: Disk, feasible: list[Architecture]) -> None:
-    found = search(disk.problem, Scripted(feasible[:1]), lambda _: float("nan"), 9, {}, disk.commit)
+    found = search(disk.problem, Scripted(feasible[:1]), lambda _, rival: float("nan"), 9, {}, disk.commit)
     assert [(one.accuracy, one.reason) for one in found] == [(None, "the accuracy is nan")]
+
+
+def best_so_far(before: Sequence[Evaluated], latency_ms: float) -> float | None:
+    return max(
+        (one.accuracy for one in before if one.accuracy is not None and one.latency_ms <= latency_ms),
+        default=None,
+    )
+
+
+class Coarse(Problem):
+    """Latencies as they are drawn, among them equal ones."""
+
+    def __init__(self, problem: Problem, latencies: Sequence[int]) -> None:
+        super().__init__(problem.space, problem.predictor, 10.0)
+        object.__setattr__(self, "drawn", dict(zip(every_id(problem), latencies, strict=False)))
+
+    @override
+    def latency_ms(self, architecture: Architecture) -> float:
+        return float(self.drawn[architecture.id])
+
+
+def every(problem: Problem) -> list[Architecture]:
+    found = (problem.space.architecture(choices) for choices in product(*problem.space.variables))
+    return list(dict.fromkeys(found))
+
+
+def every_id(problem: Problem) -> list[str]:
+    return names(every(problem))
+
+
+WHOLE = make_problem(1.0)
+SCORES = st.none() | st.integers(0, 5).map(lambda fifths: fifths / 5) | st.floats(0, 1)
+
+
+@given(
+    drawn=st.lists(st.tuples(st.integers(1, 6), SCORES, st.booleans()), min_size=1, max_size=30),
+)
+@settings(max_examples=200)
+def test_the_rival_is_the_most_accurate_of_those_evaluated_that_are_as_fast(
+    drawn: list[tuple[int, float | None, bool]],
+) -> None:
+    problem = Coarse(WHOLE, [latency for latency, _, _ in drawn])
+    asked = every(WHOLE)[: len(drawn)]
+    accuracies = {a.id: accuracy for a, (_, accuracy, _) in zip(asked, drawn, strict=True)}
+    known = {
+        a.id: Evaluated(a, accuracy, float(latency))
+        for a, (latency, accuracy, is_known) in zip(asked, drawn, strict=True)
+        if is_known
+    }
+    rivals: dict[str, float | None] = {}
+
+    def evaluate(architecture: Architecture, rival: float | None) -> float:
+        rivals[architecture.id] = rival
+        accuracy = accuracies[architecture.id]
+        if accuracy is None:
+            raise DivergenceError("the loss is nan")
+        return accuracy
+
+    found = search(problem, Scripted(asked), evaluate, 99, known, lambda one: None)
+    assert ids(found) == names(asked)
+    assert set(rivals) == set(names(asked)) - set(known)
+    for i, one in enumerate(found):
+        if one.architecture.id in rivals:
+            assert rivals[one.architecture.id] == best_so_far(found[:i], one.latency_ms)
+
+
+def test_a_rival_may_be_as_fast_but_no_slower(disk: Disk, feasible: list[Architecture]) -> None:
+    fast, middle, slow = feasible[0], feasible[len(feasible) // 2], feasible[-1]
+    assert disk.problem.latency_ms(fast) < disk.problem.latency_ms(middle) < disk.problem.latency_ms(slow)
+    rivals: list[float | None] = []
+    values = {middle.id: 0.5, fast.id: 0.25, slow.id: 0.75}
+
+    def evaluate(architecture: Architecture, rival: float | None) -> float:
+        rivals.append(rival)
+        return values[architecture.id]
+
+    search(disk.problem, Scripted([middle, fast, slow]), evaluate, 9, {}, disk.commit)
+    assert rivals == [None, None, 0.5]
+
+
+@pytest.mark.parametrize(("time_for", "expected"), [(0, 1), (1, 1), (2, 2), (4, 4)])
+def test_when_out_of_time_a_search_ends_but_never_before_its_first_evaluation(
+    disk: Disk, feasible: list[Architecture], time_for: int, expected: int
+) -> None:
+    searcher = Scripted(feasible[:1], feasible[1:6])
+    found = search(
+        disk.problem, searcher, disk.evaluate, 9, {}, disk.commit,
+        out_of_time=lambda: len(disk.kept) >= time_for,
+    )  # fmt: skip
+    assert ids(found) == names(feasible[:expected])
+    assert list(disk.kept) == names(feasible[:expected])
+
+
+def test_a_failure_is_an_evaluation_too_after_which_time_may_end(
+    disk: Disk, feasible: list[Architecture]
+) -> None:
+    def evaluate(architecture: Architecture, rival: float | None) -> float:
+        raise DivergenceError("the loss is nan")
+
+    found = search(disk.problem, Scripted(feasible), evaluate, 9, {}, disk.commit, out_of_time=lambda: True)
+    assert [(one.accuracy, one.reason) for one in found] == [(None, "the loss is nan")]
+
+
+def test_what_is_known_is_replayed_when_out_of_time(disk: Disk, feasible: list[Architecture]) -> None:
+    known = {a.id: Evaluated(a, 0.5, disk.problem.latency_ms(a)) for a in feasible[:3]}
+    found = search(
+        disk.problem, Scripted(feasible), disk.evaluate, 9, known, disk.commit, out_of_time=lambda: True
+    )
+    assert ids(found) == names(feasible[:3])
+    assert disk.log == []
+
+
+def test_the_best_is_shown_when_everything_failed(disk: Disk, feasible: list[Architecture]) -> None:
+    details: list[str] = []
+    known = {feasible[0].id: Evaluated(feasible[0], None, 1.0, "it failed")}
+    search(
+        disk.problem, Scripted(feasible[:1]), disk.evaluate, 9, known, disk.commit,
+        lambda phase, done, total, detail="": details.append(detail),
+    )  # fmt: skip
+    assert details == ["best 0.0%"]

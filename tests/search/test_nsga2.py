@@ -76,7 +76,9 @@ def outcome(problem: Problem, architecture: Architecture) -> Outcome:
 
 
 def found_hypervolume(problem: Problem, searcher: Searcher) -> float:
-    found = search(problem, searcher, lambda a: 1 - made_up_error(problem, a), 150, {}, commit=lambda _: None)
+    found = search(
+        problem, searcher, lambda a, _: 1 - made_up_error(problem, a), 150, {}, commit=lambda _: None
+    )
     assert len(found) == 150
     points = np.array([[1 - (one.accuracy or 0), one.latency_ms] for one in found])
     return hypervolume(points, np.array([1.0, problem.max_latency_ms]))

@@ -1,6 +1,9 @@
-"""Networks with batch norm as training leaves it."""
+"""Networks with batch norm as training leaves it, and the rows of published tables."""
 
+import csv
+import gzip
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -29,3 +32,20 @@ def _randomise(network: Network, seed: int) -> Network:
 def randomise() -> Callable[[Network, int], Network]:
     """`randomise(network, seed)`."""
     return _randomise
+
+
+PUBLISHED = Path(__file__).parents[3] / "shared" / "data"
+
+
+def _published_rows(name: str) -> list[dict[str, str]]:
+    path = PUBLISHED / name
+    if not path.exists():
+        pytest.skip(f"needs the published table {name}")
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="session")
+def published_rows() -> Callable[[str], list[dict[str, str]]]:
+    """`published_rows(name)`: a gzipped CSV of ../shared/data; skips the test where it is absent."""
+    return _published_rows

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edgenas.errors import InputError
 from edgenas.space import Block, block_from_key
-from edgenas.space.block import Head, MBConv, Stem, block_macs, block_parameters, output_shape
+from edgenas.space.block import Head, MBConv, Projection, Stem, block_macs, block_parameters, output_shape
 from edgenas.space.layers import Add, Conv, GlobalPool, Linear, SqueezeExcite
 
 counts = st.integers(1, 5000)
@@ -17,6 +17,7 @@ activations = st.sampled_from(["none", "relu", "relu6", "hswish"])
 blocks = st.one_of(
     st.builds(Stem, odd, counts, activations, counts, counts, counts, counts),
     st.builds(MBConv, odd, counts, counts, st.integers(0, 99), activations, counts, counts, counts, counts),
+    st.builds(Projection, counts, counts, counts, counts, counts),
     st.builds(Head, activations, counts, counts, counts, counts, counts),
 )
 
@@ -40,6 +41,7 @@ def test_keys_are_equal_when_blocks_are(one: Block, other: Block) -> None:
         ("mbconv/k5/e6/s2/se0/relu6/24-40/112x112", MBConv(5, 6, 2, 0, "relu6", 24, 40, 112, 112)),
         ("mbconv/k3/e1/s1/se4/hswish/16-16/56x28", MBConv(3, 1, 1, 4, "hswish", 16, 16, 56, 28)),
         ("stem/k3/s2/relu6/3-32/224x224", Stem(3, 2, "relu6", 3, 32, 224, 224)),
+        ("projection/s2/32-64/32x16", Projection(2, 32, 64, 32, 16)),
         ("head/relu6/320-1280-1000/7x7", Head("relu6", 320, 1280, 1000, 7, 7)),
     ],
 )
@@ -74,6 +76,8 @@ GOOD = "mbconv/k5/e6/s2/se0/relu6/24-40/112x112"
         GOOD + "/b1",
         "head/relu6/320-1280/7x7",
         "stem/k2/s2/relu6/3-32/224x224",
+        "projection/s0/32-64/32x32",
+        "projection/k1/s2/32-64/32x32",
     ],
 )
 def test_garbage_is_refused(key: str) -> None:
@@ -136,6 +140,14 @@ def test_expansion_one_does_not_expand() -> None:
     assert first.groups == first.out_channels == 32
 
 
+def test_projection_is_linear() -> None:
+    (layer,) = Projection(2, 32, 64, 32, 32).layers
+    assert isinstance(layer, Conv)
+    assert (layer.kernel, layer.stride, layer.groups, layer.activation) == (1, 2, 1, "none")
+    assert block_parameters(Projection(2, 32, 64, 32, 32)) == 32 * 64 + 2 * 64
+    assert block_macs(Projection(2, 32, 64, 32, 32)) == 32 * 64 * 16 * 16
+
+
 def test_head_layers() -> None:
     assert [type(layer) for layer in Head("relu6", 8, 16, 10, 4, 4).layers] == [Conv, GlobalPool, Linear]
 
@@ -145,6 +157,7 @@ def test_head_layers() -> None:
     [
         (Stem(3, 2, "relu6", 3, 8, 33, 32), (8, 17, 16)),
         (MBConv(3, 3, 2, 0, "relu6", 8, 16, 7, 1), (16, 4, 1)),
+        (Projection(2, 8, 16, 7, 1), (16, 4, 1)),
         (Head("relu6", 8, 16, 10, 4, 4), (10,)),
     ],
 )

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgenas.space import Architecture, Block, SearchSpace, mbconv
-from edgenas.space.block import Head, MBConv, Stem, output_shape
+from edgenas.space import Architecture, Block, SearchSpace, mbconv, nasbench_macro
+from edgenas.space.block import Head, MBConv, Projection, Stem, output_shape
 from edgenas.space.graph import INPUT, OPSET, OUTPUT, given_weights, onnx_from_blocks, random_weights
 from edgenas.space.modules import ACTIVATIONS, Network, folded_weights
 
@@ -31,6 +31,7 @@ SPACES: list[SearchSpace] = [
     mbconv(32, 10, activation="hswish", width=0.5),
     mbconv(64, 10, activation="hswish", squeeze_excite=True),
     mbconv(31, 3, activation="relu"),
+    nasbench_macro(17, 4, width=0.25),
 ]
 
 
@@ -107,6 +108,7 @@ def test_batch_norm_and_training_operators_are_gone() -> None:
         MBConv(3, 1, 1, 0, "relu6", 8, 8, 6, 5),
         MBConv(5, 6, 2, 4, "hswish", 8, 16, 7, 6),
         MBConv(7, 3, 1, 0, "none", 8, 16, 3, 1),
+        Projection(2, 8, 16, 7, 6),
         Head("relu", 16, 24, 5, 3, 2),
     ],
     ids=lambda block: block.key,
@@ -149,6 +151,7 @@ Kernels = Counter[tuple[str, str, str]]
 KINDS: list[Block] = [
     *(Stem(3, 2, activation, 3, 16, 9, 8) for activation in ACTIVATIONS),
     *(Head(activation, 16, 32, 5, 3, 2) for activation in ACTIVATIONS),
+    Projection(2, 16, 32, 9, 8),
     *(
         MBConv(kernel, expansion, stride, squeeze_excite, activation, 16, out_channels, 8, 8)
         for activation in ACTIVATIONS

@@ -49,6 +49,22 @@ class TestOwnLayout(SearchSpaceConformance):
         return MBConvSpace(_layout(first_channels=8, in_channels=1, kernels=(3, 7), expansions=(2, 4)))
 
 
+class TestRareFields(SearchSpaceConformance):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        stages = (
+            {"channels": 8, "depth": 3, "stride": 1, "kernels": (5,), "expansions": (2, 3, 6)},
+            {"channels": 16, "depth": 2, "stride": 2},
+        )
+        first = {
+            "first_channels": 8,
+            "first_stride": 2,
+            "first_squeeze_excite": 4,
+            "first_activation": "relu",
+        }
+        return MBConvSpace(_layout(stages=stages, **first))
+
+
 class TestLargePreset(SearchSpaceConformance):
     builds = 1
 
@@ -184,6 +200,29 @@ def test_stage_options_reach_the_blocks() -> None:
     assert head == Head("relu", 16, 32, 5, 6, 6)
 
 
+def test_the_first_block_may_stride_and_squeeze() -> None:
+    first = {"first_stride": 2, "first_squeeze_excite": 4, "first_activation": "relu"}
+    space = MBConvSpace(_layout(first_channels=16, stem_activation="hswish", **first))
+    stem, block, *_, head = space.blocks(space.architecture(["k3e3", "skip", "k3e3"]))
+    assert stem.activation == "hswish"
+    assert block == MBConv(3, 1, 2, 4, "relu", 8, 16, 12, 12)
+    assert (head.height, head.width) == (3, 3)
+    _assert_counts(space, space.sample(np.random.default_rng(0)))
+
+
+def test_a_stage_may_have_choices_of_its_own() -> None:
+    own = {"channels": 8, "depth": 2, "stride": 1, "kernels": (5,), "expansions": (4,)}
+    space = MBConvSpace(_layout(stages=(own, {"channels": 8, "depth": 1, "stride": 2}), expansions=(2,)))
+    assert space.variables == (("k5e4",), ("k5e4", "skip"), ("k3e2", "k5e2", "k7e2"))
+
+
+def test_what_a_layout_does_without_leaves_its_signature_alone() -> None:
+    config = mbconv(32, 10).config()
+    assert not {"first_stride", "first_squeeze_excite", "first_activation"} & set(config)
+    assert not {"kernels", "expansions"} & set(config["stages"][0])
+    assert mbconv(32, 10).signature == "mbconv-32px-7dbaac56"
+
+
 @pytest.mark.parametrize(
     ("resolution", "size"), [(16, 2), (31, 4), (32, 4), (48, 3), (64, 4), (96, 3), (224, 7)]
 )
@@ -239,6 +278,16 @@ def test_refused_arguments(arguments: dict[str, Any], message: str) -> None:
         ({"expansions": (6, 6)}, "expansions must be distinct and at least 2"),
         ({"expansions": (1, 6)}, "expansions must be distinct and at least 2"),
         ({"stages": ()}, "stages"),
+        ({"first_stride": 2}, "first_stride needs first_channels: there is no first block"),
+        ({"first_activation": "relu"}, "first_activation needs first_channels"),
+        (
+            {"stages": ({"channels": 8, "depth": 1, "stride": 1, "kernels": (3, 3)},)},
+            "kernels must be distinct and at least 3",
+        ),
+        (
+            {"stages": ({"channels": 8, "depth": 1, "stride": 1, "expansions": (1,)},)},
+            "expansions must be distinct and at least 2",
+        ),
         ({"stages": ({"channels": 8, "depth": 0, "stride": 1},)}, r"stages\.0\.depth"),
         ({"stages": ({"channels": 8, "depth": 1, "stride": 3},)}, r"stages\.0\.stride"),
         ({"resolution": 4}, "resolution"),

@@ -1,0 +1,119 @@
+"""Architectures, and spaces of them: sets of choices that searchers propose from and tables have rows for."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgenas.errors import InputError
+
+ARCHITECTURE_SCHEMA = "edgenas.architecture/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One point of a space, in canonical form: equal networks are equal architectures.
+
+    Made by `ArchitectureSpace.architecture`, which checks and canonicalises the choices.
+    """
+
+    space: str
+    choices: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """Ten hex digits that stay the same across machines and versions."""
+        text = json.dumps([self.space, *self.choices], separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+class ArchitectureSpace(ABC):
+    """A finite set of networks, described by variables with a few choices each.
+
+    What searchers and tabular evaluators need; a `SearchSpace` can also say what its networks are made of.
+
+    The contract:
+      - A space is immutable; all methods may be called from several threads.
+      - `variables` gives, for each decision, the names of its choices. A vector of integers (one index a
+        variable) is the encoding that searchers work on; several vectors may mean the same network, and
+        `canonical` maps them all to one.
+      - `sample` can draw every architecture.
+      - `text` names an architecture in one line, `architecture_from_text` reads such a line, canonical or not. A
+        published benchmark's space writes and reads the names that its tables use.
+      - `config()` is JSON-able and complete: `architecture_space_from_config(space.config())` is the same space.
+      - None of these imports torch.
+
+    Checked by `edgenas.testing.ArchitectureSpaceConformance`.
+    """
+
+    name: str
+    """Name on the command line, such as `mbconv`."""
+
+    @property
+    @abstractmethod
+    def variables(self) -> tuple[tuple[str, ...], ...]:
+        """For each variable the names of its choices; non-empty."""
+
+    @abstractmethod
+    def canonical(self, choices: Sequence[str]) -> tuple[str, ...]:
+        """Map valid choices to the one form that stands for their network; idempotent."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draw an architecture."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """Everything the space is made from, with its name under `name`."""
+
+    def architecture(self, choices: Sequence[str]) -> Architecture:
+        """Check choices and make the canonical architecture.
+
+        Raises:
+            InputError: a wrong number of choices, or one the variable does not have.
+        """
+        if len(choices) != len(self.variables):
+            raise InputError(
+                f"{len(choices)} choices for space {self.name}, which has {len(self.variables)} variables",
+                "give one choice a variable",
+            )
+        for i, (choice, known) in enumerate(zip(choices, self.variables, strict=True)):
+            if choice not in known:
+                raise InputError(f"choices.{i}: unknown choice {choice!r}", f"use one of {', '.join(known)}")
+        return Architecture(self.name, self.canonical(choices))
+
+    def encode(self, architecture: Architecture) -> NDArray[np.int64]:
+        """Index of each variable's choice, shape (variables,)."""
+        pairs = zip(architecture.choices, self.variables, strict=True)
+        return np.array([known.index(choice) for choice, known in pairs], dtype=np.int64)
+
+    def decode(self, vector: Sequence[int] | NDArray[np.int64]) -> Architecture:
+        """Architecture of an integer vector of shape (variables,); any valid vector will do."""
+        return self.architecture(
+            [known[int(index)] for index, known in zip(vector, self.variables, strict=True)]
+        )
+
+    def text(self, architecture: Architecture) -> str:
+        """The architecture in one line; its choices between dashes, unless the space has names of its own."""
+        return "-".join(architecture.choices)
+
+    def architecture_from_text(self, text: str) -> Architecture:
+        """Read such a line.
+
+        Raises:
+            InputError: the text names no architecture of the space.
+        """
+        return self.architecture(text.split("-"))
+
+    def document(self, architecture: Architecture) -> dict[str, Any]:
+        """The architecture as a self-contained JSON object, as `edgenas predict` reads it."""
+        return {
+            "schema": ARCHITECTURE_SCHEMA,
+            "space": self.config(),
+            "choices": list(architecture.choices),
+        }

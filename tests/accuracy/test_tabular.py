@@ -1,0 +1,194 @@
+"""Accuracies from a table: what is looked up, what is averaged, and every way a file can be wrong."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgenas.accuracy import tabular
+from edgenas.accuracy.evaluator import Evaluator
+from edgenas.accuracy.tabular import TabularEvaluator, evaluator_from_csv
+from edgenas.errors import FileFormatError, InputError
+from edgenas.space import Architecture, ArchitectureSpace, NASBench201Space, mbconv, nasbench_macro
+from edgenas.testing import EvaluatorConformance
+
+PUBLISHED = Path(__file__).parents[3] / "shared" / "data"
+TABLES: dict[str, ArchitectureSpace] = {
+    "nasbench_macro_cifar10.csv.gz": nasbench_macro(),
+    "nasbench201_pi5_onnxruntime_cifar100.csv.gz": NASBench201Space(),
+}
+MACRO = "arch,accuracy_percent\n00000000,45.5\n01200210,92\n"
+CELL = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    """`write(content)`: a table of that content."""
+
+    def write(content: str | bytes) -> Path:
+        path = tmp_path / "t.csv"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+Write = Callable[[str | bytes], Path]
+
+
+class TestSmallTable(EvaluatorConformance):
+    @pytest.fixture(params=[nasbench_macro(), NASBench201Space(), mbconv(16, 10)], ids=lambda s: s.name)
+    def space(self, request: pytest.FixtureRequest) -> ArchitectureSpace:
+        space: ArchitectureSpace = request.param
+        return space
+
+    @pytest.fixture
+    def evaluator(
+        self, space: ArchitectureSpace, architectures: list[Architecture], write: Write
+    ) -> Evaluator:
+        rows = [f"{space.text(a)},{40 + i / 7}" for i, a in enumerate(architectures)]
+        return evaluator_from_csv(write("\n".join(["arch,accuracy_percent", *rows])), space)
+
+
+class TestPublishedTable(EvaluatorConformance):
+    @pytest.fixture(params=TABLES)
+    def table(self, request: pytest.FixtureRequest) -> str:
+        if not (PUBLISHED / request.param).exists():
+            pytest.skip(f"needs the published table {request.param}")
+        return str(request.param)
+
+    @pytest.fixture
+    def space(self, table: str) -> ArchitectureSpace:
+        return TABLES[table]
+
+    @pytest.fixture
+    def evaluator(self, table: str, space: ArchitectureSpace) -> Evaluator:
+        return evaluator_from_csv(PUBLISHED / table, space)
+
+    def test_has_every_architecture(self, evaluator: Evaluator, space: ArchitectureSpace) -> None:
+        rng = np.random.default_rng(0)
+        values = [evaluator.evaluate(space.sample(rng)) for _ in range(2000)]
+        assert 0 < min(values) < max(values) < 1
+
+
+def test_looks_up_the_row_whatever_the_rival(write: Write) -> None:
+    space = nasbench_macro()
+    evaluator = evaluator_from_csv(write(MACRO), space)
+    architecture = space.architecture_from_text("01200210")
+    assert evaluator.kind == "test"
+    assert evaluator.evaluate(architecture) == evaluator.evaluate(architecture, rival=0.99) == 0.92
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        MACRO.replace("\n", "\r\n"),
+        "\ufeff" + MACRO,
+        'flops,arch,note,accuracy_percent\n1,00000000,x,45.5\n\n2,01200210,"a, b",92\n',
+        MACRO.rstrip(),
+        gzip.compress(MACRO.encode()),
+    ],
+    ids=["crlf", "byte order mark", "other columns, an empty line", "no newline", "gzip"],
+)
+def test_forms_of_a_table(write: Write, content: str | bytes) -> None:
+    space = nasbench_macro()
+    evaluator = evaluator_from_csv(write(content), space)
+    found = [evaluator.evaluate(space.architecture_from_text(text)) for text in ("00000000", "01200210")]
+    assert found == [0.455, 0.92]
+
+
+def test_rows_of_one_network_are_averaged(write: Write) -> None:
+    space = nasbench_macro()
+    evaluator = evaluator_from_csv(
+        write("arch,accuracy_percent\n00000001,90\n00000100,91\n00000010,95\n"), space
+    )
+    assert evaluator.evaluate(space.architecture_from_text("00000010")) == pytest.approx(0.925)
+    assert evaluator.evaluate(space.architecture_from_text("00000100")) == pytest.approx(0.91)
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=5))
+def test_values_are_means_of_fractions(tmp_path_factory: pytest.TempPathFactory, values: list[float]) -> None:
+    path = tmp_path_factory.mktemp("table") / "t.csv"
+    path.write_text("arch,accuracy_percent\n" + "".join(f"{CELL},{value!r}\n" for value in values))
+    space = NASBench201Space()
+    value = evaluator_from_csv(path, space).evaluate(space.architecture_from_text(CELL))
+    assert 0 <= value <= 1
+    assert value == pytest.approx(np.mean(values) / 100)
+
+
+def test_an_architecture_the_table_lacks_is_named(write: Write) -> None:
+    space = nasbench_macro()
+    with pytest.raises(
+        InputError, match=r"t\.csv: has no row for 22222222; use a table of all of nasbench-macro$"
+    ):
+        evaluator_from_csv(write(MACRO), space).evaluate(space.architecture_from_text("22222222"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("arch\n00000000\n", r"t\.csv: has no column accuracy_percent; name it in the first row"),
+        ("name,accuracy_percent\n0,1\n", r"t\.csv: has no column arch; name it in the first row"),
+        ("", r"t\.csv: has no column arch; name it in the first row"),
+        ("arch,accuracy_percent\n", r"t\.csv: has no rows; give a row for each architecture"),
+        (
+            MACRO + "00000003,5\n",
+            r"t\.csv: row 4: arch: '00000003' is no architecture of nasbench-macro; expected 8",
+        ),
+        (MACRO + f"{CELL},5\n", r"t\.csv: row 4: arch: '\|none~0.*' is no architecture of nasbench-macro"),
+        (MACRO + "00000000\n", r"t\.csv: row 4: has 1 of 2 columns; complete the row"),
+        (MACRO + "00000000,5,6\n", r"t\.csv: row 4: has 3 of 2 columns"),
+        (MACRO + '00000000,"5\n', r"t\.csv: row 4: is not CSV \(unexpected end of data\); correct it"),
+        (MACRO + "0" * 200_000, r"t\.csv: row 4: is not CSV \(field larger than field limit"),
+        (b"\x89PNG\x0d\x0a\x1a\x0a\xff", r"t\.csv: is neither CSV in UTF-8 nor gzip; give such a file"),
+        (b"\x1f\x8bxx", r"t\.csv: is not gzip to its end \(.+\); fetch it again"),
+        (gzip.compress(MACRO.encode() * 99)[:-20], r"t\.csv: is not gzip to its end"),
+        (gzip.compress(MACRO.encode() * 99)[:-20] + b"\0" * 20, r"t\.csv: is not gzip to its end"),
+    ],
+)
+def test_wrong_tables(write: Write, content: str | bytes, message: str) -> None:
+    with pytest.raises(FileFormatError, match=message) as error:
+        evaluator_from_csv(write(content), nasbench_macro())
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("value", ["", "n/a", "nan", "inf", "-0.1", "100.1", "92%", "9" * 400])
+def test_wrong_accuracies(write: Write, value: str) -> None:
+    with pytest.raises(
+        FileFormatError, match=r"t\.csv: row 4: accuracy_percent: found '.*'; use a number from 0 to 100$"
+    ):
+        evaluator_from_csv(write(f"{MACRO}00000001,{value}\n"), nasbench_macro())
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "."])
+def test_files_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileFormatError, match=r"cannot be read \(.+\); check the path"):
+        evaluator_from_csv(tmp_path / name, nasbench_macro())
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "unpacked"])
+def test_oversized_files_are_refused(
+    write: Write, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tabular, "MAX_FILE_BYTES", 1000)
+    with pytest.raises(FileFormatError, match=r"t\.csv: is larger than 64 MiB; give a smaller table"):
+        evaluator_from_csv(write(pack(MACRO.encode() * 50)), nasbench_macro())
+
+
+@given(st.binary(max_size=200))
+def test_any_file_is_a_table_or_one_clear_line(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("table") / "t.csv"
+    for prefix in (b"", b"\x1f\x8b", b"arch,accuracy_percent\n", b"arch,accuracy_percent\n00000000,"):
+        path.write_bytes(prefix + content)
+        try:
+            assert isinstance(evaluator_from_csv(path, nasbench_macro()), TabularEvaluator)
+        except FileFormatError as error:
+            assert str(path) in str(error)
+            assert "\n" not in str(error)
