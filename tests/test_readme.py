@@ -18,7 +18,9 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "docs/accuracy.md",
     "docs/devices.md",
+    "docs/measuring.md",
 ]
 
 

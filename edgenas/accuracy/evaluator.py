@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.judging import batch_parts, classified, in_five_positions
+from edgenas.accuracy.judging import batch_parts, checked, classified, in_five_positions
 from edgenas.accuracy.memory import out_of_memory_named
 from edgenas.accuracy.metrics import Metric, confusion, score
 from edgenas.accuracy.supernet import Supernet
@@ -58,15 +58,23 @@ class SupernetEvaluator(Evaluator):
     One pass over the validation images, which also give the batch-norm statistics, batch by batch (they are in
     random order). With `top-1`, one that is clearly below its rival is given up after part of them. The images of
     a small split are looked at in five positions each, and never given up.
+
+    Args:
+        supernet: trained, on the device to evaluate on.
+        dataset: whose validation split is looked at.
+        metric: what is scored.
+        shifted: whether training shifts images, so that other positions tell something.
     """
 
     kind: AccuracyKind = "supernet"
 
-    def __init__(self, supernet: Supernet, dataset: Dataset, metric: Metric = "top-1") -> None:
+    def __init__(
+        self, supernet: Supernet, dataset: Dataset, metric: Metric = "top-1", shifted: bool = True
+    ) -> None:
         self._supernet = supernet
         self._dataset = dataset
         self._metric = metric
-        small = len(dataset.validation) < SMALL_SPLIT
+        small = shifted and len(dataset.validation) < SMALL_SPLIT
         self._split = in_five_positions(dataset.validation) if small else dataset.validation
         self._may_give_up = metric == "top-1" and not small
         self._labels = self._split.labels.cpu().numpy()
@@ -74,12 +82,14 @@ class SupernetEvaluator(Evaluator):
         self._device = next(supernet.parameters()).device
         self._cached = None
         if 4 * self._split.images.nelement() <= CACHED_BYTES:
-            self._cached = [self._normalised(part) for part in self._parts]
+            with out_of_memory_named("keeping the validation images"):
+                self._cached = [self._normalised(part) for part in self._parts]
 
     def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
         """See the class.
 
         Raises:
+            DivergenceError: its logits are no numbers.
             OutOfMemoryError: a batch does not fit into memory.
         """
         found = []
@@ -92,7 +102,7 @@ class SupernetEvaluator(Evaluator):
                     right = int((np.concatenate(found) == seen).sum())
                     if _is_hopeless(right, len(seen), rival):
                         break
-        predicted = np.concatenate(found)
+        predicted = checked(np.concatenate(found), f"evaluating {architecture.id}")
         labels = self._labels[: len(predicted)]
         return float(score(confusion(predicted, labels, len(self._dataset.classes)), self._metric))
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.memory import out_of_memory_named
+from edgenas.errors import DivergenceError
 
 RECALIBRATION_IMAGES = 512
 
@@ -40,6 +41,17 @@ def in_five_positions(split: Split) -> Split:
     return Split(images, split.labels.repeat_interleave(len(corners)))
 
 
+def checked(predicted: NDArray[np.int64], what: str) -> NDArray[np.int64]:
+    """The same predictions, (N,).
+
+    Raises:
+        DivergenceError: not one of them is valid: weights or activations are no numbers.
+    """
+    if (predicted < 0).all():
+        raise DivergenceError(f"{what}: no image has finite logits", "try another --seed")
+    return predicted
+
+
 def classified(logits: Tensor) -> Tensor:
     """The class of the largest logit, int64 (N,); -1 where logits, (N, classes), are not all finite."""
     return torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
@@ -67,6 +79,9 @@ def recalibrate(model: nn.Module, dataset: Dataset) -> None:
 
     Inherited statistics are those of a mixture of paths and would ruin any single one
     (Guo et al., "Single Path One-Shot", ECCV 2020).
+
+    Raises:
+        OutOfMemoryError: a batch does not fit into memory.
     """
     device = next(model.parameters()).device
     first = Split(dataset.train.images[:RECALIBRATION_IMAGES], dataset.train.labels[:RECALIBRATION_IMAGES])
@@ -75,7 +90,7 @@ def recalibrate(model: nn.Module, dataset: Dataset) -> None:
         norm.reset_running_stats()
     model.train()
     seen = 0
-    with torch.inference_mode():
+    with torch.inference_mode(), out_of_memory_named("setting batch-norm statistics"):
         for part in batch_parts(first):
             images = first.images[part]
             seen += len(images)

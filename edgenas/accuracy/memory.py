@@ -7,7 +7,7 @@ import torch
 
 from edgenas.errors import OutOfMemoryError
 
-_SIGNS = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_SIGNS = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED")
 """How PyTorch's allocators say it in a plain RuntimeError."""
 
 

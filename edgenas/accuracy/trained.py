@@ -9,7 +9,7 @@ from typing_extensions import override
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
-from edgenas.accuracy.judging import predictions
+from edgenas.accuracy.judging import checked, predictions
 from edgenas.accuracy.metrics import Metric, confusion, score
 from edgenas.accuracy.network import fresh_network, network_losses
 from edgenas.accuracy.recipe import Recipe
@@ -76,7 +76,8 @@ class TrainedEvaluator(Evaluator):
                 self._progress,
                 f"training {architecture.id}",
             )
-            predicted = predictions(network, self._dataset, self._dataset.validation)
+            found = predictions(network, self._dataset, self._dataset.validation)
+            predicted = checked(found, f"training {architecture.id}")
         except EdgenasError:  # it will not be tried again; an interruption goes on from the checkpoint
             checkpoint.path.unlink(missing_ok=True)
             raise

@@ -38,6 +38,15 @@ class EvaluatorChoice(StrEnum):
     trained = "trained"
 
 
+class SamplingName(StrEnum):
+    """Which paths a step of a supernet trains."""
+
+    anchored = "anchored"
+    uniform = "uniform"
+    fair = "fair"
+    sandwich = "sandwich"
+
+
 class MissingName(StrEnum):
     """What to do about blocks a latency table lacks."""
 

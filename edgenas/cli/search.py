@@ -14,6 +14,7 @@ from edgenas.cli.options import (
     MetricName,
     MissingName,
     MissingOption,
+    SamplingName,
     SeedOption,
     SqueezeExciteOption,
     ThreadsOption,
@@ -66,6 +67,9 @@ def run(
     augment: Annotated[
         str, typer.Option(help="crop, randaugment, mixup, cutmix: any, between commas; or none.")
     ] = "crop",
+    sampling: Annotated[
+        SamplingName, typer.Option(help="Paths a step of the supernet trains; see docs/accuracy.md.")
+    ] = SamplingName.anchored,
     distillation: Annotated[
         float, typer.Option(min=0, max=1, help="Weight of the supernet's largest network as a teacher.")
     ] = 0.0,
@@ -94,6 +98,7 @@ def run(
             activation=activation.value,
             flip=flip,
             augment=augment,
+            sampling=sampling.value,
             distillation=distillation,
             progress=progress,
         )

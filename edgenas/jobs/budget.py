@@ -38,22 +38,23 @@ class Budget:
         spent_s = self._before_s + time.monotonic() - self._started_s
         return max(LEAST_S, (1 - RESERVE) * self.total_s - RESERVE_S - spent_s)
 
-    def shared(
-        self, step_s: Mapping[str, float], extra_steps: Mapping[str, float], left_s: float
-    ) -> dict[str, float]:
-        """Share what is left so that all trainings take equally many steps, but for the extra steps of some.
 
-        Args:
-            step_s: seconds of a step of each training, by id.
-            extra_steps: steps that some take beyond the common number; scaled down where they would take more than
-                half of what a step each leaves.
-            left_s: what is shared.
+def shared(
+    left_s: float, step_s: Mapping[str, float], extra_steps: Mapping[str, float]
+) -> tuple[dict[str, float], float]:
+    """Share time so that all trainings take equally many steps, but for the extra steps of some.
 
-        Returns:
-            Seconds of each training, by id, at least one step.
-        """
-        each_s = sum(step_s.values())
-        extra_s = {id_: steps * step_s[id_] for id_, steps in extra_steps.items()}
-        scale = min(1.0, 0.5 * max(left_s - each_s, 0.0) / max(sum(extra_s.values()), 1e-9))
-        steps = max(1.0, (left_s - scale * sum(extra_s.values())) / each_s)
-        return {id_: steps * s + scale * extra_s.get(id_, 0.0) for id_, s in step_s.items()}
+    Args:
+        left_s: what is shared.
+        step_s: seconds of a step of each training, by id.
+        extra_steps: steps that some take beyond the common number; scaled down where they would take more than
+            half of what a step each leaves.
+
+    Returns:
+        Seconds of each training, by id, at least one step; and the share, 0..1, of the extra steps that is left.
+    """
+    each_s = sum(step_s.values())
+    extra_s = {id_: steps * step_s[id_] for id_, steps in extra_steps.items()}
+    scale = min(1.0, 0.5 * max(left_s - each_s, 0.0) / max(sum(extra_s.values()), 1e-9))
+    steps = max(1.0, (left_s - scale * sum(extra_s.values())) / each_s)
+    return {id_: steps * s + scale * extra_s.get(id_, 0.0) for id_, s in step_s.items()}, scale

@@ -1,5 +1,6 @@
 """Networks on their way out: finalists of a search, and baselines made by hand; trained, exported, measured alike."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from safetensors.torch import load_file, save
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Split
-from edgenas.accuracy.judging import predictions
+from edgenas.accuracy.judging import checked, predictions
 from edgenas.accuracy.metrics import Metric, confusion, scores
 from edgenas.accuracy.network import Teacher, network_losses
 from edgenas.accuracy.recipe import FinalistRecipe
@@ -71,20 +72,21 @@ class Contender:
 def train_contender(
     session: Session,
     contender: Contender,
-    network: Network,
+    make_network: Callable[[], Network],
     recipe: FinalistRecipe,
     phase: str,
     seconds: float | None = None,
     teacher: Teacher | None = None,
 ) -> Contender:
-    """Train a network in place and judge it, once; what came of it goes to the store."""
+    """Make, train and judge a network, once; what came of it goes to the store."""
     id_, folder = contender.id, session.folder
     if (known := session.store.last_event("trained", id=id_)) is None:
         checkpoint = Checkpoint(folder.training(id_))
         known = {"id": id_, "note": ""}
-        losses = network_losses(network, recipe, teacher, recipe.distillation)
         seed = (session.config.seed + int.from_bytes(id_.encode(), "big")) % 2**32
         try:
+            network = make_network()
+            losses = network_losses(network, recipe, teacher, recipe.distillation)
             train(network, losses, session.placed, recipe, seed, checkpoint, session.progress, phase, seconds)
             known |= _judged(session, network)
         except (DivergenceError, OutOfMemoryError) as error:
@@ -104,7 +106,7 @@ def _judged(session: Session, network: Network) -> dict[str, object]:
     classes = len(session.dataset.classes)
 
     def found(split: Split) -> tuple[NDArray[np.int64], dict[Metric, float]]:
-        predicted = predictions(network, session.dataset, split)
+        predicted = checked(predictions(network, session.dataset, split), "the trained network")
         return predicted, scores(confusion(predicted, split.labels.numpy(), classes))
 
     predicted, validation = found(session.dataset.validation)

@@ -1,6 +1,6 @@
 """Who is trained after the search, how long, and from which weights."""
 
-from collections.abc import Iterator
+from functools import partial
 
 from edgenas.accuracy.judging import recalibrate
 from edgenas.accuracy.network import Teacher, fresh_network, network_losses
@@ -10,7 +10,7 @@ from edgenas.accuracy.speed import judging_seconds, step_seconds
 from edgenas.accuracy.supernet import Supernet
 from edgenas.errors import OutOfMemoryError
 from edgenas.jobs.baselines import scaled_baselines
-from edgenas.jobs.budget import LEAST_S
+from edgenas.jobs.budget import LEAST_S, shared
 from edgenas.jobs.contender import (
     MEASURING_S,
     Contender,
@@ -25,18 +25,17 @@ from edgenas.search.loop import Evaluated
 from edgenas.space.modules import Network
 
 
-def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evaluated]) -> Iterator[Contender]:
+def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evaluated]) -> list[Contender]:
     """Train, export and measure the leaders of the search, and the baselines where they are asked for.
 
-    Gives finalists first, then baselines, once all are done.
+    Returns:
+        Finalists first, then baselines.
     """
-    contenders = [
-        *_chosen(session, evaluated),
-        *(scaled_baselines(session) if session.config.baselines else ()),
-    ]
-    trainings = _Trainings(session, supernet, contenders)
     trained = []
     with session.store.timed("finalists"):
+        contenders = _chosen(session, evaluated)
+        contenders += scaled_baselines(session) if session.config.baselines else []
+        trainings = _Trainings(session, supernet, contenders)
         seconds = trainings.seconds()
         for number, contender in enumerate(contenders, start=1):
             phase = (
@@ -46,7 +45,7 @@ def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evalu
                 train_contender(
                     session,
                     contender,
-                    trainings.network(contender),
+                    partial(trainings.network, contender),
                     trainings.recipe(contender),
                     phase,
                     seconds.get(contender.id),
@@ -59,7 +58,7 @@ def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evalu
             session.progress("export", number, len(trained))
             exported.append(export_contender(session, contender))
         session.progress("export", len(trained), len(trained))
-        yield from measure_contenders(session, exported)
+        return measure_contenders(session, exported)
 
 
 def _chosen(session: Session, evaluated: list[Evaluated]) -> list[Contender]:
@@ -124,7 +123,11 @@ class _Trainings:
         left_s -= MEASURING_S if session.config.device.is_host else 0.0
         batches = len(session.placed.train) / session.config.finalist_recipe.batch_size
         extra = {c.id: self._inherited_epochs * batches for c in self._contenders if c.name}
-        seconds = session.budget.shared(step_s, extra, left_s)
+        seconds, share = shared(left_s, step_s, extra)
+        if share < 1:
+            session.note(
+                f"the time budget left baselines {share:.0%} of a finalist's share of the supernet's training"
+            )
         session.store.record("finalist plan", seconds=seconds)
         return seconds
 
@@ -136,10 +139,11 @@ class _Trainings:
 
     def _speed(self, contender: Contender) -> tuple[float, float]:
         """Seconds of a training step, and of judging the trained network."""
-        network, recipe = self.network(contender), self.recipe(contender)
+        recipe = self.recipe(contender)
         teacher = None if contender.name else self.teacher
-        losses = network_losses(network, recipe, teacher, recipe.distillation)
         try:
+            network = self.network(contender)
+            losses = network_losses(network, recipe, teacher, recipe.distillation)
             step_s = step_seconds(network, losses, self._session.placed, recipe)
             return step_s, judging_seconds(network, self._session.placed)
         except OutOfMemoryError:  # its training will say so

@@ -118,6 +118,7 @@ def _model(session: Session, contender: Contender) -> Model:
     architecture, space, metric = contender.architecture, contender.space, session.config.metric
     latency, trained, exported = contender.latency, contender.trained, contender.exported
     validation = trained.validation[metric] if trained else None
+    untrained = validation is None
     return Model(
         id=contender.id,
         name=contender.name,
@@ -128,7 +129,9 @@ def _model(session: Session, contender: Contender) -> Model:
         ),
         accuracies=Accuracies(
             supernet=contender.searched if session.search_kind == "supernet" else None,
-            validation=validation,
+            validation=contender.searched
+            if untrained and session.search_kind == "validation"
+            else validation,
             test=trained.test[metric] if trained else None,
         ),
         scores=Scores(validation=trained.validation, test=trained.test) if trained else Scores(),

@@ -84,7 +84,7 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
     try:
         supernet = _trained_supernet(session)
         evaluated = _search(session, supernet)
-        contenders = list(bring_out(session, supernet, evaluated))
+        contenders = bring_out(session, supernet, evaluated)
     except KeyboardInterrupt:
         evaluated = list(session.known().values())
         status = "interrupted"
@@ -116,7 +116,7 @@ def _config(settings: Settings, dataset: Dataset, predictor: LatencyPredictor) -
         evaluations=settings.evaluations,
         finalists=settings.finalists,
         baselines=settings.baselines,
-        supernet_recipe=supernet,
+        supernet_recipe=supernet.model_copy(update={"sampling": settings.sampling}),
         finalist_recipe=finalist.model_copy(update={"distillation": settings.distillation}),
         time_budget_s=settings.time_budget_s,
         seed=settings.seed,
@@ -170,7 +170,8 @@ def _trained_supernet(session: Session) -> Supernet | None:
 def _evaluator(session: Session, supernet: Supernet | None) -> Evaluator:
     config = session.config
     if supernet is not None:
-        return SupernetEvaluator(supernet, session.placed, config.metric)
+        shifted = config.supernet_recipe.augmentation.crop
+        return SupernetEvaluator(supernet, session.placed, config.metric, shifted)
     recipe = config.finalist_recipe
     return TrainedEvaluator(
         session.space,

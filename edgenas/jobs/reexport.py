@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgenas.accuracy.dataset import Dataset, Split
-from edgenas.accuracy.judging import batch_parts, predictions
+from edgenas.accuracy.judging import batch_parts, classified, predictions
 from edgenas.accuracy.load import load_dataset
 from edgenas.accuracy.metrics import Metric, confusion, score, scores
 from edgenas.device import Precision
@@ -132,5 +132,5 @@ def _converted(
 
 
 def _onnx_predictions(model: bytes, dataset: Dataset, split: Split) -> NDArray[np.int64]:
-    found = [run_onnx(model, dataset.normalise(split.images[part])).argmax(1) for part in batch_parts(split)]
-    return np.concatenate(found)
+    logits = [run_onnx(model, dataset.normalise(split.images[part])) for part in batch_parts(split)]
+    return classified(torch.from_numpy(np.concatenate(logits))).numpy()

@@ -4,7 +4,7 @@ Light to import: `edgenas/__init__` does (see there).
 """
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.progress import Progress, silent
@@ -14,15 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgenas.accuracy.metrics import Metric
+    from edgenas.accuracy.recipe import Sampling
     from edgenas.latency.predictor import Missing
     from edgenas.run.config import EvaluatorName
     from edgenas.run.result import SearchResult
     from edgenas.search.problem import Problem
     from edgenas.search.searcher import Searcher
     from edgenas.space.layers import Activation
-
-EVALUATORS = ("supernet", "trained")
-METRICS = ("top-1", "macro-f1", "macro-precision", "macro-recall")
 
 
 def search(
@@ -47,6 +45,7 @@ def search(
     activation: "Activation" = "relu6",
     flip: bool | None = None,
     augment: str = "crop",
+    sampling: "Sampling" = "anchored",
     distillation: float = 0.0,
     progress: Progress = silent,
 ) -> "SearchResult":
@@ -80,6 +79,8 @@ def search(
         flip: whether mirrored images keep their class; None takes what suits the data.
         augment: what is done to training images: any of `crop`, `randaugment`, `mixup`, `cutmix` between commas, or
             `none`.
+        sampling: which paths a step of the supernet trains: `anchored`, `uniform`, `fair` or `sandwich` (see
+            docs/accuracy.md).
         distillation: weight, 0 to 1, of what the supernet's largest network says of an image when finalists are
             trained; worth its time where the supernet was trained for long.
         progress: told how far each phase is.
@@ -91,7 +92,10 @@ def search(
     """
     started_s = time.monotonic()
     from edgenas.accuracy.augmentation import augmentation_from_text
+    from edgenas.accuracy.metrics import Metric
+    from edgenas.accuracy.recipe import Sampling
     from edgenas.device import find_device
+    from edgenas.run.config import EvaluatorName
     from edgenas.space import mbconv
 
     limit_ms = parse_milliseconds(max_latency, "--max-latency")
@@ -105,9 +109,13 @@ def search(
         raise InputError("--distillation needs a supernet to learn from", "leave out --evaluator trained")
     if seed < 0:
         raise InputError(f"--seed {seed} is negative", "give 0 or more")
-    for what, name, known in (("evaluator", evaluator, EVALUATORS), ("metric", metric, METRICS)):
-        if name not in known:
-            raise UnknownNameError(what, name, known)
+    for what, name, known in (
+        ("evaluator", evaluator, EvaluatorName),
+        ("metric", metric, Metric),
+        ("sampling", sampling, Sampling),
+    ):
+        if name not in get_args(known):
+            raise UnknownNameError(what, name, get_args(known))
     augmentation = augmentation_from_text(augment)
     target = find_device(device, threads=threads)
     mbconv(32 if resolution is None else resolution, 2, width, squeeze_excite, activation)
@@ -132,6 +140,7 @@ def search(
         flip=flip,
         augmentation=augmentation,
         distillation=distillation,
+        sampling=sampling,
         started_s=started_s,
         missing=missing,
         make_space=lambda size, classes: mbconv(size, classes, width, squeeze_excite, activation),

@@ -9,6 +9,7 @@ from edgenas.accuracy.augmentation import Augmentation
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind
 from edgenas.accuracy.metrics import Metric
+from edgenas.accuracy.recipe import Sampling
 from edgenas.device import Device
 from edgenas.jobs.budget import Budget
 from edgenas.latency.predictor import Missing
@@ -42,6 +43,7 @@ class Settings:
     flip: bool | None
     augmentation: Augmentation
     distillation: float
+    sampling: Sampling
     make_space: Callable[[int, int], SearchSpace]
     """From resolution and number of classes."""
     started_s: float

@@ -13,7 +13,7 @@ from edgenas.report.marks import Label, Mark, Series, by_kind, labels, numbered
 from edgenas.run.result import Model, SearchResult
 from edgenas.units import format_milliseconds
 
-if TYPE_CHECKING:  # the configuration's recipes import torch
+if TYPE_CHECKING:
     from edgenas.run.config import RunConfig
 
 

@@ -64,11 +64,11 @@ class RunFolder:
         return self.path / "front.png"
 
     def weights(self, model: str) -> Path:
-        """Trained weights of a finalist."""
+        """Trained weights of a model."""
         return self.path / "models" / f"{model}.safetensors"
 
     def training(self, model: str) -> Path:
-        """Training state of a finalist that is not finished."""
+        """Training state of a model that is not finished."""
         return self.path / "models" / f"{model}.training.safetensors"
 
     def read_document(self) -> RunDocument:

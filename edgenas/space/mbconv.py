@@ -90,8 +90,8 @@ class Layout(_Part):
 
     @model_validator(mode="after")
     def _first_block_exists(self) -> "Layout":
-        for field in () if self.first_channels else sorted(self.rare - self.unset):
-            raise ValueError(f"{field} needs first_channels: there is no first block")
+        if not self.first_channels and (wrong := sorted(self.rare - self.unset)):
+            raise ValueError(f"{wrong[0]} needs first_channels: there is no first block")
         return self
 
 

@@ -48,7 +48,7 @@ def test_judging_takes_as_long_for_each_image_of_both_splits_as_one_batch_shows(
             nonlocal now, looked_at
             now += 2.0 * len(images)
             looked_at += len(images)
-            return super().forward(images)
+            return self.weight.expand(len(images), 3)
 
     count = len(tiny_dataset.validation) + len(tiny_dataset.test)
     assert judging_seconds(Slow(), tiny_dataset) == pytest.approx(2.0 * count)

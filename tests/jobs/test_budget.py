@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.jobs import budget as module
-from edgenas.jobs.budget import LEAST_S, RESERVE, RESERVE_S, Budget
+from edgenas.jobs.budget import LEAST_S, RESERVE, RESERVE_S, Budget, shared
 
 
 class Clock:
@@ -66,12 +66,13 @@ def test_a_budget_is_shared_by_equal_steps_but_for_the_extra_ones(
     step_s: dict[str, float], extra: dict[str, float], left_s: float
 ) -> None:
     extra = {id_: steps for id_, steps in extra.items() if id_ in step_s}
-    shared = Budget(None, 0, 0).shared(step_s, extra, left_s)
-    assert shared.keys() == step_s.keys()
-    steps = {id_: seconds / step_s[id_] for id_, seconds in shared.items()}
+    found, share = shared(left_s, step_s, extra)
+    assert found.keys() == step_s.keys()
+    assert 0 <= share <= 1
+    steps = {id_: seconds / step_s[id_] for id_, seconds in found.items()}
     assert all(count >= 1 - 1e-9 for count in steps.values())
     each_s = sum(step_s.values())
-    assert sum(shared.values()) == pytest.approx(max(left_s, each_s))
+    assert sum(found.values()) == pytest.approx(max(left_s, each_s))
     common = (max(left_s, each_s) - _extra_s(step_s, extra, left_s)) / each_s
     for id_, count in steps.items():
         assert count >= common * (1 - 1e-6)
@@ -86,14 +87,16 @@ def _extra_s(step_s: dict[str, float], extra: dict[str, float], left_s: float) -
 
 
 def test_extra_steps_that_would_leave_nothing_are_scaled_down() -> None:
-    shared = Budget(None, 0, 0).shared({"finalist": 1.0, "baseline": 1.0}, {"baseline": 1000.0}, 102.0)
-    assert shared == pytest.approx({"finalist": 26.0, "baseline": 76.0})
+    found, share = shared(102.0, {"finalist": 1.0, "baseline": 1.0}, {"baseline": 1000.0})
+    assert found == pytest.approx({"finalist": 26.0, "baseline": 76.0})
+    assert share == pytest.approx(0.05)
 
 
 def test_extra_steps_that_fit_are_given_in_full() -> None:
-    shared = Budget(None, 0, 0).shared({"finalist": 0.5, "baseline": 2.0}, {"baseline": 10.0}, 70.0)
-    assert shared == pytest.approx({"finalist": 10.0, "baseline": 60.0})
+    found, share = shared(70.0, {"finalist": 0.5, "baseline": 2.0}, {"baseline": 10.0})
+    assert found == pytest.approx({"finalist": 10.0, "baseline": 60.0})
+    assert share == 1
 
 
 def test_without_time_everything_is_trained_for_a_step() -> None:
-    assert Budget(None, 0, 0).shared({"a": 0.5, "b": 2.0}, {"b": 10.0}, -5.0) == {"a": 0.5, "b": 2.0}
+    assert shared(-5.0, {"a": 0.5, "b": 2.0}, {"b": 10.0}) == ({"a": 0.5, "b": 2.0}, 0.0)

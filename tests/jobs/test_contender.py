@@ -32,7 +32,7 @@ def network_of(contender: Contender) -> Network:
 
 @pytest.fixture
 def trained(session: Session, contenders: list[Contender]) -> Contender:
-    return train_contender(session, contenders[0], network_of(contenders[0]), RECIPE, "finalist 1/1")
+    return train_contender(session, contenders[0], lambda: network_of(contenders[0]), RECIPE, "finalist 1/1")
 
 
 def test_a_trained_contender_keeps_weights_and_is_not_trained_again(
@@ -45,7 +45,7 @@ def test_a_trained_contender_keeps_weights_and_is_not_trained_again(
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.zero_()
-    assert train_contender(session, contenders[0], other, RECIPE, "again") == trained
+    assert train_contender(session, contenders[0], lambda: other, RECIPE, "again") == trained
     assert all((parameter == 0).all() for parameter in other.parameters())
 
 
@@ -68,7 +68,7 @@ def test_trainings_of_different_contenders_draw_differently(
     session: Session, contenders: list[Contender], trained: Contender
 ) -> None:
     namesake = replace(contenders[0], id="mobilenet-v2", name="MobileNetV2 x1")
-    train_contender(session, namesake, network_of(namesake), RECIPE, "baseline")
+    train_contender(session, namesake, lambda: network_of(namesake), RECIPE, "baseline")
     one, other = (load_file(session.folder.weights(each.id)) for each in (trained, namesake))
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
@@ -79,12 +79,14 @@ def test_a_diverging_contender_is_noted_and_not_exported(
     network = network_of(contenders[0])
     with torch.no_grad():
         next(network.parameters()).fill_(float("nan"))
-    failed = train_contender(session, contenders[0], network, RECIPE, "finalist 1/2")
+    failed = train_contender(session, contenders[0], lambda: network, RECIPE, "finalist 1/2")
     assert failed.note == "training failed: finalist 1/2: the loss is nan in epoch 1"
     assert failed.trained is None
     assert not session.folder.weights(failed.id).exists()
     assert export_contender(session, failed) is failed
-    assert train_contender(session, contenders[0], network_of(contenders[0]), RECIPE, "again") == failed
+    assert (
+        train_contender(session, contenders[0], lambda: network_of(contenders[0]), RECIPE, "again") == failed
+    )
 
 
 def test_a_contender_too_large_for_memory_is_noted(
@@ -95,9 +97,11 @@ def test_a_contender_too_large_for_memory_is_noted(
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "train", full)
-        failed = train_contender(session, contenders[0], network_of(contenders[0]), RECIPE, "finalist 1/2")
+        failed = train_contender(
+            session, contenders[0], lambda: network_of(contenders[0]), RECIPE, "finalist 1/2"
+        )
     assert failed.note == "training failed: finalist 1/2: ran out of memory"
-    other = train_contender(session, contenders[1], network_of(contenders[1]), RECIPE, "finalist 2/2")
+    other = train_contender(session, contenders[1], lambda: network_of(contenders[1]), RECIPE, "finalist 2/2")
     assert other.trained is not None and not other.note
 
 

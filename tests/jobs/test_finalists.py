@@ -1,6 +1,6 @@
 """Who is trained after the search: from which weights, how long, with what teacher."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -42,8 +42,10 @@ class Trainings:
 
     made: list[Training] = field(default_factory=list)
 
-    def __call__(self, session: Session, contender: Contender, *rest: Any) -> Contender:
-        self.made.append(Training(contender, *rest))
+    def __call__(
+        self, session: Session, contender: Contender, make_network: Callable[[], Network], *rest: Any
+    ) -> Contender:
+        self.made.append(Training(contender, make_network(), *rest))
         return contender
 
     @property
@@ -81,7 +83,7 @@ def test_leaders_of_the_search_come_first_then_baselines(
     session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
 ) -> None:
     failed = Evaluated(session.space.sample(np.random.default_rng(5)), None, 0.01, "out of memory")
-    brought = list(bring_out(configured(session, baselines=True), supernet, [failed, *candidates]))
+    brought = bring_out(configured(session, baselines=True), supernet, [failed, *candidates])
     fastest, slowest = (candidate.architecture.id for candidate in candidates)
     assert [contender.id for contender in brought] == [
         fastest, slowest, "mobilenet-v2", "mobilenet-v3-small"
@@ -96,7 +98,7 @@ def test_leaders_of_the_search_come_first_then_baselines(
 def test_finalists_begin_with_the_supernets_weights_and_baselines_with_none(
     session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
 ) -> None:
-    list(bring_out(configured(session, baselines=True), supernet, candidates))
+    bring_out(configured(session, baselines=True), supernet, candidates)
     inherited = supernet.extract(candidates[0].architecture)
     recalibrate(inherited, session.placed)
     assert_equal(trainings.finalists[0].network, inherited)
@@ -124,7 +126,7 @@ def test_a_baseline_is_trained_longer_by_a_finalists_share_of_the_supernet(
     if supernet_epochs is not None:
         session.store.record("supernet trained", epochs=supernet_epochs)
     asked = configured(session, baselines=True, finalist_recipe=recipe)
-    list(bring_out(asked, supernet, candidates))
+    bring_out(asked, supernet, candidates)
     expected = recipe.model_copy(update={"epochs": baseline_epochs, "distillation": 0.0})
     assert [training.recipe for training in trainings.finalists] == [recipe, recipe]
     assert [training.recipe for training in trainings.baselines] == [expected, expected]
@@ -133,7 +135,7 @@ def test_a_baseline_is_trained_longer_by_a_finalists_share_of_the_supernet(
 def test_the_supernets_largest_network_teaches_finalists_only(
     session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
 ) -> None:
-    list(bring_out(configured(session, baselines=True), supernet, candidates))
+    bring_out(configured(session, baselines=True), supernet, candidates)
     images = session.dataset.normalise(session.dataset.train.images[:4])
     largest = session.problem.predictor.slowest()
     assert all(training.teacher is None for training in trainings.baselines)
@@ -145,7 +147,7 @@ def test_the_supernets_largest_network_teaches_finalists_only(
 def test_without_a_supernet_finalists_begin_afresh_and_have_no_teacher(
     session: Session, candidates: list[Evaluated], trainings: Trainings
 ) -> None:
-    list(bring_out(configured(session, evaluator="trained"), None, candidates))
+    bring_out(configured(session, evaluator="trained"), None, candidates)
     fresh = fresh_network(session.space, candidates[0].architecture, 0, torch.device("cpu"))
     assert_equal(trainings.finalists[0].network, fresh)
     assert all(training.teacher is None for training in trainings.made)
@@ -154,7 +156,7 @@ def test_without_a_supernet_finalists_begin_afresh_and_have_no_teacher(
 def test_without_a_budget_the_recipe_says_how_long(
     session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
 ) -> None:
-    list(bring_out(session, supernet, candidates))
+    bring_out(session, supernet, candidates)
     assert all(training.seconds is None for training in trainings.made)
     assert session.store.last_event("finalist plan") is None
 
@@ -185,7 +187,7 @@ def test_a_budget_is_planned_once_in_equal_steps_with_the_supernets_for_baseline
     asked = replace(
         configured(session, baselines=True, time_budget_s=100.0), budget=FixedBudget(85.0)
     )  # a second of it to judge four
-    list(bring_out(asked, supernet, candidates))
+    bring_out(asked, supernet, candidates)
     # 2 supernet epochs a finalist of 6 steps each are 12 extra steps, 6 s, for each of two baselines.
     seconds = [training.seconds for training in trainings.made]
     assert seconds == pytest.approx([17.0, 17.0, 23.0, 23.0])
@@ -194,7 +196,7 @@ def test_a_budget_is_planned_once_in_equal_steps_with_the_supernets_for_baseline
     assert list(plan["seconds"].values()) == pytest.approx(seconds)
 
     monkeypatch.setattr(module, "step_seconds", lambda *_: pytest.fail("timed again"))
-    list(bring_out(replace(asked, budget=FixedBudget(1.0)), supernet, candidates))
+    bring_out(replace(asked, budget=FixedBudget(1.0)), supernet, candidates)
     assert [training.seconds for training in trainings.made[4:]] == seconds
     assert session.store.events("finalist plan") == [plan]
 
@@ -210,5 +212,5 @@ def test_no_time_to_measure_is_kept_for_a_device_elsewhere(
     monkeypatch.setattr(module, "judging_seconds", lambda *_: 0.0)
     device = session.config.device.model_copy(update={"reach": "none"})
     asked = replace(configured(session, device=device, time_budget_s=100.0), budget=FixedBudget(84.0))
-    list(bring_out(asked, supernet, candidates))
+    bring_out(asked, supernet, candidates)
     assert [training.seconds for training in trainings.made] == pytest.approx([42.0, 42.0])
