@@ -36,7 +36,7 @@ def test_a_recipe_survives_json(recipe: Recipe) -> None:
         (Recipe, "momentum", 0.9, "not permitted"),
         (Recipe, "sampling", "fair", "not permitted"),
         (Recipe, "augmentation", {"blur": True}, "not permitted"),
-        (SupernetRecipe, "sampling", "greedy", "'uniform', 'fair' or 'sandwich'"),
+        (SupernetRecipe, "sampling", "greedy", "'uniform', 'anchored', 'fair' or 'sandwich'"),
         (SupernetRecipe, "distillation", 0.5, "not permitted"),
         (FinalistRecipe, "distillation", -0.1, "greater than or equal to 0"),
         (FinalistRecipe, "distillation", 1.1, "less than or equal to 1"),
@@ -54,7 +54,7 @@ def test_a_recipe_that_cannot_train_is_refused(
 @given(images=st.integers(4, 10**7))
 def test_default_recipes_see_about_as_many_images_however_many_there_are(images: int) -> None:
     for recipe, total, (low, high) in zip(
-        default_recipes(images), (45_000, 24_000), ((8, 60), (4, 30)), strict=True
+        default_recipes(images), (70_000, 24_000), ((8, 60), (4, 30)), strict=True
     ):
         assert low <= recipe.epochs <= high
         if low < recipe.epochs < high:
@@ -67,7 +67,7 @@ def test_default_recipes_of_a_small_a_middling_and_a_large_data_set() -> None:
         [(recipe.epochs, recipe.batch_size) for recipe in default_recipes(images)]
         for images in (58, 1150, 45_000)
     ]
-    assert found == [[(60, 8), (30, 8)], [(39, 64), (21, 64)], [(8, 64), (4, 64)]]
+    assert found == [[(60, 8), (30, 8)], [(60, 64), (21, 64)], [(8, 64), (4, 64)]]
 
 
 def test_default_recipes_augment_as_asked_and_are_plain_otherwise() -> None:
@@ -76,7 +76,7 @@ def test_default_recipes_augment_as_asked_and_are_plain_otherwise() -> None:
     assert supernet.augmentation == finalist.augmentation == augmentation
     supernet, finalist = default_recipes(1000)
     assert supernet.augmentation == finalist.augmentation == Augmentation()
-    assert (supernet.sampling, finalist.distillation) == ("uniform", 0)
+    assert (supernet.sampling, finalist.distillation) == ("anchored", 0)
 
 
 def test_a_recipe_is_read_without_loading_torch() -> None:

@@ -225,7 +225,7 @@ def test_each_phase_is_given_its_share_and_the_plan_is_kept(
     assert result.status == "complete"
     assert asked.seconds == first  # no other plan, though less is left
     finalists = [asked.seconds[f"finalist {number}/2"] for number in (1, 2)]
-    assert sum(s for s in finalists if s) == pytest.approx(100)
+    assert 95 < sum(s for s in finalists if s) <= 100  # what judging them takes is left out
     assert all(len(events(tmp_path, name)) == 1 for name in ("plan", "finalist plan", "search ended"))
 
 
