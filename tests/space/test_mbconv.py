@@ -172,7 +172,7 @@ def _smallest(space: SearchSpace) -> list[str]:
 
 
 def _largest(space: SearchSpace) -> list[str]:
-    return [names[-1] if names[-1] != SKIP else names[-2] for names in space.variables]
+    return [names[-1] if names[-1] != "skip" else names[-2] for names in space.variables]
 
 
 def test_skips_go_to_the_end_of_their_stage() -> None:
