@@ -182,7 +182,7 @@ def warn_of_imbalance(name: str, classes: Sequence[str], labels: NDArray[np.int6
     if counts[most] > MAX_IMBALANCE * counts[least]:
         log.warning(
             "%s: class %r has %d training images, class %r only %d: accuracy says little about rare classes; "
-            "consider --metric macro-f1",
+            "--metric macro-f1 counts them like the others",
             *(name, classes[most], counts[most], classes[least], counts[least]),
         )
 

@@ -95,6 +95,12 @@ def _listing(folder: Path) -> Listing:
             f"{folder / ('test' if test else 'val')}: class {strange[0]!r} does not occur under train/",
             "use the same class folders in both",
         )
+    if held_out and (absent := sorted(set(train) - set(held_out))):
+        log.warning(
+            "%s has no images of class %r: test figures say nothing about it",
+            folder / ("test" if test else "val"),
+            absent[0],
+        )
     pairs = [
         (path, label)
         for part in (train, held_out)

@@ -101,7 +101,8 @@ def train(
         if seconds is None:
             progress(phase, step / batches, recipe.epochs, detail)
         else:
-            progress(phase, min(elapsed_s(), seconds), seconds, detail)
+            total_s = max(round(seconds, 1), 0.1)
+            progress(phase, min(round(elapsed_s(), 1), total_s), total_s, detail)
 
     model.train()
     report()

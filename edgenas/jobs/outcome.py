@@ -26,6 +26,10 @@ from edgenas.search.loop import Evaluated
 from edgenas.units import format_milliseconds, format_seconds
 
 
+OVERRUN = 1.1
+"""A time budget is kept within a tenth; more is said."""
+
+
 def front_of(evaluated: Sequence[Evaluated]) -> list[Evaluated]:
     """The evaluated architectures no other one dominates, fastest first; failures never are."""
     valid = succeeded(evaluated)
@@ -183,6 +187,9 @@ def _notes(session: Session, evaluated: Sequence[Evaluated], kept: Sequence[Cont
             f"the time budget of {format_seconds(session.config.time_budget_s)} allowed {len(evaluated)} of "
             f"{session.config.evaluations} evaluations{epochs}"
         )
+        spent_s = sum(session.store.seconds().values())
+        if spent_s > OVERRUN * session.config.time_budget_s:
+            notes.append(f"it was too short, the least there is to do took {format_seconds(spent_s)}")
     limit_ms = constraint.max_latency_ms
     above = sum(f.latency.high_ms > limit_ms for f in kept)
     if above:

@@ -165,7 +165,7 @@ def test_imbalance_above_ten_to_one_is_named_with_what_to_do(caplog: pytest.LogC
     make([51, 20, 5])
     assert (
         "set: class 'class 0' has 51 training images, class 'class 2' only 5: accuracy says little about rare "
-        "classes; consider --metric macro-f1" in caplog.text
+        "classes; --metric macro-f1 counts them like the others" in caplog.text
     )
 
 

@@ -76,10 +76,13 @@ def test_files_in_subfolders_of_a_class_belong_to_it_and_other_files_do_not_coun
     assert (total(data), data.classes) == (9, ("cat", "dog"))
 
 
-def test_a_test_folder_may_lack_a_class(tmp_path: Path) -> None:
+def test_a_test_folder_may_lack_a_class_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     fill(tmp_path / "train", 5)
     fill(tmp_path / "test", 2, names=("dog",))
     assert load(tmp_path).test.labels.tolist() == [1, 1]
+    assert "test has no images of class 'cat': test figures say nothing about it" in caplog.text
 
 
 MODES: dict[str, tuple[str, tuple[int, ...] | int, str, int]] = {
