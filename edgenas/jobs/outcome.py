@@ -25,7 +25,6 @@ from edgenas.search.front import hypervolume, non_dominated
 from edgenas.search.loop import Evaluated
 from edgenas.units import format_milliseconds, format_seconds
 
-
 OVERRUN = 1.1
 """A time budget is kept within a tenth; more is said."""
 
