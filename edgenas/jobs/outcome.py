@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgenas.accuracy.evaluator import AccuracyKind
 from edgenas.accuracy.metrics import MEASURES, shown_better
 from edgenas.device import Provenance
 from edgenas.jobs.contender import Contender
@@ -120,23 +121,16 @@ def _beaten_by(session: Session, finalist: Contender, faster: Sequence[Contender
 def _model(session: Session, contender: Contender) -> Model:
     architecture, space, metric = contender.architecture, contender.space, session.config.metric
     latency, trained, exported = contender.latency, contender.trained, contender.exported
-    validation = trained.validation[metric] if trained else None
-    untrained = validation is None
+    kind: AccuracyKind = "validation" if trained else session.search_kind
+    figures: dict[AccuracyKind, float | None] = {session.search_kind: contender.searched}
+    if trained:
+        figures |= {"validation": trained.validation[metric], "test": trained.test[metric]}
     return Model(
         id=contender.id,
         name=contender.name,
         architecture=space.document(architecture),
-        accuracy=AccuracyFigure(
-            value=(contender.searched or 0.0) if validation is None else validation,
-            kind=session.search_kind if validation is None else "validation",
-        ),
-        accuracies=Accuracies(
-            supernet=contender.searched if session.search_kind == "supernet" else None,
-            validation=contender.searched
-            if untrained and session.search_kind == "validation"
-            else validation,
-            test=trained.test[metric] if trained else None,
-        ),
+        accuracy=AccuracyFigure(value=figures[kind] or 0.0, kind=kind),
+        accuracies=Accuracies.model_validate(figures),
         scores=Scores(validation=trained.validation, test=trained.test) if trained else Scores(),
         latency_ms=LatencyFigures(
             predicted=latency.predicted_ms,
@@ -188,7 +182,7 @@ def _notes(session: Session, evaluated: Sequence[Evaluated], kept: Sequence[Cont
         )
         spent_s = sum(session.store.seconds().values())
         if spent_s > OVERRUN * session.config.time_budget_s:
-            notes.append(f"it was too short, the least there is to do took {format_seconds(spent_s)}")
+            notes.append(f"the run took {format_seconds(spent_s)}, more than its time budget")
     limit_ms = constraint.max_latency_ms
     above = sum(f.latency.high_ms > limit_ms for f in kept)
     if above:

@@ -107,6 +107,8 @@ def search(
         raise InputError(f"--distillation {distillation:g} is no weight", "give 0 to 1")
     if distillation and evaluator == "trained":
         raise InputError("--distillation needs a supernet to learn from", "leave out --evaluator trained")
+    if sampling != "anchored" and evaluator == "trained":
+        raise InputError("--sampling needs a supernet to train", "leave out --evaluator trained")
     if seed < 0:
         raise InputError(f"--seed {seed} is negative", "give 0 or more")
     for what, name, known in (

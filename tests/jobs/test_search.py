@@ -102,6 +102,11 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
             InputError,
             "--distillation needs a supernet to learn from; leave out --evaluator trained",
         ),
+        (
+            {"sampling": "fair", "evaluator": "trained"},
+            InputError,
+            "--sampling needs a supernet to train; leave out --evaluator trained",
+        ),
         ({"evaluations": 0}, InputError, "--evaluations 0 is too few"),
         ({"finalists": 0}, InputError, "--finalists 0 is too few"),
         ({"seed": -1}, InputError, "--seed -1 is negative"),
