@@ -39,13 +39,15 @@ class EdgenasError(Exception):
 class InfeasibleError(EdgenasError):
     """No architecture is predicted within the limit; `fastest_ms` is the best the space can do, `fastest` says so."""
 
-    def __init__(self, limit_ms: float, fastest_ms: float, fastest: str, device: str, space: str) -> None:
+    def __init__(
+        self, limit_ms: float, fastest_ms: float, fastest: str, device: str, space: str, else_mend: str = ""
+    ) -> None:
         self.limit_ms = limit_ms
         self.fastest_ms = fastest_ms
         super().__init__(
             f"nothing in space {space} is predicted within {limit_ms:g} ms on {device}: "
             f"the fastest possible network takes {fastest}",
-            f"raise --max-latency to at least {_round_up(fastest_ms)}ms, or lower --width or --resolution",
+            f"raise --max-latency to at least {_round_up(fastest_ms)}ms{else_mend}",
         )
 
 

@@ -69,7 +69,7 @@ def _chosen(session: Session, evaluated: list[Evaluated]) -> list[Contender]:
             id=candidate.architecture.id,
             space=session.space,
             architecture=candidate.architecture,
-            latency=session.problem.predictor.predict(candidate.architecture),
+            latency=session.predictor.predict(candidate.architecture),
             searched=candidate.accuracy,
         )
         for candidate in chosen

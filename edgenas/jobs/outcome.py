@@ -79,7 +79,7 @@ def result_of(
 
 def _untrained(session: Session, candidate: Evaluated) -> Contender:
     architecture = candidate.architecture
-    latency = session.problem.predictor.predict(architecture)
+    latency = session.predictor.predict(architecture)
     return Contender(architecture.id, session.space, architecture, latency, candidate.accuracy)
 
 
@@ -168,7 +168,7 @@ def _constraint(session: Session) -> Constraint:
 
 
 def _notes(session: Session, evaluated: Sequence[Evaluated], kept: Sequence[Contender]) -> list[str]:
-    device, predictor, constraint = session.config.device, session.problem.predictor, _constraint(session)
+    device, predictor, constraint = session.config.device, session.predictor, _constraint(session)
     notes = [event["text"] for event in session.store.events("note")]
     failed = [e for e in evaluated if e.accuracy is None]
     if failed:

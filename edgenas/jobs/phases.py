@@ -70,6 +70,7 @@ def run_session(settings: Settings, progress: Progress) -> SearchResult:
             store=store,
             dataset=dataset,
             placed=dataset.on(device),
+            predictor=predictor,
             problem=problem,
             budget=Budget(config.time_budget_s, before_s, settings.started_s),
             torch_device=device,
@@ -195,7 +196,7 @@ def _search(session: Session, supernet: Supernet | None) -> list[Evaluated]:
             return evaluator.evaluate(architecture, rival)
 
     def commit(result: Evaluated) -> None:
-        latency = session.problem.predictor.predict(result.architecture)
+        latency = session.predictor.predict(result.architecture)
         store.add(
             Evaluation(
                 id=result.architecture.id,

@@ -12,7 +12,7 @@ from edgenas.accuracy.metrics import Metric
 from edgenas.accuracy.recipe import Sampling
 from edgenas.device import Device
 from edgenas.jobs.budget import Budget
-from edgenas.latency.predictor import Missing
+from edgenas.latency.predictor import LatencyPredictor, Missing
 from edgenas.progress import Progress
 from edgenas.run.config import EvaluatorName, RunConfig
 from edgenas.run.folder import RunFolder
@@ -61,6 +61,7 @@ class Session:
     store: RunStore
     dataset: Dataset
     placed: Dataset
+    predictor: LatencyPredictor
     problem: Problem
     budget: Budget
     torch_device: torch.device
@@ -69,7 +70,7 @@ class Session:
     @property
     def space(self) -> SearchSpace:
         """The space searched."""
-        return self.problem.space
+        return self.predictor.space
 
     @property
     def search_kind(self) -> AccuracyKind:

@@ -112,6 +112,11 @@ class LatencyPredictor:
         """For each variable what its choices add, shape (choices,)."""
 
     @property
+    def name(self) -> str:
+        """The device's name."""
+        return self.device.name
+
+    @property
     def interpolated(self) -> tuple[str, ...]:
         """Keys of the space's blocks that were interpolated."""
         return tuple(block.key for block, cost in self._costs.items() if cost.sd_ms)
@@ -146,6 +151,10 @@ class LatencyPredictor:
             high_ms=value * high + margin,
             provenance=Provenance.CALIBRATED if sd_ms else self._provenance,
         )
+
+    def text(self, architecture: Architecture) -> str:
+        """Latency of one architecture for people; see `Latency.text`."""
+        return self.predict(architecture).text
 
     def predict_encoded(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
         """Milliseconds of canonical integer encodings, shape (n, variables) to (n,)."""

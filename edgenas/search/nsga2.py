@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from edgenas.search.problem import Problem
 from edgenas.search.searcher import Outcome, Searcher
-from edgenas.space import Architecture, SearchSpace
+from edgenas.space import Architecture, ArchitectureSpace
 
 POPULATION = 24
 
@@ -58,7 +58,7 @@ class NSGA2Searcher(Searcher):
         self._algorithm.tell(infills=self._pending)
 
 
-def _integer_problem(space: SearchSpace) -> PymooProblem:
+def _integer_problem(space: ArchitectureSpace) -> PymooProblem:
     upper = np.array([len(choices) - 1 for choices in space.variables])
     return PymooProblem(
         n_var=len(upper), n_obj=2, n_ieq_constr=1, xl=np.zeros_like(upper), xu=upper, vtype=int
@@ -92,7 +92,7 @@ class _ResampleChoice(Mutation):  # type: ignore[misc]
 class _Canonical(Repair):  # type: ignore[misc]
     """Brings every encoding to the one form of its network, so that duplicates are seen as such."""
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: ArchitectureSpace) -> None:
         super().__init__()
         self._space = space
 

@@ -71,6 +71,11 @@ class ArchitectureSpace(ABC):
     def config(self) -> dict[str, Any]:
         """Everything the space is made from, with its name under `name`."""
 
+    @property
+    def signature(self) -> str:
+        """Short text that two spaces share when they are the same."""
+        return self.name
+
     def architecture(self, choices: Sequence[str]) -> Architecture:
         """Check choices and make the canonical architecture.
 
@@ -97,6 +102,11 @@ class ArchitectureSpace(ABC):
         return self.architecture(
             [known[int(index)] for index, known in zip(vector, self.variables, strict=True)]
         )
+
+    def canonical_vectors(self, vectors: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Encodings of the canonical architectures of valid vectors, shape (n, variables) to the same."""
+        rows = [self.encode(self.decode(vector)) for vector in vectors]
+        return np.array(rows, np.int64).reshape(vectors.shape)
 
     def text(self, architecture: Architecture) -> str:
         """The architecture in one line; its choices between dashes, unless the space has names of its own."""

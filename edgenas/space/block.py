@@ -5,6 +5,7 @@ A key names everything that decides a block's cost, for example
 activation, channels in-out, input rows x columns).
 """
 
+import math
 import re
 from dataclasses import dataclass
 from typing import cast
@@ -202,3 +203,11 @@ def output_shape(block: Block) -> tuple[int, ...]:
     if isinstance(block, Head):
         return (block.classes,)
     return (block.out_channels, strided(block.height, block.stride), strided(block.width, block.stride))
+
+
+def block_peak_elements(block: Block) -> int:
+    """Most numbers alive at once while its layers run one after another, parameters aside."""
+    layers = block.layers
+    kept = math.prod(input_shape(block)) if isinstance(layers[-1], Add) else 0
+    # The first layer's own input is what is kept.
+    return max(layer.elements_alive + (kept if index else 0) for index, layer in enumerate(layers))

@@ -52,6 +52,13 @@ class Conv:
         read = self.in_channels * self.height * self.width
         return read + self.out_channels * self.out_height * self.out_width + self.parameters
 
+    @property
+    def elements_alive(self) -> int:
+        """Input and output: numbers that memory holds while it runs, parameters aside."""
+        return self.in_channels * self.height * self.width + (
+            self.out_channels * self.out_height * self.out_width
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SqueezeExcite:
@@ -79,6 +86,11 @@ class SqueezeExcite:
         """Two reads of the input (pool, scale), one write, the weights."""
         return 3 * self.channels * self.height * self.width + self.parameters
 
+    @property
+    def elements_alive(self) -> int:
+        """The features, scaled in place, and the small vectors."""
+        return self.channels * self.height * self.width + self.channels + self.squeezed
+
 
 @dataclass(frozen=True, slots=True)
 class Add:
@@ -97,6 +109,11 @@ class Add:
         """One more read of the block's input."""
         return self.channels * self.height * self.width
 
+    @property
+    def elements_alive(self) -> int:
+        """The sum, which takes the place of what was written last; the other summand is its block's to count."""
+        return self.channels * self.height * self.width
+
 
 @dataclass(frozen=True, slots=True)
 class GlobalPool:
@@ -113,6 +130,11 @@ class GlobalPool:
     @property
     def elements_moved(self) -> int:
         """One read of the input, one write of the means."""
+        return self.channels * (self.height * self.width + 1)
+
+    @property
+    def elements_alive(self) -> int:
+        """Input and means."""
         return self.channels * (self.height * self.width + 1)
 
 
@@ -139,6 +161,11 @@ class Linear:
     def elements_moved(self) -> int:
         """Input, output and weights."""
         return self.in_features + self.out_features + self.parameters
+
+    @property
+    def elements_alive(self) -> int:
+        """Input and output."""
+        return self.in_features + self.out_features
 
 
 Layer = Conv | SqueezeExcite | Add | GlobalPool | Linear

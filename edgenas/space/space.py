@@ -6,6 +6,8 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from edgenas.space.architecture import Architecture, ArchitectureSpace
 from edgenas.space.block import Block, block_macs, block_parameters
 
@@ -83,6 +85,7 @@ class SearchSpace(ArchitectureSpace):
         return tuple(dict.fromkeys(block for options in self.places for block in options))
 
     @cached_property
+    @override
     def signature(self) -> str:
         """Short text that two spaces share when they are the same, such as `mbconv-224px-1a2b3c4d`."""
         text = json.dumps(self.config(), sort_keys=True)

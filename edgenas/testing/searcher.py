@@ -162,8 +162,8 @@ def make_problem(
 
 
 def made_up_error(problem: Problem, architecture: Architecture) -> float:
-    """An error, 0..1, that falls with the size of a network, not quite steadily."""
-    size = problem.space.macs(architecture) / problem.space.macs(problem.predictor.slowest())
+    """An error, 0..1, that falls with what a network takes, not quite steadily."""
+    size = problem.latency_ms(architecture) / problem.latency_ms(problem.predictor.slowest())
     ripple = int(architecture.id, 16) % 100 / 2000
     return 1 / (1 + 4 * size) + ripple
 

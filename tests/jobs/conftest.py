@@ -65,7 +65,8 @@ def session(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         finalist_recipe=FinalistRecipe(epochs=1, batch_size=8),
         seed=0,
     )
-    problem = Problem(space, predictor_from_device(space, device), config.max_latency_ms)
+    predictor = predictor_from_device(space, device)
+    problem = Problem(space, predictor, config.max_latency_ms)
     with open_run("r", config) as (folder, store):
         yield Session(
             config=config,
@@ -74,6 +75,7 @@ def session(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             store=store,
             dataset=dataset,
             placed=dataset,
+            predictor=predictor,
             problem=problem,
             budget=Budget(None, 0.0, 0.0),
             torch_device=torch.device("cpu"),

@@ -19,7 +19,8 @@ from edgenas.space.baselines import BASELINES
 def session(session: Session) -> Session:
     """The session, at a resolution where the space holds networks as slow as the baselines."""
     space = mbconv(32, 3)
-    return replace(session, problem=Problem(space, predictor_from_device(space, session.config.device), 50.0))
+    predictor = predictor_from_device(space, session.config.device)
+    return replace(session, predictor=predictor, problem=Problem(space, predictor, 50.0))
 
 
 def limited(session: Session, limit_ms: float) -> Session:
