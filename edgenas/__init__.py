@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgenas.device import Device
     from edgenas.device.runtime import Runtime
     from edgenas.errors import EdgenasError
+    from edgenas.jobs.benchmark import benchmark_search
     from edgenas.jobs.devices import devices
     from edgenas.jobs.doctor import doctor
     from edgenas.jobs.predict import predict
@@ -47,6 +48,7 @@ _HOMES = {
     "SearchResult": "edgenas.run.result",
     "SearchSpace": "edgenas.space",
     "Searcher": "edgenas.search.searcher",
+    "benchmark_search": "edgenas.jobs.benchmark",
     "devices": "edgenas.jobs.devices",
     "doctor": "edgenas.jobs.doctor",
     "mbconv": "edgenas.space",
@@ -67,6 +69,7 @@ __all__ = [
     "SearchSpace",
     "Searcher",
     "__version__",
+    "benchmark_search",
     "devices",
     "doctor",
     "export",

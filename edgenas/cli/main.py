@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from edgenas.cli import devices, doctor, export, predict, profile, report, search, validate
+from edgenas.cli import benchmark, devices, doctor, export, predict, profile, report, search, validate
 from edgenas.errors import EdgenasError
 
 INTERRUPTED = 130
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 for command in (search, profile, validate, predict, devices, export, report, doctor):
     app.command(command.__name__.rpartition(".")[2], epilog=command.EXAMPLE)(command.run)
+app.add_typer(benchmark.app)
 
 # The base of typer's usage errors has no public name; it is two steps above this one.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[2]

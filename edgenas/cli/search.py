@@ -38,13 +38,18 @@ def run(
     data: Annotated[
         str, typer.Option(help="digits, cifar10, cifar100, fashion-mnist, or a folder train/<class>/*.")
     ] = "digits",
-    searcher: Annotated[str, typer.Option(help="nsga2 or random.")] = "nsga2",
+    searcher: Annotated[
+        str, typer.Option(help="Such as nsga2 or random; an unknown one lists all.")
+    ] = "nsga2",
     evaluator: Annotated[
         EvaluatorChoice, typer.Option(help="supernet, or trained: each candidate from scratch (slow).")
     ] = EvaluatorChoice.supernet,
     metric: Annotated[
         MetricName, typer.Option(help="What accuracy means; macro-f1 for rare classes.")
     ] = MetricName.top_1,
+    objective: Annotated[
+        str, typer.Option(help="accuracy,latency and, after them, any of params, macs, peak-memory.")
+    ] = "accuracy,latency",
     evaluations: Annotated[int, typer.Option(min=1, help="Distinct architectures to evaluate.")] = 150,
     finalists: Annotated[int, typer.Option(min=1, help="Models to train and export.")] = 8,
     baselines: Annotated[
@@ -84,6 +89,7 @@ def run(
             searcher=searcher,
             evaluator=evaluator.value,
             metric=metric.value,
+            objective=objective,
             evaluations=evaluations,
             finalists=finalists,
             baselines=baselines,
@@ -114,10 +120,13 @@ def run(
 def _print_result(result: "SearchResult") -> None:
     title = f"{result.run}: {len(result.front)} models for {result.device}"
     value = "accuracy" if result.metric == "top-1" else result.metric
-    columns = ("id", "predicted", "interval", "measured", value, "test", "params", "MACs")
-    print_table(title, columns, [_row(model) for model in (*result.front, *result.baselines)])
+    columns = ["id", "predicted", "interval", "measured", value, "test", "params", "MACs"]
+    if with_memory := "peak-memory" in result.objectives:
+        columns.append("memory")
+    print_table(title, columns, [_row(model, with_memory) for model in (*result.front, *result.baselines)])
     if any(model.leads for model in result.front):
-        print_lines("* more accurate than every faster model")
+        alone = "more accurate than every faster model"
+        print_lines(f"* {alone if len(result.objectives) == 2 else 'no other is as good in every objective'}")
     for model in result.dropped:
         print_lines(f"dropped {model.id}: {model.note}")
     print_lines(*(f"{model.name}: {model.note}" for model in result.baselines if model.note))
@@ -130,7 +139,7 @@ def _print_result(result: "SearchResult") -> None:
     print_lines(f"report: {result.report}", f"time: {phases}")
 
 
-def _row(model: "Model") -> tuple[str, ...]:
+def _row(model: "Model", with_memory: bool) -> tuple[str, ...]:
     latency, test = model.latency_ms, model.accuracies.test
     failed = model.name and model.accuracies.validation is None  # a baseline: nothing is known of it
     return (
@@ -142,4 +151,5 @@ def _row(model: "Model") -> tuple[str, ...]:
         "-" if test is None else f"{test:.2%}",
         format_count(model.params),
         format_count(model.macs),
+        *([f"{format_count(model.peak_memory_bytes or 0)}B"] if with_memory else []),
     )

@@ -18,7 +18,7 @@ from edgenas.jobs.contender import (
     measure_contenders,
     train_contender,
 )
-from edgenas.jobs.outcome import objectives, succeeded
+from edgenas.jobs.outcome import points, succeeded
 from edgenas.jobs.session import Session
 from edgenas.search.front import leaders
 from edgenas.search.loop import Evaluated
@@ -63,7 +63,7 @@ def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evalu
 
 def _chosen(session: Session, evaluated: list[Evaluated]) -> list[Contender]:
     valid = succeeded(evaluated)
-    chosen = [valid[i] for i in leaders(objectives(valid), session.config.finalists)]
+    chosen = [valid[i] for i in leaders(points(session.problem, valid), session.config.finalists)]
     return [
         Contender(
             id=candidate.architecture.id,

@@ -1,6 +1,6 @@
 """From what the phases found to the result: which finalists stay on the front, and why the others do not."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -24,16 +24,18 @@ from edgenas.run.result import (
 )
 from edgenas.search.front import hypervolume, non_dominated
 from edgenas.search.loop import Evaluated
+from edgenas.search.problem import TWO, Problem
+from edgenas.space.costs import peak_memory_bytes
 from edgenas.units import format_milliseconds, format_seconds
 
 OVERRUN = 1.1
 """A time budget is kept within a tenth; more is said."""
 
 
-def front_of(evaluated: Sequence[Evaluated]) -> list[Evaluated]:
+def front_of(problem: Problem, evaluated: Sequence[Evaluated]) -> list[Evaluated]:
     """The evaluated architectures no other one dominates, fastest first; failures never are."""
     valid = succeeded(evaluated)
-    return [valid[i] for i in non_dominated(objectives(valid))]
+    return [valid[i] for i in non_dominated(points(problem, valid))]
 
 
 def succeeded(evaluated: Sequence[Evaluated]) -> list[Evaluated]:
@@ -41,9 +43,10 @@ def succeeded(evaluated: Sequence[Evaluated]) -> list[Evaluated]:
     return [e for e in evaluated if e.accuracy is not None]
 
 
-def objectives(evaluated: Sequence[Evaluated]) -> NDArray[np.float64]:
-    """(error, predicted milliseconds) of each, shape (n, 2)."""
-    return np.array([[1 - (e.accuracy or 0.0), e.latency_ms] for e in evaluated]).reshape(-1, 2)
+def points(problem: Problem, evaluated: Sequence[Evaluated]) -> NDArray[np.float64]:
+    """Error and the problem's costs of each, shape (n, objectives)."""
+    errors = [1 - (e.accuracy or 0.0) for e in evaluated]
+    return np.column_stack([errors, problem.costs_of([e.architecture for e in evaluated])])
 
 
 def result_of(
@@ -54,9 +57,10 @@ def result_of(
 ) -> SearchResult:
     """Assemble the result. Without contenders (interrupted) the front is the search's own, untrained."""
     finalists = [contender for contender in contenders if not contender.name]
-    entrants = finalists or [_untrained(session, candidate) for candidate in front_of(evaluated)]
+    entrants = finalists or [
+        _untrained(session, candidate) for candidate in front_of(session.problem, evaluated)
+    ]
     kept, dropped = _sort_out(session, entrants)
-    limit_ms = session.config.max_latency_ms
     return SearchResult(
         run=session.folder.name,
         status=status,
@@ -64,11 +68,12 @@ def result_of(
         data=session.config.data,
         searcher=session.config.searcher,
         metric=session.config.metric,
+        objectives=session.config.objectives,
         seed=session.config.seed,
         evaluations=len(evaluated),
         constraint=_constraint(session),
-        hypervolume=hypervolume(objectives(succeeded(evaluated)), np.array([1.0, limit_ms])),
-        front=_with_leaders(_model(session, finalist) for finalist in kept),
+        hypervolume=hypervolume(points(session.problem, succeeded(evaluated)), session.problem.corner),
+        front=_with_leaders(session, kept),
         dropped=tuple(_model(session, finalist) for finalist in dropped),
         baselines=tuple(_model(session, contender) for contender in contenders if contender.name),
         seconds=session.store.seconds(),
@@ -86,13 +91,16 @@ def _untrained(session: Session, candidate: Evaluated) -> Contender:
 def _sort_out(session: Session, finalists: list[Contender]) -> tuple[list[Contender], list[Contender]]:
     """Fastest first: those that stay, and those that do not, with the reason in their note.
 
-    The search found them; trained accuracies decide. A model leaves the front where a faster one is shown to
+    The search found them; trained accuracies decide. A model leaves the front where one that costs no more is shown to
     be better, not where it merely got a few more of the validation images right by chance.
     """
     kept: list[Contender] = []
     dropped: list[Contender] = []
-    for finalist in sorted(finalists, key=lambda f: f.latency.predicted_ms):
-        note = finalist.note or _missed_limit(session, finalist) or _beaten_by(session, finalist, kept)
+    costs = session.problem.costs_of([finalist.architecture for finalist in finalists])
+    cost_of = {finalist.id: row for finalist, row in zip(finalists, costs, strict=True)}
+    for finalist in sorted(finalists, key=lambda f: tuple(cost_of[f.id])):
+        cheaper = [other for other in kept if (cost_of[other.id] <= cost_of[finalist.id]).all()]
+        note = finalist.note or _missed_limit(session, finalist) or _beaten_by(session, finalist, cheaper)
         (dropped if note else kept).append(replace(finalist, note=note))
     return kept, dropped
 
@@ -104,17 +112,18 @@ def _missed_limit(session: Session, finalist: Contender) -> str:
     return f"measured {format_milliseconds(finalist.measured_ms)}, above the limit of {limit_ms:g} ms"
 
 
-def _beaten_by(session: Session, finalist: Contender, faster: Sequence[Contender]) -> str:
+def _beaten_by(session: Session, finalist: Contender, cheaper: Sequence[Contender]) -> str:
     metric, classes = session.config.metric, len(session.dataset.classes)
     labels = session.dataset.validation.labels.numpy()
-    for other in faster:
+    for other in cheaper:
         if not (finalist.trained and other.trained):
             continue
         mine, theirs = (np.array(each.trained.predicted) for each in (finalist, other) if each.trained)
         if shown_better(theirs, mine, labels, classes, metric):
             better = "more accurate" if metric == "top-1" else f"better in {MEASURES[metric]}"
             lead = 100 * (other.trained.validation[metric] - finalist.trained.validation[metric])
-            return f"once trained, {other.id} is faster and {lead:.1f} points {better}"
+            is_faster = "is faster and" if session.config.objectives == TWO else "costs no more and is"
+            return f"once trained, {other.id} {is_faster} {lead:.1f} points {better}"
     return ""
 
 
@@ -141,19 +150,20 @@ def _model(session: Session, contender: Contender) -> Model:
         provenance=latency.provenance,
         params=space.parameters(architecture),
         macs=space.macs(architecture),
+        peak_memory_bytes=peak_memory_bytes(space, architecture),
         onnx=str(exported.path) if exported else None,
         max_abs_error=exported.max_abs_error if exported else None,
         note=contender.note,
     )
 
 
-def _with_leaders(models: Iterable[Model]) -> tuple[Model, ...]:
-    """Mark, fastest first, each model that is more accurate than every faster one."""
-    best, marked = -1.0, []
-    for model in models:
-        marked.append(model.model_copy(update={"leads": model.accuracy.value > best}))
-        best = max(best, model.accuracy.value)
-    return tuple(marked)
+def _with_leaders(session: Session, kept: Sequence[Contender]) -> tuple[Model, ...]:
+    """Each as a model; marked where no other is at least as good in every objective."""
+    models = [_model(session, contender) for contender in kept]
+    errors = [1 - model.accuracy.value for model in models]
+    costs = session.problem.costs_of([contender.architecture for contender in kept])
+    leading = set(non_dominated(np.column_stack([errors, costs])).tolist())
+    return tuple(model.model_copy(update={"leads": i in leading}) for i, model in enumerate(models))
 
 
 def _constraint(session: Session) -> Constraint:

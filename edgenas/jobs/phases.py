@@ -53,7 +53,7 @@ def run_session(settings: Settings, progress: Progress) -> SearchResult:
     dataset = load_dataset(settings.data, settings.resolution, settings.flip, progress)
     space = settings.make_space(dataset.resolution, len(dataset.classes))
     predictor = predictor_for(space, settings.device, settings.missing)
-    problem = Problem(space, predictor, settings.max_latency_ms)
+    problem = Problem(space, predictor, settings.max_latency_ms, settings.objectives)
     problem.check()
     config = _config(settings, dataset, predictor)
     with open_run(_default_name(config) if settings.run is None else settings.run, config) as (folder, store):
@@ -114,6 +114,7 @@ def _config(settings: Settings, dataset: Dataset, predictor: LatencyPredictor) -
         searcher=settings.searcher if isinstance(settings.searcher, str) else settings.searcher.__name__,
         evaluator=settings.evaluator,
         metric=settings.metric,
+        objectives=settings.objectives,
         evaluations=settings.evaluations,
         finalists=settings.finalists,
         baselines=settings.baselines,

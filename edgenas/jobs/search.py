@@ -31,6 +31,7 @@ def search(
     searcher: "str | Callable[[Problem, int], Searcher]" = "nsga2",
     evaluator: "EvaluatorName" = "supernet",
     metric: "Metric" = "top-1",
+    objective: str = "accuracy,latency",
     evaluations: int = 150,
     finalists: int = 8,
     baselines: bool = False,
@@ -58,11 +59,13 @@ def search(
         device: name or alias, see `devices`.
         max_latency: the limit with its unit, such as "20ms".
         data: `digits`, `cifar10`, `cifar100`, `fashion-mnist` or an image folder.
-        searcher: `nsga2`, `random`, or your own: called with the problem and the seed (see `Searcher`).
+        searcher: `nsga2`, `nsga3` (meant for three objectives and more), `random` or another of `search/registry.py`;
+            or your own: called with the problem and the seed (see `Searcher`).
         evaluator: `supernet`, or `trained`: each candidate on its own, from scratch, with a quarter of a
             finalist's epochs.
         metric: what the search optimises and results show: `top-1`, `macro-f1`, `macro-precision` or
             `macro-recall`.
+        objective: what is optimised: `accuracy,latency`, and any of `params`, `macs`, `peak-memory` after them.
         evaluations: how many distinct architectures to evaluate.
         finalists: how many of the front to train and export.
         baselines: also train MobileNetV2 and MobileNetV3-small, as wide as the limit allows, with the same budget.
@@ -96,6 +99,7 @@ def search(
     from edgenas.accuracy.recipe import Sampling
     from edgenas.device import find_device
     from edgenas.run.config import EvaluatorName
+    from edgenas.search.problem import objectives_from_text
     from edgenas.space import mbconv
 
     limit_ms = parse_milliseconds(max_latency, "--max-latency")
@@ -119,6 +123,7 @@ def search(
         if name not in get_args(known):
             raise UnknownNameError(what, name, get_args(known))
     augmentation = augmentation_from_text(augment)
+    objectives = objectives_from_text(objective)
     target = find_device(device, threads=threads)
     mbconv(32 if resolution is None else resolution, 2, width, squeeze_excite, activation)
     # What follows loads torch and images: wrong arguments are reported before that.
@@ -132,6 +137,7 @@ def search(
         searcher=searcher,
         evaluator=evaluator,
         metric=metric,
+        objectives=objectives,
         evaluations=evaluations,
         finalists=finalists,
         baselines=baselines,

@@ -18,7 +18,7 @@ from edgenas.run.config import EvaluatorName, RunConfig
 from edgenas.run.folder import RunFolder
 from edgenas.run.store import RunStore
 from edgenas.search.loop import Evaluated
-from edgenas.search.problem import Problem
+from edgenas.search.problem import Objective, Problem
 from edgenas.search.registry import MakeSearcher
 from edgenas.space import Architecture, SearchSpace
 
@@ -33,6 +33,7 @@ class Settings:
     searcher: str | MakeSearcher
     evaluator: EvaluatorName
     metric: Metric
+    objectives: tuple[Objective, ...]
     evaluations: int
     finalists: int
     baselines: bool

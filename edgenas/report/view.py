@@ -87,6 +87,11 @@ class ReportView:
         return MEASURES[self.result.metric]
 
     @property
+    def with_memory(self) -> bool:
+        """Whether peak memory is one of the objectives."""
+        return "peak-memory" in self.result.objectives
+
+    @property
     def front(self) -> tuple[Mark, ...]:
         """The front, numbered from 1."""
         return numbered("front", self.result.front, 1)

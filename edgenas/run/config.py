@@ -10,10 +10,11 @@ from edgenas.accuracy.metrics import Metric
 from edgenas.accuracy.recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Device
 from edgenas.formats import Document
+from edgenas.search.problem import TWO, Objective
 
 EvaluatorName = Literal["supernet", "trained"]
 
-_VERSIONED = ("edgenas", "torch", "numpy", "pymoo", "onnx", "onnxruntime")
+_VERSIONED = ("edgenas", "torch", "numpy", "pymoo", "moocore", "onnx", "onnxruntime")
 
 
 class RunConfig(Document):
@@ -29,6 +30,7 @@ class RunConfig(Document):
     searcher: str
     evaluator: EvaluatorName = "supernet"
     metric: Metric = "top-1"
+    objectives: tuple[Objective, ...] = TWO
     evaluations: int = Field(ge=1)
     finalists: int = Field(ge=1)
     baselines: bool = False

@@ -7,6 +7,7 @@ from pydantic import Field
 from edgenas.accuracy.metrics import Metric
 from edgenas.device import Provenance
 from edgenas.formats import Document
+from edgenas.search.problem import TWO, Objective
 
 Fraction = Field(ge=0, le=1)
 
@@ -46,7 +47,9 @@ class Model(Document):
     """One architecture of the front.
 
     `accuracy` is the best-founded figure the search may look at: validation once trained, supernet before.
-    `leads` tells a model of the front that is more accurate than every faster one. `note` says why a model was
+    `leads` tells a model of the front that no other one equals in every objective; where accuracy and latency are all,
+    one that is more accurate than every faster one. `peak_memory_bytes` is that of one image in fp32, all parameters
+    included; None in a result from before it was told. `note` says why a model was
     dropped, or is empty. `name` is what a baseline is known by, such as "MobileNetV2 x0.35"; empty for what was
     found.
     """
@@ -61,6 +64,7 @@ class Model(Document):
     provenance: Provenance
     params: int = Field(ge=0)
     macs: int = Field(ge=0)
+    peak_memory_bytes: int | None = Field(default=None, ge=0)
     onnx: str | None = None
     max_abs_error: float | None = None
     leads: bool = False
@@ -81,7 +85,8 @@ class SearchResult(Document):
 
     `front` holds the trained and verified models, fastest first (architectures known so far, untrained, when
     interrupted); `dropped` those that training or measuring showed not to belong there. `hypervolume` is the
-    share, 0..1, of the box (error 0..1) x (latency 0..limit) that the evaluated architectures dominate.
+    share, 0..1, of the box (error 0..1) x (latency 0..limit) that the evaluated architectures dominate; each further
+    objective is one more side of the box, as long as the largest figure the space allows.
     """
 
     schema_: Literal["edgenas.front/1"] = Field(default="edgenas.front/1", alias="schema")
@@ -91,6 +96,7 @@ class SearchResult(Document):
     data: str
     searcher: str
     metric: Metric = "top-1"
+    objectives: tuple[Objective, ...] = TWO
     seed: int
     evaluations: int
     constraint: Constraint

@@ -1,9 +1,8 @@
 """Fronts: which points no other point beats, how much they dominate, and a few spread along them."""
 
+import moocore
 import numpy as np
 from numpy.typing import NDArray
-from pymoo.indicators.hv import HV
-from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 
 def non_dominated(points: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -13,14 +12,10 @@ def non_dominated(points: NDArray[np.float64]) -> NDArray[np.int64]:
         points: shape (n, objectives), no NaN. Of several equal points the first is kept.
 
     Returns:
-        Indices, shape (front,), ordered by the last objective.
+        Indices, shape (front,), ordered by the second objective, then by those after it, the first last.
     """
-    if len(points) == 0:
-        return np.empty(0, np.int64)
-    _, first = np.unique(points, axis=0, return_index=True)
-    first = np.sort(first)
-    front = first[NonDominatedSorting().do(points[first], only_non_dominated_front=True)]
-    return np.asarray(front[np.argsort(points[front, -1], kind="stable")], np.int64)
+    front = np.flatnonzero(moocore.is_nondominated(points))
+    return front[_order(points[front])]
 
 
 def hypervolume(points: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
@@ -32,7 +27,7 @@ def hypervolume(points: NDArray[np.float64], reference: NDArray[np.float64]) -> 
     """
     if len(points) == 0:
         return 0.0
-    return float(HV(ref_point=np.ones(len(reference)))(points / reference))
+    return float(moocore.hypervolume(points / reference, ref=np.ones(len(reference))))
 
 
 def leaders(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
@@ -45,7 +40,7 @@ def leaders(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
         count: how many to choose; all when there are fewer.
 
     Returns:
-        Indices, ordered by the last objective.
+        Indices, ordered as those of `non_dominated`.
     """
     remaining = np.arange(len(points))
     chosen: list[int] = []
@@ -53,7 +48,7 @@ def leaders(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
         layer = remaining[non_dominated(points[remaining])]
         chosen += [int(layer[i]) for i in spread(points[layer], count - len(chosen))]
         remaining = np.setdiff1d(remaining, layer)
-    return np.array(sorted(chosen, key=lambda i: tuple(points[i, ::-1])), np.int64)
+    return np.array(chosen, np.int64)[_order(points[chosen])]
 
 
 def spread(points: NDArray[np.float64], count: int) -> list[int]:
@@ -77,3 +72,8 @@ def spread(points: NDArray[np.float64], count: int) -> list[int]:
         gaps = np.linalg.norm(scaled[:, None] - scaled[None, chosen], axis=2).min(1)
         chosen.append(int(gaps.argmax()))
     return sorted(chosen)
+
+
+def _order(points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """By the second objective, ties by the next, at last by the first: a problem's latency comes second."""
+    return np.lexsort(np.roll(points, -1, axis=1).T[::-1])

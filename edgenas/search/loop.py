@@ -2,13 +2,13 @@
 
 import math
 import time
-from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edgenas.errors import EdgenasError
 from edgenas.progress import Progress, silent
 from edgenas.search.problem import Problem
+from edgenas.search.rivals import rivals
 from edgenas.search.searcher import Outcome, Searcher
 from edgenas.space import Architecture
 
@@ -16,7 +16,7 @@ PATIENCE = 30
 """Rounds without a single new architecture after which a space counts as exhausted."""
 
 Evaluate = Callable[[Architecture, float | None], float]
-"""Accuracy of an architecture, 0..1, given the best accuracy of those as fast (see `Evaluator`)."""
+"""Accuracy of an architecture, 0..1, given the best accuracy of those that cost no more (see `Evaluator`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,12 @@ def search(
         out_of_time: asked before each evaluation but the first; ends the search.
 
     Returns:
-        The distinct architectures evaluated, in the order they were first asked for.
+        The distinct architectures evaluated, in the order they were first asked for. Beside them nothing is kept of
+        an evaluation, so that memory grows by what one of them takes.
     """
-    seen: dict[str, Evaluated] = {}
-    rivals = _Rivals()
+    seen: dict[Architecture, Evaluated] = {}
+    beaten = rivals(len(problem.objectives) - 1)
+    best = 0.0
     idle = 0
     while len(seen) < evaluations and idle < PATIENCE:
         asked = searcher.ask()
@@ -66,47 +68,26 @@ def search(
             break
         before = len(seen)
         outcomes = []
-        for architecture in asked:
-            latency_ms = problem.latency_ms(architecture)
+        for architecture, costs in zip(asked, problem.costs_of(asked), strict=True):
+            latency_ms = float(costs[0])
             excess_ms = latency_ms - problem.max_latency_ms
-            if excess_ms <= 0 and architecture.id not in seen:
+            if excess_ms <= 0 and architecture not in seen:
                 if len(seen) == evaluations:
                     return list(seen.values())
                 if (result := known.get(architecture.id)) is None:
                     if seen and out_of_time():
                         return list(seen.values())
-                    result = _evaluated(architecture, latency_ms, evaluate, rivals.best(latency_ms))
+                    result = _evaluated(architecture, latency_ms, evaluate, beaten.best(costs))
                     commit(result)
-                seen[architecture.id] = result
-                rivals.add(result)
-                progress("search", len(seen), evaluations, f"best {rivals.best(math.inf) or 0:.1%}")
-            outcomes.append(_outcome(architecture, latency_ms, excess_ms, seen.get(architecture.id)))
+                seen[architecture] = result
+                if result.accuracy is not None:
+                    beaten.add(costs, result.accuracy)
+                    best = max(best, result.accuracy)
+                progress("search", len(seen), evaluations, f"best {best:.1%}")
+            outcomes.append(_outcome(architecture, latency_ms, excess_ms, seen.get(architecture)))
         searcher.tell(outcomes)
         idle = 0 if len(seen) > before else idle + 1
     return list(seen.values())
-
-
-class _Rivals:
-    """The most accurate architecture for any latency, kept as the steps of a staircase."""
-
-    def __init__(self) -> None:
-        self._steps: list[tuple[float, float]] = []
-
-    def best(self, latency_ms: float) -> float | None:
-        """The best accuracy of those that take at most so long; None when there is none."""
-        place = bisect_right(self._steps, (latency_ms, math.inf))
-        return self._steps[place - 1][1] if place else None
-
-    def add(self, result: Evaluated) -> None:
-        """Take note of an evaluation."""
-        rival = self.best(result.latency_ms)
-        if result.accuracy is None or (rival is not None and result.accuracy <= rival):
-            return
-        step = (result.latency_ms, result.accuracy)
-        insort(self._steps, step)
-        place = self._steps.index(step) + 1
-        while place < len(self._steps) and self._steps[place][1] <= step[1]:
-            del self._steps[place]
 
 
 def _evaluated(

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.errors import InfeasibleError
+from edgenas.errors import InfeasibleError, InputError, UnknownNameError
 from edgenas.space import Architecture, ArchitectureSpace, SearchSpace
 from edgenas.space.costs import Cost, cost_function
 
@@ -16,6 +16,26 @@ Objective = Literal["accuracy", "latency", "params", "macs", "peak-memory"]
 """What may be optimised: accuracy is to be high, all else low."""
 
 TWO: tuple[Objective, ...] = ("accuracy", "latency")
+
+
+def objectives_from_text(text: str) -> tuple[Objective, ...]:
+    """Read names between commas, such as `accuracy,latency,macs`; in the order of `Objective`, whatever theirs.
+
+    Raises:
+        InputError: an unknown name, one given twice, or accuracy or latency left out.
+    """
+    names = [name.strip() for name in text.split(",")]
+    known: tuple[Objective, ...] = get_args(Objective)
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("objective", name, known)
+        if names.count(name) > 1:
+            raise InputError(f"--objective {text}: {name} is given twice", "give each once")
+    found = tuple(name for name in known if name in {*TWO, *names})
+    for name in TWO:
+        if name not in names:
+            raise InputError(f"--objective {text}: {name} is missing", f"give {','.join(found)}")
+    return found
 
 
 class Predictor(Protocol):
@@ -75,6 +95,16 @@ class Problem:
         columns += [cost(vectors) for cost in self._other_costs]
         return np.stack(columns, axis=1)
 
+    def costs_of(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        """All objectives but accuracy, shape (n, objectives - 1)."""
+        vectors = [self.space.encode(architecture) for architecture in architectures]
+        return self.costs(np.array(vectors, np.int64).reshape(-1, len(self.sizes)))
+
+    @cached_property
+    def corner(self) -> NDArray[np.float64]:
+        """What nothing is worse than, shape (objectives,): error 1, the limit, of other costs the space's largest."""
+        return np.array([1.0, self.max_latency_ms, *(cost.largest for cost in self._other_costs)])
+
     def check(self) -> None:
         """Make sure that something can keep the limit.
 
@@ -97,22 +127,50 @@ class Problem:
         """Draw an architecture that keeps the limit; one that is too slow is `repaired`."""
         return self.repaired(self.space.sample(rng), rng)
 
-    def repaired(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """The architecture itself where it keeps the limit, else one near it that does.
+    def sample_vectors(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Encodings of so many samples, shape (count, variables)."""
+        drawn = [self.space.encode(self.space.sample(rng)) for _ in range(count)]
+        return self.repaired_vectors(np.array(drawn, np.int64).reshape(count, len(self.sizes)), rng)
 
-        It takes the fastest architecture's choice for one variable after another, in random order, until it keeps
-        the limit: also where feasible architectures are too rare to meet by chance.
-        """
+    def repaired(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """The architecture itself where it keeps the limit, else one near it that does; see `repaired_vectors`."""
         if self.latency_ms(architecture) <= self.max_latency_ms:
             return architecture
-        fastest = self.predictor.fastest()
-        choices = list(architecture.choices)
-        for variable in rng.permutation(len(choices)):
-            choices[variable] = fastest.choices[variable]
-            architecture = self.space.architecture(choices)
-            if self.latency_ms(architecture) <= self.max_latency_ms:
-                break
-        return architecture
+        return self.space.decode(self.repaired_vectors(self.space.encode(architecture)[None], rng)[0])
+
+    def repaired_vectors(
+        self, vectors: NDArray[np.int64], rng: np.random.Generator, towards: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int64]:
+        """Canonical encodings that keep the limit: those given, or near them.
+
+        One that is too slow takes over one choice after another, in random order, until it keeps the limit: also where
+        feasible architectures are too rare to meet by chance.
+
+        Args:
+            vectors: any valid encodings, shape (n, variables).
+            rng: decides the order.
+            towards: canonical encodings that keep the limit, whose choices are taken over, of the same shape; None
+                for the fastest architecture.
+
+        Returns:
+            Shape (n, variables).
+        """
+        found = self.space.canonical_vectors(vectors)
+        slow = np.flatnonzero(~self.keeps_limit(found))
+        if not len(slow):
+            return found
+        if towards is None:
+            towards = np.broadcast_to(self.space.encode(self.predictor.fastest()), vectors.shape)
+        # Every step of every row at once: in the order of `turn`, (rows, 1, variables) against (steps, 1).
+        steps = np.arange(vectors.shape[1])
+        turn = rng.permuted(np.tile(steps, (len(slow), 1)), axis=1)
+        taken = turn[:, None, :] <= steps[:, None]
+        trials = np.where(taken, towards[slow, None, :], vectors[slow, None, :])
+        trials = self.space.canonical_vectors(trials.reshape(-1, len(steps)))
+        kept = self.keeps_limit(trials).reshape(len(slow), len(steps))
+        kept[:, -1] = True  # all choices are taken over: as good as it gets
+        found[slow] = trials.reshape(len(slow), len(steps), -1)[np.arange(len(slow)), kept.argmax(axis=1)]
+        return found
 
     @cached_property
     def _other_costs(self) -> Sequence[Cost]:

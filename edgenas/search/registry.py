@@ -2,20 +2,30 @@
 
 import importlib
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from edgenas.errors import UnknownNameError
-from edgenas.search.problem import Problem
-from edgenas.search.searcher import Searcher
 
-MakeSearcher = Callable[[Problem, int], Searcher]
+if TYPE_CHECKING:  # `edgenas benchmark search --help` names the searchers and must load nothing more
+    from edgenas.search.problem import Problem
+    from edgenas.search.searcher import Searcher
+
+MakeSearcher = Callable[["Problem", int], "Searcher"]
 """Makes a searcher from a problem and a seed; a searcher's class is one."""
 
 DEFAULT_SEARCHER = "nsga2"
 
 _HOMES = {
+    "bayes": "edgenas.search.bayes:BayesSearcher",
+    "dqn": "edgenas.search.dqn:DQNSearcher",
+    "local-search": "edgenas.search.local:LocalSearcher",
     "nsga2": "edgenas.search.nsga2:NSGA2Searcher",
+    "nsga2-surrogate": "edgenas.search.surrogate.searcher:SurrogateSearcher",
+    "nsga3": "edgenas.search.nsga3:NSGA3Searcher",
+    "ppo": "edgenas.search.ppo:PPOSearcher",
     "random": "edgenas.search.random:RandomSearcher",
+    "regularized-evolution": "edgenas.search.regularized:RegularizedEvolutionSearcher",
+    "reinforce": "edgenas.search.reinforce:ReinforceSearcher",
 }
 
 SEARCHERS = tuple(_HOMES)

@@ -5,6 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,11 @@ class ArchitectureSpace(ABC):
         """Short text that two spaces share when they are the same."""
         return self.name
 
+    @cached_property
+    def _indices(self) -> tuple[dict[str, int], ...]:
+        """For each variable the index of each choice."""
+        return tuple({choice: i for i, choice in enumerate(known)} for known in self.variables)
+
     def architecture(self, choices: Sequence[str]) -> Architecture:
         """Check choices and make the canonical architecture.
 
@@ -87,26 +93,41 @@ class ArchitectureSpace(ABC):
                 f"{len(choices)} choices for space {self.name}, which has {len(self.variables)} variables",
                 "give one choice a variable",
             )
-        for i, (choice, known) in enumerate(zip(choices, self.variables, strict=True)):
+        for i, (choice, known) in enumerate(zip(choices, self._indices, strict=True)):
             if choice not in known:
                 raise InputError(f"choices.{i}: unknown choice {choice!r}", f"use one of {', '.join(known)}")
         return Architecture(self.name, self.canonical(choices))
 
     def encode(self, architecture: Architecture) -> NDArray[np.int64]:
         """Index of each variable's choice, shape (variables,)."""
-        pairs = zip(architecture.choices, self.variables, strict=True)
-        return np.array([known.index(choice) for choice, known in pairs], dtype=np.int64)
+        pairs = zip(architecture.choices, self._indices, strict=True)
+        return np.array([known[choice] for choice, known in pairs], dtype=np.int64)
 
     def decode(self, vector: Sequence[int] | NDArray[np.int64]) -> Architecture:
         """Architecture of an integer vector of shape (variables,); any valid vector will do."""
-        return self.architecture(
-            [known[int(index)] for index, known in zip(vector, self.variables, strict=True)]
-        )
+        choices = [known[int(index)] for index, known in zip(vector, self.variables, strict=True)]
+        return Architecture(self.name, self.canonical(choices))
 
     def canonical_vectors(self, vectors: NDArray[np.int64]) -> NDArray[np.int64]:
         """Encodings of the canonical architectures of valid vectors, shape (n, variables) to the same."""
         rows = [self.encode(self.decode(vector)) for vector in vectors]
         return np.array(rows, np.int64).reshape(vectors.shape)
+
+    def features(self, vectors: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What a model of accuracy may compare beside the choices: how much of what canonical encodings have.
+
+        Args:
+            vectors: shape (n, variables).
+
+        Returns:
+            Small numbers of at least 0, shape (n, features); here how many variables take each choice name.
+        """
+        names = list(dict.fromkeys(name for known in self.variables for name in known))
+        places = [[names.index(name) for name in known] for known in self.variables]
+        counts = np.zeros((len(vectors), len(names)), np.int64)
+        for place, column in zip(places, vectors.T, strict=True):
+            np.add.at(counts, (np.arange(len(vectors)), np.array(place)[column]), 1)
+        return counts
 
     def text(self, architecture: Architecture) -> str:
         """The architecture in one line; its choices between dashes, unless the space has names of its own."""

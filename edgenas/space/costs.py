@@ -1,13 +1,13 @@
 """What networks cost anywhere: parameters, MACs, memory. As arrays, for one architecture or a million."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.errors import InputError
-from edgenas.space.architecture import ArchitectureSpace
+from edgenas.space.architecture import Architecture, ArchitectureSpace
 from edgenas.space.block import Block, block_macs, block_parameters, block_peak_elements
 from edgenas.space.space import SearchSpace
 
@@ -15,15 +15,21 @@ BYTES = 4
 """Of a number in fp32."""
 
 CostName = Literal["params", "macs", "peak-memory"]
-Cost = Callable[[NDArray[np.int64]], NDArray[np.float64]]
-"""Figures of canonical integer encodings, shape (n, variables) to (n,)."""
+
+
+class Cost(Protocol):
+    """A figure of networks."""
+
+    @property
+    def largest(self) -> float:
+        """No network of the space has more."""
+
+    def __call__(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of canonical integer encodings, shape (n, variables) to (n,)."""
 
 
 def cost_function(space: ArchitectureSpace, name: CostName) -> Cost:
-    """Trained parameters, multiply-accumulates of one image, or peak memory in bytes.
-
-    Peak memory is what a runtime needs that runs one layer after another in fp32: all parameters, and the largest
-    sum of what a layer reads, writes and keeps for a later addition.
+    """Trained parameters, multiply-accumulates of one image, or peak memory in bytes (see `peak_memory_bytes`).
 
     Raises:
         InputError: a space that does not say what its networks are made of.
@@ -33,26 +39,55 @@ def cost_function(space: ArchitectureSpace, name: CostName) -> Cost:
             f"objective {name}: space {space.name} does not say what its networks are made of",
             "use accuracy,latency",
         )
-    parameters = _combined(space, block_parameters, np.add)
     if name == "params":
-        return parameters
+        return _Combined(space, block_parameters, np.add)
     if name == "macs":
-        return _combined(space, block_macs, np.add)
-    elements = _combined(space, block_peak_elements, np.maximum)
-    return lambda vectors: BYTES * (parameters(vectors) + elements(vectors))
+        return _Combined(space, block_macs, np.add)
+    return _PeakMemory(space)
 
 
-def _combined(space: SearchSpace, figure: Callable[[Block], int], combine: np.ufunc) -> Cost:
+def peak_memory_bytes(space: SearchSpace, architecture: Architecture) -> int:
+    """What a runtime needs that runs one layer after another in fp32, one image at a time.
+
+    All parameters, and the largest sum of what a layer reads, writes and keeps for a later addition.
+    """
+    return BYTES * (
+        space.parameters(architecture) + max(map(block_peak_elements, space.blocks(architecture)))
+    )
+
+
+class _Combined:
     """The sum or the greatest of a figure over a network's blocks."""
-    fixed = combine.reduce([figure(block) for block in space.fixed_blocks], dtype=float)
-    tables = [
-        np.array([figure(block) if block else 0 for block in options], float) for options in space.candidates
-    ]
 
-    def cost(vectors: NDArray[np.int64]) -> NDArray[np.float64]:
-        total = np.full(len(vectors), fixed)
-        for table, column in zip(tables, vectors.T, strict=True):
-            total = combine(total, table[column])
+    def __init__(self, space: SearchSpace, figure: Callable[[Block], int], combine: np.ufunc) -> None:
+        self._combine = combine
+        self._fixed = float(combine.reduce([figure(block) for block in space.fixed_blocks]))
+        self._tables = [
+            np.array([figure(block) if block else 0 for block in options], float)
+            for options in space.candidates
+        ]
+
+    @property
+    def largest(self) -> float:
+        return float(self._combine.reduce([self._fixed, *(table.max() for table in self._tables)]))
+
+    def __call__(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
+        total = np.full(len(vectors), self._fixed)
+        for table, column in zip(self._tables, vectors.T, strict=True):
+            self._combine(total, table[column], out=total)
         return total
 
-    return cost
+
+class _PeakMemory:
+    """Bytes of parameters and of the numbers alive."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._parameters = _Combined(space, block_parameters, np.add)
+        self._elements = _Combined(space, block_peak_elements, np.maximum)
+
+    @property
+    def largest(self) -> float:
+        return BYTES * (self._parameters.largest + self._elements.largest)
+
+    def __call__(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
+        return BYTES * (self._parameters(vectors) + self._elements(vectors))

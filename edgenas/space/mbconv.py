@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from typing_extensions import override
 
@@ -143,6 +144,18 @@ class MBConvSpace(SearchSpace):
             result += kept + [SKIP] * (depth - len(kept))
         return tuple(result)
 
+    @override
+    def canonical_vectors(self, vectors: NDArray[np.int64]) -> NDArray[np.int64]:
+        found = vectors.copy()
+        for start, depth in self._stage_spans:
+            stage = vectors[:, start : start + depth]
+            skips = stage == len(
+                self.variables[start]
+            )  # the first layer has all choices but the last, to skip
+            order = np.argsort(skips, axis=1, kind="stable")
+            found[:, start : start + depth] = np.take_along_axis(stage, order, axis=1)
+        return found
+
     @cached_property
     @override
     def places(self) -> tuple[tuple[Block, ...], ...]:
@@ -166,7 +179,8 @@ class MBConvSpace(SearchSpace):
         for start, depth in self._stage_spans:
             kept = int(rng.integers(1, depth + 1))
             for names in self.variables[start : start + kept]:
-                choices += [str(rng.choice([name for name in names if name != SKIP]))]
+                layers = [name for name in names if name != SKIP]
+                choices.append(layers[rng.integers(len(layers))])
             choices += [SKIP] * (depth - kept)
         return self.architecture(choices)
 

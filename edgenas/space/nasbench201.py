@@ -16,12 +16,14 @@ something.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import permutations, product
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import override
 
 from edgenas.errors import InputError
@@ -33,6 +35,9 @@ OPERATIONS = (NONE, SKIP, *CONVOLUTIONS, POOL)
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """(source, target) of each variable, in the order of the benchmark's strings."""
+
+_PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
+"""The edges along each path from input to output."""
 
 _EXAMPLE = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
 _STRING = re.compile(
@@ -65,6 +70,11 @@ class NASBench201Space(ArchitectureSpace):
         return _canonical_forms()[tuple(choices)]
 
     @override
+    def canonical_vectors(self, vectors: NDArray[np.int64]) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = _canonical_table()[tuple(vectors.T)]
+        return found
+
+    @override
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Each edge uniform, as on the benchmark."""
         return self.decode(rng.integers(len(OPERATIONS), size=len(EDGES)))
@@ -72,6 +82,16 @@ class NASBench201Space(ArchitectureSpace):
     @override
     def config(self) -> dict[str, Any]:
         return {"name": self.name}
+
+    @override
+    def features(self, vectors: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Paths from input to output: how many, of which lengths, with which operations, in which order.
+
+        A path is known by the operations along it that are not skipped (path encoding: White et al., AAAI 2021); each
+        run of operations along one counts, as do subtrees in Weisfeiler and Lehman's kernel (Ru et al., ICLR 2021).
+        """
+        found: NDArray[np.int64] = _feature_table()[tuple(vectors.T)]
+        return found
 
     @override
     def text(self, architecture: Architecture) -> str:
@@ -105,6 +125,37 @@ def _canonical_forms() -> dict[Operations, Operations]:
     for cell, network in networks.items():
         forms.setdefault(network, cell)
     return {cell: forms[network] for cell, network in networks.items()}
+
+
+@cache
+def _canonical_table() -> NDArray[np.int64]:
+    """The same as indices of operations: an axis for each edge, the last of the shape for the form's edges."""
+    forms = _canonical_forms()
+    cells = product(OPERATIONS, repeat=len(EDGES))
+    table = [[OPERATIONS.index(operation) for operation in forms[cell]] for cell in cells]
+    return np.array(table, np.int64).reshape(*[len(OPERATIONS)] * len(EDGES), len(EDGES))
+
+
+@cache
+def _feature_table() -> NDArray[np.int64]:
+    """Features of every cell: an axis for each edge, the last of the shape for the features."""
+    counts = [_path_features(cell) for cell in product(OPERATIONS, repeat=len(EDGES))]
+    names = sorted({name for count in counts for name in count})
+    table = np.array([[count[name] for name in names] for count in counts], np.int64)
+    return table.reshape(*[len(OPERATIONS)] * len(EDGES), len(names))
+
+
+def _path_features(operations: Operations) -> Counter[tuple[str, ...]]:
+    features: Counter[tuple[str, ...]] = Counter()
+    for path in _PATHS:
+        along = [operations[edge] for edge in path]
+        if NONE in along:
+            continue
+        run = [operation for operation in along if operation != SKIP]
+        ends = [(i, j) for i in range(len(run)) for j in range(i + 1, len(run) + 1)]
+        features.update(("run", *run[i:j]) for i, j in ends)
+        features.update([("path",), ("length", str(len(run))), ("operations", *sorted(run))])
+    return features
 
 
 def _cost(operations: Operations) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
@@ -118,6 +119,17 @@ class NASBenchMacroSpace(SearchSpace):
             kept = [choice for choice in others if choice != IDENTITY]
             result += [first, *kept, *[IDENTITY] * (len(others) - len(kept))]
         return tuple(result)
+
+    @override
+    def canonical_vectors(self, vectors: NDArray[np.int64]) -> NDArray[np.int64]:
+        found = vectors.copy()
+        end = 0
+        for _, depth in STAGES:
+            start, end = end + 1, end + depth
+            stage = vectors[:, start:end]
+            order = np.argsort(stage == CHOICES.index(IDENTITY), axis=1, kind="stable")
+            found[:, start:end] = np.take_along_axis(stage, order, axis=1)
+        return found
 
     @override
     def sample(self, rng: np.random.Generator) -> Architecture:

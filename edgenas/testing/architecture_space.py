@@ -76,6 +76,17 @@ class ArchitectureSpaceConformance:
             architecture = space.decode(vector)
             assert space.decode(space.encode(architecture)) == architecture
 
+    def test_canonical_vectors_are_those_of_the_canonical_architectures(
+        self, space: ArchitectureSpace
+    ) -> None:
+        """However it is done, many at once get what each would alone; what is given stays as it is."""
+        vectors = np.array(self._vectors(space, 10 * self.samples))
+        expected = [space.encode(space.decode(vector)).tolist() for vector in vectors]
+        given = vectors.copy()
+        assert space.canonical_vectors(vectors).tolist() == expected
+        assert (vectors == given).all()
+        assert space.canonical_vectors(vectors[:0]).shape == (0, len(space.variables))
+
     def test_text_reads_back(self, space: ArchitectureSpace) -> None:
         """One line names an architecture; what names none is refused."""
         for architecture in self._samples(space):

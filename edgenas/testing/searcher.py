@@ -10,15 +10,24 @@ import pytest
 from edgenas.device import Datasheet, Device
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.search.loop import Evaluated, search
-from edgenas.search.problem import Problem
+from edgenas.search.problem import TWO, Objective, Problem
 from edgenas.search.searcher import Outcome, Searcher
 from edgenas.space import Architecture, Layout, MBConvSpace, Stage
 
 ROUNDS = 6
 """How many times a searcher is asked where the loop does not decide."""
 
-LIMITS = {"the fastest alone": 0.0, "a few": 0.02, "half of the range": 0.5, "everything": 1.0}
+LIMITS = {
+    "the fastest alone": 0.0,
+    "a few": 0.02,
+    "half of the range": 0.5,
+    "everything": 1.0,
+    "three objectives": 0.7,
+}
 """Where the latency limit lies between the fastest and the slowest network."""
+
+OBJECTIVES: dict[str, tuple[Objective, ...]] = {"three objectives": ("accuracy", "latency", "params")}
+"""What is optimised beside accuracy and latency, where anything is."""
 
 Tell = Callable[[Problem, Architecture], Outcome]
 
@@ -37,8 +46,8 @@ class SearcherConformance:
 
     @pytest.fixture(params=LIMITS)
     def problem(self, request: pytest.FixtureRequest) -> Problem:
-        """A space of 400 networks under limits from as tight as can be met to none."""
-        return make_problem(LIMITS[request.param])
+        """A space of 400 networks under limits from as tight as can be met to none; once with three objectives."""
+        return make_problem(LIMITS[request.param], objectives=OBJECTIVES.get(request.param, TWO))
 
     def test_is_a_searcher_with_a_name(self, problem: Problem) -> None:
         """It derives from the base class and can be named on the command line."""
@@ -147,6 +156,7 @@ def make_problem(
     kernels: tuple[int, ...] = (3, 5),
     expansions: tuple[int, ...] = (2, 3),
     depth: int = 2,
+    objectives: tuple[Objective, ...] = TWO,
 ) -> Problem:
     """A small `mbconv` problem whose limit lies at `share` of the way from its fastest to its slowest network."""
     stages = [Stage(channels=8, depth=depth, stride=1), Stage(channels=16, depth=depth, stride=2)]
@@ -158,7 +168,7 @@ def make_problem(
     fastest, slowest = (
         predictor.predict(end).predicted_ms for end in (predictor.fastest(), predictor.slowest())
     )
-    return Problem(space, predictor, fastest + share * (slowest - fastest))
+    return Problem(space, predictor, fastest + share * (slowest - fastest), objectives)
 
 
 def made_up_error(problem: Problem, architecture: Architecture) -> float:

@@ -19,6 +19,7 @@ COMPARED += ["--resolution", "32", "--metric", "macro-f1", "--baselines", "--run
 
 CONTRACT = {"run", "device", "searcher", "evaluations", "constraint", "hypervolume", "front", "report"}
 MODEL = {"id", "architecture", "accuracy", "latency_ms", "provenance", "params", "macs", "onnx"}
+MODEL |= {"peak_memory_bytes"}
 
 
 def test_search(answer: Answer, text: Text, in_finished_run: Path, image_folder: Path) -> None:
@@ -66,6 +67,24 @@ def test_baselines_and_another_metric(
 def shown_result(folder: str, **changes: Any) -> SearchResult:
     result = SearchResult.model_validate_json(Path(folder, "front.json").read_text())
     return result.model_copy(update=changes)
+
+
+def test_peak_memory_is_shown_where_it_is_an_objective(
+    in_finished_run: Path, text: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = shown_result("runs/done")
+    wide = plain.model_copy(update={"objectives": ("accuracy", "latency", "peak-memory")})
+    for result in (plain, wide):
+        monkeypatch.setattr("edgenas.cli.search.search", lambda *_, found=result, **__: found)
+        shown = text(SEARCH)
+        assert ("memory" in shown) == (result is wide)
+        assert ("* no other is as good in every objective" in shown) == (result is wide)
+        assert ("* more accurate than every faster model" in shown) == (result is plain)
+
+
+def test_an_objective_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*SEARCH, "--objective", "accuracy,latency,flops"]) == 2
+    assert "unknown objective 'flops'" in capsys.readouterr().err
 
 
 def test_a_search_that_keeps_no_model_exits_1(
@@ -130,7 +149,8 @@ def test_help_shows_every_option(text: Text, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("COLUMNS", "200")
     shown = text(["search", "--help"])
     for option in (
-        "--evaluator", "--metric", "--baselines", "--time-budget", "--augment", "--distillation", "--flip"
+        "--evaluator", "--metric", "--objective", "--baselines", "--time-budget", "--augment",
+        "--distillation", "--flip",
     ):  # fmt: skip
         assert option in shown
     for choice in ("supernet", "trained", "top-1", "macro-f1", "macro-precision", "macro-recall"):
@@ -149,6 +169,7 @@ def test_options_reach_the_search(in_finished_run: Path, monkeypatch: pytest.Mon
     plain = {
         "evaluator": "supernet",
         "metric": "top-1",
+        "objective": "accuracy,latency",
         "baselines": False,
         "time_budget": None,
         "augment": "crop",
@@ -158,10 +179,23 @@ def test_options_reach_the_search(in_finished_run: Path, monkeypatch: pytest.Mon
     text(SEARCH)
     assert {name: given[name] for name in plain} == plain
     options = ["--evaluator", "trained", "--metric", "macro-recall", "--baselines", "--time-budget", "5min"]
-    text([*SEARCH, *options, "--augment", "crop,mixup", "--distillation", "0.25", "--no-flip"])
+    text(
+        [
+            *SEARCH,
+            *options,
+            "--augment",
+            "crop,mixup",
+            "--distillation",
+            "0.25",
+            "--no-flip",
+            "--objective",
+            "accuracy,latency,macs",
+        ]
+    )
     assert {name: given[name] for name in plain} == {
         "evaluator": "trained",
         "metric": "macro-recall",
+        "objective": "accuracy,latency,macs",
         "baselines": True,
         "time_budget": "5min",
         "augment": "crop,mixup",

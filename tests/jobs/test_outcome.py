@@ -14,6 +14,7 @@ from edgenas.jobs.outcome import front_of, result_of
 from edgenas.jobs.session import Session
 from edgenas.run.config import EvaluatorName
 from edgenas.search.loop import Evaluated
+from edgenas.search.problem import Objective
 
 LABELS = np.repeat(np.arange(3), [80, 10, 10])
 """Of validation images: a common class, and two that are rare."""
@@ -73,6 +74,78 @@ def test_a_slower_model_shown_to_be_worse_is_dropped_with_the_reason(
     result = result_of(session, candidates, [finalists[0], worse], "complete")
     assert [model.id for model in result.front] == [finalists[0].id]
     assert result.dropped[0].note == f"once trained, {finalists[0].id} is faster and 8.0 points more accurate"
+
+
+def with_objectives(session: Session, *more: Objective) -> Session:
+    objectives = ("accuracy", "latency", *more)
+    return replace(
+        session,
+        config=session.config.model_copy(update={"objectives": objectives}),
+        problem=replace(session.problem, objectives=objectives),
+    )
+
+
+@pytest.fixture
+def faster_but_larger(session: Session, contenders: list[Contender]) -> list[Contender]:
+    """Two networks of which the faster one has more parameters."""
+    predict, space = session.predictor.predict, session.space
+    rng = np.random.default_rng(0)
+    while True:
+        faster, slower = sorted((space.sample(rng) for _ in range(2)), key=session.problem.latency_ms)
+        if space.parameters(faster) > space.parameters(slower):
+            pair = [
+                replace(contenders[0], id=a.id, architecture=a, latency=predict(a)) for a in (faster, slower)
+            ]
+            return [with_wrong(pair[0], [1]), with_wrong(pair[1], range(1, 11))]
+
+
+def test_a_model_that_is_beaten_but_cheaper_in_another_objective_stays(
+    session: Session, candidates: list[Evaluated], faster_but_larger: list[Contender]
+) -> None:
+    two = result_of(session, candidates, faster_but_larger, "complete")
+    assert [len(two.front), len(two.dropped)] == [1, 1]
+    three = result_of(with_objectives(session, "params"), candidates, faster_but_larger, "complete")
+    assert [model.leads for model in three.front] == [True, True]
+    assert (three.dropped, three.objectives) == ((), ("accuracy", "latency", "params"))
+    assert [m.latency_ms.predicted for m in three.front] == sorted(
+        m.latency_ms.predicted for m in three.front
+    )
+
+
+def test_a_model_beaten_at_no_less_of_anything_is_dropped_with_the_reason(
+    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+) -> None:
+    worse = with_wrong(finalists[1], range(1, 11))
+    asked = with_objectives(session, "params", "peak-memory")
+    result = result_of(asked, candidates, [finalists[0], worse], "complete")
+    assert [model.id for model in result.front] == [finalists[0].id]
+    note = f"once trained, {finalists[0].id} costs no more and is 8.0 points more accurate"
+    assert result.dropped[0].note == note
+
+
+def test_a_model_as_accurate_leads_where_it_is_cheaper_in_any_objective(
+    session: Session, candidates: list[Evaluated], faster_but_larger: list[Contender]
+) -> None:
+    level = [with_wrong(contender, [1]) for contender in faster_but_larger]
+    for asked, leads in ((session, [True, False]), (with_objectives(session, "params"), [True, True])):
+        assert [model.leads for model in result_of(asked, candidates, level, "complete").front] == leads
+
+
+def test_hypervolume_has_a_side_for_each_objective(session: Session, candidates: list[Evaluated]) -> None:
+    asked = with_objectives(session, "macs")
+    corner = asked.problem.corner
+    alone = result_of(asked, candidates[:1], [], "interrupted")
+    costs = asked.problem.costs_of([candidates[0].architecture])[0]
+    assert alone.hypervolume == pytest.approx(0.5 * (1 - costs / corner[1:]).prod())
+    assert result_of(session, candidates[:1], [], "interrupted").hypervolume > alone.hypervolume
+
+
+def test_peak_memory_is_always_told(
+    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+) -> None:
+    result = result_of(session, candidates, [*finalists, baseline_of(finalists[0])], "complete")
+    for model in (*result.front, *result.baselines):
+        assert model.peak_memory_bytes is not None and model.peak_memory_bytes > 4 * model.params
 
 
 COMMON, RARE = range(12), range(90, 100)
@@ -172,7 +245,7 @@ def test_interrupted_before_finalists_the_front_is_the_searchs_own(
     assert [model.accuracy.kind for model in result.front] == [kind, kind]
     assert [model.accuracy.value for model in result.front] == [0.5, 0.7]
     assert all(model.onnx is None for model in result.front)
-    assert front_of([failed]) == []
+    assert front_of(session.problem, [failed]) == []
 
 
 def test_failed_evaluations_are_counted_with_the_first_reason(

@@ -88,9 +88,15 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         ({"max_latency": "nan"}, UnitError, "--max-latency: 'nan' is not a quantity"),
         ({"device": "jetsn"}, UnknownNameError, "unknown device 'jetsn'; did you mean 'jetson'"),
         ({"data": "cifar11"}, UnknownNameError, "unknown data set 'cifar11'; did you mean 'cifar10'"),
-        ({"searcher": "nsga"}, UnknownNameError, "unknown searcher 'nsga'; did you mean 'nsga2'"),
+        ({"searcher": "nsga-2"}, UnknownNameError, "unknown searcher 'nsga-2'; did you mean 'nsga2'"),
         ({"evaluator": "super"}, UnknownNameError, "unknown evaluator 'super'; did you mean 'supernet'"),
         ({"metric": "f1"}, UnknownNameError, "unknown metric 'f1'.*known: macro-f1, macro-precision"),
+        (
+            {"objective": "accuracy,latency,mac"},
+            UnknownNameError,
+            "unknown objective 'mac'; did you mean 'macs'",
+        ),
+        ({"objective": "accuracy,params"}, InputError, "latency is missing; give accuracy,latency,params"),
         ({"augment": "crop,cutmx"}, UnknownNameError, "unknown name in --augment 'cutmx'; did you mean"),
         ({"augment": "crop,crop"}, InputError, "--augment crop,crop: crop occurs twice; name each once"),
         ({"augment": "none,crop"}, InputError, "--augment none,crop: none cannot stand beside others"),
@@ -298,6 +304,21 @@ def test_every_candidate_can_be_trained_on_its_own_instead(
     epochs = max(1, round(PROXY_SHARE * folder.read_document().config.finalist_recipe.epochs))
     trainings = {phase: total for phase, total in phases.items() if phase.startswith("training ")}
     assert trainings == {f"training {id_}": epochs for id_, *_ in rows}
+
+
+@pytest.mark.parametrize("searcher", ["nsga2", "nsga3"])
+def test_more_objectives_reach_from_the_searcher_to_the_result(
+    searcher: str, image_folder: Path, tmp_path: Path, hurried: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = search(
+        "pi5", "20ms", str(image_folder), searcher=searcher, evaluations=40, finalists=1, run="wide",
+        objective="peak-memory,macs,latency,accuracy",
+    )  # fmt: skip
+    assert result.status == "complete" and 0 < result.hypervolume < 1
+    assert result.objectives == ("accuracy", "latency", "macs", "peak-memory")
+    assert RunFolder(Path("runs/wide")).read_document().config.objectives == result.objectives
+    assert "peak memory" in Path("runs/wide/report.html").read_text()
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")

@@ -263,7 +263,21 @@ def test_another_metric_is_named_wherever_accuracy_was(page: Make, baseline: Mak
     assert "points ahead in validation macro F1" in made.text
     assert '"text":"macro F1"' in made.figure and '"text":"accuracy"' not in made.figure
     assert "macro F1 0.970 (validation)" in made.figure
-    assert "accuracy" not in made.text + made.figure
+    assert "accuracy" not in made.text.replace("objectives accuracy latency", "") + made.figure
+
+
+def test_peak_memory_is_listed_where_it_is_an_objective(page: Make, model: Make, baseline: Make) -> None:
+    known = {"peak_memory_bytes": 1_234_000}
+    models = {
+        "front": [model(1, 0.91, 0.5, **known), model(2, 0.95, 0.9)],
+        "baselines": [baseline(60, "MobileNetV2 x0.5", 0.92, 1.5, **known)],
+    }
+    wide = page(objectives=["accuracy", "latency", "params", "peak-memory"], **models)
+    assert wide.text.count("1.23 MB") == 2
+    assert wide.text.count("MACs peak memory") == 3
+    assert "not known" in wide.text
+    assert "x (latency 0 to limit) x (params 0 to the space's largest) x (peak-memory" in wide.text
+    assert "peak memory" not in page(**models).text
 
 
 def test_all_metrics_are_listed_where_they_are_known(page: Make, model: Make, baseline: Make) -> None:

@@ -26,9 +26,17 @@ def test_a_document_survives_json_with_its_schema(run_config: RunConfig) -> None
     assert RunDocument.model_validate_json(text) == document
 
 
-def test_a_configuration_from_before_metric_evaluator_and_baselines_is_read(run_config: RunConfig) -> None:
+def test_a_configuration_with_more_objectives_survives_json(run_config: RunConfig) -> None:
+    wide = run_config.model_copy(update={"objectives": ("accuracy", "latency", "macs", "peak-memory")})
+    assert RunConfig.model_validate_json(wide.model_dump_json()) == wide
+    assert len(run_config.differences(wide)) == 1
+
+
+def test_a_configuration_from_before_metric_evaluator_baselines_and_objectives_is_read(
+    run_config: RunConfig,
+) -> None:
     old = run_config.model_dump(mode="json")
-    for field in ("evaluator", "metric", "baselines"):
+    for field in ("evaluator", "metric", "baselines", "objectives"):
         del old[field]
     for recipe in ("supernet_recipe", "finalist_recipe"):
         plain = ("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing", "warm_up_share")
@@ -104,6 +112,7 @@ def test_long_values_are_cut(run_config: RunConfig) -> None:
         ("time_budget_s", 0, "greater than 0"),
         ("metric", "f1", "'top-1', 'macro-f1', 'macro-precision' or 'macro-recall'"),
         ("evaluator", "oracle", "'supernet' or 'trained'"),
+        ("objectives", ["accuracy", "energy"], "'params', 'macs' or 'peak-memory'"),
         ("colour", "red", "not permitted"),
     ],
 )

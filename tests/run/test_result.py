@@ -45,18 +45,19 @@ def test_a_result_with_baselines_and_scores_survives_its_file(front_model: MakeM
     assert read_json(tmp_path / "front.json", SearchResult) == result
 
 
-def test_a_result_from_before_metric_baselines_and_scores_is_read(
+def test_a_result_from_before_metric_baselines_scores_objectives_and_memory_is_read(
     front_model: MakeModel, tmp_path: Path
 ) -> None:
     result = result_of(front_model(), dropped=(front_model(id="00000000cd", note="measured 30 ms"),))
     old = result.model_dump(mode="json")
-    del old["metric"], old["baselines"]
+    del old["metric"], old["baselines"], old["objectives"]
     for model in (*old["front"], *old["dropped"]):
-        del model["name"], model["scores"]
+        del model["name"], model["scores"], model["peak_memory_bytes"]
     (tmp_path / "front.json").write_text(json.dumps(old))
     read = read_json(tmp_path / "front.json", SearchResult)
     assert read == result
-    assert (read.metric, read.baselines) == ("top-1", ())
+    assert (read.metric, read.baselines, read.objectives) == ("top-1", (), ("accuracy", "latency"))
+    assert read.front[0].peak_memory_bytes is None
 
 
 def test_the_json_object_holds_what_the_contract_names(front_model: MakeModel) -> None:

@@ -43,6 +43,12 @@ def test_the_front_is_ordered_by_the_last_objective(points: Points) -> None:
     assert (np.diff(front[:, 0]) < 0).all()
 
 
+@given(grids(3))
+def test_a_front_of_three_objectives_is_ordered_by_the_second_then_the_third(points: Points) -> None:
+    rows = points[non_dominated(points)][:, [1, 2, 0]].tolist()
+    assert rows == sorted(rows)
+
+
 def test_of_equal_points_the_first_is_kept() -> None:
     assert non_dominated(np.array([[2.0, 2], [1, 1], [1, 1], [1, 1]])).tolist() == [1]
 
@@ -76,6 +82,13 @@ def test_hypervolume_is_the_share_of_grid_cells_dominated(points: Points) -> Non
     assert hypervolume(points, np.array([GRID, GRID], float)) == pytest.approx(dominated / GRID**2)
 
 
+@given(grids(3))
+def test_hypervolume_of_three_objectives_is_the_share_of_cells_too(points: Points) -> None:
+    cells = np.stack(np.meshgrid(*[range(GRID)] * 3), axis=-1).reshape(-1, 1, 3)
+    dominated = (points <= cells).all(axis=2).any(axis=1).sum() if len(points) else 0
+    assert hypervolume(points, np.full(3, float(GRID))) == pytest.approx(dominated / GRID**3)
+
+
 @given(grids(), grids())
 def test_more_points_never_have_less_hypervolume(points: Points, more: Points) -> None:
     reference = np.array([GRID, GRID / 2])
@@ -95,6 +108,16 @@ def test_leaders_are_as_many_as_asked_for_distinct_and_ordered(points: Points, c
     chosen = leaders(points, count)
     assert len(chosen) == len(set(chosen.tolist())) == min(count, len(points))
     assert (np.diff(points[chosen, 1]) >= 0).all()
+
+
+@given(grids(3), st.integers(0, 30))
+def test_leaders_in_three_objectives(points: Points, count: int) -> None:
+    chosen = leaders(points, count)
+    assert len(chosen) == len(set(chosen.tolist())) == min(count, len(points))
+    rows = points[chosen][:, [1, 2, 0]].tolist()
+    assert rows == sorted(rows)
+    if count and len(points):
+        assert points[chosen, 0].min() == points[:, 0].min()
 
 
 @given(grids(), st.integers(0, 30))

@@ -1,18 +1,23 @@
+import tracemalloc
 from collections.abc import Callable, Sequence
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from typing_extensions import override
 
+from edgenas.device import find_device
 from edgenas.errors import DivergenceError
+from edgenas.latency.predictor import predictor_from_device
 from edgenas.search.loop import PATIENCE, Evaluated, search
 from edgenas.search.nsga2 import NSGA2Searcher
 from edgenas.search.problem import Problem
 from edgenas.search.random import RandomSearcher
 from edgenas.search.searcher import Outcome, Searcher
-from edgenas.space import Architecture
+from edgenas.space import Architecture, mbconv
 from edgenas.testing.searcher import made_up_error, make_problem
 
 BUDGET = 20
@@ -294,8 +299,8 @@ class Coarse(Problem):
         object.__setattr__(self, "drawn", dict(zip(every_id(problem), latencies, strict=False)))
 
     @override
-    def latency_ms(self, architecture: Architecture) -> float:
-        return float(self.drawn[architecture.id])
+    def costs_of(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        return np.array([[float(self.drawn[architecture.id])] for architecture in architectures])
 
 
 def every(problem: Problem) -> list[Architecture]:
@@ -397,3 +402,19 @@ def test_the_best_is_shown_when_everything_failed(disk: Disk, feasible: list[Arc
         lambda phase, done, total, detail="": details.append(detail),
     )  # fmt: skip
     assert details == ["best 0.0%"]
+
+
+def test_an_evaluation_is_kept_in_less_than_a_kilobyte() -> None:
+    """The searcher's memory of it included; not so in the first hundreds, while tables are made."""
+    predictor = predictor_from_device(mbconv(16, 10), find_device("pi5"))
+    problem = Problem(predictor.space, predictor, 1000.0)
+    peaks = []
+    for evaluations in (500, 2500):
+        tracemalloc.start()
+        found = search(
+            problem, NSGA2Searcher(problem, 0), lambda a, _: int(a.id, 16) / 16**10, evaluations, {}, lambda _: None
+        )  # fmt: skip
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(found) == evaluations
+    assert (peaks[1] - peaks[0]) / 2000 < 1000

@@ -8,7 +8,7 @@ from edgenas.device import Device
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.search.front import hypervolume
 from edgenas.search.loop import search
-from edgenas.search.nsga2 import POPULATION, NSGA2Searcher
+from edgenas.search.nsga2 import POPULATION, NSGA2Searcher, rank_and_crowding
 from edgenas.search.problem import Problem
 from edgenas.search.random import RandomSearcher
 from edgenas.search.searcher import Outcome, Searcher
@@ -20,6 +20,16 @@ class TestNSGA2(SearcherConformance):
     @override
     def make_searcher(self, problem: Problem, seed: int) -> Searcher:
         return NSGA2Searcher(problem, seed)
+
+
+def test_the_best_front_survives_and_the_next_is_thinned_where_it_is_crowded() -> None:
+    front = np.array([[0, 3], [1, 2], [3, 0.0]])
+    behind = np.array([[0, 9], [4, 4], [4.1, 3.9], [9, 3.5]])
+    kept, merit = rank_and_crowding(np.concatenate([behind, front]), 6, np.random.default_rng(0))
+    assert set(kept[:3].tolist()) == {4, 5, 6}
+    assert set(kept[3:5].tolist()) == {0, 3}
+    assert kept[5] == 1  # its neighbours (0, 9) and (4.1, 3.9) are further apart than (4, 4) and (9, 3.5)
+    assert (np.diff(merit) < 0).all()
 
 
 class TestSmallPopulation(SearcherConformance):

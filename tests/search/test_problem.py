@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.errors import InfeasibleError
-from edgenas.search.problem import Problem
+from edgenas.errors import InfeasibleError, InputError
+from edgenas.search.problem import Problem, objectives_from_text
 from edgenas.space import Architecture, MBConvSpace
 
 MakeProblem = Callable[[float], Problem]
@@ -72,6 +72,82 @@ def test_samples_keep_the_limit_and_are_in_the_space(
     architecture = problem.sample(np.random.default_rng(seed))
     assert problem.latency_ms(architecture) <= problem.max_latency_ms
     assert problem.space.architecture(architecture.choices) == architecture
+
+
+@given(share=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
+def test_repaired_vectors_keep_the_limit_and_change_only_what_is_too_slow(
+    make_problem: MakeProblem, share: float, seed: int
+) -> None:
+    problem = make_problem(share)
+    rng = np.random.default_rng(seed)
+    vectors = rng.integers(problem.sizes, size=(30, len(problem.sizes)))
+    canonical = problem.space.canonical_vectors(vectors)
+    towards = np.broadcast_to(problem.space.encode(problem.predictor.fastest()), vectors.shape)
+    for found in (problem.repaired_vectors(vectors, rng), problem.repaired_vectors(vectors, rng, towards)):
+        assert problem.keeps_limit(found).all()
+        assert (problem.space.canonical_vectors(found) == found).all()
+        kept = problem.keeps_limit(canonical)
+        assert (found[kept] == canonical[kept]).all()
+
+
+def test_a_repair_takes_over_no_more_than_it_must(make_problem: MakeProblem) -> None:
+    problem = make_problem(0.9)
+    rng = np.random.default_rng(0)
+    slowest = problem.space.encode(problem.predictor.slowest())
+    found = problem.repaired_vectors(np.tile(slowest, (50, 1)), rng)
+    changed = (found != slowest).sum(axis=1)
+    assert changed.min() == 1
+    assert changed.mean() < len(slowest) - 1
+
+
+OBJECTIVES = ("accuracy", "latency", "params", "macs", "peak-memory")
+
+
+def test_costs_are_those_of_each_architecture(
+    make_problem: MakeProblem, everything: list[Architecture]
+) -> None:
+    problem = replace(make_problem(1.0), objectives=OBJECTIVES)
+    space = problem.space
+    costs = problem.costs_of(everything[::20])
+    assert costs[:, 0].tolist() == [problem.latency_ms(a) for a in everything[::20]]
+    assert costs[:, 1].tolist() == [space.parameters(a) for a in everything[::20]]
+    assert costs[:, 2].tolist() == [space.macs(a) for a in everything[::20]]
+    assert problem.costs_of([]).shape == (0, 4)
+
+
+def test_nothing_is_worse_than_the_corner(make_problem: MakeProblem, everything: list[Architecture]) -> None:
+    problem = replace(make_problem(1.0), objectives=OBJECTIVES)
+    assert problem.corner.tolist() == [1.0, *problem.costs_of(everything).max(axis=0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("accuracy,latency", ("accuracy", "latency")),
+        (" latency , accuracy ", ("accuracy", "latency")),
+        ("peak-memory,latency,params,accuracy", ("accuracy", "latency", "params", "peak-memory")),
+    ],
+)
+def test_objectives_are_read_in_one_order(text: str, found: tuple[str, ...]) -> None:
+    assert objectives_from_text(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("accuracy,latncy", r"unknown objective 'latncy'; did you mean 'latency'\?"),
+        ("", r"unknown objective ''"),
+        (
+            "accuracy,latency,macs,macs",
+            r"--objective accuracy,latency,macs,macs: macs is given twice; give each once",
+        ),
+        ("accuracy,macs", r"--objective accuracy,macs: latency is missing; give accuracy,latency,macs$"),
+        ("latency", r"--objective latency: accuracy is missing; give accuracy,latency$"),
+    ],
+)
+def test_wrong_objectives_are_refused(text: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        objectives_from_text(text)
 
 
 def test_samples_reach_most_of_what_keeps_the_limit(

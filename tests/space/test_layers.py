@@ -31,6 +31,7 @@ def test_conv_counts(height: int, width: int, per_group: int, groups: int, strid
     assert layer.macs == conv.weight[0].numel() * output.numel()
     assert layer.parameters == conv.weight.numel() + 2 * output.shape[1]
     assert layer.elements_moved == channels * height * width + output.numel() + layer.parameters
+    assert layer.elements_alive == channels * height * width + output.numel()
     assert layer.kernels == 1
 
 
@@ -39,6 +40,7 @@ def test_squeeze_excite_counts() -> None:
     assert layer.macs == 16 * 8 + 8 * 16
     assert layer.parameters == 16 * 8 + 8 + 8 * 16 + 16
     assert layer.elements_moved == 3 * 16 * 15 + layer.parameters
+    assert layer.elements_alive == 16 * 15 + 16 + 8
     assert layer.kernels > 1
 
 
@@ -46,6 +48,7 @@ def test_add_and_pool_have_no_macs() -> None:
     add, pool = Add(8, 4, 5), GlobalPool(8, 4, 5)
     assert (add.macs, add.parameters, add.kernels, add.elements_moved) == (0, 0, 0, 160)
     assert (pool.macs, pool.parameters, pool.kernels, pool.elements_moved) == (0, 0, 1, 168)
+    assert (add.elements_alive, pool.elements_alive) == (160, 168)
 
 
 def test_linear_counts() -> None:
@@ -53,6 +56,7 @@ def test_linear_counts() -> None:
     assert layer.macs == 60
     assert layer.parameters == sum(p.numel() for p in nn.Linear(12, 5).parameters())
     assert layer.elements_moved == 12 + 5 + 65
+    assert layer.elements_alive == 12 + 5
 
 
 @given(st.floats(min_value=0.1, max_value=10_000), st.sampled_from([1, 4, 8, 16]))

@@ -1,0 +1,175 @@
+"""A model of accuracy learnt from the architectures evaluated so far: Gaussian processes chosen by leave-one-out.
+
+A process knows two similarities of networks: the share of variables in which they agree, and what their features have
+in common (min-max kernel, Ralaivola et al., Neural Networks 2005). Which kernel of them, and how noisy accuracies are,
+is chosen by the predictive density of each architecture given the others, which has a closed form (Rasmussen and
+Williams, "Gaussian Processes for Machine Learning", 2006, 5.4.2).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.special import ndtri
+
+from edgenas.space import ArchitectureSpace
+
+Floats = NDArray[np.float64]
+Vectors = NDArray[np.int64]
+
+KERNELS: dict[str, Callable[[Floats, Floats], Floats]] = {
+    "choices": lambda same, common: same,
+    "pairs": lambda same, common: same**2,
+    "near": lambda same, common: np.exp(3 * (same - 1)),
+    "far": lambda same, common: np.exp(1.5 * (same - 1)),
+    "features": lambda same, common: common,
+    "features + pairs": lambda same, common: (common + same**2) / 2,
+    "features + far": lambda same, common: (common + np.exp(1.5 * (same - 1))) / 2,
+    "features x far": lambda same, common: common * np.exp(1.5 * (same - 1)),
+}
+"""From the share of equal choices and that of common features to a covariance; each is 1 for equal networks.
+
+`choices` is a ridge regression on one-hot choices, `pairs` one on pairs of them.
+"""
+
+NOISES = 10.0 ** np.arange(-4, 1, 0.5)
+"""Variances of what no kernel explains, in units of what it does."""
+
+TOLD_APART = 0.7
+"""Errors above this quantile count as alike: which of the bad is worse would only bend the model."""
+
+SHARES = 3
+"""How many processes a surrogate mixes."""
+
+_LEAST_SHARE = 0.02
+_QUANTILES = 16
+_LEAST_ERROR = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A kernel with its noise, the variance it scales to, and its share in predictions."""
+
+    kernel: str
+    noise: float
+    variance: float
+    share: float
+
+
+class Surrogate:
+    """Errors of architectures that were not evaluated, from those that were.
+
+    Args:
+        space: whose they are.
+        vectors: canonical encodings of those evaluated, shape (n, variables).
+        errors: 1 - accuracy of each, shape (n,).
+        choices: kernels to use, as `choices` of an earlier surrogate of about as many architectures; None chooses.
+    """
+
+    def __init__(
+        self,
+        space: ArchitectureSpace,
+        vectors: Vectors,
+        errors: Floats,
+        choices: Sequence[Choice] | None = None,
+    ) -> None:
+        self._similarity = _Similarity(space, vectors)
+        targets = np.log(np.maximum(errors, _LEAST_ERROR))
+        targets = np.minimum(targets, np.quantile(targets, TOLD_APART))
+        self._mean = float(targets.mean())
+        self._targets = targets - self._mean
+        similarities = self._similarity.to(vectors)
+        if choices is None:
+            choices = _chosen(similarities, self._targets)
+        self.choices = tuple(choices)
+        """The kernels used, shares descending."""
+        self._solved = [self._solve(choice, similarities) for choice in self.choices]
+
+    def sample(self, vectors: Vectors) -> tuple[Floats, Floats]:
+        """Errors that architectures may have: points of the mixture's quantiles.
+
+        Args:
+            vectors: canonical encodings, shape (n, variables).
+
+        Returns:
+            Errors, shape (n, samples), and the weight of each column, shape (samples,), in all 1.
+        """
+        similarities = self._similarity.to(vectors)
+        normal = ndtri((np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+        errors, weights = [], []
+        for choice, (factor, weighted) in zip(self.choices, self._solved, strict=True):
+            covariance = KERNELS[choice.kernel](*similarities)
+            mean = self._mean + covariance @ weighted
+            explained = (solve_triangular(factor, covariance.T, lower=True) ** 2).sum(0)
+            deviation = np.sqrt(choice.variance * np.maximum(1 - explained, 1e-9))
+            errors.append(np.exp(mean[:, None] + deviation[:, None] * normal))
+            weights.append(np.full(_QUANTILES, choice.share / _QUANTILES))
+        return np.concatenate(errors, axis=1), np.concatenate(weights)
+
+    def _solve(self, choice: Choice, similarities: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+        """The covariance's Cholesky factor, and the targets solved by it."""
+        covariance = KERNELS[choice.kernel](*similarities) + choice.noise * np.eye(len(self._targets))
+        factor = cho_factor(covariance, lower=True)
+        return factor[0], cho_solve(factor, self._targets)
+
+
+class _Similarity:
+    """How alike architectures are to a set of them."""
+
+    def __init__(self, space: ArchitectureSpace, vectors: Vectors) -> None:
+        self._space = space
+        self._sizes = [len(known) for known in space.variables]
+        counts = space.features(vectors)
+        self._most = counts.max(0)
+        self._one_hot = self._one_hot_of(vectors)
+        self._steps = self._steps_of(counts)
+        self._total = counts.sum(1)
+
+    def to(self, vectors: Vectors) -> tuple[Floats, Floats]:
+        """Share of equal choices, and of common features, with each of the set: shapes (n, set)."""
+        counts = self._space.features(vectors)
+        same = self._one_hot_of(vectors) @ self._one_hot.T / len(self._sizes)
+        common = self._steps_of(counts) @ self._steps.T
+        return same, (1 + common) / (1 + counts.sum(1)[:, None] + self._total - common)
+
+    def _one_hot_of(self, vectors: Vectors) -> Floats:
+        return np.concatenate(
+            [np.eye(size)[column] for size, column in zip(self._sizes, vectors.T, strict=True)], axis=1
+        )
+
+    def _steps_of(self, counts: Vectors) -> Floats:
+        """A 1 for each unit of each count: dot products are sums of minima."""
+        steps = [counts[:, i, None] > np.arange(most) for i, most in enumerate(self._most)]
+        return np.concatenate(steps, axis=1).astype(float)
+
+
+def _chosen(similarities: tuple[Floats, Floats], targets: Floats) -> tuple[Choice, ...]:
+    """The kernels under which each target is likeliest given the others."""
+    found = [_best_noise(kernel, of(*similarities), targets) for kernel, of in KERNELS.items()]
+    found = sorted(found, key=lambda fit: -fit[0])[:SHARES]
+    likelihoods = np.exp(len(targets) * (np.array([density for density, *_ in found]) - found[0][0]))
+    shares = likelihoods / likelihoods.sum()
+    shares[shares < _LEAST_SHARE] = 0
+    shares /= shares.sum()
+    return tuple(
+        Choice(kernel, noise, variance, float(share))
+        for (_, kernel, noise, variance), share in zip(found, shares, strict=True)
+        if share
+    )
+
+
+def _best_noise(kernel: str, covariance: Floats, targets: Floats) -> tuple[float, str, float, float]:
+    """(mean log density of a target given the others, kernel, noise, variance) at the noise where it is greatest."""
+    values, basis = np.linalg.eigh(covariance)
+    rotated, squared = basis.T @ targets, basis**2
+    found = []
+    for noise in NOISES:
+        inverse = 1 / (np.maximum(values, 0) + noise)
+        precision = squared @ inverse
+        residual = basis @ (inverse * rotated) / precision
+        variance = max(float((residual**2 * precision).mean()), 1e-12)
+        density = -0.5 * float(np.log(variance / precision).mean())
+        found.append((density, kernel, float(noise), variance))
+    return max(found)

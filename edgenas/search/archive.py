@@ -1,0 +1,35 @@
+"""What was asked for already, so that nothing is asked for twice."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Archive:
+    """A set of canonical encodings; about a hundred bytes each.
+
+    Args:
+        sizes: how many choices each variable has, shape (variables,).
+    """
+
+    def __init__(self, sizes: NDArray[np.int64]) -> None:
+        self._type = np.min_scalar_type(int(sizes.max()) - 1)
+        self._keys: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, vectors: NDArray[np.int64]) -> None:
+        """Take note of encodings, shape (n, variables)."""
+        self._keys.update(self._keys_of(vectors))
+
+    def new(self, vectors: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which encodings are neither in the archive nor further up in `vectors`: (n, variables) to (n,)."""
+        met: set[bytes] = set()
+        fresh = []
+        for key in self._keys_of(vectors):
+            fresh.append(key not in self._keys and key not in met)
+            met.add(key)
+        return np.array(fresh, bool)
+
+    def _keys_of(self, vectors: NDArray[np.int64]) -> list[bytes]:
+        return [row.tobytes() for row in vectors.astype(self._type)]

@@ -1,0 +1,1 @@
+"""NSGA-II that learns from what was evaluated; see `searcher`."""

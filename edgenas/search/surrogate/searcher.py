@@ -1,0 +1,156 @@
+"""NSGA-II assisted by a surrogate: a model learnt from the evaluations says what is worth evaluating next."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from moocore import pareto_rank
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from edgenas.accuracy.surrogate import Choice, Surrogate
+from edgenas.search.archive import Archive
+from edgenas.search.evolution import Evolution
+from edgenas.search.front import non_dominated
+from edgenas.search.nsga2 import rank_and_crowding
+from edgenas.search.problem import Problem
+from edgenas.search.searcher import Outcome, Searcher
+from edgenas.search.surrogate.candidates import Candidates
+from edgenas.search.surrogate.improvement import Improvement
+from edgenas.space import Architecture
+
+Vectors = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+FIRST = 16
+"""Architectures evaluated to begin with."""
+
+LEAST = 10
+"""Architectures that have to be known before anything is learnt."""
+
+BATCH_SHARE = 0.05
+"""Of what was evaluated, how much more is asked for at once."""
+
+BORED = 0.05
+"""By how much the share of chance draws grows with each batch that did not improve the front."""
+
+MOST_BORED = 0.5
+
+LEARNT_FROM = 512
+"""Evaluations a model is learnt from; beyond, the best and a random choice of the others."""
+
+RECHOSEN_AFTER = 1.1
+"""Kernels are chosen anew when the evaluations have grown by this factor."""
+
+SHORT_LIST = 256
+"""Candidates that are looked at again for the rest of a batch."""
+
+
+class SurrogateSearcher(Searcher):
+    """Begins with a spread over latencies, then asks for what promises the greatest gain of hypervolume.
+
+    Candidates are what an inner NSGA-II finds on the model, all costs exact; in a small space everything. Batches
+    are chosen one by one, each as if the model were right about those before. A part of each batch, greater the longer
+    nothing has improved, is drawn by chance, so that a model that is wrong cannot end the search. Where the outcomes
+    do not differ there is nothing to learn, and plain NSGA-II goes on.
+
+    Args:
+        problem: what is searched.
+        seed: decides everything random.
+    """
+
+    name = "nsga2-surrogate"
+
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self._problem = problem
+        self._rng = np.random.default_rng(seed)
+        self._asked = Archive(problem.sizes)
+        self._candidates = Candidates(problem, self._asked, self._rng)
+        start = self._candidates.spread(FIRST)
+        self._evolution = Evolution(problem, self._rng, FIRST, rank_and_crowding, start, self._asked)
+        self._vectors = np.empty((0, len(problem.sizes)), np.int64)
+        self._points = np.empty((0, len(problem.objectives)))
+        self._pending = self._vectors
+        self._choices: tuple[Choice, ...] | None = None
+        self._chosen_at = 0
+        self._idle = 0
+
+    @override
+    def ask(self) -> Sequence[Architecture]:
+        if self._can_learn:
+            self._pending = self._batch()
+            self._asked.add(self._pending)
+        else:
+            self._pending = self._evolution.ask()
+        return [self._problem.space.decode(vector) for vector in self._pending]
+
+    @override
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        errors = [outcome.error for outcome in outcomes]
+        points = np.column_stack([errors, self._problem.costs(self._pending)])
+        if not self._can_learn:
+            self._evolution.tell(points)
+        known = len(self._points)
+        self._vectors = np.concatenate([self._vectors, self._pending])
+        self._points = np.concatenate([self._points, points])
+        improved = (non_dominated(self._points) >= known).any()
+        self._idle = 0 if improved else self._idle + 1
+
+    @property
+    def _can_learn(self) -> bool:
+        return len(self._points) >= LEAST and bool(np.ptp(self._points[:, 0]) > 0)
+
+    def _batch(self) -> Vectors:
+        size = max(1, int(BATCH_SHARE * len(self._points)))
+        by_chance = self._rng.binomial(size, min(MOST_BORED, BORED * self._idle))
+        drawn = self._candidates.by_chance(by_chance)
+        surrogate = self._surrogate()
+        pool = self._candidates.promising(partial(_optimistic, surrogate), self._vectors, self._points)
+        chosen = self._best_of(surrogate, pool, size - by_chance)
+        batch = np.concatenate([chosen, drawn])
+        return batch[self._asked.new(batch)]
+
+    def _surrogate(self) -> Surrogate:
+        known = self._learnt_from()
+        if len(self._points) >= RECHOSEN_AFTER * self._chosen_at:
+            self._choices, self._chosen_at = None, len(self._points)
+        surrogate = Surrogate(
+            self._problem.space, self._vectors[known], self._points[known, 0], self._choices
+        )
+        self._choices = surrogate.choices
+        return surrogate
+
+    def _learnt_from(self) -> NDArray[np.int64]:
+        """Indices of the evaluations that the model is learnt from."""
+        if len(self._points) <= LEARNT_FROM:
+            return np.arange(len(self._points))
+        by_rank = np.argsort(pareto_rank(self._points), kind="stable")
+        best, others = np.split(by_rank, [LEARNT_FROM // 2])
+        return np.concatenate([best, self._rng.choice(others, LEARNT_FROM - len(best), replace=False)])
+
+    def _best_of(self, surrogate: Surrogate, pool: Vectors, count: int) -> Vectors:
+        """The candidates that promise most, one by one, each as if those before it turned out as expected."""
+        if not (len(pool) and count):
+            return pool[:0]
+        left = Improvement(self._points[:, 0], self._points[:, 1:], self._problem.corner[1:])
+        samples, weights = surrogate.sample(pool)
+        costs = self._problem.costs(pool)
+        # Gains only shrink as a batch grows: what promises little now will not promise much later.
+        listed = np.argsort(-left.of(samples, weights, costs), kind="stable")[: max(SHORT_LIST, 4 * count)]
+        samples, costs = samples[listed], costs[listed]
+        chosen: list[int] = []
+        for _ in range(min(count, len(listed))):
+            gain = left.of(samples, weights, costs)
+            gain[chosen] = -1
+            best = int(gain.argmax())
+            chosen.append(best)
+            left = left.after(float(samples[best] @ weights), costs[best])
+        return pool[listed[chosen]]
+
+
+def _optimistic(surrogate: Surrogate, vectors: Vectors) -> Floats:
+    """A standard deviation less than the expected error, shape (n, variables) to (n,)."""
+    samples, weights = surrogate.sample(vectors)
+    mean = samples @ weights
+    deviation: Floats = np.sqrt((samples - mean[:, None]) ** 2 @ weights)
+    return mean - deviation

@@ -1,0 +1,138 @@
+from itertools import product
+
+import numpy as np
+import pytest
+
+from edgenas.accuracy.surrogate import KERNELS, NOISES, Choice, Surrogate
+from edgenas.space import NASBench201Space
+from edgenas.testing.searcher import make_problem
+
+SPACE = make_problem(1.0).space
+
+
+@pytest.fixture(scope="module")
+def everything() -> np.ndarray:
+    vectors = np.array(list(product(*(range(len(known)) for known in SPACE.variables))))
+    return np.unique(SPACE.canonical_vectors(vectors), axis=0)
+
+
+def log_error(vectors: np.ndarray, seed: int = 0, pairs: float = 0.0) -> np.ndarray:
+    """A sum of effects of single choices, and of pairs of them."""
+    rng = np.random.default_rng(seed)
+    total = np.full(len(vectors), -2.0)
+    for column in vectors.T:
+        total += rng.normal(0, 0.2, 5)[column]
+    for i, j in product(range(vectors.shape[1]), repeat=2):
+        total += pairs * rng.normal(0, 0.2, (5, 5))[vectors[:, i], vectors[:, j]]
+    return total
+
+
+def predicted(surrogate: Surrogate, vectors: np.ndarray) -> np.ndarray:
+    samples, weights = surrogate.sample(vectors)
+    return samples @ weights
+
+
+def test_it_learns_effects_of_choices(everything: np.ndarray) -> None:
+    errors = np.exp(log_error(everything))
+    known = np.random.default_rng(1).permutation(len(everything))[:60]
+    surrogate = Surrogate(SPACE, everything[known], errors[known])
+    unknown = np.setdiff1d(np.arange(len(everything)), known)
+    good = unknown[errors[unknown] < np.quantile(errors, 0.5)]  # the others count as alike
+    residual = np.log(predicted(surrogate, everything[good])) - np.log(errors[good])
+    assert np.std(residual) < 0.35 * np.std(np.log(errors[good]))
+
+
+def test_what_was_evaluated_is_predicted_as_it_was_where_there_is_no_noise(everything: np.ndarray) -> None:
+    errors = np.exp(log_error(everything))
+    known = np.random.default_rng(1).permutation(len(everything))[:60]
+    surrogate = Surrogate(SPACE, everything[known], errors[known])
+    good = known[errors[known] < np.quantile(errors[known], 0.6)]
+    assert predicted(surrogate, everything[good]) == pytest.approx(errors[good], rel=0.05)
+
+
+def test_uncertainty_is_small_near_what_is_known_and_honest_elsewhere(everything: np.ndarray) -> None:
+    rng = np.random.default_rng(2)
+    errors = np.exp(log_error(everything, pairs=0.3) + rng.normal(0, 0.02, len(everything)))
+    known = rng.permutation(len(everything))[:80]
+    unknown = np.setdiff1d(np.arange(len(everything)), known)
+    surrogate = Surrogate(SPACE, everything[known], errors[known])
+    samples, _ = surrogate.sample(everything)
+    spread = np.log(samples).std(1)
+    assert spread[known].mean() < 0.5 * spread[unknown].mean()
+    good = unknown[errors[unknown] < np.quantile(errors[known], 0.6)]
+    low, high = samples[good].min(1), samples[good].max(1)  # the outer sixteenths
+    inside = ((errors[good] > low) & (errors[good] < high)).mean()
+    assert inside > 0.7
+
+
+def test_weights_of_samples_add_up_to_one(everything: np.ndarray) -> None:
+    errors = np.exp(log_error(everything))
+    samples, weights = Surrogate(SPACE, everything[::7], errors[::7]).sample(everything[:5])
+    assert samples.shape == (5, len(weights))
+    assert weights.sum() == pytest.approx(1)
+    assert (samples > 0).all()
+
+
+def test_pairs_of_choices_are_found_where_they_matter(everything: np.ndarray) -> None:
+    """With many pairs and no single effects the kernel of single choices cannot win."""
+    rng = np.random.default_rng(3)
+    table = rng.normal(0, 0.5, (5, 5))
+    errors = np.exp(-2 + table[everything[:, 0], everything[:, 2]])
+    known = rng.permutation(len(everything))[:200]
+    surrogate = Surrogate(SPACE, everything[known], errors[known])
+    assert surrogate.choices[0].kernel != "choices"
+
+
+def test_noise_is_told_from_signal(everything: np.ndarray) -> None:
+    rng = np.random.default_rng(4)
+    errors = np.exp(-2 + rng.normal(0, 0.2, len(everything)))
+    known = rng.permutation(len(everything))[:100]
+    assert Surrogate(SPACE, everything[known], errors[known]).choices[0].noise >= 0.1
+
+
+def test_the_chosen_kernels_can_be_used_again(everything: np.ndarray) -> None:
+    errors = np.exp(log_error(everything))
+    first = Surrogate(SPACE, everything[::7], errors[::7])
+    again = Surrogate(SPACE, everything[::7], errors[::7], first.choices)
+    assert again.choices == first.choices
+    np.testing.assert_allclose(predicted(again, everything), predicted(first, everything))
+
+
+def test_shares_descend_and_add_up_to_one(everything: np.ndarray) -> None:
+    errors = np.exp(log_error(everything))
+    shares = [choice.share for choice in Surrogate(SPACE, everything[::7], errors[::7]).choices]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_each_kernel_is_a_covariance_that_is_one_for_equal_networks(kernel: str) -> None:
+    space = NASBench201Space()
+    rng = np.random.default_rng(0)
+    vectors = np.unique([space.encode(space.sample(rng)) for _ in range(80)], axis=0)
+    surrogate = Surrogate(space, vectors, rng.random(len(vectors)), [Choice(kernel, 0.1, 1.0, 1.0)])
+    covariance = KERNELS[kernel](*surrogate._similarity.to(vectors))
+    np.testing.assert_allclose(np.diag(covariance), 1)
+    np.testing.assert_allclose(covariance, covariance.T)
+    assert np.linalg.eigvalsh(covariance).min() > -1e-9
+
+
+def test_leave_one_out_is_what_leaving_one_out_gives(everything: np.ndarray) -> None:
+    """The closed form against predictions of processes that have not seen the architecture."""
+    from edgenas.accuracy.surrogate import _best_noise
+
+    vectors = everything[::9]
+    targets = log_error(vectors)
+    targets = targets - targets.mean()
+    same = (vectors[:, None] == vectors[None]).mean(2)
+    density, _, noise, variance = _best_noise("choices", same, targets)
+    assert noise in NOISES
+    covariance = variance * (same + noise * np.eye(len(vectors)))
+    expected = []
+    for one in range(len(vectors)):
+        others = np.arange(len(vectors)) != one
+        weights = np.linalg.solve(covariance[np.ix_(others, others)], covariance[others, one])
+        spread = covariance[one, one] - covariance[one, others] @ weights
+        residual = targets[one] - targets[others] @ weights
+        expected.append(-0.5 * np.log(spread) - 0.5 * residual**2 / spread)
+    assert density - 0.5 == pytest.approx(np.mean(expected), rel=1e-6)
