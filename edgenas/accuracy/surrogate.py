@@ -8,6 +8,7 @@ Williams, "Gaussian Processes for Machine Learning", 2006, 5.4.2).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,10 @@ NOISES = 10.0 ** np.arange(-4, 1, 0.5)
 """Variances of what no kernel explains, in units of what it does."""
 
 TOLD_APART = 0.7
-"""Errors above this quantile count as alike: which of the bad is worse would only bend the model."""
+"""Errors above this quantile count as alike, unless a caller wants otherwise: to search, bad is bad enough."""
+
+PRIOR_VARIANCE = 10.0
+"""Of the slope by which a prior's expectations may count, in units of what a kernel explains: nearly any slope."""
 
 SHARES = 3
 """How many processes a surrogate mixes."""
@@ -50,12 +54,13 @@ _LEAST_ERROR = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A kernel with its noise, the variance it scales to, and its share in predictions."""
+    """A kernel with its noise, the variance it scales to, its share in predictions; whether a prior counts."""
 
     kernel: str
     noise: float
     variance: float
     share: float
+    prior: bool = False
 
 
 class Surrogate:
@@ -66,6 +71,9 @@ class Surrogate:
         vectors: canonical encodings of those evaluated, shape (n, variables).
         errors: 1 - accuracy of each, shape (n,).
         choices: kernels to use, as `choices` of an earlier surrogate of about as many architectures; None chooses.
+        prior: a surrogate of another device's or data set's evaluations. Its expectations count as far as they
+            prove right here: with a slope that is learnt, or not at all where leaving one out says so.
+        told_apart: errors above this quantile count as alike; 1 where it matters how bad the bad are.
     """
 
     def __init__(
@@ -74,21 +82,34 @@ class Surrogate:
         vectors: Vectors,
         errors: Floats,
         choices: Sequence[Choice] | None = None,
+        prior: "Surrogate | None" = None,
+        told_apart: float = TOLD_APART,
     ) -> None:
         self._similarity = _Similarity(space, vectors)
+        self._line = None if prior is None else _Line(prior, vectors)
         targets = np.log(np.maximum(errors, _LEAST_ERROR))
-        targets = np.minimum(targets, np.quantile(targets, TOLD_APART))
+        targets = np.minimum(targets, np.quantile(targets, told_apart))
         self._mean = float(targets.mean())
         self._targets = targets - self._mean
         similarities = self._similarity.to(vectors)
+        by_prior = None if self._line is None else self._line.covariance(self._line.known)
         if choices is None:
-            choices = _chosen(similarities, self._targets)
+            choices = _chosen(similarities, by_prior, self._targets)
         self.choices = tuple(choices)
         """The kernels used, shares descending."""
-        self._solved = [self._solve(choice, similarities) for choice in self.choices]
+        self._solved = []
+        for choice in self.choices:
+            covariance = _covariance(choice.kernel, choice.prior, similarities, by_prior)
+            factor = cho_factor(covariance + choice.noise * np.eye(len(targets)), lower=True)
+            self._solved.append((factor[0], cho_solve(factor, self._targets)))
+
+    def expected(self, vectors: Vectors) -> Floats:
+        """Expected log error of architectures, shape (n, variables) to (n,)."""
+        errors, weights = self.sample(vectors)
+        return np.log(errors) @ weights
 
     def sample(self, vectors: Vectors) -> tuple[Floats, Floats]:
-        """Errors that architectures may have: points of the mixture's quantiles.
+        """Errors that architectures may turn out to have, noise included: quantiles of each process.
 
         Args:
             vectors: canonical encodings, shape (n, variables).
@@ -97,22 +118,20 @@ class Surrogate:
             Errors, shape (n, samples), and the weight of each column, shape (samples,), in all 1.
         """
         similarities = self._similarity.to(vectors)
+        place = np.zeros(len(vectors)) if self._line is None else self._line.place(vectors)
+        by_prior = None if self._line is None else self._line.covariance(place)
         normal = ndtri((np.arange(_QUANTILES) + 0.5) / _QUANTILES)
         errors, weights = [], []
         for choice, (factor, weighted) in zip(self.choices, self._solved, strict=True):
-            covariance = KERNELS[choice.kernel](*similarities)
+            covariance = _covariance(choice.kernel, choice.prior, similarities, by_prior)
             mean = self._mean + covariance @ weighted
+            own = 1 + choice.prior * PRIOR_VARIANCE * place**2
             explained = (solve_triangular(factor, covariance.T, lower=True) ** 2).sum(0)
-            deviation = np.sqrt(choice.variance * np.maximum(1 - explained, 1e-9))
+            unknown = np.maximum(own - explained, 1e-9) + choice.noise
+            deviation = np.sqrt(choice.variance * unknown)
             errors.append(np.exp(mean[:, None] + deviation[:, None] * normal))
             weights.append(np.full(_QUANTILES, choice.share / _QUANTILES))
         return np.concatenate(errors, axis=1), np.concatenate(weights)
-
-    def _solve(self, choice: Choice, similarities: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
-        """The covariance's Cholesky factor, and the targets solved by it."""
-        covariance = KERNELS[choice.kernel](*similarities) + choice.noise * np.eye(len(self._targets))
-        factor = cho_factor(covariance, lower=True)
-        return factor[0], cho_solve(factor, self._targets)
 
 
 class _Similarity:
@@ -145,23 +164,54 @@ class _Similarity:
         return np.concatenate(steps, axis=1).astype(float)
 
 
-def _chosen(similarities: tuple[Floats, Floats], targets: Floats) -> tuple[Choice, ...]:
+class _Line:
+    """A straight line through what a prior expects, as a covariance."""
+
+    def __init__(self, prior: Surrogate, vectors: Vectors) -> None:
+        self._prior = prior
+        expected = prior.expected(vectors)
+        self._mean, self._spread = float(expected.mean()), float(expected.std()) or 1.0
+        self.known = self.place(vectors)
+        """Places of the architectures it was made with, shape (set,)."""
+
+    def place(self, vectors: Vectors) -> Floats:
+        """Where on the line architectures are, shape (n, variables) to (n,)."""
+        return (self._prior.expected(vectors) - self._mean) / self._spread
+
+    def covariance(self, place: Floats) -> Floats:
+        """Of places, shape (n,), with those of the set: shape (n, set)."""
+        return PRIOR_VARIANCE * np.outer(place, self.known)
+
+
+def _covariance(
+    kernel: str, prior: bool, similarities: tuple[Floats, Floats], by_prior: Floats | None
+) -> Floats:
+    covariance = KERNELS[kernel](*similarities)
+    return covariance + by_prior if prior and by_prior is not None else covariance
+
+
+def _chosen(
+    similarities: tuple[Floats, Floats], by_prior: Floats | None, targets: Floats
+) -> tuple[Choice, ...]:
     """The kernels under which each target is likeliest given the others."""
-    found = [_best_noise(kernel, of(*similarities), targets) for kernel, of in KERNELS.items()]
-    found = sorted(found, key=lambda fit: -fit[0])[:SHARES]
+    found = []
+    for kernel, prior in product(KERNELS, (False,) if by_prior is None else (False, True)):
+        covariance = _covariance(kernel, prior, similarities, by_prior)
+        found.append((*_best_noise(covariance, targets), kernel, prior))
+    found = sorted(found, reverse=True)[:SHARES]
     likelihoods = np.exp(len(targets) * (np.array([density for density, *_ in found]) - found[0][0]))
     shares = likelihoods / likelihoods.sum()
     shares[shares < _LEAST_SHARE] = 0
     shares /= shares.sum()
     return tuple(
-        Choice(kernel, noise, variance, float(share))
-        for (_, kernel, noise, variance), share in zip(found, shares, strict=True)
+        Choice(kernel, noise, variance, float(share), prior)
+        for (_, noise, variance, kernel, prior), share in zip(found, shares, strict=True)
         if share
     )
 
 
-def _best_noise(kernel: str, covariance: Floats, targets: Floats) -> tuple[float, str, float, float]:
-    """(mean log density of a target given the others, kernel, noise, variance) at the noise where it is greatest."""
+def _best_noise(covariance: Floats, targets: Floats) -> tuple[float, float, float]:
+    """(mean log density of a target given the others, noise, variance) at the noise where it is greatest."""
     values, basis = np.linalg.eigh(covariance)
     rotated, squared = basis.T @ targets, basis**2
     found = []
@@ -171,5 +221,5 @@ def _best_noise(kernel: str, covariance: Floats, targets: Floats) -> tuple[float
         residual = basis @ (inverse * rotated) / precision
         variance = max(float((residual**2 * precision).mean()), 1e-12)
         density = -0.5 * float(np.log(variance / precision).mean())
-        found.append((density, kernel, float(noise), variance))
+        found.append((density, float(noise), variance))
     return max(found)

@@ -21,6 +21,7 @@ from edgenas.cli.options import (
     WidthOption,
 )
 from edgenas.jobs.search import search
+from edgenas.search.registry import DEFAULT_SEARCHER, SEARCHERS
 from edgenas.units import format_count, format_milliseconds, format_seconds
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ def run(
     data: Annotated[
         str, typer.Option(help="digits, cifar10, cifar100, fashion-mnist, or a folder train/<class>/*.")
     ] = "digits",
-    searcher: Annotated[
-        str, typer.Option(help="Such as nsga2 or random; an unknown one lists all.")
-    ] = "nsga2",
+    searcher: Annotated[str, typer.Option(help=f"{', '.join(SEARCHERS)}.")] = DEFAULT_SEARCHER,
     evaluator: Annotated[
         EvaluatorChoice, typer.Option(help="supernet, or trained: each candidate from scratch (slow).")
     ] = EvaluatorChoice.supernet,
@@ -60,6 +59,9 @@ def run(
     ] = None,
     seed: SeedOption = 0,
     run: Annotated[str | None, typer.Option(help="Name under runs/; the same name goes on.")] = None,
+    warm_start: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Begin from what this earlier run evaluated.")
+    ] = None,
     threads: ThreadsOption = None,
     missing: MissingOption = MissingName.refuse,
     resolution: Annotated[int | None, typer.Option(help="Bring images to this size.")] = None,
@@ -96,6 +98,7 @@ def run(
             time_budget=time_budget,
             seed=seed,
             run=run,
+            warm_start=warm_start,
             threads=threads,
             missing=missing.value,
             resolution=resolution,

@@ -25,6 +25,7 @@ from edgenas.jobs.finalists import bring_out
 from edgenas.jobs.outcome import result_of, succeeded
 from edgenas.jobs.session import Session, Settings
 from edgenas.jobs.view import write_report
+from edgenas.jobs.warm_start import keep, prior_for
 from edgenas.latency.predictor import LatencyPredictor, predictor_for
 from edgenas.progress import Progress
 from edgenas.run.config import RunConfig, versions
@@ -53,10 +54,14 @@ def run_session(settings: Settings, progress: Progress) -> SearchResult:
     dataset = load_dataset(settings.data, settings.resolution, settings.flip, progress)
     space = settings.make_space(dataset.resolution, len(dataset.classes))
     predictor = predictor_for(space, settings.device, settings.missing)
-    problem = Problem(space, predictor, settings.max_latency_ms, settings.objectives)
-    problem.check()
     config = _config(settings, dataset, predictor)
-    with open_run(_default_name(config) if settings.run is None else settings.run, config) as (folder, store):
+    name = _default_name(config, settings.warm_start) if settings.run is None else settings.run
+    begun = None if settings.warm_start is None else prior_for(name, settings.warm_start, space)
+    config = config.model_copy(update={"warm_start": begun and begun.fingerprint})
+    prior = None if begun is None else begun.prior(space)
+    problem = Problem(space, predictor, settings.max_latency_ms, settings.objectives, prior)
+    problem.check()
+    with open_run(name, config) as (folder, store):
         if folder.front.is_file() and (done := folder.read_result()).status == "complete":
             log.warning("run %s is already complete: its result is shown", folder.name)
             return done
@@ -76,6 +81,9 @@ def run_session(settings: Settings, progress: Progress) -> SearchResult:
             torch_device=device,
             progress=progress,
         )
+        if begun is not None:
+            keep(begun, folder)
+            session.note(begun.text)
         return _complete_or_interrupted(session)
 
 
@@ -125,9 +133,13 @@ def _config(settings: Settings, dataset: Dataset, predictor: LatencyPredictor) -
     )
 
 
-def _default_name(config: RunConfig) -> str:
-    """The same settings give the same name, so that repeating a command goes on with its run."""
-    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:6]
+def _default_name(config: RunConfig, warm_start: str | None) -> str:
+    """The same settings give the same name, so that repeating a command goes on with its run.
+
+    What the run named by `warm_start` has evaluated by now is no part of them.
+    """
+    asked = config.model_dump_json(exclude={"warm_start"}) + (warm_start or "")
+    digest = hashlib.sha256(asked.encode()).hexdigest()[:6]
     data = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(config.data).name)[:40]
     return f"{config.device.name}-{data}-{config.max_latency_ms:.10g}ms-{digest}"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.progress import Progress, silent
+from edgenas.search.registry import DEFAULT_SEARCHER
 from edgenas.units import parse_milliseconds, parse_seconds
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def search(
     max_latency: str,
     data: str = "digits",
     *,
-    searcher: "str | Callable[[Problem, int], Searcher]" = "nsga2",
+    searcher: "str | Callable[[Problem, int], Searcher]" = DEFAULT_SEARCHER,
     evaluator: "EvaluatorName" = "supernet",
     metric: "Metric" = "top-1",
     objective: str = "accuracy,latency",
@@ -38,6 +39,7 @@ def search(
     time_budget: str | None = None,
     seed: int = 0,
     run: str | None = None,
+    warm_start: str | None = None,
     threads: int | None = None,
     missing: "Missing" = "refuse",
     resolution: int | None = None,
@@ -59,8 +61,8 @@ def search(
         device: name or alias, see `devices`.
         max_latency: the limit with its unit, such as "20ms".
         data: `digits`, `cifar10`, `cifar100`, `fashion-mnist` or an image folder.
-        searcher: `nsga2`, `nsga3` (meant for three objectives and more), `random` or another of `search/registry.py`;
-            or your own: called with the problem and the seed (see `Searcher`).
+        searcher: one of `search/registry.py`, such as `nsga3` (meant for three objectives and more) or `random`; or
+            your own: called with the problem and the seed (see `Searcher`).
         evaluator: `supernet`, or `trained`: each candidate on its own, from scratch, with a quarter of a
             finalist's epochs.
         metric: what the search optimises and results show: `top-1`, `macro-f1`, `macro-precision` or
@@ -73,6 +75,9 @@ def search(
             None trains by the size of the data.
         seed: of everything random; the data split does not depend on it.
         run: name under `runs/`; None makes one from the settings.
+        warm_start: name of an earlier run, of another device or data set, whose evaluations searchers that can (such
+            as `nsga2-surrogate`, `nsga2` and `nsga3`) begin from. They count as hints, none as an evaluation. A run keeps what it
+            began from: to begin from what the earlier one has found since, give a new `run`.
         threads: overrides the device's thread count.
         missing: what to do about blocks a latency table lacks: `refuse`, or `interpolate` between its others.
         resolution: rows and columns of the images; None takes what suits the data.
@@ -113,6 +118,8 @@ def search(
         raise InputError("--distillation needs a supernet to learn from", "leave out --evaluator trained")
     if sampling != "anchored" and evaluator == "trained":
         raise InputError("--sampling needs a supernet to train", "leave out --evaluator trained")
+    if warm_start is not None and warm_start == run:
+        raise InputError(f"--warm-start {warm_start} is the run to be made", "give another --run")
     if seed < 0:
         raise InputError(f"--seed {seed} is negative", "give 0 or more")
     for what, name, known in (
@@ -144,6 +151,7 @@ def search(
         time_budget_s=budget_s,
         seed=seed,
         run=run,
+        warm_start=warm_start,
         resolution=resolution,
         flip=flip,
         augmentation=augmentation,

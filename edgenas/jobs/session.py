@@ -49,6 +49,7 @@ class Settings:
     """From resolution and number of classes."""
     started_s: float
     """When the search was asked for, by `time.monotonic`."""
+    warm_start: str | None = None
     missing: Missing = "refuse"
 
 

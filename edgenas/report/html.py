@@ -13,6 +13,7 @@ from edgenas.device import Provenance
 from edgenas.formats import write_bytes
 from edgenas.report.beside import worth
 from edgenas.report.charts import agreement_chart, front_chart
+from edgenas.report.layers import COUNTS
 from edgenas.report.view import (
     ReportView,
     accuracy_text,
@@ -58,6 +59,8 @@ def write_html(view: ReportView, path: Path) -> None:
         view=view,
         result=view.result,
         chart=Markup(front_chart(view)),
+        layers=view.layers,
+        least_cost=COUNTS,
         agreement=view.agreement,
         agreement_chart=Markup(agreement_chart(view.agreement, view.measure)) if view.agreement else "",
         worths=[worth(mark, view.front, view.measure) for mark in view.baselines],

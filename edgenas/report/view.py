@@ -1,6 +1,7 @@
 """What a report shows, before it is a picture or a page: both draw the same series over the same range."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,10 @@ from edgenas.accuracy.metrics import MEASURES
 from edgenas.device import Provenance
 from edgenas.latency.validation import Validation
 from edgenas.report.agreement import MARGIN, ROOM_FOR_INTERVALS, AgreementView, pair_of
+from edgenas.report.layers import LayersView, Panel
 from edgenas.report.marks import Label, Mark, Series, by_kind, labels, numbered
 from edgenas.run.result import Model, SearchResult
+from edgenas.search.contributions import Contribution
 from edgenas.units import format_milliseconds
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ class ReportView:
         versions: of edgenas and what its results depend on.
         points: all evaluations, in the order they were made, failed ones included.
         validation: of the very predictions the run rests on, where there is one.
+        contributions: what each layer's choice earns and costs, by the model's id.
+        unexplained: why there are none; empty where there are.
     """
 
     result: SearchResult
@@ -55,6 +60,8 @@ class ReportView:
     versions: dict[str, str]
     points: tuple[Point, ...]
     validation: Validation | None = None
+    contributions: Mapping[str, tuple[Contribution, ...]] = field(default_factory=dict)
+    unexplained: str = ""
 
     @property
     def data_name(self) -> str:
@@ -145,6 +152,18 @@ class ReportView:
         return AgreementView(self.validation, marks) if self.validation or marks else None
 
     @property
+    def layers(self) -> LayersView | None:
+        """What each layer's choice earns and costs; None where that is not known."""
+        found = ((mark, self.contributions.get(mark.model.id, ())) for mark in (*self.front, *self.dropped))
+        panels = tuple(Panel(mark, rows) for mark, rows in found if rows)
+        return LayersView(panels) if panels else None
+
+    @property
+    def evaluated_kinds(self) -> str:
+        """What the accuracies of the evaluated points are, such as `supernet`."""
+        return " or ".join(dict.fromkeys(point.kind for point in self.evaluated))
+
+    @property
     def series(self) -> tuple[Series, ...]:
         """The models as they are drawn, the front first."""
         made = [mark for mark in self.drawn if mark.role == "baseline"]
@@ -157,8 +176,7 @@ class ReportView:
     @property
     def points_title(self) -> str:
         """Legend of the evaluated points, with the kind of their accuracy."""
-        kinds = dict.fromkeys(point.kind for point in self.evaluated)
-        return f"evaluated ({' or '.join(kinds)} {self.measure})"
+        return f"evaluated ({self.evaluated_kinds} {self.measure})"
 
     @property
     def steps_title(self) -> str:

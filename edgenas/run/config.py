@@ -17,6 +17,14 @@ EvaluatorName = Literal["supernet", "trained"]
 _VERSIONED = ("edgenas", "torch", "numpy", "pymoo", "moocore", "onnx", "onnxruntime")
 
 
+class WarmStart(Document):
+    """The earlier run that a run began from, and what it was given of it."""
+
+    name: str
+    evaluations: int = Field(ge=1)
+    digest: str
+
+
 class RunConfig(Document):
     """Two runs with equal configurations, on the same machine and versions, end with the same front."""
 
@@ -38,6 +46,7 @@ class RunConfig(Document):
     finalist_recipe: FinalistRecipe
     time_budget_s: float | None = Field(default=None, gt=0)
     seed: int = Field(ge=0)
+    warm_start: WarmStart | None = None
 
     def differences(self, other: "RunConfig") -> list[str]:
         """Fields in which two configurations differ, as `field: here -> there`."""

@@ -44,6 +44,11 @@ class RunFolder:
         return self.path / "run.sqlite"
 
     @property
+    def prior(self) -> Path:
+        """Evaluations of an earlier run that this one begins from, where it does."""
+        return self.path / "prior.json"
+
+    @property
     def supernet(self) -> Path:
         """Supernet weights and optimiser state."""
         return self.path / "supernet.safetensors"

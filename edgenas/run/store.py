@@ -4,12 +4,12 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from edgenas.errors import RunConflictError
+from edgenas.errors import FileFormatError, RunConflictError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS evaluations (
@@ -142,3 +142,24 @@ class RunStore:
         for event in self.events("phase"):
             total[event["phase"]] = round(total.get(event["phase"], 0.0) + event["seconds"], 3)
         return total
+
+
+def stored_accuracies(path: Path) -> list[tuple[list[str], float | None]]:
+    """Choices and accuracy of each evaluation of a store that another process may be writing; nothing is changed.
+
+    Raises:
+        FileFormatError: the file is missing or no run's store.
+    """
+    # A store without a log is at rest. Opening it as such leaves no log behind, also in a folder that is read-only.
+    at_rest = not path.with_name(f"{path.name}-wal").exists()
+    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if at_rest else ''}"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            rows = connection.execute(
+                "SELECT choices, accuracy FROM evaluations ORDER BY sequence"
+            ).fetchall()
+        return [(json.loads(choices), accuracy) for choices, accuracy in rows]
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        raise FileFormatError(
+            path, "", f"cannot be read as a run's store ({error})", "name another run"
+        ) from None

@@ -4,6 +4,7 @@ Latency is known before anything is evaluated and equal networks have equal enco
 slow are mended and children which were met before are changed: what is asked for keeps the limit and is new.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from edgenas.search.archive import Archive
+from edgenas.search.front import leaders
 from edgenas.search.problem import Problem
 from edgenas.search.searcher import Outcome, Searcher
 from edgenas.space import Architecture
@@ -23,6 +25,9 @@ CROSSOVER = 0.9
 
 TRIES = 10
 """How often a child met before is mutated again, and as often one is drawn in its place."""
+
+FRESH = 1 / 3
+"""Least share of samples in a first population, however much an earlier search found: it may mislead."""
 
 Survive = Callable[[Points, int, np.random.Generator], tuple[NDArray[np.int64], NDArray[np.float64]]]
 """From points, shape (n, objectives), and a number to at most so many indices, each with its merit as a parent."""
@@ -37,7 +42,7 @@ class Evolution:
         size: of the population, and of its offspring.
         survive: who does, such as `nsga2.rank_and_crowding`.
         start: what the first `ask` gives, canonical and within the limit; None takes the fastest architecture, the
-            slowest where it keeps the limit, and samples.
+            slowest where it keeps the limit, leaders of the problem's prior, and samples.
         asked: what is not to be asked for; it is added to. None for a fresh one.
     """
 
@@ -84,7 +89,10 @@ class Evolution:
         predictor, encode = self._problem.predictor, self._problem.space.encode
         ends = np.stack([encode(predictor.fastest()), encode(predictor.slowest())])
         ends = ends[self._problem.keeps_limit(ends)]
-        found = ends[self._asked.new(ends)][: self._size]
+        ends = ends[self._asked.new(ends)][: self._size]
+        room = self._size - len(ends) - math.ceil(FRESH * self._size)
+        found = np.concatenate([ends, _leaders(self._problem, max(room, 0))])
+        found = found[self._asked.new(found)]
         return _filled_up(self._problem, found, self._size, self._asked, self._rng)
 
     def _parents(self) -> NDArray[np.int64]:
@@ -149,6 +157,15 @@ def offspring(
         mutated = _mutated(children[stale], problem.sizes, rng)
         children[stale] = problem.repaired_vectors(mutated, rng, children[stale])
     return _filled_up(problem, children[asked.new(children)], len(mothers), asked, rng)
+
+
+def _leaders(problem: Problem, count: int) -> Vectors:
+    """The best of the prior by its errors and this problem's costs, within this limit; at most `count`."""
+    if problem.prior is None:
+        return np.empty((0, len(problem.sizes)), np.int64)
+    kept = problem.keeps_limit(problem.prior.vectors)
+    vectors, errors = problem.prior.vectors[kept], problem.prior.errors[kept]
+    return vectors[leaders(np.column_stack([errors, problem.costs(vectors)]), count)]
 
 
 def _filled_up(

@@ -58,6 +58,19 @@ class Predictor(Protocol):
         """Its latency for people, with what is known of it."""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Prior:
+    """What an earlier search found, of another device or data set: where to begin, not what is true here.
+
+    Args:
+        vectors: canonical encodings, shape (n, variables); some may be too slow here.
+        errors: 1 - accuracy of each there, shape (n,).
+    """
+
+    vectors: NDArray[np.int64]
+    errors: NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class Problem:
     """Minimise error and what else is named in `objectives` over a space, latency at most `max_latency_ms`.
@@ -69,12 +82,14 @@ class Problem:
         predictor: what its architectures take.
         max_latency_ms: what they may take.
         objectives: accuracy first, then latency, then others; at least those two.
+        prior: what searchers may begin from; none of it counts as evaluated.
     """
 
     space: ArchitectureSpace
     predictor: Predictor
     max_latency_ms: float
     objectives: tuple[Objective, ...] = TWO
+    prior: Prior | None = None
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # `edgenas benchmark search --help` names the searchers and m
 MakeSearcher = Callable[["Problem", int], "Searcher"]
 """Makes a searcher from a problem and a seed; a searcher's class is one."""
 
-DEFAULT_SEARCHER = "nsga2"
+DEFAULT_SEARCHER = "nsga2-surrogate"
 
 _HOMES = {
     "bayes": "edgenas.search.bayes:BayesSearcher",

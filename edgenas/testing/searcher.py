@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice, product
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from edgenas.device import Datasheet, Device
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.search.loop import Evaluated, search
-from edgenas.search.problem import TWO, Objective, Problem
+from edgenas.search.problem import TWO, Objective, Prior, Problem
 from edgenas.search.searcher import Outcome, Searcher
 from edgenas.space import Architecture, Layout, MBConvSpace, Stage
 
@@ -122,6 +123,16 @@ class SearcherConformance:
             assert [one.architecture for one in found] == whole
             assert again == whole[stop:]
 
+    def test_works_with_what_an_earlier_search_found(self, problem: Problem) -> None:
+        """Hints that are wrong, or too slow here, do no harm; none of them counts as an evaluation."""
+        problem = replace(problem, prior=_misleading_prior(problem))
+        asks = [list(self._asks(problem, seed=13)) for _ in range(2)]
+        assert asks[0] == asks[1]
+        found: list[Architecture] = []
+        self._search(problem, evaluations=10, evaluated=found)
+        assert 0 < len(found) <= 10
+        assert all(problem.latency_ms(architecture) <= problem.max_latency_ms for architecture in found)
+
     def _asks(
         self, problem: Problem, seed: int, tell: Tell | None = None
     ) -> Iterator[Sequence[Architecture]]:
@@ -169,6 +180,14 @@ def make_problem(
         predictor.predict(end).predicted_ms for end in (predictor.fastest(), predictor.slowest())
     )
     return Problem(space, predictor, fastest + share * (slowest - fastest), objectives)
+
+
+def _misleading_prior(problem: Problem) -> Prior:
+    """Of networks within the limit and beyond it, where the better are said to be the worse."""
+    rng = np.random.default_rng(0)
+    drawn = [problem.space.sample(rng) for _ in range(30)]
+    vectors = np.array([problem.space.encode(architecture) for architecture in drawn])
+    return Prior(vectors, np.array([1 - made_up_error(problem, architecture) for architecture in drawn]))
 
 
 def made_up_error(problem: Problem, architecture: Architecture) -> float:

@@ -26,7 +26,7 @@ SEARCH = ["search", "--device", "jetson", "--max-latency", "20ms"]
         (["search", "--device", "jetson", "--max-latency", "20ms", "--seed", "x"], 2, "--seed"),
         ([*SEARCH, "--metric", "f1"], 2, "'f1' is not one of 'top-1', 'macro-f1'"),
         ([*SEARCH, "--evaluator", "oracle"], 2, "'oracle' is not one of 'supernet', 'trained'"),
-        ([*SEARCH, "--searcher", "nsga"], 2, "unknown searcher 'nsga'; did you mean 'nsga2'?"),
+        ([*SEARCH, "--searcher", "nsga-2"], 2, "unknown searcher 'nsga-2'; did you mean 'nsga2'?"),
         ([*SEARCH, "--augment", "crop,mixpu"], 2, "unknown name in --augment 'mixpu'; did you mean 'mixup'?"),
         ([*SEARCH, "--augment", ""], 2, "unknown name in --augment ''; known: crop, randaugment"),
         ([*SEARCH, "--distillation", "2"], 2, "--distillation"),

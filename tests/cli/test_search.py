@@ -9,6 +9,7 @@ import pytest
 from edgenas.cli.main import run
 from edgenas.errors import OutOfMemoryError
 from edgenas.run.result import SearchResult
+from edgenas.search.registry import DEFAULT_SEARCHER, SEARCHERS
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]
@@ -150,10 +151,10 @@ def test_help_shows_every_option(text: Text, monkeypatch: pytest.MonkeyPatch) ->
     shown = text(["search", "--help"])
     for option in (
         "--evaluator", "--metric", "--objective", "--baselines", "--time-budget", "--augment",
-        "--distillation", "--flip",
+        "--distillation", "--flip", "--warm-start",
     ):  # fmt: skip
         assert option in shown
-    for choice in ("supernet", "trained", "top-1", "macro-f1", "macro-precision", "macro-recall"):
+    for choice in ("supernet", "trained", "top-1", "macro-f1", "macro-precision", "macro-recall", *SEARCHERS):
         assert choice in shown
 
 
@@ -167,6 +168,8 @@ def test_options_reach_the_search(in_finished_run: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("edgenas.cli.search.search", search)
     plain = {
+        "searcher": DEFAULT_SEARCHER,
+        "warm_start": None,
         "evaluator": "supernet",
         "metric": "top-1",
         "objective": "accuracy,latency",
@@ -190,9 +193,15 @@ def test_options_reach_the_search(in_finished_run: Path, monkeypatch: pytest.Mon
             "--no-flip",
             "--objective",
             "accuracy,latency,macs",
+            "--searcher",
+            "random",
+            "--warm-start",
+            "old",
         ]
     )
     assert {name: given[name] for name in plain} == {
+        "searcher": "random",
+        "warm_start": "old",
         "evaluator": "trained",
         "metric": "macro-recall",
         "objective": "accuracy,latency,macs",

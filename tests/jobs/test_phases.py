@@ -74,7 +74,7 @@ def test_architectures_that_fail_are_recorded_and_the_search_goes_on(
     small_search: Search, store: Callable[[], RunStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail(monkeypatch)
-    result = small_search(evaluations=12)
+    result = small_search(searcher="nsga2", evaluations=12)
     rows = store().evaluations()
     failed = {row.id: row.reason for row in rows if row.accuracy is None}
     assert len(rows) == result.evaluations == 12
@@ -99,9 +99,9 @@ def test_failures_are_not_evaluated_again_when_resumed(
 ) -> None:
     with monkeypatch.context() as patch:
         fail(patch)
-        small_search(evaluations=12, progress=interrupt("finalist 1", 1))
+        small_search(searcher="nsga2", evaluations=12, progress=interrupt("finalist 1", 1))
     before = store().evaluations()
-    small_search(evaluations=12)  # would succeed now
+    small_search(searcher="nsga2", evaluations=12)  # would succeed now
     assert store().evaluations() == before
 
 

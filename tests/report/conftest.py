@@ -11,6 +11,7 @@ from edgenas.latency.validation import Pair, Validation, agreement
 from edgenas.report.view import Point, ReportView
 from edgenas.run.config import RunConfig
 from edgenas.run.result import Model, SearchResult
+from edgenas.search.contributions import Contribution
 
 SPACE = {"name": "mbconv", "resolution": 16, "classes": 10, "stages": [{"channels": 16, "depth": 2}]}
 
@@ -183,13 +184,25 @@ def make_view() -> Callable[..., ReportView]:
     """`make_view(**changes of the result)`: 36 evaluations and a failed one."""
 
     def make(
-        points: tuple[Point, ...] | None = None, validation: Validation | None = None, **changes: Any
+        points: tuple[Point, ...] | None = None,
+        validation: Validation | None = None,
+        contributions: dict[str, tuple[Contribution, ...]] | None = None,
+        unexplained: str = "",
+        **changes: Any,
     ) -> ReportView:
         if points is None:
             good = [make_point(i, 0.35 + 0.4 * (i * 37 % 36) / 36, 0.4 + 0.04 * i) for i in range(36)]
             points = (*good, make_point(99, None, 1.0, reason="the loss is nan in epoch 1"))
         versions = {"edgenas": "0.1.0", "python": "3.11.2"}
-        return ReportView(make_result(**changes), make_config(), versions, points, validation)
+        return ReportView(
+            make_result(**changes),
+            make_config(),
+            versions,
+            points,
+            validation,
+            contributions or {},
+            unexplained,
+        )
 
     return make
 

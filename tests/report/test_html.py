@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from edgenas.report.html import write_html
+from edgenas.search.contributions import Contribution
 
 Make = Callable[..., Any]
 LOADING = {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"}
@@ -315,3 +316,49 @@ def test_latencies_over_decades_are_drawn_on_logarithmic_axes(
     made = page(validation=validation((1.0, 1.0), (100.0, 90.0)), **unmeasured)
     assert made.chart("agreement-chart").count('"type":"log"') == 2
     assert '"type":"log"' not in made.figure
+
+
+def test_each_layer_is_shown_with_what_it_earns_and_costs(page: Make) -> None:
+    rows = (
+        Contribution("stage 1 layer 1", "k5e6", 0.031, 0.008, 0.25),
+        Contribution("stage 1 layer 2", "skip", -0.002, 0.008, -0.1),
+    )
+    text = page(contributions={"0000000002": rows, "0000000004": rows[1:]}).text
+    assert "What each layer earns and costs For each layer: the accuracy points" in text
+    assert (
+        "2 0000000002 0.900 ms [0.450 to 1.80] datasheet estimate layer: choice accuracy points earned"
+        in text
+    )
+    assert "stage 1 layer 1: k5e6 ★ +3.1 ± 0.8 +0.250" in text
+    assert "stage 1 layer 2: skip \N{MINUS SIGN}0.2 ± 0.8 \N{MINUS SIGN}0.100" in text
+    assert "fitted to 36 evaluations (supernet accuracy, not that of trained models)" in text
+    assert "(datasheet estimate), whose intervals reach from 50 % below to 100 % above" in text
+    assert text.index("4 0000000004 1.20 ms [0.600") < text.index("Predicted and measured")
+
+
+def test_bars_are_pale_where_their_sign_is_open(make_view: Make, tmp_path: Path) -> None:
+    rows = (
+        Contribution("layer 1", "a", 0.01, 0.005, 0.25),
+        Contribution("layer 2", "b", -0.01, 0.005, 0.25),
+        Contribution("layer 3", "c", 0.01, 0.02, 0.25),
+    )
+    write_html(make_view(contributions={"0000000001": rows}), tmp_path / "report.html")
+    source = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert source.count('<rect class="earned open"') == 1
+    assert source.count('<rect class="earned"') == 2
+    assert source.count('<rect class="paid"') == 3
+    assert source.count('<line class="whisker"') == 3
+
+
+def test_layers_of_another_metric_speak_of_it(page: Make) -> None:
+    rows = (Contribution("layer 1", "k5e6", 0.031, 0.008, 0.25),)
+    text = page(metric="macro-f1", contributions={"0000000001": rows}).text
+    assert "macro F1 points earned" in text
+    assert "accuracy" not in text.replace("objectives accuracy latency", "")
+
+
+def test_what_cannot_be_explained_is_said_and_not_drawn(page: Make) -> None:
+    made = page(unexplained="There is too little to tell.")
+    assert "What each layer earns and costs There is too little to tell." in made.text
+    assert "points earned" not in made.text
+    assert "What each layer" not in page().text

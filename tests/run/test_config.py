@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from edgenas.accuracy.recipe import SupernetRecipe
 from edgenas.device import Device
-from edgenas.run.config import RunConfig, RunDocument, versions
+from edgenas.run.config import RunConfig, RunDocument, WarmStart, versions
 from edgenas.space import MBConvSpace, space_from_config
 
 
@@ -32,11 +32,11 @@ def test_a_configuration_with_more_objectives_survives_json(run_config: RunConfi
     assert len(run_config.differences(wide)) == 1
 
 
-def test_a_configuration_from_before_metric_evaluator_baselines_and_objectives_is_read(
+def test_a_configuration_from_before_metric_evaluator_baselines_objectives_and_warm_start_is_read(
     run_config: RunConfig,
 ) -> None:
     old = run_config.model_dump(mode="json")
-    for field in ("evaluator", "metric", "baselines", "objectives"):
+    for field in ("evaluator", "metric", "baselines", "objectives", "warm_start"):
         del old[field]
     for recipe in ("supernet_recipe", "finalist_recipe"):
         plain = ("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing", "warm_up_share")
@@ -88,6 +88,20 @@ def test_another_device_is_told_by_its_name(run_config: RunConfig, board: Device
 def test_the_same_device_at_other_settings_is_told_by_them(run_config: RunConfig, board: Device) -> None:
     other = run_config.model_copy(update={"device": board.model_copy(update={"threads": 4})})
     assert run_config.differences(other) == ["device.threads: 1 -> 4"]
+
+
+def test_another_warm_start_is_told_by_its_run_and_else_by_what_it_gave(run_config: RunConfig) -> None:
+    one = WarmStart(name="one", evaluations=3, digest="ab")
+
+    def begun(warm_start: WarmStart) -> RunConfig:
+        return run_config.model_copy(update={"warm_start": warm_start})
+
+    assert RunConfig.model_validate_json(begun(one).model_dump_json()) == begun(one)
+    assert run_config.differences(begun(one)) == ["warm_start: None -> one"]
+    other = one.model_copy(update={"name": "other", "digest": "cd"})
+    assert begun(one).differences(begun(other)) == ["warm_start: one -> other"]
+    grown = one.model_copy(update={"evaluations": 4})
+    assert begun(one).differences(begun(grown)) == ["warm_start.evaluations: 3 -> 4"]
 
 
 def test_a_field_that_one_side_lacks_is_a_difference(run_config: RunConfig) -> None:

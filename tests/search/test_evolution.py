@@ -7,10 +7,11 @@ import pytest
 from edgenas.device import Device
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.search.archive import Archive
-from edgenas.search.evolution import Evolution, offspring
-from edgenas.search.nsga2 import rank_and_crowding
-from edgenas.search.problem import Problem
-from edgenas.space import mbconv
+from edgenas.search.evolution import FRESH, Evolution, offspring
+from edgenas.search.front import leaders
+from edgenas.search.nsga2 import NSGA2Searcher, rank_and_crowding
+from edgenas.search.problem import Prior, Problem
+from edgenas.space import Architecture, mbconv
 from edgenas.testing.searcher import make_problem as conformance_problem
 
 MakeProblem = Callable[[float], Problem]
@@ -81,6 +82,76 @@ def test_it_begins_where_it_is_told_to_and_never_asks_for_what_it_must_not(make_
     assert not {tuple(row) for row in found.tolist()} & {
         tuple(row) for row in [*start.tolist(), *barred.tolist()]
     }
+
+
+def prior_of(problem: Problem, count: int) -> Prior:
+    """Of networks on both sides of the limit; errors as made up."""
+    rng = np.random.default_rng(5)
+    drawn = [problem.space.encode(problem.space.sample(rng)) for _ in range(count)]
+    return Prior(np.array(drawn), rng.random(count))
+
+
+def first_ask(problem: Problem, size: int = 24) -> np.ndarray:
+    return Evolution(problem, np.random.default_rng(0), size, rank_and_crowding).ask()
+
+
+def as_set(vectors: np.ndarray) -> set[tuple[int, ...]]:
+    return set(map(tuple, vectors.tolist()))
+
+
+def test_a_first_population_holds_the_priors_leaders_by_the_new_costs_within_the_new_limit(
+    large_problem: Problem,
+) -> None:
+    problem = replace(large_problem, max_latency_ms=3 * large_problem.max_latency_ms)
+    prior = prior_of(problem, 200)
+    asked = first_ask(replace(problem, prior=prior))
+    kept = problem.keeps_limit(prior.vectors)
+    assert 20 < kept.sum() < 200
+    vectors = prior.vectors[kept]
+    room = 24 - 8 - problem.keeps_limit(problem.space.encode(problem.predictor.slowest())[None]).sum() - 1
+    best = vectors[leaders(np.column_stack([prior.errors[kept], problem.costs(vectors)]), room)]
+    assert as_set(asked) & as_set(prior.vectors) == as_set(best)
+    assert len(as_set(asked)) == 24
+    assert problem.keeps_limit(asked).all()
+    assert (asked[0] == problem.space.encode(problem.predictor.fastest())).all()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 24])
+def test_at_least_a_third_of_a_first_population_is_drawn(large_problem: Problem, size: int) -> None:
+    prior = prior_of(replace(large_problem, max_latency_ms=np.inf), 100)
+    asked = first_ask(replace(large_problem, max_latency_ms=np.inf, prior=prior), size)
+    assert len(asked) == size
+    assert len(as_set(asked) & as_set(prior.vectors)) <= max((1 - FRESH) * size, 2)
+
+
+def test_a_prior_that_is_too_slow_or_repeats_itself_is_filled_up_with_samples(
+    large_problem: Problem,
+) -> None:
+    slow = prior_of(large_problem, 100)
+    slow = Prior(slow.vectors[~large_problem.keeps_limit(slow.vectors)][:1].repeat(30, axis=0), np.ones(30))
+    assert (first_ask(replace(large_problem, prior=slow)) == first_ask(large_problem)).all()
+    same = replace(large_problem, max_latency_ms=np.inf, prior=slow)
+    assert len(as_set(first_ask(same))) == 24
+
+
+def test_what_another_search_found_helps(
+    additive_problem: Problem,
+    additive_error: Callable[[Architecture], float],
+    dominated: Callable[..., float],
+) -> None:
+    """A hundred networks judged with noise, for a device of other latencies: made up as a random search's best."""
+    space, rng = additive_problem.space, np.random.default_rng(0)
+    vectors = additive_problem.sample_vectors(1000, rng)
+    errors = np.array([additive_error(space.decode(vector)) for vector in vectors]) + rng.normal(
+        0, 0.02, 1000
+    )
+    best = np.argsort(errors)[:100]
+
+    def make(problem: Problem, seed: int) -> NSGA2Searcher:
+        return NSGA2Searcher(replace(problem, prior=Prior(vectors[best], errors[best])), seed)
+
+    for seed in range(3):
+        assert dominated(make, seed, 50) > dominated(NSGA2Searcher, seed, 50)
 
 
 def test_children_resemble_their_parents(large_problem: Problem) -> None:

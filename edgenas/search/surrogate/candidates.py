@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgenas.search.archive import Archive
 from edgenas.search.evolution import Evolution
-from edgenas.search.front import non_dominated
+from edgenas.search.front import leaders, non_dominated
 from edgenas.search.nsga2 import rank_and_crowding
 from edgenas.search.problem import Problem
 
@@ -38,8 +38,24 @@ class Candidates:
         self._rng = rng
         self._all = everything(problem) if np.prod(problem.sizes.astype(float)) <= SMALL else None
 
+    def first(self, count: int) -> Vectors:
+        """A first look: half of it what leads by the problem's prior, where it has one; for the rest see `spread`.
+
+        Returns:
+            Distinct canonical encodings, shape (m, variables), m at most `count`.
+        """
+        prior, problem = self._problem.prior, self._problem
+        if prior is None:
+            return self.spread(count)
+        kept = problem.keeps_limit(prior.vectors)
+        vectors = prior.vectors[kept]
+        points = np.column_stack([prior.errors[kept], problem.costs(vectors)])
+        best = vectors[leaders(points, count // 2)]
+        found = np.concatenate([best, self.spread(count - len(best))])
+        return found[Archive(problem.sizes).new(found)]
+
     def spread(self, count: int) -> Vectors:
-        """A first look: the fastest, the slowest, and one from each of so many parts of the range of latencies.
+        """The fastest, the slowest, and one from each of so many parts of the range of latencies.
 
         Returns:
             Distinct canonical encodings, shape (m, variables), m at most `count`.

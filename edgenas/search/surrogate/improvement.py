@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 MARGIN = 0.3
 """How far behind the front's worst the reference lies, as a share of what the front spans."""
 
-SLICES = 512
+SLICES = 128
 """Costs that hypervolume is sampled at where there is more than one cost."""
 
 
@@ -66,7 +66,7 @@ class Improvement:
 
     def _take_slices(self, errors: Floats, costs: Floats) -> None:
         low = costs.min(0)
-        points = qmc.Sobol(costs.shape[1], rng=np.random.default_rng(0)).random(SLICES)
+        points = qmc.Sobol(costs.shape[1], scramble=False).random(SLICES)
         self._slices = low + points * (self._corner - low)
         within = (costs <= self._slices[:, None]).all(2)
         self._levels = np.where(within, errors, errors.max()).min(1)

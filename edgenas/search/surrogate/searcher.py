@@ -31,6 +31,8 @@ LEAST = 10
 BATCH_SHARE = 0.05
 """Of what was evaluated, how much more is asked for at once."""
 
+LARGEST_BATCH = 50
+
 BORED = 0.05
 """By how much the share of chance draws grows with each batch that did not improve the front."""
 
@@ -38,6 +40,9 @@ MOST_BORED = 0.5
 
 LEARNT_FROM = 512
 """Evaluations a model is learnt from; beyond, the best and a random choice of the others."""
+
+REMEMBERED = 4 * LEARNT_FROM
+"""Evaluations that are kept; where there are more, half of them go, so that time and memory stay bounded."""
 
 RECHOSEN_AFTER = 1.1
 """Kernels are chosen anew when the evaluations have grown by this factor."""
@@ -49,6 +54,7 @@ SHORT_LIST = 256
 class SurrogateSearcher(Searcher):
     """Begins with a spread over latencies, then asks for what promises the greatest gain of hypervolume.
 
+    A prior decides half of the first architectures, and the model learns how far to follow it.
     Candidates are what an inner NSGA-II finds on the model, all costs exact; in a small space everything. Batches
     are chosen one by one, each as if the model were right about those before. A part of each batch, greater the longer
     nothing has improved, is drawn by chance, so that a model that is wrong cannot end the search. Where the outcomes
@@ -66,13 +72,15 @@ class SurrogateSearcher(Searcher):
         self._rng = np.random.default_rng(seed)
         self._asked = Archive(problem.sizes)
         self._candidates = Candidates(problem, self._asked, self._rng)
-        start = self._candidates.spread(FIRST)
+        self._prior = self._surrogate_of_prior()
+        start = self._candidates.first(FIRST)
         self._evolution = Evolution(problem, self._rng, FIRST, rank_and_crowding, start, self._asked)
         self._vectors = np.empty((0, len(problem.sizes)), np.int64)
         self._points = np.empty((0, len(problem.objectives)))
         self._pending = self._vectors
         self._choices: tuple[Choice, ...] | None = None
         self._chosen_at = 0
+        self._evaluated = 0
         self._idle = 0
 
     @override
@@ -91,17 +99,21 @@ class SurrogateSearcher(Searcher):
         if not self._can_learn:
             self._evolution.tell(points)
         known = len(self._points)
+        self._evaluated += len(points)
         self._vectors = np.concatenate([self._vectors, self._pending])
         self._points = np.concatenate([self._points, points])
         improved = (non_dominated(self._points) >= known).any()
         self._idle = 0 if improved else self._idle + 1
+        if len(self._points) > REMEMBERED:
+            kept = self._representative(self._points, REMEMBERED // 2)
+            self._vectors, self._points = self._vectors[kept], self._points[kept]
 
     @property
     def _can_learn(self) -> bool:
         return len(self._points) >= LEAST and bool(np.ptp(self._points[:, 0]) > 0)
 
     def _batch(self) -> Vectors:
-        size = max(1, int(BATCH_SHARE * len(self._points)))
+        size = min(max(1, int(BATCH_SHARE * self._evaluated)), LARGEST_BATCH)
         by_chance = self._rng.binomial(size, min(MOST_BORED, BORED * self._idle))
         drawn = self._candidates.by_chance(by_chance)
         surrogate = self._surrogate()
@@ -111,22 +123,28 @@ class SurrogateSearcher(Searcher):
         return batch[self._asked.new(batch)]
 
     def _surrogate(self) -> Surrogate:
-        known = self._learnt_from()
-        if len(self._points) >= RECHOSEN_AFTER * self._chosen_at:
-            self._choices, self._chosen_at = None, len(self._points)
-        surrogate = Surrogate(
-            self._problem.space, self._vectors[known], self._points[known, 0], self._choices
-        )
+        known = self._representative(self._points, LEARNT_FROM)
+        if self._evaluated >= RECHOSEN_AFTER * self._chosen_at:
+            self._choices, self._chosen_at = None, self._evaluated
+        space, vectors, errors = self._problem.space, self._vectors[known], self._points[known, 0]
+        surrogate = Surrogate(space, vectors, errors, self._choices, self._prior)
         self._choices = surrogate.choices
         return surrogate
 
-    def _learnt_from(self) -> NDArray[np.int64]:
-        """Indices of the evaluations that the model is learnt from."""
-        if len(self._points) <= LEARNT_FROM:
-            return np.arange(len(self._points))
-        by_rank = np.argsort(pareto_rank(self._points), kind="stable")
-        best, others = np.split(by_rank, [LEARNT_FROM // 2])
-        return np.concatenate([best, self._rng.choice(others, LEARNT_FROM - len(best), replace=False)])
+    def _surrogate_of_prior(self) -> Surrogate | None:
+        prior = self._problem.prior
+        if prior is None:
+            return None
+        costs = self._problem.costs(prior.vectors)
+        known = self._representative(np.column_stack([prior.errors, costs]), LEARNT_FROM)
+        return Surrogate(self._problem.space, prior.vectors[known], prior.errors[known])
+
+    def _representative(self, points: Floats, count: int) -> NDArray[np.int64]:
+        """Indices of at most so many: half of them the best, the others drawn from the rest."""
+        if len(points) <= count:
+            return np.arange(len(points))
+        best, others = np.split(np.argsort(pareto_rank(points), kind="stable"), [count // 2])
+        return np.concatenate([best, self._rng.choice(others, count - len(best), replace=False)])
 
     def _best_of(self, surrogate: Surrogate, pool: Vectors, count: int) -> Vectors:
         """The candidates that promise most, one by one, each as if those before it turned out as expected."""

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.search.front import hypervolume
-from edgenas.search.surrogate.improvement import MARGIN, Improvement
+from edgenas.search.surrogate.improvement import MARGIN, SLICES, Improvement
 
 CORNER = np.array([10.0])
 UNIT = st.floats(0.01, 1)
@@ -69,9 +69,8 @@ def test_sampled_slices_agree_with_three_dimensional_hypervolume() -> None:
     low, worst = points[:, 1:].min(0), points[:, 0].max()
     reference = np.array([worst, 1.0, 1.0])
     volume = np.prod(corner - low)
-    slices = 512
     for candidate in rng.uniform(0.1, 0.7, (20, 3)):
         candidate[1:] = np.maximum(candidate[1:], low)
         after = hypervolume(np.vstack([points, candidate]), reference)
         exact = (after - hypervolume(points, reference)) * reference.prod()
-        assert gain(left, *candidate) / slices * volume == pytest.approx(exact, abs=4e-3)
+        assert gain(left, *candidate) / SLICES * volume == pytest.approx(exact, abs=8e-3)

@@ -88,12 +88,25 @@ def test_a_model_is_learnt_from_a_bounded_number_the_front_among_them() -> None:
     searcher = SurrogateSearcher(problem, 0)
     count = 3 * LEARNT_FROM
     rng = np.random.default_rng(0)
-    searcher._vectors = problem.sample_vectors(count, rng)
-    searcher._points = rng.random((count, 2))
-    searcher._points[7] = 0.0
-    known = searcher._learnt_from()
+    points = rng.random((count, 2))
+    points[7] = 0.0
+    known = searcher._representative(points, LEARNT_FROM)
     assert len(known) == len(set(known.tolist())) == LEARNT_FROM
     assert 7 in known
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED", 60)
+    problem = make_problem(1.0)
+    searcher = SurrogateSearcher(problem, 0)
+    best: float = 1.0
+    for _ in range(60):
+        asked = searcher.ask()
+        errors = [made_up_error(problem, one) for one in asked]
+        best = min(best, *errors)
+        searcher.tell([_outcome(problem, one, each) for one, each in zip(asked, errors, strict=True)])
+        assert len(searcher._points) == len(searcher._vectors) <= 60 + module.LARGEST_BATCH
+        assert searcher._points[:, 0].min() == best
 
 
 def test_three_objectives_gain_on_chance() -> None:
