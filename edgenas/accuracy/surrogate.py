@@ -50,6 +50,8 @@ SHARES = 3
 _LEAST_SHARE = 0.02
 _QUANTILES = 16
 _LEAST_ERROR = 1e-3
+_LEAST_SPREAD = 1e-9
+"""Of a prior's expectations; one that tells nothing apart has none but rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,12 @@ class Surrogate:
 
     def expected(self, vectors: Vectors) -> Floats:
         """Expected log error of architectures, shape (n, variables) to (n,)."""
-        errors, weights = self.sample(vectors)
-        return np.log(errors) @ weights
+        covariances = self._covariances(vectors, self._places(vectors))
+        means = [
+            choice.share * (self._mean + covariance @ weighted)
+            for choice, covariance, (_, weighted) in zip(self.choices, covariances, self._solved, strict=True)
+        ]
+        return np.asarray(np.sum(means, axis=0))
 
     def sample(self, vectors: Vectors) -> tuple[Floats, Floats]:
         """Errors that architectures may turn out to have, noise included: quantiles of each process.
@@ -117,21 +123,30 @@ class Surrogate:
         Returns:
             Errors, shape (n, samples), and the weight of each column, shape (samples,), in all 1.
         """
-        similarities = self._similarity.to(vectors)
-        place = np.zeros(len(vectors)) if self._line is None else self._line.place(vectors)
-        by_prior = None if self._line is None else self._line.covariance(place)
+        places = self._places(vectors)
         normal = ndtri((np.arange(_QUANTILES) + 0.5) / _QUANTILES)
         errors, weights = [], []
-        for choice, (factor, weighted) in zip(self.choices, self._solved, strict=True):
-            covariance = _covariance(choice.kernel, choice.prior, similarities, by_prior)
+        for choice, covariance, (factor, weighted) in zip(
+            self.choices, self._covariances(vectors, places), self._solved, strict=True
+        ):
             mean = self._mean + covariance @ weighted
-            own = 1 + choice.prior * PRIOR_VARIANCE * place**2
+            own = 1 + choice.prior * PRIOR_VARIANCE * places**2
             explained = (solve_triangular(factor, covariance.T, lower=True) ** 2).sum(0)
             unknown = np.maximum(own - explained, 1e-9) + choice.noise
             deviation = np.sqrt(choice.variance * unknown)
             errors.append(np.exp(mean[:, None] + deviation[:, None] * normal))
             weights.append(np.full(_QUANTILES, choice.share / _QUANTILES))
         return np.concatenate(errors, axis=1), np.concatenate(weights)
+
+    def _places(self, vectors: Vectors) -> Floats:
+        """Where architectures are by the prior; 0 without one."""
+        return np.zeros(len(vectors)) if self._line is None else self._line.place(vectors)
+
+    def _covariances(self, vectors: Vectors, places: Floats) -> list[Floats]:
+        """With those evaluated, under each choice of kernel: shapes (n, evaluated)."""
+        similarities = self._similarity.to(vectors)
+        by_prior = None if self._line is None else self._line.covariance(places)
+        return [_covariance(choice.kernel, choice.prior, similarities, by_prior) for choice in self.choices]
 
 
 class _Similarity:
@@ -170,7 +185,8 @@ class _Line:
     def __init__(self, prior: Surrogate, vectors: Vectors) -> None:
         self._prior = prior
         expected = prior.expected(vectors)
-        self._mean, self._spread = float(expected.mean()), float(expected.std()) or 1.0
+        spread = float(expected.std())
+        self._mean, self._spread = float(expected.mean()), spread if spread > _LEAST_SPREAD else np.inf
         self.known = self.place(vectors)
         """Places of the architectures it was made with, shape (set,)."""
 

@@ -7,13 +7,11 @@ import typer
 from edgenas.cli.console import disturbance_lines, print_json, print_lines, reporting
 from edgenas.cli.options import (
     ActivationName,
-    ActivationOption,
     BatchOption,
     ClassesOption,
     DeviceOption,
     JsonOption,
     PrecisionOption,
-    ResolutionOption,
     SeedOption,
     SqueezeExciteOption,
     ThreadsOption,
@@ -29,8 +27,10 @@ EXAMPLE = "Example: edgenas profile --device cpu --resolution 224"
 
 def run(
     device: DeviceOption,
-    space: Annotated[str, typer.Option(help="Search space whose blocks are timed.")] = "mbconv",
-    resolution: ResolutionOption = 224,
+    space: Annotated[str, typer.Option(help="Whose blocks are timed: mbconv or nasbench-macro.")] = "mbconv",
+    resolution: Annotated[
+        int | None, typer.Option(help="Rows and columns of the images; default 224, nasbench-macro 32.")
+    ] = None,
     classes: ClassesOption = None,
     threads: ThreadsOption = None,
     precision: PrecisionOption = None,
@@ -38,7 +38,9 @@ def run(
     samples: Annotated[int, typer.Option(help="Whole networks timed for the calibration.")] = 80,
     width: WidthOption = 1.0,
     squeeze_excite: SqueezeExciteOption = False,
-    activation: ActivationOption = ActivationName.relu6,
+    activation: Annotated[
+        ActivationName | None, typer.Option(help="Activation of every layer; default relu6.")
+    ] = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -57,7 +59,7 @@ def run(
             samples=samples,
             width=width,
             squeeze_excite=squeeze_excite,
-            activation=activation.value,
+            activation=activation.value if activation else None,
             seed=seed,
             progress=progress,
         )

@@ -7,7 +7,6 @@ import typer
 from edgenas.cli.console import disturbance_lines, print_json, print_lines, reporting
 from edgenas.cli.options import (
     ActivationName,
-    ActivationOption,
     BatchOption,
     ClassesOption,
     DeviceOption,
@@ -15,7 +14,6 @@ from edgenas.cli.options import (
     MissingName,
     MissingOption,
     PrecisionOption,
-    ResolutionOption,
     SeedOption,
     SqueezeExciteOption,
     ThreadsOption,
@@ -34,15 +32,21 @@ EXAMPLE = "Example: edgenas validate --device cpu --networks 50"
 def run(
     device: DeviceOption,
     networks: Annotated[int, typer.Option(help="Random whole networks that are timed.")] = 50,
-    space: Annotated[str, typer.Option(help="Search space the networks are drawn from.")] = "mbconv",
-    resolution: ResolutionOption = 224,
+    space: Annotated[
+        str, typer.Option(help="Whose networks are drawn: mbconv or nasbench-macro.")
+    ] = "mbconv",
+    resolution: Annotated[
+        int | None, typer.Option(help="Rows and columns of the images; default 224, nasbench-macro 32.")
+    ] = None,
     classes: ClassesOption = None,
     threads: ThreadsOption = None,
     precision: PrecisionOption = None,
     batch: BatchOption = None,
     width: WidthOption = 1.0,
     squeeze_excite: SqueezeExciteOption = False,
-    activation: ActivationOption = ActivationName.relu6,
+    activation: Annotated[
+        ActivationName | None, typer.Option(help="Activation of every layer; default relu6.")
+    ] = None,
     missing: MissingOption = MissingName.refuse,
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -63,7 +67,7 @@ def run(
             batch=batch,
             width=width,
             squeeze_excite=squeeze_excite,
-            activation=activation.value,
+            activation=activation.value if activation else None,
             missing=missing.value,
             progress=progress,
         )

@@ -37,7 +37,7 @@ def profile(
     device: str,
     space: str = "mbconv",
     *,
-    resolution: int = 224,
+    resolution: int | None = None,
     classes: int | None = None,
     threads: int | None = None,
     precision: Precision | None = None,
@@ -45,7 +45,7 @@ def profile(
     samples: int = 80,
     width: float = 1.0,
     squeeze_excite: bool = False,
-    activation: Activation = "relu6",
+    activation: Activation | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> ProfileResult:
@@ -56,16 +56,16 @@ def profile(
 
     Args:
         device: name or alias of a device that can be reached from here.
-        space: `mbconv`.
-        resolution: rows and columns of the images.
+        space: `mbconv` or `nasbench-macro`.
+        resolution: rows and columns of the images; None takes 224, for `nasbench-macro` 32.
         classes: classes the head tells apart; None takes 10 for small images, 1000 for large ones.
         threads: overrides the device's thread count.
         precision: overrides the device's precision: `fp32`, `fp16` or `int8`.
         batch: overrides the device's batch size.
         samples: whole networks timed for the calibration, at least 3.
         width: channel multiplier of the space.
-        squeeze_excite: channel attention in every layer.
-        activation: `relu6`, `hswish` or `relu`.
+        squeeze_excite: channel attention in every layer of `mbconv`.
+        activation: of `mbconv`: `relu6`, `hswish` or `relu`; None takes `relu6`.
         seed: draws the whole networks.
         progress: told about each timed model.
 

@@ -75,9 +75,9 @@ def search(
             None trains by the size of the data.
         seed: of everything random; the data split does not depend on it.
         run: name under `runs/`; None makes one from the settings.
-        warm_start: name of an earlier run, of another device or data set, whose evaluations searchers that can (such
-            as `nsga2-surrogate`, `nsga2` and `nsga3`) begin from. They count as hints, none as an evaluation. A run keeps what it
-            began from: to begin from what the earlier one has found since, give a new `run`.
+        warm_start: name of an earlier run, of another device or data set, whose evaluations searchers that can
+            (`nsga2-surrogate`, `nsga2`, `nsga3`) begin from. They count as hints, none as an evaluation. A run
+            keeps what it began from: to begin from what the earlier one has found since, give a new `run`.
         threads: overrides the device's thread count.
         missing: what to do about blocks a latency table lacks: `refuse`, or `interpolate` between its others.
         resolution: rows and columns of the images; None takes what suits the data.

@@ -30,14 +30,14 @@ def validate(
     *,
     seed: int = 0,
     space: str = "mbconv",
-    resolution: int = 224,
+    resolution: int | None = None,
     classes: int | None = None,
     threads: int | None = None,
     precision: Precision | None = None,
     batch: int | None = None,
     width: float = 1.0,
     squeeze_excite: bool = False,
-    activation: Activation = "relu6",
+    activation: Activation | None = None,
     missing: Missing = "refuse",
     progress: Progress = silent,
 ) -> ValidationResult:
@@ -51,15 +51,15 @@ def validate(
         device: name or alias of a device that can be reached from here.
         networks: how many networks, at least 2.
         seed: draws them.
-        space: `mbconv`.
-        resolution: rows and columns of the images.
+        space: `mbconv` or `nasbench-macro`.
+        resolution: rows and columns of the images; None takes 224, for `nasbench-macro` 32.
         classes: classes the head tells apart; None takes 10 for small images, 1000 for large ones.
         threads: overrides the device's thread count.
         precision: overrides the device's precision: `fp32`, `fp16` or `int8`.
         batch: overrides the device's batch size.
         width: channel multiplier of the space.
-        squeeze_excite: channel attention in every layer.
-        activation: `relu6`, `hswish` or `relu`.
+        squeeze_excite: channel attention in every layer of `mbconv`.
+        activation: of `mbconv`: `relu6`, `hswish` or `relu`; None takes `relu6`.
         missing: what to do about blocks the device's table lacks: `refuse`, or `interpolate` between its others.
         progress: told about each loaded and timed network.
 

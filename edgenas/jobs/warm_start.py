@@ -51,6 +51,15 @@ class PriorDocument(Document):
             f"(device {self.device}, data {self.data})"
         )
 
+    def fits(self, space: ArchitectureSpace) -> bool:
+        """Whether the space has all its choices."""
+        known = space.variables
+        return all(
+            len(each.choices) == len(known)
+            and all(choice in names for choice, names in zip(each.choices, known, strict=True))
+            for each in self.evaluations
+        )
+
     def prior(self, space: ArchitectureSpace) -> Prior:
         """As searchers see it.
 
@@ -76,7 +85,7 @@ def prior_for(name: str, run: str, space: ArchitectureSpace) -> PriorDocument:
         InputError: it has no evaluations, or is of a space with other choices.
     """
     copy = RunFolder(RUNS / name).prior
-    if copy.is_file() and (kept := read_json(copy, PriorDocument)).run == run:
+    if copy.is_file() and (kept := read_json(copy, PriorDocument)).run == run and kept.fits(space):
         return kept
     return _read_run(run, space)
 

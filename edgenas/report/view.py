@@ -13,7 +13,7 @@ from edgenas.report.agreement import MARGIN, ROOM_FOR_INTERVALS, AgreementView, 
 from edgenas.report.layers import LayersView, Panel
 from edgenas.report.marks import Label, Mark, Series, by_kind, labels, numbered
 from edgenas.run.result import Model, SearchResult
-from edgenas.search.contributions import Contribution
+from edgenas.search.contributions import FITTED_TO, Contribution
 from edgenas.units import format_milliseconds
 
 if TYPE_CHECKING:
@@ -157,6 +157,11 @@ class ReportView:
         found = ((mark, self.contributions.get(mark.model.id, ())) for mark in (*self.front, *self.dropped))
         panels = tuple(Panel(mark, rows) for mark, rows in found if rows)
         return LayersView(panels) if panels else None
+
+    @property
+    def fitted_to(self) -> int:
+        """How many evaluations contributions were learnt from."""
+        return min(len(self.evaluated), FITTED_TO)
 
     @property
     def evaluated_kinds(self) -> str:

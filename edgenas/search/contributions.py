@@ -16,7 +16,7 @@ Vectors = NDArray[np.int64]
 LEAST = 10
 """Evaluated architectures without which there is too little to tell."""
 
-LEARNT_FROM = 1000
+FITTED_TO = 1000
 """Evaluations the surrogate is fitted to, those most like the architectures in question; its fit is cubic in them."""
 
 
@@ -53,7 +53,7 @@ def contributions(
     """What each layer's choice earns and costs; layers without a choice are left out.
 
     Accuracies are a surrogate's, fitted to what was evaluated. The standard deviation takes the surrogate's doubts
-    about the networks compared as independent, which is within about 15 % of what their covariance gives.
+    about the networks compared as independent.
 
     Args:
         space: whose architectures they are.
@@ -93,7 +93,7 @@ def _fitted(
     vectors = np.array([space.encode(architecture) for architecture in evaluated])
     errors = 1 - np.array(list(evaluated.values()))
     unlike = np.min([(vectors != vector).sum(1) for vector in explained], axis=0)
-    nearest = np.argsort(unlike, kind="stable")[:LEARNT_FROM]
+    nearest = np.argsort(unlike, kind="stable")[:FITTED_TO]
     return Surrogate(space, vectors[nearest], errors[nearest], told_apart=1.0)
 
 

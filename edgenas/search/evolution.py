@@ -91,7 +91,7 @@ class Evolution:
         ends = ends[self._problem.keeps_limit(ends)]
         ends = ends[self._asked.new(ends)][: self._size]
         room = self._size - len(ends) - math.ceil(FRESH * self._size)
-        found = np.concatenate([ends, _leaders(self._problem, max(room, 0))])
+        found = np.concatenate([ends, prior_leaders(self._problem, max(room, 0))])
         found = found[self._asked.new(found)]
         return _filled_up(self._problem, found, self._size, self._asked, self._rng)
 
@@ -159,7 +159,7 @@ def offspring(
     return _filled_up(problem, children[asked.new(children)], len(mothers), asked, rng)
 
 
-def _leaders(problem: Problem, count: int) -> Vectors:
+def prior_leaders(problem: Problem, count: int) -> Vectors:
     """The best of the prior by its errors and this problem's costs, within this limit; at most `count`."""
     if problem.prior is None:
         return np.empty((0, len(problem.sizes)), np.int64)

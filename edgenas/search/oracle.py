@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgenas.search.front import non_dominated
+
 REFERENCE = 1.1
 """Of each objective, once the true front's ideal is 0 and its nadir 1."""
 
@@ -37,7 +39,7 @@ class Oracle:
     """
 
     def __init__(self, points: NDArray[np.float64]) -> None:
-        self.front = _front(points)
+        self.front = points[non_dominated(points)]
         self._ideal = self.front.min(0)
         span = np.ptp(self.front, axis=0)
         self._span = np.where(span > 0, span, 1.0)
@@ -62,22 +64,16 @@ class Oracle:
         return np.asarray((points - self._ideal) / self._span)
 
 
-def _front(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    ordered = points[np.lexsort((points[:, 0], points[:, 1]))]
-    best = np.minimum.accumulate(ordered[:, 0])
-    return np.asarray(ordered[np.append(True, ordered[1:, 0] < best[:-1])])
-
-
 def _hypervolumes(points: NDArray[np.float64]) -> Iterator[float]:
     """Hypervolume of the first point, the first two, and so on."""
-    staircase = _Staircase()
+    staircase = _Dominated()
     volume = 0.0
     for high, right in points.tolist():
         volume += staircase.add(high, right)
         yield volume
 
 
-class _Staircase:
+class _Dominated:
     """The edge of what points dominate: `rights` ascending, `highs` descending."""
 
     def __init__(self) -> None:

@@ -59,6 +59,7 @@ class PolicySearcher(Searcher):
         self._rng = np.random.default_rng(seed)
         self._sweep = cycle(self.scalarisation.weights)
         self._points: dict[Architecture, NDArray[np.float64]] = {}
+        self._proposals: Proposals
 
     @abstractmethod
     def propose(self, weights: Tensor) -> Tensor:

@@ -4,12 +4,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from edgenas.search.controller import ControllerSearcher
-from edgenas.search.problem import Problem
-
-LEARNING_RATE = 1e-2
-ENTROPY = 0.05
-"""Weight of the entropy bonus, which keeps exploration alive."""
+from edgenas.search.controller import ENTROPY, ControllerSearcher
 
 CLIP = 0.2
 """How far an architecture's probability may go from what it was, as a share, before its gradient stops."""
@@ -28,9 +23,6 @@ class PPOSearcher(ControllerSearcher):
     """
 
     name = "ppo"
-
-    def __init__(self, problem: Problem, seed: int, learning_rate: float = LEARNING_RATE) -> None:
-        super().__init__(problem, seed, learning_rate)
 
     @override
     def reinforce(self, choices: Tensor, weights: Tensor, advantages: Tensor) -> None:

@@ -3,14 +3,7 @@
 from torch import Tensor
 from typing_extensions import override
 
-from edgenas.search.controller import ControllerSearcher
-from edgenas.search.problem import Problem
-
-LEARNING_RATE = 1e-2
-"""A searcher sees hundreds of architectures, where NASNet saw twenty thousand; theirs was 6e-4."""
-
-ENTROPY = 0.05
-"""Weight of the entropy bonus, which keeps exploration alive."""
+from edgenas.search.controller import ENTROPY, ControllerSearcher
 
 
 class ReinforceSearcher(ControllerSearcher):
@@ -25,9 +18,6 @@ class ReinforceSearcher(ControllerSearcher):
     """
 
     name = "reinforce"
-
-    def __init__(self, problem: Problem, seed: int, learning_rate: float = LEARNING_RATE) -> None:
-        super().__init__(problem, seed, learning_rate)
 
     @override
     def reinforce(self, choices: Tensor, weights: Tensor, advantages: Tensor) -> None:

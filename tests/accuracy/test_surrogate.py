@@ -147,6 +147,33 @@ def test_a_prior_that_is_wrong_does_little_harm(everything: np.ndarray) -> None:
     assert worse < 1.5
 
 
+def test_a_prior_that_tells_nothing_apart_changes_nothing(everything: np.ndarray) -> None:
+    errors = np.exp(log_error(everything))
+    prior = Surrogate(SPACE, everything[::3], np.full(len(everything[::3]), 0.3))
+    choices = [Choice("far", 0.01, 1.0, 1.0, prior=True)]
+    helped = Surrogate(SPACE, everything[::9], errors[::9], choices, prior)
+    alone = Surrogate(SPACE, everything[::9], errors[::9], [Choice("far", 0.01, 1.0, 1.0)])
+    np.testing.assert_allclose(predicted(helped, everything), predicted(alone, everything))
+
+
+def test_how_bad_the_bad_are_is_told_apart_only_where_asked(everything: np.ndarray) -> None:
+    errors = np.exp(log_error(everything))
+    worse = np.where(errors > np.quantile(errors, 0.8), 0.999, errors)
+    known = everything[::3]
+    alike = [predicted(Surrogate(SPACE, known, each[::3]), everything) for each in (errors, worse)]
+    np.testing.assert_allclose(*alike)
+    apart = [
+        predicted(Surrogate(SPACE, known, each[::3], told_apart=1.0), everything) for each in (errors, worse)
+    ]
+    assert np.abs(apart[0] - apart[1]).max() > 0.1
+
+
+@pytest.mark.parametrize("error", [0.0, 0.5, 1.0])
+def test_accuracies_that_are_all_the_same_are_predicted_so(error: float, everything: np.ndarray) -> None:
+    surrogate = Surrogate(SPACE, everything[::9], np.full(len(everything[::9]), error))
+    assert predicted(surrogate, everything) == pytest.approx(np.full(len(everything), error), abs=2e-3)
+
+
 def test_leave_one_out_is_what_leaving_one_out_gives(everything: np.ndarray) -> None:
     """The closed form against predictions of processes that have not seen the architecture."""
     from edgenas.accuracy.surrogate import _best_noise

@@ -10,7 +10,7 @@ import pytest
 from edgenas.cli.main import run
 from edgenas.jobs.profile import ProfileResult
 from edgenas.latency.table import Calibration
-from edgenas.space import mbconv
+from edgenas.space import mbconv, nasbench_macro
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]
@@ -80,6 +80,12 @@ def test_an_operating_point_has_a_table_of_its_own(answer: Answer, options: list
     assert str(document[options[0].removeprefix("--")]) == options[1]
 
 
+def test_nasbench_macro_is_profiled_as_published(answer: Answer) -> None:
+    found = answer(["profile", "--device", "cpu", "--space", "nasbench-macro", "--samples", "3"])
+    table = json.loads(Path(found["table"]).read_text())
+    assert list(table["calibrations"]) == [nasbench_macro(32, 10).signature]
+
+
 def _pretend(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     """A profile that came out so, without one."""
     calibration = Calibration(
@@ -136,6 +142,8 @@ def test_a_loud_machine_is_told(text: Text, answer: Answer, monkeypatch: pytest.
         (["--threads", "0"], "--threads"),
         (["--samples", "2"], "--samples 2 is too few to calibrate on; give at least 3"),
         (["--classes", "1"], "--classes"),
+        (["--space", "nasbench-macro", "--squeeze-excite"], "space nasbench-macro has no --squeeze-excite"),
+        (["--space", "nasbench-macro", "--activation", "relu6"], "space nasbench-macro has no --activation"),
     ],
     ids=str,
 )

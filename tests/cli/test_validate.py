@@ -44,6 +44,14 @@ def test_the_json_object_holds_what_is_promised(answer: Answer) -> None:
     assert Path(found["picture"]).read_bytes().startswith(b"\x89PNG")
 
 
+def test_networks_of_nasbench_macro_are_predicted_and_measured(answer: Answer) -> None:
+    macro = [*SMALL, "--space", "nasbench-macro"]
+    answer(["profile", *macro, "--samples", "4"])
+    found = answer(["validate", *macro, "--networks", "2"])
+    assert found["space"].startswith("nasbench-macro-16px") and found["provenance"] == "measured"
+    assert all(len(pair["choices"]) == 8 for pair in found["pairs"])
+
+
 def test_people_see_the_figures_the_worst_networks_and_the_picture(text: Text) -> None:
     shown = text(["validate", *SMALL, "--networks", "4"])
     kept = json.loads(next(Path("latency_models/cpu/validation").glob("*.json")).read_text())
@@ -81,6 +89,11 @@ def test_a_table_that_lacks_the_space_is_refused_unless_interpolated(
         (["--device", "cp", "--networks", "3"], 2, "did you mean 'cpu'?"),
         ([*SMALL, "--networks", "x"], 2, "--networks"),
         ([*SMALL, "--missing", "guess"], 2, "--missing"),
+        (
+            [*SMALL, "--space", "nasbench-macro", "--activation", "relu"],
+            2,
+            "space nasbench-macro has no --activation; leave it out, or use --space mbconv",
+        ),
     ],
 )
 def test_bad_input_is_one_line_on_stderr(

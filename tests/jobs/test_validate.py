@@ -56,6 +56,11 @@ def test_options_reach_the_networks_and_the_device(tmp_path: Path, monkeypatch: 
             "--networks 1 is too few to compare; give at least 2",
         ),
         ({"device": "cpu", "space": "cell"}, UnknownNameError, "unknown search space 'cell'"),
+        (
+            {"device": "cpu", "space": "nasbench-macro", "squeeze_excite": True},
+            InputError,
+            "^space nasbench-macro has no --squeeze-excite",
+        ),
         ({"device": "nosuch"}, UnknownNameError, "unknown device 'nosuch'"),
     ],
 )

@@ -152,7 +152,7 @@ def test_of_too_many_evaluations_the_nearest_are_learnt_from(
     def unlike(architecture: Architecture) -> int:
         return sum(a != b for a, b in zip(architecture.choices, best[0].choices, strict=True))
 
-    monkeypatch.setattr(module, "LEARNT_FROM", 20)
+    monkeypatch.setattr(module, "FITTED_TO", 20)
     nearest = sorted(evaluated, key=unlike)[:20]
     expected = contributions(space, predictor, {each: evaluated[each] for each in nearest}, best[:1])
     assert contributions(space, predictor, evaluated, best[:1]) == expected

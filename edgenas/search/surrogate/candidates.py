@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.search.archive import Archive
-from edgenas.search.evolution import Evolution
-from edgenas.search.front import leaders, non_dominated
+from edgenas.search.evolution import Evolution, prior_leaders
+from edgenas.search.front import leaders
 from edgenas.search.nsga2 import rank_and_crowding
 from edgenas.search.problem import Problem
 
@@ -44,13 +44,8 @@ class Candidates:
         Returns:
             Distinct canonical encodings, shape (m, variables), m at most `count`.
         """
-        prior, problem = self._problem.prior, self._problem
-        if prior is None:
-            return self.spread(count)
-        kept = problem.keeps_limit(prior.vectors)
-        vectors = prior.vectors[kept]
-        points = np.column_stack([prior.errors[kept], problem.costs(vectors)])
-        best = vectors[leaders(points, count // 2)]
+        problem = self._problem
+        best = prior_leaders(problem, count // 2)
         found = np.concatenate([best, self.spread(count - len(best))])
         return found[Archive(problem.sizes).new(found)]
 
@@ -90,7 +85,7 @@ class Candidates:
         """
         if self._all is not None:
             return self._all[self._asked.new(self._all)]
-        best = vectors[non_dominated(points)][-POPULATION:]
+        best = vectors[leaders(points, POPULATION)]
         start = np.unique(np.concatenate([best, self._problem.sample_vectors(POPULATION, self._rng)]), axis=0)
         visited = Archive(self._problem.sizes)
         evolution = Evolution(

@@ -67,7 +67,8 @@ class Improvement:
     def _take_slices(self, errors: Floats, costs: Floats) -> None:
         low = costs.min(0)
         points = qmc.Sobol(costs.shape[1], scramble=False).random(SLICES)
-        self._slices = low + points * (self._corner - low)
+        points[0] = 1  # instead of the origin: beyond all that costs, so that what is best of all counts
+        self._slices = low + points * (1 + MARGIN) * (self._corner - low)
         within = (costs <= self._slices[:, None]).all(2)
         self._levels = np.where(within, errors, errors.max()).min(1)
 

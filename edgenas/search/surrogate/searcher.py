@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from moocore import pareto_rank
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 from typing_extensions import override
 
 from edgenas.accuracy.surrogate import Choice, Surrogate
@@ -69,10 +69,15 @@ class SurrogateSearcher(Searcher):
 
     def __init__(self, problem: Problem, seed: int) -> None:
         self._problem = problem
+        self._corner = problem.corner[1:].copy()
+        self._corner[0] = min(self._corner[0], problem.latency_ms(problem.predictor.slowest()))
+        # Small matrices: a thread for each core costs more than it brings, and the sums would depend on their number.
+        self._threads = ThreadpoolController()
         self._rng = np.random.default_rng(seed)
         self._asked = Archive(problem.sizes)
         self._candidates = Candidates(problem, self._asked, self._rng)
-        self._prior = self._surrogate_of_prior()
+        with self._threads.limit(limits=1, user_api="blas"):
+            self._prior = self._surrogate_of_prior()
         start = self._candidates.first(FIRST)
         self._evolution = Evolution(problem, self._rng, FIRST, rank_and_crowding, start, self._asked)
         self._vectors = np.empty((0, len(problem.sizes)), np.int64)
@@ -86,7 +91,8 @@ class SurrogateSearcher(Searcher):
     @override
     def ask(self) -> Sequence[Architecture]:
         if self._can_learn:
-            self._pending = self._batch()
+            with self._threads.limit(limits=1, user_api="blas"):
+                self._pending = self._batch()
             self._asked.add(self._pending)
         else:
             self._pending = self._evolution.ask()
@@ -143,17 +149,18 @@ class SurrogateSearcher(Searcher):
         """Indices of at most so many: half of them the best, the others drawn from the rest."""
         if len(points) <= count:
             return np.arange(len(points))
-        best, others = np.split(np.argsort(pareto_rank(points), kind="stable"), [count // 2])
+        best, _ = rank_and_crowding(points, count // 2, self._rng)
+        others = np.setdiff1d(np.arange(len(points)), best)
         return np.concatenate([best, self._rng.choice(others, count - len(best), replace=False)])
 
     def _best_of(self, surrogate: Surrogate, pool: Vectors, count: int) -> Vectors:
         """The candidates that promise most, one by one, each as if those before it turned out as expected."""
         if not (len(pool) and count):
             return pool[:0]
-        left = Improvement(self._points[:, 0], self._points[:, 1:], self._problem.corner[1:])
+        left = Improvement(self._points[:, 0], self._points[:, 1:], self._corner)
         samples, weights = surrogate.sample(pool)
         costs = self._problem.costs(pool)
-        # Gains only shrink as a batch grows: what promises little now will not promise much later.
+        # Gains hardly ever grow with a batch: what promises little now will not promise much later.
         listed = np.argsort(-left.of(samples, weights, costs), kind="stable")[: max(SHORT_LIST, 4 * count)]
         samples, costs = samples[listed], costs[listed]
         chosen: list[int] = []

@@ -67,10 +67,18 @@ def test_sampled_slices_agree_with_three_dimensional_hypervolume() -> None:
     corner = np.ones(2)
     left = Improvement(points[:, 0], points[:, 1:], corner)
     low, worst = points[:, 1:].min(0), points[:, 0].max()
-    reference = np.array([worst, 1.0, 1.0])
-    volume = np.prod(corner - low)
+    far = low + (1 + MARGIN) * (corner - low)
+    reference = np.array([worst, *far])
+    volume = np.prod(far - low)
     for candidate in rng.uniform(0.1, 0.7, (20, 3)):
         candidate[1:] = np.maximum(candidate[1:], low)
         after = hypervolume(np.vstack([points, candidate]), reference)
         exact = (after - hypervolume(points, reference)) * reference.prod()
         assert gain(left, *candidate) / SLICES * volume == pytest.approx(exact, abs=8e-3)
+
+
+@pytest.mark.parametrize("costs", [1, 2, 3, 4])
+def test_the_costliest_candidate_of_all_gains_by_being_better(costs: int) -> None:
+    points = np.random.default_rng(0).uniform(0.2, 0.9, (30, 1 + costs))
+    left = Improvement(points[:, 0], points[:, 1:], np.ones(costs))
+    assert gain(left, 0.1, *np.ones(costs)) > 0
