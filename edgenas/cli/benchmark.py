@@ -59,6 +59,8 @@ def _print_result(result: "SearchBenchmark") -> None:
     shown = [point for point in result.curve[:-1] if _is_round(point.evaluations)]
     print_table(title, columns, [_row(point) for point in (*shown, result.curve[-1])])
     limit = "" if result.max_latency_ms is None else f" within {result.max_latency_ms:g} ms"
+    if result.evaluations < result.asked_for:
+        print_lines(f"ended at {result.evaluations} of {result.asked_for}: the searcher found no new network")
     print_lines(
         f"true front: {result.front} of {result.feasible} networks{limit}, hypervolume "
         f"{result.oracle_hypervolume:.4f}, best accuracy {result.oracle_best_accuracy:.2%}",

@@ -59,6 +59,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output (head, less) has left
         sys.stderr.close()
         return 0
+    except OSError as error:
+        return _fail(f"{error.filename or 'output'}: {error.strerror}", 3)
 
 
 def _usage_error(error: Exception) -> int:

@@ -10,16 +10,19 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edgenas.accuracy.tabular import TabularEvaluator, evaluator_from_csv
-from edgenas.errors import EdgenasError, InputError
+from edgenas.errors import EdgenasError, InputError, UnknownNameError
 from edgenas.formats import Document
 from edgenas.latency.tabular import TabularPredictor, predictor_from_csv
 from edgenas.progress import Progress, silent
 from edgenas.search.loop import search
 from edgenas.search.oracle import Oracle
 from edgenas.search.problem import Problem
-from edgenas.search.registry import DEFAULT_SEARCHER, MakeSearcher, searcher_for
+from edgenas.search.registry import DEFAULT_SEARCHER, MakeSearcher, name_of, searcher_for
 from edgenas.space import Architecture, ArchitectureSpace, architecture_space_from_config
 from edgenas.units import parse_milliseconds
+
+SPACES = ("nasbench201", "nasbench-macro")
+"""Those of published tables."""
 
 
 class CurvePoint(Document):
@@ -36,7 +39,8 @@ class SearchBenchmark(Document):
 
     `networks` counts the distinct ones of the table, `feasible` those within the limit, `front` the true front's.
     `oracle_hypervolume` is the true front's: objectives normalised by its ideal and nadir, reference point 1.1 in each.
-    `seconds` is the search's time.
+    `evaluations` were made of the number `asked_for`: fewer where the searcher found nothing new any more. `seconds` is
+    the search's time.
     """
 
     schema_: Literal["edgenas.benchmark-search/1"] = Field(
@@ -46,6 +50,7 @@ class SearchBenchmark(Document):
     space: str
     searcher: str
     evaluations: int
+    asked_for: int
     seed: int
     max_latency_ms: float | None
     networks: int
@@ -102,7 +107,7 @@ def benchmark_search(
         problem, make_searcher(problem, seed), evaluator.evaluate, evaluations, {}, _forget, progress
     )
     seconds = time.monotonic() - start
-    name = searcher if isinstance(searcher, str) else searcher.__name__
+    name = searcher if isinstance(searcher, str) else name_of(searcher)
     if not found:
         raise EdgenasError(
             f"searcher {name} asked for no architecture within the limit", "use another --searcher"
@@ -113,6 +118,7 @@ def benchmark_search(
         space=chosen.name,
         searcher=name,
         evaluations=len(curve),
+        asked_for=evaluations,
         seed=seed,
         max_latency_ms=limit_ms,
         networks=len(predictor.architectures),
@@ -132,6 +138,8 @@ def _space(name: str) -> ArchitectureSpace:
             "space mbconv has too many networks for a table of all of them",
             "use nasbench201 or nasbench-macro",
         )
+    if name not in SPACES:
+        raise UnknownNameError("search space", name, SPACES)
     return architecture_space_from_config({"name": name})
 
 

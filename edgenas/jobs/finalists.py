@@ -124,7 +124,7 @@ class _Trainings:
         batches = len(session.placed.train) / session.config.finalist_recipe.batch_size
         extra = {c.id: self._inherited_epochs * batches for c in self._contenders if c.name}
         seconds, share = shared(left_s, step_s, extra)
-        if share < 1:
+        if extra and share < 1:
             session.note(
                 f"the time budget left baselines {share:.0%} of a finalist's share of the supernet's training"
             )

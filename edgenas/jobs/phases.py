@@ -16,7 +16,7 @@ from edgenas.accuracy.sampling import path_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.trained import TrainedEvaluator
 from edgenas.accuracy.training import train, training_device
-from edgenas.errors import EdgenasError
+from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
 from edgenas.jobs.budget import SEARCH_SHARE, SUPERNET_SHARE, Budget
 from edgenas.jobs.cards import write_model_card
@@ -34,7 +34,7 @@ from edgenas.run.result import SearchResult
 from edgenas.run.store import Evaluation
 from edgenas.search.loop import Evaluated, search
 from edgenas.search.problem import Problem
-from edgenas.search.registry import searcher_for
+from edgenas.search.registry import name_of, searcher_for
 from edgenas.space import Architecture
 
 PROXY_SHARE = 0.25
@@ -51,6 +51,11 @@ def run_session(settings: Settings, progress: Progress) -> SearchResult:
     make_searcher = (
         searcher_for(settings.searcher) if isinstance(settings.searcher, str) else settings.searcher
     )
+    if settings.warm_start is not None and not getattr(make_searcher, "uses_prior", True):
+        raise InputError(
+            f"--searcher {settings.searcher} does not begin from what another run found",
+            "use nsga2-surrogate, nsga2 or nsga3, or leave out --warm-start",
+        )
     dataset = load_dataset(settings.data, settings.resolution, settings.flip, progress)
     space = settings.make_space(dataset.resolution, len(dataset.classes))
     predictor = predictor_for(space, settings.device, settings.missing)
@@ -119,7 +124,7 @@ def _config(settings: Settings, dataset: Dataset, predictor: LatencyPredictor) -
         data_fingerprint=dataset.fingerprint,
         flip=dataset.flip,
         max_latency_ms=settings.max_latency_ms,
-        searcher=settings.searcher if isinstance(settings.searcher, str) else settings.searcher.__name__,
+        searcher=settings.searcher if isinstance(settings.searcher, str) else name_of(settings.searcher),
         evaluator=settings.evaluator,
         metric=settings.metric,
         objectives=settings.objectives,

@@ -112,6 +112,8 @@ class EvolutionSearcher(Searcher):
         survive: who does.
     """
 
+    uses_prior = True
+
     def __init__(self, problem: Problem, seed: int, population: int, survive: Survive) -> None:
         self._problem = problem
         self._evolution = Evolution(problem, np.random.default_rng(seed), population, survive)

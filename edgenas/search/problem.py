@@ -15,6 +15,9 @@ from edgenas.space.costs import Cost, cost_function
 Objective = Literal["accuracy", "latency", "params", "macs", "peak-memory"]
 """What may be optimised: accuracy is to be high, all else low."""
 
+DRAWS = 10
+"""How often a sample is drawn again that does not keep the limit."""
+
 TWO: tuple[Objective, ...] = ("accuracy", "latency")
 
 
@@ -139,13 +142,22 @@ class Problem:
             )
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Draw an architecture that keeps the limit; one that is too slow is `repaired`."""
-        return self.repaired(self.space.sample(rng), rng)
+        """Draw an architecture that keeps the limit; see `sample_vectors`."""
+        return self.space.decode(self.sample_vectors(1, rng)[0])
 
     def sample_vectors(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Encodings of so many samples, shape (count, variables)."""
-        drawn = [self.space.encode(self.space.sample(rng)) for _ in range(count)]
-        return self.repaired_vectors(np.array(drawn, np.int64).reshape(count, len(self.sizes)), rng)
+        """Encodings of so many samples, shape (count, variables).
+
+        One that is too slow is drawn again, `DRAWS` times at most, and then repaired: what is repaired ends near the
+        fastest architecture.
+        """
+        drawn = self._drawn(count, rng)
+        for _ in range(DRAWS):
+            slow = np.flatnonzero(~self.keeps_limit(drawn))
+            if not len(slow):
+                break
+            drawn[slow] = self._drawn(len(slow), rng)
+        return self.repaired_vectors(drawn, rng)
 
     def repaired(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """The architecture itself where it keeps the limit, else one near it that does; see `repaired_vectors`."""
@@ -186,6 +198,10 @@ class Problem:
         kept[:, -1] = True  # all choices are taken over: as good as it gets
         found[slow] = trials.reshape(len(slow), len(steps), -1)[np.arange(len(slow)), kept.argmax(axis=1)]
         return found
+
+    def _drawn(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        drawn = [self.space.encode(self.space.sample(rng)) for _ in range(count)]
+        return np.array(drawn, np.int64).reshape(count, len(self.sizes))
 
     @cached_property
     def _other_costs(self) -> Sequence[Cost]:

@@ -32,6 +32,11 @@ SEARCHERS = tuple(_HOMES)
 """Their names."""
 
 
+def name_of(make_searcher: MakeSearcher) -> str:
+    """What a searcher of one's own is called in results: its `name`, else that of what makes it."""
+    return str(getattr(make_searcher, "name", None) or getattr(make_searcher, "__name__", "own"))
+
+
 def searcher_for(name: str) -> MakeSearcher:
     """The searcher of a name; only its own module is loaded, as some need libraries that take long.
 

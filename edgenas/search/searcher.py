@@ -39,6 +39,9 @@ class Searcher(ABC):
     name: str
     """Name on the command line, such as `nsga2`."""
 
+    uses_prior = False
+    """Whether it begins from `Problem.prior` where there is one."""
+
     @abstractmethod
     def ask(self) -> Sequence[Architecture]:
         """The next architectures to look at."""

@@ -29,7 +29,17 @@ def command(tmp_path: Path) -> list[str]:
 def test_the_json_object(answer: Answer, command: list[str]) -> None:
     found = answer([*command, "--evaluations", "12", "--seed", "3"])
     assert set(found) == {
-        *("schema", "table", "space", "searcher", "evaluations", "seed", "max_latency_ms", "networks"),
+        *(
+            "schema",
+            "table",
+            "space",
+            "searcher",
+            "evaluations",
+            "asked_for",
+            "seed",
+            "max_latency_ms",
+            "networks",
+        ),
         *(
             "feasible",
             "front",
@@ -62,6 +72,10 @@ def test_what_people_see(text: Text, command: list[str]) -> None:
     assert len(rows) == 2
     assert "true front: 8 of 80 networks within 50 ms, hypervolume" in shown
     assert "ms an evaluation" in shown
+
+
+def test_an_early_end_is_said(text: Text, command: list[str]) -> None:
+    assert "of 500: the searcher found no new network" in text([*command, "--evaluations", "500"])
 
 
 def test_the_help_names_every_searcher(capsys: pytest.CaptureFixture[str]) -> None:

@@ -247,6 +247,14 @@ def test_a_run_does_not_begin_from_itself() -> None:
         search("pi5", "20ms", run="a", warm_start="a")
 
 
+def test_a_searcher_that_begins_from_nothing_is_refused() -> None:
+    with pytest.raises(
+        InputError,
+        match="--searcher random does not begin from what another run found; use nsga2-surrogate, nsga2 or nsga3",
+    ):
+        search("pi5", "20ms", searcher="random", warm_start="a", run="b")
+
+
 # --- whole searches
 
 

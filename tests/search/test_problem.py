@@ -165,3 +165,19 @@ def test_under_the_tightest_limit_samples_are_the_fastest(make_problem: MakeProb
     problem = make_problem(0)
     rng = np.random.default_rng(0)
     assert {problem.sample(rng) for _ in range(20)} == {problem.predictor.fastest()}
+
+
+def test_samples_under_a_limit_that_half_keep_are_as_good_as_drawn_from_those(
+    make_problem: MakeProblem, everything: list[Architecture]
+) -> None:
+    """Drawing again, not repair, does nearly all of it: repair would crowd the fast end."""
+    problem = make_problem(0.5)
+    rng = np.random.default_rng(0)
+    drawn = problem.costs(problem.sample_vectors(400, rng))[:, 0]
+    kept = [
+        a
+        for a in (problem.space.sample(rng) for _ in range(2000))
+        if problem.latency_ms(a) <= problem.max_latency_ms
+    ]
+    expected = np.array([problem.latency_ms(architecture) for architecture in kept])
+    assert np.median(drawn) == pytest.approx(np.median(expected), rel=0.05)

@@ -4,7 +4,7 @@ import pytest
 
 from edgenas.errors import UnknownNameError
 from edgenas.search.problem import Problem
-from edgenas.search.registry import SEARCHERS, searcher_for
+from edgenas.search.registry import SEARCHERS, name_of, searcher_for
 from edgenas.search.searcher import Searcher
 
 
@@ -21,3 +21,11 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
         match=r"unknown searcher 'nsga-2'; did you mean 'nsga2'\? known: bayes, dqn, .*random",
     ):
         searcher_for("nsga-2")
+
+
+def test_a_searcher_of_ones_own_is_called_by_its_name_or_by_what_makes_it() -> None:
+    def make(problem: Problem, seed: int) -> Searcher:
+        raise NotImplementedError
+
+    assert name_of(searcher_for("nsga2")) == "nsga2"
+    assert name_of(make) == "make"

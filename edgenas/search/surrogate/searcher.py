@@ -66,6 +66,7 @@ class SurrogateSearcher(Searcher):
     """
 
     name = "nsga2-surrogate"
+    uses_prior = True
 
     def __init__(self, problem: Problem, seed: int) -> None:
         self._problem = problem
