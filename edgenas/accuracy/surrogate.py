@@ -26,13 +26,16 @@ KERNELS: dict[str, Callable[[Floats, Floats], Floats]] = {
     "near": lambda same, common: np.exp(3 * (same - 1)),
     "far": lambda same, common: np.exp(1.5 * (same - 1)),
     "features": lambda same, common: common,
+    "choices + far": lambda same, common: (same + np.exp(1.5 * (same - 1))) / 2,
+    "choices + features": lambda same, common: (same + common) / 2,
     "features + pairs": lambda same, common: (common + same**2) / 2,
     "features + far": lambda same, common: (common + np.exp(1.5 * (same - 1))) / 2,
     "features x far": lambda same, common: common * np.exp(1.5 * (same - 1)),
 }
 """From the share of equal choices and that of common features to a covariance; each is 1 for equal networks.
 
-`choices` is a ridge regression on one-hot choices, `pairs` one on pairs of them.
+`choices` is a ridge regression on one-hot choices, `pairs` one on pairs of them. Only these expect of the best choices
+together more than was ever seen; the others fall back to the mean away from what is known.
 """
 
 NOISES = 10.0 ** np.arange(-4, 1, 0.5)
@@ -44,11 +47,16 @@ TOLD_APART = 0.7
 PRIOR_VARIANCE = 10.0
 """Of the slope by which a prior's expectations may count, in units of what a kernel explains: nearly any slope."""
 
-SHARES = 3
+SHARES = 4
 """How many processes a surrogate mixes."""
 
+TEMPER = 0.5
+"""Power of the number of architectures by which densities count: left out one by one they are no independent facts."""
+
 _LEAST_SHARE = 0.02
-_QUANTILES = 16
+QUANTILES = 16
+"""Points that stand for the distribution of an error under one process."""
+
 _LEAST_ERROR = 1e-3
 _LEAST_SPREAD = 1e-9
 """Of a prior's expectations; one that tells nothing apart has none but rounding."""
@@ -121,10 +129,11 @@ class Surrogate:
             vectors: canonical encodings, shape (n, variables).
 
         Returns:
-            Errors, shape (n, samples), and the weight of each column, shape (samples,), in all 1.
+            Errors, shape (n, samples), `QUANTILES` columns for each of `choices` in turn, and the weight of each
+            column, shape (samples,), in all 1.
         """
         places = self._places(vectors)
-        normal = ndtri((np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+        normal = ndtri((np.arange(QUANTILES) + 0.5) / QUANTILES)
         errors, weights = [], []
         for choice, covariance, (factor, weighted) in zip(
             self.choices, self._covariances(vectors, places), self._solved, strict=True
@@ -135,7 +144,7 @@ class Surrogate:
             unknown = np.maximum(own - explained, 1e-9) + choice.noise
             deviation = np.sqrt(choice.variance * unknown)
             errors.append(np.exp(mean[:, None] + deviation[:, None] * normal))
-            weights.append(np.full(_QUANTILES, choice.share / _QUANTILES))
+            weights.append(np.full(QUANTILES, choice.share / QUANTILES))
         return np.concatenate(errors, axis=1), np.concatenate(weights)
 
     def _places(self, vectors: Vectors) -> Floats:
@@ -215,7 +224,8 @@ def _chosen(
         covariance = _covariance(kernel, prior, similarities, by_prior)
         found.append((*_best_noise(covariance, targets), kernel, prior))
     found = sorted(found, reverse=True)[:SHARES]
-    likelihoods = np.exp(len(targets) * (np.array([density for density, *_ in found]) - found[0][0]))
+    densities = np.array([density for density, *_ in found])
+    likelihoods = np.exp(len(targets) ** TEMPER * (densities - densities[0]))
     shares = likelihoods / likelihoods.sum()
     shares[shares < _LEAST_SHARE] = 0
     shares /= shares.sum()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 from typing_extensions import override
 
-from edgenas.accuracy.surrogate import Choice, Surrogate
+from edgenas.accuracy.surrogate import QUANTILES, Choice, Surrogate
 from edgenas.search.archive import Archive
 from edgenas.search.evolution import Evolution
 from edgenas.search.front import non_dominated
@@ -33,6 +33,9 @@ BATCH_SHARE = 0.05
 
 LARGEST_BATCH = 50
 
+FOR_THE_BEST = 0.2
+"""Share of the choices made for the best accuracy alone: under a limit that is what many look for."""
+
 BORED = 0.05
 """By how much the share of chance draws grows with each batch that did not improve the front."""
 
@@ -48,7 +51,7 @@ RECHOSEN_AFTER = 1.1
 """Kernels are chosen anew when the evaluations have grown by this factor."""
 
 SHORT_LIST = 256
-"""Candidates that are looked at again for the rest of a batch."""
+"""Candidates of each kind that are looked at again for the rest of a batch."""
 
 
 class SurrogateSearcher(Searcher):
@@ -56,8 +59,9 @@ class SurrogateSearcher(Searcher):
 
     A prior decides half of the first architectures, and the model learns how far to follow it.
     Candidates are what an inner NSGA-II finds on the model, all costs exact; in a small space everything. Batches
-    are chosen one by one, each as if the model were right about those before. A part of each batch, greater the longer
-    nothing has improved, is drawn by chance, so that a model that is wrong cannot end the search. Where the outcomes
+    are chosen one by one, each as if the model were right about those before; some go to what may be more accurate
+    than all that is known, by one of the model's processes. A part of each batch, greater the longer nothing has
+    improved, is drawn by chance, so that a model that is wrong cannot end the search. Where the outcomes
     do not differ there is nothing to learn, and plain NSGA-II goes on.
 
     Args:
@@ -161,17 +165,34 @@ class SurrogateSearcher(Searcher):
         left = Improvement(self._points[:, 0], self._points[:, 1:], self._corner)
         samples, weights = surrogate.sample(pool)
         costs = self._problem.costs(pool)
+        leads = _leads(samples, float(self._points[:, 0].min()))
         # Gains hardly ever grow with a batch: what promises little now will not promise much later.
-        listed = np.argsort(-left.of(samples, weights, costs), kind="stable")[: max(SHORT_LIST, 4 * count)]
-        samples, costs = samples[listed], costs[listed]
+        looked_at = [_greatest(gains) for gains in (left.of(samples, weights, costs), *leads)]
+        listed = np.unique(np.concatenate(looked_at))
+        samples, costs, leads = samples[listed], costs[listed], leads[:, listed]
         chosen: list[int] = []
         for _ in range(min(count, len(listed))):
-            gain = left.of(samples, weights, costs)
+            if self._rng.random() < FOR_THE_BEST and leads.any():
+                gain = self._rng.choice(leads).copy()
+            else:
+                gain = left.of(samples, weights, costs)
             gain[chosen] = -1
             best = int(gain.argmax())
             chosen.append(best)
             left = left.after(float(samples[best] @ weights), costs[best])
         return pool[listed[chosen]]
+
+
+def _leads(samples: Floats, best: float) -> Floats:
+    """By how much each candidate may be expected to beat the best error, by each process: shape (processes, n)."""
+    by_process = samples.reshape(len(samples), -1, QUANTILES)
+    expected: Floats = np.maximum(best - by_process, 0).mean(2).T
+    return expected
+
+
+def _greatest(gains: Floats) -> NDArray[np.int64]:
+    """Indices of the candidates worth a second look."""
+    return np.argsort(-gains, kind="stable")[:SHORT_LIST]
 
 
 def _optimistic(surrogate: Surrogate, vectors: Vectors) -> Floats:
