@@ -72,5 +72,4 @@ BatchOption = Annotated[
 MissingOption = Annotated[
     MissingName, typer.Option(help="Blocks the latency table lacks: refuse, or interpolate between others.")
 ]
-ResolutionOption = Annotated[int, typer.Option(help="Rows and columns of the images.")]
 ClassesOption = Annotated[int | None, typer.Option(min=2, help="Classes; default 10 up to 64 px, else 1000.")]

@@ -17,7 +17,7 @@ from edgenas.latency.calibration import interval_factors
 from edgenas.latency.estimate import INTERVAL_FACTOR, estimate_block_ms
 from edgenas.latency.interpolation import interpolator
 from edgenas.latency.table import Calibration, LatencyTable, find_table, net_ms
-from edgenas.space import Architecture, Block, SearchSpace, mbconv
+from edgenas.space import Architecture, Block, SearchSpace, mbconv, nasbench_macro
 from edgenas.units import format_milliseconds
 
 log = logging.getLogger(__name__)
@@ -284,7 +284,10 @@ def predictor_for(space: SearchSpace, device: Device, missing: Missing = "refuse
 def profile_command(space: SearchSpace, device: Device) -> str:
     """The command line that measures what predicting this space on this device needs."""
     _, resolution, _ = space.input_shape
-    words = [f"edgenas profile --device {device.name} --resolution {resolution} --classes {space.classes}"]
+    words = [f"edgenas profile --device {device.name}"]
+    if space.name != "mbconv":
+        words.append(f"--space {space.name}")
+    words.append(f"--resolution {resolution} --classes {space.classes}")
     if device.provider == CPU:
         words.append(f"--threads {device.threads}")
     words.append(f"--precision {device.precision} --batch {device.batch}")
@@ -296,6 +299,7 @@ def profile_command(space: SearchSpace, device: Device) -> str:
 def _is_preset(space: SearchSpace) -> bool:
     """Whether resolution and classes alone make the space."""
     try:
-        return space.config() == mbconv(space.input_shape[1], space.classes).config()
+        preset = nasbench_macro if space.name == "nasbench-macro" else mbconv
+        return space.config() == preset(space.input_shape[1], space.classes).config()
     except InputError:  # a size without a preset
         return False

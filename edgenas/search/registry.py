@@ -33,8 +33,9 @@ SEARCHERS = tuple(_HOMES)
 
 
 def name_of(make_searcher: MakeSearcher) -> str:
-    """What a searcher of one's own is called in results: its `name`, else that of what makes it."""
-    return str(getattr(make_searcher, "name", None) or getattr(make_searcher, "__name__", "own"))
+    """What a searcher of one's own is called in results: its own `name`, not an inherited one, else what makes it."""
+    own = getattr(make_searcher, "__dict__", {}).get("name")
+    return str(own or getattr(make_searcher, "__name__", "own"))
 
 
 def searcher_for(name: str) -> MakeSearcher:

@@ -89,7 +89,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"edgenas {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["devices"], ["search", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["devices"], ["search", "--help"], ["benchmark", "search", "--help"]]
+)
 def test_light_commands_do_not_import_heavy_libraries(arguments: list[str]) -> None:
     program = (
         "import sys; from edgenas.cli.main import run; code = run(sys.argv[1:]); "

@@ -151,7 +151,7 @@ class Idle(Searcher):
 
 
 def test_a_searcher_that_asks_for_nothing_is_named(small_search: Search) -> None:
-    message = "searcher Idle asked for no architecture within the limit; use another --searcher, or raise"
+    message = "searcher idle asked for no architecture within the limit; use another --searcher, or raise"
     with pytest.raises(EdgenasError, match=message):
         small_search(searcher=Idle)
 

@@ -28,7 +28,7 @@ from edgenas.latency.predictor import (
 )
 from edgenas.latency.profiling import profile
 from edgenas.latency.table import Calibration, LatencyTable, save_table
-from edgenas.space import SearchSpace, mbconv
+from edgenas.space import SearchSpace, mbconv, nasbench_macro
 
 seeds = st.integers(0, 2**32 - 1)
 properties = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -507,3 +507,8 @@ def test_a_host_without_a_table_is_told_how_to_make_one(
     assert message.startswith(
         "no latency table onnxruntime-cpu-fp32-t3-b1: estimated; edgenas profile --device cpu"
     )
+
+
+def test_the_command_that_profiles_another_space_names_it(board: Device) -> None:
+    assert "--space nasbench-macro --resolution 32 --classes 10" in profile_command(nasbench_macro(), board)
+    assert "--space" not in profile_command(mbconv(32, 7), board)

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from edgenas.errors import UnknownNameError
+from edgenas.search.nsga2 import NSGA2Searcher
 from edgenas.search.problem import Problem
 from edgenas.search.registry import SEARCHERS, name_of, searcher_for
 from edgenas.search.searcher import Searcher
@@ -29,3 +30,8 @@ def test_a_searcher_of_ones_own_is_called_by_its_name_or_by_what_makes_it() -> N
 
     assert name_of(searcher_for("nsga2")) == "nsga2"
     assert name_of(make) == "make"
+
+    class Derived(NSGA2Searcher):
+        pass
+
+    assert name_of(Derived) == "Derived"
