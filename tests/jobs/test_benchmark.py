@@ -88,7 +88,7 @@ def test_a_curve_worked_out_by_hand(small: Path) -> None:
     assert [point.pareto_recall for point in result.curve] == pytest.approx([0, 0, 1 / 3, 2 / 3, 1])
     assert [point.best_accuracy for point in result.curve] == pytest.approx([0.1, 0.65, 0.7, 0.9, 0.9])
     assert (result.best_accuracy, result.oracle_best_accuracy) == pytest.approx((0.9, 0.9))
-    assert result.searcher == "in-turn"
+    assert result.searcher == "Named"
     assert (result.evaluations, result.asked_for) == (5, 200)
 
 
@@ -171,7 +171,7 @@ def test_a_limit_that_nothing_keeps(small: Path) -> None:
 
 
 def test_a_searcher_that_asks_for_nothing(small: Path) -> None:
-    with pytest.raises(EdgenasError, match=r"searcher in-turn asked for no architecture within the limit"):
+    with pytest.raises(EdgenasError, match=r"searcher Named asked for no architecture within the limit"):
         benchmark_search(small, "nasbench-macro", in_turn())
 
 
