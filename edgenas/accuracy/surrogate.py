@@ -34,8 +34,8 @@ KERNELS: dict[str, Callable[[Floats, Floats], Floats]] = {
 }
 """From the share of equal choices and that of common features to a covariance; each is 1 for equal networks.
 
-`choices` is a ridge regression on one-hot choices, `pairs` one on pairs of them. Only these expect of the best choices
-together more than was ever seen; the others fall back to the mean away from what is known.
+`choices` is a ridge regression on one-hot choices, `pairs` one on pairs of them. With these, alone or in a sum, good
+choices together may be expected to be better than anything seen; the others fall back to the mean away from it.
 """
 
 NOISES = 10.0 ** np.arange(-4, 1, 0.5)
@@ -53,10 +53,10 @@ SHARES = 4
 TEMPER = 0.5
 """Power of the number of architectures by which densities count: left out one by one they are no independent facts."""
 
-_LEAST_SHARE = 0.02
 QUANTILES = 16
 """Points that stand for the distribution of an error under one process."""
 
+_LEAST_SHARE = 0.02
 _LEAST_ERROR = 1e-3
 _LEAST_SPREAD = 1e-9
 """Of a prior's expectations; one that tells nothing apart has none but rounding."""

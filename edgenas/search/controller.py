@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from edgenas.search.policy import PolicySearcher, Proposals, as_floats, initialise
+from edgenas.search.policy import PolicySearcher, Proposals, as_floats, initialise, numbered
 from edgenas.search.problem import Problem
 
 HIDDEN = 64
@@ -44,9 +44,7 @@ class Controller(nn.Module):
             self._lstm = nn.LSTM(HIDDEN + objectives, HIDDEN, batch_first=True)
             self._head = nn.Linear(HIDDEN, total)
         initialise(self, generator)
-        # Choices of all variables are numbered through; each variable may take its own.
-        self._first = torch.as_tensor(np.cumsum(sizes) - sizes)
-        owner = torch.as_tensor(np.repeat(np.arange(len(sizes)), sizes))
+        self._first, owner = numbered(sizes)
         self._foreign = owner != torch.arange(len(sizes))[:, None]
 
     @override

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from edgenas.search.policy import PolicySearcher, Proposals, as_floats, initialise
+from edgenas.search.policy import PolicySearcher, Proposals, as_floats, initialise, numbered
 from edgenas.search.problem import Problem
 
 HIDDEN = 64
@@ -52,10 +52,9 @@ class QNetwork(nn.Module):
                 nn.Linear(HIDDEN, total),
             )
         initialise(self, generator)
-        # Choices of all variables are numbered through; `_known` says which are made before each variable.
-        owner = torch.as_tensor(np.repeat(np.arange(variables), sizes))
-        self._first = torch.as_tensor(np.cumsum(sizes) - sizes)
+        self._first, owner = numbered(sizes)
         self._foreign = owner != torch.arange(variables)[:, None]
+        # Made before each variable.
         self._known = owner < torch.arange(variables)[:, None]
 
     @override

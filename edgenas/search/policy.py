@@ -95,6 +95,11 @@ class PolicySearcher(Searcher):
         return Proposals(choices, weights, [problem.repaired(one, self._rng) for one in drawn], excess)
 
 
+def numbered(sizes: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Numbers for the choices of all variables: each variable's first, and the variable that each belongs to."""
+    return torch.as_tensor(np.cumsum(sizes) - sizes), torch.as_tensor(np.repeat(np.arange(len(sizes)), sizes))
+
+
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
     """Give parameters to a module made on the `meta` device, where its making drew nothing from torch's generator."""
     module.to_empty(device="cpu")
