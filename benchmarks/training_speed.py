@@ -125,7 +125,7 @@ def supernet_loop(
     """`train` of the same path in the supernet's weights."""
     supernet = Supernet(space, 0).to(device)
 
-    def losses(images: torch.Tensor, labels: torch.Tensor, _: np.random.Generator) -> list[torch.Tensor]:
+    def losses(images: torch.Tensor, labels: torch.Tensor, *_: object) -> list[torch.Tensor]:
         return [functional.cross_entropy(supernet(images, architecture), labels, label_smoothing=0.1)]
 
     return lambda: trained(supernet, losses, dataset, recipe)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -32,7 +31,7 @@ def network_losses(
     Hinton et al., "Distilling the Knowledge in a Neural Network" (2015), at temperature 1.
     """
 
-    def losses(images: Tensor, labels: Tensor, _: np.random.Generator) -> list[Tensor]:
+    def losses(images: Tensor, labels: Tensor, *_: object) -> list[Tensor]:
         logits = network(images)
         loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
         if teacher is None or not weight:

@@ -33,18 +33,18 @@ def path_losses(supernet: Supernet, recipe: SupernetRecipe) -> Losses:
     def told(images: Tensor, labels: Tensor, path: Architecture) -> Tensor:
         return functional.cross_entropy(supernet(images, path), labels, label_smoothing=smoothing)
 
-    def uniform(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Iterator[Tensor]:
+    def uniform(images: Tensor, labels: Tensor, rng: np.random.Generator, _: float) -> Iterator[Tensor]:
         yield told(images, labels, space.sample(rng))
 
-    def anchored(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Iterator[Tensor]:
+    def anchored(images: Tensor, labels: Tensor, rng: np.random.Generator, _: float) -> Iterator[Tensor]:
         yield told(images, labels, largest if rng.random() < ANCHORED_SHARE else space.sample(rng))
 
-    def fair(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Iterator[Tensor]:
+    def fair(images: Tensor, labels: Tensor, rng: np.random.Generator, _: float) -> Iterator[Tensor]:
         paths = fair_round(space, rng)
         for path in paths:
             yield told(images, labels, path) / len(paths)
 
-    def sandwich(images: Tensor, labels: Tensor, rng: np.random.Generator) -> Iterator[Tensor]:
+    def sandwich(images: Tensor, labels: Tensor, rng: np.random.Generator, _: float) -> Iterator[Tensor]:
         logits = supernet(images, largest)
         targets = logits.detach().softmax(1)
         yield functional.cross_entropy(logits, labels, label_smoothing=smoothing)

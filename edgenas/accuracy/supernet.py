@@ -41,8 +41,16 @@ class Supernet(nn.Module):
     def forward(self, x: Tensor, architecture: Architecture) -> Tensor:
         """One path: (N, C, H, W) to (N, classes) logits; N at least 2."""
         for place, block in self.space.path(architecture):
-            x = _run_block(cast(BlockModule, self.places[place]), block, x)
+            x = self.run(place, block, x)
         return x
+
+    def run(self, place: int, block: Block | None, x: Tensor) -> Tensor:
+        """One block with the weights of its place, (N, C, H, W) to (N, C', H', W'); None passes `x` on."""
+        return x if block is None else run_block(self.module(place), block, x)
+
+    def module(self, place: int) -> BlockModule:
+        """The weights of a place: its largest block."""
+        return cast(BlockModule, self.places[place])
 
     def extract(self, architecture: Architecture) -> Network:
         """A network of its own with a copy of the path's weights; its batch-norm statistics are yet to be set."""
@@ -51,12 +59,13 @@ class Supernet(nn.Module):
         for module, (place, _) in zip(network, self.space.path(architecture), strict=True):
             shared = self.places[place].state_dict()
             module.load_state_dict(
-                {name: _cut(shared[name], t.shape) for name, t in module.state_dict().items()}
+                {name: cut(shared[name], t.shape) for name, t in module.state_dict().items()}
             )
         return network
 
 
-def _run_block(shared: BlockModule, block: Block, x: Tensor) -> Tensor:
+def run_block(shared: BlockModule, block: Block, x: Tensor) -> Tensor:
+    """One block, with the weights of the largest one of its place; (N, C, H, W) to (N, C', H', W')."""
     y = x
     layers = [layer for layer in block.layers if not isinstance(layer, Add)]
     for module, layer in zip(shared.layers, layers, strict=True):
@@ -69,7 +78,7 @@ def _run_conv(shared: nn.Sequential, layer: Conv, x: Tensor) -> Tensor:
     conv, norm = cast(nn.Conv2d, shared.conv), cast(nn.BatchNorm2d, shared.norm)
     shape = (layer.out_channels, layer.in_channels // layer.groups, layer.kernel, layer.kernel)
     weight, scale, shift = (
-        _cut(tensor, shape[: tensor.ndim]) for tensor in (conv.weight, norm.weight, norm.bias)
+        cut(tensor, shape[: tensor.ndim]) for tensor in (conv.weight, norm.weight, norm.bias)
     )
     x = functional.conv2d(x, weight, None, layer.stride, layer.kernel // 2, groups=layer.groups)
     x = functional.batch_norm(x, None, None, scale, shift, training=True, eps=norm.eps)
@@ -79,7 +88,7 @@ def _run_conv(shared: nn.Sequential, layer: Conv, x: Tensor) -> Tensor:
 def _run_squeeze_excite(shared: SqueezeExciteModule, layer: SqueezeExcite, x: Tensor) -> Tensor:
     c, s = layer.channels, layer.squeezed
     shapes = {"reduce.weight": (s, c), "reduce.bias": (s,), "expand.weight": (c, s), "expand.bias": (c,)}
-    weights = {name: _cut(tensor, shapes[name]) for name, tensor in shared.named_parameters()}
+    weights = {name: cut(tensor, shapes[name]) for name, tensor in shared.named_parameters()}
     return cast(Tensor, functional_call(shared, weights, (x,)))
 
 
@@ -90,7 +99,7 @@ _RUN: Mapping[type, Callable[[Any, Any, Tensor], Tensor]] = {
 """Layers that share weights; all others run as they are."""
 
 
-def _cut(tensor: Tensor, shape: tuple[int, ...] | torch.Size) -> Tensor:
+def cut(tensor: Tensor, shape: tuple[int, ...] | torch.Size) -> Tensor:
     """A view of shared weights in a smaller shape: first channels, centre of the kernel."""
     for dimension, size in enumerate(shape):
         spare = tensor.shape[dimension] - size

@@ -13,17 +13,17 @@ from torch.optim import Optimizer
 
 from edgenas.accuracy.augment import augmented
 from edgenas.accuracy.checkpoint import Checkpoint
-from edgenas.accuracy.dataset import Dataset
+from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.memory import out_of_memory_named
 from edgenas.accuracy.recipe import Recipe
 from edgenas.errors import DivergenceError
 from edgenas.progress import Progress, silent
 
-Losses = Callable[[Tensor, Tensor, np.random.Generator], Iterable[Tensor]]
+Losses = Callable[[Tensor, Tensor, np.random.Generator, float], Iterable[Tensor]]
 """Normalised images, (N, C, H, W), and targets, (N,) or (N, classes), to the losses of one step.
 
 Each loss is backpropagated before the next is asked for, so that one path at a time is in memory. Whatever is
-random is drawn from the generator.
+random is drawn from the generator. The last argument is how much of the training is done, 0..1.
 """
 
 
@@ -112,7 +112,7 @@ def train(
             group["lr"] = _learning_rate(done, recipe)
         rng = np.random.default_rng([seed, 1, step])
         with out_of_memory_named(phase):
-            running += one_step(optimizer, losses, dataset, order(step), recipe, rng, device)
+            running += one_step(optimizer, losses, dataset, order(step), recipe, rng, device, done)
         step, counted = step + 1, counted + 1
         done = share()
         last = done >= 1
@@ -134,14 +134,14 @@ def one_step(
     recipe: Recipe,
     rng: np.random.Generator,
     device: torch.device,
+    done: float = 0.0,
 ) -> Tensor:
     """Train one step on the chosen training images; the sum of its losses, shape (), on the device."""
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    images, labels = _batch(dataset, chosen, recipe, generator, device)
+    images, labels = drawn_batch(dataset, dataset.train, chosen, recipe, rng, device)
     optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=device)
     with autocast(device):  # not the backward passes, between the losses
-        pending = iter(losses(images, labels, rng))
+        pending = iter(losses(images, labels, rng, done))
     while (loss := _next(pending, device)) is not None:
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
@@ -167,10 +167,16 @@ def _next(pending: Iterator[Tensor], device: torch.device) -> Tensor | None:
         return next(pending, None)
 
 
-def _batch(
-    dataset: Dataset, chosen: Tensor, recipe: Recipe, generator: torch.Generator, device: torch.device
+def drawn_batch(
+    dataset: Dataset,
+    split: Split,
+    chosen: Tensor,
+    recipe: Recipe,
+    rng: np.random.Generator,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
-    split = dataset.train
+    """The chosen images of a split and their labels, augmented and normalised, on a device; see `augmented`."""
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     images, labels = (source[chosen.to(source.device)].to(device) for source in (split.images, split.labels))
     return augmented(images, labels, dataset, recipe.augmentation, generator)
 

@@ -47,6 +47,24 @@ class SamplingName(StrEnum):
     sandwich = "sandwich"
 
 
+class GatesName(StrEnum):
+    """Where the gradient of an architecture comes from."""
+
+    two_path = "two-path"
+    full = "full"
+    darts = "darts"
+    gumbel = "gumbel"
+    single_path = "single-path"
+
+
+class LatencyLossName(StrEnum):
+    """How latency enters the gradient of an architecture."""
+
+    constraint = "constraint"
+    mul_log = "mul#log"
+    add_linear = "add#linear"
+
+
 class MissingName(StrEnum):
     """What to do about blocks a latency table lacks."""
 

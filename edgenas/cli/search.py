@@ -10,7 +10,9 @@ from edgenas.cli.options import (
     ActivationOption,
     DeviceOption,
     EvaluatorChoice,
+    GatesName,
     JsonOption,
+    LatencyLossName,
     MetricName,
     MissingName,
     MissingOption,
@@ -21,7 +23,7 @@ from edgenas.cli.options import (
     WidthOption,
 )
 from edgenas.jobs.search import search
-from edgenas.search.registry import DEFAULT_SEARCHER, SEARCHERS
+from edgenas.search.registry import ALL_SEARCHERS, DEFAULT_SEARCHER
 from edgenas.units import format_count, format_milliseconds, format_seconds
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def run(
     data: Annotated[
         str, typer.Option(help="digits, cifar10, cifar100, fashion-mnist, or a folder train/<class>/*.")
     ] = "digits",
-    searcher: Annotated[str, typer.Option(help=f"{', '.join(SEARCHERS)}.")] = DEFAULT_SEARCHER,
+    searcher: Annotated[str, typer.Option(help=f"{', '.join(ALL_SEARCHERS)}.")] = DEFAULT_SEARCHER,
     evaluator: Annotated[
         EvaluatorChoice, typer.Option(help="supernet, or trained: each candidate from scratch (slow).")
     ] = EvaluatorChoice.supernet,
@@ -77,6 +79,12 @@ def run(
     sampling: Annotated[
         SamplingName, typer.Option(help="Paths a step of the supernet trains; see docs/accuracy.md.")
     ] = SamplingName.anchored,
+    gates: Annotated[
+        GatesName, typer.Option(help="Of proxyless: where gradients come from; see docs/searching.md.")
+    ] = GatesName.two_path,
+    latency_loss: Annotated[
+        LatencyLossName, typer.Option(help="Of proxyless; the last two may miss the limit.")
+    ] = LatencyLossName.constraint,
     distillation: Annotated[
         float, typer.Option(min=0, max=1, help="Weight of the supernet's largest network as a teacher.")
     ] = 0.0,
@@ -108,6 +116,8 @@ def run(
             flip=flip,
             augment=augment,
             sampling=sampling.value,
+            gates=gates.value,
+            latency_loss=latency_loss.value,
             distillation=distillation,
             progress=progress,
         )

@@ -64,6 +64,9 @@ def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evalu
 def _chosen(session: Session, evaluated: list[Evaluated]) -> list[Contender]:
     valid = succeeded(evaluated)
     chosen = [valid[i] for i in leaders(points(session.problem, valid), session.config.finalists)]
+    # What the gradient searcher arrived at is trained, also where a few images say that another leads.
+    learnt = [each for each in valid if each.architecture.id == session.chosen and each not in chosen]
+    chosen = chosen[: session.config.finalists - len(learnt)] + learnt
     return [
         Contender(
             id=candidate.architecture.id,

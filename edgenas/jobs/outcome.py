@@ -73,6 +73,7 @@ def result_of(
         evaluations=len(evaluated),
         constraint=_constraint(session),
         hypervolume=hypervolume(points(session.problem, succeeded(evaluated)), session.problem.corner),
+        chosen=session.chosen,
         front=_with_leaders(session, kept),
         dropped=tuple(_model(session, finalist) for finalist in dropped),
         baselines=tuple(_model(session, contender) for contender in contenders if contender.name),

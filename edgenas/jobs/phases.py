@@ -7,23 +7,22 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import Evaluator, SupernetEvaluator
 from edgenas.accuracy.load import load_dataset
 from edgenas.accuracy.recipe import default_recipes
-from edgenas.accuracy.sampling import path_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.trained import TrainedEvaluator
-from edgenas.accuracy.training import train, training_device
+from edgenas.accuracy.training import training_device
 from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
-from edgenas.jobs.budget import SEARCH_SHARE, SUPERNET_SHARE, Budget
+from edgenas.jobs.budget import Budget
 from edgenas.jobs.cards import write_model_card
 from edgenas.jobs.contender import Contender
 from edgenas.jobs.finalists import bring_out
 from edgenas.jobs.outcome import result_of, succeeded
 from edgenas.jobs.session import Session, Settings
+from edgenas.jobs.supernet import Trained, planned_s, trained_supernet
 from edgenas.jobs.view import write_report
 from edgenas.jobs.warm_start import keep, prior_for
 from edgenas.latency.predictor import LatencyPredictor, predictor_for
@@ -34,7 +33,7 @@ from edgenas.run.result import SearchResult
 from edgenas.run.store import Evaluation
 from edgenas.search.loop import Evaluated, search
 from edgenas.search.problem import Problem
-from edgenas.search.registry import name_of, searcher_for
+from edgenas.search.registry import MakeSearcher, name_of, searcher_for
 from edgenas.space import Architecture
 
 PROXY_SHARE = 0.25
@@ -48,10 +47,10 @@ log = logging.getLogger(__name__)
 
 def run_session(settings: Settings, progress: Progress) -> SearchResult:
     """Run or go on with a search until it is complete or interrupted; errors as `edgenas.search`."""
-    make_searcher = (
-        searcher_for(settings.searcher) if isinstance(settings.searcher, str) else settings.searcher
-    )
-    if settings.warm_start is not None and not getattr(make_searcher, "uses_prior", True):
+    make_searcher = _make_searcher(settings)
+    if settings.warm_start is not None and not getattr(
+        make_searcher, "uses_prior", make_searcher is not None
+    ):
         raise InputError(
             f"--searcher {settings.searcher} does not begin from what another run found",
             "use nsga2-surrogate, nsga2 or nsga3, or leave out --warm-start",
@@ -92,13 +91,19 @@ def run_session(settings: Settings, progress: Progress) -> SearchResult:
         return _complete_or_interrupted(session)
 
 
+def _make_searcher(settings: Settings) -> MakeSearcher | None:
+    if settings.gradient is not None:
+        return None
+    return searcher_for(settings.searcher) if isinstance(settings.searcher, str) else settings.searcher
+
+
 def _complete_or_interrupted(session: Session) -> SearchResult:
     contenders: list[Contender] = []
     status: Literal["complete", "interrupted"] = "complete"
     try:
-        supernet = _trained_supernet(session)
-        evaluated = _search(session, supernet)
-        contenders = bring_out(session, supernet, evaluated)
+        trained = trained_supernet(session)
+        evaluated = _search(session, trained)
+        contenders = bring_out(session, trained.supernet, evaluated)
     except KeyboardInterrupt:
         evaluated = list(session.known().values())
         status = "interrupted"
@@ -129,6 +134,7 @@ def _config(settings: Settings, dataset: Dataset, predictor: LatencyPredictor) -
         metric=settings.metric,
         objectives=settings.objectives,
         evaluations=settings.evaluations,
+        gradient=settings.gradient,
         finalists=settings.finalists,
         baselines=settings.baselines,
         supernet_recipe=supernet.model_copy(update={"sampling": settings.sampling}),
@@ -149,43 +155,6 @@ def _default_name(config: RunConfig, warm_start: str | None) -> str:
     return f"{config.device.name}-{data}-{config.max_latency_ms:.10g}ms-{digest}"
 
 
-def _planned_s(session: Session) -> dict[str, float]:
-    """Seconds that supernet and search may take; planned once. Infinite without a budget."""
-    if known := session.store.last_event("plan"):
-        return known
-    left_s = session.budget.left_s
-    shares = {"supernet": SUPERNET_SHARE, "search": SEARCH_SHARE}
-    if session.config.evaluator == "trained":
-        shares = {"supernet": 0.0, "search": SUPERNET_SHARE + SEARCH_SHARE}
-    planned = {phase: share * left_s for phase, share in shares.items()}
-    if session.config.time_budget_s is not None:
-        session.store.record("plan", **planned)
-    return planned
-
-
-def _trained_supernet(session: Session) -> Supernet | None:
-    """None where every candidate is trained on its own."""
-    config = session.config
-    if config.evaluator == "trained":
-        return None
-    supernet = Supernet(session.space, config.seed).to(session.torch_device)
-    with session.store.timed("supernet"):
-        epochs = train(
-            supernet,
-            path_losses(supernet, config.supernet_recipe),
-            session.placed,
-            config.supernet_recipe,
-            config.seed,
-            Checkpoint(session.folder.supernet),
-            session.progress,
-            phase="supernet",
-            seconds=None if config.time_budget_s is None else _planned_s(session)["supernet"],
-        )
-    if session.store.last_event("supernet trained") is None:
-        session.store.record("supernet trained", epochs=epochs)
-    return supernet
-
-
 def _evaluator(session: Session, supernet: Supernet | None) -> Evaluator:
     config = session.config
     if supernet is not None:
@@ -204,8 +173,8 @@ def _evaluator(session: Session, supernet: Supernet | None) -> Evaluator:
     )
 
 
-def _search(session: Session, supernet: Supernet | None) -> list[Evaluated]:
-    evaluator, store = _evaluator(session, supernet), session.store
+def _search(session: Session, trained: Trained) -> list[Evaluated]:
+    evaluator, store = _evaluator(session, trained.supernet), session.store
 
     def evaluate(architecture: Architecture, rival: float | None) -> float:
         with store.attempt(architecture.id) as deaths:
@@ -231,11 +200,11 @@ def _search(session: Session, supernet: Supernet | None) -> list[Evaluated]:
         )
 
     ended = store.last_event("search ended")
-    until_s = time.monotonic() + _planned_s(session)["search"] - store.seconds().get("search", 0.0)
+    until_s = time.monotonic() + planned_s(session)["search"] - store.seconds().get("search", 0.0)
     with store.timed("search"):
         evaluated = search(
             session.problem,
-            session.make_searcher(session.problem, session.config.seed),
+            trained.make_searcher(session.problem, session.config.seed),
             evaluate,
             ended["evaluations"] if ended else session.config.evaluations,
             session.known(),

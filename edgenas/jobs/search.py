@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.progress import Progress, silent
-from edgenas.search.registry import DEFAULT_SEARCHER
+from edgenas.search.registry import DEFAULT_SEARCHER, GRADIENT_SEARCHER
 from edgenas.units import parse_milliseconds, parse_seconds
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from edgenas.latency.predictor import Missing
     from edgenas.run.config import EvaluatorName
     from edgenas.run.result import SearchResult
-    from edgenas.search.problem import Problem
+    from edgenas.search.problem import Objective, Problem
+    from edgenas.search.proxyless.recipe import Gates, LatencyLoss
     from edgenas.search.searcher import Searcher
     from edgenas.space.layers import Activation
 
@@ -49,6 +50,8 @@ def search(
     flip: bool | None = None,
     augment: str = "crop",
     sampling: "Sampling" = "anchored",
+    gates: "Gates" = "two-path",
+    latency_loss: "LatencyLoss" = "constraint",
     distillation: float = 0.0,
     progress: Progress = silent,
 ) -> "SearchResult":
@@ -61,8 +64,9 @@ def search(
         device: name or alias, see `devices`.
         max_latency: the limit with its unit, such as "20ms".
         data: `digits`, `cifar10`, `cifar100`, `fashion-mnist` or an image folder.
-        searcher: one of `search/registry.py`, such as `nsga3` (meant for three objectives and more) or `random`; or
-            your own: called with the problem and the seed (see `Searcher`).
+        searcher: one of `search/registry.py`, such as `nsga3` (meant for three objectives and more), `random`, or
+            `proxyless`, which learns the architecture by gradient while the supernet is trained; or your own:
+            called with the problem and the seed (see `Searcher`).
         evaluator: `supernet`, or `trained`: each candidate on its own, from scratch, with a quarter of a
             finalist's epochs.
         metric: what the search optimises and results show: `top-1`, `macro-f1`, `macro-precision` or
@@ -89,6 +93,9 @@ def search(
             `none`.
         sampling: which paths a step of the supernet trains: `anchored`, `uniform`, `fair` or `sandwich` (see
             docs/accuracy.md).
+        gates: of `proxyless`, where its gradient comes from: `two-path`, `full`, `darts`, `gumbel` or `single-path`
+            (see docs/searching.md).
+        latency_loss: of `proxyless`: `constraint`, or for comparison `mul#log` or `add#linear`.
         distillation: weight, 0 to 1, of what the supernet's largest network says of an image when finalists are
             trained; worth its time where the supernet was trained for long.
         progress: told how far each phase is.
@@ -105,6 +112,7 @@ def search(
     from edgenas.device import find_device
     from edgenas.run.config import EvaluatorName
     from edgenas.search.problem import objectives_from_text
+    from edgenas.search.proxyless.recipe import Gates, GradientRecipe, LatencyLoss
     from edgenas.space import mbconv
 
     limit_ms = parse_milliseconds(max_latency, "--max-latency")
@@ -126,11 +134,20 @@ def search(
         ("evaluator", evaluator, EvaluatorName),
         ("metric", metric, Metric),
         ("sampling", sampling, Sampling),
+        ("gates", gates, Gates),
+        ("latency loss", latency_loss, LatencyLoss),
     ):
         if name not in get_args(known):
             raise UnknownNameError(what, name, get_args(known))
     augmentation = augmentation_from_text(augment)
     objectives = objectives_from_text(objective)
+    gradient = GradientRecipe(gates=gates, latency_loss=latency_loss)
+    if searcher == GRADIENT_SEARCHER:
+        _check_gradient(evaluator, objectives)
+    elif gradient != GradientRecipe():
+        raise InputError(
+            f"--gates and --latency-loss are of --searcher {GRADIENT_SEARCHER}", "leave them out, or use that"
+        )
     target = find_device(device, threads=threads)
     mbconv(32 if resolution is None else resolution, 2, width, squeeze_excite, activation)
     # What follows loads torch and images: wrong arguments are reported before that.
@@ -157,8 +174,22 @@ def search(
         augmentation=augmentation,
         distillation=distillation,
         sampling=sampling,
+        gradient=gradient if searcher == GRADIENT_SEARCHER else None,
         started_s=started_s,
         missing=missing,
         make_space=lambda size, classes: mbconv(size, classes, width, squeeze_excite, activation),
     )
     return run_session(settings, progress)
+
+
+def _check_gradient(evaluator: "EvaluatorName", objectives: "tuple[Objective, ...]") -> None:
+    """What the gradient searcher cannot do."""
+    if evaluator == "trained":
+        raise InputError(
+            f"--searcher {GRADIENT_SEARCHER} learns together with a supernet", "leave out --evaluator trained"
+        )
+    if len(objectives) > 2:
+        raise InputError(
+            f"--searcher {GRADIENT_SEARCHER} optimises accuracy and latency alone",
+            "leave out --objective, or use nsga2-surrogate",
+        )

@@ -19,6 +19,7 @@ from edgenas.run.folder import RunFolder
 from edgenas.run.store import RunStore
 from edgenas.search.loop import Evaluated
 from edgenas.search.problem import Objective, Problem
+from edgenas.search.proxyless.recipe import GradientRecipe
 from edgenas.search.registry import MakeSearcher
 from edgenas.space import Architecture, SearchSpace
 
@@ -49,16 +50,21 @@ class Settings:
     """From resolution and number of classes."""
     started_s: float
     """When the search was asked for, by `time.monotonic`."""
+    gradient: GradientRecipe | None = None
     warm_start: str | None = None
     missing: Missing = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Everything the phases work with; `placed` is the data set on the device that is trained on."""
+    """Everything the phases work with.
+
+    `placed` is the data set on the device that is trained on; `make_searcher` is None for the gradient searcher, which
+    is made from what it learnt.
+    """
 
     config: RunConfig
-    make_searcher: MakeSearcher
+    make_searcher: MakeSearcher | None
     folder: RunFolder
     store: RunStore
     dataset: Dataset
@@ -78,6 +84,12 @@ class Session:
     def search_kind(self) -> AccuracyKind:
         """What the search's own accuracies are."""
         return "supernet" if self.config.evaluator == "supernet" else "validation"
+
+    @property
+    def chosen(self) -> str | None:
+        """The id of what a gradient searcher has for the limit, once it has learnt."""
+        event = self.store.last_event("architecture chosen")
+        return None if event is None else str(event["id"])
 
     def note(self, text: str) -> None:
         """Keep something to say about the result: once, however often the run is resumed."""

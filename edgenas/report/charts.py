@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from markupsafe import escape
-from plotly.io import to_html
 
 from edgenas.device import Provenance
 from edgenas.latency.validation import Pair
 from edgenas.report.agreement import AgreementView
+from edgenas.report.figure import axis, chart, style, translucent
 from edgenas.report.marks import Label, Mark, Role, Series
-from edgenas.report.plot import BAND, BASELINE, COLOURS, FRONT, GREY, LIMIT, MEASURED, MUTED
+from edgenas.report.plot import BAND, BASELINE, COLOURS, GREY, LIMIT, MEASURED, MUTED
 from edgenas.report.view import (
     Point,
     ReportView,
@@ -23,30 +23,20 @@ from edgenas.report.view import (
 from edgenas.units import format_count, format_milliseconds
 
 _CHART_PX = 500
-# Named one by one: the default set of newer versions has a button that sends the chart to Plotly's cloud.
-_BUTTONS = ["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]
 _TITLES: dict[Role, str] = {"front": "front", "dropped": "dropped", "baseline": "made by hand"}
 _RANKS: dict[Role, int] = {"front": 1001, "dropped": 1002, "baseline": 1003}
 _SYMBOLS: dict[Role, str] = {"front": "circle", "dropped": "circle-open", "baseline": "diamond"}
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
 def front_chart(view: ReportView) -> str:
     """Evaluations, models and limit as HTML, with all of plotly.js: the first chart of a page."""
-    return _chart("front-chart", list(_traces(view)), _layout(view))
+    return chart("front-chart", list(_traces(view)), _layout(view))
 
 
 def agreement_chart(view: AgreementView, measure: str) -> str:
     """Predicted over measured latencies as HTML, for a page that has plotly.js; `measure` is what an accuracy is."""
     traces = [*_diagonal_traces(view), *_agreement_traces(view, measure)]
-    return _chart("agreement-chart", traces, _agreement_layout(view), library=False)
-
-
-def _chart(name: str, traces: list[dict[str, Any]], layout: dict[str, Any], library: bool = True) -> str:
-    """A chart as HTML, with all of plotly.js unless an earlier one of the page has it."""
-    config = {"responsive": True, "displaylogo": False, "modeBarButtons": [_BUTTONS]}
-    figure = {"data": traces, "layout": layout}
-    return str(to_html(figure, config=config, include_plotlyjs=library, full_html=False, div_id=name))
+    return chart("agreement-chart", traces, _agreement_layout(view), library=False)
 
 
 def _traces(view: ReportView) -> Iterator[dict[str, Any]]:
@@ -112,7 +102,7 @@ def _series_trace(series: Series, measure: str) -> dict[str, Any]:
 def _bars(above: list[float], below: list[float], color: str, thickness: float = 3) -> dict[str, Any]:
     """Intervals around the points of a trace."""
     bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
-    return {**bars, "color": _translucent(color), "thickness": thickness, "width": 0}
+    return {**bars, "color": translucent(color), "thickness": thickness, "width": 0}
 
 
 def _discs(marks: Sequence[Mark], role: Role, measure: str, size_px: int = 20) -> dict[str, Any]:
@@ -159,7 +149,7 @@ def _diagonal_traces(view: AgreementView) -> Iterator[dict[str, Any]]:
         "x": [low, high, high, low],
         "y": [(1 - BAND) * low, (1 - BAND) * high, (1 + BAND) * high, (1 + BAND) * low],
         "fill": "toself",
-        "fillcolor": _translucent(GREY, 0.25),
+        "fillcolor": translucent(GREY, 0.25),
         "line": {"width": 0},
     }
     yield line | {
@@ -217,9 +207,9 @@ def _pair_hover(pair: Pair) -> str:
 
 def _layout(view: ReportView) -> dict[str, Any]:
     return {
-        **_style(),
-        "xaxis": _axis(view.latency_title) | {"range": list(view.latency_range_ms)},
-        "yaxis": _axis(view.measure)
+        **style(_CHART_PX),
+        "xaxis": axis(view.latency_title) | {"range": list(view.latency_range_ms)},
+        "yaxis": axis(view.measure)
         | {"minallowed": 0, "maxallowed": 1.02}
         | ({} if view.evaluated or view.drawn else {"range": [0, 1]}),
         **_limit(view),
@@ -230,31 +220,10 @@ def _agreement_layout(view: AgreementView) -> dict[str, Any]:
     ends = [math.log10(end) for end in view.range_ms] if view.logarithmic else list(view.range_ms)
     scale = {"type": "log" if view.logarithmic else "linear", "range": ends}
     return {
-        **_style(),
-        "xaxis": _axis("measured latency, ms") | scale,
-        "yaxis": _axis("predicted latency, ms") | scale,
+        **style(_CHART_PX),
+        "xaxis": axis("measured latency, ms") | scale,
+        "yaxis": axis("predicted latency, ms") | scale,
     }
-
-
-def _axis(title: str) -> dict[str, Any]:
-    return {"zeroline": False, "showline": True, "linecolor": GREY, "gridcolor": _translucent(GREY),
-            "automargin": True, "title": {"standoff": 12, "text": str(escape(title))}}  # fmt: skip
-
-
-def _style() -> dict[str, Any]:
-    """What the layouts of all charts have in common."""
-    return {
-        "height": _CHART_PX,
-        "font": {"family": _FONT, "size": 13, "color": MUTED},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 48, "r": 12, "t": 36, "b": 48},
-        "legend": {"orientation": "h", "x": 0, "y": -0.17, "xanchor": "left", "yanchor": "top"},
-        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": FRONT},
-        "hovermode": "closest",
-        "hoverlabel": {"bgcolor": "#1c2127", "bordercolor": "#1c2127", "align": "left",
-                       "font": {"family": _FONT, "size": 12, "color": "#ffffff"}},
-    }  # fmt: skip
 
 
 def _limit(view: ReportView) -> dict[str, Any]:
@@ -302,8 +271,3 @@ def _predicted(predicted_ms: float, low_ms: float, high_ms: float, provenance: P
 def _choice_lines(choices: tuple[str, ...], a_line: int = 5) -> list[str]:
     parts = [str(escape(part)) for part in compact_choices(choices)]
     return [", ".join(parts[i : i + a_line]) for i in range(0, len(parts), a_line)]
-
-
-def _translucent(color: str, opacity: float = 0.4) -> str:
-    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity:g})"

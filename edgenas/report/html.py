@@ -14,6 +14,7 @@ from edgenas.formats import write_bytes
 from edgenas.report.beside import worth
 from edgenas.report.charts import agreement_chart, front_chart
 from edgenas.report.layers import COUNTS
+from edgenas.report.learning import LearningView, signed
 from edgenas.report.view import (
     ReportView,
     accuracy_text,
@@ -61,6 +62,8 @@ def write_html(view: ReportView, path: Path) -> None:
         chart=Markup(front_chart(view)),
         layers=view.layers,
         least_cost=COUNTS,
+        learning=_learning(view),
+        signed=signed,
         agreement=view.agreement,
         agreement_chart=Markup(agreement_chart(view.agreement, view.measure)) if view.agreement else "",
         worths=[worth(mark, view.front, view.measure) for mark in view.baselines],
@@ -71,6 +74,13 @@ def write_html(view: ReportView, path: Path) -> None:
         seconds={phase: _seconds(value) for phase, value in view.result.seconds.items()},
     )
     write_bytes(path, page.encode())
+
+
+def _learning(view: ReportView) -> LearningView | None:
+    """How the architecture was learnt; None where it was not, or nothing was recorded yet."""
+    if view.learning is None or not view.learning.done:
+        return None
+    return LearningView(view.learning, view.result.constraint.max_latency_ms)
 
 
 def _capital(text: str) -> str:

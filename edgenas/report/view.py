@@ -14,6 +14,7 @@ from edgenas.report.layers import LayersView, Panel
 from edgenas.report.marks import Label, Mark, Series, by_kind, labels, numbered
 from edgenas.run.result import Model, SearchResult
 from edgenas.search.contributions import FITTED_TO, Contribution
+from edgenas.search.proxyless.curves import Curves
 from edgenas.units import format_milliseconds
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class ReportView:
         validation: of the very predictions the run rests on, where there is one.
         contributions: what each layer's choice earns and costs, by the model's id.
         unexplained: why there are none; empty where there are.
+        learning: how the gradient searcher learnt; None for every other one.
     """
 
     result: SearchResult
@@ -62,6 +64,7 @@ class ReportView:
     validation: Validation | None = None
     contributions: Mapping[str, tuple[Contribution, ...]] = field(default_factory=dict)
     unexplained: str = ""
+    learning: Curves | None = None
 
     @property
     def data_name(self) -> str:

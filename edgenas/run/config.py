@@ -11,6 +11,7 @@ from edgenas.accuracy.recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Device
 from edgenas.formats import Document
 from edgenas.search.problem import TWO, Objective
+from edgenas.search.proxyless.recipe import GradientRecipe
 
 EvaluatorName = Literal["supernet", "trained"]
 
@@ -42,6 +43,7 @@ class RunConfig(Document):
     evaluations: int = Field(ge=1)
     finalists: int = Field(ge=1)
     baselines: bool = False
+    gradient: GradientRecipe | None = Field(default=None, description="of the gradient searcher alone")
     supernet_recipe: SupernetRecipe
     finalist_recipe: FinalistRecipe
     time_budget_s: float | None = Field(default=None, gt=0)

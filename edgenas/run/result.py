@@ -101,6 +101,7 @@ class SearchResult(Document):
     evaluations: int
     constraint: Constraint
     hypervolume: float = Fraction
+    chosen: str | None = Field(default=None, description="id; what the gradient searcher has for the limit")
     front: tuple[Model, ...]
     dropped: tuple[Model, ...] = ()
     baselines: tuple[Model, ...] = ()

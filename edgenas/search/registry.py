@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from edgenas.errors import UnknownNameError
+from edgenas.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:  # `edgenas benchmark search --help` names the searchers and must load nothing more
     from edgenas.search.problem import Problem
@@ -29,7 +29,13 @@ _HOMES = {
 }
 
 SEARCHERS = tuple(_HOMES)
-"""Their names."""
+"""Names of those that work on any problem, a published table too."""
+
+GRADIENT_SEARCHER = "proxyless"
+"""The one that learns together with a supernet's weights: made from what was learnt (see `search/proxyless`)."""
+
+ALL_SEARCHERS = tuple(sorted((*SEARCHERS, GRADIENT_SEARCHER)))
+"""Names that `edgenas search` takes."""
 
 
 def name_of(make_searcher: MakeSearcher) -> str:
@@ -43,8 +49,14 @@ def searcher_for(name: str) -> MakeSearcher:
 
     Raises:
         UnknownNameError: no such searcher.
+        InputError: the gradient searcher, which a problem alone does not make.
     """
+    if name == GRADIENT_SEARCHER:
+        raise InputError(
+            f"searcher {name} learns together with the weights of a supernet, which a table has none of",
+            "use it in `edgenas search`, or another here",
+        )
     if name not in _HOMES:
-        raise UnknownNameError("searcher", name, SEARCHERS)
+        raise UnknownNameError("searcher", name, ALL_SEARCHERS)
     module, _, member = _HOMES[name].partition(":")
     return cast(MakeSearcher, getattr(importlib.import_module(module), member))

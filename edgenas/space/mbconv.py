@@ -173,6 +173,17 @@ class MBConvSpace(SearchSpace):
                 path.append((place, block))
         return (*path, (opening + len(self.variables), self._head))
 
+    @override
+    def standing_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+        result: list[tuple[int, ...]] = []
+        for start, depth in self._stage_spans:
+            place = len(self._opening) + start
+            for variable in range(start, start + depth):
+                options = self.candidates[variable]
+                result.append(tuple(-1 if block is None else place for block in options))
+                place += options[vector[variable]] is not None
+        return tuple(result)
+
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Depth of each stage uniform, then kernel and expansion of each layer uniform."""
         choices: list[str] = []

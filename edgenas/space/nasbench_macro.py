@@ -111,6 +111,20 @@ class NASBenchMacroSpace(SearchSpace):
         return (*path, (place, head))
 
     @override
+    def standing_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+        result: list[tuple[int, ...]] = []
+        start = 1
+        for _, depth in STAGES:
+            result.append((start, start + 1, start + 1))
+            place = start + 2
+            for _ in range(1, depth):
+                chosen = int(vector[len(result)])
+                result.append((-1, place, place))
+                place += CHOICES[chosen] != IDENTITY
+            start += depth + 1
+        return tuple(result)
+
+    @override
     def canonical(self, choices: Sequence[str]) -> tuple[str, ...]:
         """Identities go to the end of their stage, behind its first layer, whose identity is a projection."""
         result: list[str] = []

@@ -3,9 +3,12 @@
 import hashlib
 import json
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import override
 
 from edgenas.space.architecture import Architecture, ArchitectureSpace
@@ -60,6 +63,17 @@ class SearchSpace(ArchitectureSpace):
     @abstractmethod
     def path(self, architecture: Architecture) -> tuple[tuple[int, Block], ...]:
         """The places an architecture uses, ascending, each with the block it puts there."""
+
+    @abstractmethod
+    def standing_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+        """For each variable and choice the place its block would stand at; -1 for a choice that adds none.
+
+        What the variables before it choose decides: behind a layer that is skipped, blocks move up. So the choices
+        of any vector, canonical or not, stand at the very places of `path` of its canonical form.
+
+        Args:
+            vector: a choice for each variable, shape (variables,).
+        """
 
     def blocks(self, architecture: Architecture) -> tuple[Block, ...]:
         """The blocks of a network, in the order they run."""

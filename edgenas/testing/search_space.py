@@ -81,6 +81,28 @@ class SearchSpaceConformance(ArchitectureSpaceConformance):
             assert all(block in space.places[place] for place, block in path)
             assert tuple(block for _, block in path) == space.blocks(architecture)
 
+    def test_choices_stand_where_the_path_has_them(self, space: SearchSpace) -> None:
+        """Also those of vectors that are not canonical; what has no block has no place."""
+        fixed = set(space.fixed_blocks)
+        for vector in self._vectors(space):
+            standing = space.standing_places(vector)
+            path = space.path(space.decode(vector))
+            chosen = [
+                (places[index], options[index])
+                for places, options, index in zip(standing, space.candidates, map(int, vector), strict=True)
+            ]
+            stands = [(place, block) for place, block in chosen if block is not None]
+            assert stands == [(place, block) for place, block in path if block not in fixed]
+            for places, options in zip(standing, space.candidates, strict=True):
+                assert all(
+                    (place == -1) == (block is None) for place, block in zip(places, options, strict=True)
+                )
+                assert all(
+                    block in space.places[place]
+                    for place, block in zip(places, options, strict=True)
+                    if block
+                )
+
     def test_places_hold_what_the_network_can_be(self, space: SearchSpace) -> None:
         """Non-empty places, distinct blocks in each, and together the fixed blocks and the candidates."""
         assert space.places

@@ -48,7 +48,7 @@ def images() -> Tensor:
 
 
 def loss_of(network: nn.Module, images: Tensor, labels: Tensor, *teaching: object) -> Tensor:
-    (loss,) = network_losses(network, RECIPE, *teaching)(images, labels, np.random.default_rng(0))  # type: ignore[arg-type]
+    (loss,) = network_losses(network, RECIPE, *teaching)(images, labels, np.random.default_rng(0), 0.0)  # type: ignore[arg-type]
     return loss
 
 

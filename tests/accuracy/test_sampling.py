@@ -42,7 +42,7 @@ def recipe(sampling: Sampling) -> SupernetRecipe:
 
 
 def losses_of(supernet: Supernet, sampling: Sampling, labels: Tensor = LABELS, seed: int = 3) -> list[Tensor]:
-    return list(path_losses(supernet, recipe(sampling))(images(), labels, np.random.default_rng(seed)))
+    return list(path_losses(supernet, recipe(sampling))(images(), labels, np.random.default_rng(seed), 0.0))
 
 
 def test_uniform_trains_one_drawn_path(space: SearchSpace) -> None:

@@ -196,8 +196,8 @@ def test_several_losses_a_step_train_as_their_sum_would(tiny_dataset: Dataset, t
 
     models, details = (Linear(), Linear()), ([], [])
     makers: tuple[Callable[[nn.Module], Losses], ...] = (
-        lambda model: lambda images, labels, _: parts(model, images, labels),
-        lambda model: lambda images, labels, _: [sum(parts(model, images, labels))],
+        lambda model: lambda images, labels, *_: parts(model, images, labels),
+        lambda model: lambda images, labels, *_: [sum(parts(model, images, labels))],
     )
     for i, (model, make) in enumerate(zip(models, makers, strict=True)):
         train(
@@ -215,7 +215,7 @@ def test_each_loss_is_backpropagated_before_the_next_is_asked_for(
     model = Linear()
     gradients: list[float] = []
 
-    def losses(images: Tensor, labels: Tensor, _: np.random.Generator) -> Iterator[Tensor]:
+    def losses(images: Tensor, labels: Tensor, *_: object) -> Iterator[Tensor]:
         assert model.layer.bias.grad is None
         for weight in (1.0, 2.0, 4.0):
             yield weight * model(images).sum() / len(images)
@@ -237,7 +237,7 @@ def batches_seen(count: int, batch_size: int, epochs: int, path: Path) -> list[l
     """Numbers of the images of each batch; checks that each image comes with its label."""
     model, seen = Linear(), []
 
-    def losses(images: Tensor, labels: Tensor, _: np.random.Generator) -> list[Tensor]:
+    def losses(images: Tensor, labels: Tensor, *_: object) -> list[Tensor]:
         numbers = (255 * images[:, 0, 0, 0]).round().long()
         assert torch.equal(numbers % 3, labels)
         seen.append(numbers.tolist())
@@ -307,7 +307,7 @@ def poisoned(model: nn.Module, step: int, poison: float) -> Losses:
     """Losses that are no number in that step alone, counted from 1."""
     calls = 0
 
-    def losses(images: Tensor, labels: Tensor, _: np.random.Generator) -> list[Tensor]:
+    def losses(images: Tensor, labels: Tensor, *_: object) -> list[Tensor]:
         nonlocal calls
         calls += 1
         return [functional.cross_entropy(model(images), labels) + (poison if calls == step else 0)]
@@ -346,7 +346,7 @@ def test_running_out_of_memory_names_the_phase_and_leaves_the_checkpoint(
 ) -> None:
     model, calls = Linear(), 0
 
-    def losses(images: Tensor, labels: Tensor, _: np.random.Generator) -> list[Tensor]:
+    def losses(images: Tensor, labels: Tensor, *_: object) -> list[Tensor]:
         nonlocal calls
         calls += 1
         if calls == 4:
@@ -400,7 +400,7 @@ def rates(
     """The learning rate of each step of this session: one an epoch."""
     model, weights = Weight(), []
 
-    def losses(images: Tensor, labels: Tensor, _: np.random.Generator) -> list[Tensor]:
+    def losses(images: Tensor, labels: Tensor, *_: object) -> list[Tensor]:
         weights.append(float(model.weight.detach()))
         clock.now += clock.a_step
         return [model.weight.sum()]
@@ -539,7 +539,7 @@ def test_losses_are_computed_under_autocast_but_not_their_gradients(
     model, forwards, backwards = Linear(), [], []
     model.layer.bias.register_hook(lambda _: backwards.append(torch.is_autocast_enabled("cpu")))
     train(
-        model, lambda images, labels, _: losses(model, forwards, images), tiny_dataset, RECIPE, 0,
+        model, lambda images, labels, *_: losses(model, forwards, images), tiny_dataset, RECIPE, 0,
         Checkpoint(tmp_path / "c"),
     )  # fmt: skip
     assert set(forwards) == {True}

@@ -4,16 +4,19 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgenas import report
-from edgenas.errors import InputError
+from edgenas.errors import FileFormatError, InputError
 from edgenas.run.folder import find_run
 from edgenas.run.store import Evaluation, RunStore
+from edgenas.search.proxyless.curves import Curve, Curves
 from edgenas.space import space_from_config
 
 EXPLAINED = "points that its choice earns"
+LEARNT = "How the architecture was learnt"
 
 
 def copied_run(finished: Path, to: Path, evaluations: int) -> str:
@@ -30,6 +33,13 @@ def copied_run(finished: Path, to: Path, evaluations: int) -> str:
         store.add(Evaluation(each.id, each.choices, 0.5 + 0.01 * i, "supernet", 1.0, 0.5, 2.0, "estimated"))
     store.close()
     return str(to)
+
+
+def record(run: str, **payload: Any) -> None:
+    """What the gradient searcher leaves in a run's store."""
+    store = RunStore(find_run(run).store)
+    store.record("architecture learnt", **payload)
+    store.close()
 
 
 def test_the_report_shows_every_evaluation_and_model(in_finished_run: Path) -> None:
@@ -69,3 +79,22 @@ def test_another_table_than_the_run_went_by_explains_nothing(in_finished_run: Pa
     text = report(run).read_text(encoding="utf-8")
     assert "The latencies that this run went by are gone" in text.replace("&#39;", "'")
     assert EXPLAINED not in text
+
+
+def test_the_report_shows_how_the_architecture_was_learnt(in_finished_run: Path, tmp_path: Path) -> None:
+    figures = dict.fromkeys(("loss", "entropy", "multiplier", "skips"), (0.5,))
+    curve = Curve(target_ms=4.0, expected_ms=(4.1,), likeliest_ms=(3.9,), **figures)
+    curves = Curves(gates="two-path", latency_loss="constraint", warm_up=0.2, done=(1.0,), targets=(curve,))
+    run = copied_run(in_finished_run, tmp_path / "learnt", 0)
+    record(run, **curves.model_dump(mode="json"))
+    text = report(run).read_text(encoding="utf-8")
+    assert LEARNT in text
+    assert "4.10 ms, +2.5 %" in text
+    assert LEARNT not in report("done").read_text(encoding="utf-8")
+
+
+def test_a_damaged_record_of_the_learning_names_its_field(in_finished_run: Path, tmp_path: Path) -> None:
+    run = copied_run(in_finished_run, tmp_path / "damaged", 0)
+    record(run, gates="two-path")
+    with pytest.raises(FileFormatError, match=r"run\.sqlite: latency_loss: field required"):
+        report(run)

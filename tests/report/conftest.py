@@ -12,6 +12,7 @@ from edgenas.report.view import Point, ReportView
 from edgenas.run.config import RunConfig
 from edgenas.run.result import Model, SearchResult
 from edgenas.search.contributions import Contribution
+from edgenas.search.proxyless.curves import Curve, Curves
 
 SPACE = {"name": "mbconv", "resolution": 16, "classes": 10, "stages": [{"channels": 16, "depth": 2}]}
 
@@ -95,6 +96,30 @@ def make_validation(*rows: tuple[float, float], **changes: Any) -> Validation:
     return Validation.model_validate({**fields, **changes})
 
 
+def make_curves(*targets_ms: float, moments: int = 4, **changes: Any) -> Curves:
+    """From 12 ms to 1 % above each target, the most likely architecture 2 % below it; `changes` of each curve."""
+    done = tuple((i + 1) / moments for i in range(moments))
+
+    def curve(target_ms: float) -> Curve:
+        fields: dict[str, Any] = {
+            "expected_ms": tuple(12 + (1.01 * target_ms - 12) * share for share in done),
+            "likeliest_ms": tuple(12 + (0.98 * target_ms - 12) * share for share in done),
+            "loss": tuple(None if i == 0 else 2 - share for i, share in enumerate(done)),
+            "entropy": tuple(1 - 0.8 * share for share in done),
+            "multiplier": tuple(0.3 * share for share in done),
+            "skips": tuple(0.5 * share for share in done),
+        }
+        return Curve(target_ms=target_ms, **{**fields, **changes})
+
+    return Curves(
+        gates="two-path",
+        latency_loss="constraint",
+        warm_up=0.25,
+        done=done,
+        targets=tuple(map(curve, targets_ms)),
+    )
+
+
 def make_config() -> RunConfig:
     sheet = Datasheet(peak_gflops=10, memory_bandwidth_gb_s=10, memory_bytes=2**30, kernel_launch_us=5)
     device = Device(
@@ -173,6 +198,12 @@ def validation() -> Callable[..., Validation]:
 
 
 @pytest.fixture
+def curves() -> Callable[..., Curves]:
+    """`curves(*targets_ms, moments=4, **changes of each curve)`."""
+    return make_curves
+
+
+@pytest.fixture
 def unmeasured() -> dict[str, Any]:
     """Changes to a result that leave one model, which was not measured."""
     latency = {"predicted": 0.6, "low": 0.3, "high": 1.2}
@@ -188,6 +219,7 @@ def make_view() -> Callable[..., ReportView]:
         validation: Validation | None = None,
         contributions: dict[str, tuple[Contribution, ...]] | None = None,
         unexplained: str = "",
+        learning: Curves | None = None,
         **changes: Any,
     ) -> ReportView:
         if points is None:
@@ -202,6 +234,7 @@ def make_view() -> Callable[..., ReportView]:
             validation,
             contributions or {},
             unexplained,
+            learning,
         )
 
     return make

@@ -357,6 +357,42 @@ def test_layers_of_another_metric_speak_of_it(page: Make) -> None:
     assert "accuracy" not in text.replace("objectives accuracy latency", "")
 
 
+def test_how_the_architecture_was_learnt_is_told_for_each_target(page: Make, curves: Make) -> None:
+    made = page(learning=curves(8.0, 16.0))
+    assert "learnt for each of 2 latency targets" in made.text
+    assert "(two-path gates, latency by constraint ), after a warm-up of 25 %" in made.text
+    assert "8.00 ms 8.08 ms, +1.0 % 7.84 ms, \N{MINUS SIGN}2.0 % 1.000 0.20 +0.300 50 %" in made.text
+    assert "16.0 ms 16.2 ms, +1.0 % 15.7 ms, \N{MINUS SIGN}2.0 % 1.000 0.20 +0.300 50 %" in made.text
+    assert "a skip collapse: skipping won because it is easy to learn" in made.text
+    assert "keep the limit of 20 ms" in made.text
+    for name in ("latency", "off-target", "loss", "entropy", "multiplier", "skips"):
+        assert made.chart(f"learning-{name}").count('"name":"16.0 ms"') == (
+            2 if "lat" in name or "off" in name else 1
+        )
+
+
+def test_where_nothing_was_learnt_there_is_no_section(page: Make, curves: Make) -> None:
+    for learning in (None, curves(8.0, moments=0)):
+        made = page(learning=learning)
+        assert "How the architecture was learnt" not in made.text
+        assert not any("learning-" in script for script in made.scripts)
+
+
+def test_figures_that_no_target_has_are_left_out(page: Make, curves: Make) -> None:
+    nothing = (0.0,) * 4
+    made = page(learning=curves(8.0, multiplier=nothing, skips=nothing, loss=(None,) * 4))
+    assert "learnt for one latency target" in made.text
+    assert "8.00 ms 8.08 ms, +1.0 % 7.84 ms, \N{MINUS SIGN}2.0 % 0.20 Latency" in made.text
+    assert "Price of a millisecond" not in made.text and "Skipped layers" not in made.text
+
+
+def test_hostile_names_of_what_was_learnt_stay_texts(page: Make, curves: Make) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    made = page(learning=curves(8.0).model_copy(update={"gates": hostile, "latency_loss": hostile}))
+    assert "img" not in made.tags
+    assert made.text.count(hostile) == 2
+
+
 def test_what_cannot_be_explained_is_said_and_not_drawn(page: Make) -> None:
     made = page(unexplained="There is too little to tell.")
     assert "What each layer earns and costs There is too little to tell." in made.text

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.space import Architecture, Block, SearchSpace, architecture_from_json, mbconv, space_from_config
@@ -28,6 +29,9 @@ class ToySpace(SearchSpace):
     def path(self, architecture: Architecture) -> tuple[tuple[int, Block], ...]:
         stem = self.candidates[0][self.variables[0].index(architecture.choices[0])]
         return ((0, stem), (1, self.fixed_blocks[0]))
+
+    def standing_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+        return ((0, 0, 0),)
 
     def canonical(self, choices: Sequence[str]) -> tuple[str, ...]:
         return tuple(choices)
@@ -57,6 +61,11 @@ class _ForgetsToCanonicalise(ToySpace):
 class _LeavesTheHeadOut(ToySpace):
     def path(self, architecture: Architecture) -> tuple[tuple[int, Block], ...]:
         return super().path(architecture)[:1]
+
+
+class _StandsElsewhere(ToySpace):
+    def standing_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+        return ((1, 1, 1),)
 
 
 class _RunsBackwards(ToySpace):
@@ -94,6 +103,7 @@ class _WrongShape(ToySpace):
         (_LeavesTheHeadOut(), "test_cost_is_additive"),
         (_LeavesTheHeadOut(), "test_blocks_fit_together"),
         (_LeavesTheHeadOut(), "test_build_gives_logits"),
+        (_StandsElsewhere(), "test_choices_stand_where_the_path_has_them"),
         (_RunsBackwards(), "test_path_goes_through_the_places"),
         (_IgnoresTheSeed(), "test_sample_follows_the_seed"),
         (_CannotReachAll(), "test_sample_reaches_every_candidate"),

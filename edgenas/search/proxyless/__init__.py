@@ -1,0 +1,1 @@
+"""ProxylessNAS: the gradient searcher that meets its latency."""

@@ -1,0 +1,23 @@
+"""How an architecture is learnt by gradient, as it is kept in `run.json`; read without loading torch."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from edgenas.formats import Document
+
+Gates = Literal["two-path", "full", "darts", "gumbel", "single-path"]
+"""Where the gradient of a choice comes from; see `gates` and `relaxations`."""
+
+LatencyLoss = Literal["constraint", "mul#log", "add#linear"]
+"""How latency enters: as a constraint with a learnt multiplier, or as in ProxylessNAS, by a weight set by hand."""
+
+
+class GradientRecipe(Document):
+    """What ProxylessNAS (Cai et al., ICLR 2019) does beside training a supernet."""
+
+    gates: Gates = "two-path"
+    latency_loss: LatencyLoss = "constraint"
+    targets: int = Field(default=5, ge=1, le=16, description="latencies learnt for, the limit the largest")
+    warm_up: float = Field(default=0.4, ge=0, lt=1, description="share of the training without architecture")
+    learning_rate: float = Field(default=0.1, gt=0, description="of the logits, decaying to 0 as a cosine")

@@ -1,0 +1,101 @@
+"""The architectures of a distribution that was learnt: the best within each of many limits, then draws around them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from edgenas.search.problem import Problem
+from edgenas.search.proxyless.distribution import Distribution
+from edgenas.search.proxyless.knapsack import best_within
+from edgenas.search.searcher import Outcome, Searcher
+from edgenas.space import Architecture
+
+SWEEP = 32
+"""Limits, evenly spaced from the fastest network to the problem's limit, whose best are asked for first."""
+
+BATCH = 8
+"""Draws asked for at a time."""
+
+CLOSE = 0.92
+"""Of a limit: what is asked for it takes at least so much where there is any such network. A limit is there to be
+used; that a much faster network is as probable says only that the difference was not learnt."""
+
+HEATING = 1.1
+"""What noise is multiplied by after a batch that held nothing new."""
+
+
+class ProxylessSearcher(Searcher):
+    """Proposes what a distribution says, as learnt by gradient (ProxylessNAS, Cai et al., ICLR 2019).
+
+    Choices are independent given their log-probabilities, and latency is a sum over them: the most probable
+    architecture within a limit is the solution of a small knapsack problem, found exactly. First those of a sweep
+    of limits are asked for, the problem's own first of all. Then log-probabilities are disturbed by Gumbel noise,
+    which without a limit would be a draw from the distribution (Papandreou and Yuille, ICCV 2011), and solved
+    likewise.
+
+    Args:
+        problem: with the predictor that the distribution was learnt with.
+        seed: of the draws.
+        distribution: what was learnt.
+    """
+
+    name = "proxyless"
+
+    def __init__(self, problem: Problem, seed: int, distribution: Distribution) -> None:
+        self._problem = problem
+        self._distribution = distribution
+        self._rng = np.random.default_rng(seed)
+        self._seen: set[Architecture] = set()
+        self._heat = 1.0
+        fastest_ms = problem.latency_ms(problem.predictor.fastest())
+        self._range_ms = (fastest_ms, max(fastest_ms, float(distribution.targets_ms[-1])))
+
+    @override
+    def ask(self) -> Sequence[Architecture]:
+        if not self._seen:
+            limits = np.linspace(*self._range_ms[::-1], SWEEP)
+            asked = [self.best(float(limit_ms)) for limit_ms in limits]
+        else:
+            asked = [self._drawn(float(self._rng.uniform(*self._range_ms))) for _ in range(BATCH)]
+        found = list(dict.fromkeys(asked))
+        if self._seen.issuperset(found):
+            self._heat *= HEATING
+        self._seen.update(found)
+        return found
+
+    @override
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        pass
+
+    def best(self, limit_ms: float) -> Architecture:
+        """The most probable architecture that takes 92 to 100 % of a limit; at most it where there is none.
+
+        Args:
+            limit_ms: at least what the fastest network takes.
+        """
+        values = self._distribution.log_probabilities(limit_ms)
+        return (
+            self._solved(values, limit_ms, CLOSE * limit_ms)
+            or self._solved(values, limit_ms)
+            or self._fastest
+        )
+
+    def _drawn(self, limit_ms: float) -> Architecture:
+        values = self._distribution.log_probabilities(limit_ms)
+        noisy = [row + self._heat * self._rng.gumbel(size=len(row)) for row in values]
+        return self._solved(noisy, limit_ms) or self._fastest
+
+    def _solved(
+        self, values: Sequence[NDArray[np.float64]], limit_ms: float, floor_ms: float = -np.inf
+    ) -> Architecture | None:
+        predictor = self._distribution.predictor
+        fixed_ms = predictor.fixed_ms
+        room_ms = (limit_ms - fixed_ms) * (1 - 1e-12)  # the canonical form sums in another order
+        vector = best_within(values, predictor.choice_ms, room_ms, floor_ms - fixed_ms)
+        return None if vector is None else self._problem.space.decode(vector)
+
+    @property
+    def _fastest(self) -> Architecture:
+        return self._problem.predictor.fastest()
