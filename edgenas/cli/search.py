@@ -81,9 +81,9 @@ def run(
     ] = SamplingName.anchored,
     gates: Annotated[
         GatesName, typer.Option(help="Of proxyless: where gradients come from; see docs/searching.md.")
-    ] = GatesName.two_path,
+    ] = GatesName.full,
     latency_loss: Annotated[
-        LatencyLossName, typer.Option(help="Of proxyless; the last two may miss the limit.")
+        LatencyLossName, typer.Option(help="Of proxyless: how latency enters; the last two for comparison.")
     ] = LatencyLossName.constraint,
     distillation: Annotated[
         float, typer.Option(min=0, max=1, help="Weight of the supernet's largest network as a teacher.")

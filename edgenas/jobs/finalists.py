@@ -62,11 +62,13 @@ def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evalu
 
 
 def _chosen(session: Session, evaluated: list[Evaluated]) -> list[Contender]:
-    valid = succeeded(evaluated)
-    chosen = [valid[i] for i in leaders(points(session.problem, valid), session.config.finalists)]
-    # What the gradient searcher arrived at is trained, also where a few images say that another leads.
-    learnt = [each for each in valid if each.architecture.id == session.chosen and each not in chosen]
-    chosen = chosen[: session.config.finalists - len(learnt)] + learnt
+    valid, learnt = succeeded(evaluated), session.chosen
+    found, count = points(session.problem, valid), session.config.finalists
+    chosen = [valid[i] for i in leaders(found, count)]
+    if learnt not in {each.architecture.id for each in chosen}:
+        # What the gradient searcher arrived at is trained, also where a few images say that others lead.
+        own = [each for each in valid if each.architecture.id == learnt]
+        chosen = [valid[i] for i in leaders(found, count - len(own))] + own
     return [
         Contender(
             id=candidate.architecture.id,

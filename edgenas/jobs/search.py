@@ -50,7 +50,7 @@ def search(
     flip: bool | None = None,
     augment: str = "crop",
     sampling: "Sampling" = "anchored",
-    gates: "Gates" = "two-path",
+    gates: "Gates" = "full",
     latency_loss: "LatencyLoss" = "constraint",
     distillation: float = 0.0,
     progress: Progress = silent,
@@ -92,8 +92,8 @@ def search(
         augment: what is done to training images: any of `crop`, `randaugment`, `mixup`, `cutmix` between commas, or
             `none`.
         sampling: which paths a step of the supernet trains: `anchored`, `uniform`, `fair` or `sandwich` (see
-            docs/accuracy.md).
-        gates: of `proxyless`, where its gradient comes from: `two-path`, `full`, `darts`, `gumbel` or `single-path`
+            docs/accuracy.md); with `proxyless` during its warm-up.
+        gates: of `proxyless`, where its gradient comes from: `full`, `two-path`, `darts`, `gumbel` or `single-path`
             (see docs/searching.md).
         latency_loss: of `proxyless`: `constraint`, or for comparison `mul#log` or `add#linear`.
         distillation: weight, 0 to 1, of what the supernet's largest network says of an image when finalists are
@@ -143,10 +143,11 @@ def search(
     objectives = objectives_from_text(objective)
     gradient = GradientRecipe(gates=gates, latency_loss=latency_loss)
     if searcher == GRADIENT_SEARCHER:
-        _check_gradient(evaluator, objectives)
+        _check_gradient(evaluator, objectives, warm_start)
     elif gradient != GradientRecipe():
         raise InputError(
-            f"--gates and --latency-loss are of --searcher {GRADIENT_SEARCHER}", "leave them out, or use that"
+            f"--gates and --latency-loss are of --searcher {GRADIENT_SEARCHER}",
+            "leave them out, or use that searcher",
         )
     target = find_device(device, threads=threads)
     mbconv(32 if resolution is None else resolution, 2, width, squeeze_excite, activation)
@@ -182,8 +183,15 @@ def search(
     return run_session(settings, progress)
 
 
-def _check_gradient(evaluator: "EvaluatorName", objectives: "tuple[Objective, ...]") -> None:
+def _check_gradient(
+    evaluator: "EvaluatorName", objectives: "tuple[Objective, ...]", warm_start: str | None
+) -> None:
     """What the gradient searcher cannot do."""
+    if warm_start is not None:
+        raise InputError(
+            f"--searcher {GRADIENT_SEARCHER} does not begin from what another run found",
+            "use nsga2-surrogate, nsga2 or nsga3, or leave out --warm-start",
+        )
     if evaluator == "trained":
         raise InputError(
             f"--searcher {GRADIENT_SEARCHER} learns together with a supernet", "leave out --evaluator trained"

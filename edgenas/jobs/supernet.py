@@ -60,12 +60,12 @@ def _learnt(session: Session, supernet: Supernet, recipe: GradientRecipe) -> Mak
     learner = Learner(supernet, distribution, session.placed, config.supernet_recipe, recipe)
     _train(session, learner, learner)
     make_searcher = partial(ProxylessSearcher, distribution=distribution)
-    if session.store.last_event("architecture learnt") is None:
+    if not distribution.learnt:
+        session.note("the time budget ended before an architecture was learnt: give a longer --time-budget")
+    elif session.store.last_event("architecture learnt") is None:
         chosen = make_searcher(session.problem, config.seed).best(config.max_latency_ms)
-        latency_ms = session.problem.latency_ms(chosen)
         session.note(
-            f"{chosen.id} is what was learnt for the limit itself: predicted at "
-            f"{latency_ms / config.max_latency_ms:.0%} of it"
+            f"{chosen.id} is what was learnt for the limit itself: predicted at {session.predictor.text(chosen)}"
         )
         curves = learner.recorder.curves(distribution, recipe)
         session.store.record("architecture chosen", id=chosen.id)

@@ -91,6 +91,7 @@ def test_the_help_names_every_searcher(capsys: pytest.CaptureFixture[str]) -> No
     [
         (["--max-latency", "0.5ms"], 1, "the fastest possible network takes 1 ms; raise --max-latency"),
         (["--searcher", "nosuch"], 2, "unknown searcher 'nosuch'"),
+        (["--searcher", "proxyless"], 2, "searcher proxyless learns together with the weights of a supernet"),
         (["--space", "mbconv"], 2, "space mbconv has too many networks for a table"),
         (["--space", "nasbench201"], 2, "t.csv: row 2: arch: '00000000' is no architecture of nasbench201"),
         (["--table", "missing.csv"], 2, "missing.csv: cannot be read"),

@@ -9,7 +9,7 @@ import pytest
 from edgenas.cli.main import run
 from edgenas.errors import OutOfMemoryError
 from edgenas.run.result import SearchResult
-from edgenas.search.registry import DEFAULT_SEARCHER, SEARCHERS
+from edgenas.search.registry import ALL_SEARCHERS, DEFAULT_SEARCHER
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]
@@ -151,10 +151,18 @@ def test_help_shows_every_option(text: Text, monkeypatch: pytest.MonkeyPatch) ->
     shown = text(["search", "--help"])
     for option in (
         "--evaluator", "--metric", "--objective", "--baselines", "--time-budget", "--augment",
-        "--distillation", "--flip", "--warm-start",
+        "--distillation", "--flip", "--warm-start", "--gates", "--latency-loss",
     ):  # fmt: skip
         assert option in shown
-    for choice in ("supernet", "trained", "top-1", "macro-f1", "macro-precision", "macro-recall", *SEARCHERS):
+    for choice in (
+        "supernet",
+        "trained",
+        "top-1",
+        "macro-f1",
+        "macro-precision",
+        "macro-recall",
+        *ALL_SEARCHERS,
+    ):
         assert choice in shown
 
 
@@ -178,6 +186,8 @@ def test_options_reach_the_search(in_finished_run: Path, monkeypatch: pytest.Mon
         "augment": "crop",
         "distillation": 0.0,
         "flip": None,
+        "gates": "full",
+        "latency_loss": "constraint",
     }
     text(SEARCH)
     assert {name: given[name] for name in plain} == plain
@@ -197,6 +207,10 @@ def test_options_reach_the_search(in_finished_run: Path, monkeypatch: pytest.Mon
             "random",
             "--warm-start",
             "old",
+            "--gates",
+            "single-path",
+            "--latency-loss",
+            "add#linear",
         ]
     )
     assert {name: given[name] for name in plain} == {
@@ -210,4 +224,6 @@ def test_options_reach_the_search(in_finished_run: Path, monkeypatch: pytest.Mon
         "augment": "crop,mixup",
         "distillation": 0.25,
         "flip": False,
+        "gates": "single-path",
+        "latency_loss": "add#linear",
     }

@@ -95,6 +95,24 @@ def test_leaders_of_the_search_come_first_then_baselines(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("finalists", "learnt", "wanted"),
+    [(3, 1, [0, 4, 1]), (3, 4, [0, 2, 4]), (1, 1, [1]), (5, 1, [0, 1, 2, 3, 4]), (3, None, [0, 2, 4])],
+)
+def test_what_the_gradient_searcher_arrived_at_is_trained_beside_both_ends_of_the_front(
+    session: Session, supernet: Supernet, trainings: Trainings,
+    finalists: int, learnt: int | None, wanted: list[int],
+) -> None:  # fmt: skip
+    rng = np.random.default_rng(0)
+    drawn = {a.id: a for a in (session.space.sample(rng) for _ in range(5))}
+    ordered = sorted(drawn.values(), key=session.problem.latency_ms)
+    front = [Evaluated(a, 0.5 + 0.1 * i, session.problem.latency_ms(a)) for i, a in enumerate(ordered)]
+    if learnt is not None:
+        session.store.record("architecture chosen", id=front[learnt].architecture.id)
+    bring_out(configured(session, finalists=finalists), supernet, front)
+    assert [each.contender.id for each in trainings.made] == [front[i].architecture.id for i in wanted]
+
+
 def test_finalists_begin_with_the_supernets_weights_and_baselines_with_none(
     session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
 ) -> None:

@@ -15,6 +15,7 @@ from edgenas.errors import DivergenceError, EdgenasError, OutOfMemoryError
 from edgenas.jobs import budget as budget_module
 from edgenas.jobs import contender as contender_module
 from edgenas.jobs import phases as module
+from edgenas.jobs import supernet as supernet_module
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.run.store import RunStore
 from edgenas.search.searcher import Outcome, Searcher
@@ -185,8 +186,8 @@ class Asked:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.seconds: dict[str, float | None] = {}
-        self._train = module.train
-        patch.setattr(module, "train", self._supernet)
+        self._train = supernet_module.train
+        patch.setattr(supernet_module, "train", self._supernet)
         patch.setattr(contender_module, "train", self._contender)
 
     def _supernet(self, *arguments: Any, phase: str, seconds: float | None) -> float:

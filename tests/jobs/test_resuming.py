@@ -109,6 +109,51 @@ def test_killed_searches_lose_nothing_and_end_with_the_same_front(
     assert _essence(_result(tmp_path)) == _essence(_result(finished_run))
 
 
+@pytest.mark.parametrize(("phase", "after"), [("supernet", 2), ("supernet", 4), ("search", 3)])
+def test_a_gradient_search_that_is_interrupted_ends_as_an_uninterrupted_one(
+    phase: str, after: int, image_folder: Path, tmp_path: Path, interrupt: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    arguments = {**SMALL, "searcher": "proxyless"}
+    results = []
+    for folder, progress in (("whole", interrupt("", 0)), ("parts", interrupt(phase, after))):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        results.append(search("pi5", "20ms", str(image_folder), progress=progress, **arguments))
+    assert [result.status for result in results] == ["complete", "interrupted"]
+    complete = search("pi5", "20ms", str(image_folder), **arguments)
+    assert _essence(complete) == _essence(results[0])
+    assert complete.chosen is not None
+    learnt = [_learnt(tmp_path / folder) for folder in ("whole", "parts")]
+    assert learnt[0] == learnt[1] and len(learnt[0]) == 1
+
+
+def test_a_killed_gradient_search_ends_as_an_uninterrupted_one(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "whole").mkdir()
+    monkeypatch.chdir(tmp_path / "whole")
+    whole = search("pi5", "20ms", str(image_folder), searcher="proxyless", **SMALL)
+    command = [sys.executable, "-m", "edgenas", "search", "--device", "pi5", "--max-latency", "20ms"]
+    command += ["--data", str(image_folder), "--evaluations", "8", "--finalists", "2", "--run", "done"]
+    command += ["--searcher", "proxyless"]
+    moments = random.Random(1)
+    for _ in range(2):
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        _wait_for_work(process)
+        time.sleep(moments.uniform(0, 2))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert _essence(_result(tmp_path)) == _essence(whole)
+    assert _learnt(tmp_path) == _learnt(tmp_path / "whole")
+
+
+def _learnt(folder: Path) -> list[tuple[object, ...]]:
+    with sqlite3.connect(folder / "runs/done/run.sqlite") as connection:
+        return connection.execute("SELECT payload FROM events WHERE name = 'architecture learnt'").fetchall()
+
+
 def _wait_for_work(process: "subprocess.Popen[bytes]") -> None:
     """Imports take seconds; the interesting moments come once a phase has begun."""
     assert process.stderr is not None

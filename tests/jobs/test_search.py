@@ -21,7 +21,9 @@ from edgenas.jobs.search import search
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.run.folder import RunFolder
 from edgenas.run.result import SearchResult
+from edgenas.search.proxyless.recipe import GradientRecipe
 from edgenas.search.random import RandomSearcher
+from edgenas.search.registry import DEFAULT_SEARCHER
 from edgenas.space import space_from_config
 from edgenas.space.baselines import BASELINES
 
@@ -69,14 +71,15 @@ def test_a_run_with_another_configuration_is_refused(in_finished_run: Path, imag
         search("pi5", "30ms", str(image_folder), run="done", **SMALL)
 
 
+@pytest.mark.parametrize("searcher", [DEFAULT_SEARCHER, "proxyless"])
 def test_an_infeasible_limit_names_the_fastest_possible_latency(
-    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    searcher: str, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
         InfeasibleError, match=r"the fastest possible network takes [\d.]+ ms \(.*datasheet estimate\)"
     ):
-        search("pi5", "1us", str(image_folder))
+        search("pi5", "1us", str(image_folder), searcher=searcher)
     assert not (tmp_path / "runs").exists()
 
 
@@ -112,6 +115,37 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
             {"sampling": "fair", "evaluator": "trained"},
             InputError,
             "--sampling needs a supernet to train; leave out --evaluator trained",
+        ),
+        (
+            {"searcher": "proxyless", "evaluator": "trained"},
+            InputError,
+            "--searcher proxyless learns together with a supernet; leave out --evaluator trained",
+        ),
+        (
+            {"searcher": "proxyless", "objective": "accuracy,latency,macs"},
+            InputError,
+            "--searcher proxyless optimises accuracy and latency alone; leave out --objective, or use nsga2-su",
+        ),
+        (
+            {"searcher": "proxyless", "warm_start": "old"},
+            InputError,
+            "--searcher proxyless does not begin from what another run found; use nsga2-surrogate",
+        ),
+        (
+            {"gates": "darts"},
+            InputError,
+            "--gates and --latency-loss are of --searcher proxyless; leave them out, or use that",
+        ),
+        ({"latency_loss": "mul#log"}, InputError, "--gates and --latency-loss are of --searcher proxyless"),
+        (
+            {"searcher": "proxyless", "gates": "two-paths"},
+            UnknownNameError,
+            "unknown gates 'two-paths'; did you mean 'two-path'",
+        ),
+        (
+            {"searcher": "proxyless", "latency_loss": "mul"},
+            UnknownNameError,
+            "unknown latency loss 'mul'; did you mean 'mul#log'",
         ),
         ({"evaluations": 0}, InputError, "--evaluations 0 is too few"),
         ({"finalists": 0}, InputError, "--finalists 0 is too few"),
@@ -304,6 +338,27 @@ def test_every_candidate_can_be_trained_on_its_own_instead(
     epochs = max(1, round(PROXY_SHARE * folder.read_document().config.finalist_recipe.epochs))
     trainings = {phase: total for phase, total in phases.items() if phase.startswith("training ")}
     assert trainings == {f"training {id_}": epochs for id_, *_ in rows}
+
+
+@pytest.mark.parametrize(("gates", "latency_loss"), [("single-path", "constraint"), ("two-path", "mul#log")])
+def test_the_gradient_searcher_learns_and_shows_how(
+    gates: Any, latency_loss: Any, image_folder: Path, tmp_path: Path, hurried: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    result = search(
+        "pi5", "20ms", str(image_folder), searcher="proxyless", gates=gates, latency_loss=latency_loss,
+        evaluations=10, finalists=2, run="learnt",
+    )  # fmt: skip
+    assert (result.status, result.searcher, result.evaluations) == ("complete", "proxyless", 10)
+    assert result.chosen in {model.id for model in (*result.front, *result.dropped)}
+    assert any(
+        note.startswith(f"{result.chosen} is what was learnt for the limit itself") for note in result.notes
+    )
+    report = Path("runs/learnt/report.html").read_text()
+    assert "How the architecture was learnt" in report and f"{gates} gates" in report
+    config = RunFolder(Path("runs/learnt")).read_document().config
+    assert config.gradient == GradientRecipe(gates=gates, latency_loss=latency_loss)
 
 
 @pytest.mark.parametrize("searcher", ["nsga2", "nsga3"])

@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
-from edgenas.errors import UnknownNameError
+from edgenas.errors import InputError, UnknownNameError
 from edgenas.search.nsga2 import NSGA2Searcher
 from edgenas.search.problem import Problem
-from edgenas.search.registry import SEARCHERS, name_of, searcher_for
+from edgenas.search.registry import ALL_SEARCHERS, SEARCHERS, name_of, searcher_for
 from edgenas.search.searcher import Searcher
 
 
@@ -14,6 +14,15 @@ def test_every_searcher_is_found_by_its_own_name(make_problem: Callable[[float],
     searcher = searcher_for(name)(make_problem(0.5), 0)
     assert isinstance(searcher, Searcher)
     assert searcher.name == name
+
+
+def test_the_gradient_searcher_cannot_be_made_from_a_problem() -> None:
+    assert {*ALL_SEARCHERS} == {*SEARCHERS, "proxyless"}
+    message = (
+        "searcher proxyless learns together with the weights of a supernet, .*; use it in `edgenas search`"
+    )
+    with pytest.raises(InputError, match=message):
+        searcher_for("proxyless")
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:

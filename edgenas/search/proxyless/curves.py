@@ -19,13 +19,14 @@ class Curve(Document):
     expected_ms: tuple[float, ...] = Field(description="expected latency under the distribution")
     likeliest_ms: tuple[float, ...] = Field(description="latency of the most likely architecture")
     loss: tuple[float | None, ...] = Field(
-        description="mean validation loss (cross entropy) of paths drawn since the moment before; None without any"
+        description="mean loss of paths drawn since the moment before, on validation images augmented and with "
+        "labels smoothed as in training; None without any"
     )
     entropy: tuple[_Share, ...] = Field(
         description="mean over variables, as a share of the uniform distribution's"
     )
     multiplier: tuple[float, ...] = Field(
-        description="price of a millisecond, nats per ms; negative below the target"
+        description="price of a millisecond, nats per ms; negative where latency would else be below the target"
     )
     skips: tuple[_Share, ...] = Field(
         description="expected share, of the layers that may be skipped, which are; 0 where none may"

@@ -19,7 +19,7 @@ DECAY = 0.999
 EPSILON = 1e-8
 
 DAMPING = 0.3
-"""Share of a Newton step that a multiplier takes."""
+"""Share of a Newton step that a multiplier takes at first."""
 
 LEAST_VARIANCE = 1e-2
 """Of a target's latency, in squares of the range; a distribution that has settled would otherwise ask for endless
@@ -68,7 +68,7 @@ class Distribution(nn.Module):
         self.register_buffer("own", torch.zeros((targets, *shape), dtype=torch.float64))
         self.register_buffer("multipliers", torch.zeros(targets, dtype=torch.float64))
         self.register_buffer("squares", torch.zeros((1 + targets, *shape), dtype=torch.float64))
-        self.register_buffer("steps", torch.zeros(1 + targets, dtype=torch.float64))
+        self.register_buffer("steps", torch.zeros((1 + targets, *shape), dtype=torch.float64))
 
     def logits(self) -> Tensor:
         """Of all targets, shape (targets, variables, P)."""
@@ -84,6 +84,11 @@ class Distribution(nn.Module):
         logits = self.logits().nan_to_num(neginf=-1e9)
         mixed = torch.lerp(logits[low], logits[high], place - low)
         return [row[:size].log_softmax(0).numpy() for row, size in zip(mixed, self.sizes, strict=True)]
+
+    @property
+    def learnt(self) -> bool:
+        """Whether any step was taken."""
+        return bool(self.steps.any())
 
     def split(self, padded: Tensor) -> list[Tensor]:
         """A tensor of shape (..., variables, P) as one of shape (..., choices) for each variable."""
@@ -108,21 +113,26 @@ class Distribution(nn.Module):
     def descend(self, target: int, gradient: Tensor, rate: float) -> None:
         """One step of Adam without momentum (beta1 = 0), on what the targets share and on the target's own.
 
+        A choice without a gradient is left alone, also its mean of squares (as in `torch.optim.SparseAdam`): else
+        the first comparison after many others would move it by a multiple of the rate.
+
         Args:
             target: whose logits the gradient is of.
-            gradient: shape (variables, P), zero where padded.
-            rate: how far a logit moves.
+            gradient: shape (variables, P), zero where padded and where nothing was compared.
+            rate: how far each of the two parts of a logit moves at first.
         """
+        seen = (gradient != 0).to(gradient)
         for moving, row in ((self.shared, 0), (self.own[target], 1 + target)):
-            self.steps[row] += 1
-            self.squares[row].mul_(DECAY).addcmul_(gradient, gradient, value=1 - DECAY)
-            mean = self.squares[row] / (1 - DECAY ** self.steps[row])
+            self.steps[row] += seen
+            self.squares[row] += seen * (1 - DECAY) * (gradient**2 - self.squares[row])
+            mean = self.squares[row] / (1 - DECAY ** self.steps[row].clamp(min=1))
             moving -= rate * gradient / (mean.sqrt() + EPSILON)
 
     def keep_mass(self, target: int, before: Tensor, pairs: NDArray[np.int64]) -> None:
         """Move each pair of a target together so that it is as probable as before.
 
-        ProxylessNAS, 3.2.1: a pair's comparison says nothing of the others.
+        ProxylessNAS, 3.2.1: a pair's comparison says nothing of the other choices. For other targets, which share
+        logits with this one, it holds roughly.
 
         Args:
             target: whose logits moved.
@@ -135,19 +145,22 @@ class Distribution(nn.Module):
         )
         self.own[target].scatter_add_(1, index, (then - now)[:, None].expand(-1, 2).contiguous())
 
-    def learn_multipliers(self) -> None:
+    def learn_multipliers(self, damping: float = DAMPING) -> None:
         """Raise the price where a target's latency is above it, lower it where it is below.
 
         Latency is the mean of the expected one and of that of the most likely architecture (as LightNAS, Luo et
         al., 2022, learns its multiplier on the latter): the one is smooth, the other is what is got in the end. A
         damped Newton step: the derivative of the expectation by the price is minus the latency's variance.
+
+        Args:
+            damping: share of the step that is taken.
         """
         probabilities = self.logits().softmax(-1)
         mean = (probabilities * self._costs).sum(-1, keepdim=True)
         variance = (probabilities * (self._costs - mean) ** 2).sum((1, 2))
         latency_ms = (self.expected_ms(self.logits()) + self.likeliest_ms()) / 2
         excess = (latency_ms - self.targets_ms) / self.range_ms
-        self.multipliers += DAMPING * excess / (variance + LEAST_VARIANCE)
+        self.multipliers += damping * excess / (variance + LEAST_VARIANCE)
 
     def entropies(self) -> Tensor:
         """Mean entropy of the variables, as a share of a uniform one's; shape (targets,)."""

@@ -8,9 +8,9 @@ gradient of the expected loss E by the logits,
     dE/dlogit_a = sum_b p_a p_b (L_a - L_b),    L_a - L_b about slope_a - slope_b
 
 `all_compared` sums over all pairs. `pair_compared` takes one, drawn without replacement, and weighs it by how
-rarely it is drawn: over draws it has the same mean. Both are the exact gradient where the loss is linear in each
-layer's output. The drawn path is another draw than the pair: comparing only pairs that hold the path's own choice
-was further off (docs/searching.md).
+rarely it is drawn: over draws it has the same mean. Both are, in the mean over paths, the exact gradient where the
+loss is linear in each layer's output. The drawn path is another draw than the pair: comparing only pairs that hold
+the path's own choice was further off (docs/searching.md).
 """
 
 from collections.abc import Callable, Sequence

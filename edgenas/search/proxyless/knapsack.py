@@ -1,8 +1,8 @@
 """The best of independent choices within a budget, exactly: the multiple-choice knapsack.
 
-Every cost but the last comparison is seen through a grid, coarse enough for one table of bounds and fine enough that
-a best-first search (Hart, Nilsson and Raphael 1968) guided by it goes nearly straight to the best assignment. The
-problem is that of Sinha and Zoltners (Operations Research 1979), with a floor.
+A table over a grid of costs bounds what an assignment begun can still be worth; a best-first search (Hart, Nilsson
+and Raphael 1968) led by those bounds goes nearly straight to the best one and compares its true cost. The problem is
+that of Sinha and Zoltners (Operations Research 1979), with a floor.
 """
 
 import heapq
@@ -28,8 +28,8 @@ def best_within(
     tolerance. Sums of values are compared after rounding each value to about 2e-16 of the largest possible sum; of
     equal sums always the same one is chosen.
 
-    How long it takes is bounded in practice, not in theory: a window of costs narrower than a step of the grid that
-    no assignment, or hardly any, hits may take exponential time.
+    The time grows with the assignments that fit the grid and not the window: milliseconds where the window is wide
+    against a step for each variable, but possibly exponential for a narrower one that hardly any assignment hits.
 
     Args:
         values: of each variable's choices, shape (choices,), no NaN; -inf is a choice never taken.

@@ -1,19 +1,21 @@
 """How latency enters the gradient of the architecture."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from edgenas.search.proxyless.distribution import Distribution
 from edgenas.search.proxyless.recipe import LatencyLoss
 
-EXPONENT = 0.6
-"""Of `mul#log`."""
+EXPONENT = 0.3
+"""Of `mul#log`; as in the authors' scripts."""
 
 WEIGHT = 0.1
-"""Of `add#linear`."""
+"""Of `add#linear`; as in the authors' scripts."""
 
-MICROSECONDS = 1000
-"""In a millisecond; logarithms of figures around 1 would change their sign."""
+UNITS = 1000
+"""Of latency in a target, for logarithms. Milliseconds, the authors' unit, would give targets of 1 ms no logarithm."""
 
 
 def with_latency(
@@ -21,10 +23,10 @@ def with_latency(
 ) -> Tensor:
     """The gradient of the loss with its latency term, by the logits of a target; shape (variables, P).
 
-    `constraint` has none: latency is priced in the logits themselves. The losses of ProxylessNAS (Cai et al., ICLR
-    2019, and the authors' code) leave it to a weight set by hand where the search ends up:
+    `constraint` has none: latency is priced in the logits themselves. The others are after ProxylessNAS (Cai et al.,
+    ICLR 2019, and the authors' code), where a weight set by hand decides where the search ends up:
 
-        mul#log      loss * (log E / log T) ** 0.6, E and T in microseconds
+        mul#log      loss * (log E / log T) ** 0.3, E and T in thousandths of T
         add#linear   loss + 0.1 * (E - T) / T
 
     Args:
@@ -37,11 +39,11 @@ def with_latency(
     if kind == "constraint":
         return slopes
     logits = distribution.logits()[target].requires_grad_()
-    expected, reference = distribution.expected_ms(logits), float(distribution.targets_ms[target])
+    relative = distribution.expected_ms(logits) / distribution.targets_ms[target]
     if kind == "add#linear":
-        factor, penalty = torch.ones_like(expected), WEIGHT * (expected - reference) / reference
+        factor, penalty = torch.ones_like(relative), WEIGHT * (relative - 1)
     else:
-        logs = torch.log(MICROSECONDS * expected) / torch.log(torch.tensor(MICROSECONDS * reference))
-        factor, penalty = logs**EXPONENT, loss * logs**EXPONENT
+        factor = (torch.log(UNITS * relative) / math.log(UNITS)) ** EXPONENT
+        penalty = loss * factor
     (of_latency,) = torch.autograd.grad(penalty, logits)
     return factor.detach() * slopes + of_latency

@@ -19,7 +19,7 @@ from edgenas.accuracy.sampling import ANCHORED_SHARE, extremes, path_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import drawn_batch
 from edgenas.errors import DivergenceError
-from edgenas.search.proxyless.distribution import Distribution
+from edgenas.search.proxyless.distribution import DAMPING, Distribution
 from edgenas.search.proxyless.latency_losses import with_latency
 from edgenas.search.proxyless.recipe import GradientRecipe
 from edgenas.search.proxyless.recorder import Recorder
@@ -70,30 +70,24 @@ class Learner(nn.Module):
         learnt = (done - self._recipe.warm_up) / (1 - self._recipe.warm_up)
         target = int(rng.integers(len(self.distribution.targets_ms)))
         yield self._weight_loss(target, images, labels, learnt, rng)
-        loss = self._learn(target, learnt, rng)
+        with torch.autocast(images.device.type, enabled=False):  # slopes are small differences of large sums
+            loss = self._learn(target, learnt, rng)
         if self._recipe.latency_loss == "constraint":
-            self.distribution.learn_multipliers()
+            self.distribution.learn_multipliers(DAMPING * _decayed(learnt))
         self.recorder.record(done, target, loss, self.distribution)
 
     def _weight_loss(
         self, target: int, images: Tensor, labels: Tensor, learnt: float, rng: np.random.Generator
     ) -> Tensor:
         drawn = self.distribution.drawn(target, rng)
-        if self._recipe.gates in MIXED:
-            logits = self._leaves(target, images.device)
-            found = relaxed(
-                self.supernet,
-                images,
-                logits,
-                self._recipe.gates,
-                drawn,
-                np.stack([drawn, drawn], 1),
-                learnt,
-                rng,
-            )
-            return self._loss(found, labels)
-        vector = self._largest if rng.random() < ANCHORED_SHARE else drawn
-        return self._loss(self.supernet(images, self.supernet.space.decode(vector)), labels)
+        largest = rng.random() < ANCHORED_SHARE
+        if self._recipe.gates not in MIXED or largest:
+            vector = self._largest if largest else drawn
+            return self._loss(self.supernet(images, self.supernet.space.decode(vector)), labels)
+        logits, unused = self._leaves(target, images.device), np.stack([drawn, drawn], 1)
+        return self._loss(
+            relaxed(self.supernet, images, logits, self._recipe.gates, drawn, unused, learnt, rng), labels
+        )
 
     def _learn(self, target: int, learnt: float, rng: np.random.Generator) -> float:
         """One step of the architecture; gives the loss it saw."""
@@ -112,14 +106,12 @@ class Learner(nn.Module):
                 f"supernet: the loss on validation images is {seen}",
                 "look for blank or mislabelled images, or try another --seed",
             )
-        with torch.autocast(images.device.type, enabled=False):
-            slopes = torch.autograd.grad(loss, leaves)
+        slopes = torch.autograd.grad(loss, leaves)
         gradient = with_latency(
             self._recipe.latency_loss, seen, _padded(slopes, before), distribution, target
         )
-        rate = self._recipe.learning_rate * (1 + math.cos(math.pi * learnt)) / 2
-        distribution.descend(target, gradient, rate)
-        if self._recipe.gates == "two-path":
+        distribution.descend(target, gradient, self._recipe.learning_rate * _decayed(learnt))
+        if self._recipe.gates == "two-path" and self._recipe.latency_loss == "constraint":
             distribution.keep_mass(target, before, pairs)
         return seen
 
@@ -136,6 +128,11 @@ class Learner(nn.Module):
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return functional.cross_entropy(logits, labels, label_smoothing=self._weights.label_smoothing)
+
+
+def _decayed(learnt: float) -> float:
+    """What is left of a rate once so much is learnt: from 1 to 0 as a cosine."""
+    return (1 + math.cos(math.pi * learnt)) / 2
 
 
 def _pairs(logits: list[Tensor], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from edgenas.formats import Document
 
-Gates = Literal["two-path", "full", "darts", "gumbel", "single-path"]
+Gates = Literal["full", "two-path", "darts", "gumbel", "single-path"]
 """Where the gradient of a choice comes from; see `gates` and `relaxations`."""
 
 LatencyLoss = Literal["constraint", "mul#log", "add#linear"]
@@ -16,8 +16,8 @@ LatencyLoss = Literal["constraint", "mul#log", "add#linear"]
 class GradientRecipe(Document):
     """What ProxylessNAS (Cai et al., ICLR 2019) does beside training a supernet."""
 
-    gates: Gates = "two-path"
+    gates: Gates = "full"
     latency_loss: LatencyLoss = "constraint"
     targets: int = Field(default=5, ge=1, le=16, description="latencies learnt for, the limit the largest")
     warm_up: float = Field(default=0.4, ge=0, lt=1, description="share of the training without architecture")
-    learning_rate: float = Field(default=0.1, gt=0, description="of the logits, decaying to 0 as a cosine")
+    learning_rate: float = Field(default=0.1, gt=0, description="how far a step moves a logit, decaying to 0")

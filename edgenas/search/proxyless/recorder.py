@@ -14,7 +14,7 @@ _STATES = ("expected_ms", "likeliest_ms", "entropy", "multiplier", "skips")
 
 
 class Recorder(nn.Module):
-    """The state of each target at each moment, as buffers; NaN where nothing was learnt."""
+    """The state of each target at each moment, as buffers; 0 where nothing was learnt."""
 
     losses: Tensor
     states: Tensor

@@ -79,15 +79,17 @@ def _single_path(layer: Layer, logits: Tensor, x: Tensor, _: float, __: np.rando
         members = [i for i, each in enumerate(layer.places) if each == place]
         soft = probabilities[members].sum()
         share = hard[members].sum() + soft - soft.detach()
-        if place == -1:
-            total = total + share * x
-            continue
-        within = probabilities[members] / soft
-        if layer.active in members:
-            within = hard[members] + within - within.detach()
-        blocks = [block for i in members if (block := layer.blocks[i]) is not None]
-        total = total + share * run_blended(layer.supernet.module(place), blocks, within, x)
+        total = total + share * (x if place == -1 else _blended(layer, members, logits, hard, x))
     return total
+
+
+def _blended(layer: Layer, members: list[int], logits: Tensor, hard: Tensor, x: Tensor) -> Tensor:
+    """The blocks of one place as one; as the drawn one is, where it is among them."""
+    weights = logits[members].softmax(0)
+    if layer.active in members:
+        weights = hard[members] + weights - weights.detach()
+    blocks = [block for i in members if (block := layer.blocks[i]) is not None]
+    return run_blended(layer.supernet.module(layer.places[members[0]]), blocks, weights, x)
 
 
 def _mean(layer: Layer, weights: Tensor, x: Tensor) -> Tensor:
@@ -157,7 +159,7 @@ def _without_skips(supernet: Supernet) -> NDArray[np.int64]:
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
     """Within it, no graph is kept for the model's parameters: only gates get gradients."""
-    parameters = list(model.parameters())
+    parameters = [each for each in model.parameters() if each.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:

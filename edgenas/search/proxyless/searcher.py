@@ -22,7 +22,10 @@ CLOSE = 0.92
 """Of a limit: what is asked for it takes at least so much where there is any such network. A limit is there to be
 used; that a much faster network is as probable says only that the difference was not learnt."""
 
-HEATING = 1.1
+SLACK = 1e-12
+"""Relative: a latency summed in the order of the canonical form may differ so much from the sum over variables."""
+
+HEATING = 1.25
 """What noise is multiplied by after a batch that held nothing new."""
 
 
@@ -49,8 +52,9 @@ class ProxylessSearcher(Searcher):
         self._rng = np.random.default_rng(seed)
         self._seen: set[Architecture] = set()
         self._heat = 1.0
-        fastest_ms = problem.latency_ms(problem.predictor.fastest())
-        self._range_ms = (fastest_ms, max(fastest_ms, float(distribution.targets_ms[-1])))
+        ends = (problem.predictor.fastest(), problem.predictor.slowest())
+        fastest_ms, self._slowest_ms = map(problem.latency_ms, ends)
+        self._range_ms = (fastest_ms, max(fastest_ms, min(problem.max_latency_ms, self._slowest_ms)))
 
     @override
     def ask(self) -> Sequence[Architecture]:
@@ -69,18 +73,16 @@ class ProxylessSearcher(Searcher):
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         pass
 
-    def best(self, limit_ms: float) -> Architecture:
-        """The most probable architecture that takes 92 to 100 % of a limit; at most it where there is none.
+    def best(self, limit_ms: float, close: float = CLOSE) -> Architecture:
+        """The most probable architecture that uses a limit, or keeps it where none uses it.
 
         Args:
             limit_ms: at least what the fastest network takes.
+            close: share of the limit, or of the slowest network's latency if that is less, that it has to take.
         """
         values = self._distribution.log_probabilities(limit_ms)
-        return (
-            self._solved(values, limit_ms, CLOSE * limit_ms)
-            or self._solved(values, limit_ms)
-            or self._fastest
-        )
+        floor_ms = close * min(limit_ms, self._slowest_ms)
+        return self._solved(values, limit_ms, floor_ms) or self._solved(values, limit_ms) or self._fastest
 
     def _drawn(self, limit_ms: float) -> Architecture:
         values = self._distribution.log_probabilities(limit_ms)
@@ -91,10 +93,15 @@ class ProxylessSearcher(Searcher):
         self, values: Sequence[NDArray[np.float64]], limit_ms: float, floor_ms: float = -np.inf
     ) -> Architecture | None:
         predictor = self._distribution.predictor
-        fixed_ms = predictor.fixed_ms
-        room_ms = (limit_ms - fixed_ms) * (1 - 1e-12)  # the canonical form sums in another order
-        vector = best_within(values, predictor.choice_ms, room_ms, floor_ms - fixed_ms)
-        return None if vector is None else self._problem.space.decode(vector)
+        costs = [np.array([predictor.fixed_ms]), *predictor.choice_ms]
+        for slack in (1 + SLACK, 1 - SLACK):
+            vector = best_within([np.zeros(1), *values], costs, limit_ms * slack, floor_ms)
+            if vector is None:
+                return None
+            found = self._problem.space.decode(vector[1:])
+            if self._problem.latency_ms(found) <= limit_ms:
+                return found
+        return None
 
     @property
     def _fastest(self) -> Architecture:
