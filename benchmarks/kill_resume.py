@@ -1,8 +1,9 @@
 """A small search killed with SIGKILL at random moments, against the same search left alone.
 
-    python benchmarks/kill_resume.py [--kills 20] [--seed 0] [--span 4]
+    python benchmarks/kill_resume.py [--kills 20] [--seed 0] [--span 4] [--searcher proxyless]
 
-The bar: no committed evaluation lost or repeated, and the same front in the end.
+The bar: no committed evaluation lost or repeated, and the same front in the end (of the gradient searcher the same
+curves too).
 """
 
 import argparse
@@ -32,15 +33,19 @@ def evaluations(folder: Path) -> list[tuple[object, ...]]:
 
 
 def front(folder: Path) -> dict[str, object]:
-    """The result but for how long it took."""
+    """The result but for how long it took, and what was learnt by gradient."""
     result = json.loads((folder / "runs/r/front.json").read_text())
-    return {key: value for key, value in result.items() if key != "seconds"}
+    with sqlite3.connect(folder / "runs/r/run.sqlite") as connection:
+        learnt = connection.execute(
+            "SELECT payload FROM events WHERE name = 'architecture learnt'"
+        ).fetchall()
+    return {**{key: value for key, value in result.items() if key != "seconds"}, "learnt": learnt}
 
 
-def run_and_kill(folder: Path, phases: tuple[str, ...], after_s: float) -> str:
+def run_and_kill(command: list[str], folder: Path, phases: tuple[str, ...], after_s: float) -> str:
     """Start the search, kill it some time after one of the phases has begun; return what it was doing."""
     process = subprocess.Popen(
-        COMMAND, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
     assert process.stderr is not None
     begun = next((line for line in process.stderr if line.startswith(phases)), "ended by itself")
@@ -56,22 +61,25 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--span", type=float, default=4, help="kill within so many seconds of work")
+    parser.add_argument("--searcher", default="nsga2-surrogate")
     options = parser.parse_args()
+    command = [*COMMAND, "--searcher", options.searcher]
     moments = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name:
         alone, killed = Path(name, "alone"), Path(name, "killed")
         alone.mkdir()
         killed.mkdir()
-        subprocess.run(COMMAND, cwd=alone, check=True, capture_output=True)
+        subprocess.run(command, cwd=alone, check=True, capture_output=True)
         before: list[tuple[object, ...]] = []
         lost = 0
         for number in range(1, options.kills + 1):
-            doing = run_and_kill(killed, PHASES[moments.randrange(3) :], moments.uniform(0, options.span))
+            phases, after_s = PHASES[moments.randrange(3) :], moments.uniform(0, options.span)
+            doing = run_and_kill(command, killed, phases, after_s)
             rows = evaluations(killed)
             lost += rows[: len(before)] != before
             before = rows
             print(f"kill {number:2}: {len(rows):3} evaluations in the store, was at: {doing}", flush=True)
-        subprocess.run(COMMAND, cwd=killed, check=True, capture_output=True)
+        subprocess.run(command, cwd=killed, check=True, capture_output=True)
         rows = evaluations(killed)
         lost += rows[: len(before)] != before
         repeated = len(rows) - len({row[1] for row in rows})
