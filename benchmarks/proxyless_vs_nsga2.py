@@ -3,7 +3,8 @@
     edgenas profile --device cpu --resolution 16; edgenas profile --device cpu --resolution 32
     python benchmarks/proxyless_vs_nsga2.py --results found.jsonl [--archive ../shared/data/cifar10_jpeg.tar.xz]
         [--searchers proxyless nsga2-surrogate random] [--seeds 3] [--digits-budget 60s] [--cifar-budget 5min]
-        [--digits-max-latency 0.1ms] [--cifar-max-latency 0.4ms] [--finalists 8] [--jobs 1] [--keep FOLDER]
+        [--digits-max-latency 0.1ms] [--cifar-max-latency 0.4ms] [--cifar-resolution 16]
+        [--finalists 8] [--jobs 1] [--keep FOLDER]
 
 On digits and, with the archive, on a subset of CIFAR-10 (the first 500 training and 200 test images of each class):
 `edgenas.search` with the same time budget for each searcher and seed, each in a process of its own with all threads
@@ -63,6 +64,7 @@ class Job:
     device: str
     finalists: int
     threads: int
+    resolution: int = 16
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--digits-budget", default="60s")
     parser.add_argument("--cifar-budget", default="5min")
+    parser.add_argument("--cifar-resolution", type=int, default=32, help="16 where 32 px take too long")
     parser.add_argument("--digits-max-latency")
     parser.add_argument("--cifar-max-latency")
     parser.add_argument("--finalists", type=int, default=8)
@@ -124,14 +127,15 @@ def all_jobs(options: argparse.Namespace) -> Iterator[Job]:
     for data in options.data or ("digits", "cifar")[: 1 + bool(options.archive)]:
         budget, limit, resolution = {
             "digits": (options.digits_budget, options.digits_max_latency, 16),
-            "cifar": (options.cifar_budget, options.cifar_max_latency, 32),
+            "cifar": (options.cifar_budget, options.cifar_max_latency, options.cifar_resolution),
         }[data]
         if limit is None:
             predictor = predictor_for(mbconv(resolution, 10), find_device(options.device))
             limit = f"{limit_at(predictor, LIMIT_SHARE):.4g}ms"
         for seed in range(options.seeds):
             for searcher in options.searchers:
-                yield Job(data, searcher, seed, budget, limit, options.device, options.finalists, threads)
+                shared = (budget, limit, options.device, options.finalists, threads, resolution)
+                yield Job(data, searcher, seed, *shared)
 
 
 def run_all(jobs: list[Job], folder: Path, at_once: int, results: Path) -> None:
@@ -165,6 +169,7 @@ def run(job: Job, folder: Path) -> Found:
                 searcher=job.searcher,
                 seed=job.seed,
                 time_budget=job.time_budget,
+                resolution=None if job.data == "digits" else job.resolution,
                 finalists=job.finalists,
             )
     except EdgenasError as error:  # not all of them can be handed to another process
