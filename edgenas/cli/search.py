@@ -80,7 +80,8 @@ def run(
         SamplingName, typer.Option(help="Paths a step of the supernet trains; see docs/accuracy.md.")
     ] = SamplingName.anchored,
     gates: Annotated[
-        GatesName, typer.Option(help="Of proxyless: where gradients come from; see docs/searching.md.")
+        GatesName,
+        typer.Option(help="Of proxyless: full; two-path for many choices a layer; others to compare."),
     ] = GatesName.full,
     latency_loss: Annotated[
         LatencyLossName, typer.Option(help="Of proxyless: how latency enters; the last two for comparison.")

@@ -194,6 +194,8 @@ def _notes(session: Session, evaluated: Sequence[Evaluated], kept: Sequence[Cont
         spent_s = sum(session.store.seconds().values())
         if spent_s > OVERRUN * session.config.time_budget_s:
             notes.append(f"the run took {format_seconds(spent_s)}, more than its time budget")
+    if session.chosen and kept and session.chosen not in {contender.id for contender in kept}:
+        notes.append(f"{session.chosen}, learnt for the limit itself, is not on the front: it was dropped")
     limit_ms = constraint.max_latency_ms
     above = sum(f.latency.high_ms > limit_ms for f in kept)
     if above:

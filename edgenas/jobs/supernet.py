@@ -17,6 +17,9 @@ from edgenas.search.proxyless.recipe import GradientRecipe
 from edgenas.search.proxyless.searcher import ProxylessSearcher
 from edgenas.search.registry import MakeSearcher
 
+SETTLED = 0.1
+"""How far, relatively, expected latencies may end from their targets before that is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -67,6 +70,11 @@ def _learnt(session: Session, supernet: Supernet, recipe: GradientRecipe) -> Mak
         session.note(
             f"{chosen.id} is what was learnt for the limit itself: predicted at {session.predictor.text(chosen)}"
         )
+        if recipe.latency_loss == "constraint" and (missed := distribution.missed()) > SETTLED:
+            session.note(
+                f"what was learnt has not settled: expected latency is up to {missed:.0%} off its targets; give it "
+                "more time"
+            )
         curves = learner.recorder.curves(distribution, recipe)
         session.store.record("architecture chosen", id=chosen.id)
         session.store.record("architecture learnt", **curves.model_dump(mode="json", by_alias=True))

@@ -165,6 +165,11 @@ def _latency(view: LearningView) -> Panel:
         "should settle at their target (thin dashes), none above the limit; one that ends off its target has not "
         "learnt what a millisecond is worth."
     )
+    if view.curves.latency_loss != "constraint":
+        prose = (
+            "Expected latency (solid) and that of the most likely architecture (dots). Latency was weighed by hand, "
+            "so nothing holds them to their targets (thin dashes): the limit is kept by what is chosen at the end."
+        )
     return _panel("Latency", "latency", traces, layout, prose)
 
 
@@ -177,6 +182,8 @@ def _off_target(view: LearningView) -> Panel:
         "The same in percent of the target, what is far off early cut away: all should end within a few percent of "
         "zero; dots that still lie far apart at the end mean that the choices have not settled."
     )
+    if view.curves.latency_loss != "constraint":
+        prose = "The same in percent of the target, what is far off early cut away."
     return _panel("Latency off its target", "off-target", traces, layout, prose)
 
 

@@ -54,7 +54,8 @@ def test_a_gradient_searcher_is_made_from_what_was_learnt(gradient: Session) -> 
 def test_what_was_learnt_is_said_once_however_often_the_run_is_resumed(gradient: Session) -> None:
     first, second = (trained_supernet(gradient).make_searcher(gradient.problem, 3) for _ in range(2))
     assert first.ask() == second.ask()
-    (note,) = gradient.store.events("note")
+    note, *others = gradient.store.events("note")
+    assert [each["text"][:34] for each in others] == ["what was learnt has not settled: e"]
     assert note["text"].startswith(
         f"{gradient.chosen} is what was learnt for the limit itself: predicted at "
     )

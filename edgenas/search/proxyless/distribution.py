@@ -98,6 +98,10 @@ class Distribution(nn.Module):
         """Mean latency under logits of shape (..., variables, P), differentiable; shape (...)."""
         return expected_latency_ms(self.predictor, self.split(logits.softmax(-1)))
 
+    def missed(self) -> float:
+        """How far expected latency is off its target, relatively, where it is furthest off."""
+        return float((self.expected_ms(self.logits()) / self.targets_ms - 1).abs().max())
+
     def likeliest_ms(self) -> Tensor:
         """Latency of each target's most likely choices, shape (targets,)."""
         chosen = self.logits().argmax(-1)

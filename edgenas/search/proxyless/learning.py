@@ -31,8 +31,9 @@ class Learner(nn.Module):
 
     Calling it gives the losses of a step, as `accuracy.training.train` wants them. While `recipe.warm_up` lasts,
     weights alone are trained, on paths that `weights.sampling` draws. Then every step draws one of the targets,
-    trains weights on a path drawn for it (a quarter of the steps on the largest path, as `anchored` does), and
-    moves the logits by the gradient on a batch of validation images.
+    trains weights on a path drawn for it (a quarter of the steps on the largest path, as `anchored` does), and one
+    step in `recipe.every` moves the logits by the gradient on a batch of validation images. Multipliers follow at
+    every step: that takes no images.
 
     Args:
         supernet: on the device to train on.
@@ -70,11 +71,14 @@ class Learner(nn.Module):
         learnt = (done - self._recipe.warm_up) / (1 - self._recipe.warm_up)
         target = int(rng.integers(len(self.distribution.targets_ms)))
         yield self._weight_loss(target, images, labels, learnt, rng)
-        with torch.autocast(images.device.type, enabled=False):  # slopes are small differences of large sums
-            loss = self._learn(target, learnt, rng)
+        loss = None
+        if rng.random() * self._recipe.every < 1:
+            with torch.autocast(images.device.type, enabled=False):  # slopes: small differences of large sums
+                loss = self._learn(target, learnt, rng)
         if self._recipe.latency_loss == "constraint":
             self.distribution.learn_multipliers(DAMPING * _decayed(learnt))
-        self.recorder.record(done, target, loss, self.distribution)
+        if loss is not None:
+            self.recorder.record(done, target, loss, self.distribution)
 
     def _weight_loss(
         self, target: int, images: Tensor, labels: Tensor, learnt: float, rng: np.random.Generator

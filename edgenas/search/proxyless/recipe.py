@@ -19,5 +19,8 @@ class GradientRecipe(Document):
     gates: Gates = "full"
     latency_loss: LatencyLoss = "constraint"
     targets: int = Field(default=5, ge=1, le=16, description="latencies learnt for, the limit the largest")
+    every: int = Field(
+        default=4, ge=1, description="weight steps for each step of the architecture, on average"
+    )
     warm_up: float = Field(default=0.4, ge=0, lt=1, description="share of the training without architecture")
-    learning_rate: float = Field(default=0.1, gt=0, description="how far a step moves a logit, decaying to 0")
+    learning_rate: float = Field(default=0.2, gt=0, description="how far a step moves a logit, decaying to 0")

@@ -86,6 +86,8 @@ def make_learner(
 ) -> Callable[..., "Learner"]:
     """`make_learner(**recipe)`: an untrained one of three targets, the last three quarters of the way up.
 
+    The architecture is learnt at every step unless `every` says otherwise.
+
     `seed`, `dataset`, `weights` and `distribution` may be given beside the fields of a `GradientRecipe`.
     """
     from edgenas.accuracy.supernet import Supernet
@@ -100,7 +102,11 @@ def make_learner(
     ) -> Learner:
         distribution = distribution or make_distribution(share=0.75)
         return Learner(
-            Supernet(tiny_space, seed), distribution, dataset, weights, GradientRecipe.model_validate(recipe)
+            Supernet(tiny_space, seed),
+            distribution,
+            dataset,
+            weights,
+            GradientRecipe.model_validate({"every": 1, **recipe}),
         )
 
     return make

@@ -213,7 +213,8 @@ def test_logits_stand_still_at_the_end_of_the_training(
         learner = make_learner()
         one_step(learner, tiny_dataset, weights_recipe, done)
         moved.append(float(learner.distribution.shared.abs().max()))
-    assert moved == pytest.approx([0.1, 0.05, 0], abs=1e-3)
+    rate = GradientRecipe().learning_rate
+    assert moved == pytest.approx([rate, rate / 2, 0], abs=1e-3)
 
 
 def certain(distribution: Distribution) -> Distribution:
@@ -497,3 +498,17 @@ def test_the_only_block_of_a_layer_whose_output_is_no_noise_wins(
     assert shares[1] > 0.5
     for share, block in zip(shares, tiny_space.candidates[variable], strict=True):
         assert block not in noisy or share < 0.2
+
+
+def test_the_architecture_is_learnt_in_one_step_of_so_many_and_its_price_in_all(
+    make_learner: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = make_learner(every=4, warm_up=0)
+    monkeypatch.setattr(learner.supernet, "forward", lambda images, _: torch.zeros(len(images), 3))
+    monkeypatch.setattr(learner, "_learn", lambda *_: 1.0)
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        before = learner.distribution.multipliers.clone()
+        list(learner(torch.zeros(2, 3, 8, 8), torch.zeros(2, dtype=torch.long), rng, 0.5))
+        assert not learner.distribution.multipliers.equal(before)
+    assert 70 < float(learner.recorder.losses[1].sum()) < 130

@@ -57,7 +57,7 @@ def test_the_curves_of_a_short_training_belong_together(
     assert [curve.target_ms for curve in curves.targets] == learner.distribution.targets_ms.tolist()
     for target, curve in enumerate(curves.targets):
         known = [loss for loss in curve.loss if loss is not None]
-        assert len(known) == learner.distribution.steps[1 + target].max()
+        assert len(known) >= learner.distribution.steps[1 + target].max() > 0
         assert all(0 < loss < 10 for loss in known)
         assert states(curve, -1) == pytest.approx(states_of(learner.distribution, target))
     told = zip(*(curve.loss for curve in curves.targets), strict=True)
