@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgenas.device.runtime import Runtime
     from edgenas.errors import EdgenasError
     from edgenas.jobs.benchmark import benchmark_search
+    from edgenas.jobs.benchmark_latency import benchmark_latency
     from edgenas.jobs.devices import devices
     from edgenas.jobs.doctor import doctor
     from edgenas.jobs.predict import predict
@@ -48,6 +49,7 @@ _HOMES = {
     "SearchResult": "edgenas.run.result",
     "SearchSpace": "edgenas.space",
     "Searcher": "edgenas.search.searcher",
+    "benchmark_latency": "edgenas.jobs.benchmark_latency",
     "benchmark_search": "edgenas.jobs.benchmark",
     "devices": "edgenas.jobs.devices",
     "doctor": "edgenas.jobs.doctor",
@@ -69,6 +71,7 @@ __all__ = [
     "SearchSpace",
     "Searcher",
     "__version__",
+    "benchmark_latency",
     "benchmark_search",
     "devices",
     "doctor",

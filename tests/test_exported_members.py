@@ -11,6 +11,7 @@ def test_every_exported_name_exists_and_is_documented() -> None:
 
 def test_the_surface_is_what_the_readme_promises() -> None:
     functions = {
+        "benchmark_latency",
         "benchmark_search",
         "devices",
         "doctor",

@@ -12,11 +12,18 @@ from edgenas.units import format_seconds
 
 if TYPE_CHECKING:
     from edgenas.jobs.benchmark import CurvePoint, SearchBenchmark
+    from edgenas.jobs.benchmark_latency import LatencyBenchmark
 
 EXAMPLE = "Example: edgenas benchmark search --table T.csv.gz --space nasbench201 --evaluations 200"
+LATENCY_EXAMPLE = (
+    "Example: edgenas benchmark latency --table T.csv.gz --reference-devices A,B --target C --samples 10"
+)
 
 app = typer.Typer(
-    name="benchmark", help="Judge searchers on published tables.", no_args_is_help=True, epilog=EXAMPLE
+    name="benchmark",
+    help="Judge searchers and latency prediction on published tables.",
+    no_args_is_help=True,
+    epilog=EXAMPLE,
 )
 
 
@@ -51,6 +58,64 @@ def search(
         print_json(result.model_dump(mode="json"))
     else:
         _print_result(result)
+
+
+@app.command("latency", epilog=LATENCY_EXAMPLE)
+def latency(
+    table: Annotated[
+        Path, typer.Option(help="CSV (or .csv.gz) with arch and a column of milliseconds a device.")
+    ],
+    reference_devices: Annotated[
+        str, typer.Option(help="Known devices: A,B,... or all others of the table; default none.")
+    ] = "",
+    target: Annotated[
+        str | None, typer.Option(help="Device to predict; not needed where the table has one.")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Networks timed on the target.")] = 10,
+    seed: SeedOption = 0,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="all: sampled from 900 random networks, asked about all others. help: as the paper of HELP."
+        ),
+    ] = "all",
+    json: JsonOption = False,
+) -> None:
+    """Predict a device's latencies from a few of them; compare with the rest of a published table."""
+    from edgenas.jobs.benchmark_latency import benchmark_latency
+
+    references = [name.strip() for name in reference_devices.split(",") if name.strip()]
+    with reporting():
+        result = benchmark_latency(table, target, references, samples=samples, seed=seed, protocol=protocol)
+    if json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        _print_latency(result)
+
+
+def _print_latency(result: "LatencyBenchmark") -> None:
+    from edgenas.report.view import rank_text
+
+    known = (
+        f"{len(result.reference_devices)} known devices" if result.reference_devices else "no known device"
+    )
+    rows = [
+        ("Spearman", rank_text(result.spearman)),
+        ("Kendall", rank_text(result.kendall)),
+        ("median error", f"{result.median_error_percent:.3g}%"),
+        ("mean error", f"{result.mape_percent:.3g}%"),
+        ("within 5%", f"{result.within_5_percent:.1%}"),
+        ("within 10%", f"{result.within_10_percent:.1%}"),
+        ("inside their 90% interval", f"{result.interval_coverage:.1%}"),
+        ("the interval, typically", f"±{result.interval_percent:.3g}%"),
+    ]
+    title = f"{result.target}: {result.queries} networks from {result.samples} samples and {known}"
+    print_table(title, ("predicted and published", "value"), rows)
+    view, weight = max(result.features.items(), key=lambda pair: pair[1])
+    print_lines(
+        f"what takes time: {view} ({weight:.0%} probable); noise of a timing: {result.noise_percent:.2g}%",
+        f"time: {format_seconds(result.seconds)}",
+    )
 
 
 def _print_result(result: "SearchBenchmark") -> None:

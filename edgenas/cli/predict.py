@@ -1,4 +1,4 @@
-"""`edgenas predict`: the latency of one architecture."""
+"""`edgenas predict`: the latency of one architecture, or of any ONNX file."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,7 @@ from edgenas.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:
     from edgenas.jobs.predict import Prediction
+    from edgenas.latency.predictor import LayerLatency
 
 BAR_WIDTH = 32
 WATERFALL = "from 0 to the whole"
@@ -27,7 +28,7 @@ EXAMPLE = "Example: edgenas predict architecture.json --device jetson"
 
 
 def run(
-    target: Annotated[Path, typer.Argument(help="Architecture JSON, or the card of a model.")],
+    target: Annotated[Path, typer.Argument(help="Architecture JSON, the card of a model, or any ONNX file.")],
     device: DeviceOption,
     threads: ThreadsOption = None,
     precision: PrecisionOption = None,
@@ -35,7 +36,7 @@ def run(
     missing: MissingOption = MissingName.refuse,
     json: JsonOption = False,
 ) -> None:
-    """Predict the latency of an architecture on a device, block by block."""
+    """Predict the latency of an architecture on a device, block by block, or of an ONNX file, kernel by kernel."""
     from edgenas.jobs.predict import predict
 
     result = predict(target, device, threads, precision.value if precision else None, batch, missing.value)
@@ -55,6 +56,7 @@ def run(
                 "constant_ms": result.constant_ms,
                 "macs": result.macs,
                 "params": result.params,
+                "unknown_operators": list(result.unknown_operators),
             }
         )
         return
@@ -63,24 +65,43 @@ def run(
     scale = BAR_WIDTH / (latency.predicted_ms - floor_ms)
     rows = []
     start_ms = -floor_ms
-    for block, cost_ms, note in _steps(result):
-        rows.append((block, format_milliseconds(cost_ms), note, _bar(start_ms * scale, cost_ms * scale)))
+    for name, cost_ms, note in _steps(result):
+        rows.append((name, format_milliseconds(cost_ms), note, _bar(start_ms * scale, cost_ms * scale)))
         start_ms += cost_ms
     title = f"{result.architecture} on {result.device}"
-    print_table(title, ("block", "adds", "", WATERFALL), rows, left=(WATERFALL,))
+    print_table(
+        title, ("kernel" if _is_graph(result) else "block", "adds", "", WATERFALL), rows, left=(WATERFALL,)
+    )
     print_lines(
         f"latency: {format_milliseconds(latency.predicted_ms)} "
         f"({latency.low_ms:.4g} to {latency.high_ms:.4g} ms; {latency.provenance.basis})",
         f"MACs: {format_count(result.macs)}, parameters: {format_count(result.params)}",
     )
+    if result.unknown_operators:
+        print_lines(
+            f"unknown operators: {', '.join(result.unknown_operators)} "
+            "(costed as memory traffic alone; the interval is wider for it)"
+        )
 
 
 def _steps(result: "Prediction") -> list[tuple[str, float, str]]:
     """What adds up to the whole: its name, milliseconds, a remark."""
-    layers = [
-        (row.block, row.latency_ms, "interpolated" if row.interpolated else "") for row in result.layers
-    ]
-    return [("beside the blocks", result.constant_ms, ""), *layers]
+    layers = [(row.block, row.latency_ms, _remark(row)) for row in result.layers]
+    return layers if _is_graph(result) else [("beside the blocks", result.constant_ms, ""), *layers]
+
+
+def _is_graph(result: "Prediction") -> bool:
+    from edgenas.latency.graph.costing import KernelLatency
+
+    return isinstance(result.layers[0], KernelLatency)
+
+
+def _remark(row: "LayerLatency") -> str:
+    from edgenas.latency.graph.costing import KernelLatency
+
+    if isinstance(row, KernelLatency):
+        return row.kind
+    return "interpolated" if row.interpolated else ""
 
 
 def _bar(start: float, length: float) -> str:

@@ -1,9 +1,10 @@
-"""Predicting the latency of one architecture on one device."""
+"""Predicting the latency of one architecture, or of any ONNX file, on one device."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgenas.device import Precision, find_device
+from edgenas.device import Device, Precision, find_device
 from edgenas.errors import InputError
 from edgenas.latency.predictor import Latency, LayerLatency, Missing, predictor_for
 from edgenas.space import architecture_from_json
@@ -11,15 +12,27 @@ from edgenas.space import architecture_from_json
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A network's latency and what each of its blocks adds; `constant_ms` belongs to no block."""
+    """A network's latency and what each of its parts adds; `constant_ms` belongs to none of them.
+
+    Attributes:
+        device: the device's name.
+        architecture: the architecture's id, or the name of the ONNX file.
+        latency: of one call.
+        layers: an architecture's blocks; an ONNX file's kernels (`KernelLatency`).
+        constant_ms: what the network costs beside them.
+        macs: multiply-accumulates for one image.
+        params: parameters; of an ONNX file the numbers in its weights, batch norm folded or not.
+        unknown_operators: of an ONNX file: costed as memory traffic alone.
+    """
 
     device: str
     architecture: str
     latency: Latency
-    layers: list[LayerLatency]
+    layers: Sequence[LayerLatency]
     constant_ms: float
     macs: int
     params: int
+    unknown_operators: tuple[str, ...] = ()
 
 
 def predict(
@@ -30,13 +43,17 @@ def predict(
     batch: int | None = None,
     missing: Missing = "refuse",
 ) -> Prediction:
-    """Predict the latency of an architecture file on a device.
+    """Predict the latency of an architecture file or an ONNX file on a device.
+
+    An ONNX file is split into the kernels that runtimes fuse; each is costed by the device's datasheet.
 
     Args:
-        target: a JSON file as `SearchSpace.document` gives it (also found in `front.json` and on cards).
+        target: a JSON file as `SearchSpace.document` gives it (also found in `front.json` and on cards), or any
+            ONNX file (`.onnx`) with one input.
         device: name or alias.
         threads: overrides the device's thread count.
-        precision: overrides the device's precision: `fp32`, `fp16` or `int8`.
+        precision: overrides the device's precision: `fp32`, `fp16` or `int8`. It is also that of an ONNX file,
+            whatever the file's numbers are.
         batch: overrides the device's batch size.
         missing: what to do about blocks the device's table lacks: `refuse`, or `interpolate` between its others.
 
@@ -44,20 +61,40 @@ def predict(
         InputError: the file, the device or its table cannot be used.
     """
     path = Path(target)
-    if path.suffix == ".onnx":
-        raise InputError(
-            f"{path}: latency of ONNX files is not predicted yet",
-            "give its card, the .json beside it, or an architecture JSON",
-        )
     where = find_device(device, threads, precision, batch)
+    return _of_onnx(path, where) if path.suffix == ".onnx" else _of_architecture(path, where, missing)
+
+
+def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction:
     space, architecture = architecture_from_json(path)
-    predictor = predictor_for(space, where, missing)
+    predictor = predictor_for(space, device, missing)
     return Prediction(
-        device=where.name,
+        device=device.name,
         architecture=architecture.id,
         latency=predictor.predict(architecture),
         layers=predictor.layers(architecture),
         constant_ms=predictor.constant_ms,
         macs=space.macs(architecture),
         params=space.parameters(architecture),
+    )
+
+
+def _of_onnx(path: Path, device: Device) -> Prediction:
+    # Not for every prediction: onnx takes a while to load.
+    from edgenas.latency.estimate import Roofline
+    from edgenas.latency.graph import costing, fusing, reading, shapes
+
+    kernels = fusing.fused_kernels(shapes.shaped(reading.read_model(path, device.batch)))
+    if not kernels:
+        raise InputError(f"{path}: only reshapes its input", "give a model that computes something")
+    model = Roofline(device)
+    return Prediction(
+        device=device.name,
+        architecture=path.name,
+        latency=costing.graph_latency(kernels, model),
+        layers=costing.kernel_latencies(kernels, model, device.precision),
+        constant_ms=0.0,
+        macs=sum(kernel.macs for kernel in kernels) // device.batch,
+        params=sum(kernel.weights for kernel in kernels),
+        unknown_operators=costing.unknown_operators(kernels),
     )

@@ -64,7 +64,7 @@ def _value(text: str, column: Column, path: Path, number: int) -> float:
 
 def _rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[int, tuple[str, str]]]:
     """Number of each row, and its two columns."""
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text_from_file(path), newline=""), strict=True)
     try:
         header = next(reader, [])
         for column in columns:
@@ -82,7 +82,7 @@ def _rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[int, tuple[str
         raise FileFormatError(path, f"row {reader.line_num}", f"is not CSV ({error})", "correct it") from None
 
 
-def _text(path: Path) -> str:
+def text_from_file(path: Path) -> str:
     """The file, unpacked; never more of it than may be."""
     try:
         with path.open("rb") as file:

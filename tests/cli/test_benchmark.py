@@ -1,4 +1,4 @@
-"""`edgenas benchmark search`."""
+"""`edgenas benchmark search` and `edgenas benchmark latency`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 from edgenas.cli.main import run
 from edgenas.search.registry import SEARCHERS
 from edgenas.space import nasbench_macro
+from edgenas.space.nasbench201 import OPERATIONS
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]
@@ -107,6 +108,87 @@ def test_errors_are_one_line(
     assert output.out == ""
     assert output.err.count("\n") == 1
     assert output.err.startswith("error: ") and message in output.err
+
+
+@pytest.fixture
+def latencies(tmp_path: Path) -> list[str]:
+    """The command on a table of 125 cells and three devices."""
+    cells = [(a, b, c) for a in OPERATIONS for b in OPERATIONS for c in OPERATIONS]
+    rows = [
+        f"|{a}~0|+|{b}~0|skip_connect~1|+|none~0|{c}~1|skip_connect~2|,{ms},{5 * ms + i % 3},{3 * ms}"
+        for i, (a, b, c) in enumerate(cells)
+        for ms in [1 + sum(map(OPERATIONS.index, (a, b, c)))]
+    ]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["arch,one,two,three", *rows]))
+    return ["benchmark", "latency", "--table", str(path), "--target", "two"]
+
+
+def test_the_json_object_of_latencies(answer: Answer, latencies: list[str]) -> None:
+    more = ["--reference-devices", "one, three", "--samples", "12", "--seed", "3"]
+    found = answer([*latencies, *more])
+    contract = {"spearman", "median_error_percent", "within_10_percent"}
+    asked = {"table", "target", "reference_devices", "samples", "seed", "protocol"}
+    beside = {"kendall", "mape_percent", "within_5_percent", "interval_coverage", "interval_percent"}
+    chosen = {"schema", "queries", "features", "noise_percent", "sampled", "seconds"}
+    assert set(found) == contract | asked | beside | chosen
+    assert (found["target"], found["reference_devices"]) == ("two", ["one", "three"])
+    assert (found["samples"], found["seed"], found["protocol"]) == (12, 3, "all")
+    assert (found["queries"], len(found["sampled"])) == (63, 12)
+    assert found["spearman"] > 0.9
+    assert all(
+        0 <= found[share] <= 1 for share in ("within_5_percent", "within_10_percent", "interval_coverage")
+    )
+
+
+@pytest.mark.parametrize(
+    ("references", "said"), [([], "no known device"), (["--reference-devices", "all"], "2 known")]
+)
+def test_what_people_see_of_latencies(
+    text: Text, latencies: list[str], references: list[str], said: str
+) -> None:
+    shown = " ".join(text([*latencies, *references]).split())
+    assert "63 networks" in shown and said in shown
+    assert all(
+        word in shown for word in ("Spearman", "median error", "within 10%", "inside their 90% interval")
+    )
+    assert "what takes time: " in shown and "noise of a timing: " in shown
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--target", "tow"], "unknown device 'tow'; did you mean 'two'?"),
+        (
+            ["--reference-devices", "one,two"],
+            "--target two is among --reference-devices too; leave it out there",
+        ),
+        (["--reference-devices", "four"], "unknown device 'four'"),
+        (["--samples", "2"], "--samples 2 is too small; give at least 3"),
+        (["--samples", "63"], "--samples 63 is more than the 62 networks to choose from; give at most 62"),
+        (
+            ["--protocol", "help"],
+            "has 125 networks, too few for --protocol help; give a table of at least 1900",
+        ),
+        (["--protocol", "half"], "unknown protocol 'half'"),
+        (["--table", "missing.csv"], "missing.csv: cannot be read"),
+        (["--seed", "-1"], "--seed"),
+    ],
+)
+def test_errors_about_latencies_are_one_line(
+    latencies: list[str], more: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*latencies, *more]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    assert output.err.startswith("error: ") and message in output.err
+
+
+def test_the_help_of_latencies(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["benchmark", "latency", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Example: edgenas benchmark latency --table T.csv.gz" in shown
 
 
 def test_benchmark_alone_shows_its_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from edgenas.cli.main import run
 from edgenas.cli.predict import BAR_WIDTH, _bar
 from edgenas.space import SearchSpace, mbconv
+from edgenas.space.graph import onnx_from_blocks, random_weights
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]
@@ -47,9 +48,79 @@ def test_the_json_object(answer: Answer, tmp_path: Path) -> None:
         "constant_ms",
         "macs",
         "params",
+        "unknown_operators",
     }
     assert set(found["latency_ms"]) == {"predicted", "low", "high"}
     assert all(set(layer) == {"block", "latency_ms", "interpolated"} for layer in found["layers"])
+
+
+def _write_onnx(folder: Path, space: SearchSpace) -> Path:
+    path = folder / "network.onnx"
+    blocks = space.blocks(space.decode([0] * len(space.variables)))
+    path.write_bytes(onnx_from_blocks(blocks, random_weights(0)).SerializeToString())
+    return path
+
+
+def test_an_onnx_file(answer: Answer, text: Text, tmp_path: Path) -> None:
+    space = mbconv(32, 10)
+    path = str(_write_onnx(tmp_path, space))
+    found = answer(["predict", path, "--device", "jetson"])
+    assert set(found) == set(answer(["predict", _write(tmp_path, space), "--device", "jetson"]))
+    assert (found["architecture"], found["provenance"]) == ("network.onnx", "estimated")
+    assert found["unknown_operators"] == []
+    total_ms = sum(layer["latency_ms"] for layer in found["layers"])
+    assert total_ms == pytest.approx(found["latency_ms"]["predicted"])
+    assert sum(layer["share"] for layer in found["layers"]) == pytest.approx(1)
+    assert sum(layer["macs"] for layer in found["layers"]) == found["macs"]
+    first = found["layers"][0]
+    assert first["kind"] == "dense"
+    assert [name.split(".")[2] for name in first["nodes"]] == ["Conv", "Clip"]
+    assert first["input_shapes"] == [[1, 3, 32, 32]]
+    assert first["bytes_read"] > 0 and first["bytes_written"] == 2 * 16 * 32 * 32
+    shown = text(["predict", path, "--device", "jetson"])
+    assert "network.onnx on jetson-orin-nano" in shown and "depthwise" in shown
+    assert "datasheet estimate" in shown and "unknown" not in shown
+    bars = _bars(shown)
+    assert len(bars) == len(found["layers"])
+    assert bars[-1][1] - bars[0][0] == BAR_WIDTH
+
+
+def test_unknown_operators_are_named(answer: Answer, text: Text, tmp_path: Path) -> None:
+    import onnx
+
+    path = _write_onnx(tmp_path, mbconv(32, 10))
+    proto = onnx.load(path)
+    proto.graph.node[1].op_type = "Odd"
+    path.write_bytes(proto.SerializeToString())
+    assert answer(["predict", str(path), "--device", "pi5"])["unknown_operators"] == ["Odd"]
+    shown = text(["predict", str(path), "--device", "pi5"])
+    assert "unknown operators: Odd (costed as memory traffic alone; the interval is wider for it)" in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (b"", [], "is not ONNX: it has no graph"),
+        (b"\x08\x08nonsense", [], "is not ONNX, or only part of it"),
+        (None, ["--device", "none"], "unknown device 'none'"),
+    ],
+    ids=["empty", "nonsense", "device"],
+)
+def test_bad_onnx_files_are_one_line(
+    tmp_path: Path,
+    content: bytes | None,
+    options: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = _write_onnx(tmp_path, mbconv(32, 10))
+    if content is not None:
+        path.write_bytes(content)
+    assert run(["predict", str(path), "--device", "cpu", *options]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("error: ") and output.err.count("\n") == 1
+    assert message in output.err
 
 
 def test_precision_threads_and_batch_are_those_of_the_prediction(answer: Answer, tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
-"""Predicting one architecture from Python."""
+"""Predicting one architecture, or an ONNX file, from Python."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from edgenas import SearchSpace, mbconv, predict, profile
 from edgenas.errors import FileFormatError, IncompleteTableError, InputError
+from edgenas.latency.graph.costing import KernelLatency
+from edgenas.space import nasbench_macro
+from edgenas.space.graph import onnx_from_blocks, random_weights
 
 
 def _write(folder: Path, space: SearchSpace, choice: int = 0) -> Path:
@@ -73,9 +77,75 @@ def test_the_card_of_a_model_is_predicted_as_its_run_did(in_finished_run: Path) 
     assert predict(card, "pi5").latency.predicted_ms == pytest.approx(front[0]["latency_ms"]["predicted"])
 
 
-def test_onnx_files_are_refused_with_what_to_give_instead(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"not predicted yet; give its card"):
-        predict(tmp_path / "model.onnx", "cpu")
+# ONNX files.
+
+
+def _write_onnx(folder: Path, space: SearchSpace, choice: int = 0) -> Path:
+    blocks = space.blocks(space.decode([choice] * len(space.variables)))
+    path = folder / "model.onnx"
+    path.write_bytes(onnx_from_blocks(blocks, random_weights(0)).SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("device", ["jetson", "pi5", "pi4"])
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize(
+    "space",
+    [mbconv(32, 10), mbconv(64, 10, squeeze_excite=True, activation="hswish"), nasbench_macro()],
+    ids=lambda space: space.signature,
+)
+def test_an_onnx_file_costs_what_its_architecture_does(
+    tmp_path: Path, space: SearchSpace, device: str, batch: int
+) -> None:
+    for choice in (0, 1):
+        expected = predict(_write(tmp_path, space, choice), device, batch=batch)
+        found = predict(_write_onnx(tmp_path, space, choice), device, batch=batch)
+        assert found.macs == expected.macs
+        assert found.latency.predicted_ms == pytest.approx(expected.latency.predicted_ms, rel=0.02)
+        assert found.latency.provenance == "estimated"
+        # Of batch norm's scale and shift a bias is left.
+        assert 0.9 * expected.params < found.params < expected.params
+
+
+def test_an_onnx_file_is_predicted_kernel_by_kernel(tmp_path: Path) -> None:
+    path = _write_onnx(tmp_path, mbconv(32, 10))
+    found = predict(str(path), "jetson")
+    assert (found.device, found.architecture) == ("jetson-orin-nano", "model.onnx")
+    assert sum(layer.latency_ms for layer in found.layers) == pytest.approx(found.latency.predicted_ms)
+    assert found.constant_ms == 0
+    assert found.latency.low_ms < found.latency.predicted_ms < found.latency.high_ms
+    assert found.unknown_operators == ()
+    assert all(isinstance(layer, KernelLatency) for layer in found.layers)
+    int8 = predict(path, "jetson", precision="int8")
+    assert int8.latency.predicted_ms < found.latency.predicted_ms
+
+
+def test_operators_nobody_knows_are_named_and_widen_the_interval(tmp_path: Path) -> None:
+    path = _write_onnx(tmp_path, mbconv(32, 10))
+    known = predict(path, "pi5").latency
+    proto = onnx.load(path)
+    relu = next(node for node in proto.graph.node if node.op_type == "Clip")
+    relu.op_type, relu.domain = "Odd", "made.up"
+    path.write_bytes(proto.SerializeToString())
+    found = predict(path, "pi5")
+    assert found.unknown_operators == ("made.up.Odd",)
+    assert found.latency.predicted_ms > known.predicted_ms
+    assert found.latency.high_ms / found.latency.predicted_ms > known.high_ms / known.predicted_ms
+    assert found.latency.low_ms / found.latency.predicted_ms < known.low_ms / known.predicted_ms
+
+
+def test_onnx_files_that_cannot_be_predicted(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"no model at all")
+    with pytest.raises(FileFormatError, match=r"model\.onnx: is not ONNX, or only part of it; export"):
+        predict(path, "cpu")
+    value = onnx.helper.make_tensor_value_info("x", 1, [1, 3])
+    flat = onnx.helper.make_tensor_value_info("y", 1, [3])
+    nodes = [onnx.helper.make_node("Flatten", ["x"], ["y"])]
+    graph = onnx.helper.make_graph(nodes, "views", [value], [flat])
+    path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    with pytest.raises(InputError, match="only reshapes its input; give a model that computes something"):
+        predict(path, "cpu")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.device import Device, all_devices
-from edgenas.latency.estimate import estimate_block_ms
-from edgenas.space import Block, mbconv
+from edgenas.latency.estimate import (
+    ATTAINED_COMPUTE,
+    ATTAINED_DEPTHWISE,
+    INTERVAL_FACTOR,
+    Roofline,
+    estimate_block_ms,
+)
+from edgenas.latency.work import DeviceModel, Work
+from edgenas.space import Block, block_from_key, mbconv
 from edgenas.space.block import Head, MBConv, Projection, Stem
 
 FIGURES = ["peak_gflops", "memory_bandwidth_gb_s", "kernel_launch_us"]
@@ -97,3 +104,49 @@ def test_more_work_is_not_faster(values: dict[str, float]) -> None:
     assert ms(expansion=3) <= ms(expansion=6)
     assert ms(reduction=0) <= ms(reduction=4)
     assert ms(channels=24) <= ms(channels=48)
+
+
+@pytest.mark.parametrize(
+    ("key", "one_ms", "eight_int8_ms"),
+    [
+        ("stem/k3/s2/relu6/3-32/224x224", 1.1038016, 8.6904128),
+        ("mbconv/k5/e6/s1/se0/relu6/40-40/28x28", 6.319456, 49.834592),
+        ("mbconv/k3/e6/s2/se4/hswish/40-80/28x28", 1.9677504, 13.0225536),
+        ("projection/s2/32-64/32x32", 0.1021248, 0.4394304),
+        ("head/relu6/320-1280-1000/7x7", 4.222688, 17.34512),
+    ],
+)
+def test_known_values(key: str, one_ms: float, eight_int8_ms: float) -> None:
+    values = {"peak_gflops": 100.0, "memory_bandwidth_gb_s": 10.0, "kernel_launch_us": 20.0}
+    block = block_from_key(key)
+    assert estimate_block_ms(block, _device(values)) == pytest.approx(one_ms, rel=1e-12)
+    many = _device(values, batch=8, precision="int8")
+    assert estimate_block_ms(block, many) == pytest.approx(eight_int8_ms, rel=1e-12)
+
+
+# Kernels, whatever they come from.
+
+ROUND = {"peak_gflops": 1.0, "memory_bandwidth_gb_s": 1.0, "kernel_launch_us": 10.0}
+
+
+def test_the_roofline_is_a_device_model() -> None:
+    model: DeviceModel = Roofline(_device(ROUND))
+    assert model.provenance == "estimated"
+    assert model.interval == (1 / INTERVAL_FACTOR, INTERVAL_FACTOR)
+
+
+def test_a_kernel_takes_the_longer_of_arithmetic_and_traffic_and_its_launch() -> None:
+    model = Roofline(_device(ROUND))
+    assert model.work_ms(Work("elementwise", 0, 0)) == pytest.approx(0.01)
+    assert model.work_ms(Work("copy", 0, 500, 500)) == pytest.approx(0.01 + 4000 / 0.25 / 1e6)
+    assert model.work_ms(Work("dense", 10**6, 500, 500)) == pytest.approx(0.01 + 2 / ATTAINED_COMPUTE)
+    assert model.work_ms(Work("depthwise", 10**6, 500)) == pytest.approx(0.01 + 2 / ATTAINED_DEPTHWISE)
+
+
+def test_a_grouped_convolution_lies_between_depthwise_and_dense() -> None:
+    model = Roofline(_device(ROUND))
+    times = [model.work_ms(Work("depthwise", 10**6, 0))]
+    times += [model.work_ms(Work("grouped", 10**6, 0, reuse=reuse)) for reuse in (2, 8, 64)]
+    times += [model.work_ms(Work("dense", 10**6, 0))]
+    assert times == sorted(times, reverse=True)
+    assert times[-2] == times[-1] < times[0]

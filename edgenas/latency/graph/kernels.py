@@ -1,0 +1,49 @@
+"""One kernel of a graph: the nodes that a runtime runs as one, and what they do together."""
+
+import math
+from dataclasses import dataclass
+
+from edgenas.latency.work import Kind, Work
+
+Shape = tuple[int, ...]
+"""Sizes of a tensor, batch included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Nodes that run as one. All counts are for one call, batch included.
+
+    Attributes:
+        kind: which kernel it is.
+        nodes: names of its nodes, that of the one which decides the kind first.
+        operators: their operators.
+        macs: multiply-accumulates.
+        elements_read: numbers read that are not weights.
+        elements_written: numbers written for others.
+        input_shapes: of the values read.
+        weight_shapes: of the constants read, those of one number left out.
+        output_shapes: of the values written.
+        reuse: as `Work.reuse`.
+    """
+
+    kind: Kind
+    nodes: tuple[str, ...]
+    operators: tuple[str, ...]
+    macs: int
+    elements_read: int
+    elements_written: int
+    input_shapes: tuple[Shape, ...]
+    weight_shapes: tuple[Shape, ...]
+    output_shapes: tuple[Shape, ...]
+    reuse: int = 1
+
+    @property
+    def weights(self) -> int:
+        """Numbers that are constant: read once a call, whatever the batch."""
+        return sum(map(math.prod, self.weight_shapes))
+
+    @property
+    def work(self) -> Work:
+        """What a device model costs."""
+        features = self.elements_read + self.elements_written
+        return Work(self.kind, self.macs, features, self.weights, reuse=self.reuse)

@@ -1,0 +1,174 @@
+"""The door for ONNX files of others: what comes through is one parsed model with one input of known shape.
+
+Weights are looked at for their shapes alone, so those kept in files beside the model are never opened.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx import inliner
+
+from edgenas.errors import FileFormatError, InputError, first_line
+
+MAX_MODEL_BYTES = 2**31 - 1
+"""What protobuf can hold; a larger model keeps its weights beside it."""
+
+CONTROL_FLOW = ("If", "Loop", "Scan")
+STANDARD_DOMAINS = ("", "ai.onnx")
+
+_NO_MODEL = "export the model to ONNX again"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as read: its nodes that reach an output, in order, and the input they take.
+
+    Attributes:
+        path: the file, named by errors.
+        proto: the whole model, functions inlined.
+        nodes: what reaches an output.
+        input: name of the one input.
+        shape: its shape, the batch filled in.
+    """
+
+    path: Path
+    proto: onnx.ModelProto
+    nodes: list[onnx.NodeProto]
+    input: str
+    shape: tuple[int, ...]
+
+
+def read_model(path: Path, batch: int) -> Model:
+    """Read an ONNX file for a batch size.
+
+    Raises:
+        FileFormatError: missing, too large, truncated, not ONNX, empty, or of an opset not known here.
+        InputError: control flow, several inputs, an input without shape or with axes left open beside the batch,
+            or a fixed batch that is another.
+    """
+    proto = _inlined(path, _parsed(path))
+    nodes = live_nodes(list(proto.graph.node), {output.name for output in proto.graph.output})
+    if not nodes:
+        raise FileFormatError(path, "graph", "has no operators that reach an output", _NO_MODEL)
+    for node in nodes:
+        if any(isinstance(text, bytes) for text in (node.name, node.op_type, node.domain, *node.input)):
+            raise FileFormatError(path, "graph", "has a name that is not UTF-8", _NO_MODEL)
+        if any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute):
+            raise InputError(
+                f"{path}: {label(node)} is control flow, whose cost depends on the data",
+                "export the model without " + ", ".join(CONTROL_FLOW),
+            )
+    given = _input(path, proto, nodes)
+    return Model(path, proto, nodes, given.name, _input_shape(path, given, batch))
+
+
+def live_nodes(nodes: list[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
+    """Those nodes, in order, that the wanted values need; the graph is in topological order, as ONNX demands."""
+    needed, kept = set(wanted), []
+    for node in reversed(nodes):
+        if not needed.isdisjoint(node.output):
+            kept.append(node)
+            needed.update(node.input)
+    return kept[::-1]
+
+
+def operator(node: onnx.NodeProto) -> str:
+    """The operator's name, with its domain where that is not ONNX's own: `Conv`, `com.microsoft.NGramRepeatBlock`."""
+    return node.op_type if node.domain in STANDARD_DOMAINS else f"{node.domain}.{node.op_type}"
+
+
+def label(node: onnx.NodeProto) -> str:
+    """What people find the node by: its name, else operator and output."""
+    return node.name or f"{operator(node)}:{node.output[0]}"
+
+
+def _parsed(path: Path) -> onnx.ModelProto:
+    try:
+        if path.stat().st_size > MAX_MODEL_BYTES:
+            raise FileFormatError(
+                path, "", "is larger than 2 GiB", "keep the weights beside it (external data)"
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise FileFormatError(path, "", f"cannot be read ({error.strerror})", "check the path") from None
+    try:
+        proto = onnx.load_model_from_string(content)
+    except Exception:  # protobuf's DecodeError; that package is onnx's to depend on
+        raise FileFormatError(path, "", "is not ONNX, or only part of it", _NO_MODEL) from None
+    if not proto.ir_version or not proto.HasField("graph"):
+        raise FileFormatError(path, "", "is not ONNX: it has no graph", _NO_MODEL)
+    _check_opset(path, proto)
+    return proto
+
+
+def _check_opset(path: Path, proto: onnx.ModelProto) -> None:
+    versions = [opset.version for opset in proto.opset_import if opset.domain in STANDARD_DOMAINS]
+    known = onnx.defs.onnx_opset_version()
+    if not versions or min(versions) < 1:
+        raise FileFormatError(path, "opset_import", "names no ONNX opset", _NO_MODEL)
+    if max(versions) > known:
+        raise FileFormatError(
+            path,
+            "opset_import",
+            f"opset {max(versions)} is newer than the {known} that onnx {onnx.__version__} here knows",
+            "update onnx, or export with an older opset",
+        )
+
+
+def _inlined(path: Path, proto: onnx.ModelProto) -> onnx.ModelProto:
+    if not proto.functions:
+        return proto
+    try:
+        return inliner.inline_local_functions(proto)
+    except Exception as error:  # its C++ raises several types, without a common base
+        raise FileFormatError(
+            path, "functions", f"cannot be inlined ({first_line(error)})", _NO_MODEL
+        ) from None
+
+
+def _input(path: Path, proto: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> onnx.ValueInfoProto:
+    graph = proto.graph
+    weights = {tensor.name for tensor in graph.initializer}  # old files list these among the inputs too
+    read = {name for node in nodes for name in node.input} - weights
+    inputs: list[onnx.ValueInfoProto] = [value for value in graph.input if value.name in read]
+    if not inputs:
+        raise InputError(f"{path}: its outputs depend on no input", "export the model with its input")
+    if len(inputs) > 1:
+        names = ", ".join(value.name for value in inputs)
+        raise InputError(
+            f"{path}: has {len(inputs)} inputs ({names})",
+            "only networks with one input are predicted; make the others constant",
+        )
+    return inputs[0]
+
+
+def _input_shape(path: Path, value: onnx.ValueInfoProto, batch: int) -> tuple[int, ...]:
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape") or not tensor.shape.dim:
+        raise InputError(
+            f"{path}: input {value.name!r} has no shape", "export the model with a fixed input size"
+        )
+    first, *rest = tensor.shape.dim
+    still_open = [
+        f"{axis} ({dim.dim_param})" if dim.dim_param else str(axis)
+        for axis, dim in enumerate(rest, 1)
+        if dim.dim_value < 1
+    ]
+    if still_open:
+        raise InputError(
+            f"{path}: input {value.name!r} has dynamic axes beside the batch: {', '.join(still_open)}",
+            f"fix them: python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {value.name} "
+            f"--input_shape {_example(tensor, batch)} {path.name} fixed.onnx",
+        )
+    if first.dim_value > 0 and first.dim_value != batch:
+        raise InputError(
+            f"{path}: input {value.name!r} has a fixed batch of {first.dim_value}, not {batch}",
+            f"use --batch {first.dim_value}, or export with a dynamic batch axis",
+        )
+    return (batch, *(dim.dim_value for dim in rest))
+
+
+def _example(tensor: onnx.TypeProto.Tensor, batch: int) -> str:
+    sizes = [dim.dim_value if dim.dim_value > 0 else 224 for dim in tensor.shape.dim[1:]]
+    return ",".join(map(str, [batch, *sizes]))

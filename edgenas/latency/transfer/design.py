@@ -1,0 +1,51 @@
+"""Which networks to time: those that tell most about all others."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgenas.latency.transfer.inference import Hypothesis
+from edgenas.latency.transfer.views import Views
+
+CANDIDATES = 200
+"""Random networks that samples are chosen from; more where more samples are."""
+
+NOISE = 0.07
+"""What one timing is off, as a share of an average network's time: noise, and what no sum over features holds."""
+
+
+def informative_samples(hypotheses: Sequence[Hypothesis], views: Views, count: int) -> list[int]:
+    """Choose networks, one after the other, that most reduce the mean variance of all.
+
+    The variance is relative to what is expected, and the mean of that under each prior.
+
+    Args:
+        hypotheses: what the device may be like.
+        views: of the candidates.
+        count: how many of them, at most all.
+
+    Returns:
+        Their rows, the most telling first.
+    """
+    covariance = _covariance(hypotheses, views)
+    chosen: list[int] = []
+    for _ in range(count):
+        known = np.diag(covariance) + NOISE**2
+        gains = (covariance**2).sum(axis=0) / known
+        gains[chosen] = -np.inf
+        best = int(gains.argmax())
+        chosen.append(best)
+        covariance = covariance - np.outer(covariance[best], covariance[best]) / known[best]
+    return chosen
+
+
+def _covariance(hypotheses: Sequence[Hypothesis], views: Views) -> NDArray[np.float64]:
+    """Of relative latencies over the square root of those expected, shape (n, n): as noisy each as the other."""
+    distinct = {id(each.prior): each for each in hypotheses}.values()
+    size = len(next(iter(views.values())))
+    total = np.zeros((size, size))
+    for each in distinct:
+        features = views[each.view] / np.sqrt(each.typical(views[each.view]))[:, None]
+        total += features @ each.prior.covariance @ features.T
+    return total / len(distinct)
