@@ -33,7 +33,7 @@ from edgenas.run.result import SearchResult
 from edgenas.run.store import Evaluation
 from edgenas.search.loop import Evaluated, search
 from edgenas.search.problem import Problem
-from edgenas.search.registry import MakeSearcher, name_of, searcher_for
+from edgenas.search.registry import ALL_SEARCHERS, MakeSearcher, name_of, searcher_for
 from edgenas.space import Architecture
 
 PROXY_SHARE = 0.25
@@ -94,7 +94,9 @@ def run_session(settings: Settings, progress: Progress) -> SearchResult:
 def _make_searcher(settings: Settings) -> MakeSearcher | None:
     if settings.gradient is not None:
         return None
-    return searcher_for(settings.searcher) if isinstance(settings.searcher, str) else settings.searcher
+    if isinstance(settings.searcher, str):
+        return searcher_for(settings.searcher, ALL_SEARCHERS)
+    return settings.searcher
 
 
 def _complete_or_interrupted(session: Session) -> SearchResult:

@@ -1,7 +1,7 @@
 """Searchers by the name the command line gives them."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from edgenas.errors import InputError, UnknownNameError
@@ -44,8 +44,12 @@ def name_of(make_searcher: MakeSearcher) -> str:
     return str(own or getattr(make_searcher, "__name__", "own"))
 
 
-def searcher_for(name: str) -> MakeSearcher:
+def searcher_for(name: str, known: Sequence[str] = SEARCHERS) -> MakeSearcher:
     """The searcher of a name; only its own module is loaded, as some need libraries that take long.
+
+    Args:
+        name: of the searcher.
+        known: what an error says there is.
 
     Raises:
         UnknownNameError: no such searcher.
@@ -57,6 +61,6 @@ def searcher_for(name: str) -> MakeSearcher:
             "use it in `edgenas search`, or another here",
         )
     if name not in _HOMES:
-        raise UnknownNameError("searcher", name, ALL_SEARCHERS)
+        raise UnknownNameError("searcher", name, known)
     module, _, member = _HOMES[name].partition(":")
     return cast(MakeSearcher, getattr(importlib.import_module(module), member))
