@@ -1,5 +1,6 @@
 """Predicting the latency of one architecture, or of any ONNX file, on one device."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from edgenas.device import Device, Precision, find_device
 from edgenas.errors import InputError
 from edgenas.latency.predictor import Latency, LayerLatency, Missing, predictor_for
 from edgenas.space import architecture_from_json
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,10 @@ def _of_onnx(path: Path, device: Device) -> Prediction:
     kernels = fusing.fused_kernels(shapes.shaped(reading.read_model(path, device.batch)))
     if not kernels:
         raise InputError(f"{path}: only reshapes its input", "give a model that computes something")
+    if device.is_host:
+        log.warning(
+            "the datasheet of %s does not describe this machine: it may be many times off", device.name
+        )
     model = Roofline(device)
     return Prediction(
         device=device.name,

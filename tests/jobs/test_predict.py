@@ -134,6 +134,18 @@ def test_operators_nobody_knows_are_named_and_widen_the_interval(tmp_path: Path)
     assert found.latency.low_ms / found.latency.predicted_ms < known.low_ms / known.predicted_ms
 
 
+def test_a_datasheet_that_is_not_this_machines_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = _write_onnx(tmp_path, mbconv(16, 10))
+    predict(path, "jetson")
+    assert not caplog.messages
+    predict(path, "cpu")
+    assert caplog.messages == [
+        "the datasheet of cpu does not describe this machine: it may be many times off"
+    ]
+
+
 def test_onnx_files_that_cannot_be_predicted(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"no model at all")
