@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from edgenas.errors import FileFormatError, InputError
 
@@ -69,7 +70,7 @@ def validate(value: object, model: type[D], path: Path) -> D:
         raise FileFormatError(
             path,
             field,
-            f"{_lower_first(first['msg'])}{found}",
+            f"{_message(first)}{found}",
             "correct the field, or delete the file and make it again",
         ) from None
 
@@ -126,5 +127,8 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _message(error: ErrorDetails) -> str:
+    """What is wrong: in our own words where a validator of ours says it, without what pydantic puts before them."""
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return error["msg"][:1].lower() + error["msg"][1:]

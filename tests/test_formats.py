@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edgenas import formats
 from edgenas.errors import FileFormatError, InputError
@@ -30,11 +30,18 @@ class Whole(Document):
     parts: tuple[Part, ...]
     named: dict[str, Part] = Field(default={})
 
+    @field_validator("name")
+    @classmethod
+    def _not_taken(cls, name: str) -> str:
+        if name == "taken":
+            raise ValueError("MobileNet has that name")
+        return name
+
 
 parts = st.builds(Part, size_bytes=st.integers(1, 10**12), share=st.floats(0, 1))
 wholes = st.builds(
     Whole,
-    name=st.from_regex("[a-z]+", fullmatch=True),
+    name=st.from_regex("[a-z]+", fullmatch=True).filter(lambda name: name != "taken"),
     time_ms=st.floats(min_value=0, exclude_min=True, allow_infinity=False),
     parts=st.lists(parts, max_size=3).map(tuple),
     named=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), parts, max_size=3),
@@ -151,6 +158,10 @@ def test_any_json_is_a_document_or_a_format_error(tmp_path: Path, value: object)
         ({**GOOD, "time_ms": -2}, r"x\.json: time_ms: input should be greater than 0 \(found -2\)"),
         ({**GOOD, "colour": 1}, r"x\.json: colour: extra inputs are not permitted \(found 1\); correct"),
         ({**GOOD, "name": "A" * 99}, r"x\.json: name: string should match .* \(found 'A{56}\.\.\.\)"),
+        (
+            {**GOOD, "name": "taken"},
+            r"x\.json: name: MobileNet has that name \(found 'taken'\); correct the field",
+        ),
         ([], r"x\.json: input should be a valid dictionary or instance of Whole; correct the field"),
     ],
 )

@@ -64,7 +64,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _usage_error(error: Exception) -> int:
-    message = error.format_message()  # type: ignore[attr-defined]
+    message = error.format_message().replace("Value error, ", "")  # type: ignore[attr-defined]
     if not message:  # no arguments: typer has printed the help
         return 2
     option = getattr(error, "param_hint", None) or getattr(getattr(error, "param", None), "opts", [""])[0]

@@ -80,12 +80,15 @@ def run(
         SamplingName, typer.Option(help="Paths a step of the supernet trains; see docs/accuracy.md.")
     ] = SamplingName.anchored,
     gates: Annotated[
-        GatesName,
-        typer.Option(help="Of proxyless: full; two-path for many choices a layer; others to compare."),
-    ] = GatesName.full,
+        GatesName | None,
+        typer.Option(
+            help="Of proxyless: full, the default; two-path for many choices a layer; others to compare."
+        ),
+    ] = None,
     latency_loss: Annotated[
-        LatencyLossName, typer.Option(help="Of proxyless: how latency enters; the last two for comparison.")
-    ] = LatencyLossName.constraint,
+        LatencyLossName | None,
+        typer.Option(help="Of proxyless: how latency enters; constraint, the default; two for comparison."),
+    ] = None,
     distillation: Annotated[
         float, typer.Option(min=0, max=1, help="Weight of the supernet's largest network as a teacher.")
     ] = 0.0,
@@ -117,8 +120,8 @@ def run(
             flip=flip,
             augment=augment,
             sampling=sampling.value,
-            gates=gates.value,
-            latency_loss=latency_loss.value,
+            gates=gates.value if gates else None,
+            latency_loss=latency_loss.value if latency_loss else None,
             distillation=distillation,
             progress=progress,
         )
@@ -137,12 +140,15 @@ def _print_result(result: "SearchResult") -> None:
     columns = ["id", "predicted", "interval", "measured", value, "test", "params", "MACs"]
     if with_memory := "peak-memory" in result.objectives:
         columns.append("memory")
-    print_table(title, columns, [_row(model, with_memory) for model in (*result.front, *result.baselines)])
+    models = (*result.front, *result.baselines)
+    print_table(title, columns, [_row(model, model.id == result.chosen, with_memory) for model in models])
     if any(model.leads for model in result.front):
         alone = "more accurate than every faster model"
         print_lines(f"* {alone if len(result.objectives) == 2 else 'no other is as good in every objective'}")
+    if any(model.id == result.chosen for model in (*result.front, *result.dropped)):
+        print_lines("@ chosen: what was learnt for the limit itself")
     for model in result.dropped:
-        print_lines(f"dropped {model.id}: {model.note}")
+        print_lines(f"dropped {model.id}{' @' if model.id == result.chosen else ''}: {model.note}")
     print_lines(*(f"{model.name}: {model.note}" for model in result.baselines if model.note))
     print_lines(*(f"note: {note}" for note in result.notes))
     phases = ", ".join(f"{phase} {format_seconds(s)}" for phase, s in result.seconds.items())
@@ -153,11 +159,11 @@ def _print_result(result: "SearchResult") -> None:
     print_lines(f"report: {result.report}", f"time: {phases}")
 
 
-def _row(model: "Model", with_memory: bool) -> tuple[str, ...]:
+def _row(model: "Model", chosen: bool, with_memory: bool) -> tuple[str, ...]:
     latency, test = model.latency_ms, model.accuracies.test
     failed = model.name and model.accuracies.validation is None  # a baseline: nothing is known of it
     return (
-        f"{model.name or model.id}{' *' if model.leads else ''}",
+        f"{model.name or model.id}{' *' if model.leads else ''}{' @' if chosen else ''}",
         f"{format_milliseconds(latency.predicted)} {model.provenance.basis}",
         f"{latency.low:.3g} to {latency.high:.3g} ms",
         format_milliseconds(latency.measured) if latency.measured else "-",

@@ -1,5 +1,6 @@
 """From what the phases found to the result: which finalists stay on the front, and why the others do not."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -11,6 +12,7 @@ from edgenas.accuracy.evaluator import AccuracyKind
 from edgenas.accuracy.metrics import MEASURES, shown_better
 from edgenas.device import Provenance
 from edgenas.jobs.contender import Contender
+from edgenas.jobs.learning import learning_of
 from edgenas.jobs.session import Session
 from edgenas.latency.predictor import profile_command
 from edgenas.run.result import (
@@ -30,6 +32,11 @@ from edgenas.units import format_milliseconds, format_seconds
 
 OVERRUN = 1.1
 """A time budget is kept within a tenth; more is said."""
+
+DISAGREEMENT = 0.1
+"""Median share by which measured latencies may be off their predictions unsaid, however wide the intervals."""
+
+log = logging.getLogger(__name__)
 
 
 def front_of(problem: Problem, evaluated: Sequence[Evaluated]) -> list[Evaluated]:
@@ -74,11 +81,12 @@ def result_of(
         constraint=_constraint(session),
         hypervolume=hypervolume(points(session.problem, succeeded(evaluated)), session.problem.corner),
         chosen=session.chosen,
+        learning=learning_of(session.store, session.chosen),
         front=_with_leaders(session, kept),
         dropped=tuple(_model(session, finalist) for finalist in dropped),
         baselines=tuple(_model(session, contender) for contender in contenders if contender.name),
         seconds=session.store.seconds(),
-        notes=tuple(_notes(session, evaluated, kept)),
+        notes=tuple(_notes(session, evaluated, finalists, kept)),
         report=str(session.folder.report),
     )
 
@@ -178,7 +186,34 @@ def _constraint(session: Session) -> Constraint:
     )
 
 
-def _notes(session: Session, evaluated: Sequence[Evaluated], kept: Sequence[Contender]) -> list[str]:
+def _disagreement(session: Session, finalists: Sequence[Contender]) -> str:
+    """What to say where exported models take another time than predicted; empty where they do not."""
+    relative = [
+        np.array([each.measured_ms, each.latency.low_ms, each.latency.high_ms]) / each.latency.predicted_ms
+        for each in finalists
+        if each.measured_ms is not None
+    ]
+    if not relative:
+        return ""
+    off, low, high = np.median(relative, axis=0) - 1
+    if low <= off <= high and abs(off) <= DISAGREEMENT:
+        return ""
+    told = (
+        f"exported models take {abs(off):.1%} {'more' if off > 0 else 'less'} than predicted (median of "
+        f"{len(relative)}; the interval reaches from {low:+.1%} to {high:+.1%})"
+    )
+    if session.predictor.provenance is Provenance.ESTIMATED:
+        return told  # without a table there is another note, on how to make one
+    command = profile_command(session.space, session.config.device)
+    return f"{told}; see edgenas doctor, then profile again: {command}"
+
+
+def _notes(
+    session: Session,
+    evaluated: Sequence[Evaluated],
+    finalists: Sequence[Contender],
+    kept: Sequence[Contender],
+) -> list[str]:
     device, predictor, constraint = session.config.device, session.predictor, _constraint(session)
     notes = [event["text"] for event in session.store.events("note")]
     failed = [e for e in evaluated if e.accuracy is None]
@@ -196,6 +231,9 @@ def _notes(session: Session, evaluated: Sequence[Evaluated], kept: Sequence[Cont
             notes.append(f"the run took {format_seconds(spent_s)}, more than its time budget")
     if session.chosen and kept and session.chosen not in {contender.id for contender in kept}:
         notes.append(f"{session.chosen}, learnt for the limit itself, is not on the front: it was dropped")
+    if told := _disagreement(session, finalists):
+        log.warning("%s", told)
+        notes.append(told)
     limit_ms = constraint.max_latency_ms
     above = sum(f.latency.high_ms > limit_ms for f in kept)
     if above:

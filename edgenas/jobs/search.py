@@ -50,8 +50,8 @@ def search(
     flip: bool | None = None,
     augment: str = "crop",
     sampling: "Sampling" = "anchored",
-    gates: "Gates" = "full",
-    latency_loss: "LatencyLoss" = "constraint",
+    gates: "Gates | None" = None,
+    latency_loss: "LatencyLoss | None" = None,
     distillation: float = 0.0,
     progress: Progress = silent,
 ) -> "SearchResult":
@@ -93,9 +93,9 @@ def search(
             `none`.
         sampling: which paths a step of the supernet trains: `anchored`, `uniform`, `fair` or `sandwich` (see
             docs/accuracy.md); with `proxyless` during its warm-up.
-        gates: of `proxyless`, where its gradient comes from: `full`, `two-path`, `darts`, `gumbel` or `single-path`
-            (see docs/searching.md).
-        latency_loss: of `proxyless`: `constraint`, or for comparison `mul#log` or `add#linear`.
+        gates: of `proxyless` alone, where its gradient comes from: `full` (None takes it), `two-path`, `darts`,
+            `gumbel` or `single-path` (see docs/searching.md).
+        latency_loss: of `proxyless` alone: `constraint` (None takes it), or for comparison `mul#log` or `add#linear`.
         distillation: weight, 0 to 1, of what the supernet's largest network says of an image when finalists are
             trained; worth its time where the supernet was trained for long.
         progress: told how far each phase is.
@@ -137,14 +137,15 @@ def search(
         ("gates", gates, Gates),
         ("latency loss", latency_loss, LatencyLoss),
     ):
-        if name not in get_args(known):
+        if name is not None and name not in get_args(known):
             raise UnknownNameError(what, name, get_args(known))
     augmentation = augmentation_from_text(augment)
     objectives = objectives_from_text(objective)
-    gradient = GradientRecipe(gates=gates, latency_loss=latency_loss)
+    options = {"gates": gates, "latency_loss": latency_loss}
+    given = {name: value for name, value in options.items() if value is not None}
     if searcher == GRADIENT_SEARCHER:
         _check_gradient(evaluator, objectives, warm_start)
-    elif gradient != GradientRecipe():
+    elif given:
         raise InputError(
             f"--gates and --latency-loss are of --searcher {GRADIENT_SEARCHER}",
             "leave them out, or use that searcher",
@@ -175,7 +176,7 @@ def search(
         augmentation=augmentation,
         distillation=distillation,
         sampling=sampling,
-        gradient=gradient if searcher == GRADIENT_SEARCHER else None,
+        gradient=GradientRecipe.model_validate(given) if searcher == GRADIENT_SEARCHER else None,
         started_s=started_s,
         missing=missing,
         make_space=lambda size, classes: mbconv(size, classes, width, squeeze_excite, activation),

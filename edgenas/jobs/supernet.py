@@ -10,6 +10,7 @@ from edgenas.accuracy.sampling import path_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import Losses, train
 from edgenas.jobs.budget import SEARCH_SHARE, SUPERNET_SHARE
+from edgenas.jobs.learning import record_curves
 from edgenas.jobs.session import Session
 from edgenas.search.proxyless.distribution import Distribution
 from edgenas.search.proxyless.learning import Learner
@@ -61,7 +62,11 @@ def _learnt(session: Session, supernet: Supernet, recipe: GradientRecipe) -> Mak
     config = session.config
     distribution = Distribution(session.predictor, config.max_latency_ms, recipe.targets)
     learner = Learner(supernet, distribution, session.placed, config.supernet_recipe, recipe)
-    _train(session, learner, learner)
+    try:
+        _train(session, learner, learner)
+    except KeyboardInterrupt:
+        record_curves(session.store, learner.recorder.curves(distribution, recipe, finished=False))
+        raise
     make_searcher = partial(ProxylessSearcher, distribution=distribution)
     if not distribution.learnt:
         session.note("the time budget ended before an architecture was learnt: give a longer --time-budget")
@@ -75,9 +80,8 @@ def _learnt(session: Session, supernet: Supernet, recipe: GradientRecipe) -> Mak
                 f"what was learnt has not settled: expected latency is up to {missed:.0%} off its targets; give it "
                 "more time"
             )
-        curves = learner.recorder.curves(distribution, recipe)
         session.store.record("architecture chosen", id=chosen.id)
-        session.store.record("architecture learnt", **curves.model_dump(mode="json", by_alias=True))
+        record_curves(session.store, learner.recorder.curves(distribution, recipe))
     return make_searcher
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgenas.device import Provenance
 from edgenas.errors import FileFormatError, IncompleteTableError
-from edgenas.formats import validate
+from edgenas.jobs.learning import recorded_curves
 from edgenas.latency.predictor import LatencyPredictor, predictor_from_device, predictor_from_table
 from edgenas.latency.table import find_table
 from edgenas.latency.validation import find_validation
@@ -17,7 +17,6 @@ from edgenas.run.folder import RunFolder
 from edgenas.run.result import Model, SearchResult
 from edgenas.run.store import Evaluation, RunStore
 from edgenas.search.contributions import LEAST, Contribution, contributions
-from edgenas.search.proxyless.curves import Curves
 from edgenas.space import SearchSpace, space_from_config
 
 _TABLE_CHANGED = "The latencies that this run went by are gone: the device's table was made again, or moved."
@@ -41,7 +40,7 @@ def write_report(folder: RunFolder, store: RunStore, result: SearchResult) -> Pa
         validation=find_validation(config.device, space.signature, config.table_checksum),
         contributions=explained if isinstance(explained, dict) else {},
         unexplained=explained if isinstance(explained, str) else "",
-        learning=_learning(store),
+        learning=recorded_curves(store),
     )
     write_png(view, folder.picture)
     write_html(view, folder.report)
@@ -59,12 +58,6 @@ def _explained(
     chosen = [space.architecture(model.architecture["choices"]) for model in models]
     found = contributions(space, predictor, evaluated, chosen)
     return dict(zip((model.id for model in models), found, strict=True)) if found else _TOO_LITTLE
-
-
-def _learning(store: RunStore) -> Curves | None:
-    """How the run's architecture was learnt; None where its searcher learns none."""
-    payload = store.last_event("architecture learnt")
-    return None if payload is None else validate(payload, Curves, store.path)
 
 
 def _predictor(space: SearchSpace, config: RunConfig) -> LatencyPredictor | None:

@@ -10,7 +10,7 @@ from edgenas.device import Provenance
 from edgenas.latency.validation import Pair
 from edgenas.report.agreement import AgreementView
 from edgenas.report.figure import axis, chart, style, translucent
-from edgenas.report.marks import Label, Mark, Role, Series
+from edgenas.report.marks import CHOSEN, Label, Mark, Role, Series
 from edgenas.report.plot import BAND, BASELINE, COLOURS, GREY, LIMIT, MEASURED, MUTED
 from edgenas.report.view import (
     Point,
@@ -20,6 +20,7 @@ from edgenas.report.view import (
     figure_ms,
     interval_text,
 )
+from edgenas.run.result import Model
 from edgenas.units import format_count, format_milliseconds
 
 _CHART_PX = 500
@@ -67,6 +68,8 @@ def _traces(view: ReportView) -> Iterator[dict[str, Any]]:
         }
     for series in reversed(view.series):  # so that the front covers what was dropped
         yield _series_trace(series, view.measure)
+    if view.chosen:
+        yield _ring_trace(view.chosen.model)
     if view.labels:
         yield _labels_trace(view.labels)
 
@@ -96,6 +99,20 @@ def _series_trace(series: Series, measure: str) -> dict[str, Any]:
             COLOURS[series.role],
         ),
         **_discs(series.marks, series.role, measure),
+    }
+
+
+def _ring_trace(model: Model) -> dict[str, Any]:
+    """What was chosen, marked around its disc."""
+    return {
+        "type": "scatter",
+        "name": CHOSEN,
+        "mode": "markers",
+        "legendrank": max(_RANKS.values()) + 1,
+        "x": [model.latency_ms.predicted],
+        "y": [model.accuracy.value],
+        "marker": {"symbol": "circle-open", "size": 30, "color": LIMIT, "line": {"width": 2}},
+        "hoverinfo": "skip",
     }
 
 

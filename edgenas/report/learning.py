@@ -1,5 +1,6 @@
 """How the gradient searcher learnt its architectures: small charts over the training, one line a target."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from plotly.colors import sample_colorscale
 from edgenas.report.figure import axis, chart, style, translucent
 from edgenas.report.marks import Range
 from edgenas.report.plot import BASELINE, FRONT, GREY, LIMIT, MEASURED, MUTED
+from edgenas.report.smoothing import Values, smoothed
 from edgenas.report.view import figure_ms
 from edgenas.search.proxyless.curves import Curve, Curves
 from edgenas.units import format_milliseconds
@@ -23,8 +25,8 @@ _MARGIN = 0.06
 _ROOM_FOR_LIMIT = 0.5
 _WIDE_ENOUGH = 12  # percent of the training; a shorter warm-up is shaded but not named
 _LEAST_OFF = 5.0  # percent that the axis reaches at least
-
-Values = Sequence[float | None]
+_LABEL_SHARE = 0.085  # of the latency axis, that a line of text takes
+_PALE = 0.3
 
 
 class Panel(NamedTuple):
@@ -46,11 +48,6 @@ class Target:
     def name(self) -> str:
         """Such as `12.0 ms`."""
         return f"{figure_ms(self.curve.target_ms)} ms"
-
-    @property
-    def loss(self) -> float | None:
-        """The newest validation loss; None where no path was ever drawn."""
-        return next((loss for loss in reversed(self.curve.loss) if loss is not None), None)
 
     def off_percent(self, values: Sequence[float]) -> tuple[float, ...]:
         """How far latencies in ms are above the target, in percent of it; negative below."""
@@ -89,7 +86,7 @@ class LearningView:
     @property
     def with_loss(self) -> bool:
         """Whether a validation loss is known."""
-        return any(target.loss is not None for target in self.targets)
+        return any(loss is not None for curve in self.curves.targets for loss in curve.loss)
 
     @property
     def with_multiplier(self) -> bool:
@@ -100,6 +97,20 @@ class LearningView:
     def with_skips(self) -> bool:
         """Whether there are layers that may be skipped."""
         return any(any(curve.skips) for curve in self.curves.targets)
+
+    @property
+    def price_decimals(self) -> int:
+        """For prices below each other: three digits of the largest."""
+        largest = max(abs(curve.multiplier[-1]) for curve in self.curves.targets)
+        return max(0, 2 - math.floor(math.log10(largest))) if largest else 0
+
+    def smooth_loss(self, target: Target) -> Values:
+        """The validation losses of a target, smoothed; None where no path was drawn."""
+        return smoothed(self.curves.done, target.curve.loss)
+
+    def last_loss(self, target: Target) -> float | None:
+        """The end of the smoothed losses; None where no path was ever drawn."""
+        return next((loss for loss in reversed(self.smooth_loss(target)) if loss is not None), None)
 
     @property
     def latency_range_ms(self) -> Range:
@@ -148,7 +159,7 @@ def signed(value: float, decimals: int) -> str:
 
 
 def _latency(view: LearningView) -> Panel:
-    traces = [*_latency_traces(view, lambda target, values: values, "%{y:.3~g} ms")]
+    traces = [*_latency_traces(view, lambda target, values: values, "%{y:,.3~r} ms")]
     low, high = view.latency_range_ms
     layout = _layout(view, "predicted latency, ms")
     layout["margin"] |= {"r": 72}
@@ -188,11 +199,15 @@ def _off_target(view: LearningView) -> Panel:
 
 
 def _loss(view: LearningView) -> Panel:
-    traces = [_trace(view, target, target.curve.loss, "%{y:.3f}") for target in view.targets]
+    traces = [_dots(view, target, target.curve.loss, "%{y:.3f}", _PALE) for target in view.targets]
+    traces += [
+        _trace(view, target, view.smooth_loss(target), "%{y:.3f}, smoothed") | {"mode": "lines"}
+        for target in view.targets
+    ]
     layout = _layout(view, "cross entropy, nats")
     prose = (
-        "The loss of drawn paths on validation batches should fall until the end, lowest for slow targets; one that "
-        "rises again is a sign that the distribution moves faster than the weights can follow."
+        "The loss of drawn paths on validation batches (dots; smoothed: lines) should fall until the end, lowest for "
+        "slow targets; one that rises again is a sign that the distribution moves faster than the weights can follow."
     )
     return _panel("Validation loss", "loss", traces, layout, prose)
 
@@ -210,9 +225,10 @@ def _entropy(view: LearningView) -> Panel:
 
 def _multiplier(view: LearningView) -> Panel:
     traces = [
-        _trace(view, target, target.curve.multiplier, "%{y:.3~g} nats per ms") for target in view.targets
+        _trace(view, target, target.curve.multiplier, "%{y:,.3~r} nats per ms") for target in view.targets
     ]
     layout = _layout(view, "nats per ms")
+    layout["yaxis"] |= {"separatethousands": True, "exponentformat": "none"}
     layout["shapes"].append(_line(0, {"color": MUTED, "width": 1.2}))
     prose = (
         "The multiplier that keeps latency at its target should level off, higher for fast targets and below zero "
@@ -243,9 +259,7 @@ def _latency_traces(
 ) -> Iterator[dict[str, Any]]:
     """Lines of the expected latencies and dots of the likeliest ones; `figures` turns ms into what is drawn."""
     for target in view.targets:
-        marker = {"color": target.color, "size": 4, "opacity": 0.6}
-        dots = _trace(view, target, figures(target, target.curve.likeliest_ms), f"most likely {text}")
-        yield dots | {"mode": "markers", "marker": marker}
+        yield _dots(view, target, figures(target, target.curve.likeliest_ms), f"most likely {text}", 0.6)
     for target in view.targets:
         yield _trace(view, target, figures(target, target.curve.expected_ms), f"expected {text}")
 
@@ -265,12 +279,17 @@ def _trace(view: LearningView, target: Target, values: Values, text: str) -> dic
     }
 
 
+def _dots(view: LearningView, target: Target, values: Values, text: str, opacity: float) -> dict[str, Any]:
+    marker = {"color": target.color, "size": 4, "opacity": opacity}
+    return _trace(view, target, values, text) | {"mode": "markers", "marker": marker}
+
+
 def _target_labels(view: LearningView) -> Iterator[dict[str, Any]]:
     """Names at the right end of the targets that have room for one, the slowest first."""
     low, high = view.latency_range_ms
     above = float("inf")
     for target in reversed(view.targets):
-        if above - target.curve.target_ms >= _MARGIN * (high - low):
+        if above - target.curve.target_ms >= _LABEL_SHARE * (high - low):
             above = target.curve.target_ms
             yield _text(target.name, target.color) | {
                 "xref": "paper",
@@ -283,8 +302,8 @@ def _target_labels(view: LearningView) -> Iterator[dict[str, Any]]:
 def _limit_label(view: LearningView, high_ms: float) -> dict[str, Any]:
     label = _text(f"limit {format_milliseconds(view.limit_ms)}", LIMIT) | {
         "xref": "paper",
-        "x": 0.99,
-        "xanchor": "right",
+        "x": 0.01,
+        "xanchor": "left",
     }
     if view.limit_ms <= high_ms:
         return label | {"y": view.limit_ms, "yanchor": "bottom"}

@@ -9,6 +9,9 @@ from edgenas.run.result import Model
 Role = Literal["front", "dropped", "baseline"]
 """On the front, trained for it but dropped, or made by hand."""
 
+CHOSEN = "chosen: learnt for the limit itself"
+"""What the pictures call the ring around the one a gradient searcher has for the limit."""
+
 Side = Literal["left", "center", "right"]
 Range = tuple[float, float]
 

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from edgenas.formats import write_bytes
 from edgenas.latency.validation import Pair, Validation
 from edgenas.report.agreement import AgreementView
-from edgenas.report.marks import Label, Mark, Role, Series
+from edgenas.report.marks import CHOSEN, Label, Mark, Role, Series
 from edgenas.report.view import ReportView, accuracy_text, figure_ms, interval_text, percent, rank_text
+from edgenas.run.result import Model
 from edgenas.units import format_milliseconds
 
 INK, MUTED, GREY, FRONT, DROPPED, BASELINE, LIMIT, MEASURED = (
@@ -39,6 +40,8 @@ def write_png(view: ReportView, path: Path) -> None:
     _draw_points(axes, view)
     for series in view.series:
         _draw_series(axes, series)
+    if view.chosen:
+        _draw_ring(axes, view.chosen.model)
     for label in view.labels:
         _draw_label(axes, label)
     _draw_limit(axes, view)
@@ -153,6 +156,11 @@ def _draw_series(axes: Axes, series: Series) -> None:
     for mark, x, y in zip(series.marks, xs, ys, strict=True):
         axes.annotate(str(mark.number), (x, y), ha="center", va="center_baseline", fontsize=8,
                       fontweight="bold", color=color if hollow else "white", zorder=6)  # fmt: skip
+
+
+def _draw_ring(axes: Axes, model: Model) -> None:
+    axes.scatter(model.latency_ms.predicted, model.accuracy.value, s=330, facecolor="none", edgecolor=LIMIT,
+                 linewidths=1.6, zorder=4, label=CHOSEN)  # fmt: skip
 
 
 def _draw_label(axes: Axes, label: Label) -> None:

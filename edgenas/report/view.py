@@ -127,6 +127,11 @@ class ReportView:
         return tuple(mark for mark in self.marks if mark.has_accuracy)
 
     @property
+    def chosen(self) -> Mark | None:
+        """What a gradient searcher has for the limit itself; None where that is not known, or not among the marks."""
+        return next((mark for mark in self.marks if mark.model.id == self.result.chosen), None)
+
+    @property
     def labels(self) -> tuple[Label, ...]:
         """Names in the picture."""
         named = [mark for mark in self.drawn if mark.role == "baseline"]

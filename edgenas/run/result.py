@@ -80,6 +80,30 @@ class Constraint(Document):
     binding: bool
 
 
+class TargetLearning(Document):
+    """What a gradient searcher had learnt for one latency when its learning ended.
+
+    `expected_ms` is the mean over the distribution, `most_likely_ms` that of its most likely architecture, both
+    predicted. A millisecond is worth `price_nats_per_ms` of log-probability, 0 where `--latency-loss` has no price.
+    `entropy` is a share of that of the uniform distribution, `skip_share` one of the layers that may be skipped.
+    """
+
+    target_ms: float = Field(gt=0)
+    expected_ms: float = Field(ge=0)
+    most_likely_ms: float = Field(ge=0)
+    price_nats_per_ms: float
+    entropy: float = Fraction
+    skip_share: float = Fraction
+
+
+class Learning(Document):
+    """How the learning of a gradient searcher ended, or how far it was when interrupted (not `finished`)."""
+
+    finished: bool
+    chosen: str | None = Field(description="id; what was learnt for the limit itself, once that is known")
+    targets: tuple[TargetLearning, ...] = Field(min_length=1, description="by ascending `target_ms`")
+
+
 class SearchResult(Document):
     """Everything a search found.
 
@@ -102,6 +126,7 @@ class SearchResult(Document):
     constraint: Constraint
     hypervolume: float = Fraction
     chosen: str | None = Field(default=None, description="id; what the gradient searcher has for the limit")
+    learning: Learning | None = Field(default=None, description="of the gradient searcher alone")
     front: tuple[Model, ...]
     dropped: tuple[Model, ...] = ()
     baselines: tuple[Model, ...] = ()

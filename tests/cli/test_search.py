@@ -83,6 +83,24 @@ def test_peak_memory_is_shown_where_it_is_an_objective(
         assert ("* more accurate than every faster model" in shown) == (result is plain)
 
 
+def test_what_was_chosen_is_marked_wherever_it_is(
+    in_finished_run: Path, text: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = shown_result("runs/done")
+    dropped = plain.front[0].model_copy(update={"id": "ffffffffff", "note": "measured 30 ms"})
+    legend = "@ chosen: what was learnt for the limit itself"
+    for changes, marked in (
+        ({}, 0),
+        ({"chosen": plain.front[0].id}, 1),
+        ({"chosen": "ffffffffff"}, 0),
+        ({"chosen": "ffffffffff", "dropped": (dropped,)}, 1),
+    ):
+        result = plain.model_copy(update=changes)
+        monkeypatch.setattr("edgenas.cli.search.search", lambda *_, found=result, **__: found)
+        shown = text(SEARCH)
+        assert shown.count(" @") == marked and shown.splitlines().count(legend) == marked
+
+
 def test_an_objective_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*SEARCH, "--objective", "accuracy,latency,flops"]) == 2
     assert "unknown objective 'flops'" in capsys.readouterr().err
@@ -186,8 +204,8 @@ def test_options_reach_the_search(in_finished_run: Path, monkeypatch: pytest.Mon
         "augment": "crop",
         "distillation": 0.0,
         "flip": None,
-        "gates": "full",
-        "latency_loss": "constraint",
+        "gates": None,
+        "latency_loss": None,
     }
     text(SEARCH)
     assert {name: given[name] for name in plain} == plain

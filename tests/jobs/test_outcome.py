@@ -9,12 +9,16 @@ import torch
 
 from edgenas.accuracy.dataset import Split
 from edgenas.accuracy.metrics import Metric, confusion, scores
+from edgenas.device import Provenance
 from edgenas.jobs.contender import Contender, Trained
+from edgenas.jobs.learning import record_curves
 from edgenas.jobs.outcome import front_of, result_of
 from edgenas.jobs.session import Session
+from edgenas.latency.predictor import LatencyPredictor
 from edgenas.run.config import EvaluatorName
 from edgenas.search.loop import Evaluated
 from edgenas.search.problem import Objective
+from edgenas.search.proxyless.curves import Curve, Curves
 
 LABELS = np.repeat(np.arange(3), [80, 10, 10])
 """Of validation images: a common class, and two that are rare."""
@@ -269,6 +273,59 @@ def test_what_a_time_budget_allowed_is_said(session: Session, candidates: list[E
     assert said in result_of(asked, candidates, [], "interrupted").notes
     session.store.record("supernet trained", epochs=12.345)
     assert f"{said}, and 12.3 epochs of the supernet" in result_of(asked, candidates, [], "complete").notes
+
+
+def measured(session: Session, finalists: list[Contender], off: float) -> list[Contender]:
+    """The finalists, slower by this share than predicted; the interval reaches from -5 to +5 %."""
+    return [
+        replace(
+            each,
+            measured_ms=(1 + off) * each.latency.predicted_ms,
+            latency=replace(
+                each.latency,
+                low_ms=0.95 * each.latency.predicted_ms,
+                high_ms=1.05 * each.latency.predicted_ms,
+            ),
+        )
+        for each in finalists
+    ]
+
+
+@pytest.mark.parametrize(("off", "said"), [(0.04, ""), (0.06, "6.0% more"), (-0.2, "20.0% less")])
+def test_measured_latencies_that_are_off_are_said_once_and_on_stderr(
+    session: Session, candidates: list[Evaluated], finalists: list[Contender], off: float, said: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    entrants = measured(session, finalists, off)
+    notes = [
+        note for note in result_of(session, candidates, entrants, "complete").notes if "models take" in note
+    ]
+    told = (
+        f"exported models take {said} than predicted (median of 2; the interval reaches from -5.0% to +5.0%)"
+    )
+    assert notes == ([told] if said else [])
+    assert caplog.messages == notes
+
+
+def test_from_a_table_the_way_to_mend_it_is_said_too(
+    session: Session, candidates: list[Evaluated], finalists: list[Contender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LatencyPredictor, "provenance", Provenance.MEASURED)
+    notes = result_of(session, candidates, measured(session, finalists, 0.5), "complete").notes
+    assert any("; see edgenas doctor, then profile again: edgenas profile --device cpu" in n for n in notes)
+
+
+def test_the_last_moment_of_the_learning_is_in_the_result(
+    session: Session, candidates: list[Evaluated]
+) -> None:
+    assert result_of(session, candidates, [], "interrupted").learning is None
+    figures = dict.fromkeys(("expected_ms", "likeliest_ms", "loss", "entropy", "multiplier", "skips"), (0.5,))
+    curve = Curve(target_ms=4.0, **figures)
+    done = {"gates": "full", "latency_loss": "constraint", "warm_up": 0.2, "done": (0.4,)}
+    record_curves(session.store, Curves(**done, finished=False, targets=(curve,)))
+    learning = result_of(session, candidates, [], "interrupted").learning
+    assert learning is not None and not learning.finished
+    assert [target.target_ms for target in learning.targets] == [4.0]
 
 
 def test_estimated_latencies_are_said_with_the_command_that_measures(

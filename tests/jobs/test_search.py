@@ -137,6 +137,12 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
             "--gates and --latency-loss are of --searcher proxyless; leave them out, or use that",
         ),
         ({"latency_loss": "mul#log"}, InputError, "--gates and --latency-loss are of --searcher proxyless"),
+        ({"gates": "full"}, InputError, "--gates and --latency-loss are of --searcher proxyless"),
+        (
+            {"latency_loss": "constraint", "searcher": "random"},
+            InputError,
+            "--gates and --latency-loss are of --searcher proxyless",
+        ),
         (
             {"searcher": "proxyless", "gates": "two-paths"},
             UnknownNameError,
@@ -354,6 +360,10 @@ def test_the_gradient_searcher_learns_and_shows_how(
     assert result.chosen in {model.id for model in (*result.front, *result.dropped)}
     assert any(
         note.startswith(f"{result.chosen} is what was learnt for the limit itself") for note in result.notes
+    )
+    assert result.learning is not None and result.learning.finished
+    assert (
+        result.learning.chosen == result.chosen and len(result.learning.targets) == GradientRecipe().targets
     )
     report = Path("runs/learnt/report.html").read_text()
     assert "How the architecture was learnt" in report and f"{gates} gates" in report

@@ -1,9 +1,11 @@
 """What is there before the search: weights, a searcher, and with a gradient searcher what it learnt."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from edgenas.jobs.learning import recorded_curves
 from edgenas.jobs.session import Session
 from edgenas.jobs.supernet import trained_supernet
 from edgenas.search.proxyless.curves import Curves
@@ -61,6 +63,22 @@ def test_what_was_learnt_is_said_once_however_often_the_run_is_resumed(gradient:
     )
     for name in ("architecture learnt", "architecture chosen", "supernet trained"):
         assert len(gradient.store.events(name)) == 1
+
+
+@pytest.mark.parametrize(("after", "shown"), [(1, False), (3, True)])
+def test_an_interrupted_learning_leaves_its_curves_so_far(
+    gradient: Session, interrupt: Any, after: int, shown: bool
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        trained_supernet(replace(gradient, progress=interrupt("supernet", after)))
+    curves = recorded_curves(gradient.store)
+    assert (curves is not None) == shown
+    assert gradient.store.last_event("architecture learnt") is None
+    if curves is not None:
+        assert not curves.finished and curves.warm_up <= curves.done[0] <= curves.done[-1] < 1
+    trained_supernet(gradient)
+    ended = recorded_curves(gradient.store)
+    assert ended is not None and ended.finished
 
 
 def test_a_time_budget_is_kept_and_the_architecture_is_learnt_by_the_clock(gradient: Session) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from edgenas import report
 from edgenas.errors import FileFormatError, InputError
+from edgenas.jobs.learning import record_curves
 from edgenas.run.folder import find_run
 from edgenas.run.store import Evaluation, RunStore
 from edgenas.search.proxyless.curves import Curve, Curves
@@ -91,6 +92,23 @@ def test_the_report_shows_how_the_architecture_was_learnt(in_finished_run: Path,
     assert LEARNT in text
     assert "4.10 ms, +2.5 %" in text
     assert LEARNT not in report("done").read_text(encoding="utf-8")
+
+
+def test_the_report_of_an_interrupted_learning_shows_how_far_it_was(
+    in_finished_run: Path, tmp_path: Path
+) -> None:
+    figures = dict.fromkeys(("loss", "entropy", "multiplier", "skips"), (0.5,))
+    curve = Curve(target_ms=4.0, expected_ms=(4.1,), likeliest_ms=(3.9,), **figures)
+    curves = Curves(
+        gates="full", latency_loss="constraint", warm_up=0.2, done=(0.43,), finished=False, targets=(curve,)
+    )
+    run = copied_run(in_finished_run, tmp_path / "interrupted", 0)
+    store = RunStore(find_run(run).store)
+    record_curves(store, curves)
+    store.close()
+    text = report(run).read_text(encoding="utf-8")
+    assert LEARNT in text and "This is how it ended" not in text
+    assert "The learning is not finished: it was interrupted after 43 % of the training." in text
 
 
 def test_a_damaged_record_of_the_learning_names_its_field(in_finished_run: Path, tmp_path: Path) -> None:

@@ -141,6 +141,25 @@ def test_interrupted_run_is_shown_as_untrained(page: Make, untrained: dict[str, 
     assert "Dropped" not in text
 
 
+def test_what_was_chosen_is_marked_in_tables_and_chart(page: Make) -> None:
+    for chosen in ("0000000002", "0000000004"):  # on the front, dropped
+        made = page(chosen=chosen)
+        assert f"{chosen} chosen" in made.text
+        assert "A ring, and \N{LEFT DOUBLE QUOTATION MARK}chosen" in made.text
+        assert '"name":"chosen: learnt for the limit itself"' in made.figure
+    plain = page()
+    assert "chosen" not in plain.text + plain.figure
+
+
+def test_an_unfinished_learning_says_how_far_it_is(page: Make, curves: Make) -> None:
+    found = curves(8.0, 16.0)
+    ended = page(learning=found).text
+    assert "This is how it ended:" in ended and "not finished" not in ended
+    half = page(learning=found.model_copy(update={"finished": False, "done": (0.1, 0.2, 0.3, 0.5)})).text
+    assert "The learning is not finished: it was interrupted after 50 % of the training." in half
+    assert "This is how it ended:" not in half
+
+
 def test_empty_front_says_so(page: Make) -> None:
     made = page(points=(), front=[], dropped=[])
     assert made.text.count("No model is on the front.") == 2
@@ -367,7 +386,7 @@ def test_how_the_architecture_was_learnt_is_told_for_each_target(page: Make, cur
     assert "keep the limit of 20 ms" in made.text
     for name in ("latency", "off-target", "loss", "entropy", "multiplier", "skips"):
         assert made.chart(f"learning-{name}").count('"name":"16.0 ms"') == (
-            2 if "lat" in name or "off" in name else 1
+            2 if name in ("latency", "off-target", "loss") else 1  # dots beside the line
         )
 
 

@@ -34,7 +34,7 @@ def test_panels_of_what_is_not_known_are_left_out(curves: Make) -> None:
     nothing = (0.0,) * 4
     one = LearningView(curves(8.0, multiplier=nothing, skips=nothing, loss=(None,) * 4), 20.0)
     assert titles(one) == ["Latency", "Entropy"]
-    assert one.targets[0].loss is None
+    assert one.last_loss(one.targets[0]) is None
 
 
 def test_every_target_has_its_own_colour_and_name(curves: Make) -> None:
@@ -72,9 +72,35 @@ def test_shares_and_ends_are_in_percent_of_the_target(curves: Make) -> None:
     assert target.skips_percent == pytest.approx((12.5, 25, 37.5, 50))
 
 
-def test_the_loss_at_the_end_is_the_newest_one(curves: Make) -> None:
-    (target,) = LearningView(curves(8.0, loss=(None, 1.5, 1.25, None)), 20.0).targets
-    assert target.loss == 1.25
+def test_the_loss_at_the_end_is_the_newest_one_smoothed(curves: Make) -> None:
+    view = LearningView(curves(8.0, loss=(None, 1.5, 1.25, None)), 20.0)
+    assert view.last_loss(view.targets[0]) == pytest.approx(
+        1.25
+    )  # the one before is a quarter of the training away
+    near = LearningView(curves(8.0, moments=100, loss=(2.0,) * 99 + (1.0,)), 20.0)
+    assert 1.5 < (near.last_loss(near.targets[0]) or 0) < 2
+
+
+def test_losses_are_pale_dots_under_smooth_lines(curves: Make) -> None:
+    text = chart(
+        LearningView(curves(8.0, moments=40, loss=tuple(map(float, range(40)))), 20.0), "Validation loss"
+    )
+    assert '"mode":"markers"' in text and '"opacity":0.3' in text
+    assert '"mode":"lines"' in text and "smoothed" in text
+
+
+@pytest.mark.parametrize(
+    ("prices", "decimals"), [((1769.0, 656.05), 0), ((12.345, 0.5), 1), ((-0.123, 0.1), 3), ((0.0, 0.0), 0)]
+)
+def test_prices_in_a_column_have_the_same_decimals(
+    curves: Make, prices: tuple[float, ...], decimals: int
+) -> None:
+    found = curves(8.0, 16.0)
+    targets = [
+        curve.model_copy(update={"multiplier": (price,) * 4})
+        for curve, price in zip(found.targets, prices, strict=True)
+    ]
+    assert LearningView(found.model_copy(update={"targets": tuple(targets)}), 20.0).price_decimals == decimals
 
 
 @pytest.mark.parametrize("moments", [1, 2, 3])

@@ -66,6 +66,14 @@ def test_baselines_are_in_the_picture(make_view: Make, baseline: Make, tmp_path:
     assert (tmp_path / "without.png").read_bytes() != (tmp_path / "one.png").read_bytes()
 
 
+def test_what_was_chosen_has_a_ring(make_view: Make, tmp_path: Path) -> None:
+    for name, chosen in (("none", None), ("unknown", "ffffffffff"), ("front", "0000000002")):
+        write_png(make_view(chosen=chosen), tmp_path / f"{name}.png")
+        check_picture(tmp_path / f"{name}.png")
+    none, unknown, front = ((tmp_path / f"{n}.png").read_bytes() for n in ("none", "unknown", "front"))
+    assert none == unknown != front
+
+
 def test_same_view_same_picture(make_view: Make, tmp_path: Path) -> None:
     write_png(make_view(), tmp_path / "a.png")
     write_png(make_view(), tmp_path / "b.png")

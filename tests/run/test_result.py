@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from edgenas.errors import FileFormatError
 from edgenas.formats import read_json, write_json
-from edgenas.run.result import Model, SearchResult
+from edgenas.run.result import Learning, Model, SearchResult, TargetLearning
 
 MakeModel = Callable[..., Model]
 
@@ -80,6 +80,17 @@ def test_the_json_object_holds_what_the_contract_names(front_model: MakeModel) -
     assert set(model["accuracy"]) == {"value", "kind"}
     assert set(model["latency_ms"]) == {"predicted", "low", "high", "measured"}
     assert model["latency_ms"]["measured"] is None
+
+
+def test_how_a_learning_ended_survives_its_file(front_model: MakeModel, tmp_path: Path) -> None:
+    target = TargetLearning(
+        target_ms=4, expected_ms=4.1, most_likely_ms=3.9, price_nats_per_ms=-2.5, entropy=0.2, skip_share=0
+    )
+    learning = Learning(finished=False, chosen=None, targets=(target,))
+    result = result_of(front_model(), learning=learning)
+    write_json(tmp_path / "front.json", result)
+    assert read_json(tmp_path / "front.json", SearchResult) == result
+    assert result_of(front_model()).model_dump(mode="json")["learning"] is None
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ class Curves(Document):
         description="`constraint`, or a loss of the paper without multiplier (all 0): `mul#log`, `add#linear`"
     )
     warm_up: float = Field(ge=0, le=1, description="share of the training before the distribution is learnt")
+    finished: bool = Field(default=True, description="False where the training was interrupted")
     done: tuple[_Done, ...] = Field(description="moments: shares of the training, ascending")
     targets: tuple[Curve, ...] = Field(min_length=1, description="by ascending `target_ms`")
 

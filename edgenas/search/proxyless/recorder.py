@@ -36,8 +36,6 @@ class Recorder(nn.Module):
             distribution: all of whose targets are looked at.
         """
         moment = min(int(MOMENTS * done), MOMENTS - 1)
-        self.done[moment] = done
-        self.losses[:, moment, target] += torch.tensor([loss, 1.0], dtype=torch.float64)
         states = (
             distribution.expected_ms(distribution.logits()),
             distribution.likeliest_ms(),
@@ -46,14 +44,18 @@ class Recorder(nn.Module):
             distribution.skips(),
         )
         self.states[:, moment] = torch.stack(states)
+        self.done[moment] = done
+        # Last: a moment without a loss is not shown, so that Ctrl-C leaves none half written.
+        self.losses[:, moment, target] += torch.tensor([loss, 1.0], dtype=torch.float64)
 
-    def curves(self, distribution: Distribution, recipe: GradientRecipe) -> Curves:
-        """What a report shows."""
+    def curves(self, distribution: Distribution, recipe: GradientRecipe, finished: bool = True) -> Curves:
+        """What a report shows; `finished` says whether that is all."""
         kept = self.losses[1].sum(1).nonzero().flatten()
         return Curves(
             gates=recipe.gates,
             latency_loss=recipe.latency_loss,
             warm_up=recipe.warm_up,
+            finished=finished,
             done=tuple(self.done[kept].tolist()),
             targets=tuple(
                 Curve(
