@@ -88,7 +88,7 @@ def meet_limits(
             searcher = ProxylessSearcher(problem, seed, distribution)
             ratio = problem.latency_ms(searcher.best(limit_ms)) / limit_ms
             free = problem.latency_ms(searcher.best(limit_ms, close=0.0)) / limit_ms
-            likeliest = float(distribution.likeliest_ms()[-1]) / limit_ms
+            likeliest = float(distribution.likeliest_ms(distribution.logits())[-1]) / limit_ms
             expected = float(distribution.expected_ms(distribution.logits())[-1]) / limit_ms
             met.append(LEAST <= ratio <= 1)
             print(f"{share:4.0%} of the range, {limit_ms:.4f} ms, seed {seed}: chosen {ratio:7.2%} of the limit"

@@ -229,7 +229,11 @@ def _notes(
         spent_s = sum(session.store.seconds().values())
         if spent_s > OVERRUN * session.config.time_budget_s:
             notes.append(f"the run took {format_seconds(spent_s)}, more than its time budget")
-    if session.chosen and kept and session.chosen not in {contender.id for contender in kept}:
+    if session.chosen in {each.architecture.id for each in failed}:
+        notes.append(
+            f"{session.chosen}, learnt for the limit itself, is not on the front: its evaluation failed"
+        )
+    elif session.chosen and kept and session.chosen not in {contender.id for contender in kept}:
         notes.append(f"{session.chosen}, learnt for the limit itself, is not on the front: it was dropped")
     if told := _disagreement(session, finalists):
         log.warning("%s", told)

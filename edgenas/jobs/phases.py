@@ -48,7 +48,8 @@ log = logging.getLogger(__name__)
 def run_session(settings: Settings, progress: Progress) -> SearchResult:
     """Run or go on with a search until it is complete or interrupted; errors as `edgenas.search`."""
     make_searcher = _make_searcher(settings)
-    if settings.warm_start is not None and not getattr(make_searcher, "uses_prior", True):
+    uses_prior = make_searcher is not None and getattr(make_searcher, "uses_prior", True)
+    if settings.warm_start is not None and not uses_prior:
         raise InputError(
             f"--searcher {settings.searcher} does not begin from what another run found",
             "use nsga2-surrogate, nsga2 or nsga3, or leave out --warm-start",

@@ -60,7 +60,7 @@ def test_a_record_from_before_it_could_be_unfinished_has_ended(store: RunStore) 
 
 
 def test_the_last_moment_is_told_within_its_bounds(store: RunStore) -> None:
-    rounded = {"entropy": (0.9, 1.00001), "skips": (0.1, -0.00001), "multiplier": (0.0, -7.5)}
+    rounded = {"entropy": (0.9, 1 + 1e-10), "skips": (0.1, -1e-10), "multiplier": (0.0, -7.5)}
     record_curves(store, make_curves(0.3, 0.6, finished=False, **rounded))
     learning = learning_of(store, "0123456789")
     assert learning is not None

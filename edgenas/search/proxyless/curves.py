@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from edgenas.formats import Document
 
-_ROUNDING = 1e-4  # what sums of probabilities in single precision may be off
+_ROUNDING = 1e-9  # what sums of probabilities may be off
 _Share = Annotated[float, Field(ge=-_ROUNDING, le=1 + _ROUNDING)]
 _Done = Annotated[float, Field(ge=0, le=1)]
 

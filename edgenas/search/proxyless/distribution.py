@@ -55,6 +55,7 @@ class Distribution(nn.Module):
         )
         self.range_ms = max(slowest_ms - fastest_ms, 1e-9)
         """Between the fastest and the slowest network; multipliers are a price of all of it, in nats."""
+        self._binding = limit_ms < slowest_ms
         top_ms = min(limit_ms, slowest_ms)
         shape = (len(self.sizes), max(self.sizes))
         self._costs = torch.zeros(shape, dtype=torch.float64)
@@ -99,13 +100,18 @@ class Distribution(nn.Module):
         return expected_latency_ms(self.predictor, self.split(logits.softmax(-1)))
 
     def missed(self) -> float:
-        """How far expected latency is off its target, relatively, where it is furthest off."""
-        return float((self.expected_ms(self.logits()) / self.targets_ms - 1).abs().max())
+        """How far expected latency is off its target, relatively, where it is furthest off.
 
-    def likeliest_ms(self) -> Tensor:
-        """Latency of each target's most likely choices, shape (targets,)."""
-        chosen = self.logits().argmax(-1)
-        return torch.from_numpy(self.predictor.predict_encoded(chosen.numpy()))
+        Below a limit that no network exceeds it may be as far as it likes.
+        """
+        off = self.expected_ms(self.logits()) / self.targets_ms - 1
+        if not self._binding:
+            off[-1].clamp_(min=0)
+        return float(off.abs().max())
+
+    def likeliest_ms(self, logits: Tensor) -> Tensor:
+        """Latency of the most likely choices under logits of shape (targets, variables, P); shape (targets,)."""
+        return torch.from_numpy(self.predictor.predict_encoded(logits.argmax(-1).numpy()))
 
     def drawn(self, target: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """A choice for each variable, shape (variables,), by the probabilities of a target."""
@@ -154,17 +160,21 @@ class Distribution(nn.Module):
 
         Latency is the mean of the expected one and of that of the most likely architecture (as LightNAS, Luo et
         al., 2022, learns its multiplier on the latter): the one is smooth, the other is what is got in the end. A
-        damped Newton step: the derivative of the expectation by the price is minus the latency's variance.
+        damped Newton step: the derivative of the expectation by the price is minus the latency's variance. A limit
+        that no network exceeds is no reason to be slow: there the price does not fall below zero.
 
         Args:
             damping: share of the step that is taken.
         """
-        probabilities = self.logits().softmax(-1)
+        logits = self.logits()
+        probabilities = logits.softmax(-1)
         mean = (probabilities * self._costs).sum(-1, keepdim=True)
         variance = (probabilities * (self._costs - mean) ** 2).sum((1, 2))
-        latency_ms = (self.expected_ms(self.logits()) + self.likeliest_ms()) / 2
+        latency_ms = (self.expected_ms(logits) + self.likeliest_ms(logits)) / 2
         excess = (latency_ms - self.targets_ms) / self.range_ms
         self.multipliers += damping * excess / (variance + LEAST_VARIANCE)
+        if not self._binding:
+            self.multipliers[-1].clamp_(min=0)
 
     def entropies(self) -> Tensor:
         """Mean entropy of the variables, as a share of a uniform one's; shape (targets,)."""

@@ -33,7 +33,7 @@ def best_within(
 
     Args:
         values: of each variable's choices, shape (choices,), no NaN; -inf is a choice never taken.
-        costs: of the same, finite and at least 0.
+        costs: of the same, finite; a calibration may make some negative.
         limit: the largest sum of costs; inf for none.
         floor: the least one.
 
@@ -76,7 +76,8 @@ class _Bounds:
         self._least_left = np.append(np.cumsum(cheapest[::-1])[::-1], 0.0).tolist()
         self._limit = min(limit, sum(dearest))
         # Next to the second, rounding errors of the sums are small; the third is for costs of 0.
-        self._step = max((self._limit - self._least_left[0]) / STEPS, 1e-12 * sum(dearest), 1e-300)
+        largest = sum(map(max, map(abs, cheapest), map(abs, dearest)))
+        self._step = max((self._limit - self._least_left[0]) / STEPS, 1e-12 * largest, 1e-300)
         size = STEPS + 2
         self._table = np.full((len(costs) + 1, size), -math.inf)
         most_left = np.clip((self._limit - floor) / self._step + len(costs) + 2, -1, size)

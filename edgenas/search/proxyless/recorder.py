@@ -36,9 +36,10 @@ class Recorder(nn.Module):
             distribution: all of whose targets are looked at.
         """
         moment = min(int(MOMENTS * done), MOMENTS - 1)
+        logits = distribution.logits()
         states = (
-            distribution.expected_ms(distribution.logits()),
-            distribution.likeliest_ms(),
+            distribution.expected_ms(logits),
+            distribution.likeliest_ms(logits),
             distribution.entropies(),
             distribution.multipliers / distribution.range_ms,
             distribution.skips(),

@@ -29,7 +29,7 @@ HOTTEST, COLDEST = 5.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class Variable:
     """One variable of a supernet: its choices, each with the place it stands at (-1 for none).
 
     `active` is the drawn choice, `pair` two others or the same, to be compared.
@@ -46,54 +46,56 @@ class Layer:
         return self.supernet.run(self.places[choice], self.blocks[choice], x)
 
 
-Relaxation = Callable[[Layer, Tensor, Tensor, float, np.random.Generator], Tensor]
-"""From a layer, its logits, (choices,), its input, how far learning is, 0..1, and a generator to its output."""
+Relaxation = Callable[[Variable, Tensor, Tensor, float, np.random.Generator], Tensor]
+"""From a variable, its logits, (choices,), its input, how far learning is, 0..1, and a generator to its output."""
 
 
-def _two_path(layer: Layer, logits: Tensor, x: Tensor, _: float, __: np.random.Generator) -> Tensor:
-    gradient = pair_compared(logits.detach().softmax(0), layer.pair)
-    return gated(logits, x, layer.run, layer.active, layer.pair, gradient)
+def _two_path(variable: Variable, logits: Tensor, x: Tensor, _: float, __: np.random.Generator) -> Tensor:
+    gradient = pair_compared(logits.detach().softmax(0), variable.pair)
+    return gated(logits, x, variable.run, variable.active, variable.pair, gradient)
 
 
-def _full(layer: Layer, logits: Tensor, x: Tensor, _: float, __: np.random.Generator) -> Tensor:
+def _full(variable: Variable, logits: Tensor, x: Tensor, _: float, __: np.random.Generator) -> Tensor:
     gradient = all_compared(logits.detach().softmax(0))
-    return gated(logits, x, layer.run, layer.active, range(len(logits)), gradient)
+    return gated(logits, x, variable.run, variable.active, range(len(logits)), gradient)
 
 
-def _darts(layer: Layer, logits: Tensor, x: Tensor, _: float, __: np.random.Generator) -> Tensor:
-    return _mean(layer, logits.softmax(0), x)
+def _darts(variable: Variable, logits: Tensor, x: Tensor, _: float, __: np.random.Generator) -> Tensor:
+    return _mean(variable, logits.softmax(0), x)
 
 
-def _gumbel(layer: Layer, logits: Tensor, x: Tensor, learnt: float, rng: np.random.Generator) -> Tensor:
+def _gumbel(variable: Variable, logits: Tensor, x: Tensor, learnt: float, rng: np.random.Generator) -> Tensor:
     temperature = HOTTEST * (COLDEST / HOTTEST) ** learnt
     noise = torch.as_tensor(rng.gumbel(size=len(logits)), dtype=logits.dtype, device=logits.device)
-    return _mean(layer, ((logits + noise) / temperature).softmax(0), x)
+    return _mean(variable, ((logits + noise) / temperature).softmax(0), x)
 
 
-def _single_path(layer: Layer, logits: Tensor, x: Tensor, _: float, __: np.random.Generator) -> Tensor:
+def _single_path(variable: Variable, logits: Tensor, x: Tensor, _: float, __: np.random.Generator) -> Tensor:
     """Choices that stand at one place are one block; between places, and with a skip, outputs are blended."""
     probabilities = logits.softmax(0)
-    hard = functional.one_hot(torch.tensor(layer.active, device=logits.device), len(logits)).to(logits.dtype)
+    hard = functional.one_hot(torch.tensor(variable.active, device=logits.device), len(logits)).to(
+        logits.dtype
+    )
     total = torch.zeros((), dtype=x.dtype, device=x.device)
-    for place in dict.fromkeys(layer.places):
-        members = [i for i, each in enumerate(layer.places) if each == place]
+    for place in dict.fromkeys(variable.places):
+        members = [i for i, each in enumerate(variable.places) if each == place]
         soft = probabilities[members].sum()
         share = hard[members].sum() + soft - soft.detach()
-        total = total + share * (x if place == -1 else _blended(layer, members, logits, hard, x))
+        total = total + share * (x if place == -1 else _blended(variable, members, logits, hard, x))
     return total
 
 
-def _blended(layer: Layer, members: list[int], logits: Tensor, hard: Tensor, x: Tensor) -> Tensor:
+def _blended(variable: Variable, members: list[int], logits: Tensor, hard: Tensor, x: Tensor) -> Tensor:
     """The blocks of one place as one; as the drawn one is, where it is among them."""
     weights = logits[members].softmax(0)
-    if layer.active in members:
+    if variable.active in members:
         weights = hard[members] + weights - weights.detach()
-    blocks = [block for i in members if (block := layer.blocks[i]) is not None]
-    return run_blended(layer.supernet.module(layer.places[members[0]]), blocks, weights, x)
+    blocks = [block for i in members if (block := variable.blocks[i]) is not None]
+    return run_blended(variable.supernet.module(variable.places[members[0]]), blocks, weights, x)
 
 
-def _mean(layer: Layer, weights: Tensor, x: Tensor) -> Tensor:
-    outputs = [weight * layer.run(i, x) for i, weight in enumerate(weights)]
+def _mean(variable: Variable, weights: Tensor, x: Tensor) -> Tensor:
+    outputs = [weight * variable.run(i, x) for i, weight in enumerate(weights)]
     return torch.stack(outputs).sum(0)
 
 
@@ -144,8 +146,8 @@ def relaxed(
     for i, (blocks, places) in enumerate(zip(space.candidates, standing, strict=True)):
         while fixed and fixed[0][0] < max(places):
             x = supernet.run(*fixed.pop(0), x)
-        layer = Layer(supernet, blocks, places, int(drawn[i]), (int(pairs[i, 0]), int(pairs[i, 1])))
-        x = relax(layer, logits[i], x, learnt, rng)
+        variable = Variable(supernet, blocks, places, int(drawn[i]), (int(pairs[i, 0]), int(pairs[i, 1])))
+        x = relax(variable, logits[i], x, learnt, rng)
     for place, block in fixed:
         x = supernet.run(place, block, x)
     return x

@@ -15,6 +15,10 @@ from edgenas.space import Architecture
 SWEEP = 32
 """Limits, evenly spaced from the fastest network to the problem's limit, whose best are asked for first."""
 
+_HALVING = sorted(range(SWEEP), key=lambda i: f"{i:05b}"[::-1])
+ORDER = tuple(dict.fromkeys([0, SWEEP - 1, *_HALVING]))
+"""Of those limits, the largest being 0: both ends, then ever finer halves. However early it ends, a front is spread."""
+
 BATCH = 8
 """Draws asked for at a time."""
 
@@ -60,7 +64,7 @@ class ProxylessSearcher(Searcher):
     def ask(self) -> Sequence[Architecture]:
         if not self._seen:
             limits = np.linspace(*self._range_ms[::-1], SWEEP)
-            asked = [self.best(float(limit_ms)) for limit_ms in limits]
+            asked = [self.best(float(limits[i])) for i in ORDER]
         else:
             asked = [self._drawn(float(self._rng.uniform(*self._range_ms))) for _ in range(BATCH)]
         found = list(dict.fromkeys(asked))
@@ -78,10 +82,10 @@ class ProxylessSearcher(Searcher):
 
         Args:
             limit_ms: at least what the fastest network takes.
-            close: share of the limit, or of the slowest network's latency if that is less, that it has to take.
+            close: share of the limit that it has to take; of a limit that no network exceeds, none.
         """
         values = self._distribution.log_probabilities(limit_ms)
-        floor_ms = close * min(limit_ms, self._slowest_ms)
+        floor_ms = close * limit_ms if limit_ms < self._slowest_ms else -np.inf
         return self._solved(values, limit_ms, floor_ms) or self._solved(values, limit_ms) or self._fastest
 
     def _drawn(self, limit_ms: float) -> Architecture:

@@ -88,7 +88,7 @@ def test_moments_and_targets_ascend(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["entropy", "skips"])
 def test_shares_may_be_off_by_rounding_alone(document: dict[str, Any], name: str) -> None:
-    document["targets"][0][name] = [1.000001, -0.000001]
+    document["targets"][0][name] = [1 + 1e-10, -1e-10]
     validate(document, Curves, PATH)
     document["targets"][0][name] = [1.01, 0.0]
     with pytest.raises(FileFormatError, match=rf"targets\.0\.{name}\.0: input should be less than"):

@@ -227,7 +227,9 @@ def test_the_latency_gradient_does_not_vanish_where_skip_is_all_but_certain(
 def test_likeliest_latency_is_that_of_the_most_likely_choices(make_distribution: Make) -> None:
     distribution = make_distribution(spread=2)
     space = distribution.predictor.space
-    for logits, found_ms in zip(distribution.logits(), distribution.likeliest_ms(), strict=True):
+    for logits, found_ms in zip(
+        distribution.logits(), distribution.likeliest_ms(distribution.logits()), strict=True
+    ):
         chosen = space.decode([int(row.argmax()) for row in distribution.split(logits)])
         assert float(found_ms) == pytest.approx(distribution.predictor.predict(chosen).predicted_ms)
 
@@ -237,7 +239,9 @@ def test_likeliest_latency_is_that_of_the_most_likely_choices(make_distribution:
 
 def missed(distribution: Distribution) -> Tensor:
     """How far the half expected, half most likely latency is from each target, in shares of the range."""
-    latency_ms = (distribution.expected_ms(distribution.logits()) + distribution.likeliest_ms()) / 2
+    latency_ms = (
+        distribution.expected_ms(distribution.logits()) + distribution.likeliest_ms(distribution.logits())
+    ) / 2
     return (latency_ms - distribution.targets_ms) / distribution.range_ms
 
 
@@ -261,7 +265,7 @@ def settle(distribution: Distribution, steps: int = 500, kept: int = 150) -> tup
 def test_multipliers_meet_every_target_from_both_sides(
     make_distribution: Make, start: float, seed: int
 ) -> None:
-    distribution = make_distribution(8, spread=1, seed=seed)
+    distribution = make_distribution(8, share=0.95, spread=1, seed=seed)
     distribution.multipliers.fill_(start)
     if start:  # far on one side
         assert (missed(distribution)[:-1] * start < 0).all()
@@ -274,7 +278,7 @@ def test_multipliers_meet_targets_of_larger_spaces(
     make_distribution: Make, other_predictor: LatencyPredictor
 ) -> None:
     for seed in range(2):
-        distribution = make_distribution(8, spread=2, seed=seed, of=other_predictor)
+        distribution = make_distribution(8, share=0.95, spread=2, seed=seed, of=other_predictor)
         misses, off = settle(distribution)
         assert misses.abs().max() < 0.01
         assert off.abs().max() < 0.2
@@ -288,12 +292,12 @@ def test_however_skips_or_the_largest_blocks_are_favoured_targets_are_met(
     favoured: Callable[[Distribution], Tensor],
     margin: float,
 ) -> None:
-    distribution = make_distribution(5, of=other_predictor)
+    distribution = make_distribution(5, share=0.95, of=other_predictor)
     distribution.shared[favoured(distribution)] = margin
     misses, _ = settle(distribution)
     assert misses.abs().max() < 0.02
     assert (distribution.skips().diff() < 0.01).all(), "more time, fewer skips"
-    assert distribution.skips()[-1] < 0.1
+    assert distribution.skips()[-1] < 0.3
 
 
 @pytest.mark.parametrize("favoured", [is_skip, is_slowest], ids=["skip", "largest"])
@@ -301,7 +305,7 @@ def test_a_pull_that_never_ends_neither_collapses_a_target_nor_blows_it_up(
     make_distribution: Make, favoured: Callable[[Distribution], Tensor]
 ) -> None:
     """As where losses favour skips in every single step: the price grows as fast as what it works against."""
-    distribution = make_distribution(4)
+    distribution = make_distribution(4, share=0.95)
     towards = favoured(distribution)
     gradient = torch.where(towards, -1.0, 0.25).double() * distribution.logits()[0].isfinite()
     misses = []
@@ -313,12 +317,16 @@ def test_a_pull_that_never_ends_neither_collapses_a_target_nor_blows_it_up(
     assert distribution.logits()[distribution.logits().isfinite()].abs().max() > 50, "the test could not fail"
 
 
-def test_a_limit_above_the_slowest_network_is_met_by_the_slowest(make_distribution: Make) -> None:
-    distribution = make_distribution(2, share=3.0)
+@pytest.mark.parametrize("targets", [1, 3])
+def test_a_limit_above_the_slowest_network_costs_nothing(make_distribution: Make, targets: int) -> None:
+    distribution = make_distribution(targets, share=3.0, spread=2)
+    learnt = distribution.shared.clone()
     misses, _ = settle(distribution)
-    assert misses.abs().max() < 0.02
-    assert distribution.multipliers.isfinite().all()
-    assert distribution.multipliers[-1] < 0
+    assert misses[:-1].abs().max() < 0.02 if targets > 1 else True
+    assert misses[-1] < 0, "the test could not fail"
+    assert distribution.multipliers[-1] == 0
+    assert distribution.missed() < 0.05
+    torch.testing.assert_close(distribution.shared, learnt)
 
 
 @pytest.mark.parametrize("targets", [1, 3])
@@ -329,7 +337,7 @@ def test_a_limit_at_the_fastest_network_is_met_by_it(
     fastest_ms = predictor.predict(predictor.fastest()).predicted_ms
     misses, _ = settle(distribution)
     assert misses.abs().max() < 0.05
-    np.testing.assert_allclose(distribution.likeliest_ms().numpy(), fastest_ms)
+    np.testing.assert_allclose(distribution.likeliest_ms(distribution.logits()).numpy(), fastest_ms)
     assert distribution.multipliers.isfinite().all()
     for target_ms in (fastest_ms, 2 * fastest_ms):
         for row in distribution.log_probabilities(target_ms):

@@ -49,12 +49,11 @@ def lists(numbers: st.SearchStrategy[float], shape: list[int]) -> st.SearchStrat
 
 @st.composite
 def instances(draw: st.DrawFn) -> Instance:
-    """Up to 5 variables of up to 4 choices, with equal and zero costs, equal values, and costs of any size."""
+    """Up to 5 variables of up to 4 choices, with equal, zero and negative costs, equal values, costs of any size."""
     shape = draw(st.lists(st.integers(1, 4), min_size=1, max_size=5))
     some = [0.0, 0.1, 0.2, 0.3, 0.7, 1.1]
-    costs = draw(
-        st.sampled_from([st.sampled_from(some), st.floats(0, 3), st.floats(0, 1e-9), st.floats(0, 1e9)])
-    )
+    sizes = [st.sampled_from(some), st.floats(0, 3), st.floats(-1, 3), st.floats(0, 1e-9), st.floats(0, 1e9)]
+    costs = draw(st.sampled_from(sizes))
     values = draw(st.sampled_from([st.just(-1.1), st.integers(-50, 0).map(float), st.floats(-50, 0)]))
     return draw(lists(values, shape)), draw(lists(costs, shape))
 

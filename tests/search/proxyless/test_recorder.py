@@ -29,7 +29,7 @@ def states_of(distribution: Distribution, target: int) -> tuple[float, ...]:
     """As they are now, the price in nats per millisecond."""
     found = (
         distribution.expected_ms(distribution.logits()),
-        distribution.likeliest_ms(),
+        distribution.likeliest_ms(distribution.logits()),
         distribution.entropies(),
         distribution.multipliers / distribution.range_ms,
         distribution.skips(),

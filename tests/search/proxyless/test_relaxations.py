@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from edgenas.accuracy.sampling import extremes
 from edgenas.accuracy.supernet import Supernet
 from edgenas.search.proxyless.recipe import Gates
-from edgenas.search.proxyless.relaxations import MIXED, RELAXATIONS, Layer, frozen, relaxed
+from edgenas.search.proxyless.relaxations import MIXED, RELAXATIONS, Variable, frozen, relaxed
 from edgenas.space import Block, MBConvSpace, SearchSpace, nasbench_macro
 from edgenas.space.mbconv import Layout, Stage
 
@@ -159,7 +159,7 @@ def weights(gates: Gates, logits: Tensor, learnt: float, rng: np.random.Generato
     eye = torch.eye(len(logits))
     told: Any = SimpleNamespace(run=lambda place, block, x: eye[place])
     count = len(logits)
-    layer = Layer(told, (None,) * count, tuple(range(count)), 0, (0, 1))
+    layer = Variable(told, (None,) * count, tuple(range(count)), 0, (0, 1))
     return RELAXATIONS[gates](layer, logits, torch.zeros(count), learnt, rng)
 
 

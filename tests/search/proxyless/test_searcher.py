@@ -12,7 +12,7 @@ from edgenas.latency.predictor import LatencyPredictor
 from edgenas.search.loop import search
 from edgenas.search.problem import Problem
 from edgenas.search.proxyless.distribution import Distribution
-from edgenas.search.proxyless.searcher import CLOSE, SWEEP, ProxylessSearcher
+from edgenas.search.proxyless.searcher import CLOSE, ORDER, SWEEP, ProxylessSearcher
 from edgenas.search.searcher import Searcher
 from edgenas.testing.searcher import SearcherConformance
 
@@ -25,6 +25,12 @@ def learnt(problem: Problem, seed: int = 0, targets: int = 3, scale: float = 2.0
     distribution.shared.normal_(0, scale, generator=generator)
     distribution.own.normal_(0, scale, generator=generator)
     return distribution
+
+
+def ends_ms(problem: Problem) -> tuple[float, float]:
+    """Of the fastest and of the slowest network."""
+    fastest, slowest = problem.predictor.fastest(), problem.predictor.slowest()
+    return problem.latency_ms(fastest), problem.latency_ms(slowest)
 
 
 class TestProxyless(SearcherConformance):
@@ -51,9 +57,7 @@ def test_what_is_best_for_a_limit_uses_it_and_keeps_it(
     additive_problem: Problem, seed: int, share: float
 ) -> None:
     problem = additive_problem
-    fastest_ms, slowest_ms = (
-        problem.latency_ms(end) for end in (problem.predictor.fastest(), problem.predictor.slowest())
-    )
+    fastest_ms, slowest_ms = ends_ms(problem)
     limit_ms = fastest_ms + share * (slowest_ms - fastest_ms)
     best = ProxylessSearcher(problem, 0, learnt(problem, seed)).best(limit_ms)
     assert CLOSE * limit_ms <= problem.latency_ms(best) <= limit_ms
@@ -117,10 +121,42 @@ def test_the_first_asked_for_are_a_sweep_of_limits_the_problems_own_first(additi
     searcher = ProxylessSearcher(problem, 0, learnt(problem))
     asked = searcher.ask()
     assert asked[0] == searcher.best(problem.max_latency_ms)
-    assert 2 <= len(asked) == len(set(asked)) <= SWEEP
-    latencies_ms = [problem.latency_ms(architecture) for architecture in asked]
-    assert latencies_ms[0] > 1.5 * latencies_ms[-1] or latencies_ms[-1] == min(latencies_ms)
-    assert latencies_ms[-1] == pytest.approx(problem.latency_ms(problem.predictor.fastest()), rel=0.05)
+    fastest_ms, slowest_ms = ends_ms(problem)
+    limits = np.linspace(min(problem.max_latency_ms, slowest_ms), fastest_ms, SWEEP)
+    assert len(asked) == len(set(asked))
+    assert set(asked) == {searcher.best(float(each)) for each in limits}
+
+
+def test_however_early_a_search_ends_it_has_seen_both_ends_and_what_lies_between(
+    make_problem: Callable[[float], Problem],
+) -> None:
+    problem = make_problem(0.9)
+    asked = ProxylessSearcher(problem, 0, learnt(problem)).ask()
+    fastest_ms, slowest_ms = ends_ms(problem)
+    top_ms = min(problem.max_latency_ms, slowest_ms)
+    shares = [(problem.latency_ms(each) - fastest_ms) / (top_ms - fastest_ms) for each in asked[:8]]
+    assert min(shares) < 0.05
+    assert max(shares) > 0.85
+    assert np.diff(sorted(shares)).max() < 0.35
+
+
+def test_every_limit_of_the_sweep_is_asked_for_once() -> None:
+    assert sorted(ORDER) == list(range(SWEEP))
+    assert ORDER[:4] == (0, SWEEP - 1, SWEEP // 2, SWEEP // 4)
+
+
+def test_a_limit_that_excludes_nothing_leaves_what_was_learnt(
+    make_problem: Callable[[float], Problem],
+) -> None:
+    problem = make_problem(1.0)
+    problem = replace(problem, max_latency_ms=3 * ends_ms(problem)[1])
+    distribution = learnt(problem, scale=0.0)
+    favoured = problem.space.sample(np.random.default_rng(0))
+    for i, choice in enumerate(problem.space.encode(favoured)):
+        distribution.shared[i, int(choice)] = 5.0
+    for _ in range(300):
+        distribution.learn_multipliers()
+    assert ProxylessSearcher(problem, 0, distribution).best(problem.max_latency_ms) == favoured
 
 
 def test_a_certain_distribution_still_finds_others_until_the_space_is_exhausted(
