@@ -58,6 +58,16 @@ def own_user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_fragments() -> Iterator[None]:
+    """Profiles leave out the timing of fragments, most of a minute each; tests of it draw a few."""
+    from edgenas.latency.graph import fragments
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fragments, "COUNT", 0)
+        yield
+
+
 @pytest.fixture
 def quick_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three short rounds where a profile makes nine to twenty-five: enough to see how it is done."""

@@ -7,9 +7,24 @@ import pytest
 from edgenas.device.catalogue import find_device
 from edgenas.device.device import Datasheet, Device
 from edgenas.formats import read_toml
+from edgenas.latency.calibrated import model_of
+from edgenas.latency.estimate import BYTES
+from edgenas.latency.work import block_work
+from edgenas.space import mbconv
 
 FOLDER = Path(__file__).parents[1] / "devices"
 PATHS = sorted(FOLDER.glob("*.toml"))
+
+CALIBRATED = (
+    "jetson-agx-orin",
+    "jetson-agx-xavier",
+    "jetson-nano",
+    "jetson-orin-nano",
+    "jetson-tx2",
+    "jetson-xavier-nx",
+    "raspberry-pi-4",
+    "raspberry-pi-5",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +58,7 @@ def test_names_and_aliases_are_unique() -> None:
 
 def test_boards_and_host_are_there() -> None:
     reach = {device.name: device.reach for device in (read_toml(path, Device) for path in PATHS)}
-    boards = {"jetson-orin-nano", "jetson-nano", "raspberry-pi-5", "raspberry-pi-4"}
+    boards = {*CALIBRATED}
     hosts = {"cpu", "cuda", "cuda-torch"}
     assert boards | hosts <= set(reach)
     assert all(reach[name] == "none" for name in boards)
@@ -55,6 +70,10 @@ def test_boards_and_host_are_there() -> None:
     [
         ("jetson", "jetson-orin-nano"),
         ("nano", "jetson-nano"),
+        ("tx2", "jetson-tx2"),
+        ("xavier-nx", "jetson-xavier-nx"),
+        ("agx-xavier", "jetson-agx-xavier"),
+        ("agx-orin", "jetson-agx-orin"),
         ("pi5", "raspberry-pi-5"),
         ("pi4", "raspberry-pi-4"),
         ("gpu", "cuda"),
@@ -63,3 +82,54 @@ def test_boards_and_host_are_there() -> None:
 )
 def test_alias_finds_its_device(alias: str, name: str) -> None:
     assert find_device(alias).name == name
+
+
+@pytest.mark.parametrize("name", CALIBRATED)
+def test_boards_are_calibrated_as_well_as_promised(name: str) -> None:
+    device = find_device(name)
+    fitted = device.calibrated
+    assert fitted is not None
+    assert fitted.median_error_percent <= 12 and fitted.spearman >= 0.9
+    assert 1.1 < fitted.interval_factor < 2
+    assert (fitted.precision, fitted.threads, fitted.batch) == (
+        device.precision,
+        device.threads,
+        device.batch,
+    )
+    assert fitted.power_mode == device.power_mode
+    assert all("(Apache-2.0)" in text or "(MIT)" in text for text in fitted.figures)
+    assert sum(int(text.split()[0]) for text in fitted.figures) >= fitted.networks >= 9
+
+
+@pytest.mark.parametrize("name", CALIBRATED)
+def test_fitted_costs_lie_within_what_the_datasheet_allows(name: str) -> None:
+    """Winograd's 3x3 convolution computes 2.25 times less than is counted; caches spare traffic, never weights."""
+    device = find_device(name)
+    assert device.calibrated is not None
+    costs, sheet = device.calibrated.costs.model_dump(), device.datasheet
+    peak_ms = 2e3 / sheet.peak_gflops
+    number_ms = BYTES[device.precision] / sheet.memory_bandwidth_gb_s
+    for cost, value in costs.items():
+        kind, _, what = cost.partition("_")
+        within = {
+            "launch": (1e-3, 0.1),
+            "macs": (peak_ms / 2.25 if what == "dense" else peak_ms, 1e3 * peak_ms),
+            "traffic": (number_ms if what == "weights" else 0.2 * number_ms, 20 * number_ms),
+        }
+        least, most = within[kind]
+        assert least < value < most, cost
+
+
+@pytest.mark.parametrize("name", CALIBRATED)
+def test_the_order_of_boards_and_networks_is_kept(name: str) -> None:
+    model = model_of(find_device(name))
+    small, large = (
+        sum(
+            model.work_ms(work)
+            for block in space.blocks(space.decode(choice))
+            for work in block_work(block, 1)
+        )
+        for space in [mbconv(224, 1000)]
+        for choice in ([0] * len(space.variables), [2] * len(space.variables))
+    )
+    assert 0.1 < small < large < 1000

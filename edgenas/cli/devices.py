@@ -8,6 +8,7 @@ from edgenas.cli.console import print_json, print_lines, print_table
 from edgenas.cli.options import JsonOption
 
 if TYPE_CHECKING:
+    from edgenas.device import Device
     from edgenas.jobs.devices import DeviceInfo, TableInfo
 
 EXAMPLE = "Example: edgenas devices jetson"
@@ -47,16 +48,38 @@ def _print_details(info: "DeviceInfo") -> None:
     device, sheet = info.device, info.device.datasheet
     print_lines(
         device.description,
-        f"power mode: {device.power_mode}",
+        f"power mode: {device.power_mode}{_other_modes(device)}",
         f"peak {sheet.peak_gflops:g} GFLOP/s, {sheet.memory_bandwidth_gb_s:g} GB/s, "
         f"{sheet.kernel_launch_us:g} us a kernel",
+        *_calibration_lines(device),
         *(f"source: {source}" for source in device.sources),
         *(f"table: {_table_text(item)}" for item in info.tables),
     )
 
 
+def _other_modes(device: "Device") -> str:
+    others = [mode for mode in device.power_modes if mode != device.power_mode]
+    return f" (also: {', '.join(others)})" if others else ""
+
+
+def _calibration_lines(device: "Device") -> list[str]:
+    fitted = device.calibrated
+    if fitted is None:
+        return []
+    return [
+        f"calibrated for {fitted.precision}, threads {fitted.threads}, batch {fitted.batch}, {fitted.power_mode}, "
+        f"on {fitted.networks} networks: those left out were {fitted.median_error_percent:g} % off in the median "
+        f"(Spearman {fitted.spearman:g})",
+        *(f"calibrated on: {figures}" for figures in fitted.figures),
+    ]
+
+
 def _table_text(item: "TableInfo") -> str:
-    return f"{item.path} ({len(item.table.entries)} blocks)" if item.table else item.problem
+    if item.table is None:
+        return item.problem
+    if item.table.entries:
+        return f"{item.path} ({len(item.table.entries)} blocks)"
+    return f"{item.path} (inferred from a few networks)"
 
 
 def _as_json(info: "DeviceInfo") -> dict[str, Any]:
@@ -70,8 +93,10 @@ def _as_json(info: "DeviceInfo") -> dict[str, Any]:
         "precision": device.precision,
         "threads": device.threads,
         "power_mode": device.power_mode,
+        "power_modes": device.power_modes,
         "provenance": info.provenance,
         "datasheet": device.datasheet.model_dump(mode="json"),
+        "calibrated": device.calibrated and device.calibrated.model_dump(mode="json"),
         "sources": list(device.sources),
         "tables": [_table_as_json(item) for item in info.tables],
     }

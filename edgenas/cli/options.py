@@ -87,6 +87,9 @@ PrecisionOption = Annotated[
 BatchOption = Annotated[
     int | None, typer.Option(min=1, help="Images a call takes; default as the device's file says.")
 ]
+PowerModeOption = Annotated[
+    str | None, typer.Option(help="Power mode, such as 10W; default as the device's file says.")
+]
 MissingOption = Annotated[
     MissingName, typer.Option(help="Blocks the latency table lacks: refuse, or interpolate between others.")
 ]

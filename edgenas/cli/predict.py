@@ -13,6 +13,7 @@ from edgenas.cli.options import (
     JsonOption,
     MissingName,
     MissingOption,
+    PowerModeOption,
     PrecisionOption,
     ThreadsOption,
 )
@@ -34,12 +35,21 @@ def run(
     precision: PrecisionOption = None,
     batch: BatchOption = None,
     missing: MissingOption = MissingName.refuse,
+    power_mode: PowerModeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Predict the latency of an architecture on a device, block by block, or of an ONNX file, kernel by kernel."""
     from edgenas.jobs.predict import predict
 
-    result = predict(target, device, threads, precision.value if precision else None, batch, missing.value)
+    result = predict(
+        target,
+        device,
+        threads,
+        precision.value if precision else None,
+        batch,
+        missing.value,
+        power_mode,
+    )
     latency = result.latency
     if json:
         print_json(

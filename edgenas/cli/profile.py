@@ -1,6 +1,6 @@
 """`edgenas profile`: measure a device."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ from edgenas.units import format_seconds
 
 if TYPE_CHECKING:
     from edgenas.jobs.profile import ProfileResult
+    from edgenas.latency.few_samples import FewSamplesReport
 
 EXAMPLE = "Example: edgenas profile --device cpu --resolution 224"
 
@@ -35,7 +36,11 @@ def run(
     threads: ThreadsOption = None,
     precision: PrecisionOption = None,
     batch: BatchOption = None,
-    samples: Annotated[int, typer.Option(help="Whole networks timed for the calibration.")] = 80,
+    samples: Annotated[
+        int | None,
+        typer.Option(help="Time only so many whole networks, such as 10, and infer what every block costs."),
+    ] = None,
+    networks: Annotated[int, typer.Option(help="Whole networks timed to calibrate the blocks' sum.")] = 80,
     width: WidthOption = 1.0,
     squeeze_excite: SqueezeExciteOption = False,
     activation: Annotated[
@@ -44,7 +49,7 @@ def run(
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Time every block of a space on a device; search then uses the measured table."""
+    """Time every block of a space on a device, or infer it from a few networks; search then uses the table."""
     from edgenas.jobs.profile import profile
 
     with reporting() as progress:
@@ -57,6 +62,7 @@ def run(
             precision=precision.value if precision else None,
             batch=batch,
             samples=samples,
+            networks=networks,
             width=width,
             squeeze_excite=squeeze_excite,
             activation=activation.value if activation else None,
@@ -75,10 +81,20 @@ def run(
                 "retaken": result.retaken,
                 "disturbed": result.disturbed,
                 "calibration": result.calibration.model_dump(mode="json"),
+                **(_few_as_json(result.few_samples) if result.few_samples else {}),
             }
         )
         return
-    _print_result(result)
+    if result.few_samples:
+        _print_few(result, result.few_samples)
+    else:
+        _print_result(result)
+    print_lines(f"table: {result.table}", *disturbance_lines(result.retaken, result.disturbed))
+    if result.unstable:
+        timed = "networks" if result.few_samples else "blocks"
+        print_lines(
+            f"unstable: {len(result.unstable)} {timed} (machine busy?); repeat the command to time them again"
+        )
 
 
 def _print_result(result: "ProfileResult") -> None:
@@ -88,10 +104,52 @@ def _print_result(result: "ProfileResult") -> None:
         f"whole networks: slope {result.calibration.slope:.3f}, intercept "
         f"{result.calibration.intercept_ms:.4g} ms; {len(errors)} of them, each predicted from all others, are off by "
         f"{sum(errors) / len(errors):.1%} on average, {errors[-1]:.1%} at most",
-        f"table: {result.table}",
-        *disturbance_lines(result.retaken, result.disturbed),
     )
-    if result.unstable:
-        print_lines(
-            f"unstable: {len(result.unstable)} blocks (machine busy?); repeat the command to time them again"
-        )
+
+
+def _print_few(result: "ProfileResult", found: "FewSamplesReport") -> None:
+    inferred = found.inferred
+    errors = sorted(abs(residual) for residual in result.calibration.residuals)
+    views = sorted(inferred.inference.views.items(), key=lambda item: -item[1])
+    kept = f", {found.kept} known from before" if found.kept else ""
+    print_lines(
+        f"{found.measured} networks measured in {format_seconds(result.seconds)}{kept}; from them and from "
+        f"{len(inferred.inference.known_devices)} other devices {result.entries} blocks inferred",
+        f"a network takes what is predicted within {inferred.half_width:.1%} (90 % interval); each of the "
+        f"{len(errors)}, predicted from the others, is off by {sum(errors) / len(errors):.1%} on average, "
+        f"{errors[-1]:.1%} at most",
+        _halving_text(len(errors), found),
+        "what costs time: " + ", ".join(f"{name} {weight:.0%}" for name, weight in views if weight > 0.01),
+    )
+
+
+def _halving_text(samples: int, found: "FewSamplesReport") -> str:
+    halving = found.inferred.halving
+    if halving is None:
+        return f"more will hardly halve that: {_noise_text(found)}; leave out --samples to time every block"
+    return f"about {halving} more should halve that: --samples {samples + halving}"
+
+
+def _noise_text(found: "FewSamplesReport") -> str:
+    return (
+        f"what a timing is off and no sum over blocks can tell ({found.inferred.inference.noise:.1%}) stays, and so "
+        "does the machine's own drift"
+    )
+
+
+def _few_as_json(found: "FewSamplesReport") -> dict[str, Any]:
+    inference = found.inferred.inference
+    return {
+        "samples": {"measured": found.measured, "kept": found.kept},
+        "interval": {
+            "low": inference.low_factor,
+            "high": inference.high_factor,
+            "half_width_percent": 100 * found.inferred.half_width,
+        },
+        "halving_samples": found.inferred.halving,
+        "halving_reason": None if found.inferred.halving else _noise_text(found),
+        "noise_percent": 100 * inference.noise,
+        "views": inference.views,
+        "known_devices": inference.known_devices,
+        "provenance": "calibrated",
+    }

@@ -16,6 +16,7 @@ from edgenas.cli.options import (
     MetricName,
     MissingName,
     MissingOption,
+    PowerModeOption,
     SamplingName,
     SeedOption,
     SqueezeExciteOption,
@@ -65,6 +66,7 @@ def run(
         str | None, typer.Option(metavar="RUN", help="Begin from what this earlier run evaluated.")
     ] = None,
     threads: ThreadsOption = None,
+    power_mode: PowerModeOption = None,
     missing: MissingOption = MissingName.refuse,
     resolution: Annotated[int | None, typer.Option(help="Bring images to this size.")] = None,
     width: WidthOption = 1.0,
@@ -112,6 +114,7 @@ def run(
             run=run,
             warm_start=warm_start,
             threads=threads,
+            power_mode=power_mode,
             missing=missing.value,
             resolution=resolution,
             width=width,

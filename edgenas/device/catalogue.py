@@ -38,6 +38,7 @@ def find_device(
     threads: int | None = None,
     precision: Precision | None = None,
     batch: int | None = None,
+    power_mode: str | None = None,
 ) -> Device:
     """The device of a name or alias; a name wins over an alias, an alias of an earlier folder over a later one.
 
@@ -46,16 +47,18 @@ def find_device(
         threads: threads to use instead of the device's own; its peak arithmetic is scaled with them.
         precision: precision to run at instead of the device's own; the peak stays what the file says.
         batch: images a call takes instead of the device's own.
+        power_mode: one of the device's power modes instead of its own; its peak arithmetic and launches follow the
+            clock, memory does not.
 
     Raises:
-        UnknownNameError: no such device; suggests the nearest.
+        UnknownNameError: no such device, or no such power mode; suggests the nearest.
         InputError: an option out of range, or threads for a device whose provider has none to choose.
         FileFormatError: a device file is wrong.
     """
     devices = _in_folder_order()
     for device in sorted(devices, key=lambda device: device.name != name):
         if name == device.name or name in device.aliases:
-            return _with_options(device, threads, precision, batch)
+            return _with_power_mode(_with_options(device, threads, precision, batch), power_mode)
     names = [name for device in devices for name in (device.name, *device.aliases)]
     raise UnknownNameError(
         "device", name, names, mend=f"known: {', '.join(sorted(names))} (see: edgenas devices)"
@@ -93,3 +96,21 @@ def _with_threads(device: Device, threads: int) -> Device:
     peak_gflops = device.datasheet.peak_gflops * threads / device.threads
     datasheet = device.datasheet.model_copy(update={"peak_gflops": peak_gflops})
     return device.model_copy(update={"threads": threads, "datasheet": datasheet})
+
+
+def _with_power_mode(device: Device, power_mode: str | None) -> Device:
+    if power_mode is None or power_mode == device.power_mode:
+        return device
+    if power_mode not in device.power_modes:
+        known = ", ".join(map(repr, device.power_modes or [device.power_mode]))
+        raise UnknownNameError(
+            "power mode", power_mode, list(device.power_modes), mend=f"{device.name} has: {known}"
+        )
+    changed = device.model_copy(update={"power_mode": power_mode})
+    slowdown = changed.slowdown_since(device.power_mode)
+    sheet = device.datasheet
+    figures = {
+        "peak_gflops": sheet.peak_gflops / slowdown,
+        "kernel_launch_us": sheet.kernel_launch_us * slowdown,
+    }
+    return changed.model_copy(update={"datasheet": sheet.model_copy(update=figures)})

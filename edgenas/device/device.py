@@ -1,9 +1,9 @@
 """A device: where a network will run, as one TOML file says it."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgenas.formats import Document
 from edgenas.space.precision import Precision
@@ -44,6 +44,44 @@ class Datasheet(Document):
     kernel_launch_us: float = Field(gt=0, description="time a kernel costs however small, microseconds")
 
 
+Cost = Annotated[float, Field(ge=0)]
+
+
+class Costs(Document):
+    """What one unit of work costs, milliseconds: of a launch, of 10^9 multiply-accumulates, of 10^6 numbers moved."""
+
+    launch_product: Cost = Field(description="a convolution or a matrix product")
+    launch_copy: Cost = Field(
+        description="a piece that is only copied: one of a concatenation, a transposition"
+    )
+    launch_other: Cost = Field(description="pooling, normalisation, elementwise")
+    macs_dense: Cost = Field(description="convolution with a window, all channels at once")
+    macs_pointwise: Cost
+    macs_depthwise: Cost
+    macs_linear: Cost
+    macs_matmul: Cost = Field(description="product of two activations")
+    traffic_product: Cost = Field(description="features of convolutions and matrix products")
+    traffic_weights: Cost
+    traffic_functions: Cost = Field(description="activations dearer than a rectifier")
+    traffic_copy: Cost
+    traffic_other: Cost
+
+
+class CalibratedModel(Document):
+    """Costs fitted to published latencies of whole networks, and how well they told networks left out."""
+
+    precision: Precision
+    threads: int = Field(ge=1, le=1024)
+    batch: int = Field(ge=1)
+    power_mode: str = Field(description="operating point of the figures")
+    networks: int = Field(ge=1, description="different networks among the figures")
+    median_error_percent: float = Field(ge=0, description="of networks left out of the fit, on every device")
+    spearman: float = Field(ge=-1, le=1, description="of predicted and published, of the same")
+    interval_factor: float = Field(gt=1, description="90 % of the same lie between 1 / this and this")
+    figures: tuple[str, ...] = Field(min_length=1, description="what was fitted to, with source and licence")
+    costs: Costs
+
+
 class Device(Document):
     """One device under one runtime at one operating point."""
 
@@ -61,7 +99,25 @@ class Device(Document):
         description="local: this host; none: nothing is run there from here"
     )
     datasheet: Datasheet
+    power_modes: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default={}, description="operating points by name, each with its clock in MHz"
+    )
+    calibrated: CalibratedModel | None = None
     sources: tuple[str, ...] = Field(min_length=1, description="where each figure comes from")
+
+    @model_validator(mode="after")
+    def _power_modes_are_known(self) -> Self:
+        figures = () if self.calibrated is None else (self.calibrated.power_mode,)
+        for mode in (self.power_mode, *figures):
+            if (self.power_modes or mode != self.power_mode) and mode not in self.power_modes:
+                raise ValueError(f"power mode {mode!r} is not among power_modes")
+        return self
+
+    def slowdown_since(self, power_mode: str) -> float:
+        """How many times slower it is now than in that mode: the ratio of the clocks."""
+        if power_mode == self.power_mode:
+            return 1.0
+        return self.power_modes[power_mode] / self.power_modes[self.power_mode]
 
     @property
     def is_host(self) -> bool:

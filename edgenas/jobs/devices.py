@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edgenas.device import Device, Provenance, all_devices, find_device
 from edgenas.errors import FileFormatError
+from edgenas.latency.calibrated import model_of
 from edgenas.latency.table import LatencyTable, find_table, table_from_json, tables_of
 
 
@@ -39,11 +40,17 @@ def devices(name: str | None = None) -> list[DeviceInfo]:
 
 def _describe(device: Device) -> DeviceInfo:
     tables = [_table_info(path) for path in tables_of(device.name)]
+    return DeviceInfo(device, _provenance(device), tables)
+
+
+def _provenance(device: Device) -> Provenance:
     try:
-        measured = find_table(device) is not None
+        found = find_table(device)
     except FileFormatError:  # listed among the tables with its problem
-        measured = False
-    return DeviceInfo(device, Provenance.MEASURED if measured else Provenance.ESTIMATED, tables)
+        found = None
+    if found is None:
+        return model_of(device).provenance
+    return Provenance.MEASURED if found[1].entries else Provenance.CALIBRATED
 
 
 def _table_info(path: Path) -> TableInfo:

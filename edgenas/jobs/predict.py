@@ -4,11 +4,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgenas.device import Device, Precision, find_device
 from edgenas.errors import InputError
 from edgenas.latency.predictor import Latency, LayerLatency, Missing, predictor_for
+from edgenas.latency.table import find_table
 from edgenas.space import architecture_from_json
+
+if TYPE_CHECKING:
+    from edgenas.latency.graph.costing import Costing
+    from edgenas.latency.graph.kernels import Kernel
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +51,12 @@ def predict(
     precision: Precision | None = None,
     batch: int | None = None,
     missing: Missing = "refuse",
+    power_mode: str | None = None,
 ) -> Prediction:
     """Predict the latency of an architecture file or an ONNX file on a device.
 
-    An ONNX file is split into the kernels that runtimes fuse; each is costed by the device's datasheet.
+    An ONNX file is split into the kernels that runtimes fuse; what each costs was learnt from fragments of networks
+    that `profile` timed, or follows from the device's model: fitted to published latencies, or its datasheet alone.
 
     Args:
         target: a JSON file as `SearchSpace.document` gives it (also found in `front.json` and on cards), or any
@@ -59,12 +67,13 @@ def predict(
             whatever the file's numbers are.
         batch: overrides the device's batch size.
         missing: what to do about blocks the device's table lacks: `refuse`, or `interpolate` between its others.
+        power_mode: one of the device's power modes instead of its own.
 
     Raises:
         InputError: the file, the device or its table cannot be used.
     """
     path = Path(target)
-    where = find_device(device, threads, precision, batch)
+    where = find_device(device, threads, precision, batch, power_mode)
     return _of_onnx(path, where) if path.suffix == ".onnx" else _of_architecture(path, where, missing)
 
 
@@ -84,24 +93,39 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
 
 def _of_onnx(path: Path, device: Device) -> Prediction:
     # Not for every prediction: onnx takes a while to load.
-    from edgenas.latency.estimate import Roofline
     from edgenas.latency.graph import costing, fusing, reading, shapes
 
-    kernels = fusing.fused_kernels(shapes.shaped(reading.read_model(path, device.batch)))
+    graph = shapes.shaped(reading.read_model(path, device.batch))
+    kernels = fusing.fused_kernels(graph)
     if not kernels:
         raise InputError(f"{path}: only reshapes its input", "give a model that computes something")
-    if device.is_host:
-        log.warning(
-            "the datasheet of %s does not describe this machine: it may be many times off", device.name
-        )
-    model = Roofline(device)
+    costs = _costing(kernels, graph.told, device)
     return Prediction(
         device=device.name,
         architecture=path.name,
-        latency=costing.graph_latency(kernels, model),
-        layers=costing.kernel_latencies(kernels, model, device.precision),
-        constant_ms=0.0,
+        latency=costing.graph_latency(kernels, costs),
+        layers=costing.kernel_latencies(kernels, costs, device.precision),
+        constant_ms=costs.constant_ms,
         macs=sum(kernel.macs for kernel in kernels) // device.batch,
         params=sum(kernel.weights for kernel in kernels),
         unknown_operators=costing.unknown_operators(kernels),
     )
+
+
+def _costing(kernels: Sequence["Kernel"], told: int, device: Device) -> "Costing":
+    """By what was timed on the device; where nothing was, by its model."""
+    from edgenas.latency.calibrated import model_of
+    from edgenas.latency.graph import costing, learning, sampling
+
+    found = find_table(device)
+    if found and found[1].fragments:
+        return costing.learnt(kernels, learning.KernelCosts(found[1].fragments), told)
+    if device.is_host:
+        log.warning(
+            "the datasheet of %s does not describe this machine: it may be many times off; %s",
+            device.name,
+            f"measure it: edgenas profile --device {device.name} --threads {device.threads} --batch {device.batch}"
+            if device.precision == sampling.PRECISION
+            else f"only kernels at {sampling.PRECISION} are measured",
+        )
+    return costing.modelled(kernels, model_of(device))

@@ -1,17 +1,28 @@
-"""Measuring a device: a latency table for a space, ready for search."""
+"""Measuring a device: a latency table for a space, ready for search; of all blocks, or inferred from a few networks."""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgenas.device import Precision, find_device, runtime_for
+from edgenas.device import Device, Precision, find_device, runtime_for
+from edgenas.device.runtime import Runtime
 from edgenas.errors import InputError
 from edgenas.jobs.options import space_from_options
 from edgenas.latency import profiling
 from edgenas.latency.calibration import MIN_NETWORKS
 from edgenas.latency.design import MAX_NETWORKS
-from edgenas.latency.table import Calibration, find_table, journal_path, save_table, table_path
+from edgenas.latency.few_samples import MAX_SAMPLES, MIN_SAMPLES, FewSamplesReport, profile_from_few
+from edgenas.latency.profiling import ProfileReport
+from edgenas.latency.table import (
+    Calibration,
+    LatencyTable,
+    find_table,
+    journal_path,
+    save_table,
+    table_path,
+)
 from edgenas.progress import Progress, silent
+from edgenas.space import SearchSpace
 from edgenas.space.layers import Activation
 
 
@@ -21,6 +32,9 @@ class ProfileResult:
 
     `unstable` lists keys of blocks timed under noise; of the timings, `retaken` were made again because the
     machine was slower or faster than usual, and a share `disturbed` stayed so.
+
+    Where the table was inferred from a few networks, `few_samples` says how; `entries` are then the blocks that were
+    inferred, `measured` the networks that were timed now, and `unstable` ids of networks.
     """
 
     table: Path
@@ -31,6 +45,7 @@ class ProfileResult:
     retaken: int
     disturbed: float
     calibration: Calibration
+    few_samples: FewSamplesReport | None = None
 
 
 def profile(
@@ -42,14 +57,18 @@ def profile(
     threads: int | None = None,
     precision: Precision | None = None,
     batch: int | None = None,
-    samples: int = 80,
+    samples: int | None = None,
+    networks: int = 80,
     width: float = 1.0,
     squeeze_excite: bool = False,
     activation: Activation | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> ProfileResult:
-    """Time every block of a space on a device and calibrate their sum on whole networks.
+    """Time every block of a space on a device and calibrate their sum on whole networks; or only a few of these.
+
+    With `samples`, only the whole networks that tell most are timed, and what each block costs is inferred from them
+    and from what other devices are like (provenance `calibrated`). Networks timed by an earlier such profile count.
 
     An existing table grows: only blocks it lacks, or knows badly, are timed. It is written to `./latency_models`
     where that folder exists, else to the user's data folder. An interrupted profile goes on when repeated.
@@ -62,7 +81,8 @@ def profile(
         threads: overrides the device's thread count.
         precision: overrides the device's precision: `fp32`, `fp16` or `int8`.
         batch: overrides the device's batch size.
-        samples: whole networks timed for the calibration, at least 3.
+        samples: whole networks to infer the table from, 3 to 100; None times every block.
+        networks: whole networks timed for the calibration when every block is, 3 to 500.
         width: channel multiplier of the space.
         squeeze_excite: channel attention in every layer of `mbconv`.
         activation: of `mbconv`: `relu6`, `hswish` or `relu`; None takes `relu6`.
@@ -73,36 +93,72 @@ def profile(
         InputError: an argument cannot be used.
         DeviceError: the device cannot be reached, or lacks its runtime or provider.
     """
-    if samples < MIN_NETWORKS:
-        raise InputError(f"--samples {samples} is too few to calibrate on", f"give at least {MIN_NETWORKS}")
-    if samples > MAX_NETWORKS:
-        raise InputError(f"--samples {samples} would take hours to time", f"give at most {MAX_NETWORKS}")
+    _check("--networks", networks, MIN_NETWORKS, MAX_NETWORKS, "calibrate on", "would take hours to time")
+    if samples is not None:
+        too_many = "tells little more than timing every block would"
+        _check("--samples", samples, MIN_SAMPLES, MAX_SAMPLES, "infer a table from", too_many)
     chosen = space_from_options(space, resolution, classes, width, squeeze_excite, activation)
     target = find_device(device, threads, precision, batch)
     runtime = runtime_for(target)
     start = time.monotonic()
     known = find_table(target)
-    report = profiling.profile(
-        chosen,
-        target,
-        runtime,
-        known[1] if known else None,
-        samples,
-        seed,
-        progress,
-        journal_path(target, chosen.signature),
-    )
+    table = known[1] if known else None
     # A table found elsewhere is carried along: the new one would hide it.
     in_place = known is not None and known[0] == table_path(target)
-    path = save_table(target, report.changes if in_place else report.table)
-    keys = [block.key for block in chosen.distinct_blocks]
+    if samples is None:
+        journal = journal_path(target, chosen.signature)
+        report = profiling.profile(chosen, target, runtime, table, networks, seed, progress, journal)
+        path = save_table(target, report.changes if in_place else report.table)
+        return _measured(path, chosen, report, time.monotonic() - start)
+    _refuse_measured(chosen, target, runtime, table)
+    journal = journal_path(target, f"{chosen.signature}-samples")
+    few = profile_from_few(chosen, target, runtime, table, samples, seed, progress, journal)
+    path = save_table(target, few.changes if in_place else few.table)
+    return _inferred(path, few, time.monotonic() - start)
+
+
+def _check(option: str, count: int, least: int, most: int, purpose: str, too_many: str) -> None:
+    if count < least:
+        raise InputError(f"{option} {count} is too few to {purpose}", f"give at least {least}")
+    if count > most:
+        raise InputError(f"{option} {count} {too_many}", f"give at most {most}")
+
+
+def _refuse_measured(
+    space: SearchSpace, device: Device, runtime: Runtime, table: LatencyTable | None
+) -> None:
+    """Raise where every block was measured: nothing can be inferred better than that."""
+    if table and space.signature in table.calibrations and profiling.is_still_valid(table, device, runtime):
+        raise InputError(
+            f"every block of {space.signature} was measured on {device.name}: --samples would add nothing",
+            "leave out --samples",
+        )
+
+
+def _measured(path: Path, space: SearchSpace, report: ProfileReport, seconds: float) -> ProfileResult:
+    keys = [block.key for block in space.distinct_blocks]
     return ProfileResult(
         table=path,
         entries=len(report.table.entries),
         measured=report.measured_blocks,
-        seconds=time.monotonic() - start,
+        seconds=seconds,
         unstable=[key for key in keys if report.table.entries[key].unstable],
         retaken=report.retaken,
         disturbed=report.disturbed,
-        calibration=report.table.calibrations[chosen.signature],
+        calibration=report.table.calibrations[space.signature],
+    )
+
+
+def _inferred(path: Path, report: FewSamplesReport, seconds: float) -> ProfileResult:
+    inference = report.inferred.inference
+    return ProfileResult(
+        table=path,
+        entries=len(inference.block_ms),
+        measured=report.measured,
+        seconds=seconds,
+        unstable=list(report.unstable),
+        retaken=report.retaken,
+        disturbed=report.disturbed,
+        calibration=inference.calibration,
+        few_samples=report,
     )

@@ -42,6 +42,7 @@ def search(
     run: str | None = None,
     warm_start: str | None = None,
     threads: int | None = None,
+    power_mode: str | None = None,
     missing: "Missing" = "refuse",
     resolution: int | None = None,
     width: float = 1.0,
@@ -83,6 +84,7 @@ def search(
             (`nsga2-surrogate`, `nsga2`, `nsga3`) begin from. They count as hints, none as an evaluation. A run
             keeps what it began from: to begin from what the earlier one has found since, give a new `run`.
         threads: overrides the device's thread count.
+        power_mode: one of the device's power modes instead of its own.
         missing: what to do about blocks a latency table lacks: `refuse`, or `interpolate` between its others.
         resolution: rows and columns of the images; None takes what suits the data.
         width: channel multiplier of the space.
@@ -144,13 +146,13 @@ def search(
     options = {"gates": gates, "latency_loss": latency_loss}
     given = {name: value for name, value in options.items() if value is not None}
     if searcher == GRADIENT_SEARCHER:
-        _check_gradient(evaluator, objectives, warm_start)
+        _check_gradient(evaluator, objectives)
     elif given:
         raise InputError(
             f"--gates and --latency-loss are of --searcher {GRADIENT_SEARCHER}",
             "leave them out, or use that searcher",
         )
-    target = find_device(device, threads=threads)
+    target = find_device(device, threads=threads, power_mode=power_mode)
     mbconv(32 if resolution is None else resolution, 2, width, squeeze_excite, activation)
     # What follows loads torch and images: wrong arguments are reported before that.
     from edgenas.jobs.phases import run_session
@@ -184,15 +186,8 @@ def search(
     return run_session(settings, progress)
 
 
-def _check_gradient(
-    evaluator: "EvaluatorName", objectives: "tuple[Objective, ...]", warm_start: str | None
-) -> None:
+def _check_gradient(evaluator: "EvaluatorName", objectives: "tuple[Objective, ...]") -> None:
     """What the gradient searcher cannot do."""
-    if warm_start is not None:
-        raise InputError(
-            f"--searcher {GRADIENT_SEARCHER} does not begin from what another run found",
-            "use nsga2-surrogate, nsga2 or nsga3, or leave out --warm-start",
-        )
     if evaluator == "trained":
         raise InputError(
             f"--searcher {GRADIENT_SEARCHER} learns together with a supernet", "leave out --evaluator trained"

@@ -31,7 +31,8 @@ def write_report(folder: RunFolder, store: RunStore, result: SearchResult) -> Pa
     config = document.config
     space = space_from_config(config.space, folder.document)
     rows = store.evaluations()
-    explained = _explained(space, config, rows, (*result.front, *result.dropped))
+    predictor = _predictor(space, config)
+    explained = _explained(predictor, rows, (*result.front, *result.dropped))
     view = ReportView(
         result,
         config,
@@ -41,6 +42,7 @@ def write_report(folder: RunFolder, store: RunStore, result: SearchResult) -> Pa
         contributions=explained if isinstance(explained, dict) else {},
         unexplained=explained if isinstance(explained, str) else "",
         learning=recorded_curves(store),
+        expected=predictor.provenance if predictor else Provenance.MEASURED,
     )
     write_png(view, folder.picture)
     write_html(view, folder.report)
@@ -48,12 +50,12 @@ def write_report(folder: RunFolder, store: RunStore, result: SearchResult) -> Pa
 
 
 def _explained(
-    space: SearchSpace, config: RunConfig, rows: Sequence[Evaluation], models: Sequence[Model]
+    predictor: LatencyPredictor | None, rows: Sequence[Evaluation], models: Sequence[Model]
 ) -> dict[str, tuple[Contribution, ...]] | str:
-    """What the choices of each model bring, by its id; or why that cannot be told."""
-    predictor = _predictor(space, config)
+    """What the choices of each model bring, by its id; or why that cannot be told: no predictor, too few rows."""
     if predictor is None:
         return _TABLE_CHANGED
+    space = predictor.space
     evaluated = {space.architecture(row.choices): row.accuracy for row in rows if row.accuracy is not None}
     chosen = [space.architecture(model.architecture["choices"]) for model in models]
     found = contributions(space, predictor, evaluated, chosen)

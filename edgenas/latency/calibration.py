@@ -68,7 +68,7 @@ def fit_calibration(
         DeviceError: fewer than three networks, or blocks that seem to cost nothing.
     """
     if len(networks) < MIN_NETWORKS:
-        raise DeviceError(f"{len(networks)} networks cannot calibrate a table", "use --samples 3 or more")
+        raise DeviceError(f"{len(networks)} networks cannot calibrate a table", "use --networks 3 or more")
     used = list(dict.fromkeys(key for keys in networks.values() for key in keys))
     counts = np.array([[list(keys).count(key) for key in used] for keys in networks.values()], dtype=float)
     costs = np.array([block_ms[key] for key in used])

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from edgenas.device import CPU, Device, Provenance
 from edgenas.errors import IncompleteTableError, InputError
+from edgenas.latency.calibrated import model_of
 from edgenas.latency.calibration import interval_factors
-from edgenas.latency.estimate import INTERVAL_FACTOR, estimate_block_ms
 from edgenas.latency.interpolation import interpolator
-from edgenas.latency.table import Calibration, LatencyTable, find_table, net_ms
+from edgenas.latency.table import Calibration, Inference, LatencyTable, find_table, net_ms
+from edgenas.latency.work import block_work
 from edgenas.space import Architecture, Block, SearchSpace, mbconv, nasbench_macro
 from edgenas.units import format_milliseconds
 
@@ -178,22 +179,23 @@ class LatencyPredictor:
 
 
 def predictor_from_device(space: SearchSpace, device: Device) -> LatencyPredictor:
-    """Predict from the device's datasheet alone; provenance `estimated`."""
+    """Predict by the device's model: `calibrated` where its file has fitted costs, else `estimated`."""
+    model = model_of(device)
     return LatencyPredictor(
         space,
         device,
-        block_cost=lambda block: BlockCost(estimate_block_ms(block, device)),
+        block_cost=lambda block: BlockCost(sum(map(model.work_ms, block_work(block, device.batch)))),
         constant_ms=0.0,
-        low_factor=1 / INTERVAL_FACTOR,
-        high_factor=INTERVAL_FACTOR,
-        provenance=Provenance.ESTIMATED,
+        low_factor=model.interval.low,
+        high_factor=model.interval.high,
+        provenance=model.provenance,
     )
 
 
 def predictor_from_table(
     space: SearchSpace, device: Device, table: LatencyTable, missing: Missing = "refuse"
 ) -> LatencyPredictor:
-    """Predict from a measured table.
+    """Predict from a measured table, or from what a few measured networks told about it.
 
     Args:
         space: whose architectures are predicted.
@@ -210,6 +212,9 @@ def predictor_from_table(
         raise InputError(f"unknown missing {missing!r}", f"use one of {', '.join(get_args(Missing))}")
     lacking = [block.key for block in space.distinct_blocks if block.key not in table.entries]
     calibration = table.calibrations.get(space.signature)
+    inference = table.inferences.get(space.signature)
+    if inference and (lacking or calibration is None):
+        return _predictor_from_inference(space, device, inference)
     if missing == "refuse" and (lacking or calibration is None):
         lacks = f"{len(lacking)} blocks, such as {lacking[0]}" if lacking else "a calibration for this space"
         raise IncompleteTableError(
@@ -228,6 +233,19 @@ def predictor_from_table(
         high_factor=high_factor if own else high_factor * BORROWED_FACTOR,
         # Another space's line is a model fitted to measurements, not a measurement.
         provenance=Provenance.MEASURED if own else Provenance.CALIBRATED,
+        from_table=True,
+    )
+
+
+def _predictor_from_inference(space: SearchSpace, device: Device, inference: Inference) -> LatencyPredictor:
+    return LatencyPredictor(
+        space,
+        device,
+        block_cost=lambda block: BlockCost(inference.block_ms[block.key]),
+        constant_ms=inference.calibration.intercept_ms,
+        low_factor=inference.low_factor,
+        high_factor=inference.high_factor,
+        provenance=Provenance.CALIBRATED,
         from_table=True,
     )
 
@@ -266,7 +284,7 @@ def _borrowed_calibration(space: SearchSpace, table: LatencyTable) -> Calibratio
 
 
 def predictor_for(space: SearchSpace, device: Device, missing: Missing = "refuse") -> LatencyPredictor:
-    """The best predictor there is: the device's table, or its datasheet where it has none.
+    """The best predictor there is: the device's table, or where it has none the device's model.
 
     Raises:
         FileFormatError, IncompleteTableError: the device has a table that cannot be used.

@@ -14,6 +14,7 @@ from edgenas.device.runtime import Runtime, Session
 from edgenas.errors import DeviceError
 from edgenas.latency.calibration import ENOUGH, MIN_NETWORKS, fit_calibration
 from edgenas.latency.design import informative_networks, random_networks
+from edgenas.latency.graph.sampling import timed_fragments
 from edgenas.latency.journal import keep_rounds, kept_rounds
 from edgenas.latency.loading import load_blocks, load_empty, load_sentinel
 from edgenas.latency.measuring import Measurement, Timing, is_usual, measure
@@ -63,6 +64,8 @@ def profile(
 ) -> ProfileReport:
     """Time the space's blocks that `known` lacks or calls unstable, then calibrate on whole networks.
 
+    Fragments of other networks, which predict ONNX files, are timed too where `known` has none.
+
     Args:
         space: whose distinct blocks are timed.
         device: what the table is for; its batch size is the one timed.
@@ -76,7 +79,7 @@ def profile(
     Raises:
         DeviceError: the runtime cannot run a block, or fewer than three networks to calibrate on.
     """
-    valid = known if known and _is_valid(known, device, runtime) else None
+    valid = known if known and is_still_valid(known, device, runtime) else None
     known_entries = valid.entries if valid else {}
     missing = [block for block in space.distinct_blocks if _is_due(block.key, known_entries)]
     judging = int(RANDOM_SHARE * networks)
@@ -85,8 +88,8 @@ def profile(
     random = random_networks(space, judging, seed, chosen)
     chosen += random
     if len(chosen) < MIN_NETWORKS:
-        raise DeviceError(f"{len(chosen)} networks cannot calibrate a table", "use --samples 3 or more")
-    before = _state(device)
+        raise DeviceError(f"{len(chosen)} networks cannot calibrate a table", "use --networks 3 or more")
+    before = machine_state(device)
     sessions = _load(space, device, runtime, missing, chosen, seed, progress)
     machine = f"{runtime.version}, {host.fingerprint(device.uses_gpu)}"
     rounds = kept_rounds(journal, machine, list(sessions))
@@ -96,9 +99,11 @@ def profile(
         journal.unlink(missing_ok=True)
     fresh = _entries(measured, missing)
     entries = {**known_entries, **fresh}
+    sessions.clear()
+    fragments = None if valid and valid.fragments else timed_fragments(runtime, device.batch, progress)
     calibrations = {space.signature: _calibrate(space, measured, entries, chosen, random)}
-    changes = _table(device, runtime, measured, before).model_copy(
-        update={"entries": fresh, "calibrations": calibrations}
+    changes = empty_table(device, runtime, measured, before).model_copy(
+        update={"entries": fresh, "calibrations": calibrations, "fragments": fragments}
     )
     if valid and not is_usual(measured.sentinel_ms / valid.sentinel_ms):
         log.warning(
@@ -110,7 +115,8 @@ def profile(
     return ProfileReport(table, changes, len(missing), len(chosen), measured.retaken, measured.disturbed)
 
 
-def _is_valid(known: LatencyTable, device: Device, runtime: Runtime) -> bool:
+def is_still_valid(known: LatencyTable, device: Device, runtime: Runtime) -> bool:
+    """Whether a table is of the runtime and the power mode of today."""
     return (known.runtime_version, known.power_mode) == (runtime.version, device.power_mode)
 
 
@@ -192,7 +198,8 @@ def _spread(networks: Sequence[Reference]) -> tuple[Reference, ...]:
     )
 
 
-def _state(device: Device) -> host.HostState:
+def machine_state(device: Device) -> host.HostState:
+    """How hot and fast the processor is, or the GPU of a device that is one."""
     return (host.gpu_state() if device.uses_gpu else None) or host.state()
 
 
@@ -201,9 +208,11 @@ def _description(device: Device) -> str:
     return f"{host.gpu_name()}, {processor}" if device.uses_gpu else processor
 
 
-def _table(device: Device, runtime: Runtime, measured: Measurement, before: host.HostState) -> LatencyTable:
-    """An empty table of this measurement: what the machine was, and how it ran meanwhile."""
-    after = _state(device)
+def empty_table(
+    device: Device, runtime: Runtime, measured: Measurement, before: host.HostState
+) -> LatencyTable:
+    """A table of this measurement without an entry: what the machine was, and how it ran meanwhile."""
+    after = machine_state(device)
     counts = (before.throttle_events, after.throttle_events)
     return LatencyTable(
         device=device.name,

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
 from filelock import FileLock
@@ -26,6 +26,9 @@ _IDENTITY = {
     "batch": "batch",
 }
 """Fields of a table, and of the device it is for, that must agree; folder and file name spell them."""
+
+_OPTIONAL = ("inferences", "fragments")
+"""Sections that tables of earlier versions lack; where they are empty, checksums are as they were."""
 
 
 class Entry(Document):
@@ -79,6 +82,49 @@ class Calibration(Document):
     )
 
 
+class Inference(Document):
+    """What each block of one space costs, inferred from a few whole networks and from what other devices are like.
+
+    Predictions that rest on it are `calibrated`. The slope of its calibration is 1; `references` are all the networks
+    that were timed, `residuals` how far each is off when it is predicted from the others.
+    """
+
+    block_ms: dict[str, Annotated[float, Field(ge=0)]]
+    calibration: Calibration
+    uncertainties: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        description="how far the time of each reference may be off, as a share of it: the machine was not quiet"
+    )
+    low_factor: float = Field(
+        gt=0, le=1, description="ends of the 90 % interval as multiples of a prediction"
+    )
+    high_factor: float = Field(ge=1)
+    noise: float = Field(ge=0, description="what a timing is off and no sum holds, as a share of it")
+    views: dict[str, float] = Field(description="how probable it is that this is what costs time")
+    known_devices: tuple[str, ...] = Field(description="what was learnt from")
+
+
+PIECE = r"^[a-z-]+/[\w.]+(/blocked|/few)?( \d{1,15}){4} [1-9]\d{0,9}$"
+"""Family, multiplications, numbers read, written and in weights, reuse (`latency.graph.layout.Piece`)."""
+
+
+class FragmentTime(Document):
+    """A small network, what is run for it, and what it took."""
+
+    name: str
+    pieces: dict[Annotated[str, Field(pattern=PIECE)], Annotated[int, Field(ge=1)]] = Field(
+        min_length=1, description="how often each kernel runs"
+    )
+    typical_ms: float = Field(gt=0)
+
+
+class Fragments(Document):
+    """Times of small networks, from which those of any ONNX file's kernels are learnt."""
+
+    channel_block: int = Field(ge=1, description="channels that the runtime keeps together in convolutions")
+    overhead_ms: float = Field(ge=0, description="what a call costs before any kernel runs")
+    times: tuple[FragmentTime, ...] = Field(min_length=1)
+
+
 class LatencyTable(Document):
     """One table; see the module's docstring. Frozen: growing it makes a new one."""
 
@@ -106,6 +152,10 @@ class LatencyTable(Document):
     )
     entries: dict[str, Entry]
     calibrations: dict[str, Calibration] = Field(default={}, description="by the space's signature")
+    inferences: dict[str, Inference] = Field(
+        default={}, description="by the signature of a space that was not measured block by block"
+    )
+    fragments: Fragments | None = Field(default=None, description="what predicts ONNX files")
     checksum: str = ""
 
     @field_validator("entries")
@@ -118,9 +168,15 @@ class LatencyTable(Document):
                 raise ValueError(str(error)) from None
         return entries
 
+    def calibration_of(self, space: str) -> Calibration | None:
+        """What predictions for a space, given by its signature, were fitted on; None where there is nothing."""
+        inference = self.inferences.get(space)
+        return self.calibrations.get(space) or (inference.calibration if inference else None)
+
     def content_checksum(self) -> str:
-        """SHA-256 of everything but the checksum itself."""
-        return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
+        """SHA-256 of everything but the checksum itself, and optional sections that are empty."""
+        left_out = {"checksum", *(name for name in _OPTIONAL if not getattr(self, name))}
+        return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 
 def table_from_json(path: Path) -> LatencyTable:
@@ -140,7 +196,8 @@ def table_from_json(path: Path) -> LatencyTable:
 def find_table(device: Device) -> tuple[Path, LatencyTable] | None:
     """The device's table for its runtime, precision, threads and batch; None when there is none.
 
-    A table of another machine does not count for a device that is "this host"; a warning says so.
+    A table of another machine does not count for a device that is "this host"; a warning says so. Nor does one of
+    another power mode, where the device has several.
 
     Raises:
         FileFormatError: a table file is wrong, or is another device's.
@@ -156,6 +213,8 @@ def find_table(device: Device) -> tuple[Path, LatencyTable] | None:
                 raise FileFormatError(
                     path, field, f"is {found!r}, not {expected!r}", "move it out of the way"
                 )
+        if device.power_modes and table.power_mode != device.power_mode:
+            continue
         if device.is_host and table.host != host.fingerprint(device.uses_gpu):
             log.warning("%s was measured on another machine (%s): ignored", path, table.host_description)
             continue
@@ -214,6 +273,12 @@ def merged(old: LatencyTable, new: LatencyTable) -> LatencyTable:
         for signature, calibration in old.calibrations.items()
         if anew.isdisjoint(calibration.corrections_ms)
     }
+    inferences = {**old.inferences, **new.inferences}
     return new.model_copy(
-        update={"entries": {**old.entries, **new.entries}, "calibrations": {**kept, **new.calibrations}}
+        update={
+            "entries": {**old.entries, **new.entries},
+            "calibrations": {**kept, **new.calibrations},
+            "inferences": {key: each for key, each in inferences.items() if key not in new.calibrations},
+            "fragments": new.fragments or old.fragments,
+        }
     )

@@ -148,7 +148,7 @@ def validate(
         if table is None
         else predictor_from_table(space, device, table, missing)
     )
-    calibration = table.calibrations.get(space.signature) if table else None
+    calibration = table.calibration_of(space.signature) if table else None
     references = calibration.references if calibration else ()
     chosen = unseen_networks(space, networks, seed, calibration.networks if calibration else ())
     known = {space.architecture(reference.choices): reference.measured_ms for reference in references}
@@ -197,7 +197,7 @@ def unseen_networks(space: SearchSpace, count: int, seed: int, seen: Collection[
                 f"{space.signature} has only {len(found)} networks that its table was not calibrated on",
                 f"give --networks {len(found)} or fewer"
                 if len(found) >= MIN_NETWORKS
-                else "profile it again with fewer --samples",
+                else "profile it again on fewer networks",
             )
         if not fruitless:
             found[architecture.id] = architecture

@@ -18,7 +18,6 @@ Kind = Literal[
     "grouped",
     "linear",
     "matmul",
-    "squeeze-excite",
     "pooling",
     "global-pooling",
     "reduction",
@@ -39,9 +38,11 @@ class Work:
         macs: multiply-accumulates.
         features: numbers read and written that grow with the batch.
         weights: numbers read that do not.
-        launches: kernels started: 0 where another one does the work on its way, 4 for a whole squeeze-excite.
+        launches: kernels started: 0 where another one does the work on its way, one a piece where pieces are copied.
         reuse: of a convolution or product, how many outputs each input number serves at each position: the
             output channels of a group.
+        functions: numbers written that went through an activation dearer than a rectifier: most runtimes compute
+            hard swish, SiLU or GELU after the convolution, not on its way.
     """
 
     kind: Kind
@@ -50,6 +51,7 @@ class Work:
     weights: int = 0
     launches: int = 1
     reuse: int = 1
+    functions: int = 0
 
 
 class Interval(NamedTuple):
@@ -60,7 +62,8 @@ class Interval(NamedTuple):
 
 
 class DeviceModel(Protocol):
-    """Puts a time on any kernel of one device; a datasheet does (`estimate.Roofline`), fitted figures will."""
+    """Puts a time on any kernel of one device; a datasheet does (`estimate.Roofline`), fitted figures do
+    (`calibrated.Calibrated`)."""
 
     @property
     def provenance(self) -> Provenance:
@@ -83,30 +86,61 @@ def conv_kind(groups: int, channels: int, window: int) -> Kind:
 
 def block_work(block: Block, batch: int) -> list[Work]:
     """The work of a block's layers, in order, for one call of that batch size."""
-    return [_layer_work(layer, batch) for layer in block.layers]
+    return [work for layer in block.layers for work in _KERNELS[type(layer)](layer, batch)]
 
 
-def _layer_work(layer: Layer, batch: int) -> Work:
-    kind, reuse = _LAYERS[type(layer)](layer)
-    return Work(
-        kind=kind,
-        macs=layer.macs * batch,
-        features=(layer.elements_moved - layer.parameters) * batch,
-        weights=layer.parameters,
-        launches=layer.kernels,
-        reuse=reuse,
-    )
+def _conv(layer: Conv, batch: int) -> list[Work]:
+    written = layer.out_channels * layer.out_height * layer.out_width
+    return [
+        Work(
+            kind=conv_kind(layer.groups, layer.in_channels, layer.kernel**2),
+            macs=layer.macs * batch,
+            features=(layer.elements_moved - layer.parameters) * batch,
+            weights=layer.parameters,
+            reuse=layer.out_channels // layer.groups,
+            functions=written * batch if layer.activation == "hswish" else 0,
+        )
+    ]
 
 
-def _conv(layer: Conv) -> tuple[Kind, int]:
-    kind = conv_kind(layer.groups, layer.in_channels, layer.kernel**2)
-    return kind, layer.out_channels // layer.groups
+def _squeeze_excite(layer: SqueezeExcite, batch: int) -> list[Work]:
+    """Pool, two pointwise convolutions, scale."""
+    channels, squeezed = layer.channels, layer.squeezed
+    numbers = channels * layer.height * layer.width
+    macs, both = channels * squeezed, channels + squeezed
+    return [
+        Work("global-pooling", 0, (numbers + channels) * batch),
+        Work("pointwise", macs * batch, both * batch, macs + squeezed, reuse=squeezed),
+        Work(
+            "pointwise",
+            macs * batch,
+            both * batch,
+            macs + channels,
+            reuse=channels,
+            functions=channels * batch,
+        ),
+        Work("elementwise", 0, (2 * numbers + channels) * batch),
+    ]
 
 
-_LAYERS: dict[type[Layer], Callable[[Any], tuple[Kind, int]]] = {
+def _add(layer: Add, batch: int) -> list[Work]:
+    """Runs inside the convolution before it."""
+    return [Work("elementwise", 0, layer.elements_moved * batch, launches=0)]
+
+
+def _global_pool(layer: GlobalPool, batch: int) -> list[Work]:
+    return [Work("global-pooling", 0, layer.elements_moved * batch)]
+
+
+def _linear(layer: Linear, batch: int) -> list[Work]:
+    features = (layer.in_features + layer.out_features) * batch
+    return [Work("linear", layer.macs * batch, features, layer.parameters, reuse=layer.out_features)]
+
+
+_KERNELS: dict[type[Layer], Callable[[Any, int], list[Work]]] = {
     Conv: _conv,
-    SqueezeExcite: lambda layer: ("squeeze-excite", layer.channels),
-    Add: lambda _: ("elementwise", 1),
-    GlobalPool: lambda _: ("global-pooling", 1),
-    Linear: lambda layer: ("linear", layer.out_features),
+    SqueezeExcite: _squeeze_excite,
+    Add: _add,
+    GlobalPool: _global_pool,
+    Linear: _linear,
 }

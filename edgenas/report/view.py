@@ -55,6 +55,7 @@ class ReportView:
         contributions: what each layer's choice earns and costs, by the model's id.
         unexplained: why there are none; empty where there are.
         learning: how the gradient searcher learnt; None for every other one.
+        expected: where latencies come from, for a run that has evaluated nothing yet.
     """
 
     result: SearchResult
@@ -65,6 +66,7 @@ class ReportView:
     contributions: Mapping[str, tuple[Contribution, ...]] = field(default_factory=dict)
     unexplained: str = ""
     learning: Curves | None = None
+    expected: Provenance = Provenance.ESTIMATED
 
     @property
     def data_name(self) -> str:
@@ -213,8 +215,7 @@ class ReportView:
     def provenances(self) -> tuple[Provenance, ...]:
         """Where the predicted latencies come from."""
         found = [point.provenance for point in self.points] + [mark.model.provenance for mark in self.marks]
-        expected = Provenance.ESTIMATED if self.config.table_checksum is None else Provenance.MEASURED
-        return tuple(dict.fromkeys(found or [expected]))
+        return tuple(dict.fromkeys(found or [self.expected]))
 
     @property
     def basis(self) -> str:

@@ -6,15 +6,29 @@ from typing import Any
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]
 
+CALIBRATED = (
+    "jetson-agx-orin",
+    "jetson-agx-xavier",
+    "jetson-nano",
+    "jetson-orin-nano",
+    "jetson-tx2",
+    "jetson-xavier-nx",
+    "raspberry-pi-4",
+    "raspberry-pi-5",
+)
+
 
 def test_devices(answer: Answer, text: Text) -> None:
     found = answer(["devices"])
     by_name = {device["name"]: device for device in found["devices"]}
-    assert {"cpu", "cuda", "jetson-orin-nano", "jetson-nano", "raspberry-pi-4", "raspberry-pi-5"} <= set(
-        by_name
-    )
+    assert {"cpu", "cuda", *CALIBRATED} <= set(by_name)
     assert "jetson" in by_name["jetson-orin-nano"]["aliases"]
-    assert by_name["jetson-nano"]["provenance"] == "estimated"
+    assert {by_name[name]["provenance"] for name in CALIBRATED} == {"calibrated"}
+    assert by_name["cpu"]["calibrated"] is None
+    assert by_name["jetson-nano"]["calibrated"]["median_error_percent"] < 12
+    assert by_name["jetson-nano"]["power_modes"] == {"10W (MAXN)": 921.6, "5W": 640}
     assert by_name["jetson-nano"]["tables"] == []
     shown = text(["devices", "jetson"])
     assert "jetson-orin-nano" in shown and "source:" in shown
+    assert "power mode: 15W (also: 7W, MAXN SUPER)" in shown
+    assert "those left out were" in shown and "Apache-2.0" in shown

@@ -30,11 +30,19 @@ def test_predict(answer: Answer, text: Text, in_finished_run: Path, tmp_path: Pa
     path.write_text(json.dumps(front[0]["architecture"]))
     found = answer(["predict", str(path), "--device", "pi5"])
     assert found["latency_ms"]["predicted"] == pytest.approx(front[0]["latency_ms"]["predicted"])
-    assert found["provenance"] == "estimated"
+    assert found["provenance"] == "calibrated"
     total = sum(layer["latency_ms"] for layer in found["layers"]) + found["constant_ms"]
     assert total == pytest.approx(found["latency_ms"]["predicted"])
     shown = text(["predict", str(path), "--device", "pi5"])
-    assert "datasheet estimate" in shown and "mbconv/" in shown
+    assert "calibrated device model" in shown and "mbconv/" in shown
+
+
+def test_a_power_mode(answer: Answer, tmp_path: Path) -> None:
+    command = ["predict", _write(tmp_path, mbconv(32, 10)), "--device", "nano"]
+    full, half = answer(command), answer([*command, "--power-mode", "5W"])
+    assert half["provenance"] == "calibrated"
+    ratio = half["latency_ms"]["predicted"] / full["latency_ms"]["predicted"]
+    assert ratio == pytest.approx(921.6 / 640)
 
 
 def test_the_json_object(answer: Answer, tmp_path: Path) -> None:
@@ -66,7 +74,7 @@ def test_an_onnx_file(answer: Answer, text: Text, tmp_path: Path) -> None:
     path = str(_write_onnx(tmp_path, space))
     found = answer(["predict", path, "--device", "jetson"])
     assert set(found) == set(answer(["predict", _write(tmp_path, space), "--device", "jetson"]))
-    assert (found["architecture"], found["provenance"]) == ("network.onnx", "estimated")
+    assert (found["architecture"], found["provenance"]) == ("network.onnx", "calibrated")
     assert found["unknown_operators"] == []
     total_ms = sum(layer["latency_ms"] for layer in found["layers"])
     assert total_ms == pytest.approx(found["latency_ms"]["predicted"])
@@ -79,7 +87,7 @@ def test_an_onnx_file(answer: Answer, text: Text, tmp_path: Path) -> None:
     assert first["bytes_read"] > 0 and first["bytes_written"] == 2 * 16 * 32 * 32
     shown = text(["predict", path, "--device", "jetson"])
     assert "network.onnx on jetson-orin-nano" in shown and "depthwise" in shown
-    assert "datasheet estimate" in shown and "unknown" not in shown
+    assert "calibrated device model" in shown and "unknown" not in shown
     bars = _bars(shown)
     assert len(bars) == len(found["layers"])
     assert bars[-1][1] - bars[0][0] == BAR_WIDTH
@@ -142,7 +150,7 @@ def test_blocks_the_table_lacks_are_refused_or_interpolated(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "latency_models").mkdir()
-    answer(["profile", "--device", "cpu", "--resolution", "16", "--classes", "3", "--samples", "3"])
+    answer(["profile", "--device", "cpu", "--resolution", "16", "--classes", "3", "--networks", "3"])
     command = ["predict", _write(tmp_path, mbconv(16, 5)), "--device", "cpu"]
     for options in ([], ["--missing", "refuse"]):
         assert run([*command, *options]) == 2

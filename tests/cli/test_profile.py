@@ -14,7 +14,7 @@ from edgenas.space import mbconv, nasbench_macro
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]
-PROFILE = ["profile", "--device", "cpu", "--resolution", "16", "--samples", "4"]
+PROFILE = ["profile", "--device", "cpu", "--resolution", "16", "--networks", "4"]
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_an_operating_point_has_a_table_of_its_own(answer: Answer, options: list
 
 
 def test_nasbench_macro_is_profiled_as_published(answer: Answer) -> None:
-    found = answer(["profile", "--device", "cpu", "--space", "nasbench-macro", "--samples", "3"])
+    found = answer(["profile", "--device", "cpu", "--space", "nasbench-macro", "--networks", "3"])
     table = json.loads(Path(found["table"]).read_text())
     assert list(table["calibrations"]) == [nasbench_macro(32, 10).signature]
 
@@ -130,6 +130,36 @@ def test_a_loud_machine_is_told(text: Text, answer: Answer, monkeypatch: pytest.
     assert (found["unstable_entries"], found["unstable"]) == (2, ["x", "y"])
 
 
+FEW = [*PROFILE[:-2], "--samples", "4"]
+
+
+def test_a_few_networks_make_a_table_that_validate_predict_and_search_use(
+    answer: Answer, text: Text, tmp_path: Path
+) -> None:
+    found = answer(FEW)
+    assert found["provenance"] == "calibrated"
+    assert found["samples"] == {"measured": 4, "kept": 0}
+    assert (found["measured"], found["entries"]) == (4, len(mbconv(16, 10).distinct_blocks))
+    assert found["interval"]["low"] < 1 < found["interval"]["high"]
+    assert found["interval"]["half_width_percent"] > 0
+    assert (found["halving_samples"] is None) == bool(found["halving_reason"])
+    assert sum(found["views"].values()) == pytest.approx(1)
+    assert "raspberry-pi-4" in found["known_devices"] and "cpu" not in found["known_devices"]
+    assert found["calibration"]["slope"] == 1
+    assert len(found["calibration"]["references"]) == len(found["calibration"]["residuals"]) == 4
+    validated = answer(["validate", "--device", "cpu", "--resolution", "16", "--networks", "3"])
+    assert (validated["provenance"], validated["networks"]) == ("calibrated", 3)
+    device = answer(["devices", "cpu"])["devices"][0]
+    assert device["provenance"] == "calibrated"
+    assert "(inferred from a few networks)" in text(["devices", "cpu"])
+    more = answer([*FEW[:-1], "6"])
+    assert more["samples"]["measured"] + more["samples"]["kept"] == 6
+    shown = text([*FEW[:-1], "6"])
+    assert "networks measured in" in shown and "other devices" in shown
+    assert "within" in shown and "(90 % interval)" in shown
+    assert "halve that" in shown and "what costs time: " in shown
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -140,7 +170,8 @@ def test_a_loud_machine_is_told(text: Text, answer: Answer, monkeypatch: pytest.
         (["--batch", "two"], "--batch"),
         (["--batch", "1025"], "--batch 1025 is out of range; use 1 to 1024"),
         (["--threads", "0"], "--threads"),
-        (["--samples", "2"], "--samples 2 is too few to calibrate on; give at least 3"),
+        (["--networks", "2"], "--networks 2 is too few to calibrate on; give at least 3"),
+        (["--samples", "2"], "--samples 2 is too few to infer a table from; give at least 3"),
         (["--classes", "1"], "--classes"),
         (["--space", "nasbench-macro", "--squeeze-excite"], "space nasbench-macro has no --squeeze-excite"),
         (["--space", "nasbench-macro", "--activation", "relu6"], "space nasbench-macro has no --activation"),

@@ -35,7 +35,7 @@ def test_search(answer: Answer, text: Text, in_finished_run: Path, image_folder:
     shown = text(command)
     assert found["front"][0]["id"] in shown
     assert "accuracy" in shown and "macro" not in shown and "MobileNet" not in shown
-    assert "estimated" in shown and "validation" in shown and "does not bind" in shown
+    assert "calibrated" in shown and "validation" in shown and "does not bind" in shown
 
 
 def assert_model(model: dict[str, Any]) -> None:

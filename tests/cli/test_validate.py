@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_json_object_holds_what_is_promised(answer: Answer) -> None:
-    answer(["profile", *SMALL, "--samples", "4"])
+    answer(["profile", *SMALL, "--networks", "4"])
     found = answer(["validate", *SMALL, "--networks", "3", "--seed", "5"])
     assert {
         "networks", "spearman", "kendall", "mape_percent", "within_5_percent", "within_10_percent",
@@ -46,7 +46,7 @@ def test_the_json_object_holds_what_is_promised(answer: Answer) -> None:
 
 def test_networks_of_nasbench_macro_are_predicted_and_measured(answer: Answer) -> None:
     macro = [*SMALL, "--space", "nasbench-macro"]
-    answer(["profile", *macro, "--samples", "4"])
+    answer(["profile", *macro, "--networks", "4"])
     found = answer(["validate", *macro, "--networks", "2"])
     assert found["space"].startswith("nasbench-macro-16px") and found["provenance"] == "measured"
     assert all(len(pair["choices"]) == 8 for pair in found["pairs"])
@@ -67,7 +67,7 @@ def test_people_see_the_figures_the_worst_networks_and_the_picture(text: Text) -
 def test_a_table_that_lacks_the_space_is_refused_unless_interpolated(
     answer: Answer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer(["profile", *SMALL, "--samples", "4"])
+    answer(["profile", *SMALL, "--networks", "4"])
     other = ["validate", *SMALL, "--classes", "3", "--networks", "2"]
     assert run(other) == 2
     error = capsys.readouterr().err

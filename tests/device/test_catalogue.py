@@ -106,7 +106,7 @@ def test_threads_below_one_are_refused(threads: int) -> None:
 
 def test_unknown_device_suggests_the_nearest() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"unknown device 'jetsn'; did you mean 'jetson'\? known: cpu, "
+        UnknownNameError, match=r"unknown device 'jetsn'; did you mean 'jetson'\? known: agx-orin, "
     ):
         find_device("jetsn")
     with pytest.raises(UnknownNameError, match=r"unknown device 'zzz'; known: .*\(see: edgenas devices\)"):
@@ -161,3 +161,23 @@ def test_an_unknown_precision_is_refused(precision: str) -> None:
 def test_a_batch_out_of_range_is_refused(batch: int) -> None:
     with pytest.raises(InputError, match=rf"^--batch {batch} is out of range; use 1 to 1024$"):
         find_device("cpu", batch=batch)
+
+
+def test_a_power_mode_scales_arithmetic_and_launches_but_not_memory() -> None:
+    usual, slow = find_device("tx2"), find_device("tx2", power_mode="MAXQ")
+    assert (usual.power_mode, slow.power_mode) == ("MAXN", "MAXQ")
+    ratio = 1300 / 854
+    assert slow.datasheet.peak_gflops == pytest.approx(usual.datasheet.peak_gflops / ratio)
+    assert slow.datasheet.kernel_launch_us == pytest.approx(usual.datasheet.kernel_launch_us * ratio)
+    assert slow.datasheet.memory_bandwidth_gb_s == usual.datasheet.memory_bandwidth_gb_s
+    assert find_device("tx2", power_mode="MAXN") == usual
+
+
+def test_an_unknown_power_mode_lists_those_there_are() -> None:
+    with pytest.raises(
+        UnknownNameError,
+        match=r"^unknown power mode 'MAXX'; did you mean 'MAX[NPQ]'\? jetson-tx2 has: 'MAXN', 'MAXP', 'MAXQ'$",
+    ):
+        find_device("tx2", power_mode="MAXX")
+    with pytest.raises(UnknownNameError, match="unknown power mode '5W'; cpu has: '"):
+        find_device("cpu", power_mode="5W")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.device import Device, Provenance, runtime_for
+from edgenas.device.device import Costs
 from edgenas.device.onnx_process import OnnxProcess
 from edgenas.device.torch_cuda import TorchRuntime
 from edgenas.errors import DeviceError, FileFormatError
@@ -142,3 +143,76 @@ def test_runtime_for_torch(make: Callable[..., Device]) -> None:
 def test_no_runtime_for(make: Callable[..., Device], changes: dict[str, Any], message: str) -> None:
     with pytest.raises(DeviceError, match=message):
         runtime_for(make(**changes))
+
+
+# Power modes and fitted costs.
+
+
+@pytest.fixture
+def calibrated() -> dict[str, Any]:
+    """A valid `calibrated` section as a dictionary."""
+    return {
+        "precision": "fp32",
+        "threads": 1,
+        "batch": 1,
+        "power_mode": "default",
+        "networks": 9,
+        "median_error_percent": 8.5,
+        "spearman": 0.95,
+        "interval_factor": 1.3,
+        "figures": ["nine latencies of somebody (MIT)"],
+        "costs": dict.fromkeys(Costs.model_fields, 0.5),
+    }
+
+
+def test_fitted_costs_are_read(fields: dict[str, Any], calibrated: dict[str, Any]) -> None:
+    device = validate({**fields, "calibrated": calibrated}, Device, Path("d.toml"))
+    assert device.calibrated is not None and device.calibrated.costs.macs_dense == 0.5
+    assert device.slowdown_since("default") == 1
+
+
+@pytest.mark.parametrize("cost", Costs.model_fields)
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "cheap", None])
+def test_costs_are_numbers_from_zero(
+    fields: dict[str, Any], calibrated: dict[str, Any], cost: str, value: object
+) -> None:
+    calibrated["costs"][cost] = value
+    with pytest.raises(FileFormatError, match=rf"d\.toml: calibrated\.costs\.{cost}: input should be "):
+        validate({**fields, "calibrated": calibrated}, Device, Path("d.toml"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("precision", "fp8"),
+        ("threads", 0),
+        ("networks", 0),
+        ("median_error_percent", -1),
+        ("spearman", 1.5),
+        ("interval_factor", 1.0),
+        ("figures", []),
+        ("costs", {}),
+        ("colour", "green"),
+    ],
+)
+def test_a_wrong_field_of_the_calibration_is_named(
+    fields: dict[str, Any], calibrated: dict[str, Any], field: str, value: object
+) -> None:
+    with pytest.raises(FileFormatError, match=rf"^d\.toml: calibrated\.{field}"):
+        validate({**fields, "calibrated": {**calibrated, field: value}}, Device, Path("d.toml"))
+
+
+def test_power_modes_hold_the_devices_own_and_that_of_its_figures(
+    fields: dict[str, Any], calibrated: dict[str, Any]
+) -> None:
+    modes = {"default": 1000.0, "slow": 500.0}
+    device = validate({**fields, "power_modes": modes, "calibrated": calibrated}, Device, Path("d.toml"))
+    assert device.model_copy(update={"power_mode": "slow"}).slowdown_since("default") == 2
+    with pytest.raises(FileFormatError, match="power mode 'default' is not among power_modes"):
+        validate({**fields, "power_modes": {"slow": 500.0}}, Device, Path("d.toml"))
+    calibrated["power_mode"] = "turbo"
+    for known in (modes, {}):
+        with pytest.raises(FileFormatError, match="power mode 'turbo' is not among power_modes"):
+            validate({**fields, "power_modes": known, "calibrated": calibrated}, Device, Path("d.toml"))
+    with pytest.raises(FileFormatError, match=r"power_modes\.slow: input should be greater than 0"):
+        validate({**fields, "power_modes": {**modes, "slow": 0}}, Device, Path("d.toml"))

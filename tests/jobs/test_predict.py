@@ -9,6 +9,7 @@ import pytest
 
 from edgenas import SearchSpace, mbconv, predict, profile
 from edgenas.errors import FileFormatError, IncompleteTableError, InputError
+from edgenas.latency.graph import fragments
 from edgenas.latency.graph.costing import KernelLatency
 from edgenas.space import nasbench_macro
 from edgenas.space.graph import onnx_from_blocks, random_weights
@@ -28,7 +29,7 @@ def test_an_architecture_file_is_predicted_block_by_block(tmp_path: Path) -> Non
     assert result.architecture == architecture.id
     assert [layer.block for layer in result.layers] == [block.key for block in space.blocks(architecture)]
     assert not any(layer.interpolated for layer in result.layers)
-    assert result.latency.provenance == "estimated"
+    assert result.latency.provenance == "calibrated"
     assert result.macs == space.macs(architecture)
     assert result.params == space.parameters(architecture)
     total = result.constant_ms + sum(layer.latency_ms for layer in result.layers)
@@ -49,7 +50,7 @@ def test_a_table_is_used_for_its_own_point_and_completed_where_asked(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "latency_models").mkdir()
-    profile("cpu", resolution=16, classes=2, samples=3, precision="int8")
+    profile("cpu", resolution=16, classes=2, networks=3, precision="int8")
     path = _write(tmp_path, mbconv(16, 2))
     assert predict(path, "cpu", precision="int8").latency.provenance == "measured"
     for point in (
@@ -102,7 +103,7 @@ def test_an_onnx_file_costs_what_its_architecture_does(
         found = predict(_write_onnx(tmp_path, space, choice), device, batch=batch)
         assert found.macs == expected.macs
         assert found.latency.predicted_ms == pytest.approx(expected.latency.predicted_ms, rel=0.02)
-        assert found.latency.provenance == "estimated"
+        assert found.latency.provenance == ("calibrated" if batch == 1 else "estimated")
         # Of batch norm's scale and shift a bias is left.
         assert 0.9 * expected.params < found.params < expected.params
 
@@ -142,8 +143,31 @@ def test_a_datasheet_that_is_not_this_machines_is_said(
     assert not caplog.messages
     predict(path, "cpu")
     assert caplog.messages == [
-        "the datasheet of cpu does not describe this machine: it may be many times off"
+        "the datasheet of cpu does not describe this machine: it may be many times off; measure it: "
+        "edgenas profile --device cpu --threads 1 --batch 1"
     ]
+    caplog.clear()
+    predict(path, "cpu", precision="int8")
+    assert caplog.messages[0].endswith("many times off; only kernels at fp32 are measured")
+
+
+def test_a_profile_is_what_onnx_files_are_predicted_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, quick_timing: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latency_models").mkdir()
+    monkeypatch.setattr(fragments, "COUNT", 24)
+    profile("cpu", resolution=16, classes=2, networks=3)
+    caplog.clear()
+    path = _write_onnx(tmp_path, mbconv(32, 10))
+    found = predict(path, "cpu")
+    assert not caplog.messages
+    assert found.latency.provenance == "calibrated"
+    assert 0 < found.latency.low_ms < found.latency.predicted_ms < found.latency.high_ms
+    added = sum(layer.latency_ms for layer in found.layers)
+    assert found.constant_ms + added == pytest.approx(found.latency.predicted_ms)
+    assert found.constant_ms > 0
+    assert predict(path, "cpu", batch=2).latency.provenance == "estimated"
 
 
 def test_onnx_files_that_cannot_be_predicted(tmp_path: Path) -> None:

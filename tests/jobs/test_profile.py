@@ -14,7 +14,7 @@ from edgenas.latency.predictor import predictor_for
 from edgenas.latency.table import LatencyTable, find_table, journal_path, table_from_json
 from edgenas.space import nasbench_macro
 
-SMALL: dict[str, Any] = {"resolution": 16, "classes": 2, "samples": 3}
+SMALL: dict[str, Any] = {"resolution": 16, "classes": 2, "networks": 3}
 
 
 @pytest.fixture(autouse=True)
@@ -135,9 +135,9 @@ def test_a_damaged_journal_is_no_obstacle(damage: Callable[[str], str]) -> None:
     assert not journal.exists()
 
 
-def test_another_samples_count_starts_anew() -> None:
+def test_another_count_of_networks_starts_anew() -> None:
     journal = _interrupted(0.5)
-    assert len(profile("cpu", **{**SMALL, "samples": 4}).calibration.networks) == 4
+    assert len(profile("cpu", **{**SMALL, "networks": 4}).calibration.networks) == 4
     assert not journal.exists()
 
 
@@ -153,14 +153,58 @@ def test_a_table_of_the_users_folder_is_carried_to_the_working_one(own_user_fold
         assert predictor_for(mbconv(16, classes), find_device("cpu")).provenance == "measured"
 
 
+def test_a_table_from_a_few_networks() -> None:
+    space, device = mbconv(16, 2), find_device("cpu")
+    result = profile("cpu", resolution=16, classes=2, samples=4)
+    assert result.few_samples is not None
+    assert (result.measured, result.entries) == (4, len(space.distinct_blocks))
+    table = table_from_json(result.table)
+    inference = table.inferences[space.signature]
+    assert result.calibration == inference.calibration
+    assert len(result.calibration.networks) == len(result.calibration.residuals) == 4
+    assert predictor_for(space, device).provenance == "calibrated"
+    assert not journal_path(device, f"{space.signature}-samples").exists()
+    again = profile("cpu", resolution=16, classes=2, samples=6)
+    assert again.table == result.table
+    assert again.few_samples is not None
+    assert again.few_samples.measured + again.few_samples.kept == 6
+
+
+def test_a_full_profile_takes_its_place_and_stays() -> None:
+    profile("cpu", resolution=16, classes=2, samples=3)
+    result = profile("cpu", **SMALL)
+    assert result.measured == result.entries == len(mbconv(16, 2).distinct_blocks)
+    assert table_from_json(result.table).inferences == {}
+    assert predictor_for(mbconv(16, 2), find_device("cpu")).provenance == "measured"
+    before = result.table.read_bytes()
+    with pytest.raises(InputError, match="was measured on cpu: --samples would add nothing; leave out"):
+        profile("cpu", resolution=16, classes=2, samples=3)
+    assert result.table.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"device": "pi4"}, DeviceError, "raspberry-pi-4 cannot be reached from here"),
         (
+            {"device": "cpu", "networks": 2},
+            InputError,
+            "^--networks 2 is too few to calibrate on; give at least 3$",
+        ),
+        (
+            {"device": "cpu", "networks": 501},
+            InputError,
+            "^--networks 501 would take hours to time; give at most 500$",
+        ),
+        (
             {"device": "cpu", "samples": 2},
             InputError,
-            "^--samples 2 is too few to calibrate on; give at least 3$",
+            "^--samples 2 is too few to infer a table from; give at least 3$",
+        ),
+        (
+            {"device": "cpu", "samples": 101},
+            InputError,
+            "^--samples 101 tells little more than timing every block would; give at most 100$",
         ),
         ({"device": "cpu", "space": "cell"}, UnknownNameError, "unknown search space 'cell'"),
         (

@@ -38,7 +38,7 @@ def test_every_model_of_the_front_is_trained_exported_and_within_the_limit(in_fi
     for model in result.front:
         assert model.latency_ms.predicted <= result.constraint.max_latency_ms
         assert model.latency_ms.low < model.latency_ms.predicted < model.latency_ms.high
-        assert model.provenance == "estimated"
+        assert model.provenance == "calibrated"
         assert model.accuracy.kind == "validation"
         assert model.accuracies.test is not None
         assert model.max_abs_error is not None and model.max_abs_error <= 1e-4
@@ -77,7 +77,7 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        InfeasibleError, match=r"the fastest possible network takes [\d.]+ ms \(.*datasheet estimate\)"
+        InfeasibleError, match=r"the fastest possible network takes [\d.]+ ms \(.*calibrated device model\)"
     ):
         search("pi5", "1us", str(image_folder), searcher=searcher)
     assert not (tmp_path / "runs").exists()
@@ -164,6 +164,11 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         ({"run": ""}, RunConflictError, "--run '' is no run name"),
         ({"time_budget": ""}, UnitError, "--time-budget: '' is not a quantity"),
         ({"device": "jetson", "threads": 2}, InputError, "has no threads to choose"),
+        (
+            {"device": "tx2", "power_mode": "MAXX"},
+            UnknownNameError,
+            "unknown power mode 'MAXX'; did you mean",
+        ),
     ],
 )
 def test_bad_arguments_are_refused_with_the_mend(

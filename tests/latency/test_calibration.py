@@ -291,7 +291,7 @@ def test_what_was_calibrated_on_is_recorded() -> None:
 def test_too_few_networks(count: int) -> None:
     networks = {f"n{i}": ["a"] for i in range(count)}
     with pytest.raises(
-        DeviceError, match=rf"^{count} networks cannot calibrate a table; use --samples 3 or more$"
+        DeviceError, match=rf"^{count} networks cannot calibrate a table; use --networks 3 or more$"
     ):
         fit_calibration({"a": 1.0}, networks, [1.0] * count, 0.0)
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgenas.device import Device, Provenance, find_device
+from edgenas.device import Device, Precision, Provenance, find_device
 from edgenas.errors import FileFormatError, IncompleteTableError
 from edgenas.latency import calibration
+from edgenas.latency.calibrated import model_of
 from edgenas.latency.estimate import estimate_block_ms
 from edgenas.latency.loading import load_blocks
 from edgenas.latency.predictor import (
@@ -27,7 +28,8 @@ from edgenas.latency.predictor import (
     profile_command,
 )
 from edgenas.latency.profiling import profile
-from edgenas.latency.table import Calibration, LatencyTable, save_table
+from edgenas.latency.table import Calibration, Inference, LatencyTable, save_table
+from edgenas.latency.work import block_work
 from edgenas.space import SearchSpace, mbconv, nasbench_macro
 
 seeds = st.integers(0, 2**32 - 1)
@@ -490,17 +492,30 @@ def test_predictor_for_does_not_fall_back_from_a_table_it_cannot_use(
         predictor_for(space, device)
 
 
-@pytest.mark.parametrize(("name", "provenance"), [("jetson", "estimated"), ("pi4", "estimated")])
-def test_boards_without_a_table_are_estimated(space: SearchSpace, name: str, provenance: str) -> None:
-    predictor = predictor_for(space, find_device(name))
-    assert predictor.predict(predictor.slowest()).provenance == provenance
+@pytest.mark.parametrize(
+    ("name", "precision", "provenance"),
+    [("jetson", None, "calibrated"), ("pi4", None, "calibrated"), ("pi4", "int8", "estimated")],
+)
+def test_boards_without_a_table_are_predicted_by_their_model(
+    space: SearchSpace, name: str, precision: Precision | None, provenance: str
+) -> None:
+    device = find_device(name, precision=precision)
+    predictor = predictor_for(space, device)
+    latency = predictor.predict(predictor.slowest())
+    model = model_of(device)
+    assert latency.provenance == model.provenance == provenance
+    assert latency.low_ms / latency.predicted_ms == pytest.approx(model.interval.low)
+    assert latency.high_ms / latency.predicted_ms == pytest.approx(model.interval.high)
+    blocks = space.blocks(predictor.slowest())
+    expected = sum(model.work_ms(work) for block in blocks for work in block_work(block, 1))
+    assert latency.predicted_ms == pytest.approx(expected)
 
 
 def test_a_host_without_a_table_is_told_how_to_make_one(
     space: SearchSpace, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        assert predictor_for(space, find_device("jetson")).provenance == "estimated"
+        assert predictor_for(space, find_device("jetson")).provenance == "calibrated"
         assert caplog.messages == []
         assert predictor_for(space, find_device("cpu", threads=3)).provenance == "estimated"
     (message,) = caplog.messages
@@ -512,3 +527,42 @@ def test_a_host_without_a_table_is_told_how_to_make_one(
 def test_the_command_that_profiles_another_space_names_it(board: Device) -> None:
     assert "--space nasbench-macro --resolution 32 --classes 10" in profile_command(nasbench_macro(), board)
     assert "--space" not in profile_command(mbconv(32, 7), board)
+
+
+def _inference(space: SearchSpace) -> Inference:
+    """The n-th block costs n / 8 ms, the first nothing."""
+    return Inference(
+        block_ms={block.key: i / 8 for i, block in enumerate(space.distinct_blocks)},
+        calibration=Calibration(slope=1, intercept_ms=0.5, overhead_ms=0, residuals=(0.1, -0.1)),
+        uncertainties=(),
+        low_factor=0.75,
+        high_factor=1.5,
+        noise=0.02,
+        views={"a": 1.0},
+        known_devices=(),
+    )
+
+
+def test_what_was_inferred_is_calibrated(space: SearchSpace, device: Device, table: LatencyTable) -> None:
+    inferred = table.model_copy(
+        update={"entries": {}, "calibrations": {}, "inferences": {space.signature: _inference(space)}}
+    )
+    predictor = predictor_from_table(space, device, inferred)
+    costs = _inference(space).block_ms
+    for architecture in _many(space, 3):
+        latency = predictor.predict(architecture)
+        value = 0.5 + sum(costs[block.key] for block in space.blocks(architecture))
+        assert (latency.predicted_ms, latency.low_ms, latency.high_ms) == pytest.approx(
+            (value, 0.75 * value, 1.5 * value)
+        )
+        assert latency.provenance == "calibrated"
+    assert predictor.table_checksum is not None
+    with pytest.raises(IncompleteTableError, match="edgenas profile --device cpu"):
+        predictor_from_table(mbconv(32, 4), device, inferred)
+
+
+def test_what_was_measured_goes_first(space: SearchSpace, device: Device, table: LatencyTable) -> None:
+    both = table.model_copy(update={"inferences": {space.signature: _inference(space)}})
+    assert predictor_from_table(space, device, both).provenance == "measured"
+    lacking = _without(both, [space.distinct_blocks[0].key])
+    assert predictor_from_table(space, device, lacking).provenance == "calibrated"

@@ -11,6 +11,7 @@ from edgenas.device import Device, Precision, find_device, host, runtime_for
 from edgenas.errors import DeviceError
 from edgenas.latency import measuring, profiling
 from edgenas.latency.design import informative_networks
+from edgenas.latency.graph import fragments
 from edgenas.latency.loading import load_blocks
 from edgenas.latency.predictor import predictor_from_table
 from edgenas.latency.profiling import profile
@@ -305,7 +306,7 @@ def test_too_few_networks_are_refused_before_anything_is_timed(
 ) -> None:
     runtime = fake()
     with pytest.raises(
-        DeviceError, match=rf"^{networks} networks cannot calibrate a table; use --samples 3 or more$"
+        DeviceError, match=rf"^{networks} networks cannot calibrate a table; use --networks 3 or more$"
     ):
         profile(space, device, runtime, networks=networks)
     assert runtime.loaded == []
@@ -400,3 +401,19 @@ def test_a_third_of_many_networks_is_random_and_judges(
     many = profile(space, device, fake(), networks=40).table.calibrations[space.signature]
     assert (len(few.networks), len(few.residuals)) == (20, 20)
     assert (len(many.networks), len(many.residuals)) == (40, 12)
+
+
+def test_fragments_of_other_networks_are_timed_once(
+    space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fragments, "COUNT", 8)
+    runtime = fake()
+    first = profile(space, device, runtime, networks=NETWORKS)
+    assert first.changes.fragments is not None
+    assert len(first.changes.fragments.times) == 8
+    assert len(runtime.loaded) == len(space.distinct_blocks) + NETWORKS + 2 + 8 + 2
+    again = profile(space, device, fake(), first.table, NETWORKS)
+    assert again.changes.fragments is None
+    assert again.table.fragments == first.table.fragments
+    other = profile(space, device, fake("2.0"), first.table, NETWORKS)
+    assert other.changes.fragments is not None

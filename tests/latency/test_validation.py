@@ -112,7 +112,7 @@ def test_a_space_with_too_few_networks_says_how_many_it_has(
     )
     with pytest.raises(InputError, match=mend):
         unseen_networks(tiny_space, 4, seed=0, seen=everything[3:])
-    with pytest.raises(InputError, match=r"has only 0 .*; profile it again with fewer --samples"):
+    with pytest.raises(InputError, match=r"has only 0 .*; profile it again on fewer networks"):
         unseen_networks(tiny_space, 2, seed=0, seen=everything)
 
 

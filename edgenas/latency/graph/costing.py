@@ -1,16 +1,26 @@
 """A latency for the kernels of a graph, kernel by kernel, by whatever model of the device there is."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from edgenas.device.device import Provenance
 from edgenas.latency.estimate import BYTES
 from edgenas.latency.graph.kernels import Kernel, Shape
+from edgenas.latency.graph.layout import pieces_of
+from edgenas.latency.graph.learning import KernelCosts
 from edgenas.latency.predictor import Latency, LayerLatency
-from edgenas.latency.work import DeviceModel, Kind
+from edgenas.latency.work import DeviceModel, Interval, Kind
 from edgenas.space.precision import Precision
 
 UNKNOWN_FACTOR = 10.0
 """A kernel of which only the traffic is known may take from no time at all to this many times what is predicted."""
+
+TOLD_SHARE = 0.5
+"""What a node that works out a size takes, as a share of a call of one node that does as good as nothing: runtimes
+run only once what exporters write again for each use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,24 +48,61 @@ class KernelLatency(LayerLatency):
     share: float
 
 
-def graph_latency(kernels: Sequence[Kernel], model: DeviceModel) -> Latency:
+@dataclass(frozen=True, slots=True)
+class Costing:
+    """Milliseconds of a graph's kernels, in order, and of the call around them; `interval` is of their sum."""
+
+    times_ms: Sequence[float]
+    interval: Interval
+    provenance: Provenance
+    constant_ms: float = 0.0
+
+
+def modelled(kernels: Sequence[Kernel], model: DeviceModel) -> Costing:
+    """What a device model says of each kernel's work."""
+    times_ms = [model.work_ms(kernel.work) for kernel in kernels]
+    return Costing(times_ms, model.interval, model.provenance)
+
+
+def learnt(kernels: Sequence[Kernel], costs: KernelCosts, told: int = 0) -> Costing:
+    """What was learnt from fragments: a kernel takes what its pieces do, changes of layout before it included.
+
+    Args:
+        kernels: of a whole graph, in order.
+        costs: of the device.
+        told: `Graph.told`.
+    """
+    pieces = pieces_of(kernels, costs.channel_block)
+    times_ms, relative_sd = costs.costs([piece for each in pieces for piece in each])
+    ends = np.cumsum([len(each) for each in pieces])[:-1]
+    factor = math.exp(costs.widening * relative_sd)
+    return Costing(
+        [float(part.sum()) for part in np.split(times_ms, ends)],
+        Interval(1 / factor, factor),
+        Provenance.CALIBRATED,
+        costs.overhead_ms * (1 + TOLD_SHARE * told),
+    )
+
+
+def graph_latency(kernels: Sequence[Kernel], costing: Costing) -> Latency:
     """Latency of kernels that run one after another; those of unknown operators widen its interval."""
-    unknown_ms = sum(model.work_ms(kernel.work) for kernel in kernels if kernel.kind == "unknown")
-    known_ms = sum(model.work_ms(kernel.work) for kernel in kernels if kernel.kind != "unknown")
+    pairs = list(zip(kernels, costing.times_ms, strict=True))
+    unknown_ms = sum(ms for kernel, ms in pairs if kernel.kind == "unknown")
+    known_ms = costing.constant_ms + sum(ms for kernel, ms in pairs if kernel.kind != "unknown")
     return Latency(
         predicted_ms=known_ms + unknown_ms,
-        low_ms=model.interval.low * known_ms,
-        high_ms=model.interval.high * known_ms + UNKNOWN_FACTOR * unknown_ms,
-        provenance=model.provenance,
+        low_ms=costing.interval.low * known_ms,
+        high_ms=costing.interval.high * known_ms + UNKNOWN_FACTOR * unknown_ms,
+        provenance=costing.provenance,
     )
 
 
 def kernel_latencies(
-    kernels: Sequence[Kernel], model: DeviceModel, precision: Precision
+    kernels: Sequence[Kernel], costing: Costing, precision: Precision
 ) -> list[KernelLatency]:
     """What each kernel adds, in order."""
-    times_ms = [model.work_ms(kernel.work) for kernel in kernels]
-    whole_ms, width = sum(times_ms), BYTES[precision]
+    times_ms = costing.times_ms
+    whole_ms, width = costing.constant_ms + sum(times_ms), BYTES[precision]
     return [
         KernelLatency(
             block=kernel.nodes[0],

@@ -104,7 +104,8 @@ class _Members:
         self.nodes = [wiring.graph.nodes[i] for i in places]
         made = [value for node in self.nodes for value in node.output]
         read = {name: value for node in self.nodes for name, value in wiring.reads(node).items()}
-        self.read = [value for name, value in read.items() if name not in made]
+        self.reads = tuple(name for name in read if name not in made)
+        self.read = [read[name] for name in self.reads]
         self.written = [value for value in made if wiring.needed_outside(value, places)]
 
 
@@ -124,6 +125,9 @@ def _kernel(graph: Graph, members: _Members) -> Kernel:
         weight_shapes=() if row.picks else tuple(graph.shapes[value] for value in _weights(graph, members)),
         output_shapes=tuple(graph.shapes[value] for value in members.written),
         reuse=product.reuse,
+        window=row.window(graph, first),
+        reads=members.reads,
+        writes=tuple(members.written),
     )
 
 

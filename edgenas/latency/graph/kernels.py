@@ -8,6 +8,9 @@ from edgenas.latency.work import Kind, Work
 Shape = tuple[int, ...]
 """Sizes of a tensor, batch included."""
 
+_ON_THE_WAY = {"Add", "BatchNormalization", "Clip", "LeakyRelu", "Pad", "Relu", "Sum"}
+"""Operators that every runtime computes inside the kernel before them: `Work.functions` counts the others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
@@ -24,6 +27,9 @@ class Kernel:
         weight_shapes: of the constants read, those of one number left out.
         output_shapes: of the values written.
         reuse: as `Work.reuse`.
+        window: of pooling, how many numbers it looks at for each that it writes.
+        reads: names of the values read, those of `input_shapes`, as they were before any view of them.
+        writes: names of the values written, those of `output_shapes`.
     """
 
     kind: Kind
@@ -36,6 +42,9 @@ class Kernel:
     weight_shapes: tuple[Shape, ...]
     output_shapes: tuple[Shape, ...]
     reuse: int = 1
+    window: int = 1
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
 
     @property
     def weights(self) -> int:
@@ -45,5 +54,14 @@ class Kernel:
     @property
     def work(self) -> Work:
         """What a device model costs."""
-        features = self.elements_read + self.elements_written
-        return Work(self.kind, self.macs, features, self.weights, reuse=self.reuse)
+        pieces = max(len(self.input_shapes), len(self.output_shapes))
+        functions = self.macs > 0 and not _ON_THE_WAY.issuperset(self.operators[1:])
+        return Work(
+            self.kind,
+            self.macs,
+            self.elements_read + self.elements_written,
+            self.weights,
+            launches=pieces if self.kind == "copy" else 1,
+            reuse=self.reuse,
+            functions=self.elements_written if functions else 0,
+        )

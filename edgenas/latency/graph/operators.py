@@ -40,6 +40,7 @@ class Operator:
     role: Role
     kind: Callable[[Graph, NodeProto], Kind]
     multiplied: Callable[[Graph, NodeProto], Multiplied] = lambda _, __: Multiplied()
+    window: Callable[[Graph, NodeProto], int] = lambda _, __: 1  # of pooling: numbers it looks at for one
     picks: bool = False  # reads no more of an input than it writes
     pads: bool = False  # takes a constant Pad before it as its own padding
 
@@ -114,7 +115,10 @@ def _pooling(otherwise: Kind) -> Operator:
         one_left = graph.size(node.output[0]) == math.prod(shape[:2])
         return "global-pooling" if len(shape) >= 4 and one_left else otherwise
 
-    return Operator(Role.ALONE, kind, pads=otherwise == "pooling")
+    def window(_: Graph, node: NodeProto) -> int:
+        return math.prod(attribute(node, "kernel_shape", [1]))
+
+    return Operator(Role.ALONE, kind, window=window, pads=otherwise == "pooling")
 
 
 def _named(row: Operator, names: str) -> Iterable[tuple[str, Operator]]:

@@ -30,6 +30,7 @@ class Model:
         nodes: what reaches an output.
         input: name of the one input.
         shape: its shape, the batch filled in.
+        open_batch: whether the file leaves the batch open.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Model:
     nodes: list[onnx.NodeProto]
     input: str
     shape: tuple[int, ...]
+    open_batch: bool
 
 
 def read_model(path: Path, batch: int) -> Model:
@@ -60,7 +62,8 @@ def read_model(path: Path, batch: int) -> Model:
                 "export the model without " + ", ".join(CONTROL_FLOW),
             )
     given = _input(path, proto, nodes)
-    return Model(path, proto, nodes, given.name, _input_shape(path, given, batch))
+    shape = _input_shape(path, given, batch)
+    return Model(path, proto, nodes, given.name, shape, given.type.tensor_type.shape.dim[0].dim_value < 1)
 
 
 def live_nodes(nodes: list[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:

@@ -38,6 +38,8 @@ class Graph:
         constants: values that are there beforehand.
         weights: those of them with more than one number that are no sizes or indices.
         outputs: values the model gives.
+        told: nodes that work out sizes of values, left out here; where the file leaves the batch open, a runtime
+            runs them in every call.
     """
 
     nodes: list[onnx.NodeProto]
@@ -45,6 +47,7 @@ class Graph:
     constants: frozenset[str]
     weights: frozenset[str]
     outputs: frozenset[str]
+    told: int = 0
 
     def size(self, value: str) -> int:
         """Numbers in a value."""
@@ -71,11 +74,12 @@ def shaped(model: Model) -> Graph:
     weights = (
         name for name in pass_.constants & shapes.keys() if _is_weight(pass_.types[name], shapes[name])
     )
-    return Graph(nodes, shapes, frozenset(pass_.constants), frozenset(weights), frozenset(outputs))
+    told = sum(not pass_.told.isdisjoint(node.output) for node in model.nodes) if model.open_batch else 0
+    return Graph(nodes, shapes, frozenset(pass_.constants), frozenset(weights), frozenset(outputs), told)
 
 
 class _Pass:
-    """What is known so far: types, small values, and which values are constant."""
+    """What is known so far: types, small values, which values are constant, and which of them tell of a shape."""
 
     def __init__(self, model: Model) -> None:
         graph = model.proto.graph
@@ -84,6 +88,7 @@ class _Pass:
         self.types: dict[str, TypeProto] = {}
         self.values: dict[str, onnx.TensorProto] = {}
         self.constants: set[str] = set()
+        self.told: set[str] = set()
         self._batch = model.shape[0]
         self._recorded = {value.name: value.type for value in [*graph.value_info, *graph.output]}
         given = next(value for value in graph.input if value.name == model.input)
@@ -102,6 +107,8 @@ class _Pass:
             self.types[output] = inferred.get(output) or TypeProto()
         if node.op_type in _TELLS_SHAPE or self.constants.issuperset(filter(None, node.input)):
             self.constants.update(filter(None, node.output))
+            if node.op_type in _TELLS_SHAPE or not self.told.isdisjoint(node.input):
+                self.told.update(filter(None, node.output))
             self._fold(node)
 
     def check(self, node: onnx.NodeProto) -> None:

@@ -79,15 +79,20 @@ class FewSamples:
         hypotheses: what it may be like.
         views: of the timed networks.
         latencies_ms: their positive milliseconds, shape (n,), n at least 1.
+        uncertainties: how far each of them may be off besides, as a share of it, shape (n,); None for not at all.
     """
 
     def __init__(
-        self, hypotheses: Sequence[Hypothesis], views: Views, latencies_ms: NDArray[np.float64]
+        self,
+        hypotheses: Sequence[Hypothesis],
+        views: Views,
+        latencies_ms: NDArray[np.float64],
+        uncertainties: NDArray[np.float64] | None = None,
     ) -> None:
         self._step_ms = resolution_ms(latencies_ms)
-        self._posteriors = [
-            _posterior(each, views[each.view], latencies_ms, self._step_ms) for each in hypotheses
-        ]
+        off_ms = latencies_ms * (0.0 if uncertainties is None else uncertainties)
+        variance = self._step_ms**2 / 12 + off_ms**2
+        self._posteriors = [_posterior(each, views[each.view], latencies_ms, variance) for each in hypotheses]
         likely = [each.log_evidence + np.log(each.hypothesis.weight) for each in self._posteriors]
         self._weights = softmax(likely)
 
@@ -103,6 +108,19 @@ class FewSamples:
     def noise(self) -> float:
         """Standard deviation of an average network's time, as a share of it; averaged over hypotheses."""
         return float(self._weights @ [each.hypothesis.noise for each in self._posteriors])
+
+    def costs_ms(self, views: Views) -> NDArray[np.float64]:
+        """What the features of each row add up to, ms, shape (n,): of whole networks or parts; may be negative."""
+        means = [each.mean_ms(views) for each in self._posteriors]
+        total: NDArray[np.float64] = self._weights @ np.array(means)
+        return total
+
+    def draw(self, views: Views, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Times that some networks may well take, ms, shape (n,): by one hypothesis, drawn by its probability."""
+        number = rng.choice(len(self._posteriors), p=self._weights)
+        drawn = self._posteriors[number].draw(views, rng)
+        positive: NDArray[np.float64] = np.maximum(drawn, LEAST * drawn.mean())
+        return positive
 
     def predict(self, views: Views) -> Prediction:
         """Latencies as they would be measured: the interval holds what is not known and the noise of one timing."""
@@ -124,23 +142,39 @@ class _Posterior:
     covariance: NDArray[np.float64]
     log_evidence: float
 
+    def mean_ms(self, views: Views) -> NDArray[np.float64]:
+        """What the features of each row add up to, shape (n,)."""
+        return self.unit_ms * (views[self.hypothesis.view] @ self.mean)
+
+    def noise_ms2(self, views: Views) -> NDArray[np.float64]:
+        """Variance of one timing of each network, ms², shape (n,)."""
+        return (
+            self.unit_ms**2 * self.hypothesis.noise**2 * self.hypothesis.typical(views[self.hypothesis.view])
+        )
+
+    def draw(self, views: Views, rng: np.random.Generator) -> NDArray[np.float64]:
+        """One timing of each network, ms, shape (n,)."""
+        costs = rng.multivariate_normal(self.mean, self.covariance, method="eigh", check_valid="ignore")
+        off = np.sqrt(self.noise_ms2(views)) * rng.standard_normal(len(views[self.hypothesis.view]))
+        drawn: NDArray[np.float64] = self.unit_ms * (views[self.hypothesis.view] @ costs) + off
+        return drawn
+
     def predict(self, views: Views) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and variance of a timing, ms and ms², each of shape (n,)."""
         features = views[self.hypothesis.view]
         variance = np.einsum("ij,jk,ik->i", features, self.covariance, features)
-        noise = self.hypothesis.noise**2 * self.hypothesis.typical(features)
-        return self.unit_ms * (features @ self.mean), self.unit_ms**2 * (variance + noise)
+        return self.mean_ms(views), self.unit_ms**2 * variance + self.noise_ms2(views)
 
 
 def _posterior(
     hypothesis: Hypothesis,
     features: NDArray[np.float64],
     latencies_ms: NDArray[np.float64],
-    step_ms: float,
+    variance_ms2: NDArray[np.float64],
 ) -> _Posterior:
     prior, typical = hypothesis.prior, hypothesis.typical(features)
     unit_ms = float(np.median(latencies_ms / typical))
-    noise = hypothesis.noise**2 * typical + (step_ms / unit_ms) ** 2 / 12
+    noise = hypothesis.noise**2 * typical + variance_ms2 / unit_ms**2
     shared = features @ prior.covariance
     total = shared @ features.T + np.diag(noise)
     off = latencies_ms / unit_ms - features @ prior.mean

@@ -9,12 +9,16 @@ import pytest
 from edgenas.device.device import Provenance
 from edgenas.latency.graph.costing import (
     UNKNOWN_FACTOR,
+    KernelLatency,
     graph_latency,
     kernel_latencies,
+    modelled,
     unknown_operators,
 )
 from edgenas.latency.graph.kernels import Kernel
+from edgenas.latency.predictor import Latency
 from edgenas.latency.work import Interval, Work
+from edgenas.space.precision import Precision
 
 from .conftest import node
 
@@ -41,14 +45,22 @@ STRANGE = [
 WEIGHTS: dict[str, Any] = {"w": (4, 8, 3, 3)}
 
 
+def _latency(kernels: list[Kernel]) -> Latency:
+    return graph_latency(kernels, modelled(kernels, FittedModel()))
+
+
+def _each(kernels: list[Kernel], precision: Precision) -> list[KernelLatency]:
+    return kernel_latencies(kernels, modelled(kernels, FittedModel()), precision)
+
+
 def test_any_device_model_can_put_the_times(kernels_of: KERNELS) -> None:
-    latency = graph_latency(kernels_of(NODES, weights=WEIGHTS), FittedModel())
+    latency = _latency(kernels_of(NODES, weights=WEIGHTS))
     assert (latency.predicted_ms, latency.low_ms, latency.high_ms) == pytest.approx((4.0, 3.6, 4.4))
     assert latency.provenance == "calibrated"
 
 
 def test_kernels_add_up_and_say_what_they_do(kernels_of: KERNELS) -> None:
-    conv, softmax = kernel_latencies(kernels_of(NODES, weights=WEIGHTS, batch=2), FittedModel(), "fp16")
+    conv, softmax = _each(kernels_of(NODES, weights=WEIGHTS, batch=2), "fp16")
     assert (conv.block, conv.kind, conv.nodes, conv.latency_ms, conv.share) == (
         "a",
         "dense",
@@ -63,7 +75,7 @@ def test_kernels_add_up_and_say_what_they_do(kernels_of: KERNELS) -> None:
     )
     assert (conv.input_shapes, conv.output_shapes) == (((2, 8, 6, 6),), ((2, 4, 4, 4),))
     assert conv.share + softmax.share == 1
-    (single, _) = kernel_latencies(kernels_of(NODES, weights=WEIGHTS, batch=2), FittedModel(), "int8")
+    (single, _) = _each(kernels_of(NODES, weights=WEIGHTS, batch=2), "int8")
     assert single.bytes_read == conv.bytes_read // 2
 
 
@@ -71,7 +83,7 @@ def test_unknown_operators_are_named_cost_something_and_widen_the_interval(kerne
     kernels = kernels_of(STRANGE, weights=WEIGHTS)
     assert unknown_operators(kernels) == ("Einsum", "made.up.Odd")
     assert unknown_operators(kernels[:1]) == ()
-    latency = graph_latency(kernels, FittedModel())
+    latency = _latency(kernels)
     assert latency.predicted_ms == 4.5
     assert latency.low_ms == pytest.approx(0.9 * 3)
     assert latency.high_ms == pytest.approx(1.1 * 3 + UNKNOWN_FACTOR * 1.5)

@@ -122,3 +122,18 @@ def test_large_constants_are_not_computed(graph_of: GraphOf) -> None:
     nodes = [node("ConstantOfShape", "size", "large"), node("Add", "x large", "y")]
     graph = graph_of(nodes, (1, 1), {"size": np.array([10**9, 10**9])})
     assert graph.shapes["y"] == (10**9, 10**9)
+
+
+def test_nodes_that_work_out_sizes_are_counted_where_the_batch_is_open(
+    graph_of: Callable[..., Graph],
+) -> None:
+    nodes = [
+        node("Shape", "x", "s"),
+        node("Gather", "s zero", "n"),
+        node("Concat", "n rest", "shape", axis=0),
+        node("Reshape", "x shape", "r"),
+        node("Relu", "r", "y"),
+    ]
+    weights = {"zero": np.array([0]), "rest": np.array([-1])}
+    assert graph_of(nodes, weights=weights).told == 3
+    assert graph_of(nodes, shape=(1, 8, 6, 6), weights=weights).told == 0

@@ -26,6 +26,14 @@ def test_each_unknown_cost_is_sampled() -> None:
     assert [row // 3 for row in informative_samples([hypothesis], {"v": features}, 2)] == [1, 0]
 
 
+def test_what_is_known_is_not_chosen_and_counts(world: SimpleNamespace) -> None:
+    hypotheses = hypotheses_from_devices(world.views, world.references_ms)
+    views = rows_of(world.views, np.arange(100))
+    chosen = informative_samples(hypotheses, views, 12)
+    assert informative_samples(hypotheses, views, 7, chosen[:5]) == chosen[5:]
+    assert sorted(informative_samples(hypotheses, rows_of(world.views, np.arange(5)), 9, [0, 3])) == [1, 2, 4]
+
+
 def test_it_is_better_than_chance(world: SimpleNamespace) -> None:
     hypotheses = hypotheses_from_devices(world.views, world.references_ms[:, :0])
     times = world.target_ms(noise=0.02)

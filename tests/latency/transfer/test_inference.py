@@ -79,6 +79,44 @@ def test_more_samples_narrow_the_interval(world: SimpleNamespace) -> None:
     assert widths[1] < 0.7 * widths[0]
 
 
+def test_a_sample_that_may_be_far_off_hardly_counts(world: SimpleNamespace) -> None:
+    times, chosen = world.target_ms(noise=0.01), np.arange(10)
+    hypotheses = hypotheses_from_devices(world.views, world.references_ms)
+    disturbed = times[chosen] * np.where(chosen == 4, 1.5, 1)
+
+    def error(*uncertainties: float) -> float:
+        off = np.where(chosen == 4, uncertainties[0], 0) if uncertainties else None
+        device = FewSamples(hypotheses, rows_of(world.views, chosen), disturbed, off)
+        predicted = device.predict(rows_of(world.views, REST)).latency_ms
+        return float(np.abs(predicted / times[REST] - 1).mean())
+
+    assert error(0) == error()
+    assert error(0.5) < error() / 2
+
+
+def test_costs_of_parts_add_up_to_the_prediction(world: SimpleNamespace) -> None:
+    device = _sampled(world, world.target_ms(noise=0.01))
+    whole = device.predict(rows_of(world.views, REST)).latency_ms
+    parts = [
+        {
+            name: np.where(np.arange(features.shape[1]) % 2 == odd, features[REST], 0)
+            for name, features in world.views.items()
+        }
+        for odd in (0, 1)
+    ]
+    assert device.costs_ms(parts[0]) + device.costs_ms(parts[1]) == pytest.approx(whole)
+
+
+def test_futures_are_what_the_interval_says(world: SimpleNamespace) -> None:
+    device = _sampled(world, world.target_ms(noise=0.02))
+    queries, rng = rows_of(world.views, REST[:20]), np.random.default_rng(0)
+    drawn = np.array([device.draw(queries, rng) for _ in range(300)])
+    found = device.predict(queries)
+    assert drawn.mean(axis=0) == pytest.approx(found.latency_ms, rel=0.02)
+    assert ((found.low_ms <= drawn) & (drawn <= found.high_ms)).mean() == pytest.approx(0.9, abs=0.05)
+    assert (drawn > 0).all()
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.floats(1e-3, 1e4))
 def test_another_pace_changes_nothing_else(world: SimpleNamespace, pace: float) -> None:

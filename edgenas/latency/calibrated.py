@@ -1,0 +1,90 @@
+"""The device model of a device whose file carries costs fitted to published latencies; provenance `calibrated`.
+
+A kernel takes the sum of three times: its launch, its arithmetic and its memory traffic. Each is a cost by kind of
+kernel times an amount of work, and no cost is negative. Small kernels are launch and traffic, large ones arithmetic,
+so that the share of the peak that a kernel reaches grows with its size.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgenas.device.device import CalibratedModel, Costs, Device, Provenance
+from edgenas.latency.estimate import Roofline
+from edgenas.latency.work import DeviceModel, Interval, Kind, Work
+
+MILLION = 1e6
+GIGA = 1e9
+
+_PRODUCTS: Mapping[Kind, str] = {
+    "dense": "dense",
+    "pointwise": "pointwise",
+    "depthwise": "depthwise",
+    "grouped": "dense",
+    "linear": "linear",
+    "matmul": "matmul",
+}
+"""What multiplies, and whose arithmetic it is charged; a grouped convolution bears some of the depthwise cost too."""
+
+
+def amounts(work: Work) -> dict[str, float]:
+    """How much a kernel has of what each of `Costs` charges for; the time is the sum of cost times amount.
+
+    Amounts are launches, 10^9 multiply-accumulates and 10^6 numbers; what is missing is 0.
+    """
+    arithmetic = _PRODUCTS.get(work.kind)
+    # What runs inside a product's kernel (a skip connection) is charged as the product's own traffic.
+    place = "product" if arithmetic or not work.launches else "copy" if work.kind == "copy" else "other"
+    found = {
+        f"launch_{place}": float(work.launches),
+        f"traffic_{place}": work.features / MILLION,
+        "traffic_weights": work.weights / MILLION,
+        "traffic_functions": work.functions / MILLION,
+    }
+    if arithmetic:
+        found[f"macs_{arithmetic}"] = work.macs / GIGA
+    if work.kind == "grouped":
+        found["macs_depthwise"] = work.macs / GIGA / work.reuse
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """The device model that fitted costs give (a `DeviceModel`).
+
+    Attributes:
+        costs: at the operating point of the figures.
+        interval: of a whole network.
+        slowdown: time at the device's operating point over time at that of the figures.
+    """
+
+    costs: Costs
+    interval: Interval
+    slowdown: float = 1.0
+
+    provenance = Provenance.CALIBRATED
+
+    def work_ms(self, work: Work) -> float:
+        """Milliseconds of one kernel."""
+        costs = self.costs.model_dump()
+        total_ms: float = sum(costs[name] * amount for name, amount in amounts(work).items())
+        return self.slowdown * total_ms
+
+
+def model_of(device: Device) -> DeviceModel:
+    """The best model of a device without a table: fitted costs where its file has them for what is asked.
+
+    That is their own precision, threads and batch: elsewhere nothing was published, and the datasheet alone is left.
+    """
+    fitted = device.calibrated
+    if fitted is None or not _applies(fitted, device):
+        return Roofline(device)
+    interval = Interval(1 / fitted.interval_factor, fitted.interval_factor)
+    return Calibrated(fitted.costs, interval, device.slowdown_since(fitted.power_mode))
+
+
+def _applies(fitted: CalibratedModel, device: Device) -> bool:
+    return (fitted.precision, fitted.threads, fitted.batch) == (
+        device.precision,
+        device.threads,
+        device.batch,
+    )
