@@ -10,7 +10,7 @@ from edgenas.latency.transfer.views import Views
 from edgenas.space import Architecture, SearchSpace, mbconv, nasbench_macro
 
 
-@pytest.fixture(scope="module", params=[mbconv(32, 10), mbconv(224, 1000), nasbench_macro()], ids=str)
+@pytest.fixture(scope="module", params=[mbconv(32, 10), mbconv(224, 1000), nasbench_macro()], ids=lambda space: space.signature)
 def chosen(request: pytest.FixtureRequest) -> SearchSpace:
     found: SearchSpace = request.param
     return found
