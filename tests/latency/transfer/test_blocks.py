@@ -10,7 +10,10 @@ from edgenas.latency.transfer.views import Views
 from edgenas.space import Architecture, SearchSpace, mbconv, nasbench_macro
 
 
-@pytest.fixture(scope="module", params=[mbconv(32, 10), mbconv(224, 1000), nasbench_macro()], ids=lambda space: space.signature)
+SPACES = {"mbconv": mbconv(32, 10), "mbconv at 224 px": mbconv(224, 1000), "macro": nasbench_macro()}
+
+
+@pytest.fixture(scope="module", params=SPACES.values(), ids=SPACES.keys())
 def chosen(request: pytest.FixtureRequest) -> SearchSpace:
     found: SearchSpace = request.param
     return found
