@@ -9,7 +9,6 @@ from edgenas.latency.transfer.blocks import BlockViews
 from edgenas.latency.transfer.views import Views
 from edgenas.space import Architecture, SearchSpace, mbconv, nasbench_macro
 
-
 SPACES = {"mbconv": mbconv(32, 10), "mbconv at 224 px": mbconv(224, 1000), "macro": nasbench_macro()}
 
 
