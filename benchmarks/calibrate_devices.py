@@ -3,7 +3,8 @@
     python benchmarks/calibrate_devices.py [--published CSV] [--cache FOLDER] [--write]
 
 Every figure of the table goes to the fit of its kind of runtime: TensorRT, or a processor. Each network is left out of
-all devices and sources at once and then predicted. `--write` puts costs and errors into `devices/*.toml`.
+all devices and sources at once and then predicted. `--write` puts costs and errors into `devices/*.toml`. Exits 1 where
+a device misses a bar: its median error and rank correlation, and that the costs it ships with are those fitted now.
 Needs timm (`pip install -e '.[dev]'`), which builds the networks without weights.
 """
 
@@ -14,7 +15,7 @@ import statistics
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,9 @@ ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "../shared/data/published_whole_network_latency.csv"
 CACHE = Path(tempfile.gettempdir()) / "edgenas-published-works"
 SECTION = "[calibrated]"
+
+MOST_MEDIAN_PERCENT, LEAST_SPEARMAN, MOST_CHANGE = 12.0, 0.9, 0.01
+"""Bars: error of networks left out, their rank correlation, and how far a shipped cost is from the fitted one."""
 
 
 class Source(NamedTuple):
@@ -78,6 +82,7 @@ class Row(NamedTuple):
 
     figure: Figure
     source: Source
+    runtime: str
     origin: str
 
 
@@ -98,8 +103,8 @@ def published_rows(path: Path, cache: Path) -> list[Row]:
             name = network_name(line["model"])
             figure = Figure(_setting(source), name, total, float(line["latency_ms"]))
             precision = line["precision"].replace("?", " (not stated)")
-            origin = f"{line['runtime']}, {precision}: {line['source']} ({line['licence']})"
-            rows.append(Row(figure, source, origin))
+            origin = f"{line['source']} ({line['licence']})"
+            rows.append(Row(figure, source, f"{line['runtime']}, {precision}", origin))
     print(f"{len(rows)} figures; not built here: {', '.join(sorted(skipped)) or 'none'}", flush=True)
     return rows
 
@@ -141,8 +146,11 @@ def quality(left_out: Sequence[LeftOut], least_factor: float) -> Quality:
     )
 
 
-def calibrate(rows: Sequence[Row], write: bool, verbose: bool) -> None:
-    """Fit the devices of one kind of runtime, print their errors, and write their files where asked to."""
+def calibrate(rows: Sequence[Row], write: bool, verbose: bool) -> bool:
+    """Fit the devices of one kind of runtime, print their errors, and write their files where asked to.
+
+    Returns whether all of them meet the bars.
+    """
     by_device: dict[str, list[LeftOut]] = defaultdict(list)
     for each in fitting.leave_one_out([row.figure for row in rows]):
         if each.figure.setting.runtime != TFLITE and each.figure.setting.board not in OTHERS:
@@ -155,19 +163,38 @@ def calibrate(rows: Sequence[Row], write: bool, verbose: bool) -> None:
     # A dozen figures say little of how far off the worst in ten is; all devices together say more.
     least = fitting.interval_factor(pooled)
     costs = fitting.fit([row.figure for row in rows])
+    passed = True
     for board, left_out in by_device.items():
         found = quality(left_out, least)
+        setting = left_out[0].figure.setting
+        if write:
+            write_section(board, costs(setting), found, rows)
+        change = most_change(board, costs(setting))
+        good = (
+            found.median_error_percent <= MOST_MEDIAN_PERCENT
+            and found.spearman >= LEAST_SPEARMAN
+            and change <= MOST_CHANGE
+        )
+        passed &= good
         print(
             f"{board:20}{len(left_out):4} figures  median {found.median_error_percent:5.1f} %  "
             f"worst {found.worst_error_percent:4.0f} %  Spearman {found.spearman:.3f}  "
-            f"interval x/ {found.interval_factor:.2f} holds {found.coverage:.0%}",
+            f"interval x/ {found.interval_factor:.2f} holds {found.coverage:.0%} of these  "
+            f"shipped costs {change:.1%} off  {'PASS' if good else 'MISS'}",
             flush=True,
         )
         if verbose:
             print("    " + ", ".join(_off_by(each) for each in left_out))
-        if write:
-            own = [row for row in rows if row.figure.setting == left_out[0].figure.setting]
-            write_section(board, costs(own[0].figure.setting), found, own)
+    return passed
+
+
+def most_change(board: str, costs: Costs) -> float:
+    """By what share the costs of a device file differ at most from these; 1 where it has none."""
+    shipped = find_device(board).calibrated
+    if shipped is None:
+        return 1.0
+    now = costs.model_dump()
+    return max(abs(cost / now[name] - 1) for name, cost in shipped.costs.model_dump().items())
 
 
 def _off_by(each: LeftOut) -> str:
@@ -175,22 +202,24 @@ def _off_by(each: LeftOut) -> str:
 
 
 def write_section(board: str, costs: Costs, found: Quality, rows: Sequence[Row]) -> None:
-    """Replace the section at the end of the device's file, or add it."""
+    """Replace the section at the end of the device's file, or add it; the rows are all of its kind of runtime."""
     path = ROOT / "devices" / f"{board}.toml"
     device = find_device(board)
     before = path.read_text(encoding="utf-8").partition(f"\n{SECTION}")[0].rstrip("\n")
+    own = [row for row in rows if row.source[:2] == (board, device.runtime)]
+    others = [row for row in rows if row.source[:2] != (board, device.runtime)]
     lines = [
         SECTION,
         f'precision = "{device.precision}"',
         f"threads = {device.threads}",
         f"batch = {device.batch}",
         f'power_mode = "{device.power_mode}"',
-        f"networks = {len({row.figure.network for row in rows})}",
+        f"networks = {len({row.figure.network for row in own})}",
         f"median_error_percent = {found.median_error_percent:.1f}",
         f"spearman = {found.spearman:.3f}",
         f"interval_factor = {found.interval_factor:.2f}",
         "figures = [",
-        *(f'    "{text}",' for text in _origins(row.origin for row in rows)),
+        *(f'    "{text}",' for text in _origins(own, others)),
         "]",
         "",
         "[calibrated.costs]",
@@ -199,10 +228,18 @@ def write_section(board: str, costs: Costs, found: Quality, rows: Sequence[Row])
     path.write_text("\n".join([before, "", *lines, ""]), encoding="utf-8")
 
 
-def _origins(origins: Iterable[str]) -> list[str]:
+def _origins(own: Sequence[Row], others: Sequence[Row]) -> list[str]:
+    """What a device's costs rest on: its own figures by source, and in the end all others of the fit."""
+    assumed = (
+        "its power mode is not stated, this one is assumed"
+        if own[0].source.runtime == TENSORRT
+        else "its power mode and threads are not stated, these are assumed"
+    )
+    counts = Counter(f"{row.runtime}: {row.origin}" for row in own)
+    sources = "; ".join(dict.fromkeys(row.origin for row in others))
     return [
-        f"{count} latencies, {origin}; its power mode is not stated, this one is assumed"
-        for origin, count in Counter(origins).items()
+        *(f"{count} latencies, {origin}; {assumed}" for origin, count in counts.items()),
+        f"fitted together with {len(others)} figures of other boards and runtimes: {sources}",
     ]
 
 
@@ -219,9 +256,12 @@ def main() -> None:
     if not options.published.is_file():
         sys.exit(f"{options.published}: no such file; give the table of published latencies with --published")
     rows = published_rows(options.published, options.cache)
+    passed = True
     for on_gpu in (True, False):
         kind = [row for row in rows if (row.source.runtime == TENSORRT) == on_gpu]
-        calibrate(kind, options.write, options.verbose)
+        passed &= calibrate(kind, options.write, options.verbose)
+    if not passed:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ multiply-accumulates agree with the published ones (26.8, 73.8 and 155.6 GFLOPs 
 billion). PIDNet and SegFormer are in neither library and are left out.
 """
 
+import functools
+import hashlib
 import json
 import tempfile
 import warnings
@@ -13,9 +15,11 @@ from pathlib import Path
 
 import timm
 import torch
+import torchvision
 from torch import Tensor, nn
 from torchvision import models
 
+from edgenas.latency import work
 from edgenas.latency.graph import fusing, reading, shapes
 from edgenas.latency.work import Work
 
@@ -41,8 +45,11 @@ def network_name(published: str) -> str:
 
 
 def works_of(published: str, pixels: int, cache: Path) -> list[Work] | None:
-    """The kernels of a network on one image; None for one that cannot be built here. Kept in the cache folder."""
-    kept = cache / f"{published}-{pixels}.json"
+    """The kernels of a network on one image; None for one that cannot be built here.
+
+    Kept in the cache folder for as long as the code that makes them stays the same.
+    """
+    kept = cache / _code_digest() / f"{published}-{pixels}.json"
     if kept.is_file():
         return [Work(*row) for row in json.loads(kept.read_text(encoding="utf-8"))]
     network = _network(published)
@@ -53,9 +60,18 @@ def works_of(published: str, pixels: int, cache: Path) -> list[Work] | None:
         _export(network.eval(), pixels, path)
         kernels = fusing.fused_kernels(shapes.shaped(reading.read_model(path, batch=1)))
     works = [kernel.work for kernel in kernels]
-    cache.mkdir(parents=True, exist_ok=True)
+    kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps([astuple(work) for work in works]), encoding="utf-8")
     return works
+
+
+@functools.cache
+def _code_digest() -> str:
+    """Of all that a network's kernels depend on."""
+    files = [Path(__file__), Path(work.__file__), *sorted(Path(fusing.__file__).parent.glob("*.py"))]
+    versions = f"{torch.__version__} {torchvision.__version__} {timm.__version__}"
+    content = b"".join(file.read_bytes() for file in files)
+    return hashlib.sha256(content + versions.encode()).hexdigest()[:16]
 
 
 def _network(published: str) -> nn.Module | None:

@@ -1,9 +1,14 @@
 """The device files that ship with edgenas."""
 
+import csv
+import warnings
 from pathlib import Path
 
 import pytest
+import torch
+import torchvision
 
+from edgenas import predict
 from edgenas.device.catalogue import find_device
 from edgenas.device.device import Datasheet, Device
 from edgenas.formats import read_toml
@@ -25,6 +30,19 @@ CALIBRATED = (
     "raspberry-pi-4",
     "raspberry-pi-5",
 )
+
+
+PUBLISHED = FOLDER.parent.parent / "shared" / "data" / "published_whole_network_latency.csv"
+
+JETSONS = {
+    ("Jetson Orin Nano", "TensorRT JetPack 6.0"): "jetson-orin-nano",
+    ("Jetson AGX Orin", "TensorRT JetPack 5.0.1"): "jetson-agx-orin",
+    ("Jetson Nano", "TensorRT JetPack 4.6"): "jetson-nano",
+    ("Jetson NX", "TensorRT JetPack 4.6"): "jetson-xavier-nx",
+    ("Jetson TX2", "TensorRT JetPack 4.6"): "jetson-tx2",
+    ("Jetson Xavier", "TensorRT JetPack 4.6"): "jetson-agx-xavier",
+}
+"""Published device and runtime -> device file."""
 
 
 @pytest.fixture(autouse=True)
@@ -97,8 +115,25 @@ def test_boards_are_calibrated_as_well_as_promised(name: str) -> None:
         device.batch,
     )
     assert fitted.power_mode == device.power_mode
+    *own, others = fitted.figures
     assert all("(Apache-2.0)" in text or "(MIT)" in text for text in fitted.figures)
-    assert sum(int(text.split()[0]) for text in fitted.figures) >= fitted.networks >= 9
+    assert sum(int(text.split()[0]) for text in own) >= fitted.networks >= 9
+    assert others.startswith("fitted together with ")
+
+
+@pytest.mark.skipif(not PUBLISHED.is_file(), reason="the published latencies are not here")
+def test_a_published_network_lies_within_the_interval(tmp_path: Path) -> None:
+    path = tmp_path / "resnet50.onnx"
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        network = torchvision.models.resnet50(weights=None).eval()
+        torch.onnx.export(network, (torch.zeros(1, 3, 224, 224),), str(path), dynamo=False)
+    with PUBLISHED.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["model"].lower() == "resnet50"]
+    published = {JETSONS.get((row["device"], row["runtime"])): float(row["latency_ms"]) for row in rows}
+    for name in JETSONS.values():
+        latency = predict(path, name).latency
+        assert latency.low_ms <= published[name] <= latency.high_ms
 
 
 @pytest.mark.parametrize("name", CALIBRATED)

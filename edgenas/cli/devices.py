@@ -70,16 +70,14 @@ def _calibration_lines(device: "Device") -> list[str]:
         f"calibrated for {fitted.precision}, threads {fitted.threads}, batch {fitted.batch}, {fitted.power_mode}, "
         f"on {fitted.networks} networks: those left out were {fitted.median_error_percent:g} % off in the median "
         f"(Spearman {fitted.spearman:g})",
-        *(f"calibrated on: {figures}" for figures in fitted.figures),
+        *(f"figures: {figures}" for figures in fitted.figures),
     ]
 
 
 def _table_text(item: "TableInfo") -> str:
     if item.table is None:
         return item.problem
-    if item.table.entries:
-        return f"{item.path} ({len(item.table.entries)} blocks)"
-    return f"{item.path} (inferred from a few networks)"
+    return f"{item.path} ({item.table.summary})"
 
 
 def _as_json(info: "DeviceInfo") -> dict[str, Any]:
@@ -111,7 +109,9 @@ def _table_as_json(item: "TableInfo") -> dict[str, Any]:
         "precision": item.table.precision,
         "threads": item.table.threads,
         "batch": item.table.batch,
+        "power_mode": item.table.power_mode,
         "entries": len(item.table.entries),
+        "inferred": sorted(item.table.inferences),
         "measured_at": item.table.measured_at,
         "host": item.table.host_description,
     }

@@ -11,6 +11,7 @@ from edgenas.cli.options import (
     ClassesOption,
     DeviceOption,
     JsonOption,
+    PowerModeOption,
     PrecisionOption,
     SeedOption,
     SqueezeExciteOption,
@@ -36,6 +37,7 @@ def run(
     threads: ThreadsOption = None,
     precision: PrecisionOption = None,
     batch: BatchOption = None,
+    power_mode: PowerModeOption = None,
     samples: Annotated[
         int | None,
         typer.Option(help="Time only so many whole networks, such as 10, and infer what every block costs."),
@@ -61,6 +63,7 @@ def run(
             threads=threads,
             precision=precision.value if precision else None,
             batch=batch,
+            power_mode=power_mode,
             samples=samples,
             networks=networks,
             width=width,
@@ -118,22 +121,8 @@ def _print_few(result: "ProfileResult", found: "FewSamplesReport") -> None:
         f"a network takes what is predicted within {inferred.half_width:.1%} (90 % interval); each of the "
         f"{len(errors)}, predicted from the others, is off by {sum(errors) / len(errors):.1%} on average, "
         f"{errors[-1]:.1%} at most",
-        _halving_text(len(errors), found),
+        inferred.outlook,
         "what costs time: " + ", ".join(f"{name} {weight:.0%}" for name, weight in views if weight > 0.01),
-    )
-
-
-def _halving_text(samples: int, found: "FewSamplesReport") -> str:
-    halving = found.inferred.halving
-    if halving is None:
-        return f"more will hardly halve that: {_noise_text(found)}; leave out --samples to time every block"
-    return f"about {halving} more should halve that: --samples {samples + halving}"
-
-
-def _noise_text(found: "FewSamplesReport") -> str:
-    return (
-        f"what a timing is off and no sum over blocks can tell ({found.inferred.inference.noise:.1%}) stays, and so "
-        "does the machine's own drift"
     )
 
 
@@ -147,7 +136,7 @@ def _few_as_json(found: "FewSamplesReport") -> dict[str, Any]:
             "half_width_percent": 100 * found.inferred.half_width,
         },
         "halving_samples": found.inferred.halving,
-        "halving_reason": None if found.inferred.halving else _noise_text(found),
+        "halving_reason": None if found.inferred.halving else found.inferred.outlook,
         "noise_percent": 100 * inference.noise,
         "views": inference.views,
         "known_devices": inference.known_devices,

@@ -13,6 +13,7 @@ from edgenas.cli.options import (
     JsonOption,
     MissingName,
     MissingOption,
+    PowerModeOption,
     PrecisionOption,
     SeedOption,
     SqueezeExciteOption,
@@ -42,6 +43,7 @@ def run(
     threads: ThreadsOption = None,
     precision: PrecisionOption = None,
     batch: BatchOption = None,
+    power_mode: PowerModeOption = None,
     width: WidthOption = 1.0,
     squeeze_excite: SqueezeExciteOption = False,
     activation: Annotated[
@@ -65,6 +67,7 @@ def run(
             threads=threads,
             precision=precision.value if precision else None,
             batch=batch,
+            power_mode=power_mode,
             width=width,
             squeeze_excite=squeeze_excite,
             activation=activation.value if activation else None,

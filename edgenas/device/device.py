@@ -1,9 +1,11 @@
 """A device: where a network will run, as one TOML file says it."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from edgenas.formats import Document
 from edgenas.space.precision import Precision
@@ -111,7 +113,13 @@ class Device(Document):
         for mode in (self.power_mode, *figures):
             if (self.power_modes or mode != self.power_mode) and mode not in self.power_modes:
                 raise ValueError(f"power mode {mode!r} is not among power_modes")
+        if len({_file_word(mode) for mode in self.power_modes}) < len(self.power_modes):
+            raise ValueError("power_modes must differ in letters or digits: tables are named after them")
         return self
+
+    @override
+    def __hash__(self) -> int:
+        return hash((self.name, self.table_name))
 
     def slowdown_since(self, power_mode: str) -> float:
         """How many times slower it is now than in that mode: the ratio of the clocks."""
@@ -138,6 +146,12 @@ class Device(Document):
 
     @property
     def table_name(self) -> str:
-        """Name of the table for this runtime, precision, thread count and batch."""
+        """Name of the table for this runtime, precision, thread count, batch and, of several, power mode."""
         provider = self.provider.removesuffix("ExecutionProvider").lower()
-        return f"{self.runtime}-{provider}-{self.precision}-t{self.threads}-b{self.batch}"
+        mode = f"-{_file_word(self.power_mode)}" if self.power_modes else ""
+        return f"{self.runtime}-{provider}-{self.precision}-t{self.threads}-b{self.batch}{mode}"
+
+
+def _file_word(text: str) -> str:
+    """The text in lower case, dashes for all that is no letter or digit."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from edgenas.device import Device
+from edgenas.errors import InputError
 from edgenas.jobs.contender import Contender
 from edgenas.jobs.session import Session
 from edgenas.latency.predictor import (
@@ -17,6 +19,21 @@ from edgenas.space.baselines import BASELINES
 from edgenas.units import format_milliseconds
 
 WIDTHS = tuple(float(width) for width in np.round(np.arange(0.1, 4.01, 0.05), 2))
+
+
+def check_baselines(device: Device) -> None:
+    """Raise where nothing can be told of baselines: blocks that were inferred are those of one space.
+
+    Raises:
+        InputError: the device's table has no measured block.
+        FileFormatError: a table file is wrong.
+    """
+    found = find_table(device)
+    if found and not found[1].calibrations:
+        raise InputError(
+            f"--baselines needs measured blocks, and those of {device.name}'s table were inferred from a few networks",
+            "leave out --baselines, or profile without --samples",
+        )
 
 
 def scaled_baselines(session: Session) -> list[Contender]:

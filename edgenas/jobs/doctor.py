@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgenas.device import find_device, host, runtime_for
 from edgenas.errors import DeviceError, FileFormatError
+from edgenas.latency.calibrated import model_of
 from edgenas.latency.table import find_table
 from edgenas.run.folder import RUNS
 
@@ -112,7 +113,8 @@ def _device(name: str) -> Iterator[Check]:
         return
     if table:
         path, content = table
-        yield Check("latency table", True, f"{path}, {len(content.entries)} blocks, {content.measured_at}")
+        yield Check("latency table", True, f"{path}, {content.summary}, {content.measured_at}")
     else:
         mend = f"edgenas profile --device {device.name}" if device.is_host else ""
-        yield Check("latency table", not device.is_host, "none: latencies are estimated", mend)
+        detail = f"none: latencies are {model_of(device).provenance}"
+        yield Check("latency table", not device.is_host, detail, mend)

@@ -16,6 +16,7 @@ from edgenas.accuracy.trained import TrainedEvaluator
 from edgenas.accuracy.training import training_device
 from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
+from edgenas.jobs.baselines import check_baselines
 from edgenas.jobs.budget import Budget
 from edgenas.jobs.cards import write_model_card
 from edgenas.jobs.contender import Contender
@@ -54,6 +55,8 @@ def run_session(settings: Settings, progress: Progress) -> SearchResult:
             f"--searcher {settings.searcher} does not begin from what another run found",
             "use nsga2-surrogate, nsga2 or nsga3, or leave out --warm-start",
         )
+    if settings.baselines:
+        check_baselines(settings.device)
     dataset = load_dataset(settings.data, settings.resolution, settings.flip, progress)
     space = settings.make_space(dataset.resolution, len(dataset.classes))
     predictor = predictor_for(space, settings.device, settings.missing)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgenas.device import Device, Precision, find_device
 from edgenas.errors import InputError
-from edgenas.latency.predictor import Latency, LayerLatency, Missing, predictor_for
+from edgenas.latency.predictor import Latency, LayerLatency, Missing, operating_point, predictor_for
 from edgenas.latency.table import find_table
 from edgenas.space import architecture_from_json
 
@@ -124,7 +124,7 @@ def _costing(kernels: Sequence["Kernel"], told: int, device: Device) -> "Costing
         log.warning(
             "the datasheet of %s does not describe this machine: it may be many times off; %s",
             device.name,
-            f"measure it: edgenas profile --device {device.name} --threads {device.threads} --batch {device.batch}"
+            f"measure it: edgenas profile --device {device.name} {operating_point(device)}"
             if device.precision == sampling.PRECISION
             else f"only kernels at {sampling.PRECISION} are measured",
         )

@@ -11,7 +11,7 @@ from edgenas.jobs.options import space_from_options
 from edgenas.latency import profiling
 from edgenas.latency.calibration import MIN_NETWORKS
 from edgenas.latency.design import MAX_NETWORKS
-from edgenas.latency.few_samples import MAX_SAMPLES, MIN_SAMPLES, FewSamplesReport, profile_from_few
+from edgenas.latency.few_samples import FewSamplesReport, profile_from_few
 from edgenas.latency.profiling import ProfileReport
 from edgenas.latency.table import (
     Calibration,
@@ -21,6 +21,7 @@ from edgenas.latency.table import (
     save_table,
     table_path,
 )
+from edgenas.latency.transfer.known_devices import MAX_SAMPLES, MIN_SAMPLES
 from edgenas.progress import Progress, silent
 from edgenas.space import SearchSpace
 from edgenas.space.layers import Activation
@@ -57,6 +58,7 @@ def profile(
     threads: int | None = None,
     precision: Precision | None = None,
     batch: int | None = None,
+    power_mode: str | None = None,
     samples: int | None = None,
     networks: int = 80,
     width: float = 1.0,
@@ -81,6 +83,7 @@ def profile(
         threads: overrides the device's thread count.
         precision: overrides the device's precision: `fp32`, `fp16` or `int8`.
         batch: overrides the device's batch size.
+        power_mode: one of the device's power modes instead of its own; the machine must be in it already.
         samples: whole networks to infer the table from, 3 to 100; None times every block.
         networks: whole networks timed for the calibration when every block is, 3 to 500.
         width: channel multiplier of the space.
@@ -98,7 +101,7 @@ def profile(
         too_many = "tells little more than timing every block would"
         _check("--samples", samples, MIN_SAMPLES, MAX_SAMPLES, "infer a table from", too_many)
     chosen = space_from_options(space, resolution, classes, width, squeeze_excite, activation)
-    target = find_device(device, threads, precision, batch)
+    target = find_device(device, threads, precision, batch, power_mode)
     runtime = runtime_for(target)
     start = time.monotonic()
     known = find_table(target)
@@ -110,7 +113,8 @@ def profile(
         report = profiling.profile(chosen, target, runtime, table, networks, seed, progress, journal)
         path = save_table(target, report.changes if in_place else report.table)
         return _measured(path, chosen, report, time.monotonic() - start)
-    _refuse_measured(chosen, target, runtime, table)
+    if known:
+        _refuse_measured(chosen, target, runtime, *known)
     journal = journal_path(target, f"{chosen.signature}-samples")
     few = profile_from_few(chosen, target, runtime, table, samples, seed, progress, journal)
     path = save_table(target, few.changes if in_place else few.table)
@@ -125,10 +129,16 @@ def _check(option: str, count: int, least: int, most: int, purpose: str, too_man
 
 
 def _refuse_measured(
-    space: SearchSpace, device: Device, runtime: Runtime, table: LatencyTable | None
+    space: SearchSpace, device: Device, runtime: Runtime, path: Path, table: LatencyTable
 ) -> None:
-    """Raise where every block was measured: nothing can be inferred better than that."""
-    if table and space.signature in table.calibrations and profiling.is_still_valid(table, device, runtime):
+    """Raise where every block was measured, or a table that was would go: nothing can be inferred better than that."""
+    if table.calibrations and not profiling.is_still_valid(table, device, runtime):
+        raise InputError(
+            f"{device.name} has a table measured with {table.runtime} {table.runtime_version}, power mode "
+            f"{table.power_mode!r}: --samples would replace it",
+            f"leave out --samples to measure again, or move {path} away",
+        )
+    if space.signature in table.calibrations:
         raise InputError(
             f"every block of {space.signature} was measured on {device.name}: --samples would add nothing",
             "leave out --samples",

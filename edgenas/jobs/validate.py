@@ -35,6 +35,7 @@ def validate(
     threads: int | None = None,
     precision: Precision | None = None,
     batch: int | None = None,
+    power_mode: str | None = None,
     width: float = 1.0,
     squeeze_excite: bool = False,
     activation: Activation | None = None,
@@ -43,7 +44,7 @@ def validate(
 ) -> ValidationResult:
     """Predict and measure random whole networks that were not used in calibration.
 
-    Predictions come from the device's table, or from its datasheet where it has none. The figures and a picture are
+    Predictions come from the device's table, or from its model where it has none. The figures and a picture are
     written beside the tables, in `latency_models/<device>/validation/`, in place of earlier ones of the same table
     and space.
 
@@ -57,6 +58,7 @@ def validate(
         threads: overrides the device's thread count.
         precision: overrides the device's precision: `fp32`, `fp16` or `int8`.
         batch: overrides the device's batch size.
+        power_mode: one of the device's power modes instead of its own; the machine must be in it already.
         width: channel multiplier of the space.
         squeeze_excite: channel attention in every layer of `mbconv`.
         activation: of `mbconv`: `relu6`, `hswish` or `relu`; None takes `relu6`.
@@ -70,7 +72,7 @@ def validate(
     if networks < MIN_NETWORKS:
         raise InputError(f"--networks {networks} is too few to compare", f"give at least {MIN_NETWORKS}")
     chosen = space_from_options(space, resolution, classes, width, squeeze_excite, activation)
-    target = find_device(device, threads, precision, batch)
+    target = find_device(device, threads, precision, batch, power_mode)
     runtime = runtime_for(target)
     known = find_table(target)
     table = known[1] if known else None

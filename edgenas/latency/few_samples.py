@@ -6,22 +6,26 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from edgenas.device import Device, host
+from edgenas.device import Device
 from edgenas.device.runtime import Runtime
 from edgenas.errors import InputError
 from edgenas.latency.journal import keep_rounds, kept_rounds
 from edgenas.latency.loading import load_blocks, load_empty, load_sentinel
 from edgenas.latency.measuring import UNSTABLE_SPREAD, Measurement, Timing, is_usual, measure
-from edgenas.latency.profiling import BUDGET_S, OVERHEAD, empty_table, is_still_valid, machine_state
+from edgenas.latency.profiling import (
+    BUDGET_S,
+    OVERHEAD,
+    empty_table,
+    is_still_valid,
+    machine_state,
+    machine_text,
+)
 from edgenas.latency.table import LatencyTable, merged
-from edgenas.latency.transfer.known_devices import Inferred, KnownDevices, Sample
+from edgenas.latency.transfer.known_devices import MIN_SAMPLES, Inferred, KnownDevices, Sample
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, SearchSpace
 
 log = logging.getLogger(__name__)
-
-MIN_SAMPLES, MAX_SAMPLES = 3, 100
-"""With more, every block is soon timed as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,12 @@ def profile_from_few(
     due += others.telling_networks(max(samples - len(old), 0), [sample.network for sample in old], seed)
     if len(kept) + len(due) < MIN_SAMPLES:
         raise InputError(f"{space.signature} has only {len(kept) + len(due)} networks", "leave out --samples")
-    if valid and not due:
-        return _report(space, others, valid, kept)
+    usual_ms = valid.inferences[space.signature].sentinel_ms if valid and kept else None
+    if valid and usual_ms and not due:
+        return _report(space, others, valid, kept, usual_ms)
     time = partial(_time, space, device, runtime, seed, progress, journal)
     table, measured = time(due)
-    if valid and kept and not is_usual(measured.sentinel_ms / valid.sentinel_ms):
+    if usual_ms and not is_usual(measured.sentinel_ms / usual_ms):
         log.warning(
             "%s runs at another speed than when %d networks were timed: they are timed again",
             device.name,
@@ -92,7 +97,7 @@ def profile_from_few(
         )
         due, kept = [*(sample.network for sample in kept), *due], []
         table, measured = time(due)
-    found = _report(space, others, table, [*kept, *_samples(due, measured)])
+    found = _report(space, others, table, [*kept, *_samples(due, measured)], table.sentinel_ms)
     return replace(
         found,
         table=merged(valid, found.changes) if valid else found.changes,
@@ -104,10 +109,14 @@ def profile_from_few(
 
 
 def _report(
-    space: SearchSpace, others: KnownDevices, table: LatencyTable, samples: Sequence[Sample]
+    space: SearchSpace,
+    others: KnownDevices,
+    table: LatencyTable,
+    samples: Sequence[Sample],
+    sentinel_ms: float,
 ) -> FewSamplesReport:
     """What the samples tell, as if none of them had been timed now."""
-    inferred = others.infer(samples)
+    inferred = others.infer(samples, sentinel_ms)
     inferences = {space.signature: inferred.inference}
     return FewSamplesReport(
         table=table.model_copy(update={"inferences": {**table.inferences, **inferences}}),
@@ -163,7 +172,7 @@ def _time(
         progress("loading models", number, len(networks))
         sessions[network.id] = load_blocks(space.blocks(network), device.batch, runtime, seed)
     progress("loading models", len(networks), len(networks))
-    machine = f"{runtime.version}, {host.fingerprint(device.uses_gpu)}"
+    machine = machine_text(device, runtime)
     rounds = kept_rounds(journal, machine, list(sessions))
     commit = partial(keep_rounds, journal, machine)
     measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress)

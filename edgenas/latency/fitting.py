@@ -172,8 +172,8 @@ def leave_one_out(figures: Sequence[Figure]) -> Iterator[LeftOut]:
 def interval_factor(errors: Sequence[float], confidence: float = 0.9) -> float:
     """Factor both ways within which the next network lies with that confidence, from logarithms of left-out ratios.
 
-    The order statistic that split conformal prediction takes (Lei et al., JASA 2018); with fewer than nine errors, for
-    90 %, the largest one.
+    The jackknife's order statistic (Barber et al., Ann. Stat. 2021), which guarantees nothing; with fewer than nine
+    errors, for 90 %, the largest one.
     """
     sizes = sorted(map(abs, errors))
     place = math.ceil(confidence * (len(sizes) + 1)) - 1

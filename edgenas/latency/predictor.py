@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -205,8 +206,8 @@ def predictor_from_table(
             between those it has and take over the calibration of the space most like this one.
 
     Raises:
-        IncompleteTableError: blocks or the calibration of the space are missing, and are to be refused or are
-            too many to interpolate.
+        IncompleteTableError: blocks or the calibration of the space are missing, and are to be refused or the table
+            has too little to interpolate from.
     """
     if missing not in get_args(Missing):
         raise InputError(f"unknown missing {missing!r}", f"use one of {', '.join(get_args(Missing))}")
@@ -215,11 +216,12 @@ def predictor_from_table(
     inference = table.inferences.get(space.signature)
     if inference and (lacking or calibration is None):
         return _predictor_from_inference(space, device, inference)
-    if missing == "refuse" and (lacking or calibration is None):
+    if (missing == "refuse" or not table.calibrations) and (lacking or calibration is None):
         lacks = f"{len(lacking)} blocks, such as {lacking[0]}" if lacking else "a calibration for this space"
+        mend = f"add them: {profile_command(space, device)}"
         raise IncompleteTableError(
             f"the latency table of {device.name} ({device.table_name}) lacks {lacks}",
-            f"add them: {profile_command(space, device)}; or use --missing interpolate",
+            f"{mend}; or use --missing interpolate" if table.calibrations else mend,
         )
     own = calibration is not None
     calibration = calibration or _borrowed_calibration(space, table)
@@ -273,10 +275,6 @@ def _borrowed_calibration(space: SearchSpace, table: LatencyTable) -> Calibratio
     An intercept belongs to the size of the networks it was fitted on. Where they had less than half of the
     space's blocks it stays behind; what remains is the overhead of a call.
     """
-    if not table.calibrations:
-        raise IncompleteTableError(
-            f"the latency table of {table.device} has no calibration at all", "profile the device again"
-        )
     keys = {block.key for block in space.distinct_blocks}
     nearest = max(table.calibrations.values(), key=lambda each: len(keys & each.corrections_ms.keys()))
     alike = 2 * len(keys & nearest.corrections_ms.keys()) >= len(keys)
@@ -291,11 +289,11 @@ def predictor_for(space: SearchSpace, device: Device, missing: Missing = "refuse
     """
     found = find_table(device)
     if found is None:
+        predictor = predictor_from_device(space, device)
         if device.is_host:
-            log.warning(
-                "no latency table %s: estimated; %s", device.table_name, profile_command(space, device)
-            )
-        return predictor_from_device(space, device)
+            command = profile_command(space, device)
+            log.warning("no latency table %s: %s; %s", device.table_name, predictor.provenance, command)
+        return predictor
     return predictor_from_table(space, device, found[1], missing)
 
 
@@ -306,11 +304,18 @@ def profile_command(space: SearchSpace, device: Device) -> str:
     if space.name != "mbconv":
         words.append(f"--space {space.name}")
     words.append(f"--resolution {resolution} --classes {space.classes}")
-    if device.provider == CPU:
-        words.append(f"--threads {device.threads}")
-    words.append(f"--precision {device.precision} --batch {device.batch}")
+    words.append(operating_point(device))
     if not _is_preset(space):
         words.append("with the search's own --width, --squeeze-excite and --activation")
+    return " ".join(words)
+
+
+def operating_point(device: Device) -> str:
+    """The options of a command line that choose what the device's table is named after."""
+    words = [f"--threads {device.threads}"] if device.provider == CPU else []
+    words.append(f"--precision {device.precision} --batch {device.batch}")
+    if device.power_modes:
+        words.append(f"--power-mode {shlex.quote(device.power_mode)}")
     return " ".join(words)
 
 

@@ -91,7 +91,7 @@ def profile(
         raise DeviceError(f"{len(chosen)} networks cannot calibrate a table", "use --networks 3 or more")
     before = machine_state(device)
     sessions = _load(space, device, runtime, missing, chosen, seed, progress)
-    machine = f"{runtime.version}, {host.fingerprint(device.uses_gpu)}"
+    machine = machine_text(device, runtime)
     rounds = kept_rounds(journal, machine, list(sessions))
     commit = partial(keep_rounds, journal, machine)
     measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress)
@@ -201,6 +201,11 @@ def _spread(networks: Sequence[Reference]) -> tuple[Reference, ...]:
 def machine_state(device: Device) -> host.HostState:
     """How hot and fast the processor is, or the GPU of a device that is one."""
     return (host.gpu_state() if device.uses_gpu else None) or host.state()
+
+
+def machine_text(device: Device, runtime: Runtime) -> str:
+    """What rounds of one journal have in common."""
+    return f"{runtime.version}, {host.fingerprint(device.uses_gpu)}, {device.power_mode}"
 
 
 def _description(device: Device) -> str:

@@ -94,6 +94,7 @@ class Inference(Document):
     uncertainties: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         description="how far the time of each reference may be off, as a share of it: the machine was not quiet"
     )
+    sentinel_ms: float = Field(gt=0, description="as the table's, when the last of the references were timed")
     low_factor: float = Field(
         gt=0, le=1, description="ends of the 90 % interval as multiples of a prediction"
     )
@@ -101,6 +102,12 @@ class Inference(Document):
     noise: float = Field(ge=0, description="what a timing is off and no sum holds, as a share of it")
     views: dict[str, float] = Field(description="how probable it is that this is what costs time")
     known_devices: tuple[str, ...] = Field(description="what was learnt from")
+
+    @model_validator(mode="after")
+    def _references_have_uncertainties(self) -> "Inference":
+        if (found := len(self.uncertainties)) != (expected := len(self.calibration.references)):
+            raise ValueError(f"{found} uncertainties for {expected} references; there must be one for each")
+        return self
 
 
 PIECE = r"^[a-z-]+/[\w.]+(/blocked|/few)?( \d{1,15}){4} [1-9]\d{0,9}$"
@@ -172,6 +179,16 @@ class LatencyTable(Document):
         """What predictions for a space, given by its signature, were fitted on; None where there is nothing."""
         inference = self.inferences.get(space)
         return self.calibrations.get(space) or (inference.calibration if inference else None)
+
+    @property
+    def summary(self) -> str:
+        """What predictions for architectures rest on, in words."""
+        return f"{len(self.entries)} blocks" if self.entries else "inferred from a few networks"
+
+    def sentinel_of(self, space: str) -> float:
+        """Milliseconds of the sentinel when what predictions for a space rest on was timed."""
+        inference = None if space in self.calibrations else self.inferences.get(space)
+        return inference.sentinel_ms if inference else self.sentinel_ms
 
     def content_checksum(self) -> str:
         """SHA-256 of everything but the checksum itself, and optional sections that are empty."""

@@ -91,7 +91,7 @@ class Validation(Agreement):
     table: str = Field(description="name of the table, whether or not there is one")
     space: str = Field(description="the space's signature")
     provenance: Provenance
-    table_checksum: str | None = Field(description="of the predictor; None for a datasheet estimate")
+    table_checksum: str | None = Field(description="of the predictor; None for the device's model")
     runtime_version: str
     measured_at: str = Field(description="ISO 8601, UTC")
     host: str = Field(description="fingerprint of the machine measured on")
@@ -132,7 +132,7 @@ def validate(
         space: what the networks are drawn from.
         device: where they run; its batch size is the one timed.
         runtime: executes and times.
-        table: what predictions rest on; None for the device's datasheet.
+        table: what predictions rest on; None for the device's model.
         networks: how many, at least two.
         seed: draws them.
         missing: what to do about blocks, or a calibration, that the table lacks.
@@ -154,7 +154,7 @@ def validate(
     known = {space.architecture(reference.choices): reference.measured_ms for reference in references}
     measured = _measure(space, device, runtime, [*chosen, *known], progress)
     pairs = tuple(_pair(predictor, measured, architecture) for architecture in chosen)
-    sentinel_ratio = measured.sentinel_ms / table.sentinel_ms if table else None
+    sentinel_ratio = measured.sentinel_ms / table.sentinel_of(space.signature) if table else None
     pace = _pace(measured, known)
     change = pace or sentinel_ratio
     if change and not is_usual(change):

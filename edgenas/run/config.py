@@ -30,7 +30,7 @@ class RunConfig(Document):
     """Two runs with equal configurations, on the same machine and versions, end with the same front."""
 
     device: Device
-    table_checksum: str | None = Field(description="of the measured latencies used; None for an estimate")
+    table_checksum: str | None = Field(description="of the table used; None for the device's model")
     space: dict[str, Any]
     data: str
     data_fingerprint: str

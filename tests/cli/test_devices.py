@@ -1,7 +1,12 @@
 """`edgenas devices`."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from edgenas.space import mbconv
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]
@@ -28,7 +33,21 @@ def test_devices(answer: Answer, text: Text) -> None:
     assert by_name["jetson-nano"]["calibrated"]["median_error_percent"] < 12
     assert by_name["jetson-nano"]["power_modes"] == {"10W (MAXN)": 921.6, "5W": 640}
     assert by_name["jetson-nano"]["tables"] == []
+    assert by_name["raspberry-pi-5"]["calibrated"]["figures"][-1].startswith("fitted together with")
     shown = text(["devices", "jetson"])
     assert "jetson-orin-nano" in shown and "source:" in shown
     assert "power mode: 15W (also: 7W, MAXN SUPER)" in shown
     assert "those left out were" in shown and "Apache-2.0" in shown
+
+
+def test_an_inferred_table_names_its_spaces(
+    answer: Answer, text: Text, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_timing: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer(["profile", "--device", "cpu", "--resolution", "16", "--classes", "2", "--samples", "3"])
+    (device,) = answer(["devices", "cpu"])["devices"]
+    (table,) = device["tables"]
+    assert device["provenance"] == "calibrated"
+    assert (table["entries"], table["inferred"]) == (0, [mbconv(16, 2).signature])
+    assert table["power_mode"] == device["power_mode"]
+    assert "(inferred from a few networks)" in text(["devices", "cpu"])

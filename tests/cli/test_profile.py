@@ -157,7 +157,7 @@ def test_a_few_networks_make_a_table_that_validate_predict_and_search_use(
     shown = text([*FEW[:-1], "6"])
     assert "networks measured in" in shown and "other devices" in shown
     assert "within" in shown and "(90 % interval)" in shown
-    assert "halve that" in shown and "what costs time: " in shown
+    assert "halve the interval" in shown and "what costs time: " in shown
 
 
 @pytest.mark.parametrize(
@@ -234,3 +234,8 @@ def test_a_table_with_nan_is_refused_by_field(field: str, capsys: pytest.Capture
     assert run(["search", "--device", "cpu", "--max-latency", "5ms"]) == 2
     error = capsys.readouterr().err
     assert f"entries.{key}.{field}" in error and "nan" in error and error.count("\n") == 1
+
+
+def test_a_power_mode_the_device_lacks_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*PROFILE, "--power-mode", "5W"]) == 2
+    assert "unknown power mode '5W'; cpu has: 'as the operating system runs it'" in capsys.readouterr().err

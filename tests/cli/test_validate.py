@@ -103,3 +103,8 @@ def test_bad_input_is_one_line_on_stderr(
     output = capsys.readouterr()
     assert output.out == "" and output.err.count("\n") == 1
     assert message in output.err
+
+
+def test_a_power_mode_the_device_lacks_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", *SMALL, "--power-mode", "5W"]) == 2
+    assert "unknown power mode '5W'; cpu has: 'as the operating system runs it'" in capsys.readouterr().err

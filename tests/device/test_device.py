@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.device import Device, Provenance, runtime_for
+from edgenas.device import Device, Provenance, find_device, runtime_for
 from edgenas.device.device import Costs
 from edgenas.device.onnx_process import OnnxProcess
 from edgenas.device.torch_cuda import TorchRuntime
@@ -95,12 +95,24 @@ def test_a_name_is_a_safe_folder_name(name: str) -> None:
             "tensorrt-tensorrt-fp16-t1-b1",
         ),
         ({"runtime": "torch", "provider": "cuda"}, "torch-cuda-fp32-t1-b1"),
+        ({"power_modes": {"default": 2.0, "slow": 1.0}}, "onnxruntime-cpu-fp32-t1-b1-default"),
+        (
+            {"power_modes": {"10W (MAXN)": 2.0, "5W": 1.0}, "power_mode": "10W (MAXN)"},
+            "onnxruntime-cpu-fp32-t1-b1-10w-maxn",
+        ),
     ],
 )
 def test_table_name_tells_operating_points_apart(
     make: Callable[..., Device], changes: dict[str, Any], name: str
 ) -> None:
     assert make(**changes).table_name == name
+
+
+def test_devices_can_be_keys(make: Callable[..., Device]) -> None:
+    modes = {"default": 2.0, "slow": 1.0}
+    devices = [make(), make(batch=2), make(power_modes=modes), make(power_modes=modes, power_mode="slow")]
+    assert len(set(devices)) == len(devices)
+    assert hash(find_device("cpu")) == hash(find_device("host"))
 
 
 def test_reach_decides_the_host(make: Callable[..., Device]) -> None:
@@ -216,3 +228,5 @@ def test_power_modes_hold_the_devices_own_and_that_of_its_figures(
             validate({**fields, "power_modes": known, "calibrated": calibrated}, Device, Path("d.toml"))
     with pytest.raises(FileFormatError, match=r"power_modes\.slow: input should be greater than 0"):
         validate({**fields, "power_modes": {**modes, "slow": 0}}, Device, Path("d.toml"))
+    with pytest.raises(FileFormatError, match="power_modes must differ in letters or digits"):
+        validate({**fields, "power_modes": {**modes, "5 W": 2.0, "5-W": 1.0}}, Device, Path("d.toml"))

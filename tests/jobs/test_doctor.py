@@ -1,8 +1,10 @@
 """Checks say what is wrong and how to mend it."""
 
+from pathlib import Path
+
 import pytest
 
-from edgenas import doctor
+from edgenas import doctor, mbconv, profile
 from edgenas.device import host
 from edgenas.device.host import HostState
 
@@ -30,8 +32,23 @@ def test_a_device_without_table_is_pointed_to_profile(
     monkeypatch.chdir(str(tmp_path))
     table = checks(monkeypatch, HostState(None, None, None, 0.0), "cpu")["latency table"]
     assert table.mend == "edgenas profile --device cpu"  # type: ignore[attr-defined]
+    assert table.detail == "none: latencies are estimated"  # type: ignore[attr-defined]
 
 
 def test_a_device_out_of_reach_needs_no_runtime_here(monkeypatch: pytest.MonkeyPatch) -> None:
     found = checks(monkeypatch, HostState(None, None, None, 0.0), "jetson")
     assert found["runtime"].ok and "out of reach" in found["runtime"].detail  # type: ignore[attr-defined]
+    table = found["latency table"]
+    assert table.ok and table.detail == "none: latencies are calibrated"  # type: ignore[attr-defined]
+
+
+def test_a_table_says_what_it_rests_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quick_timing: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    profile("cpu", resolution=16, classes=2, samples=3)
+    table = checks(monkeypatch, HostState(None, None, None, 0.0), "cpu")["latency table"]
+    assert ", inferred from a few networks, " in table.detail  # type: ignore[attr-defined]
+    profile("cpu", resolution=16, classes=2, networks=3)
+    table = checks(monkeypatch, HostState(None, None, None, 0.0), "cpu")["latency table"]
+    assert f", {len(mbconv(16, 2).distinct_blocks)} blocks, " in table.detail  # type: ignore[attr-defined]

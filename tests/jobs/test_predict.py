@@ -144,7 +144,7 @@ def test_a_datasheet_that_is_not_this_machines_is_said(
     predict(path, "cpu")
     assert caplog.messages == [
         "the datasheet of cpu does not describe this machine: it may be many times off; measure it: "
-        "edgenas profile --device cpu --threads 1 --batch 1"
+        "edgenas profile --device cpu --threads 1 --precision fp32 --batch 1"
     ]
     caplog.clear()
     predict(path, "cpu", precision="int8")

@@ -1,14 +1,16 @@
 """Profiling from Python; what the command line adds is tested with it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgenas import mbconv, profile
+from edgenas import mbconv, profile, validate
 from edgenas.device import find_device
 from edgenas.errors import DeviceError, InputError, UnknownNameError
+from edgenas.formats import write_json
 from edgenas.jobs.profile import ProfileResult
 from edgenas.latency.predictor import predictor_for
 from edgenas.latency.table import LatencyTable, find_table, journal_path, table_from_json
@@ -20,6 +22,19 @@ SMALL: dict[str, Any] = {"resolution": 16, "classes": 2, "networks": 3}
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_timing: None) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def moded() -> str:
+    """The host under another name, with two power modes."""
+    text = (Path(__file__).parents[2] / "devices" / "cpu.toml").read_text(encoding="utf-8")
+    host = find_device("cpu").power_mode
+    for old, new in (('name = "cpu"', 'name = "moded"'), ('aliases = ["host"]', ""), (host, "usual")):
+        text = text.replace(old, new)
+    Path("devices").mkdir()
+    modes = '[power_modes]\n"usual" = 1000.0\n"slow" = 500.0\n'
+    Path("devices/moded.toml").write_text(f"{text}\n{modes}", encoding="utf-8")
+    return "moded"
 
 
 def _unstable(table: LatencyTable) -> list[str]:
@@ -87,6 +102,20 @@ def test_an_operating_point_has_a_table_of_its_own(options: dict[str, Any], name
     assert find_table(find_device("cpu")) is None
     found = find_table(find_device("cpu", **options))
     assert found is not None and found[1] == table
+
+
+def test_every_power_mode_has_a_table_of_its_own(moded: str) -> None:
+    results = [
+        profile(moded, resolution=16, classes=2, samples=3, power_mode=mode) for mode in (None, "slow")
+    ]
+    assert [each.table.stem for each in results] == [
+        "onnxruntime-cpu-fp32-t1-b1-usual",
+        "onnxruntime-cpu-fp32-t1-b1-slow",
+    ]
+    assert [each.measured for each in results] == [3, 3]
+    assert [table_from_json(each.table).power_mode for each in results] == ["usual", "slow"]
+    validation = validate(moded, 2, resolution=16, classes=2, power_mode="slow").validation
+    assert (validation.table, validation.provenance) == ("onnxruntime-cpu-fp32-t1-b1-slow", "calibrated")
 
 
 class Interruption:
@@ -182,6 +211,21 @@ def test_a_full_profile_takes_its_place_and_stays() -> None:
     assert result.table.read_bytes() == before
 
 
+@pytest.mark.parametrize("classes", [2, 4], ids=["its space", "another space"])
+def test_a_measured_table_survives_an_upgrade_of_the_runtime(classes: int) -> None:
+    table = profile("cpu", **SMALL).table
+    older = table_from_json(table).model_copy(update={"runtime_version": "1.0"})
+    write_json(table, older.model_copy(update={"checksum": older.content_checksum()}))
+    before = table.read_bytes()
+    message = (
+        r"^cpu has a table measured with onnxruntime 1\.0, power mode '[^']+': --samples would replace it; leave out "
+        rf"--samples to measure again, or move {re.escape(str(table))} away$"
+    )
+    with pytest.raises(InputError, match=message):
+        profile("cpu", resolution=16, classes=classes, samples=3)
+    assert table.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -219,6 +263,11 @@ def test_a_full_profile_takes_its_place_and_stays() -> None:
         ),
         ({"device": "cpu", "batch": 0}, InputError, "^--batch 0 is out of range; use 1 to 1024$"),
         ({"device": "cpu", "batch": 1025}, InputError, "^--batch 1025 is out of range; use 1 to 1024$"),
+        (
+            {"device": "cpu", "power_mode": "5W"},
+            UnknownNameError,
+            "^unknown power mode '5W'; cpu has: 'as the",
+        ),
         ({"device": "cpu", "threads": 0}, InputError, "^--threads 0 is out of range; use 1 or more$"),
         ({"device": "cpu", "resolution": 72}, InputError, "--resolution 72 has no layout"),
         ({"device": "cpu", "classes": 1}, InputError, "--classes 1 is out of range"),

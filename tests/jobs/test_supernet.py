@@ -85,7 +85,7 @@ def test_a_time_budget_is_kept_and_the_architecture_is_learnt_by_the_clock(gradi
     gradient = budgeted(gradient, seconds=3.0)
     trained = trained_supernet(gradient)
     curves = Curves.model_validate(gradient.store.last_event("architecture learnt"))
-    assert curves.done[0] >= curves.warm_up and curves.done[-1] > 0.8
+    assert curves.warm_up <= curves.done[0] <= curves.done[-1] <= 1
     assert trained.make_searcher(gradient.problem, 0).ask()[0].id == gradient.chosen
 
 

@@ -62,6 +62,7 @@ def test_options_reach_the_networks_and_the_device(tmp_path: Path, monkeypatch: 
             "^space nasbench-macro has no --squeeze-excite",
         ),
         ({"device": "nosuch"}, UnknownNameError, "unknown device 'nosuch'"),
+        ({"device": "cpu", "power_mode": "5W"}, UnknownNameError, "unknown power mode '5W'"),
     ],
 )
 def test_bad_arguments_are_refused(

@@ -99,4 +99,7 @@ def test_latency_follows_the_clock_of_the_power_mode(work: Work, chosen: tuple[s
     usual, other = find_device(name), find_device(name, power_mode=mode)
     ratio = usual.power_modes[usual.power_mode] / usual.power_modes[mode]
     assert model_of(other).work_ms(work) == pytest.approx(ratio * model_of(usual).work_ms(work))
-    assert model_of(other).interval == model_of(usual).interval
+    # It holds more: memory traffic may stay as fast as it was.
+    wider = model_of(other).interval.high / model_of(usual).interval.high
+    assert 1 < wider < max(ratio, 1 / ratio) ** 0.5
+    assert model_of(other).interval.low * model_of(other).interval.high == pytest.approx(1)

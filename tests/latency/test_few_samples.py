@@ -94,6 +94,23 @@ def test_a_machine_at_another_speed_is_timed_anew(
     assert [each.measured_ms for each in new[:4]] == pytest.approx([2 * each.measured_ms for each in old])
 
 
+def test_the_speed_is_that_of_its_own_session_not_of_the_tables_latest(
+    space: SearchSpace, small_space: SearchSpace, device: Device, fake: Fake
+) -> None:
+    """Another space's profile, on a machine that was slower, does not make old times fit new ones."""
+    first = profile_from_few(space, device, fake(), samples=4)
+    slower = profile(small_space, device, fake(mood=lambda number: 2.0), first.table, networks=6).table
+    usual_ms, slow_ms = first.table.sentinel_ms, slower.sentinel_ms
+    assert slow_ms == pytest.approx(2 * usual_ms)
+    for mood, kept, sentinel_ms in ((2.0, 0, slow_ms), (1.0, 4, usual_ms)):
+        runtime = fake(mood=lambda number, mood=mood: mood)
+        second = profile_from_few(space, device, runtime, slower, samples=6)
+        assert (second.measured, second.kept) == (6 - kept, kept)
+        assert second.inferred.inference.sentinel_ms == pytest.approx(sentinel_ms)
+    again = profile_from_few(space, device, fake(), slower, samples=4)
+    assert (again.measured, again.inferred.inference.sentinel_ms) == (0, usual_ms)
+
+
 def test_another_runtime_version_starts_afresh(space: SearchSpace, device: Device, fake: Fake) -> None:
     first = profile_from_few(space, device, fake("1.0"), samples=4)
     second = profile_from_few(space, device, fake("1.1"), first.table, samples=4)

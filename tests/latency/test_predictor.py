@@ -205,10 +205,8 @@ def test_text_shows_interval_and_provenance(latency: Latency, text: str) -> None
     assert latency.text == text
 
 
-MEND = (
-    r"add them: edgenas profile --device cpu --resolution 32 --classes 10 --threads 1 --precision fp32 --batch 1; "
-    r"or use --missing interpolate$"
-)
+ADD = r"add them: edgenas profile --device cpu --resolution 32 --classes 10 --threads 1 --precision fp32 --batch 1"
+MEND = rf"{ADD}; or use --missing interpolate$"
 
 
 def test_missing_blocks_name_the_mend(space: SearchSpace, device: Device, table: LatencyTable) -> None:
@@ -221,8 +219,9 @@ def test_missing_blocks_name_the_mend(space: SearchSpace, device: Device, table:
 
 
 def test_missing_calibration_names_the_mend(space: SearchSpace, device: Device, table: LatencyTable) -> None:
+    elsewhere = table.model_copy(update={"calibrations": {"other": table.calibrations[space.signature]}})
     with pytest.raises(IncompleteTableError, match=rf"lacks a calibration for this space; {MEND}"):
-        predictor_from_table(space, device, table.model_copy(update={"calibrations": {}}))
+        predictor_from_table(space, device, elsewhere)
 
 
 def test_the_mend_follows_device_and_space(table: LatencyTable) -> None:
@@ -240,6 +239,8 @@ def test_the_mend_follows_device_and_space(table: LatencyTable) -> None:
         ("cpu", {"threads": 2, "precision": "int8"}),
         pytest.param("cpu", {"batch": 2}),
         pytest.param("cuda", {}),
+        pytest.param("jetson-nano", {}),
+        pytest.param("jetson-nano", {"power_mode": "5W"}),
     ],
 )
 def test_the_mend_can_be_followed_and_fills_the_very_table(device: str, options: dict[str, Any]) -> None:
@@ -249,7 +250,8 @@ def test_the_mend_can_be_followed_and_fills_the_very_table(device: str, options:
     given = dict(zip(words[2::2], words[3::2], strict=True))
     assert (given["--resolution"], given["--classes"]) == ("32", "7")
     numbers = {name: int(given[f"--{name}"]) for name in ("threads", "batch") if f"--{name}" in given}
-    profiled = find_device(given["--device"], precision=given["--precision"], **numbers)
+    mode = given.get("--power-mode")
+    profiled = find_device(given["--device"], precision=given["--precision"], power_mode=mode, **numbers)
     assert (profiled.name, profiled.table_name) == (lacking.name, lacking.table_name)
 
 
@@ -360,14 +362,23 @@ def test_a_space_that_differs_in_the_number_of_classes_alone(
         assert latency.low_ms <= measured_ms <= latency.high_ms
 
 
-def test_a_table_without_any_calibration_is_refused(
-    space: SearchSpace, device: Device, table: LatencyTable
+@pytest.mark.parametrize("missing", ["refuse", "interpolate"])
+def test_a_table_without_any_calibration_is_refused_and_interpolating_no_mend(
+    space: SearchSpace, device: Device, table: LatencyTable, missing: Missing
 ) -> None:
-    with pytest.raises(
-        IncompleteTableError,
-        match=r"^the latency table of cpu has no calibration at all; profile the device again$",
-    ):
-        predictor_from_table(space, device, table.model_copy(update={"calibrations": {}}), "interpolate")
+    with pytest.raises(IncompleteTableError, match=rf"lacks a calibration for this space; {ADD}$"):
+        predictor_from_table(space, device, table.model_copy(update={"calibrations": {}}), missing)
+
+
+@pytest.mark.parametrize("missing", ["refuse", "interpolate"])
+def test_what_was_inferred_for_another_space_is_refused_and_interpolating_no_mend(
+    space: SearchSpace, device: Device, table: LatencyTable, missing: Missing
+) -> None:
+    inferred = table.model_copy(
+        update={"entries": {}, "calibrations": {}, "inferences": {space.signature: _inference(space)}}
+    )
+    with pytest.raises(IncompleteTableError, match=r"lacks \d+ blocks, such as .*--classes 7 .* --batch 1$"):
+        predictor_from_table(mbconv(32, 7), device, inferred, missing)
 
 
 def test_too_few_blocks_to_interpolate_between_are_refused(
@@ -522,6 +533,11 @@ def test_a_host_without_a_table_is_told_how_to_make_one(
     assert message.startswith(
         "no latency table onnxruntime-cpu-fp32-t3-b1: estimated; edgenas profile --device cpu"
     )
+    caplog.clear()
+    predictor_for(space, find_device("pi4").model_copy(update={"reach": "local"}))
+    assert caplog.messages[0].startswith(
+        "no latency table onnxruntime-cpu-fp32-t4-b1-stock-clocks-1-5-ghz-cooled: calibrated; "
+    )
 
 
 def test_the_command_that_profiles_another_space_names_it(board: Device) -> None:
@@ -535,6 +551,7 @@ def _inference(space: SearchSpace) -> Inference:
         block_ms={block.key: i / 8 for i, block in enumerate(space.distinct_blocks)},
         calibration=Calibration(slope=1, intercept_ms=0.5, overhead_ms=0, residuals=(0.1, -0.1)),
         uncertainties=(),
+        sentinel_ms=0.1,
         low_factor=0.75,
         high_factor=1.5,
         noise=0.02,

@@ -14,7 +14,7 @@ from edgenas.latency.design import informative_networks
 from edgenas.latency.graph import fragments
 from edgenas.latency.loading import load_blocks
 from edgenas.latency.predictor import predictor_from_table
-from edgenas.latency.profiling import profile
+from edgenas.latency.profiling import machine_text, profile
 from edgenas.latency.table import LatencyTable, find_table, journal_path, save_table, tables_of
 from edgenas.space import Layout, MBConvSpace, SearchSpace, mbconv
 
@@ -238,6 +238,11 @@ def test_table_says_how_it_was_measured(space: SearchSpace, device: Device, fake
     assert table.cores == (1, 3)
     assert table.host == host.fingerprint()
     assert table.measured_at.endswith("+00:00")
+
+
+def test_rounds_of_another_power_mode_are_not_taken_over(device: Device, fake: Fake) -> None:
+    slow = device.model_copy(update={"power_mode": "slow"})
+    assert machine_text(device, fake()) == machine_text(device, fake()) != machine_text(slow, fake())
 
 
 POINTS: list[dict[str, Any]] = [

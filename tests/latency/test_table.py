@@ -283,12 +283,21 @@ def test_another_operating_point_is_another_table(
     assert find_table(device.model_copy(update=changes)) is None
 
 
-def test_a_table_counts_for_its_own_power_mode(make_table: Make, device: Device) -> None:
-    save_table(device, make_table(KEY, power_mode=device.power_mode))
+def test_a_table_counts_for_its_own_power_mode(make_table: Make, device: Device, folders: Path) -> None:
     modes = {device.power_mode: 1000.0, "slow": 500.0}
-    several = device.model_copy(update={"power_modes": modes})
-    assert find_table(several) is not None
-    assert find_table(several.model_copy(update={"power_mode": "slow"})) is None
+    usual = device.model_copy(update={"power_modes": modes})
+    slow = usual.model_copy(update={"power_mode": "slow"})
+    save_table(usual, make_table(KEY, power_mode=usual.power_mode))
+    assert find_table(usual) is not None
+    assert find_table(slow) is None
+    save_table(slow, make_table(OTHER_KEY, power_mode="slow"))
+    for each, key in ((usual, KEY), (slow, OTHER_KEY)):
+        found = find_table(each)
+        assert found is not None and list(found[1].entries) == [key]
+    assert len(tables_of("cpu")) == 2
+    assert journal_path(usual, "a-space") != journal_path(slow, "a-space")
+    _place(folders / "data" / "edgenas", slow, make_table(KEY, power_mode=usual.power_mode))
+    assert find_table(slow) is None
 
 
 def test_foreign_host_is_ignored_with_a_warning(
@@ -462,11 +471,18 @@ def _check_all_written(path: Path, writers: int, writes: int) -> None:
 
 
 def _inference(**changes: Any) -> dict[str, Any]:
-    calibration = {"slope": 1.0, "intercept_ms": 0.1, "overhead_ms": 0.0, "residuals": [0.01, -0.01]}
+    calibration = {
+        "slope": 1.0,
+        "intercept_ms": 0.1,
+        "overhead_ms": 0.0,
+        "residuals": [0.01, -0.01],
+        "references": [{"choices": [choice], "measured_ms": 1.5} for choice in "ab"],
+    }
     fields: dict[str, Any] = {
         "block_ms": {KEY: 0.5, OTHER_KEY: 0.0},
         "calibration": calibration,
         "uncertainties": [0.0, 0.1],
+        "sentinel_ms": 0.1,
         "low_factor": 0.9,
         "high_factor": 1.1,
         "noise": 0.02,
@@ -498,13 +514,20 @@ def test_a_table_written_before_there_were_inferences_is_read(make_table: Make, 
         {"low_factor": 1.1},
         {"high_factor": 0.9},
         {"noise": -1},
-        {"uncertainties": [-0.1]},
+        {"uncertainties": [-0.1, 0.0]},
+        {"sentinel_ms": 0},
     ],
     ids=str,
 )
 def test_an_inference_that_cannot_be_is_refused(make_table: Make, changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(changes))):
         make_table(inferences={"one": _inference(**changes)})
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_each_reference_has_its_uncertainty(make_table: Make, count: int) -> None:
+    with pytest.raises(ValidationError, match=rf"{count} uncertainties for 2 references; .* one for each"):
+        make_table(inferences={"one": _inference(uncertainties=[0.0] * count)})
 
 
 def test_measured_figures_are_looked_at_before_inferred_ones(make_table: Make) -> None:
@@ -514,6 +537,9 @@ def test_measured_figures_are_looked_at_before_inferred_ones(make_table: Make) -
     )
     slopes = [each.slope if each else None for each in map(table.calibration_of, ("one", "two", "three"))]
     assert slopes == [0.9, 1.0, None]
+    sentinels = [table.sentinel_of(space) for space in ("one", "two", "three")]
+    assert sentinels == [table.sentinel_ms, _inference().sentinel_ms, table.sentinel_ms]
+    assert _inference().sentinel_ms != table.sentinel_ms, "the test could not fail"
 
 
 def test_merge_keeps_inferences_until_their_space_is_measured(make_table: Make, device: Device) -> None:

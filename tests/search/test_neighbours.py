@@ -64,7 +64,7 @@ def test_the_new_is_found_however_much_is_known(make_problem: MakeProblem) -> No
     while (one := unmet(problem, problem.predictor.fastest(), met, rng)) is not None:
         assert one in allowed - met
         met.add(one)
-    assert len(met) > 0.95 * len(allowed)
+    assert len(met) > 0.9 * len(allowed)
 
 
 def test_samples_are_distinct_and_not_met_before(make_problem: MakeProblem) -> None:

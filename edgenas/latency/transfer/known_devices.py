@@ -1,6 +1,7 @@
 """What the devices that are known tell of the blocks of one that is not, once a few networks were timed on it."""
 
 import logging
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,10 +25,19 @@ log = logging.getLogger(__name__)
 DRIFT = 0.02
 """Standard deviation of a machine's pace from one session to the next: a virtual one moved by 1 to 3 % in minutes."""
 
+STAYS = INTERVAL_SDS * DRIFT
+"""Half the interval of a device that is known to the last block, as a share of a prediction."""
+
+MIN_SAMPLES, MAX_SAMPLES = 3, 100
+"""With more, every block is soon timed as well."""
+
+TELL = 8
+"""Samples that are too few to say that no number of further ones would halve the interval."""
+
 MORE = (1, 2, 5, 10, 20, 50)
 """Numbers of further networks that are tried in thought."""
 
-FUTURES, TYPICAL = 5, 100
+FUTURES, TYPICAL = 25, 100
 """How often each is, and on how many networks the interval is looked at then."""
 
 
@@ -44,13 +54,32 @@ class Sample:
 class Inferred:
     """What blocks cost, and how well that is known.
 
-    `half_width` is half the 90 % interval of a typical network, as a share of its prediction; `halving` is how many
-    more networks should halve it, None where not even 50 do.
+    `halving` is how many more networks should halve the interval; None where none of those tried do.
     """
 
     inference: Inference
-    half_width: float
     halving: int | None
+
+    @property
+    def half_width(self) -> float:
+        """Half the 90 % interval, as a share of a prediction."""
+        return self.inference.high_factor - 1
+
+    @property
+    def outlook(self) -> str:
+        """What more networks would do to the interval, and what to do about it; for people."""
+        samples = len(self.inference.calibration.references)
+        if self.halving is not None:
+            return f"about {self.halving} more should halve the interval: --samples {samples + self.halving}"
+        hardly = "more will hardly halve the interval"
+        if self.half_width < 2 * STAYS:
+            return f"{hardly}: the machine's own drift alone is {STAYS:.1%}"
+        if samples < TELL:
+            return f"{samples} networks are too few to tell how many more would halve the interval: try --samples 10"
+        return (
+            f"{hardly}: what a timing is off and no sum over blocks can tell ({self.inference.noise:.1%}) stays, "
+            "and so does the machine's own drift; leave out --samples to time every block"
+        )
 
 
 class KnownDevices:
@@ -88,15 +117,15 @@ class KnownDevices:
         rows = informative_samples(self._hypotheses, views, min(count, len(drawn)), range(len(known)))
         return [drawn[row - len(known)] for row in rows]
 
-    def infer(self, samples: Sequence[Sample]) -> Inferred:
+    def infer(self, samples: Sequence[Sample], sentinel_ms: float) -> Inferred:
         """What every block of the space costs on the target.
 
         Args:
             samples: what was timed there, at least two networks.
+            sentinel_ms: what the sentinel took meanwhile.
         """
         device = self._after(samples)
-        widths = _half_widths(device, self._average)
-        half = float(np.sqrt(np.square(widths).mean()))  # one width for all that holds 90 % of all
+        half = _half_width(device, self._average)
         block_ms, intercept_ms = self._costs(device)
         inference = Inference(
             block_ms=block_ms,
@@ -111,28 +140,35 @@ class KnownDevices:
                 ),
             ),
             uncertainties=tuple(each.uncertainty for each in samples),
+            sentinel_ms=sentinel_ms,
             low_factor=max(1 - half, MIN_SHARE),
             high_factor=1 + half,
             noise=device.noise,
             views=dict(device.view_weights),
             known_devices=self._names,
         )
-        return Inferred(inference, float(np.median(widths)), self._halving(samples, device))
+        return Inferred(inference, self._halving(samples, device))
 
     def _halving(self, samples: Sequence[Sample], device: FewSamples) -> int | None:
-        """How many more samples halve the typical interval in half of the futures that the present ones leave open."""
-        rng = np.random.default_rng(0)
+        """How many more samples halve the interval in half of the futures that the present ones leave open."""
         typical = rows_of(self._average, np.arange(TYPICAL))
-        goal = np.median(_half_widths(device, typical)) / 2
+        goal = _half_width(device, typical) / 2
+        if goal < STAYS:
+            return None
         telling = self.telling_networks(MORE[-1], [each.network for each in samples], 0)
-        for networks in (telling[:more] for more in MORE if more <= len(telling)):
+        tried = [more for more in MORE if more <= min(len(telling), MAX_SAMPLES - len(samples))]
+        rng = np.random.default_rng(0)
+
+        def halves(more: int) -> bool:
+            networks = telling[:more]
             drawn = (device.draw(self._views.of_networks(networks), rng) for _ in range(FUTURES))
             later = (
                 self._after([*samples, *map(Sample, networks, future_ms.tolist())]) for future_ms in drawn
             )
-            if np.median([np.median(_half_widths(each, typical)) for each in later]) <= goal:
-                return len(networks)
-        return None
+            return bool(np.median([_half_width(each, typical) for each in later]) <= goal)
+
+        least = bisect_left(tried, True, key=halves)
+        return tried[least] if least < len(tried) else None
 
     def _after(self, samples: Sequence[Sample]) -> FewSamples:
         return FewSamples(
@@ -164,11 +200,11 @@ class KnownDevices:
         return tuple(residuals)
 
 
-def _half_widths(device: FewSamples, networks: Views) -> NDArray[np.float64]:
-    """Half the interval of each network as a share of its prediction, shape (n,); in another session than this."""
+def _half_width(device: FewSamples, networks: Views) -> float:
+    """Half the interval as a share of a prediction, in another session than this: one width that holds 90 % of all."""
     predicted = device.predict(networks)
-    widths: NDArray[np.float64] = np.hypot(predicted.high_ms / predicted.latency_ms - 1, INTERVAL_SDS * DRIFT)
-    return widths
+    widths = np.hypot(predicted.high_ms / predicted.latency_ms - 1, STAYS)
+    return float(np.sqrt(np.square(widths).mean()))
 
 
 def known_latencies(

@@ -1,9 +1,11 @@
 """What known devices tell of an unknown one, on devices whose blocks' costs are known."""
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +14,19 @@ from numpy.typing import NDArray
 from edgenas.device import Device, all_devices
 from edgenas.latency.predictor import LatencyPredictor, predictor_from_table
 from edgenas.latency.table import Inference, LatencyTable, save_table
-from edgenas.latency.transfer.known_devices import Inferred, KnownDevices, Sample, known_latencies
+from edgenas.latency.transfer import known_devices as module
+from edgenas.latency.transfer.known_devices import (
+    STAYS,
+    Inferred,
+    KnownDevices,
+    Sample,
+    known_latencies,
+)
 from edgenas.latency.work import Work, block_work
 from edgenas.space import Architecture, Block, SearchSpace
 
 Make = Callable[..., LatencyTable]
+SENTINEL_MS = 0.125
 
 
 class Board:
@@ -72,7 +82,7 @@ def test_ten_samples_tell_a_board_like_no_other(
     space: SearchSpace, device: Device, others: KnownDevices, make_table: Make, noise: float
 ) -> None:
     board = Board(space, noise=noise)
-    found = others.infer(board.samples(others.telling_networks(10, [], 0)))
+    found = others.infer(board.samples(others.telling_networks(10, [], 0)), SENTINEL_MS)
     networks = _random(space, 200)
     measured = board.time(networks)
     predictor = _predictor(space, device, make_table, found)
@@ -88,25 +98,89 @@ def test_ten_samples_tell_a_board_like_no_other(
 def test_more_samples_narrow_the_interval(space: SearchSpace, others: KnownDevices) -> None:
     board = Board(space)
     widths = [
-        others.infer(board.samples(others.telling_networks(count, [], 0))).half_width for count in (4, 30)
+        others.infer(board.samples(others.telling_networks(count, [], 0)), SENTINEL_MS).half_width
+        for count in (4, 30)
     ]
     assert widths[1] < 0.7 * widths[0]
 
 
 def test_what_halves_the_interval(space: SearchSpace, others: KnownDevices) -> None:
     board = Board(space, mood=0, noise=0.001)
-    first = others.telling_networks(3, [], 0)
-    found = others.infer(board.samples(first))
-    assert found.halving is not None
-    more = others.telling_networks(max(4 * found.halving, 10), first, 0)
-    assert others.infer(board.samples([*first, *more])).half_width < found.half_width / 2
+    ratios = []
+    for count in (3, 4, 5):
+        first = others.telling_networks(count, [], 0)
+        found = others.infer(board.samples(first), SENTINEL_MS)
+        if found.halving is not None:
+            more = others.telling_networks(found.halving, first, 0)
+            later = others.infer(board.samples([*first, *more]), SENTINEL_MS)
+            ratios.append(later.half_width / found.half_width)
+    assert ratios and max(ratios) < 0.6
     noisy = Board(space, noise=0.1)
-    assert others.infer(noisy.samples(others.telling_networks(20, [], 0))).halving is None
+    assert others.infer(noisy.samples(others.telling_networks(20, [], 0)), SENTINEL_MS).halving is None
+
+
+@pytest.mark.parametrize(
+    ("known", "most", "halving"),
+    [(1, 100, 1), (4, 100, 5), (4, 9, 5), (4, 8, None), (4, 4, None), (16, 100, None)],
+)
+def test_the_fewest_that_halve_it_of_those_allowed(
+    space: SearchSpace,
+    others: KnownDevices,
+    monkeypatch: pytest.MonkeyPatch,
+    known: int,
+    most: int,
+    halving: int | None,
+) -> None:
+    """Half the interval is one over the number of samples, so that twice as many halve it; with 16 it is at its end."""
+
+    def after(_: KnownDevices, samples: Sequence[Sample]) -> SimpleNamespace:
+        return SimpleNamespace(
+            half_width=1 / len(samples), draw=lambda views, rng: np.ones(len(next(iter(views.values()))))
+        )
+
+    monkeypatch.setattr(KnownDevices, "_after", after)
+    monkeypatch.setattr(module, "_half_width", lambda device, _: device.half_width)
+    monkeypatch.setattr(module, "MAX_SAMPLES", most)
+    samples = [Sample(network, 1.0) for network in _random(space, known)]
+    assert others._halving(samples, others._after(samples)) == halving
+
+
+@pytest.mark.parametrize(
+    ("halving", "half_width", "samples", "outlook"),
+    [
+        (5, 0.2, 4, r"^about 5 more should halve the interval: --samples 9$"),
+        (None, 1.9 * STAYS, 4, r"^more will hardly halve .*: the machine's own drift alone is 3\.3%$"),
+        (None, 0.2, 7, r"^7 networks are too few to tell .* halve the interval: try --samples 10$"),
+        (None, 0.2, 8, r"^more will hardly halve the interval: .* \(2\.0%\) stays.*; leave out --samples to"),
+    ],
+)
+def test_what_more_samples_would_do_is_said(
+    halving: int | None,
+    half_width: float,
+    samples: int,
+    outlook: str,
+    space: SearchSpace,
+    others: KnownDevices,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(KnownDevices, "_halving", lambda *_: halving)
+    found = others.infer(Board(space).samples(others.telling_networks(samples, [], 0)), SENTINEL_MS)
+    inference = found.inference.model_copy(update={"high_factor": 1 + half_width, "noise": 0.02})
+    assert re.search(outlook, Inferred(inference, found.halving).outlook)
+
+
+def test_the_interval_that_is_told_is_the_one_predictions_have(
+    space: SearchSpace, device: Device, others: KnownDevices, make_table: Make
+) -> None:
+    found = others.infer(Board(space).samples(others.telling_networks(5, [], 0)), SENTINEL_MS)
+    latency = _predictor(space, device, make_table, found).predict(_random(space, 1)[0])
+    assert latency.high_ms / latency.predicted_ms - 1 == pytest.approx(found.half_width)
+    assert 1 - latency.low_ms / latency.predicted_ms == pytest.approx(found.half_width)
 
 
 def test_costs_and_intercept_are_the_posteriors_sum(space: SearchSpace, others: KnownDevices) -> None:
     samples = Board(space).samples(others.telling_networks(10, [], 0))
-    inference = others.infer(samples).inference
+    inference = others.infer(samples, SENTINEL_MS).inference
     assert set(inference.block_ms) == {block.key for block in space.distinct_blocks}
     assert min(inference.block_ms.values()) >= 0
     networks = _random(space, 100)
@@ -120,7 +194,7 @@ def test_costs_and_intercept_are_the_posteriors_sum(space: SearchSpace, others: 
 
 def test_an_inference_says_what_it_rests_on(space: SearchSpace, others: KnownDevices) -> None:
     samples = Board(space).samples(others.telling_networks(10, [], 0))
-    inference: Inference = others.infer(samples).inference
+    inference: Inference = others.infer(samples, SENTINEL_MS).inference
     assert [each.measured_ms for each in inference.calibration.references] == [s.measured_ms for s in samples]
     assert inference.calibration.networks == tuple(each.network.id for each in samples)
     assert len(inference.calibration.residuals) == len(inference.uncertainties) == 10
@@ -128,6 +202,7 @@ def test_an_inference_says_what_it_rests_on(space: SearchSpace, others: KnownDev
     assert sum(inference.views.values()) == pytest.approx(1)
     assert set(inference.known_devices) == {device.name for device in all_devices()} - {"cpu"}
     assert 0 < inference.low_factor < 1 < inference.high_factor
+    assert inference.sentinel_ms == SENTINEL_MS
 
 
 def test_a_disturbed_sample_counts_for_less_when_it_is_known(
@@ -140,7 +215,7 @@ def test_a_disturbed_sample_counts_for_less_when_it_is_known(
 
     def error(uncertainty: float) -> float:
         wrong = Sample(samples[3].network, 1.5 * samples[3].measured_ms, uncertainty)
-        found = others.infer([*samples[:3], wrong, *samples[4:]])
+        found = others.infer([*samples[:3], wrong, *samples[4:]], SENTINEL_MS)
         predictor = _predictor(space, device, make_table, found)
         predicted = predictor.predict_encoded(np.array([space.encode(each) for each in networks]))
         return float(np.abs(predicted / measured - 1).mean())
