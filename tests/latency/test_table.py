@@ -538,8 +538,8 @@ def test_measured_figures_are_looked_at_before_inferred_ones(make_table: Make) -
     slopes = [each.slope if each else None for each in map(table.calibration_of, ("one", "two", "three"))]
     assert slopes == [0.9, 1.0, None]
     sentinels = [table.sentinel_of(space) for space in ("one", "two", "three")]
-    assert sentinels == [table.sentinel_ms, _inference().sentinel_ms, table.sentinel_ms]
-    assert _inference().sentinel_ms != table.sentinel_ms, "the test could not fail"
+    assert sentinels == [table.sentinel_ms, _inference()["sentinel_ms"], table.sentinel_ms]
+    assert _inference()["sentinel_ms"] != table.sentinel_ms, "the test could not fail"
 
 
 def test_merge_keeps_inferences_until_their_space_is_measured(make_table: Make, device: Device) -> None:
