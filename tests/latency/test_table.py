@@ -482,7 +482,7 @@ def _inference(**changes: Any) -> dict[str, Any]:
         "block_ms": {KEY: 0.5, OTHER_KEY: 0.0},
         "calibration": calibration,
         "uncertainties": [0.0, 0.1],
-        "sentinel_ms": 0.1,
+        "sentinel_ms": 0.125,
         "low_factor": 0.9,
         "high_factor": 1.1,
         "noise": 0.02,
