@@ -56,6 +56,7 @@ def run(
             {
                 "device": result.device,
                 "architecture": result.architecture,
+                "conditions": result.conditions,
                 "latency_ms": {
                     "predicted": latency.predicted_ms,
                     "low": latency.low_ms,
@@ -84,7 +85,8 @@ def run(
     )
     print_lines(
         f"latency: {format_milliseconds(latency.predicted_ms)} "
-        f"({latency.low_ms:.4g} to {latency.high_ms:.4g} ms; {latency.provenance.basis})",
+        f"(90 %: {latency.low_ms:.4g} to {latency.high_ms:.4g} ms; {latency.provenance.basis})",
+        f"on {result.conditions}",
         f"MACs: {format_count(result.macs)}, parameters: {format_count(result.params)}",
     )
     if result.unknown_operators:

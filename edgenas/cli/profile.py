@@ -42,7 +42,9 @@ def run(
         int | None,
         typer.Option(help="Time only so many whole networks, such as 10, and infer what every block costs."),
     ] = None,
-    networks: Annotated[int, typer.Option(help="Whole networks timed to calibrate the blocks' sum.")] = 80,
+    networks: Annotated[
+        int | None, typer.Option(help="Whole networks timed to calibrate the blocks' sum; default 80.")
+    ] = None,
     width: WidthOption = 1.0,
     squeeze_excite: SqueezeExciteOption = False,
     activation: Annotated[
@@ -122,7 +124,8 @@ def _print_few(result: "ProfileResult", found: "FewSamplesReport") -> None:
         f"{len(errors)}, predicted from the others, is off by {sum(errors) / len(errors):.1%} on average, "
         f"{errors[-1]:.1%} at most",
         inferred.outlook,
-        "what costs time: " + ", ".join(f"{name} {weight:.0%}" for name, weight in views if weight > 0.01),
+        "features believed to cost time: "
+        + ", ".join(f"{name} {weight:.0%}" for name, weight in views if weight > 0.01),
     )
 
 

@@ -1,5 +1,6 @@
 """Where will it run? Devices, and the runtimes that time a model on them."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,10 @@ __all__ = [
     "find_device",
     "runtime_for",
 ]
+
+# Said before ONNX Runtime is loaded, which would send telemetry otherwise; the name it heeds depends on its version.
+for _name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):
+    os.environ.setdefault(_name, "1")
 
 
 def runtime_for(device: Device) -> "Runtime":

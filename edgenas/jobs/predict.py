@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenas.device import Device, Precision, find_device
+from edgenas.device import Device, Precision, Provenance, find_device
 from edgenas.errors import InputError
 from edgenas.latency.predictor import Latency, LayerLatency, Missing, operating_point, predictor_for
 from edgenas.latency.table import find_table
@@ -26,6 +26,7 @@ class Prediction:
     Attributes:
         device: the device's name.
         architecture: the architecture's id, or the name of the ONNX file.
+        conditions: what the latency stands for: runtime, precision, threads, batch, power mode.
         latency: of one call.
         layers: an architecture's blocks; an ONNX file's kernels (`KernelLatency`).
         constant_ms: what the network costs beside them.
@@ -36,6 +37,7 @@ class Prediction:
 
     device: str
     architecture: str
+    conditions: str
     latency: Latency
     layers: Sequence[LayerLatency]
     constant_ms: float
@@ -83,6 +85,7 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
     return Prediction(
         device=device.name,
         architecture=architecture.id,
+        conditions=device.target,
         latency=predictor.predict(architecture),
         layers=predictor.layers(architecture),
         constant_ms=predictor.constant_ms,
@@ -103,6 +106,7 @@ def _of_onnx(path: Path, device: Device) -> Prediction:
     return Prediction(
         device=device.name,
         architecture=path.name,
+        conditions=device.target,
         latency=costing.graph_latency(kernels, costs),
         layers=costing.kernel_latencies(kernels, costs, device.precision),
         constant_ms=costs.constant_ms,
@@ -120,12 +124,14 @@ def _costing(kernels: Sequence["Kernel"], told: int, device: Device) -> "Costing
     found = find_table(device)
     if found and found[1].fragments:
         return costing.learnt(kernels, learning.KernelCosts(found[1].fragments), told)
-    if device.is_host:
+    model = model_of(device)
+    if device.is_host and model.provenance is Provenance.ESTIMATED:
         log.warning(
-            "the datasheet of %s does not describe this machine: it may be many times off; %s",
+            "no kernels of ONNX files were timed on %s, and its datasheet need not describe this machine: it may be "
+            "many times off; %s",
             device.name,
-            f"measure it: edgenas profile --device {device.name} {operating_point(device)}"
+            f"time them with a full profile: edgenas profile --device {device.name} {operating_point(device)}"
             if device.precision == sampling.PRECISION
-            else f"only kernels at {sampling.PRECISION} are measured",
+            else f"that is done at {sampling.PRECISION} alone",
         )
-    return costing.modelled(kernels, model_of(device))
+    return costing.modelled(kernels, model)

@@ -60,7 +60,7 @@ def profile(
     batch: int | None = None,
     power_mode: str | None = None,
     samples: int | None = None,
-    networks: int = 80,
+    networks: int | None = None,
     width: float = 1.0,
     squeeze_excite: bool = False,
     activation: Activation | None = None,
@@ -85,7 +85,7 @@ def profile(
         batch: overrides the device's batch size.
         power_mode: one of the device's power modes instead of its own; the machine must be in it already.
         samples: whole networks to infer the table from, 3 to 100; None times every block.
-        networks: whole networks timed for the calibration when every block is, 3 to 500.
+        networks: whole networks timed for the calibration when every block is, 3 to 500; None takes 80.
         width: channel multiplier of the space.
         squeeze_excite: channel attention in every layer of `mbconv`.
         activation: of `mbconv`: `relu6`, `hswish` or `relu`; None takes `relu6`.
@@ -96,6 +96,9 @@ def profile(
         InputError: an argument cannot be used.
         DeviceError: the device cannot be reached, or lacks its runtime or provider.
     """
+    if networks is not None and samples is not None:
+        raise InputError("--networks is of a full profile, --samples of one without", "give one of them")
+    networks = profiling.NETWORKS if networks is None else networks
     _check("--networks", networks, MIN_NETWORKS, MAX_NETWORKS, "calibrate on", "would take hours to time")
     if samples is not None:
         too_many = "tells little more than timing every block would"

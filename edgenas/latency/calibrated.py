@@ -5,12 +5,15 @@ kernel times an amount of work, and no cost is negative. Small kernels are launc
 so that the share of the peak that a kernel reaches grows with its size.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgenas.device.device import CalibratedModel, Costs, Device, Provenance
 from edgenas.latency.estimate import Roofline
 from edgenas.latency.work import DeviceModel, Interval, Kind, Work
+
+log = logging.getLogger(__name__)
 
 MILLION = 1e6
 GIGA = 1e9
@@ -80,7 +83,16 @@ def model_of(device: Device) -> DeviceModel:
     That is their own precision, threads and batch: elsewhere nothing was published, and the datasheet alone is left.
     """
     fitted = device.calibrated
-    if fitted is None or not _applies(fitted, device):
+    if fitted is None:
+        return Roofline(device)
+    if not _applies(fitted, device):
+        log.warning(
+            "%s is calibrated at %s, threads %d, batch %d alone: for anything else its datasheet is all there is",
+            device.name,
+            fitted.precision,
+            fitted.threads,
+            fitted.batch,
+        )
         return Roofline(device)
     slowdown = device.slowdown_since(fitted.power_mode)
     factor = fitted.interval_factor * _clock_factor(slowdown)

@@ -218,7 +218,8 @@ def predictor_from_table(
         return _predictor_from_inference(space, device, inference)
     if (missing == "refuse" or not table.calibrations) and (lacking or calibration is None):
         lacks = f"{len(lacking)} blocks, such as {lacking[0]}" if lacking else "a calibration for this space"
-        mend = f"add them: {profile_command(space, device)}"
+        few = " --samples 10" if table.inferences and not table.calibrations else ""
+        mend = f"add them: {profile_command(space, device)}{few}"
         raise IncompleteTableError(
             f"the latency table of {device.name} ({device.table_name}) lacks {lacks}",
             f"{mend}; or use --missing interpolate" if table.calibrations else mend,

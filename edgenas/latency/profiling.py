@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 BUDGET_S = 50.0
 """Seconds the timing of a profile should take; more where even the fewest rounds need it."""
 
+NETWORKS = 80
+"""Whole networks that a calibration rests on."""
+
 OVERHEAD = "overhead"
 
 RANDOM_SHARE = 0.3
@@ -57,7 +60,7 @@ def profile(
     device: Device,
     runtime: Runtime,
     known: LatencyTable | None = None,
-    networks: int = 80,
+    networks: int = NETWORKS,
     seed: int = 0,
     progress: Progress = silent,
     journal: Path | None = None,
@@ -95,12 +98,12 @@ def profile(
     rounds = kept_rounds(journal, machine, list(sessions))
     commit = partial(keep_rounds, journal, machine)
     measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress)
+    sessions.clear()
+    fragments = None if valid and valid.fragments else timed_fragments(runtime, device.batch, progress)
     if journal:  # before the calibration: should that fail, times are to be taken anew
         journal.unlink(missing_ok=True)
     fresh = _entries(measured, missing)
     entries = {**known_entries, **fresh}
-    sessions.clear()
-    fragments = None if valid and valid.fragments else timed_fragments(runtime, device.batch, progress)
     calibrations = {space.signature: _calibrate(space, measured, entries, chosen, random)}
     changes = empty_table(device, runtime, measured, before).model_copy(
         update={"entries": fresh, "calibrations": calibrations, "fragments": fragments}

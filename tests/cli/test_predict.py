@@ -48,6 +48,7 @@ def test_a_power_mode(answer: Answer, tmp_path: Path) -> None:
 def test_the_json_object(answer: Answer, tmp_path: Path) -> None:
     found = answer(["predict", _write(tmp_path, mbconv(32, 10)), "--device", "jetson"])
     assert set(found) == {
+        "conditions",
         "device",
         "architecture",
         "latency_ms",

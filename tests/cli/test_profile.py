@@ -157,7 +157,7 @@ def test_a_few_networks_make_a_table_that_validate_predict_and_search_use(
     shown = text([*FEW[:-1], "6"])
     assert "networks measured in" in shown and "other devices" in shown
     assert "within" in shown and "(90 % interval)" in shown
-    assert "halve the interval" in shown and "what costs time: " in shown
+    assert "halve the interval" in shown and "features believed to cost time: " in shown
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_few_networks_make_a_table_that_validate_predict_and_search_use(
         (["--batch", "1025"], "--batch 1025 is out of range; use 1 to 1024"),
         (["--threads", "0"], "--threads"),
         (["--networks", "2"], "--networks 2 is too few to calibrate on; give at least 3"),
-        (["--samples", "2"], "--samples 2 is too few to infer a table from; give at least 3"),
+        (["--samples", "10"], "--networks is of a full profile, --samples of one without; give one of them"),
         (["--classes", "1"], "--classes"),
         (["--space", "nasbench-macro", "--squeeze-excite"], "space nasbench-macro has no --squeeze-excite"),
         (["--space", "nasbench-macro", "--activation", "relu6"], "space nasbench-macro has no --activation"),
@@ -187,6 +187,12 @@ def test_bad_values_are_one_line(
     assert output.err.startswith("error: ") and output.err.count("\n") == 1
     assert message in output.err
     assert not list(Path("latency_models").rglob("*"))
+
+
+def test_too_few_samples_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*PROFILE[:-2], "--samples", "2"]) == 2
+    expected = "error: --samples 2 is too few to infer a table from; give at least 3\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_interrupted_it_exits_130_and_goes_on(

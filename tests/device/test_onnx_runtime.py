@@ -1,6 +1,10 @@
 """ONNX Runtime on this host."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -87,3 +91,15 @@ def test_times_are_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
     marks = iter([0, 1_000_000, 3_000_000, 3_500_000])
     monkeypatch.setattr("time.perf_counter_ns", lambda: next(marks))
     assert session.time_ms(3).tolist() == [1.0, 2.0, 0.5]
+
+
+def test_onnx_runtime_leaves_nothing_behind_and_sends_nothing(tmp_path: Path) -> None:
+    """Without being told, it makes an identifier of the device in the user's cache folder as it is loaded."""
+    known = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED")
+    environment = {name: value for name, value in os.environ.items() if name not in known}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    code = (
+        "from edgenas.device import find_device, runtime_for; print(runtime_for(find_device('cpu')).version)"
+    )
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert [path for path in tmp_path.rglob("*") if "onnxruntime" in str(path.relative_to(tmp_path))] == []

@@ -93,6 +93,15 @@ def test_what_nobody_published_is_left_to_the_datasheet(changes: dict[str, Any])
     assert isinstance(model_of(find_device("cpu")), Roofline)
 
 
+def test_leaving_what_is_calibrated_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    model_of(find_device("pi5"))
+    assert not caplog.messages
+    model_of(find_device("pi5", precision="int8"))
+    assert caplog.messages == [
+        "raspberry-pi-5 is calibrated at fp32, threads 4, batch 1 alone: for anything else its datasheet is all there is"
+    ]
+
+
 @given(works, st.sampled_from([("tx2", "MAXQ"), ("agx-xavier", "15W"), ("pi4", "1.8 GHz")]))
 def test_latency_follows_the_clock_of_the_power_mode(work: Work, chosen: tuple[str, str]) -> None:
     name, mode = chosen

@@ -377,7 +377,9 @@ def test_what_was_inferred_for_another_space_is_refused_and_interpolating_no_men
     inferred = table.model_copy(
         update={"entries": {}, "calibrations": {}, "inferences": {space.signature: _inference(space)}}
     )
-    with pytest.raises(IncompleteTableError, match=r"lacks \d+ blocks, such as .*--classes 7 .* --batch 1$"):
+    with pytest.raises(
+        IncompleteTableError, match=r"lacks \d+ blocks, such as .*--classes 7 .* --batch 1 --samples 10$"
+    ):
         predictor_from_table(mbconv(32, 7), device, inferred, missing)
 
 

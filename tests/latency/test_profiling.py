@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 from edgenas.device import Device, Precision, find_device, host, runtime_for
 from edgenas.errors import DeviceError
+from edgenas.formats import read_json
 from edgenas.latency import measuring, profiling
 from edgenas.latency.design import informative_networks
 from edgenas.latency.graph import fragments
+from edgenas.latency.journal import Journal
 from edgenas.latency.loading import load_blocks
 from edgenas.latency.predictor import predictor_from_table
 from edgenas.latency.profiling import machine_text, profile
@@ -422,3 +425,24 @@ def test_fragments_of_other_networks_are_timed_once(
     assert again.table.fragments == first.table.fragments
     other = profile(space, device, fake("2.0"), first.table, NETWORKS)
     assert other.changes.fragments is not None
+
+
+def test_interrupted_in_the_fragments_it_goes_on_with_the_blocks_times(
+    space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    journal = tmp_path / "journal"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(profiling, "timed_fragments", interrupted)
+        profile(space, device, fake(), networks=NETWORKS, journal=journal)
+    kept = read_json(journal, Journal)
+    told = []
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            profiling, "measure", lambda *args, **_: told.append(args[3]) or measuring.measure(*args)
+        )
+        profile(space, device, fake(), networks=NETWORKS, journal=journal)
+    assert told == [kept.bursts]
+    assert not journal.exists()
