@@ -6,21 +6,13 @@ from typing import Any
 
 import pytest
 
+from edgenas.device import all_devices
 from edgenas.space import mbconv
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]
 
-CALIBRATED = (
-    "jetson-agx-orin",
-    "jetson-agx-xavier",
-    "jetson-nano",
-    "jetson-orin-nano",
-    "jetson-tx2",
-    "jetson-xavier-nx",
-    "raspberry-pi-4",
-    "raspberry-pi-5",
-)
+CALIBRATED = tuple(device.name for device in all_devices() if device.calibrated)
 
 
 def test_devices(answer: Answer, text: Text) -> None:

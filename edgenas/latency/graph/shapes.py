@@ -112,13 +112,25 @@ class _Pass:
             self._fold(node)
 
     def check(self, node: onnx.NodeProto) -> None:
-        """See that everything a node takes and gives has a shape."""
+        """See that everything a node takes and gives has a shape, and that a convolution's weights fit its input."""
         for name in filter(None, [*node.input, *node.output]):
             if _shape(self.types[name]) is None:
                 raise InputError(
                     f"{self.path}: the shape of {name!r} at {label(node)} cannot be known beforehand",
                     "export with fixed sizes and with constant folding",
                 )
+        if node.op_type == "Conv":  # onnx infers its output without a look at channels
+            self._check_channels(node)
+
+    def _check_channels(self, node: onnx.NodeProto) -> None:
+        image, weight = (_shape(self.types[name]) for name in node.input[:2])
+        groups = next((each.i for each in node.attribute if each.name == "group"), 1)
+        if image and weight and image[1] != (channels := weight[1] * groups):
+            raise InputError(
+                f"{self.path}: {label(node)} (Conv) does not fit its inputs (weights for {channels} channels, an image "
+                f"of {image[1]})",
+                "check the file with onnx.checker and export it again",
+            )
 
     def _add_weight(self, name: str, data_type: int, dims: Iterable[int]) -> None:
         sizes = list(dims)

@@ -101,12 +101,16 @@ def test_an_unknown_operator_gives_what_the_file_notes_or_its_first_input(tmp_pa
             r"y \(MatMul\) does not fit its inputs \(.*\); check the file with onnx.checker",
         ),
         ([node("Relu", "x", "y", alpha=3)], r"y \(Relu\) does not fit its inputs \(Unrecognized attribute"),
+        (
+            [node("Conv", "x k", "y")],
+            r"y \(Conv\) does not fit its inputs \(weights for 7 channels, an image of \d+\); check the file with",
+        ),
     ],
-    ids=["data decides", "sizes", "attribute"],
+    ids=["data decides", "sizes", "attribute", "channels"],
 )
 def test_shapes_that_cannot_be(graph_of: GraphOf, nodes: list[onnx.NodeProto], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        graph_of(nodes, weights={"w": (7, 7)})
+        graph_of(nodes, weights={"w": (7, 7), "k": (2, 7, 1, 1)})
     assert "\n" not in str(caught.value)
 
 
