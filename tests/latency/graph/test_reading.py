@@ -140,9 +140,9 @@ def test_missing_and_large_files(tmp_path: Path, save: Save, monkeypatch: pytest
         read_model(path, 1)
 
 
-CONTENT = model(
-    [node("Conv", "x w", "a", pads=[1] * 4), node("Relu", "a", "y")], weights={"w": (4, 8, 3, 3)}
-).SerializeToString()
+MODEL = model([node("Conv", "x w", "a", pads=[1] * 4), node("Relu", "a", "y")], weights={"w": (4, 8, 3, 3)})
+del MODEL.opset_import[1:]  # cut off before one that nothing needs, the model would still be whole
+CONTENT = MODEL.SerializeToString()
 
 
 @given(st.integers(0, len(CONTENT) - 1))
