@@ -19,14 +19,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from device_fitting import Figure, LeftOut, Setting
 from published_networks import network_name, works_of
 from scipy.stats import spearmanr
 
 from edgenas.device.catalogue import find_device
 from edgenas.device.device import Costs, Datasheet
+from edgenas.device_models.fitted import amounts
 from edgenas.latency import fitting
-from edgenas.latency.calibrated import amounts
-from edgenas.latency.fitting import Figure, LeftOut, Setting
 from edgenas.space.precision import Precision
 
 ROOT = Path(__file__).parents[1]

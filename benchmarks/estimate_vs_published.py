@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from edgenas.device.catalogue import find_device
-from edgenas.latency.estimate import INTERVAL_FACTOR, estimate_block_ms
+from edgenas.device_models.roofline import INTERVAL_FACTOR, estimate_block_ms
 from edgenas.space import Block, Layout, MBConvSpace, Stage
 from edgenas.space.block import MBConv
 from edgenas.space.layers import Activation

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.jobs.benchmark_latency import PROTOCOLS, LatencyBenchmark, judged
-from edgenas.latency.published import latencies_from_csv
-from edgenas.latency.transfer.views import WrittenCells
+from edgenas.api.benchmark_latency import PROTOCOLS, LatencyBenchmark, judged
+from edgenas.latency.multi_device_table import latencies_from_csv
+from edgenas.transfer.cell_features import WrittenCells
 
 MANY, ONE = "nasbench201_latency_13_devices.csv.gz", "nasbench201_pi5_onnxruntime_cifar100.csv.gz"
 PHONES = ("samsung_a50", "pixel3", "essential_ph_1", "samsung_s7")

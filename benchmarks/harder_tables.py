@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.search.front import non_dominated
+from edgenas.searchers.front import non_dominated
 from edgenas.space import ArchitectureSpace, NASBench201Space, nasbench_macro
 
 PI5, DEVICES, MACRO = (

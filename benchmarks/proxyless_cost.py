@@ -30,16 +30,16 @@ import numpy as np
 import torch
 
 from edgenas.accuracy.dataset import Dataset, dataset_from_arrays
-from edgenas.accuracy.recipe import SupernetRecipe
-from edgenas.accuracy.sampling import extremes, path_losses
+from edgenas.accuracy.path_sampling import extremes, path_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import autocast, one_step, training_device
+from edgenas.accuracy.training_recipe import SupernetRecipe
 from edgenas.device import find_device
 from edgenas.latency.predictor import predictor_from_device
-from edgenas.search.proxyless import learning
-from edgenas.search.proxyless.distribution import Distribution
-from edgenas.search.proxyless.learning import Learner
-from edgenas.search.proxyless.recipe import Gates, GradientRecipe
+from edgenas.searchers.proxyless import architecture_learning
+from edgenas.searchers.proxyless.architecture_learning import Learner
+from edgenas.searchers.proxyless.distribution import Distribution
+from edgenas.searchers.proxyless.gradient_recipe import Gates, GradientRecipe
 from edgenas.space import mbconv
 
 ARCHITECTURE_BAR, WEIGHT_BAR, MEMORY_BAR = 2.2, 1.1, 2.2
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=64)
     options = parser.parse_args()
-    learning.ANCHORED_SHARE = 0.0
+    architecture_learning.ANCHORED_SHARE = 0.0
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler tells of each start and stop
     device = training_device()
     print(f"mbconv at {options.resolution} px, batches of {options.batch_size}, {device},"

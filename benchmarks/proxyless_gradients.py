@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from edgenas.accuracy.checkpoint import Checkpoint
-from edgenas.accuracy.load import load_dataset
-from edgenas.accuracy.recipe import default_recipes
-from edgenas.accuracy.sampling import path_losses
+from edgenas.accuracy.dataset_sources import load_dataset
+from edgenas.accuracy.path_sampling import path_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import train
-from edgenas.search.proxyless.relaxations import frozen, relaxed
+from edgenas.accuracy.training_recipe import default_recipes
+from edgenas.searchers.proxyless.relaxations import frozen, relaxed
 from edgenas.space import mbconv
 
 IMAGES, WARM_UP_EPOCHS = 128, 25

@@ -24,18 +24,18 @@ import numpy as np
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.load import load_dataset
-from edgenas.accuracy.recipe import SupernetRecipe, default_recipes
+from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import train, training_device
+from edgenas.accuracy.training_recipe import SupernetRecipe, default_recipes
 from edgenas.device import find_device
 from edgenas.latency.predictor import LatencyPredictor, predictor_from_table, profile_command
 from edgenas.latency.table import find_table
-from edgenas.search.problem import Problem
-from edgenas.search.proxyless.distribution import Distribution
-from edgenas.search.proxyless.learning import Learner
-from edgenas.search.proxyless.recipe import GradientRecipe
-from edgenas.search.proxyless.searcher import ProxylessSearcher
+from edgenas.searchers.problem import Problem
+from edgenas.searchers.proxyless.architecture_learning import Learner
+from edgenas.searchers.proxyless.distribution import Distribution
+from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
+from edgenas.searchers.proxyless.proxyless_searcher import ProxylessSearcher
 from edgenas.space import SearchSpace, mbconv
 
 LEAST, FRONT_BAR = 0.92, 1.5

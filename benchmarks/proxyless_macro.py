@@ -25,13 +25,13 @@ from proxyless_limits import learnt, verdict
 from ranking import published
 
 from edgenas.accuracy.dataset import Dataset, Split
-from edgenas.accuracy.load import load_dataset
-from edgenas.accuracy.recipe import default_recipes
+from edgenas.accuracy.dataset_sources import load_dataset
+from edgenas.accuracy.training_recipe import default_recipes
 from edgenas.device import find_device
 from edgenas.latency.predictor import LatencyPredictor, predictor_for
-from edgenas.search.problem import Problem
-from edgenas.search.proxyless.recipe import Gates, GradientRecipe
-from edgenas.search.proxyless.searcher import ProxylessSearcher
+from edgenas.searchers.problem import Problem
+from edgenas.searchers.proxyless.gradient_recipe import Gates, GradientRecipe
+from edgenas.searchers.proxyless.proxyless_searcher import ProxylessSearcher
 from edgenas.space import Architecture
 from edgenas.space.nasbench_macro import nasbench_macro
 

@@ -42,8 +42,8 @@ import edgenas
 from edgenas.device import find_device
 from edgenas.errors import EdgenasError
 from edgenas.latency.predictor import predictor_for
-from edgenas.search.front import hypervolume, non_dominated
-from edgenas.search.registry import ALL_SEARCHERS
+from edgenas.searchers.front import hypervolume, non_dominated
+from edgenas.searchers.registry import ALL_SEARCHERS
 from edgenas.space import mbconv
 from edgenas.units import parse_milliseconds
 

@@ -19,9 +19,9 @@ import torchvision
 from torch import Tensor, nn
 from torchvision import models
 
-from edgenas.latency import work
-from edgenas.latency.graph import fusing, reading, shapes
-from edgenas.latency.work import Work
+from edgenas.device_models import work
+from edgenas.device_models.work import Work
+from edgenas.onnx_latency import kernel_fusion, onnx_reading, shape_inference
 
 NAMES = {
     "EfficientFormer-l1": "efficientformer_l1",
@@ -58,7 +58,7 @@ def works_of(published: str, pixels: int, cache: Path) -> list[Work] | None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         _export(network.eval(), pixels, path)
-        kernels = fusing.fused_kernels(shapes.shaped(reading.read_model(path, batch=1)))
+        kernels = kernel_fusion.fused_kernels(shape_inference.shaped(onnx_reading.read_model(path, batch=1)))
     works = [kernel.work for kernel in kernels]
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps([astuple(work) for work in works]), encoding="utf-8")
@@ -68,7 +68,7 @@ def works_of(published: str, pixels: int, cache: Path) -> list[Work] | None:
 @functools.cache
 def _code_digest() -> str:
     """Of all that a network's kernels depend on."""
-    files = [Path(__file__), Path(work.__file__), *sorted(Path(fusing.__file__).parent.glob("*.py"))]
+    files = [Path(__file__), Path(work.__file__), *sorted(Path(kernel_fusion.__file__).parent.glob("*.py"))]
     versions = f"{torch.__version__} {torchvision.__version__} {timm.__version__}"
     content = b"".join(file.read_bytes() for file in files)
     return hashlib.sha256(content + versions.encode()).hexdigest()[:16]

@@ -27,14 +27,14 @@ from scipy.stats import kendalltau
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
+from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.accuracy.evaluator import SupernetEvaluator
-from edgenas.accuracy.judging import in_five_positions, predictions
-from edgenas.accuracy.load import load_dataset
-from edgenas.accuracy.network import fresh_network, network_losses
-from edgenas.accuracy.recipe import Recipe, default_recipes
-from edgenas.accuracy.sampling import extremes, path_losses
+from edgenas.accuracy.network_predictions import in_five_positions, predictions
+from edgenas.accuracy.path_sampling import extremes, path_losses
+from edgenas.accuracy.standalone import fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import train, training_device
+from edgenas.accuracy.training_recipe import Recipe, default_recipes
 from edgenas.space import Architecture, SearchSpace, mbconv
 from edgenas.space.nasbench_macro import NASBenchMacroSpace, nasbench_macro
 

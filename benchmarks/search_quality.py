@@ -27,11 +27,11 @@ from pathlib import Path
 import numpy as np
 from peers import PEERS, evaluated_by
 
-from edgenas.accuracy.tabular import evaluator_from_csv
-from edgenas.jobs.benchmark import benchmark_search
-from edgenas.latency.tabular import predictor_from_csv
-from edgenas.search.oracle import Oracle
-from edgenas.search.registry import DEFAULT_SEARCHER, SEARCHERS
+from edgenas.accuracy.tabular_evaluator import evaluator_from_csv
+from edgenas.api.benchmark_search import benchmark_search
+from edgenas.latency.tabular_predictor import predictor_from_csv
+from edgenas.searchers.oracle import Oracle
+from edgenas.searchers.registry import DEFAULT_SEARCHER, SEARCHERS
 from edgenas.space import Architecture, ArchitectureSpace, architecture_space_from_config
 
 MARKS = (50, 100, 200, 500)

@@ -24,11 +24,11 @@ from typing_extensions import override
 
 from edgenas.device import find_device
 from edgenas.latency.predictor import predictor_from_device
-from edgenas.latency.tabular import TabularPredictor
-from edgenas.search.loop import search
-from edgenas.search.problem import Objective, Problem, objectives_from_text
-from edgenas.search.registry import SEARCHERS, searcher_for
-from edgenas.search.searcher import Outcome, Searcher
+from edgenas.latency.tabular_predictor import TabularPredictor
+from edgenas.searchers.loop import search
+from edgenas.searchers.problem import Objective, Problem, objectives_from_text
+from edgenas.searchers.registry import SEARCHERS, searcher_for
+from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.space import Architecture, ArchitectureSpace, mbconv
 from edgenas.space.nasbench201 import NASBench201Space
 

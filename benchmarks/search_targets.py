@@ -24,15 +24,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.accuracy.tabular import ACCURACY
+from edgenas.accuracy.tabular_evaluator import ACCURACY
+from edgenas.api.benchmark_search import SearchBenchmark, benchmark_search
 from edgenas.device import find_device
-from edgenas.jobs.benchmark import SearchBenchmark, benchmark_search
 from edgenas.latency.predictor import predictor_from_table
 from edgenas.latency.table import table_from_json
-from edgenas.latency.tabular import predictor_from_csv
-from edgenas.search.registry import DEFAULT_SEARCHER
+from edgenas.latency.tabular_predictor import predictor_from_csv
+from edgenas.searchers.registry import DEFAULT_SEARCHER
 from edgenas.space import architecture_space_from_config, nasbench_macro
-from edgenas.space.published import figures_from_csv
+from edgenas.space.benchmark_table import figures_from_csv
 
 CELLS, MACRO = "nasbench201_pi5_onnxruntime_cifar100.csv.gz", "nasbench_macro_cifar10.csv.gz"
 PROFILED = Path("latency_models/cpu/onnxruntime-cpu-fp32-t1-b1.json")

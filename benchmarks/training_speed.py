@@ -29,10 +29,10 @@ from torchvision import transforms
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, dataset_from_arrays
-from edgenas.accuracy.network import fresh_network, network_losses
-from edgenas.accuracy.recipe import Recipe
+from edgenas.accuracy.standalone import fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import autocast, train, training_device
+from edgenas.accuracy.training_recipe import Recipe
 from edgenas.space import Architecture, SearchSpace, mbconv
 from edgenas.space.nasbench_macro import nasbench_macro
 

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.accuracy.tabular import evaluator_from_csv
-from edgenas.latency.tabular import TabularPredictor, predictor_from_csv
-from edgenas.search.loop import search
-from edgenas.search.oracle import Oracle
-from edgenas.search.problem import Prior, Problem
-from edgenas.search.registry import SEARCHERS, searcher_for
+from edgenas.accuracy.tabular_evaluator import evaluator_from_csv
+from edgenas.latency.tabular_predictor import TabularPredictor, predictor_from_csv
+from edgenas.searchers.loop import search
+from edgenas.searchers.oracle import Oracle
+from edgenas.searchers.problem import Prior, Problem
+from edgenas.searchers.registry import SEARCHERS, searcher_for
 from edgenas.space import Architecture, NASBench201Space
-from edgenas.space.published import Column, figures_from_csv
+from edgenas.space.benchmark_table import Column, figures_from_csv
 
 PI5, DEVICES = "nasbench201_pi5_onnxruntime_cifar100.csv.gz", "nasbench201_latency_13_devices.csv.gz"
 MARKS = (25, 50, 100, 200)

@@ -9,32 +9,26 @@ Names are loaded when first used: `import edgenas` alone does not import torch.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# Three functions share their name with a room. The rooms, empty but for their docstring, are loaded first, so
-# that no later import of a room can put the module in the function's place.
-import edgenas.export
-import edgenas.report
-import edgenas.search  # noqa: F401
-from edgenas.jobs.export import export
-from edgenas.jobs.report import report
-from edgenas.jobs.search import search
-
 if TYPE_CHECKING:
     from edgenas.accuracy.evaluator import Evaluator
+    from edgenas.api.benchmark_latency import benchmark_latency
+    from edgenas.api.benchmark_search import benchmark_search
+    from edgenas.api.devices import devices
+    from edgenas.api.doctor import doctor
+    from edgenas.api.export import export
+    from edgenas.api.predict import predict
+    from edgenas.api.profile import profile
+    from edgenas.api.report import report
+    from edgenas.api.search import search
+    from edgenas.api.validate import validate
     from edgenas.device import Device
     from edgenas.device.runtime import Runtime
     from edgenas.errors import EdgenasError
-    from edgenas.jobs.benchmark import benchmark_search
-    from edgenas.jobs.benchmark_latency import benchmark_latency
-    from edgenas.jobs.devices import devices
-    from edgenas.jobs.doctor import doctor
-    from edgenas.jobs.predict import predict
-    from edgenas.jobs.profile import profile
-    from edgenas.jobs.validate import validate
     from edgenas.latency.predictor import LatencyPredictor
     from edgenas.latency.table import LatencyTable
-    from edgenas.run.result import SearchResult
-    from edgenas.search.searcher import Searcher
+    from edgenas.searchers.searcher import Searcher
     from edgenas.space import Architecture, SearchSpace, mbconv
+    from edgenas.storage.search_result import SearchResult
 
 __version__ = "0.1.0"
 
@@ -46,17 +40,20 @@ _HOMES = {
     "LatencyPredictor": "edgenas.latency.predictor",
     "LatencyTable": "edgenas.latency.table",
     "Runtime": "edgenas.device.runtime",
-    "SearchResult": "edgenas.run.result",
+    "SearchResult": "edgenas.storage.search_result",
     "SearchSpace": "edgenas.space",
-    "Searcher": "edgenas.search.searcher",
-    "benchmark_latency": "edgenas.jobs.benchmark_latency",
-    "benchmark_search": "edgenas.jobs.benchmark",
-    "devices": "edgenas.jobs.devices",
-    "doctor": "edgenas.jobs.doctor",
+    "Searcher": "edgenas.searchers.searcher",
+    "benchmark_latency": "edgenas.api.benchmark_latency",
+    "benchmark_search": "edgenas.api.benchmark_search",
+    "devices": "edgenas.api.devices",
+    "doctor": "edgenas.api.doctor",
+    "export": "edgenas.api.export",
     "mbconv": "edgenas.space",
-    "predict": "edgenas.jobs.predict",
-    "profile": "edgenas.jobs.profile",
-    "validate": "edgenas.jobs.validate",
+    "predict": "edgenas.api.predict",
+    "profile": "edgenas.api.profile",
+    "report": "edgenas.api.report",
+    "search": "edgenas.api.search",
+    "validate": "edgenas.api.validate",
 }
 
 __all__ = [

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from edgenas.accuracy.recipe import FinalistRecipe, SupernetRecipe
+from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Datasheet, Device
 from edgenas.latency.predictor import predictor_from_device
-from edgenas.run.config import RunConfig
-from edgenas.run.result import Model
-from edgenas.search.problem import Problem
+from edgenas.searchers.problem import Problem
 from edgenas.space import Layout, MBConvSpace, Stage
+from edgenas.storage.run_config import RunConfig
+from edgenas.storage.search_result import Model
 
 if TYPE_CHECKING:
     from edgenas.accuracy.dataset import Dataset
@@ -61,7 +61,7 @@ def own_user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
 @pytest.fixture(scope="session", autouse=True)
 def no_fragments() -> Iterator[None]:
     """Profiles leave out the timing of fragments, most of a minute each; tests of it draw a few."""
-    from edgenas.latency.graph import fragments
+    from edgenas.onnx_latency import fragments
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fragments, "COUNT", 0)
@@ -71,7 +71,7 @@ def no_fragments() -> Iterator[None]:
 @pytest.fixture
 def quick_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three short rounds where a profile makes nine to twenty-five: enough to see how it is done."""
-    from edgenas.latency import measuring
+    from edgenas.timing import measuring
 
     monkeypatch.setattr(measuring, "MIN_ROUNDS", 3)
     monkeypatch.setattr(measuring, "MAX_ROUNDS", 3)
@@ -94,7 +94,7 @@ def finished_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
 def hurry(patch: pytest.MonkeyPatch, epochs: int = 2) -> None:
     """Train supernet, finalists and baselines for a few epochs only."""
     from edgenas.accuracy.augmentation import Augmentation
-    from edgenas.jobs import phases
+    from edgenas.pipeline import phases
 
     def recipes(images: int, augmentation: Augmentation) -> tuple[SupernetRecipe, FinalistRecipe]:
         fields = {"epochs": epochs, "batch_size": 8, "augmentation": augmentation}

@@ -11,10 +11,10 @@ import torchvision
 from edgenas import predict
 from edgenas.device.catalogue import find_device
 from edgenas.device.device import Datasheet, Device
+from edgenas.device_models.fitted import model_of
+from edgenas.device_models.roofline import BYTES
+from edgenas.device_models.work import block_work
 from edgenas.formats import read_toml
-from edgenas.latency.calibrated import model_of
-from edgenas.latency.estimate import BYTES
-from edgenas.latency.work import block_work
 from edgenas.space import mbconv
 
 FOLDER = Path(__file__).parents[1] / "devices"

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from edgenas.accuracy.augment import augmented
+from edgenas.accuracy.batch_augmentation import augmented
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
-from edgenas.accuracy.memory import out_of_memory_named
-from edgenas.accuracy.recipe import Recipe
+from edgenas.accuracy.out_of_memory import out_of_memory_named
+from edgenas.accuracy.training_recipe import Recipe
 from edgenas.errors import DivergenceError
 from edgenas.progress import Progress, silent
 

@@ -7,12 +7,12 @@ import typer
 
 from edgenas.cli.console import print_json, print_lines, print_table, reporting
 from edgenas.cli.options import JsonOption, SeedOption
-from edgenas.search.registry import DEFAULT_SEARCHER, SEARCHERS
+from edgenas.searchers.registry import DEFAULT_SEARCHER, SEARCHERS
 from edgenas.units import format_seconds
 
 if TYPE_CHECKING:
-    from edgenas.jobs.benchmark import CurvePoint, SearchBenchmark
-    from edgenas.jobs.benchmark_latency import LatencyBenchmark
+    from edgenas.api.benchmark_latency import LatencyBenchmark
+    from edgenas.api.benchmark_search import CurvePoint, SearchBenchmark
 
 EXAMPLE = "Example: edgenas benchmark search --table T.csv.gz --space nasbench201 --evaluations 200"
 LATENCY_EXAMPLE = (
@@ -42,7 +42,7 @@ def search(
     json: JsonOption = False,
 ) -> None:
     """Run a searcher on a table of known accuracies and latencies; its curve against the true front."""
-    from edgenas.jobs.benchmark import benchmark_search
+    from edgenas.api.benchmark_search import benchmark_search
 
     with reporting() as progress:
         result = benchmark_search(
@@ -82,7 +82,7 @@ def latency(
     json: JsonOption = False,
 ) -> None:
     """Predict a device's latencies from a few of them; compare with the rest of a published table."""
-    from edgenas.jobs.benchmark_latency import benchmark_latency
+    from edgenas.api.benchmark_latency import benchmark_latency
 
     references = [name.strip() for name in reference_devices.split(",") if name.strip()]
     with reporting():
@@ -94,7 +94,7 @@ def latency(
 
 
 def _print_latency(result: "LatencyBenchmark") -> None:
-    from edgenas.report.view import rank_text
+    from edgenas.reporting.report_content import rank_text
 
     known = (
         f"{len(result.reference_devices)} known devices" if result.reference_devices else "no known device"

@@ -8,8 +8,8 @@ from edgenas.cli.console import print_json, print_lines, print_table
 from edgenas.cli.options import JsonOption
 
 if TYPE_CHECKING:
+    from edgenas.api.devices import DeviceInfo, TableInfo
     from edgenas.device import Device
-    from edgenas.jobs.devices import DeviceInfo, TableInfo
 
 EXAMPLE = "Example: edgenas devices jetson"
 
@@ -19,7 +19,7 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """List devices, their latency tables and where their latencies come from."""
-    from edgenas.jobs.devices import devices
+    from edgenas.api.devices import devices
 
     found = devices(name)
     if json:

@@ -16,7 +16,7 @@ def run(
     json: JsonOption = False,
 ) -> int:
     """Check this machine, and a device, for what would stop a search or spoil a measurement."""
-    from edgenas.jobs.doctor import doctor
+    from edgenas.api.doctor import doctor
 
     checks = doctor(device)
     if json:

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from edgenas.api.export import export
 from edgenas.cli.console import print_json, print_table, reporting
 from edgenas.cli.options import JsonOption, PrecisionName
-from edgenas.jobs.export import export
 
 EXAMPLE = "Example: edgenas export my-run --precision int8"
 

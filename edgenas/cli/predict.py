@@ -20,7 +20,7 @@ from edgenas.cli.options import (
 from edgenas.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:
-    from edgenas.jobs.predict import Prediction
+    from edgenas.api.predict import Prediction
     from edgenas.latency.predictor import LayerLatency
 
 BAR_WIDTH = 32
@@ -39,7 +39,7 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Predict the latency of an architecture on a device, block by block, or of an ONNX file, kernel by kernel."""
-    from edgenas.jobs.predict import predict
+    from edgenas.api.predict import predict
 
     result = predict(
         target,
@@ -103,13 +103,13 @@ def _steps(result: "Prediction") -> list[tuple[str, float, str]]:
 
 
 def _is_graph(result: "Prediction") -> bool:
-    from edgenas.latency.graph.costing import KernelLatency
+    from edgenas.onnx_latency.costing import KernelLatency
 
     return isinstance(result.layers[0], KernelLatency)
 
 
 def _remark(row: "LayerLatency") -> str:
-    from edgenas.latency.graph.costing import KernelLatency
+    from edgenas.onnx_latency.costing import KernelLatency
 
     if isinstance(row, KernelLatency):
         return row.kind

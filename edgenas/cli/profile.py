@@ -21,8 +21,8 @@ from edgenas.cli.options import (
 from edgenas.units import format_seconds
 
 if TYPE_CHECKING:
-    from edgenas.jobs.profile import ProfileResult
-    from edgenas.latency.few_samples import FewSamplesReport
+    from edgenas.api.profile import ProfileResult
+    from edgenas.profiling.few_samples import FewSamplesReport
 
 EXAMPLE = "Example: edgenas profile --device cpu --resolution 224"
 
@@ -54,7 +54,7 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Time every block of a space on a device, or infer it from a few networks; search then uses the table."""
-    from edgenas.jobs.profile import profile
+    from edgenas.api.profile import profile
 
     with reporting() as progress:
         result = profile(

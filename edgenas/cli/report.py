@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from edgenas.api.report import report
 from edgenas.cli.console import print_json, print_lines
 from edgenas.cli.options import JsonOption
-from edgenas.jobs.report import report
 
 EXAMPLE = "Example: edgenas report my-run"
 

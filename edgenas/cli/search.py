@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgenas.api.search import search
 from edgenas.cli.console import print_json, print_lines, print_table, reporting
 from edgenas.cli.options import (
     ActivationName,
@@ -23,12 +24,11 @@ from edgenas.cli.options import (
     ThreadsOption,
     WidthOption,
 )
-from edgenas.jobs.search import search
-from edgenas.search.registry import ALL_SEARCHERS, DEFAULT_SEARCHER
+from edgenas.searchers.registry import ALL_SEARCHERS, DEFAULT_SEARCHER
 from edgenas.units import format_count, format_milliseconds, format_seconds
 
 if TYPE_CHECKING:
-    from edgenas.run.result import Model, SearchResult
+    from edgenas.storage.search_result import Model, SearchResult
 
 EXAMPLE = "Example: edgenas search --device jetson --max-latency 20ms --data photos/"
 

@@ -23,8 +23,8 @@ from edgenas.cli.options import (
 from edgenas.units import format_milliseconds
 
 if TYPE_CHECKING:
-    from edgenas.jobs.validate import ValidationResult
-    from edgenas.latency.validation import Pair, Validation
+    from edgenas.api.validate import ValidationResult
+    from edgenas.profiling.validation import Pair, Validation
 
 WORST = 3
 EXAMPLE = "Example: edgenas validate --device cpu --networks 50"
@@ -54,7 +54,7 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Predict and measure random whole networks that were not used in calibration."""
-    from edgenas.jobs.validate import validate
+    from edgenas.api.validate import validate
 
     with reporting() as progress:
         result = validate(
@@ -82,7 +82,7 @@ def run(
 
 
 def _print_result(result: "ValidationResult") -> None:
-    from edgenas.report.view import rank_text
+    from edgenas.reporting.report_content import rank_text
 
     found = result.validation
     print_lines(

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.device import Device
+from edgenas.device_models.roofline import estimate_block_ms
 from edgenas.errors import IncompleteTableError
-from edgenas.latency.estimate import estimate_block_ms
 from edgenas.space.block import Block, Head, MBConv, Stem, block_from_key
 from edgenas.space.layers import Conv
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.device import CPU, Device, Provenance
+from edgenas.device_models.fitted import model_of
+from edgenas.device_models.work import block_work
 from edgenas.errors import IncompleteTableError, InputError
-from edgenas.latency.calibrated import model_of
 from edgenas.latency.calibration import interval_factors
 from edgenas.latency.interpolation import interpolator
 from edgenas.latency.table import Calibration, Inference, LatencyTable, find_table, net_ms
-from edgenas.latency.work import block_work
 from edgenas.space import Architecture, Block, SearchSpace, mbconv, nasbench_macro
 from edgenas.units import format_milliseconds
 

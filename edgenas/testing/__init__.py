@@ -14,18 +14,18 @@ import pytest
 
 # Before the kits are imported, so that their assertions explain themselves as those of test modules do.
 pytest.register_assert_rewrite(
-    "edgenas.testing.architecture_space",
-    "edgenas.testing.evaluator",
-    "edgenas.testing.runtime",
-    "edgenas.testing.search_space",
-    "edgenas.testing.searcher",
+    "edgenas.testing.architecture_space_conformance",
+    "edgenas.testing.evaluator_conformance",
+    "edgenas.testing.runtime_conformance",
+    "edgenas.testing.search_space_conformance",
+    "edgenas.testing.searcher_conformance",
 )
 
-from edgenas.testing.architecture_space import ArchitectureSpaceConformance  # noqa: E402
-from edgenas.testing.evaluator import EvaluatorConformance  # noqa: E402
-from edgenas.testing.runtime import RuntimeConformance  # noqa: E402
-from edgenas.testing.search_space import SearchSpaceConformance  # noqa: E402
-from edgenas.testing.searcher import SearcherConformance  # noqa: E402
+from edgenas.testing.architecture_space_conformance import ArchitectureSpaceConformance  # noqa: E402
+from edgenas.testing.evaluator_conformance import EvaluatorConformance  # noqa: E402
+from edgenas.testing.runtime_conformance import RuntimeConformance  # noqa: E402
+from edgenas.testing.search_space_conformance import SearchSpaceConformance  # noqa: E402
+from edgenas.testing.searcher_conformance import SearcherConformance  # noqa: E402
 
 __all__ = [
     "ArchitectureSpaceConformance",

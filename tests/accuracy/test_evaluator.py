@@ -13,19 +13,19 @@ from torch.nn import functional
 from typing_extensions import override
 
 from edgenas.accuracy import evaluator as module
-from edgenas.accuracy import judging
+from edgenas.accuracy import network_predictions
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator, SupernetEvaluator
-from edgenas.accuracy.judging import batch_parts, in_five_positions
 from edgenas.accuracy.metrics import Metric, confusion, score
-from edgenas.accuracy.recipe import SupernetRecipe
-from edgenas.accuracy.sampling import path_losses
+from edgenas.accuracy.network_predictions import batch_parts, in_five_positions
+from edgenas.accuracy.path_sampling import path_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import train
+from edgenas.accuracy.training_recipe import SupernetRecipe
 from edgenas.errors import OutOfMemoryError
 from edgenas.space import Architecture, MBConvSpace, SearchSpace
-from edgenas.testing.evaluator import EvaluatorConformance
+from edgenas.testing.evaluator_conformance import EvaluatorConformance
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ class TestInSmallBatches(TestSupernetEvaluator):
         tiny_dataset: Dataset,
         monkeypatch: pytest.MonkeyPatch,
     ) -> Evaluator:
-        monkeypatch.setattr(judging, "PIXELS", 16 * 64)
+        monkeypatch.setattr(network_predictions, "PIXELS", 16 * 64)
         evaluator = SupernetEvaluator(trained, replace(tiny_dataset, validation=tiny_dataset.train))
         assert len(batch_parts(tiny_dataset.train)) > 2
         return evaluator
@@ -115,7 +115,7 @@ def test_the_value_is_that_computed_by_hand(
     monkeypatch: pytest.MonkeyPatch,
     metric: Metric,
 ) -> None:
-    monkeypatch.setattr(judging, "PIXELS", 20 * 64)
+    monkeypatch.setattr(network_predictions, "PIXELS", 20 * 64)
     split = tiny_dataset.train  # more than one batch
     evaluator = SupernetEvaluator(trained, replace(tiny_dataset, validation=split), metric)
     for architecture in architectures:
@@ -220,7 +220,7 @@ def reading(answers: NDArray[np.int64], metric: Metric = "top-1") -> tuple[Super
     dataset = Dataset("d", ("a", "b", "c"), split, split, split, (0.0,) * 3, (1.0,) * 3, False, "")
     reader = Reader()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judging, "PIXELS", 16)
+        patch.setattr(network_predictions, "PIXELS", 16)
         return SupernetEvaluator(reader, dataset, metric), reader  # type: ignore[arg-type]
 
 
@@ -390,7 +390,7 @@ def test_a_small_split_is_looked_at_in_five_positions_and_never_given_up(
     architectures: list[Architecture],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(judging, "PIXELS", 20 * 64)
+    monkeypatch.setattr(network_predictions, "PIXELS", 20 * 64)
     five = replace(tiny_dataset, validation=in_five_positions(tiny_dataset.train))
     expected = SupernetEvaluator(trained, five)
     monkeypatch.setattr(module, "SMALL_SPLIT", len(tiny_dataset.train) + 1)

@@ -18,12 +18,12 @@ from edgenas.accuracy import training
 from edgenas.accuracy.augmentation import Augmentation
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
-from edgenas.accuracy.judging import predictions
-from edgenas.accuracy.network import network_losses
-from edgenas.accuracy.recipe import Recipe, SupernetRecipe
-from edgenas.accuracy.sampling import path_losses
+from edgenas.accuracy.network_predictions import predictions
+from edgenas.accuracy.path_sampling import path_losses
+from edgenas.accuracy.standalone import network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import Losses, autocast, train, training_device
+from edgenas.accuracy.training_recipe import Recipe, SupernetRecipe
 from edgenas.errors import DivergenceError, OutOfMemoryError
 from edgenas.progress import Progress, silent
 from edgenas.space import MBConvSpace

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgenas.cli.main import run
-from edgenas.search.registry import SEARCHERS
+from edgenas.searchers.registry import SEARCHERS
 from edgenas.space import nasbench_macro
 from edgenas.space.nasbench201 import OPERATIONS
 

@@ -12,7 +12,7 @@ import pytest
 from edgenas.cli.main import run
 from edgenas.cli.predict import BAR_WIDTH, _bar
 from edgenas.space import SearchSpace, mbconv
-from edgenas.space.graph import onnx_from_blocks, random_weights
+from edgenas.space.onnx_graph import onnx_from_blocks, random_weights
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from edgenas.api.profile import ProfileResult
 from edgenas.cli.main import run
-from edgenas.jobs.profile import ProfileResult
 from edgenas.latency.table import Calibration
 from edgenas.space import mbconv, nasbench_macro
 
@@ -106,7 +106,7 @@ def _pretend(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
         "calibration": calibration,
     }
     result = ProfileResult(**{**fields, **changes})
-    monkeypatch.setattr("edgenas.jobs.profile.profile", lambda *_, **__: result)
+    monkeypatch.setattr("edgenas.api.profile.profile", lambda *_, **__: result)
 
 
 def test_a_quiet_profile_is_three_lines(text: Text, monkeypatch: pytest.MonkeyPatch) -> None:

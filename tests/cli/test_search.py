@@ -8,8 +8,8 @@ import pytest
 
 from edgenas.cli.main import run
 from edgenas.errors import OutOfMemoryError
-from edgenas.run.result import SearchResult
-from edgenas.search.registry import ALL_SEARCHERS, DEFAULT_SEARCHER
+from edgenas.searchers.registry import ALL_SEARCHERS, DEFAULT_SEARCHER
+from edgenas.storage.search_result import SearchResult
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgenas.cli.main import run
-from edgenas.latency import measuring
+from edgenas.timing import measuring
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]

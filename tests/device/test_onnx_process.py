@@ -19,7 +19,7 @@ from edgenas.device.onnx_runtime import OnnxRuntime
 from edgenas.device.runtime import Runtime, Session
 from edgenas.errors import DeviceError
 from edgenas.space.block import Head, Stem
-from edgenas.space.graph import INPUT, onnx_from_blocks, random_weights
+from edgenas.space.onnx_graph import INPUT, onnx_from_blocks, random_weights
 from edgenas.testing import RuntimeConformance
 
 PATIENCE_S = 60

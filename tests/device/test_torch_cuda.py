@@ -14,7 +14,7 @@ from edgenas.device.runtime import Runtime
 from edgenas.device.torch_cuda import TorchRuntime
 from edgenas.errors import DeviceError
 from edgenas.space import MBConvSpace, mbconv
-from edgenas.space.graph import INPUT, onnx_from_blocks, random_weights
+from edgenas.space.onnx_graph import INPUT, onnx_from_blocks, random_weights
 from edgenas.space.precision import Precision
 from edgenas.testing import RuntimeConformance
 

@@ -13,7 +13,7 @@ from edgenas.device.torch_cuda import TorchRuntime
 from edgenas.device.torch_program import program_from_onnx
 from edgenas.errors import DeviceError
 from edgenas.space import mbconv
-from edgenas.space.graph import onnx_from_blocks, random_weights
+from edgenas.space.onnx_graph import onnx_from_blocks, random_weights
 
 Array = NDArray[Any]
 

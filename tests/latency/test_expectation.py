@@ -13,7 +13,7 @@ from edgenas.device import Device
 from edgenas.errors import InputError
 from edgenas.latency.expectation import expected_latency_ms
 from edgenas.latency.predictor import LatencyPredictor, predictor_from_device, predictor_from_table
-from edgenas.latency.profiling import profile
+from edgenas.profiling.block_profiling import profile
 from edgenas.space import SearchSpace
 
 

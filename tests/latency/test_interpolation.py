@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edgenas.device import Device
+from edgenas.device_models.roofline import estimate_block_ms
 from edgenas.errors import IncompleteTableError
-from edgenas.latency.estimate import estimate_block_ms
 from edgenas.latency.interpolation import Interpolated, interpolator
 from edgenas.space import Block, SearchSpace, mbconv
 from edgenas.space.block import Head, MBConv, block_macs, block_parameters

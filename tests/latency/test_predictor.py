@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgenas.device import Device, Precision, Provenance, find_device
+from edgenas.device_models.fitted import model_of
+from edgenas.device_models.roofline import estimate_block_ms
+from edgenas.device_models.work import block_work
 from edgenas.errors import FileFormatError, IncompleteTableError
 from edgenas.latency import calibration
-from edgenas.latency.calibrated import model_of
-from edgenas.latency.estimate import estimate_block_ms
-from edgenas.latency.loading import load_blocks
 from edgenas.latency.predictor import (
     Latency,
     LatencyPredictor,
@@ -27,10 +27,10 @@ from edgenas.latency.predictor import (
     predictor_from_table,
     profile_command,
 )
-from edgenas.latency.profiling import profile
 from edgenas.latency.table import Calibration, Inference, LatencyTable, save_table
-from edgenas.latency.work import block_work
+from edgenas.profiling.block_profiling import profile
 from edgenas.space import SearchSpace, mbconv, nasbench_macro
+from edgenas.timing.loaded_models import load_blocks
 
 seeds = st.integers(0, 2**32 - 1)
 properties = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgenas.device import Precision
-from edgenas.export.model import export_onnx, run_onnx
-from edgenas.space.graph import INPUT
+from edgenas.exporting.onnx_export import export_onnx, run_onnx
 from edgenas.space.modules import Network
+from edgenas.space.onnx_graph import INPUT
 from edgenas.space.precision import CALIBRATION_IMAGES, convert
 
 MakeNetwork = Callable[[int], Network]

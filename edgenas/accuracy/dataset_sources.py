@@ -1,0 +1,119 @@
+"""`--data`: the embedded digits, torchvision's sets by name, or a folder of images."""
+
+import os
+import tarfile
+import zlib
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+from PIL import Image
+
+from edgenas.accuracy.dataset import Dataset, dataset_from_arrays
+from edgenas.accuracy.image_folder import dataset_from_folder
+from edgenas.errors import DataError, UnknownNameError, first_line
+from edgenas.progress import Progress, silent
+
+_TORCHVISION = {  # name: class in torchvision.datasets, native resolution, mirrored images keep their class
+    "cifar10": ("CIFAR10", 32, True),
+    "cifar100": ("CIFAR100", 32, True),
+    "fashion-mnist": ("FashionMNIST", 32, True),
+}
+
+_DAMAGED = (RuntimeError, ValueError, AssertionError, EOFError, tarfile.TarError, zlib.error)
+"""What torchvision raises on files that end early or have another checksum."""
+
+
+def load_dataset(
+    data: str, resolution: int | None = None, flip: bool | None = None, progress: Progress = silent
+) -> Dataset:
+    """Load a data set by name or folder.
+
+    Args:
+        data: `digits`, `cifar10`, `cifar100`, `fashion-mnist` or a path.
+        resolution: rows and columns to bring images to; None takes what suits the data.
+        flip: whether mirroring keeps an image's class; None takes what suits the data.
+        progress: told about decoding.
+
+    Raises:
+        DataError: nothing to learn from, or a download that failed.
+        UnknownNameError: neither a known name nor a folder.
+    """
+    if data == "digits":
+        return _digits(16 if resolution is None else resolution, bool(flip))
+    if data in _TORCHVISION:
+        return _from_torchvision(data, resolution, flip)
+    folder = Path(data)
+    if os.path.isdir(data):  # noqa: PTH112 - a name too long, or in a folder that may not be read, is none
+        return dataset_from_folder(folder.resolve(), resolution, True if flip is None else flip, progress)
+    if "/" in data or os.path.exists(data):  # noqa: PTH110
+        raise DataError(f"--data {data}: is no folder", "give a folder with train/<class>/*, or a name")
+    known = ["digits", *_TORCHVISION]
+    raise UnknownNameError("data set", data, known, f"known: {', '.join(known)}, or the path of a folder")
+
+
+def resized(images: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
+    """Bring square images, (N, R, R) or (N, R, R, 3), to a resolution and to RGB, (N, r, r, 3)."""
+    size = (resolution, resolution)
+    pictures = (Image.fromarray(image).convert("RGB") for image in images)
+    return np.stack([np.asarray(picture.resize(size, Image.Resampling.BILINEAR)) for picture in pictures])
+
+
+def _digits(resolution: int, flip: bool) -> Dataset:
+    """scikit-learn's 1,797 handwritten digits (UCI), 8x8 with values 0 to 16."""
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    images = np.round(source.images * (255 / 16)).astype(np.uint8)
+    labels = source.target.astype(np.int64)
+    classes = [str(digit) for digit in range(10)]
+    return dataset_from_arrays("digits", classes, (resized(images, resolution), labels), None, flip)
+
+
+def _from_torchvision(name: str, resolution: int | None, flip: bool | None) -> Dataset:
+    kind, native, flips = _TORCHVISION[name]
+    train, test = _downloaded(name, kind)
+    arrays = (
+        (resized(np.asarray(part.data), resolution or native), np.asarray(part.targets, np.int64))
+        for part in (train, test)
+    )
+    return dataset_from_arrays(
+        name, list(train.classes), next(arrays), next(arrays), flips if flip is None else flip
+    )
+
+
+def _downloaded(name: str, kind: str) -> list[Any]:
+    """The training and the test part as torchvision has them, from its files in the user's cache folder."""
+    import torchvision
+
+    root = platformdirs.user_cache_path("edgenas") / name
+    maker = getattr(torchvision.datasets, kind)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        return [maker(root=str(root), train=train, download=True) for train in (True, False)]
+    except OSError as error:
+        if error.errno is None or isinstance(error, ConnectionError | TimeoutError):  # URLError has no number
+            raise _not_downloaded(name, root, error) from None
+        raise DataError(
+            f"--data {name}: {root} cannot be used ({error.strerror})",
+            "make it writable and see that its disk is not full, or let XDG_CACHE_HOME name another folder",
+        ) from None
+    except HTTPException as error:
+        raise _not_downloaded(name, root, error) from None
+    except _DAMAGED as error:
+        if str(error).startswith("Error downloading"):  # of the MNIST family: every mirror failed
+            raise _not_downloaded(name, root, error) from None
+        raise DataError(
+            f"--data {name}: the files in {root} are incomplete or damaged ({first_line(error)})",
+            "delete that folder, connect to the internet and try again",
+        ) from None
+
+
+def _not_downloaded(name: str, root: Path, error: Exception) -> DataError:
+    return DataError(
+        f"--data {name}: cannot be downloaded to {root} ({first_line(error)})",
+        "connect to the internet once, or give a folder of images",
+    )

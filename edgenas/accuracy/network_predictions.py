@@ -1,0 +1,102 @@
+"""How good a trained module is: its predictions, and the batch-norm statistics they rest on."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.accuracy.out_of_memory import out_of_memory_named
+from edgenas.errors import DivergenceError
+
+RECALIBRATION_IMAGES = 512
+
+PIXELS = 500 * 32 * 32
+"""Pixels of a batch that is only looked at; bounds its memory at any resolution."""
+
+
+def batch_parts(split: Split) -> tuple[slice, ...]:
+    """A split in batches of nearly equal size, at least two images each where it has them."""
+    pixels = split.images.shape[-1] * split.images.shape[-2]
+    count = math.ceil(len(split) / max(16, PIXELS // pixels))
+    ends = [len(split) * i // count for i in range(count + 1)]
+    return tuple(slice(start, end) for start, end in pairwise(ends))
+
+
+def in_five_positions(split: Split) -> Split:
+    """Each image as it is and shifted by an eighth of its side up, down, left and right, zeros moving in.
+
+    As far as training shifts them at most. The five of an image follow each other.
+    """
+    height, width = split.images.shape[-2:]
+    far = max(1, height // 8)
+    padded = functional.pad(split.images, (far, far, far, far))
+    corners = ((far, far), (0, far), (2 * far, far), (far, 0), (far, 2 * far))
+    shifted = [padded[..., y : y + height, x : x + width] for y, x in corners]
+    images = torch.stack(shifted, 1).flatten(0, 1)
+    return Split(images, split.labels.repeat_interleave(len(corners)))
+
+
+def checked(predicted: NDArray[np.int64], what: str) -> NDArray[np.int64]:
+    """The same predictions, (N,).
+
+    Raises:
+        DivergenceError: not one of them is valid: weights or activations are no numbers.
+    """
+    if (predicted < 0).all():
+        raise DivergenceError(f"{what}: no image has finite logits", "try another --seed")
+    return predicted
+
+
+def classified(logits: Tensor) -> Tensor:
+    """The class of the largest logit, int64 (N,); -1 where logits, (N, classes), are not all finite."""
+    return torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
+
+
+def predictions(model: nn.Module, dataset: Dataset, split: Split) -> NDArray[np.int64]:
+    """What a module, put into evaluation mode, takes each image for: (N,); -1 for logits that are no numbers.
+
+    Raises:
+        OutOfMemoryError: a batch does not fit into memory.
+    """
+    device = next(model.parameters()).device
+    model.eval()
+    with torch.inference_mode(), out_of_memory_named("judging a network"):
+        found = [
+            classified(model(dataset.normalise(split.images[part].to(device)))) for part in batch_parts(split)
+        ]
+    return torch.cat(found).cpu().numpy()
+
+
+def recalibrate(model: nn.Module, dataset: Dataset) -> None:
+    """Set batch-norm statistics to their mean over the first training images; those are in random order.
+
+    Every image counts the same; the variance is the mean of those within the batches.
+
+    Inherited statistics are those of a mixture of paths and would ruin any single one
+    (Guo et al., "Single Path One-Shot", ECCV 2020).
+
+    Raises:
+        OutOfMemoryError: a batch does not fit into memory.
+    """
+    device = next(model.parameters()).device
+    first = Split(dataset.train.images[:RECALIBRATION_IMAGES], dataset.train.labels[:RECALIBRATION_IMAGES])
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+    model.train()
+    seen = 0
+    with torch.inference_mode(), out_of_memory_named("setting batch-norm statistics"):
+        for part in batch_parts(first):
+            images = first.images[part]
+            seen += len(images)
+            for norm in norms:
+                norm.momentum = len(images) / seen  # a cumulative average
+            model(dataset.normalise(images.to(device)))
+    for norm in norms:
+        norm.momentum = 0.1
+    model.eval()

@@ -1,0 +1,86 @@
+"""The evaluator that trains every candidate on its own, from scratch."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from typing_extensions import override
+
+from edgenas.accuracy.checkpoint import Checkpoint
+from edgenas.accuracy.dataset import Dataset
+from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
+from edgenas.accuracy.metrics import Metric, confusion, score
+from edgenas.accuracy.network_predictions import checked, predictions
+from edgenas.accuracy.standalone import fresh_network, network_losses
+from edgenas.accuracy.training import train
+from edgenas.accuracy.training_recipe import Recipe
+from edgenas.errors import EdgenasError
+from edgenas.progress import Progress, silent
+from edgenas.space import Architecture, SearchSpace
+
+
+class TrainedEvaluator(Evaluator):
+    """Score on the validation split of a network trained from random weights: slow, and no proxy.
+
+    Args:
+        space: whose architectures are trained.
+        dataset: on the device to train on.
+        recipe: how long and how to train each.
+        seed: of the weights and all else that is random; the same for every architecture.
+        checkpoint_at: by architecture id, where a training that is interrupted is kept.
+        device: to train on.
+        metric: what is scored.
+        progress: told about each training.
+    """
+
+    kind: AccuracyKind = "validation"
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        dataset: Dataset,
+        recipe: Recipe,
+        seed: int,
+        checkpoint_at: Callable[[str], Path],
+        device: torch.device,
+        metric: Metric = "top-1",
+        progress: Progress = silent,
+    ) -> None:
+        self._space = space
+        self._dataset = dataset
+        self._recipe = recipe
+        self._seed = seed
+        self._checkpoint_at = checkpoint_at
+        self._device = device
+        self._metric = metric
+        self._progress = progress
+
+    @override
+    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
+        """Train and judge; `rival` is ignored: training curves cross.
+
+        Raises:
+            DivergenceError: the loss is no number.
+            OutOfMemoryError: the network is too large for this machine.
+        """
+        network = fresh_network(self._space, architecture, self._seed, self._device)
+        checkpoint = Checkpoint(self._checkpoint_at(architecture.id))
+        try:
+            train(
+                network,
+                network_losses(network, self._recipe),
+                self._dataset,
+                self._recipe,
+                self._seed,
+                checkpoint,
+                self._progress,
+                f"training {architecture.id}",
+            )
+            found = predictions(network, self._dataset, self._dataset.validation)
+            predicted = checked(found, f"training {architecture.id}")
+        except EdgenasError:  # it will not be tried again; an interruption goes on from the checkpoint
+            checkpoint.path.unlink(missing_ok=True)
+            raise
+        checkpoint.path.unlink(missing_ok=True)
+        labels = self._dataset.validation.labels.cpu().numpy()
+        return score(confusion(predicted, labels, len(self._dataset.classes)), self._metric)

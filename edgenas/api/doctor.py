@@ -1,0 +1,120 @@
+"""What this machine or a target can do, and what would spoil a measurement."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from edgenas.device import find_device, host, runtime_for
+from edgenas.device_models.fitted import model_of
+from edgenas.errors import DeviceError, FileFormatError
+from edgenas.latency.table import find_table
+from edgenas.storage.run_folder import RUNS
+
+MIN_FREE_BYTES = 2 * 2**30
+MAX_LOAD_PER_CORE = 0.5
+MAX_TEMPERATURE_C = 80.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at; `mend` is empty when it is in order."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+
+def doctor(device: str | None = None) -> list[Check]:
+    """Look at this machine and, where named, at a device.
+
+    Raises:
+        UnknownNameError: no such device.
+    """
+    checks = [*_versions(), *_machine(), *_folders()]
+    return [*checks, *_device(device)] if device else checks
+
+
+def _versions() -> Iterator[Check]:
+    for name in ("torch", "torchvision", "onnx", "onnxruntime", "pymoo"):
+        yield Check(name, True, metadata.version(name))
+
+
+def _machine() -> Iterator[Check]:
+    state = host.state()
+    yield Check("processor", True, f"{host.cpu_model()}, {host.cores()} cores")
+    busy = state.load_per_core > MAX_LOAD_PER_CORE
+    yield Check(
+        "load",
+        not busy,
+        f"{state.load_per_core:.2f} a core over the last minute",
+        "end other programs before profiling" if busy else "",
+    )
+    slow = state.governor not in (None, "performance")
+    yield Check(
+        "clock governor",
+        not slow,
+        state.governor or "not shown by this system",
+        "before profiling: sudo cpupower frequency-set -g performance" if slow else "",
+    )
+    hot = (state.temperature_c or 0) > MAX_TEMPERATURE_C
+    yield Check(
+        "temperature",
+        not hot,
+        f"{state.temperature_c:.0f} C" if state.temperature_c else "not shown by this system",
+        "let the machine cool down before profiling" if hot else "",
+    )
+
+
+def _folders() -> Iterator[Check]:
+    free = shutil.disk_usage(".").free
+    yield Check(
+        "disk",
+        free > MIN_FREE_BYTES,
+        f"{free / 2**30:.1f} GiB free here",
+        "" if free > MIN_FREE_BYTES else "free at least 2 GiB",
+    )
+    parent = RUNS if RUNS.exists() else Path()
+    writable = _is_writable(parent)
+    yield Check(
+        "run folder",
+        writable,
+        str(RUNS.resolve()),
+        "" if writable else "run from a folder you can write to",
+    )
+
+
+def _is_writable(folder: Path) -> bool:
+    import tempfile
+
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _device(name: str) -> Iterator[Check]:
+    device = find_device(name)
+    if device.is_host:
+        try:
+            runtime = runtime_for(device)
+            yield Check("runtime", True, f"{runtime.name} {runtime.version}, {runtime.provider}")
+        except DeviceError as error:
+            yield Check("runtime", False, error.problem, error.mend)
+    else:
+        yield Check("runtime", True, f"{device.runtime}, out of reach from here: nothing is measured on it")
+    try:
+        table = find_table(device)
+    except FileFormatError as error:
+        yield Check("latency table", False, error.problem, error.mend)
+        return
+    if table:
+        path, content = table
+        yield Check("latency table", True, f"{path}, {content.summary}, {content.measured_at}")
+    else:
+        mend = f"edgenas profile --device {device.name}" if device.is_host else ""
+        detail = f"none: latencies are {model_of(device).provenance}"
+        yield Check("latency table", not device.is_host, detail, mend)

@@ -1,0 +1,126 @@
+"""Model cards: what a model is and what it may be expected to do, for machines (JSON) and people (Markdown)."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgenas.accuracy.metrics import MEASURES, Metric
+from edgenas.device import Precision
+from edgenas.formats import Document, write_bytes, write_json
+from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT
+from edgenas.storage.search_result import Model
+from edgenas.units import format_count, format_milliseconds
+
+
+class Preprocessing(Document):
+    """What turns an RGB image into the model's input: scale to 0..1, subtract mean, divide by std."""
+
+    resolution: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    layout: Literal["NCHW, RGB, float32"] = "NCHW, RGB, float32"
+
+
+class Card(Document):
+    """The machine-readable card, `<id>.json` beside `<id>.onnx`."""
+
+    schema_: Literal["edgenas.card/1"] = Field(default="edgenas.card/1", alias="schema")
+    run: str
+    device: str
+    target: str = Field(description="runtime, precision, threads and power mode the latency is predicted for")
+    data: str
+    metric: Metric = "top-1"
+    model: Model
+    precision: Precision
+    sha256: str
+    size_bytes: int
+    opset: int = OPSET
+    input_name: str = INPUT
+    output_name: str = OUTPUT
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    versions: dict[str, str]
+
+
+def write_card(onnx_path: Path, **fields: Any) -> Card:
+    """Write `<name>.json` and `<name>.md` beside an ONNX file.
+
+    Args:
+        onnx_path: the exported file; its hash and size go on the card.
+        fields: the fields of `Card` beside `sha256` and `size_bytes`.
+    """
+    content = onnx_path.read_bytes()
+    card = Card(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content), **fields)
+    write_json(onnx_path.with_suffix(".json"), card)
+    write_bytes(onnx_path.with_suffix(".md"), _markdown(onnx_path.name, card).encode())
+    return card
+
+
+def _markdown(name: str, card: Card) -> str:
+    model, latency = card.model, card.model.latency_ms
+    interval = f"{format_milliseconds(latency.low)} to {format_milliseconds(latency.high)}"
+    measured = (
+        f"{format_milliseconds(latency.measured)}, usual of many runs on the search's host"
+        if latency.measured
+        else "not measured"
+    )
+    rows = "\n".join([*_accuracy_rows(card), *_score_rows(card)])
+    what = f"{model.name}, made by hand and trained" if model.name else "Found"
+    note = f"\n**Note:** {model.note}.\n" if model.note else ""
+    shape = f"(batch, 3, {card.preprocessing.resolution}, {card.preprocessing.resolution})"
+    return f"""# {name}
+
+{what} by edgenas run `{card.run}` for device `{card.device}` on data `{card.data}`.
+{note}
+| | |
+| --- | --- |
+{rows}
+| predicted latency | {format_milliseconds(latency.predicted)} ({interval}; {model.provenance.basis}) |
+| predicted for | {card.target} |
+| measured latency | {measured} |
+| parameters | {format_count(model.params)} |
+| MACs | {format_count(model.macs)} |
+| precision | {card.precision} |
+| size | {card.size_bytes / 1e6:.2f} MB |
+| largest difference from PyTorch | {model.max_abs_error or 0:.1g} |
+
+`supernet` {MEASURES[card.metric]} is with shared weights, before the model was trained on its own;
+`validation` is what the search could look at; `test` was looked at once.
+
+## Use
+
+Input `{card.input_name}`: {shape}, {card.preprocessing.layout}. Scale pixels to 0..1, subtract the mean
+`{_short(card.preprocessing.mean)}`, divide by `{_short(card.preprocessing.std)}`.
+
+Output `{card.output_name}`: (batch, {len(card.classes)}) logits; class names are in `{Path(name).stem}.json`.
+
+Architecture: `{" ".join(model.architecture["choices"])}`
+
+SHA-256 of the ONNX file: `{card.sha256}`
+"""
+
+
+def _accuracy_rows(card: Card) -> list[str]:
+    """By the run's metric."""
+    return [
+        f"| {kind} {MEASURES[card.metric]} | {value:.2%} |"
+        for kind, value in card.model.accuracies.model_dump().items()
+        if value is not None
+    ]
+
+
+def _score_rows(card: Card) -> list[str]:
+    """One for each other metric: `| macro F1 | 90.12% validation, 89.00% test |`."""
+    found = {"validation": card.model.scores.validation, "test": card.model.scores.test}
+    rows = []
+    for metric, name in MEASURES.items():
+        figures = [f"{scores[metric]:.2%} {kind}" for kind, scores in found.items() if metric in scores]
+        if figures and metric != card.metric:
+            rows.append(f"| {name} | {', '.join(figures)} |")
+    return rows
+
+
+def _short(values: tuple[float, ...]) -> list[float]:
+    return [round(value, 4) for value in values]

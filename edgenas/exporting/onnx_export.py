@@ -1,0 +1,92 @@
+"""A trained network as an ONNX file, checked against the network it came from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgenas.device.onnx_runtime import OnnxRuntime
+from edgenas.errors import VerificationError
+from edgenas.formats import write_bytes
+from edgenas.space.modules import Network, folded_weights
+from edgenas.space.onnx_graph import INPUT, given_weights, onnx_from_blocks
+
+TOLERANCE = 1e-4
+"""Largest absolute difference of logits between PyTorch and ONNX Runtime that passes, fp32."""
+
+REPORT_IT = "this is a defect of edgenas or of ONNX Runtime: please report it with the run's folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A written and verified ONNX file."""
+
+    path: Path
+    size_bytes: int
+    max_abs_error: float
+
+
+def export_onnx(network: Network, path: Path, images: Tensor) -> Exported:
+    """Write a network as verified ONNX; arguments and errors as `verified_onnx`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    content, difference = verified_onnx(network, path.name, images)
+    write_bytes(path, content)
+    return Exported(path, len(content), difference)
+
+
+def verified_onnx(network: Network, name: str, images: Tensor) -> tuple[bytes, float]:
+    """Serialise a network as ONNX, batch norm folded, with a dynamic batch axis, and verify it.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        name: what errors call the model.
+        images: real, normalised inputs to compare on, (N, C, H, W), N >= 2.
+
+    Returns:
+        The model, and the largest absolute difference of its logits from the network's.
+
+    Raises:
+        VerificationError: the checker refuses the model, or ONNX Runtime's logits are not the network's.
+    """
+    weights = {name: tensor.cpu().numpy() for name, tensor in folded_weights(network).items()}
+    model = onnx_from_blocks(network.blocks, given_weights(weights), description="made by edgenas")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise VerificationError(f"{name} is not valid ONNX ({error})", REPORT_IT) from error
+    content = model.SerializeToString()
+    with torch.inference_mode():
+        expected = network(images).numpy()
+    difference = max_abs_difference(content, images, expected)
+    if not difference <= TOLERANCE:
+        raise VerificationError(
+            f"{name} differs from the trained network by {difference:.2g} (at most {TOLERANCE:g} passes)",
+            REPORT_IT,
+        )
+    return content, difference
+
+
+def max_abs_difference(model: bytes, images: Tensor, expected: NDArray[np.float32]) -> float:
+    """Largest absolute difference of ONNX Runtime's logits from the expected; infinite for shape or NaN.
+
+    The images are run as one batch and, the first of them, alone: the batch axis must really be dynamic.
+    """
+    together = run_onnx(model, images)
+    alone = run_onnx(model, images[:1])
+    if together.shape != expected.shape:
+        return float("inf")
+    both = np.concatenate([together - expected, alone - expected[:1]])
+    return float(np.abs(both).max()) if np.isfinite(both).all() else float("inf")
+
+
+def run_onnx(model: bytes, images: Tensor) -> NDArray[np.float32]:
+    """Logits of ONNX Runtime on the CPU, (N, classes)."""
+    feed = np.ascontiguousarray(images.numpy(), dtype=np.float32)
+    return OnnxRuntime().load(model, {INPUT: feed}).run()[0]

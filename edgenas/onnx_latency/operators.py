@@ -1,0 +1,159 @@
+"""What each operator of ONNX is to a runtime: one table from its name to how it runs and how much it multiplies.
+
+An operator that the table lacks is `UNKNOWN`: nothing but the numbers it reads and writes is known of it.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar, cast
+
+from onnx import NodeProto, helper
+
+from edgenas.device_models.work import Kind, conv_kind
+from edgenas.onnx_latency.onnx_reading import operator
+from edgenas.onnx_latency.shape_inference import Graph
+
+
+class Role(Enum):
+    """How an operator takes part in a kernel."""
+
+    PRODUCT = "begins a kernel, and elementwise operators after it run inside"
+    ELEMENTWISE = "runs inside the kernel before it where it can, else begins one as a product does"
+    ALONE = "is a kernel of its own"
+    VIEW = "costs nothing: the same numbers in another shape, or a mark for the runtime"
+
+
+@dataclass(frozen=True, slots=True)
+class Multiplied:
+    """What a node multiplies: multiply-accumulates, and outputs that each input number serves (`Work.reuse`)."""
+
+    macs: int = 0
+    reuse: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One row of the table; kind and product depend on the node's shapes."""
+
+    role: Role
+    kind: Callable[[Graph, NodeProto], Kind]
+    multiplied: Callable[[Graph, NodeProto], Multiplied] = lambda _, __: Multiplied()
+    window: Callable[[Graph, NodeProto], int] = lambda _, __: 1  # of pooling: numbers it looks at for one
+    picks: bool = False  # reads no more of an input than it writes
+    pads: bool = False  # takes a constant Pad before it as its own padding
+
+
+def operator_of(node: NodeProto) -> Operator:
+    """The row of a node's operator."""
+    return _OPERATORS.get(operator(node), UNKNOWN)
+
+
+T = TypeVar("T")
+
+
+def attribute(node: NodeProto, name: str, default: T) -> T:
+    """An attribute of a node; it has the default's type."""
+    found = next((a for a in node.attribute if a.name == name), None)
+    return default if found is None else cast(T, helper.get_attribute_value(found))
+
+
+def _always(kind: Kind) -> Callable[[Graph, NodeProto], Kind]:
+    return lambda _, __: kind
+
+
+def _groups(node: NodeProto) -> int:
+    return max(1, attribute(node, "group", 1))
+
+
+def _conv(weight: int) -> Operator:
+    """A convolution whose weight (out, in of a group, window) is that input."""
+
+    def kind(graph: Graph, node: NodeProto) -> Kind:
+        _, width, *window = graph.shapes[node.input[weight]]
+        groups = _groups(node)
+        return conv_kind(groups, width * groups, math.prod(window))
+
+    def multiplied(graph: Graph, node: NodeProto) -> Multiplied:
+        out, *rest = graph.shapes[node.input[weight]]
+        return Multiplied(graph.size(node.output[0]) * math.prod(rest), max(1, out // _groups(node)))
+
+    return Operator(Role.PRODUCT, kind, multiplied, pads=True)
+
+
+def _transposed_kind(graph: Graph, node: NodeProto) -> Kind:
+    channels, _, *window = graph.shapes[node.input[1]]
+    return conv_kind(_groups(node), channels, math.prod(window))
+
+
+def _transposed(graph: Graph, node: NodeProto) -> Multiplied:
+    """Every input number meets the weights (in, out of a group, window) of its channel."""
+    _, *rest = graph.shapes[node.input[1]]
+    return Multiplied(graph.size(node.input[0]) * math.prod(rest), max(1, rest[0]))
+
+
+def _product(right: int) -> Operator:
+    """A matrix product of the first input and that one."""
+
+    def kind(graph: Graph, node: NodeProto) -> Kind:
+        return "matmul" if graph.constants.isdisjoint((node.input[0], node.input[right])) else "linear"
+
+    def multiplied(graph: Graph, node: NodeProto) -> Multiplied:
+        inner = graph.shapes[node.input[0]][-2 if attribute(node, "transA", 0) else -1]
+        columns = graph.shapes[node.output[0]][-1:]
+        return Multiplied(graph.size(node.output[0]) * inner, math.prod(columns))
+
+    return Operator(Role.PRODUCT, kind, multiplied)
+
+
+def _pooling(otherwise: Kind) -> Operator:
+    """Pooling, global where one number a channel is left of an image."""
+
+    def kind(graph: Graph, node: NodeProto) -> Kind:
+        shape = graph.shapes[node.input[0]]
+        one_left = graph.size(node.output[0]) == math.prod(shape[:2])
+        return "global-pooling" if len(shape) >= 4 and one_left else otherwise
+
+    def window(_: Graph, node: NodeProto) -> int:
+        return math.prod(attribute(node, "kernel_shape", [1]))
+
+    return Operator(Role.ALONE, kind, window=window, pads=otherwise == "pooling")
+
+
+def _named(row: Operator, names: str) -> Iterable[tuple[str, Operator]]:
+    return ((name, row) for name in names.split())
+
+
+UNKNOWN = Operator(Role.ALONE, _always("unknown"))
+_VIEW = Operator(Role.VIEW, _always("copy"))
+_ELEMENTWISE = Operator(Role.ELEMENTWISE, _always("elementwise"))
+_COPY = Operator(Role.ALONE, _always("copy"))
+_PICK = Operator(Role.ALONE, _always("copy"), picks=True)
+
+_OPERATORS: dict[str, Operator] = {
+    "Conv": _conv(weight=1),
+    "ConvInteger": _conv(weight=1),
+    "QLinearConv": _conv(weight=3),
+    "ConvTranspose": Operator(Role.PRODUCT, _transposed_kind, _transposed),
+    "Gemm": _product(right=1),
+    "MatMul": _product(right=1),
+    "MatMulInteger": _product(right=1),
+    "QLinearMatMul": _product(right=3),
+    **dict(_named(_pooling("pooling"), "AveragePool LpPool MaxPool")),
+    **dict(_named(_pooling("reduction"), """
+        GlobalAveragePool GlobalLpPool GlobalMaxPool
+        ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+        ReduceSumSquare""")),
+    **dict(_named(Operator(Role.ALONE, _always("reduction")), """
+        ArgMax ArgMin CumSum GroupNormalization Hardmax InstanceNormalization LayerNormalization LogSoftmax LRN
+        LpNormalization MeanVarianceNormalization RMSNormalization Softmax""")),
+    **dict(_named(_ELEMENTWISE, """
+        Abs Add And BatchNormalization Cast CastLike Ceil Celu Clip Cos Div Elu Equal Erf Exp Floor Gelu Greater
+        GreaterOrEqual HardSigmoid HardSwish LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or
+        Pow PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Sub Sum Swish Tanh
+        ThresholdedRelu Where Xor""")),
+    **dict(_named(_COPY, "Concat DepthToSpace Expand Pad Resize SpaceToDepth Split Tile Transpose Upsample")),
+    **dict(_named(_PICK, "Gather GatherElements GatherND Slice")),
+    **dict(_named(_VIEW, "DequantizeLinear Dropout Flatten Identity QuantizeLinear Reshape Squeeze Unsqueeze")),
+}  # fmt: skip

@@ -1,0 +1,231 @@
+"""Shapes of every value of a model, and the part of it that is worked out beforehand.
+
+One pass, node after node: onnx infers the outputs' types, constants are followed, and small ones (what `Shape`,
+`Gather`, `Concat` make for a `Reshape`) are computed, as the shapes after them depend on their values.
+"""
+
+import logging
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TypeProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from edgenas.errors import FileFormatError, InputError, first_line
+from edgenas.onnx_latency.kernels import Shape
+from edgenas.onnx_latency.onnx_reading import STANDARD_DOMAINS, Model, label, live_nodes, operator
+
+log = logging.getLogger(__name__)
+
+MAX_FOLDED = 4096
+"""Numbers of a constant that is still computed: sizes and indices are short, weights are not needed."""
+
+_TELLS_SHAPE = ("Shape", "Size")
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What is left to run, with everything it takes known.
+
+    Attributes:
+        nodes: in order; none of them can be worked out before the input is there.
+        shapes: of every value.
+        constants: values that are there beforehand.
+        weights: those of them with more than one number that are no sizes or indices.
+        outputs: values the model gives.
+        told: nodes that work out sizes of values, left out here; where the file leaves the batch open, a runtime
+            runs them in every call.
+    """
+
+    nodes: list[onnx.NodeProto]
+    shapes: Mapping[str, Shape]
+    constants: frozenset[str]
+    weights: frozenset[str]
+    outputs: frozenset[str]
+    told: int = 0
+
+    def size(self, value: str) -> int:
+        """Numbers in a value."""
+        return math.prod(self.shapes[value])
+
+
+def shaped(model: Model) -> Graph:
+    """Give every value its shape and leave out what is constant.
+
+    Raises:
+        InputError: a node reads what nothing makes, does not fit its inputs, or gives a shape that only data decide.
+    """
+    pass_ = _Pass(model)
+    for node in model.nodes:
+        pass_.visit(node)
+    outputs = {output.name for output in model.proto.graph.output}
+    nodes = [node for node in model.nodes if not pass_.constants.issuperset(node.output)]
+    nodes = live_nodes(nodes, outputs)
+    if not nodes:
+        raise InputError(f"{model.path}: its outputs depend on no input", "export the model with its input")
+    for node in nodes:
+        pass_.check(node)
+    shapes = {name: shape for name, type_ in pass_.types.items() if (shape := _shape(type_)) is not None}
+    weights = (
+        name for name in pass_.constants & shapes.keys() if _is_weight(pass_.types[name], shapes[name])
+    )
+    told = sum(not pass_.told.isdisjoint(node.output) for node in model.nodes) if model.open_batch else 0
+    return Graph(nodes, shapes, frozenset(pass_.constants), frozenset(weights), frozenset(outputs), told)
+
+
+class _Pass:
+    """What is known so far: types, small values, which values are constant, and which of them tell of a shape."""
+
+    def __init__(self, model: Model) -> None:
+        graph = model.proto.graph
+        self.path = model.path
+        self.opsets = list(model.proto.opset_import)
+        self.types: dict[str, TypeProto] = {}
+        self.values: dict[str, onnx.TensorProto] = {}
+        self.constants: set[str] = set()
+        self.told: set[str] = set()
+        self._batch = model.shape[0]
+        self._recorded = {value.name: value.type for value in [*graph.value_info, *graph.output]}
+        given = next(value for value in graph.input if value.name == model.input)
+        self.types[given.name] = helper.make_tensor_type_proto(given.type.tensor_type.elem_type, model.shape)
+        for tensor in graph.initializer:
+            self._add_weight(tensor.name, tensor.data_type, tensor.dims)
+            if math.prod(tensor.dims) <= MAX_FOLDED and tensor.data_location != tensor.EXTERNAL:
+                self.values[tensor.name] = tensor
+        for sparse in graph.sparse_initializer:
+            self._add_weight(sparse.values.name, sparse.values.data_type, sparse.dims)
+
+    def visit(self, node: onnx.NodeProto) -> None:
+        self._check_inputs(node)
+        inferred = self._inferred(node)
+        for output in filter(None, node.output):
+            self.types[output] = inferred.get(output) or TypeProto()
+        if node.op_type in _TELLS_SHAPE or self.constants.issuperset(filter(None, node.input)):
+            self.constants.update(filter(None, node.output))
+            if node.op_type in _TELLS_SHAPE or not self.told.isdisjoint(node.input):
+                self.told.update(filter(None, node.output))
+            self._fold(node)
+
+    def check(self, node: onnx.NodeProto) -> None:
+        """See that everything a node takes and gives has a shape, and that a convolution's weights fit its input."""
+        for name in filter(None, [*node.input, *node.output]):
+            if _shape(self.types[name]) is None:
+                raise InputError(
+                    f"{self.path}: the shape of {name!r} at {label(node)} cannot be known beforehand",
+                    "export with fixed sizes and with constant folding",
+                )
+        if node.op_type == "Conv":  # onnx infers its output without a look at channels
+            self._check_channels(node)
+
+    def _check_channels(self, node: onnx.NodeProto) -> None:
+        image, weight = (_shape(self.types[name]) for name in node.input[:2])
+        groups = next((each.i for each in node.attribute if each.name == "group"), 1)
+        if image and weight and image[1] != (channels := weight[1] * groups):
+            raise InputError(
+                f"{self.path}: {label(node)} (Conv) does not fit its inputs (weights for {channels} channels, an image "
+                f"of {image[1]})",
+                "check the file with onnx.checker and export it again",
+            )
+
+    def _add_weight(self, name: str, data_type: int, dims: Iterable[int]) -> None:
+        sizes = list(dims)
+        if any(size < 0 for size in sizes):
+            raise FileFormatError(self.path, name, f"has the sizes {sizes}", "export the model to ONNX again")
+        self.types[name] = helper.make_tensor_type_proto(data_type, sizes)
+        self.constants.add(name)
+
+    def _check_inputs(self, node: onnx.NodeProto) -> None:
+        for name in filter(None, node.input):
+            if name not in self.types:
+                raise InputError(
+                    f"{self.path}: {label(node)} reads {name!r}, which nothing before it makes",
+                    "check the file with onnx.checker and export it again",
+                )
+
+    def _inferred(self, node: onnx.NodeProto) -> dict[str, TypeProto]:
+        """Types of the outputs; of an operator that onnx does not know, what the file or its first input says."""
+        domain = _domain(node.domain)
+        version = next((o.version for o in self.opsets if _domain(o.domain) == domain), 1)
+        try:
+            schema = onnx.defs.get_schema(node.op_type, version, domain)
+        except (onnx.defs.SchemaError, TypeError):  # TypeError: a version beyond any
+            return {name: self._assumed(node, name) for name in node.output}
+        types = {name: self.types[name] for name in node.input if name}
+        values = {name: self.values[name] for name in node.input if name in self.values}
+        try:
+            found = onnx.shape_inference.infer_node_outputs(
+                schema, node, types, values, opset_imports=self.opsets
+            )
+        except Exception as error:  # its C++ raises several types, without a common base
+            raise InputError(
+                f"{self.path}: {label(node)} ({operator(node)}) does not fit its inputs ({first_line(error)})",
+                "check the file with onnx.checker and export it again",
+            ) from None
+        return {name: t if _shape(t) is not None else self._noted(name) or t for name, t in found.items()}
+
+    def _assumed(self, node: onnx.NodeProto, output: str) -> TypeProto:
+        first = next((self.types[name] for name in node.input if name), TypeProto())
+        return self._noted(output) or first
+
+    def _noted(self, name: str) -> TypeProto | None:
+        """What the file itself notes of a value, the batch filled in."""
+        noted = self._recorded.get(name)
+        if noted is None or not noted.tensor_type.HasField("shape"):
+            return None
+        sizes = [dim.dim_value for dim in noted.tensor_type.shape.dim]
+        if sizes and sizes[0] < 1:
+            sizes[0] = self._batch
+        if any(size < 1 for size in sizes):
+            return None
+        return helper.make_tensor_type_proto(noted.tensor_type.elem_type, sizes)
+
+    def _fold(self, node: onnx.NodeProto) -> None:
+        """Compute a small constant; a value that cannot be computed stays unknown, and whoever needs it says so."""
+        sizes = [_shape(self.types[name]) for name in node.output if name]
+        if any(size is None or math.prod(size) > MAX_FOLDED for size in sizes):
+            return
+        try:
+            feeds = {name: self._value(node, name) for name in node.input if name}
+            for name, value in zip(node.output, _evaluated(node, feeds, self.opsets), strict=True):
+                self.values[name] = numpy_helper.from_array(np.asarray(value), name)
+        except Exception as error:  # a reference implementation may raise anything
+            log.debug("%s is not computed: %s", label(node), error)
+
+    def _value(self, node: onnx.NodeProto, name: str) -> NDArray[Any]:
+        shape = _shape(self.types[name])
+        if node.op_type in _TELLS_SHAPE and shape is not None:
+            return np.broadcast_to(np.float32(0), shape)  # no memory: only its shape is read
+        return numpy_helper.to_array(self.values[name])
+
+
+def _evaluated(
+    node: onnx.NodeProto, feeds: dict[str, Any], opsets: list[onnx.OperatorSetIdProto]
+) -> list[Any]:
+    inputs = [helper.make_value_info(name, TypeProto()) for name in feeds]
+    outputs = [helper.make_value_info(name, TypeProto()) for name in node.output]
+    graph = helper.make_graph([node], "constant", inputs, outputs)
+    return list(ReferenceEvaluator(helper.make_model(graph, opset_imports=opsets)).run(None, feeds))
+
+
+def _domain(name: str) -> str:
+    """ONNX's own operators have two names for where they are from."""
+    return "" if name in STANDARD_DOMAINS else name
+
+
+def _is_weight(type_: TypeProto, shape: Shape) -> bool:
+    return math.prod(shape) > 1 and type_.tensor_type.elem_type != onnx.TensorProto.INT64
+
+
+def _shape(type_: TypeProto) -> Shape | None:
+    """Sizes of a tensor; None when one of them is open, or it is no tensor."""
+    tensor = type_.tensor_type
+    if not type_.HasField("tensor_type") or not tensor.HasField("shape"):
+        return None
+    if not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
+        return None
+    return tuple(dim.dim_value for dim in tensor.shape.dim)

@@ -1,0 +1,181 @@
+"""Networks on their way out: finalists of a search, and baselines made by hand; trained, exported, measured alike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from edgenas.accuracy.checkpoint import Checkpoint
+from edgenas.accuracy.dataset import Split
+from edgenas.accuracy.metrics import Metric, confusion, scores
+from edgenas.accuracy.network_predictions import checked, predictions
+from edgenas.accuracy.standalone import Teacher, network_losses
+from edgenas.accuracy.training import train
+from edgenas.accuracy.training_recipe import FinalistRecipe
+from edgenas.device import runtime_for
+from edgenas.errors import (
+    DeviceError,
+    DivergenceError,
+    FileFormatError,
+    OutOfMemoryError,
+    VerificationError,
+    first_line,
+)
+from edgenas.exporting.onnx_export import Exported, export_onnx
+from edgenas.formats import write_bytes
+from edgenas.latency.predictor import Latency
+from edgenas.pipeline.session import Session
+from edgenas.space import Architecture, SearchSpace
+from edgenas.space.modules import Network
+from edgenas.space.onnx_graph import INPUT
+from edgenas.storage.run_folder import RunFolder
+from edgenas.timing.loaded_models import load_sentinel
+from edgenas.timing.measuring import measure
+
+EXPORTS = Path("exports")
+VERIFICATION_IMAGES = 64
+MEASURING_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training gave: predictions of the validation images, (N,), and every metric on both splits."""
+
+    predicted: tuple[int, ...]
+    validation: dict[Metric, float]
+    test: dict[Metric, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A network that may be deployed. `searched` is the accuracy that the search saw, of a finalist.
+
+    `name` is what a baseline is known by; `note` says what went wrong with it, if anything did.
+    """
+
+    id: str
+    space: SearchSpace
+    architecture: Architecture
+    latency: Latency
+    searched: float | None = None
+    name: str = ""
+    trained: Trained | None = None
+    exported: Exported | None = None
+    measured_ms: float | None = None
+    note: str = ""
+
+
+def train_contender(
+    session: Session,
+    contender: Contender,
+    make_network: Callable[[], Network],
+    recipe: FinalistRecipe,
+    phase: str,
+    seconds: float | None = None,
+    teacher: Teacher | None = None,
+) -> Contender:
+    """Make, train and judge a network, once; what came of it goes to the store."""
+    id_, folder = contender.id, session.folder
+    if (known := session.store.last_event("trained", id=id_)) is None:
+        checkpoint = Checkpoint(folder.training(id_))
+        known = {"id": id_, "note": ""}
+        seed = (session.config.seed + int.from_bytes(id_.encode(), "big")) % 2**32
+        try:
+            network = make_network()
+            losses = network_losses(network, recipe, teacher, recipe.distillation)
+            train(network, losses, session.placed, recipe, seed, checkpoint, session.progress, phase, seconds)
+            known |= _judged(session, network)
+        except (DivergenceError, OutOfMemoryError) as error:
+            known["note"] = f"training failed: {error.problem}"
+        else:
+            tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+            write_bytes(folder.weights(id_), save(tensors))
+        session.store.record("trained", **known)
+        checkpoint.path.unlink(missing_ok=True)
+    if known["note"]:
+        return replace(contender, note=known["note"])
+    trained = Trained(tuple(known["predicted"]), known["validation"], known["test"])
+    return replace(contender, trained=trained)
+
+
+def _judged(session: Session, network: Network) -> dict[str, object]:
+    classes = len(session.dataset.classes)
+
+    def found(split: Split) -> tuple[NDArray[np.int64], dict[Metric, float]]:
+        predicted = checked(predictions(network, session.dataset, split), "the trained network")
+        return predicted, scores(confusion(predicted, split.labels.numpy(), classes))
+
+    predicted, validation = found(session.dataset.validation)
+    return {
+        "predicted": predicted.tolist(),
+        "validation": validation,
+        "test": found(session.dataset.test)[1],
+    }
+
+
+def export_contender(session: Session, contender: Contender) -> Contender:
+    """Write and verify the ONNX file; a model that fails verification is noted, and no file of it is left."""
+    if contender.trained is None:
+        return contender
+    network = load_network(session.folder, contender.space.build(contender.architecture), contender.id)
+    images = session.dataset.normalise(session.dataset.validation.images[:VERIFICATION_IMAGES])
+    try:
+        exported = export_onnx(network, onnx_path(session.folder, contender.id), images)
+    except VerificationError as error:
+        return replace(contender, note=str(error))
+    return replace(contender, exported=exported)
+
+
+def measure_contenders(session: Session, contenders: list[Contender]) -> list[Contender]:
+    """Time the exported files, in turn, when the device is this host; the typical time of each is kept.
+
+    A figure in the store is not measured again: a resumed run must not end with another front.
+    """
+    device = session.config.device
+    ready = {contender.id: contender.exported for contender in contenders if contender.exported}
+    if not device.is_host or not ready:
+        return contenders
+    if not (known := session.store.last_event("measured")):
+        try:
+            known = _typical_ms(session, ready)
+        except DeviceError as error:
+            session.note(f"latency was not measured: {error}")
+            return contenders
+        session.store.record("measured", **known)
+    return [replace(contender, measured_ms=known.get(contender.id)) for contender in contenders]
+
+
+def _typical_ms(session: Session, exported: dict[str, Exported]) -> dict[str, float]:
+    """Milliseconds of each exported file, by id."""
+    runtime = runtime_for(session.config.device)
+    shape = (session.config.device.batch, *session.space.input_shape)
+    image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    loaded = {id_: runtime.load(model.path.read_bytes(), {INPUT: image}) for id_, model in exported.items()}
+    measured = measure(loaded, load_sentinel(runtime), MEASURING_S, progress=session.progress)
+    return {id_: timing.typical_ms for id_, timing in measured.timings.items()}
+
+
+def onnx_path(folder: RunFolder, model: str, suffix: str = "") -> Path:
+    """Where a model of a run is exported to."""
+    return EXPORTS / folder.name / f"{model}{suffix}.onnx"
+
+
+def load_network(folder: RunFolder, network: Network, model: str) -> Network:
+    """Load a model's trained weights; the network is left in evaluation mode on the CPU.
+
+    Raises:
+        FileFormatError: the weights are missing, damaged, or another network's.
+    """
+    path = folder.weights(model)
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise FileFormatError(
+            path, "", f"holds no weights of {model} ({first_line(error)})", "restore it, or search again"
+        ) from None
+    network.eval()
+    return network

@@ -1,0 +1,155 @@
+"""Who is trained after the search, how long, and from which weights."""
+
+from functools import partial
+
+from edgenas.accuracy.network_predictions import recalibrate
+from edgenas.accuracy.path_sampling import extremes
+from edgenas.accuracy.standalone import Teacher, fresh_network, network_losses
+from edgenas.accuracy.supernet import Supernet
+from edgenas.accuracy.training_recipe import FinalistRecipe
+from edgenas.accuracy.training_speed import judging_seconds, step_seconds
+from edgenas.errors import OutOfMemoryError
+from edgenas.pipeline.finalist import (
+    MEASURING_S,
+    Contender,
+    export_contender,
+    measure_contenders,
+    train_contender,
+)
+from edgenas.pipeline.front_selection import points, succeeded
+from edgenas.pipeline.scaled_baselines import scaled_baselines
+from edgenas.pipeline.session import Session
+from edgenas.pipeline.time_budget import LEAST_S, shared
+from edgenas.searchers.front import leaders
+from edgenas.searchers.loop import Evaluated
+from edgenas.space.modules import Network
+
+
+def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evaluated]) -> list[Contender]:
+    """Train, export and measure the leaders of the search, and the baselines where they are asked for.
+
+    Returns:
+        Finalists first, then baselines.
+    """
+    trained = []
+    with session.store.timed("finalists"):
+        contenders = _chosen(session, evaluated)
+        contenders += scaled_baselines(session) if session.config.baselines else []
+        trainings = _Trainings(session, supernet, contenders)
+        seconds = trainings.seconds()
+        for number, contender in enumerate(contenders, start=1):
+            phase = (
+                f"baseline {contender.name}" if contender.name else f"finalist {number}/{trainings.finalists}"
+            )
+            trained.append(
+                train_contender(
+                    session,
+                    contender,
+                    partial(trainings.network, contender),
+                    trainings.recipe(contender),
+                    phase,
+                    seconds.get(contender.id),
+                    None if contender.name else trainings.teacher,
+                )
+            )
+    with session.store.timed("export"):
+        exported = []
+        for number, contender in enumerate(trained):
+            session.progress("export", number, len(trained))
+            exported.append(export_contender(session, contender))
+        session.progress("export", len(trained), len(trained))
+        return measure_contenders(session, exported)
+
+
+def _chosen(session: Session, evaluated: list[Evaluated]) -> list[Contender]:
+    valid, learnt = succeeded(evaluated), session.chosen
+    found, count = points(session.problem, valid), session.config.finalists
+    chosen = [valid[i] for i in leaders(found, count)]
+    if learnt not in {each.architecture.id for each in chosen}:
+        # What the gradient searcher arrived at is trained, also where a few images say that others lead.
+        own = [each for each in valid if each.architecture.id == learnt]
+        chosen = [valid[i] for i in leaders(found, count - len(own))] + own
+    return [
+        Contender(
+            id=candidate.architecture.id,
+            space=session.space,
+            architecture=candidate.architecture,
+            latency=session.predictor.predict(candidate.architecture),
+            searched=candidate.accuracy,
+        )
+        for candidate in chosen
+    ]
+
+
+class _Trainings:
+    """How the contenders are trained.
+
+    Finalists begin with the supernet's weights. A baseline begins with none, and is trained longer instead: by a
+    finalist's share of the supernet's training.
+    """
+
+    def __init__(self, session: Session, supernet: Supernet | None, contenders: list[Contender]) -> None:
+        self._session = session
+        self._supernet = supernet
+        self._contenders = contenders
+        self.finalists = sum(not contender.name for contender in contenders)
+        largest = extremes(session.space)[1]
+        self.teacher: Teacher | None = (lambda images: supernet(images, largest)) if supernet else None
+
+    def network(self, contender: Contender) -> Network:
+        """With the weights a training begins with, on the device to train on."""
+        session = self._session
+        if self._supernet is not None and not contender.name:
+            network = self._supernet.extract(contender.architecture)
+            recalibrate(network, session.placed)
+            return network
+        return fresh_network(
+            contender.space, contender.architecture, session.config.seed, session.torch_device
+        )
+
+    def recipe(self, contender: Contender) -> FinalistRecipe:
+        """A baseline's is a finalist's with more epochs, and no teacher."""
+        recipe = self._session.config.finalist_recipe
+        if not contender.name:
+            return recipe
+        epochs = recipe.epochs + round(self._inherited_epochs)
+        return recipe.model_copy(update={"epochs": epochs, "distillation": 0.0})
+
+    def seconds(self) -> dict[str, float]:
+        """Under a time budget, of each training, by id; planned once. Else nothing."""
+        session = self._session
+        if session.config.time_budget_s is None:
+            return {}
+        if known := session.store.last_event("finalist plan"):
+            return dict(known["seconds"])
+        speeds = {contender.id: self._speed(contender) for contender in self._contenders}
+        step_s = {id_: step for id_, (step, _) in speeds.items()}
+        left_s = session.budget.left_s - sum(judging for _, judging in speeds.values())
+        left_s -= MEASURING_S if session.config.device.is_host else 0.0
+        batches = len(session.placed.train) / session.config.finalist_recipe.batch_size
+        extra = {c.id: self._inherited_epochs * batches for c in self._contenders if c.name}
+        seconds, share = shared(left_s, step_s, extra)
+        if extra and share < 1:
+            session.note(
+                f"the time budget left baselines {share:.0%} of a finalist's share of the supernet's training"
+            )
+        session.store.record("finalist plan", seconds=seconds)
+        return seconds
+
+    @property
+    def _inherited_epochs(self) -> float:
+        """Of the supernet, for each finalist."""
+        trained = self._session.store.last_event("supernet trained")
+        return trained["epochs"] / self.finalists if trained else 0.0
+
+    def _speed(self, contender: Contender) -> tuple[float, float]:
+        """Seconds of a training step, and of judging the trained network."""
+        recipe = self.recipe(contender)
+        teacher = None if contender.name else self.teacher
+        try:
+            network = self.network(contender)
+            losses = network_losses(network, recipe, teacher, recipe.distillation)
+            step_s = step_seconds(network, losses, self._session.placed, recipe)
+            return step_s, judging_seconds(network, self._session.placed)
+        except OutOfMemoryError:  # its training will say so
+            return LEAST_S, 0.0

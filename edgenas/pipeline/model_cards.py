@@ -1,0 +1,35 @@
+"""Writing the card of an exported model from what the run knows."""
+
+from pathlib import Path
+
+from edgenas.accuracy.dataset import Dataset
+from edgenas.device import Precision
+from edgenas.exporting.model_card import Card, Preprocessing, write_card
+from edgenas.storage.run_config import RunConfig
+from edgenas.storage.run_folder import RunFolder
+from edgenas.storage.search_result import Model
+
+
+def write_model_card(
+    path: Path,
+    folder: RunFolder,
+    config: RunConfig,
+    dataset: Dataset,
+    model: Model,
+    precision: Precision,
+    versions: dict[str, str],
+) -> Card:
+    """Write the JSON and Markdown card beside an exported file."""
+    return write_card(
+        path,
+        run=folder.name,
+        device=config.device.name,
+        target=config.device.target,
+        data=Path(config.data).name,
+        metric=config.metric,
+        model=model,
+        precision=precision,
+        classes=dataset.classes,
+        preprocessing=Preprocessing(resolution=dataset.resolution, mean=dataset.mean, std=dataset.std),
+        versions=versions,
+    )

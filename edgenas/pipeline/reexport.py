@@ -1,0 +1,136 @@
+"""Exporting again: weights of a run, in any precision, verified and with a card."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.accuracy.dataset_sources import load_dataset
+from edgenas.accuracy.metrics import Metric, confusion, score, scores
+from edgenas.accuracy.network_predictions import batch_parts, classified, predictions
+from edgenas.device import Precision
+from edgenas.errors import InputError, RunConflictError, UnknownNameError
+from edgenas.exporting.onnx_export import max_abs_difference, run_onnx, verified_onnx
+from edgenas.formats import write_bytes
+from edgenas.pipeline.finalist import VERIFICATION_IMAGES, load_network, onnx_path
+from edgenas.pipeline.model_cards import write_model_card
+from edgenas.progress import Progress
+from edgenas.space import SearchSpace, space_from_config
+from edgenas.space.onnx_graph import INPUT
+from edgenas.space.precision import CALIBRATION_IMAGES, convert
+from edgenas.storage.run_config import RunDocument, versions
+from edgenas.storage.run_folder import RunFolder, find_run
+from edgenas.storage.search_result import Accuracies, AccuracyFigure, Model, Scores
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedModel:
+    """One exported file; accuracies are on the validation split, before and after changing precision."""
+
+    id: str
+    onnx: Path
+    size_bytes: int
+    max_abs_error: float
+    accuracy_before: float
+    accuracy_after: float
+
+
+def reexport(run: str, model: str | None, precision: Precision, progress: Progress) -> list[ExportedModel]:
+    """See `edgenas.export`."""
+    if precision not in ("fp32", "fp16", "int8"):
+        raise UnknownNameError("precision", precision, ["fp32", "fp16", "int8"])
+    folder = find_run(run)
+    models = _chosen(folder, model)
+    document = folder.read_document()
+    space = space_from_config(document.config.space, folder.document)
+    dataset = _same_dataset(document, space, progress)
+    exported = []
+    for number, chosen in enumerate(models):
+        progress("export", number, len(models))
+        exported.append(_export(folder, document, dataset, chosen, precision))
+    progress("export", len(models), len(models))
+    return exported
+
+
+def _chosen(folder: RunFolder, model: str | None) -> list[Model]:
+    result = folder.read_result()
+    trained = {
+        m.id: m for m in (*result.front, *result.dropped, *result.baselines) if folder.weights(m.id).is_file()
+    }
+    if model is None:
+        models = [m for m in result.front if m.id in trained]
+        if not models:
+            raise InputError(
+                f"run {folder.name} has no trained model", "let `edgenas search` finish it first"
+            )
+        return models
+    if model not in trained:
+        raise UnknownNameError("model", model, trained)
+    return [trained[model]]
+
+
+def _same_dataset(document: RunDocument, space: SearchSpace, progress: Progress) -> Dataset:
+    config = document.config
+    dataset = load_dataset(config.data, space.input_shape[1], config.flip, progress)
+    if dataset.fingerprint != config.data_fingerprint:
+        raise RunConflictError(
+            f"{config.data} has changed since run {document.name}", "restore the images, or search again"
+        )
+    return dataset
+
+
+def _export(
+    folder: RunFolder,
+    document: RunDocument,
+    dataset: Dataset,
+    model: Model,
+    precision: Precision,
+) -> ExportedModel:
+    space = space_from_config(model.architecture["space"], folder.front)  # a baseline has one of its own
+    architecture = space.architecture(model.architecture["choices"])
+    network = load_network(folder, space.build(architecture), model.id)
+    images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
+    content, error = verified_onnx(network, model.id, images)
+    split, classes, metric = dataset.validation, len(dataset.classes), document.config.metric
+    labels = split.labels.numpy()
+    before = score(confusion(predictions(network, dataset, split), labels, classes), metric)
+    path = onnx_path(folder, model.id, "" if precision == "fp32" else f".{precision}")
+    if precision != "fp32":
+        calibration = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
+        content = convert(content, precision, {INPUT: calibration.numpy()})
+        with torch.inference_mode():
+            error = max_abs_difference(content, images, network(images).numpy())
+    after = scores(confusion(_onnx_predictions(content, dataset, split), labels, classes))
+    write_bytes(path, content)
+    updated = model.model_copy(update={"onnx": str(path), "max_abs_error": error})
+    if precision != "fp32":
+        updated = _converted(updated, document.config.device.precision, precision, metric, after)
+    write_model_card(path, folder, document.config, dataset, updated, precision, versions())
+    return ExportedModel(model.id, path, len(content), error, before, after[metric])
+
+
+def _converted(
+    model: Model,
+    predicted_at: Precision,
+    precision: Precision,
+    metric: Metric,
+    validation: dict[Metric, float],
+) -> Model:
+    """What is known of a model in another precision: its own validation scores, and no measurement."""
+    return model.model_copy(
+        update={
+            "accuracy": AccuracyFigure(value=validation[metric], kind="validation"),
+            "accuracies": Accuracies(validation=validation[metric]),
+            "scores": Scores(validation=validation),
+            "latency_ms": model.latency_ms.model_copy(update={"measured": None}),
+            "note": f"converted to {precision}; latency is predicted for {predicted_at}",
+        }
+    )
+
+
+def _onnx_predictions(model: bytes, dataset: Dataset, split: Split) -> NDArray[np.int64]:
+    logits = [run_onnx(model, dataset.normalise(split.images[part])) for part in batch_parts(split)]
+    return classified(torch.from_numpy(np.concatenate(logits))).numpy()

@@ -1,0 +1,91 @@
+"""Reports: gathering a run's files into the one view that the report room draws."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgenas.device import Provenance
+from edgenas.errors import FileFormatError, IncompleteTableError
+from edgenas.latency.predictor import LatencyPredictor, predictor_from_device, predictor_from_table
+from edgenas.latency.table import find_table
+from edgenas.pipeline.learning_record import recorded_curves
+from edgenas.profiling.validation import find_validation
+from edgenas.reporting.html_page import write_html
+from edgenas.reporting.pictures import write_png
+from edgenas.reporting.report_content import Point, ReportView
+from edgenas.searchers.choice_contributions import LEAST, Contribution, contributions
+from edgenas.space import SearchSpace, space_from_config
+from edgenas.storage.run_config import RunConfig
+from edgenas.storage.run_folder import RunFolder
+from edgenas.storage.run_store import Evaluation, RunStore
+from edgenas.storage.search_result import Model, SearchResult
+
+_TABLE_CHANGED = "The latencies that this run went by are gone: the device's table was made again, or moved."
+_TOO_LITTLE = (
+    f"There is too little to tell: it takes at least {LEAST} evaluated networks, not all equally accurate."
+)
+
+
+def write_report(folder: RunFolder, store: RunStore, result: SearchResult) -> Path:
+    """Write `report.html` and `front.png` of a run."""
+    document = folder.read_document()
+    config = document.config
+    space = space_from_config(config.space, folder.document)
+    rows = store.evaluations()
+    predictor = _predictor(space, config)
+    explained = _explained(predictor, rows, (*result.front, *result.dropped))
+    view = ReportView(
+        result,
+        config,
+        document.versions,
+        points=tuple(_point(space, row) for row in rows),
+        validation=find_validation(config.device, space.signature, config.table_checksum),
+        contributions=explained if isinstance(explained, dict) else {},
+        unexplained=explained if isinstance(explained, str) else "",
+        learning=recorded_curves(store),
+        expected=predictor.provenance if predictor else Provenance.MEASURED,
+    )
+    write_png(view, folder.picture)
+    write_html(view, folder.report)
+    return folder.report
+
+
+def _explained(
+    predictor: LatencyPredictor | None, rows: Sequence[Evaluation], models: Sequence[Model]
+) -> dict[str, tuple[Contribution, ...]] | str:
+    """What the choices of each model bring, by its id; or why that cannot be told: no predictor, too few rows."""
+    if predictor is None:
+        return _TABLE_CHANGED
+    space = predictor.space
+    evaluated = {space.architecture(row.choices): row.accuracy for row in rows if row.accuracy is not None}
+    chosen = [space.architecture(model.architecture["choices"]) for model in models]
+    found = contributions(space, predictor, evaluated, chosen)
+    return dict(zip((model.id for model in models), found, strict=True)) if found else _TOO_LITTLE
+
+
+def _predictor(space: SearchSpace, config: RunConfig) -> LatencyPredictor | None:
+    """What the run's latencies are from; None when the device's table is another now, or gone."""
+    if config.table_checksum is None:
+        return predictor_from_device(space, config.device)
+    try:
+        found = find_table(config.device)
+        predictor = predictor_from_table(space, config.device, found[1], "interpolate") if found else None
+    except (FileFormatError, IncompleteTableError):
+        return None
+    return predictor if predictor and predictor.table_checksum == config.table_checksum else None
+
+
+def _point(space: SearchSpace, row: Evaluation) -> Point:
+    architecture = space.architecture(row.choices)
+    return Point(
+        id=row.id,
+        choices=row.choices,
+        accuracy=row.accuracy,
+        kind=row.kind,
+        predicted_ms=row.predicted_ms,
+        low_ms=row.low_ms,
+        high_ms=row.high_ms,
+        provenance=Provenance(row.provenance),
+        params=space.parameters(architecture),
+        macs=space.macs(architecture),
+        reason=row.reason,
+    )

@@ -1,0 +1,74 @@
+"""Networks made by hand, as wide as the latency limit allows: what a search has to beat."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from edgenas.device import Device
+from edgenas.errors import InputError
+from edgenas.latency.predictor import (
+    LatencyPredictor,
+    predictor_from_device,
+    predictor_from_table,
+)
+from edgenas.latency.table import find_table
+from edgenas.pipeline.finalist import Contender
+from edgenas.pipeline.session import Session
+from edgenas.space import SearchSpace
+from edgenas.space.baselines import BASELINES
+from edgenas.units import format_milliseconds
+
+WIDTHS = tuple(float(width) for width in np.round(np.arange(0.1, 4.01, 0.05), 2))
+
+
+def check_baselines(device: Device) -> None:
+    """Raise where nothing can be told of baselines: blocks that were inferred are those of one space.
+
+    Raises:
+        InputError: the device's table has no measured block.
+        FileFormatError: a table file is wrong.
+    """
+    found = find_table(device)
+    if found and not found[1].calibrations:
+        raise InputError(
+            f"--baselines needs measured blocks, and those of {device.name}'s table were inferred from a few networks",
+            "leave out --baselines, or profile without --samples",
+        )
+
+
+def scaled_baselines(session: Session) -> list[Contender]:
+    """Each baseline at the largest width that keeps the limit, and is no slower than the space's slowest network.
+
+    Where even the narrowest is slower than that, it is taken at this width, as long as it keeps the limit; one
+    that does not is left out, with a note on the run. Blocks that the device's table lacks are interpolated.
+    """
+    problem = session.problem
+    limit_ms, slowest_ms = problem.max_latency_ms, problem.latency_ms(problem.predictor.slowest())
+    predict = _predictors(session)
+    found = []
+    for id_, (name, make) in BASELINES.items():
+        _, resolution, _ = session.space.input_shape
+        fitting = None
+        for width in WIDTHS:
+            space, architecture = make(resolution, session.space.classes, width)
+            latency = predict(space).predict(architecture)
+            if latency.predicted_ms > (limit_ms if fitting is None else min(limit_ms, slowest_ms)):
+                break
+            fitting = Contender(id_, space, architecture, latency, name=f"{name} x{width:g}")
+        if fitting is None:
+            session.note(
+                f"{name} is left out: at width {WIDTHS[0]:g} it takes {latency.text}, "
+                f"above the limit of {format_milliseconds(limit_ms)}"
+            )
+        else:
+            found.append(fitting)
+    return found
+
+
+def _predictors(session: Session) -> Callable[[SearchSpace], LatencyPredictor]:
+    """From a baseline's space to its predictor: from what the search's own predictions rest on."""
+    device = session.config.device
+    table = find_table(device)
+    if table is None:
+        return lambda space: predictor_from_device(space, device)
+    return lambda space: predictor_from_table(space, device, table[1], "interpolate")

@@ -1,0 +1,103 @@
+"""The supernet of a run, trained; with a gradient searcher, together with its architecture."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from torch import nn
+
+from edgenas.accuracy.checkpoint import Checkpoint
+from edgenas.accuracy.path_sampling import path_losses
+from edgenas.accuracy.supernet import Supernet
+from edgenas.accuracy.training import Losses, train
+from edgenas.pipeline.learning_record import record_curves
+from edgenas.pipeline.session import Session
+from edgenas.pipeline.time_budget import SEARCH_SHARE, SUPERNET_SHARE
+from edgenas.searchers.proxyless.architecture_learning import Learner
+from edgenas.searchers.proxyless.distribution import Distribution
+from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
+from edgenas.searchers.proxyless.proxyless_searcher import ProxylessSearcher
+from edgenas.searchers.registry import MakeSearcher
+
+SETTLED = 0.1
+"""How far, relatively, expected latencies may end from their targets before that is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What is there before the search: weights, None where every candidate is trained on its own, and a searcher."""
+
+    supernet: Supernet | None
+    make_searcher: MakeSearcher
+
+
+def planned_s(session: Session) -> dict[str, float]:
+    """Seconds that supernet and search may take; planned once. Infinite without a budget."""
+    if known := session.store.last_event("plan"):
+        return known
+    left_s = session.budget.left_s
+    shares = {"supernet": SUPERNET_SHARE, "search": SEARCH_SHARE}
+    if session.config.evaluator == "trained":
+        shares = {"supernet": 0.0, "search": SUPERNET_SHARE + SEARCH_SHARE}
+    planned = {phase: share * left_s for phase, share in shares.items()}
+    if session.config.time_budget_s is not None:
+        session.store.record("plan", **planned)
+    return planned
+
+
+def trained_supernet(session: Session) -> Trained:
+    """Train the supernet, or go on with it; under a gradient searcher its distribution is learnt on the way."""
+    config = session.config
+    supernet = None
+    if config.evaluator == "supernet":
+        supernet = Supernet(session.space, config.seed).to(session.torch_device)
+    if supernet is not None and config.gradient is not None:
+        return Trained(supernet, _learnt(session, supernet, config.gradient))
+    if supernet is not None:
+        _train(session, supernet, path_losses(supernet, config.supernet_recipe))
+    assert session.make_searcher is not None, "a gradient searcher has a supernet"
+    return Trained(supernet, session.make_searcher)
+
+
+def _learnt(session: Session, supernet: Supernet, recipe: GradientRecipe) -> MakeSearcher:
+    config = session.config
+    distribution = Distribution(session.predictor, config.max_latency_ms, recipe.targets)
+    learner = Learner(supernet, distribution, session.placed, config.supernet_recipe, recipe)
+    try:
+        _train(session, learner, learner)
+    except KeyboardInterrupt:
+        record_curves(session.store, learner.recorder.curves(distribution, recipe, finished=False))
+        raise
+    make_searcher = partial(ProxylessSearcher, distribution=distribution)
+    if not distribution.learnt:
+        session.note("the time budget ended before an architecture was learnt: give a longer --time-budget")
+    elif session.store.last_event("architecture learnt") is None:
+        chosen = make_searcher(session.problem, config.seed).best(config.max_latency_ms)
+        session.note(
+            f"{chosen.id} is what was learnt for the limit itself: predicted at {session.predictor.text(chosen)}"
+        )
+        if recipe.latency_loss == "constraint" and (missed := distribution.missed()) > SETTLED:
+            session.note(
+                f"what was learnt has not settled: expected latency is up to {missed:.0%} off its targets; give it "
+                "more time"
+            )
+        session.store.record("architecture chosen", id=chosen.id)
+        record_curves(session.store, learner.recorder.curves(distribution, recipe))
+    return make_searcher
+
+
+def _train(session: Session, model: nn.Module, losses: Losses) -> None:
+    config = session.config
+    with session.store.timed("supernet"):
+        epochs = train(
+            model,
+            losses,
+            session.placed,
+            config.supernet_recipe,
+            config.seed,
+            Checkpoint(session.folder.supernet),
+            session.progress,
+            phase="supernet",
+            seconds=None if config.time_budget_s is None else planned_s(session)["supernet"],
+        )
+    if session.store.last_event("supernet trained") is None:
+        session.store.record("supernet trained", epochs=epochs)

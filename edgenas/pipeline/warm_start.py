@@ -1,0 +1,135 @@
+"""Beginning from an earlier run: what it evaluated becomes the prior of another search.
+
+A run keeps a copy of what it began from (`prior.json`) and is resumed from that: replaying asks for the same
+architectures even where the earlier run has gone on since, or is gone.
+"""
+
+import hashlib
+import json
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from edgenas.errors import FileFormatError, InputError, UnknownNameError
+from edgenas.formats import Document, read_json, validate, write_json
+from edgenas.searchers.problem import Prior
+from edgenas.space import ArchitectureSpace, architecture_space_from_config
+from edgenas.storage.run_config import WarmStart
+from edgenas.storage.run_folder import RUNS, RunFolder
+from edgenas.storage.run_store import stored_accuracies
+
+
+class PriorEvaluation(Document):
+    """What an earlier run says of one architecture; the accuracy is of whatever kind and metric that run looked at."""
+
+    choices: tuple[str, ...]
+    accuracy: float = Field(ge=0, le=1)
+
+
+class PriorDocument(Document):
+    """The file `prior.json`: evaluations of an earlier run, failed ones left out, in the order they were made."""
+
+    schema_: Literal["edgenas.prior/1"] = Field(default="edgenas.prior/1", alias="schema")
+    run: str
+    device: str
+    data: str
+    evaluations: tuple[PriorEvaluation, ...] = Field(min_length=1)
+
+    @property
+    def fingerprint(self) -> WarmStart:
+        """What a configuration keeps of it."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return WarmStart(name=self.run, evaluations=len(self.evaluations), digest=digest)
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return (
+            f"begins from {len(self.evaluations)} evaluations of run {self.run} "
+            f"(device {self.device}, data {self.data})"
+        )
+
+    def fits(self, space: ArchitectureSpace) -> bool:
+        """Whether the space has all its choices."""
+        known = space.variables
+        return all(
+            len(each.choices) == len(known)
+            and all(choice in names for choice, names in zip(each.choices, known, strict=True))
+            for each in self.evaluations
+        )
+
+    def prior(self, space: ArchitectureSpace) -> Prior:
+        """As searchers see it.
+
+        Raises:
+            FileFormatError: choices that the space does not have.
+        """
+        vectors = []
+        for number, evaluation in enumerate(self.evaluations):
+            try:
+                vectors.append(space.encode(space.architecture(evaluation.choices)))
+            except InputError as error:
+                where = f"evaluations of run {self.run}"
+                raise FileFormatError(where, str(number), error.problem, error.mend) from None
+        return Prior(np.array(vectors), np.array([1 - each.accuracy for each in self.evaluations]))
+
+
+def prior_for(name: str, run: str, space: ArchitectureSpace) -> PriorDocument:
+    """What the run `name` begins from: its copy where it has one, else what the run `run` has evaluated by now.
+
+    Raises:
+        UnknownNameError: no such run under `./runs`.
+        FileFormatError: the copy, or a file of that run, is broken.
+        InputError: it has no evaluations, or is of a space with other choices.
+    """
+    copy = RunFolder(RUNS / name).prior
+    if copy.is_file() and (kept := read_json(copy, PriorDocument)).run == run and kept.fits(space):
+        return kept
+    return _read_run(run, space)
+
+
+def keep(prior: PriorDocument, folder: RunFolder) -> None:
+    """Copy it into the folder of the run that begins from it."""
+    write_json(folder.prior, prior)
+
+
+def _read_run(run: str, space: ArchitectureSpace) -> PriorDocument:
+    """What a run has evaluated by now; it may be running, interrupted or complete, and is left as it is."""
+    names = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
+    if run not in names:
+        raise UnknownNameError("run", run, names, "" if names else "there is none under ./runs")
+    folder = RunFolder(RUNS / run)
+    config = folder.read_document().config
+    _check_alike(run, architecture_space_from_config(config.space, folder.document), space)
+    known = [
+        (choices, accuracy) for choices, accuracy in stored_accuracies(folder.store) if accuracy is not None
+    ]
+    if not known:
+        raise InputError(
+            f"--warm-start {run}: no evaluation of that run has succeeded yet",
+            "let it go on first, or name another",
+        )
+    rows = [{"choices": choices, "accuracy": accuracy} for choices, accuracy in known]
+    content = {"run": run, "device": config.device.name, "data": config.data, "evaluations": rows}
+    return validate(content, PriorDocument, folder.store)
+
+
+def _check_alike(run: str, earlier: ArchitectureSpace, space: ArchitectureSpace) -> None:
+    """Variables must be the same; what a choice costs, and on what images, may differ."""
+    theirs, ours = earlier.variables, space.variables
+    if theirs == ours:
+        return
+    if len(theirs) != len(ours):
+        where, there, here = "", f"{len(theirs)} variables", str(len(ours))
+    else:
+        place = next(i for i, pair in enumerate(zip(theirs, ours, strict=True)) if pair[0] != pair[1])
+        where, there, here = f"at variable {place} ", ", ".join(theirs[place]), ", ".join(ours[place])
+    size = earlier.config().get("resolution")
+    may_fit = earlier.name == space.name and size != space.config().get("resolution")
+    fitting = f"give --resolution {size}, or " if may_fit else ""
+    raise InputError(
+        f"--warm-start {run}: {where}its space {earlier.signature} has {there}, {space.signature} has {here}",
+        f"{fitting}name a run of the same space",
+    )

@@ -1,0 +1,1 @@
+"""What is timed on a device, and how good is what was learnt? Blocks, few networks, validation."""

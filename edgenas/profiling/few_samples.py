@@ -1,0 +1,181 @@
+"""A table from a few whole networks: those that tell most are timed, what other devices are like says the rest."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from edgenas.device import Device
+from edgenas.device.runtime import Runtime
+from edgenas.errors import InputError
+from edgenas.latency.table import LatencyTable, merged
+from edgenas.profiling.block_profiling import (
+    BUDGET_S,
+    OVERHEAD,
+    empty_table,
+    is_still_valid,
+    machine_state,
+    machine_text,
+)
+from edgenas.progress import Progress, silent
+from edgenas.space import Architecture, SearchSpace
+from edgenas.timing.journal import keep_rounds, kept_rounds
+from edgenas.timing.loaded_models import load_blocks, load_empty, load_sentinel
+from edgenas.timing.measuring import UNSTABLE_SPREAD, Measurement, Timing, is_usual, measure
+from edgenas.transfer.known_devices import MIN_SAMPLES, Inferred, KnownDevices, Sample
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FewSamplesReport:
+    """A table that was inferred, and what making it took; `retaken` and `disturbed` as in `Measurement`.
+
+    `changes` is the table with no more than what was found now. `measured` networks were timed now, `kept` were known
+    before; `unstable` are ids of those whose times are not to be trusted.
+    """
+
+    table: LatencyTable
+    changes: LatencyTable
+    inferred: Inferred
+    measured: int
+    kept: int
+    unstable: tuple[str, ...]
+    retaken: int = 0
+    disturbed: float = 0.0
+
+
+def profile_from_few(
+    space: SearchSpace,
+    device: Device,
+    runtime: Runtime,
+    known: LatencyTable | None = None,
+    samples: int = 10,
+    seed: int = 0,
+    progress: Progress = silent,
+    journal: Path | None = None,
+) -> FewSamplesReport:
+    """Time the networks that tell most and infer what every block of the space costs.
+
+    Networks that `known` was inferred from are not timed again, unless they were unstable or the machine runs at
+    another speed now.
+
+    Args:
+        space: whose blocks are inferred.
+        device: what the table is for; its batch size is the one timed.
+        runtime: executes and times.
+        known: an earlier table of the same device.
+        samples: networks that are known in the end, at least 3; fewer where the space has fewer.
+        seed: draws the candidates and the weights.
+        progress: told about each timed network.
+        journal: file that keeps finished rounds, so that an interrupted measurement goes on; None for none.
+
+    Raises:
+        InputError: the space has fewer than three networks.
+        DeviceError: the runtime cannot run a network.
+        FileFormatError: a device file is wrong.
+    """
+    others = KnownDevices(space, device)
+    valid = known if known and is_still_valid(known, device, runtime) else None
+    old = _known_samples(space, valid)
+    kept = [sample for sample in old if not _is_unstable(sample)]
+    due = [sample.network for sample in old if _is_unstable(sample)]
+    due += others.telling_networks(max(samples - len(old), 0), [sample.network for sample in old], seed)
+    if len(kept) + len(due) < MIN_SAMPLES:
+        raise InputError(f"{space.signature} has only {len(kept) + len(due)} networks", "leave out --samples")
+    usual_ms = valid.inferences[space.signature].sentinel_ms if valid and kept else None
+    if valid and usual_ms and not due:
+        return _report(space, others, valid, kept, usual_ms)
+    time = partial(_time, space, device, runtime, seed, progress, journal)
+    table, measured = time(due)
+    if usual_ms and not is_usual(measured.sentinel_ms / usual_ms):
+        log.warning(
+            "%s runs at another speed than when %d networks were timed: they are timed again",
+            device.name,
+            len(kept),
+        )
+        due, kept = [*(sample.network for sample in kept), *due], []
+        table, measured = time(due)
+    found = _report(space, others, table, [*kept, *_samples(due, measured)], table.sentinel_ms)
+    return replace(
+        found,
+        table=merged(valid, found.changes) if valid else found.changes,
+        measured=len(due),
+        kept=len(kept),
+        retaken=measured.retaken,
+        disturbed=measured.disturbed,
+    )
+
+
+def _report(
+    space: SearchSpace,
+    others: KnownDevices,
+    table: LatencyTable,
+    samples: Sequence[Sample],
+    sentinel_ms: float,
+) -> FewSamplesReport:
+    """What the samples tell, as if none of them had been timed now."""
+    inferred = others.infer(samples, sentinel_ms)
+    inferences = {space.signature: inferred.inference}
+    return FewSamplesReport(
+        table=table.model_copy(update={"inferences": {**table.inferences, **inferences}}),
+        changes=table.model_copy(update={"entries": {}, "calibrations": {}, "inferences": inferences}),
+        inferred=inferred,
+        measured=0,
+        kept=len(samples),
+        unstable=tuple(sample.network.id for sample in samples if _is_unstable(sample)),
+    )
+
+
+def _known_samples(space: SearchSpace, table: LatencyTable | None) -> list[Sample]:
+    """What a table's inference for the space rests on."""
+    inference = table.inferences.get(space.signature) if table else None
+    if inference is None:
+        return []
+    rows = zip(inference.calibration.references, inference.uncertainties, strict=True)
+    return [Sample(space.architecture(each.choices), each.measured_ms, off) for each, off in rows]
+
+
+def _samples(networks: Sequence[Architecture], measured: Measurement) -> list[Sample]:
+    timings = [measured.timings[network.id] for network in networks]
+    return [
+        Sample(network, timing.typical_ms, _uncertainty(timing))
+        for network, timing in zip(networks, timings, strict=True)
+    ]
+
+
+def _uncertainty(timing: Timing) -> float:
+    """How far a time may be off, as a share: half of what one half of the rounds is from the other."""
+    first, second = timing.halves_ms
+    off = abs(first - second) / (first + second)
+    return max(off, UNSTABLE_SPREAD) if timing.unstable else off
+
+
+def _is_unstable(sample: Sample) -> bool:
+    return sample.uncertainty >= UNSTABLE_SPREAD
+
+
+def _time(
+    space: SearchSpace,
+    device: Device,
+    runtime: Runtime,
+    seed: int,
+    progress: Progress,
+    journal: Path | None,
+    networks: Sequence[Architecture],
+) -> tuple[LatencyTable, Measurement]:
+    """Time whole networks; a table of nothing else, and their times by id."""
+    before = machine_state(device)
+    sessions = {OVERHEAD: load_empty(runtime)}
+    for number, network in enumerate(networks):
+        progress("loading models", number, len(networks))
+        sessions[network.id] = load_blocks(space.blocks(network), device.batch, runtime, seed)
+    progress("loading models", len(networks), len(networks))
+    machine = machine_text(device, runtime)
+    rounds = kept_rounds(journal, machine, list(sessions))
+    commit = partial(keep_rounds, journal, machine)
+    measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress)
+    if journal:
+        journal.unlink(missing_ok=True)
+    return empty_table(device, runtime, measured, before), measured

@@ -1,0 +1,320 @@
+"""How good predictions are: random whole networks, predicted and then timed.
+
+A machine's pace changes from hour to hour (one whose sentinel, small enough for its caches, stood still to 0.5 % ran
+whole networks 5 % faster a minute later, when its neighbours had gone). What the clock says therefore mixes two
+questions: whether the table predicts well, and whether the machine still is what it was. Some networks of the
+calibration are timed again between the others, the way a metrologist carries a control standard along: the median of
+now / then is the `pace`, and `at_table_pace` says how far predictions are off with measured latencies divided by it.
+"""
+
+import logging
+import math
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+from scipy import stats
+
+from edgenas.device import Device, Provenance, data_folders, host
+from edgenas.device.catalogue import TABLES
+from edgenas.device.runtime import Runtime
+from edgenas.errors import FileFormatError, InputError
+from edgenas.formats import Document, read_json, write_json
+from edgenas.latency.predictor import LatencyPredictor, Missing, predictor_from_device, predictor_from_table
+from edgenas.latency.table import LatencyTable, table_path
+from edgenas.progress import Progress, silent
+from edgenas.space import Architecture, SearchSpace
+from edgenas.timing.loaded_models import load_blocks, load_sentinel
+from edgenas.timing.measuring import Measurement, is_usual, measure
+
+log = logging.getLogger(__name__)
+
+BUDGET_S = 40.0
+"""Seconds the timing of a validation should take; more where even the fewest rounds need it."""
+
+MIN_NETWORKS = 2
+
+FRUITLESS_DRAWS = 5000
+"""After so many random networks without a new one, a space counts as exhausted."""
+
+FOLDER = "validation"
+
+
+class Pair(Document):
+    """One network's predicted and measured latency; `architecture` is its id."""
+
+    architecture: str
+    choices: tuple[str, ...]
+    predicted_ms: float = Field(gt=0)
+    low_ms: float = Field(ge=0)
+    high_ms: float = Field(gt=0)
+    measured_ms: float = Field(gt=0, description="typical time, as in a table")
+
+    @property
+    def error(self) -> float:
+        """(predicted - measured) / measured."""
+        return self.predicted_ms / self.measured_ms - 1
+
+    def at_pace(self, pace: float) -> "Pair":
+        """The pair as it would be, had the machine kept the table's pace."""
+        return self.model_copy(update={"measured_ms": self.measured_ms / pace})
+
+
+class Errors(Document):
+    """How far predictions are off; shares are fractions 0..1."""
+
+    mape_percent: float = Field(ge=0, description="mean of |predicted - measured| / measured")
+    within_5_percent: float = Field(ge=0, le=1)
+    within_10_percent: float = Field(ge=0, le=1)
+    interval_coverage: float = Field(ge=0, le=1, description="share measured inside their interval")
+
+
+class Agreement(Errors):
+    """How well predicted and measured latencies agree.
+
+    A rank correlation is None where all predicted, or all measured, latencies are equal.
+    """
+
+    networks: int = Field(ge=1)
+    spearman: float | None = Field(ge=-1, le=1, description="Spearman's rank correlation")
+    kendall: float | None = Field(ge=-1, le=1, description="Kendall's tau-b")
+
+
+class Validation(Agreement):
+    """What one validation found, and under which circumstances; `retaken` and `disturbed` as in `Measurement`."""
+
+    schema_: Literal["edgenas.validation/1"] = Field(default="edgenas.validation/1", alias="schema")
+    device: str
+    table: str = Field(description="name of the table, whether or not there is one")
+    space: str = Field(description="the space's signature")
+    provenance: Provenance
+    table_checksum: str | None = Field(description="of the predictor; None for the device's model")
+    runtime_version: str
+    measured_at: str = Field(description="ISO 8601, UTC")
+    host: str = Field(description="fingerprint of the machine measured on")
+    seed: int = Field(ge=0)
+    sentinel_ratio: float | None = Field(
+        gt=0, description="time of the sentinel over that in the table: above 1 the machine is slower now"
+    )
+    pace: float | None = Field(
+        gt=0,
+        description="time of reference networks over that in the table; None without any",
+    )
+    at_table_pace: Errors | None = Field(
+        description="with measured times divided by the pace; None without one, or one that is no mere drift"
+    )
+    retaken: int = Field(ge=0)
+    disturbed: float = Field(ge=0, le=1)
+    pairs: tuple[Pair, ...] = Field(min_length=1)
+
+    @property
+    def worst(self) -> tuple[Pair, ...]:
+        """The pairs, the largest relative error first."""
+        return tuple(sorted(self.pairs, key=lambda pair: -abs(pair.error)))
+
+
+def validate(
+    space: SearchSpace,
+    device: Device,
+    runtime: Runtime,
+    table: LatencyTable | None,
+    networks: int,
+    seed: int = 0,
+    missing: Missing = "refuse",
+    progress: Progress = silent,
+) -> Validation:
+    """Predict and time random networks that the calibration has not seen; warn when the machine's speed has changed.
+
+    Args:
+        space: what the networks are drawn from.
+        device: where they run; its batch size is the one timed.
+        runtime: executes and times.
+        table: what predictions rest on; None for the device's model.
+        networks: how many, at least two.
+        seed: draws them.
+        missing: what to do about blocks, or a calibration, that the table lacks.
+        progress: told about each loaded and timed network.
+
+    Raises:
+        InputError: the space has fewer such networks.
+        IncompleteTableError: as `predictor_from_table`.
+        DeviceError: the runtime cannot run a network.
+    """
+    predictor = (
+        predictor_from_device(space, device)
+        if table is None
+        else predictor_from_table(space, device, table, missing)
+    )
+    calibration = table.calibration_of(space.signature) if table else None
+    references = calibration.references if calibration else ()
+    chosen = unseen_networks(space, networks, seed, calibration.networks if calibration else ())
+    known = {space.architecture(reference.choices): reference.measured_ms for reference in references}
+    measured = _measure(space, device, runtime, [*chosen, *known], progress)
+    pairs = tuple(_pair(predictor, measured, architecture) for architecture in chosen)
+    sentinel_ratio = measured.sentinel_ms / table.sentinel_of(space.signature) if table else None
+    pace = _pace(measured, known)
+    change = pace or sentinel_ratio
+    if change and not is_usual(change):
+        _warn_of_change(device, change)
+    return Validation(
+        **dict(agreement(pairs)),
+        device=device.name,
+        table=device.table_name,
+        space=space.signature,
+        provenance=predictor.provenance,
+        table_checksum=predictor.table_checksum,
+        runtime_version=runtime.version,
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        host=host.fingerprint(device.uses_gpu),
+        seed=seed,
+        sentinel_ratio=sentinel_ratio,
+        pace=pace,
+        at_table_pace=errors([pair.at_pace(pace) for pair in pairs]) if pace and is_usual(pace) else None,
+        retaken=measured.retaken,
+        disturbed=measured.disturbed,
+        pairs=pairs,
+    )
+
+
+def unseen_networks(space: SearchSpace, count: int, seed: int, seen: Collection[str]) -> list[Architecture]:
+    """Draw distinct random networks whose ids are not among the `seen`.
+
+    Raises:
+        InputError: the space has fewer.
+    """
+    # A stream of its own: the pool of a profile with the same seed would be drawn again.
+    rng = np.random.default_rng([seed, 1])
+    found: dict[str, Architecture] = {}
+    fruitless = 0
+    while len(found) < count:
+        architecture = space.sample(rng)
+        fruitless = fruitless + 1 if architecture.id in found or architecture.id in seen else 0
+        if fruitless == FRUITLESS_DRAWS:
+            raise InputError(
+                f"{space.signature} has only {len(found)} networks that its table was not calibrated on",
+                f"give --networks {len(found)} or fewer"
+                if len(found) >= MIN_NETWORKS
+                else "profile it again on fewer networks",
+            )
+        if not fruitless:
+            found[architecture.id] = architecture
+    return list(found.values())
+
+
+def agreement(pairs: Sequence[Pair]) -> Agreement:
+    """Compare predicted with measured latencies of at least one network.
+
+    Kendall's is the tau-b (Kendall, Biometrika 1945), which allows for ties.
+    """
+    predicted = [pair.predicted_ms for pair in pairs]
+    measured = [pair.measured_ms for pair in pairs]
+    ranked = min(len(set(predicted)), len(set(measured))) > 1
+    return Agreement(
+        **dict(errors(pairs)),
+        networks=len(pairs),
+        spearman=_number(stats.spearmanr(predicted, measured).statistic) if ranked else None,
+        kendall=_number(stats.kendalltau(predicted, measured).statistic) if ranked else None,
+    )
+
+
+def errors(pairs: Sequence[Pair]) -> Errors:
+    """How far at least one prediction is off."""
+    sizes = np.abs([pair.error for pair in pairs])
+    covered = [pair.low_ms <= pair.measured_ms <= pair.high_ms for pair in pairs]
+    return Errors(
+        mape_percent=100 * float(sizes.mean()),
+        within_5_percent=float((sizes <= 0.05).mean()),
+        within_10_percent=float((sizes <= 0.1).mean()),
+        interval_coverage=float(np.mean(covered)),
+    )
+
+
+def validation_path(device: Device, space: str) -> Path:
+    """Where the validation of a space, given by its signature, is written: beside the device's tables."""
+    return table_path(device).parent / FOLDER / _file_name(device, space)
+
+
+def save_validation(device: Device, validation: Validation) -> Path:
+    """Write a validation where `find_validation` will find it, in place of an earlier one; return the path.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    path = validation_path(device, validation.space)
+    write_json(path, validation)
+    return path
+
+
+def find_validation(device: Device, space: str, table_checksum: str | None) -> Validation | None:
+    """The validation of these very predictions, given by the space's signature and the predictor's checksum.
+
+    One of another machine does not count for a device that is "this host". A file that cannot be used is passed
+    over with a warning: it must not keep a run from its report.
+    """
+    for folder in data_folders(TABLES):
+        path = folder / device.name / FOLDER / _file_name(device, space)
+        if not path.is_file():
+            continue
+        try:
+            found = read_json(path, Validation)
+        except FileFormatError as error:
+            log.warning("%s: ignored", error.problem)
+            continue
+        here = not device.is_host or found.host == host.fingerprint(device.uses_gpu)
+        if here and found.table_checksum == table_checksum:
+            return found
+    return None
+
+
+def _file_name(device: Device, space: str) -> str:
+    return f"{device.table_name}-{space}.json"
+
+
+def _measure(
+    space: SearchSpace,
+    device: Device,
+    runtime: Runtime,
+    chosen: Sequence[Architecture],
+    progress: Progress,
+) -> Measurement:
+    """Timings by architecture id."""
+    sessions = {}
+    for number, architecture in enumerate(chosen):
+        progress("loading models", number, len(chosen))
+        sessions[architecture.id] = load_blocks(space.blocks(architecture), device.batch, runtime)
+    progress("loading models", len(chosen), len(chosen))
+    return measure(sessions, load_sentinel(runtime), BUDGET_S, progress=progress)
+
+
+def _pair(predictor: LatencyPredictor, measured: Measurement, architecture: Architecture) -> Pair:
+    latency = predictor.predict(architecture)
+    return Pair(
+        architecture=architecture.id,
+        choices=architecture.choices,
+        predicted_ms=latency.predicted_ms,
+        low_ms=latency.low_ms,
+        high_ms=latency.high_ms,
+        measured_ms=measured.timings[architecture.id].typical_ms,
+    )
+
+
+def _pace(measured: Measurement, known: Mapping[Architecture, float]) -> float | None:
+    """Time of the references now over then; None without any."""
+    ratios = [measured.timings[network.id].typical_ms / then_ms for network, then_ms in known.items()]
+    return float(np.median(ratios)) if ratios else None
+
+
+def _warn_of_change(device: Device, pace: float) -> None:
+    change = f"{pace - 1:.0%} slower" if pace > 1 else f"{1 / pace - 1:.0%} faster"
+    log.warning(
+        "%s now runs %s than when it was profiled; see edgenas doctor, or profile it again",
+        device.name,
+        change,
+    )
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,112 @@
+"""The search loop: ask, evaluate what is new and fast enough, tell."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edgenas.errors import EdgenasError
+from edgenas.progress import Progress, silent
+from edgenas.searchers.best_within_cost import rivals
+from edgenas.searchers.problem import Problem
+from edgenas.searchers.searcher import Outcome, Searcher
+from edgenas.space import Architecture
+
+PATIENCE = 30
+"""Rounds without a single new architecture after which a space counts as exhausted."""
+
+Evaluate = Callable[[Architecture, float | None], float]
+"""Accuracy of an architecture, 0..1, given the best accuracy of those that cost no more (see `Evaluator`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One evaluated architecture; `accuracy` is None when evaluating failed, for the `reason` given."""
+
+    architecture: Architecture
+    accuracy: float | None
+    latency_ms: float
+    reason: str = ""
+    seconds: float = 0.0
+
+
+def search(
+    problem: Problem,
+    searcher: Searcher,
+    evaluate: Evaluate,
+    evaluations: int,
+    known: Mapping[str, Evaluated],
+    commit: Callable[[Evaluated], None],
+    progress: Progress = silent,
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> list[Evaluated]:
+    """Run a searcher until it has seen `evaluations` distinct architectures, or finds no new ones.
+
+    Architectures above the limit are told but never evaluated; none is evaluated twice.
+
+    Args:
+        problem: space, latency and limit.
+        searcher: fresh; see `Searcher` for how an interrupted search is resumed.
+        evaluate: gives an accuracy; an `EdgenasError` it raises is recorded as a failure.
+        evaluations: how many distinct architectures to evaluate, known ones counted.
+        known: by id, what an earlier session evaluated.
+        commit: called after each evaluation, before the next begins.
+        progress: told about each evaluation.
+        out_of_time: asked before each evaluation but the first; ends the search.
+
+    Returns:
+        The distinct architectures evaluated, in the order they were first asked for. Beside them nothing is kept of
+        an evaluation, so that memory grows by what one of them takes.
+    """
+    seen: dict[Architecture, Evaluated] = {}
+    beaten = rivals(len(problem.objectives) - 1)
+    best = 0.0
+    idle = 0
+    while len(seen) < evaluations and idle < PATIENCE:
+        asked = searcher.ask()
+        if not asked:
+            break
+        before = len(seen)
+        outcomes = []
+        for architecture, costs in zip(asked, problem.costs_of(asked), strict=True):
+            latency_ms = float(costs[0])
+            excess_ms = latency_ms - problem.max_latency_ms
+            if excess_ms <= 0 and architecture not in seen:
+                if len(seen) == evaluations:
+                    return list(seen.values())
+                if (result := known.get(architecture.id)) is None:
+                    if seen and out_of_time():
+                        return list(seen.values())
+                    result = _evaluated(architecture, latency_ms, evaluate, beaten.best(costs))
+                    commit(result)
+                seen[architecture] = result
+                if result.accuracy is not None:
+                    beaten.add(costs, result.accuracy)
+                    best = max(best, result.accuracy)
+                progress("search", len(seen), evaluations, f"best {best:.1%}")
+            outcomes.append(_outcome(architecture, latency_ms, excess_ms, seen.get(architecture)))
+        searcher.tell(outcomes)
+        idle = 0 if len(seen) > before else idle + 1
+    return list(seen.values())
+
+
+def _evaluated(
+    architecture: Architecture, latency_ms: float, evaluate: Evaluate, rival: float | None
+) -> Evaluated:
+    start = time.monotonic()
+    accuracy: float | None = None
+    reason = ""
+    try:
+        accuracy = evaluate(architecture, rival)
+        if not math.isfinite(accuracy):
+            accuracy, reason = None, f"the accuracy is {accuracy}"
+    except EdgenasError as error:
+        reason = str(error)
+    return Evaluated(architecture, accuracy, latency_ms, reason, time.monotonic() - start)
+
+
+def _outcome(
+    architecture: Architecture, latency_ms: float, excess_ms: float, result: Evaluated | None
+) -> Outcome:
+    accuracy = result.accuracy if result else None
+    return Outcome(architecture, 1.0 if accuracy is None else 1 - accuracy, latency_ms, excess_ms)

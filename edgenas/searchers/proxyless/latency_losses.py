@@ -1,0 +1,49 @@
+"""How latency enters the gradient of the architecture."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from edgenas.searchers.proxyless.distribution import Distribution
+from edgenas.searchers.proxyless.gradient_recipe import LatencyLoss
+
+EXPONENT = 0.3
+"""Of `mul#log`; as in the authors' scripts."""
+
+WEIGHT = 0.1
+"""Of `add#linear`; as in the authors' scripts."""
+
+UNITS = 1000
+"""Of latency in a target, for logarithms. Milliseconds, the authors' unit, would give targets of 1 ms no logarithm."""
+
+
+def with_latency(
+    kind: LatencyLoss, loss: float, slopes: Tensor, distribution: Distribution, target: int
+) -> Tensor:
+    """The gradient of the loss with its latency term, by the logits of a target; shape (variables, P).
+
+    `constraint` has none: latency is priced in the logits themselves. The others are after ProxylessNAS (Cai et al.,
+    ICLR 2019, and the authors' code), where a weight set by hand decides where the search ends up:
+
+        mul#log      loss * (log E / log T) ** 0.3, E and T in thousandths of T
+        add#linear   loss + 0.1 * (E - T) / T
+
+    Args:
+        kind: which one.
+        loss: on the validation batch.
+        slopes: its gradient, shape (variables, P).
+        distribution: gives the expected latency E.
+        target: whose logits are learnt; T is its latency.
+    """
+    if kind == "constraint":
+        return slopes
+    logits = distribution.logits()[target].requires_grad_()
+    relative = distribution.expected_ms(logits) / distribution.targets_ms[target]
+    if kind == "add#linear":
+        factor, penalty = torch.ones_like(relative), WEIGHT * (relative - 1)
+    else:
+        factor = (torch.log(UNITS * relative) / math.log(UNITS)) ** EXPONENT
+        penalty = loss * factor
+    (of_latency,) = torch.autograd.grad(penalty, logits)
+    return factor.detach() * slopes + of_latency

@@ -1,0 +1,156 @@
+"""A run's folder `runs/<name>/`: opened by one process at a time, resumed only for the same configuration."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from edgenas.errors import FileFormatError, InputError, RunConflictError
+from edgenas.formats import read_json, write_json
+from edgenas.storage.run_config import RunConfig, RunDocument, versions
+from edgenas.storage.run_store import RunStore
+from edgenas.storage.search_result import SearchResult
+
+log = logging.getLogger(__name__)
+
+RUNS = Path("runs")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where the files of one run are."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.path.name
+
+    @property
+    def document(self) -> Path:
+        """Configuration, versions, date."""
+        return self.path / "run.json"
+
+    @property
+    def store(self) -> Path:
+        """SQLite store."""
+        return self.path / "run.sqlite"
+
+    @property
+    def prior(self) -> Path:
+        """Evaluations of an earlier run that this one begins from, where it does."""
+        return self.path / "prior.json"
+
+    @property
+    def supernet(self) -> Path:
+        """Supernet weights and optimiser state."""
+        return self.path / "supernet.safetensors"
+
+    @property
+    def front(self) -> Path:
+        """The result."""
+        return self.path / "front.json"
+
+    @property
+    def report(self) -> Path:
+        """HTML report."""
+        return self.path / "report.html"
+
+    @property
+    def picture(self) -> Path:
+        """PNG of the front."""
+        return self.path / "front.png"
+
+    def weights(self, model: str) -> Path:
+        """Trained weights of a model."""
+        return self.path / "models" / f"{model}.safetensors"
+
+    def training(self, model: str) -> Path:
+        """Training state of a model that is not finished."""
+        return self.path / "models" / f"{model}.training.safetensors"
+
+    def read_document(self) -> RunDocument:
+        """Read `run.json`."""
+        return read_json(self.document, RunDocument)
+
+    def read_result(self) -> SearchResult:
+        """Read `front.json`."""
+        return read_json(self.front, SearchResult)
+
+
+def find_run(run: str) -> RunFolder:
+    """An existing run by name (under `./runs`) or by path of its folder.
+
+    Raises:
+        InputError: there is no such run, or it has no result yet.
+    """
+    for path in (RUNS / run, Path(run)):
+        folder = RunFolder(path)
+        if folder.document.is_file():
+            if not folder.front.is_file():
+                raise InputError(f"run {run} has no result yet", "let `edgenas search` finish it first")
+            return folder
+    names = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
+    known = f"runs here: {', '.join(names)}" if names else "there is none under ./runs"
+    raise InputError(f"no run {run!r}", known)
+
+
+@contextmanager
+def open_run(name: str, config: RunConfig) -> Iterator[tuple[RunFolder, RunStore]]:
+    """Open a run to work on it, making it when new; closed and unlocked on leaving.
+
+    Raises:
+        RunConflictError: the name holds another configuration, another process works on it, or the folder
+            cannot be written.
+    """
+    if not _NAME.fullmatch(name):
+        raise RunConflictError(f"--run {name!r} is no run name", "use letters, digits, '.', '_' and '-'")
+    folder = RunFolder(RUNS / name)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.path / ".lock")
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise RunConflictError(
+            f"run {name} is being worked on by another process", "wait for it, or use another --run"
+        ) from None
+    except OSError as error:
+        raise RunConflictError(
+            f"{folder.path}: cannot be written ({error.strerror})", "run from a folder you can write to"
+        ) from None
+    try:
+        _check_or_write(folder, config)
+        store = RunStore(folder.store)
+        try:
+            yield folder, store
+        finally:
+            store.close()
+    finally:
+        lock.release()
+
+
+def _check_or_write(folder: RunFolder, config: RunConfig) -> None:
+    if not folder.document.exists():
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(
+            folder.document, RunDocument(name=folder.name, created_at=now, config=config, versions=versions())
+        )
+        return
+    try:
+        document = folder.read_document()
+    except FileFormatError as error:
+        raise RunConflictError(error.problem, "use another --run, or delete the folder") from None
+    if differences := document.config.differences(config):
+        raise RunConflictError(
+            f"run {folder.name} holds a different configuration ({'; '.join(differences)})",
+            "use another --run, or the options it was started with",
+        )
+    if document.versions != versions():
+        log.warning("run %s was started with other library versions: the result may differ", folder.name)

@@ -1,0 +1,208 @@
+"""Predicting one architecture, or an ONNX file, from Python."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from edgenas import SearchSpace, mbconv, predict, profile
+from edgenas.errors import FileFormatError, IncompleteTableError, InputError
+from edgenas.onnx_latency import fragments
+from edgenas.onnx_latency.costing import KernelLatency
+from edgenas.space import nasbench_macro
+from edgenas.space.onnx_graph import onnx_from_blocks, random_weights
+
+
+def _write(folder: Path, space: SearchSpace, choice: int = 0) -> Path:
+    path = folder / "architecture.json"
+    path.write_text(json.dumps(space.document(space.decode([choice] * len(space.variables)))))
+    return path
+
+
+def test_an_architecture_file_is_predicted_block_by_block(tmp_path: Path) -> None:
+    space = mbconv(224, 1000)
+    architecture = space.decode([0] * len(space.variables))
+    result = predict(_write(tmp_path, space), "jetson")
+    assert result.device == "jetson-orin-nano"
+    assert result.architecture == architecture.id
+    assert [layer.block for layer in result.layers] == [block.key for block in space.blocks(architecture)]
+    assert not any(layer.interpolated for layer in result.layers)
+    assert result.latency.provenance == "calibrated"
+    assert result.macs == space.macs(architecture)
+    assert result.params == space.parameters(architecture)
+    total = result.constant_ms + sum(layer.latency_ms for layer in result.layers)
+    assert total == pytest.approx(result.latency.predicted_ms)
+
+
+def test_the_operating_point_matters(tmp_path: Path) -> None:
+    path = _write(tmp_path, mbconv(224, 1000))
+    points: list[dict[str, Any]] = [{}, {"precision": "int8"}, {"threads": 4}]
+    one, int8, threads = (predict(path, "cpu", **point).latency.predicted_ms for point in points)
+    batches = predict(path, "cpu", batch=4).latency.predicted_ms
+    assert int8 < one
+    assert threads < one < batches < 4 * one
+
+
+def test_a_table_is_used_for_its_own_point_and_completed_where_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_timing: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latency_models").mkdir()
+    profile("cpu", resolution=16, classes=2, networks=3, precision="int8")
+    path = _write(tmp_path, mbconv(16, 2))
+    assert predict(path, "cpu", precision="int8").latency.provenance == "measured"
+    for point in (
+        {"precision": "fp32"},
+        {"precision": "int8", "batch": 2},
+        {"precision": "int8", "threads": 2},
+    ):
+        assert predict(path, "cpu", **point).latency.provenance == "estimated"  # type: ignore[arg-type]
+    other = _write(tmp_path, mbconv(16, 5))
+    with pytest.raises(
+        IncompleteTableError,
+        match=r"table of cpu \(onnxruntime-cpu-int8-t1-b1\) lacks 1 blocks, such as head/.* add them: "
+        r"edgenas profile .*--classes 5 .*--precision int8 --batch 1; or use --missing interpolate$",
+    ):
+        predict(other, "cpu", precision="int8")
+    result = predict(other, "cpu", precision="int8", missing="interpolate")
+    assert result.latency.provenance == "calibrated"
+    assert [layer.interpolated for layer in result.layers] == [False] * (len(result.layers) - 1) + [True]
+    assert 0 <= result.latency.low_ms < result.latency.predicted_ms < result.latency.high_ms
+
+
+def test_the_card_of_a_model_is_predicted_as_its_run_did(in_finished_run: Path) -> None:
+    front = json.loads(Path("runs/done/front.json").read_text())["front"]
+    card = Path(front[0]["onnx"]).with_suffix(".json")
+    assert predict(card, "pi5").latency.predicted_ms == pytest.approx(front[0]["latency_ms"]["predicted"])
+
+
+# ONNX files.
+
+
+def _write_onnx(folder: Path, space: SearchSpace, choice: int = 0) -> Path:
+    blocks = space.blocks(space.decode([choice] * len(space.variables)))
+    path = folder / "model.onnx"
+    path.write_bytes(onnx_from_blocks(blocks, random_weights(0)).SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("device", ["jetson", "pi5", "pi4"])
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize(
+    "space",
+    [mbconv(32, 10), mbconv(64, 10, squeeze_excite=True, activation="hswish"), nasbench_macro()],
+    ids=lambda space: space.signature,
+)
+def test_an_onnx_file_costs_what_its_architecture_does(
+    tmp_path: Path, space: SearchSpace, device: str, batch: int
+) -> None:
+    for choice in (0, 1):
+        expected = predict(_write(tmp_path, space, choice), device, batch=batch)
+        found = predict(_write_onnx(tmp_path, space, choice), device, batch=batch)
+        assert found.macs == expected.macs
+        assert found.latency.predicted_ms == pytest.approx(expected.latency.predicted_ms, rel=0.02)
+        assert found.latency.provenance == ("calibrated" if batch == 1 else "estimated")
+        # Of batch norm's scale and shift a bias is left.
+        assert 0.9 * expected.params < found.params < expected.params
+
+
+def test_an_onnx_file_is_predicted_kernel_by_kernel(tmp_path: Path) -> None:
+    path = _write_onnx(tmp_path, mbconv(32, 10))
+    found = predict(str(path), "jetson")
+    assert (found.device, found.architecture) == ("jetson-orin-nano", "model.onnx")
+    assert sum(layer.latency_ms for layer in found.layers) == pytest.approx(found.latency.predicted_ms)
+    assert found.constant_ms == 0
+    assert found.latency.low_ms < found.latency.predicted_ms < found.latency.high_ms
+    assert found.unknown_operators == ()
+    assert all(isinstance(layer, KernelLatency) for layer in found.layers)
+    int8 = predict(path, "jetson", precision="int8")
+    assert int8.latency.predicted_ms < found.latency.predicted_ms
+
+
+def test_operators_nobody_knows_are_named_and_widen_the_interval(tmp_path: Path) -> None:
+    path = _write_onnx(tmp_path, mbconv(32, 10))
+    known = predict(path, "pi5").latency
+    proto = onnx.load(path)
+    relu = next(node for node in proto.graph.node if node.op_type == "Clip")
+    relu.op_type, relu.domain = "Odd", "made.up"
+    path.write_bytes(proto.SerializeToString())
+    found = predict(path, "pi5")
+    assert found.unknown_operators == ("made.up.Odd",)
+    assert found.latency.predicted_ms > known.predicted_ms
+    assert found.latency.high_ms / found.latency.predicted_ms > known.high_ms / known.predicted_ms
+    assert found.latency.low_ms / found.latency.predicted_ms < known.low_ms / known.predicted_ms
+
+
+def test_a_datasheet_that_is_not_this_machines_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = _write_onnx(tmp_path, mbconv(16, 10))
+    predict(path, "jetson")
+    assert not caplog.messages
+    predict(path, "cpu")
+    assert caplog.messages == [
+        "no kernels of ONNX files were timed on cpu, and its datasheet need not describe this machine: it may be many "
+        "times off; time them with a full profile: edgenas profile --device cpu --threads 1 --precision fp32 --batch 1"
+    ]
+    caplog.clear()
+    predict(path, "cpu", precision="int8")
+    assert caplog.messages[0].endswith("many times off; that is done at fp32 alone")
+
+
+def test_a_profile_is_what_onnx_files_are_predicted_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, quick_timing: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latency_models").mkdir()
+    monkeypatch.setattr(fragments, "COUNT", 24)
+    profile("cpu", resolution=16, classes=2, networks=3)
+    caplog.clear()
+    path = _write_onnx(tmp_path, mbconv(32, 10))
+    found = predict(path, "cpu")
+    assert not caplog.messages
+    assert found.latency.provenance == "calibrated"
+    assert 0 < found.latency.low_ms < found.latency.predicted_ms < found.latency.high_ms
+    added = sum(layer.latency_ms for layer in found.layers)
+    assert found.constant_ms + added == pytest.approx(found.latency.predicted_ms)
+    assert found.constant_ms > 0
+    assert predict(path, "cpu", batch=2).latency.provenance == "estimated"
+
+
+def test_onnx_files_that_cannot_be_predicted(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"no model at all")
+    with pytest.raises(FileFormatError, match=r"model\.onnx: is not ONNX, or only part of it; export"):
+        predict(path, "cpu")
+    value = onnx.helper.make_tensor_value_info("x", 1, [1, 3])
+    flat = onnx.helper.make_tensor_value_info("y", 1, [3])
+    nodes = [onnx.helper.make_node("Flatten", ["x"], ["y"])]
+    graph = onnx.helper.make_graph(nodes, "views", [value], [flat])
+    path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    with pytest.raises(InputError, match="only reshapes its input; give a model that computes something"):
+        predict(path, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "fp8"}, "^unknown precision 'fp8'; use one of fp32, fp16, int8$"),
+        ({"batch": 0}, "^--batch 0 is out of range; use 1 to 1024$"),
+        ({"threads": 0}, "^--threads 0 is out of range; use 1 or more$"),
+    ],
+    ids=str,
+)
+def test_bad_options_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        predict(_write(tmp_path, mbconv(32, 10)), "cpu", **options)
+
+
+def test_a_wrong_choice_is_named_with_the_file(tmp_path: Path) -> None:
+    space = mbconv(32, 10)
+    document = space.document(space.decode([0] * len(space.variables)))
+    document["choices"][2] = "k9e6"
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(FileFormatError, match=r"a\.json.*choices\.2: unknown choice 'k9e6'"):
+        predict(path, "cpu")

@@ -1,0 +1,156 @@
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from edgenas.exporting.model_card import Card, Preprocessing, write_card
+from edgenas.formats import read_json
+from edgenas.storage.search_result import Model
+
+CONTENT = b"not really onnx, but of a size"
+Write = Callable[..., Card]
+
+
+@pytest.fixture
+def write(tmp_path: Path, front_model: Callable[..., Model]) -> Write:
+    """`write(**changes of the card's fields)` beside `ab.onnx`."""
+    (tmp_path / "ab.onnx").write_bytes(CONTENT)
+
+    def make(**changes: Any) -> Card:
+        fields: dict[str, Any] = {
+            "run": "demo",
+            "device": "jetson-orin-nano",
+            "target": "jetson-orin-nano: tensorrt, fp16",
+            "data": "digits",
+            "model": front_model(),
+            "precision": "fp32",
+            "classes": ("cat", "dog", "horse"),
+            "preprocessing": Preprocessing(resolution=24, mean=(0.123456, 0.2, 0.3), std=(0.4, 0.5, 0.6)),
+            "versions": {"edgenas": "0.1.0"},
+        }
+        return write_card(tmp_path / "ab.onnx", **{**fields, **changes})
+
+    return make
+
+
+@pytest.fixture
+def markdown(write: Write, tmp_path: Path) -> Callable[..., str]:
+    """The card for people, of `write(**changes)`."""
+
+    def read(**changes: Any) -> str:
+        write(**changes)
+        return (tmp_path / "ab.md").read_text()
+
+    return read
+
+
+def test_the_card_survives_its_file(write: Write, tmp_path: Path) -> None:
+    card = write()
+    assert read_json(tmp_path / "ab.json", Card) == card
+    assert json.loads((tmp_path / "ab.json").read_text())["schema"] == "edgenas.card/1"
+
+
+def test_hash_and_size_are_those_of_the_file(write: Write, markdown: Callable[..., str]) -> None:
+    card = write()
+    assert card.sha256 == hashlib.sha256(CONTENT).hexdigest()
+    assert card.size_bytes == len(CONTENT)
+    assert card.sha256 in markdown()
+
+
+def test_a_latency_is_shown_with_interval_and_provenance(markdown: Callable[..., str]) -> None:
+    text = markdown()
+    assert "| predicted latency | 1.25 ms (0.625 ms to 2.5 ms; datasheet estimate) |" in text
+    assert "| measured latency | not measured |" in text
+
+
+def test_a_measured_latency_is_shown_too(
+    markdown: Callable[..., str], front_model: Callable[..., Model]
+) -> None:
+    latency = {"predicted": 1.25, "low": 1.0, "high": 1.5, "measured": 1.31}
+    text = markdown(model=front_model(latency_ms=latency, provenance="measured"))
+    assert "1.25 ms (1 ms to 1.5 ms; from measured blocks)" in text
+    assert "| measured latency | 1.31 ms, usual of many runs on the search's host |" in text
+
+
+def test_every_accuracy_says_what_it_is(markdown: Callable[..., str]) -> None:
+    text = markdown()
+    for row in ("supernet accuracy | 70.00%", "validation accuracy | 91.00%", "test accuracy | 90.00%"):
+        assert f"| {row} |" in text
+
+
+def test_an_accuracy_nobody_looked_at_is_left_out(
+    markdown: Callable[..., str], front_model: Callable[..., Model]
+) -> None:
+    text = markdown(model=front_model(accuracies={"supernet": 0.7}))
+    assert "| supernet accuracy | 70.00% |" in text
+    assert "| test accuracy" not in text
+
+
+def test_another_metric_is_called_by_its_name(markdown: Callable[..., str]) -> None:
+    text = markdown(metric="macro-f1")
+    for row in ("supernet macro F1 | 70.00%", "validation macro F1 | 91.00%", "test macro F1 | 90.00%"):
+        assert f"| {row} |" in text
+    assert "accuracy" not in text
+
+
+def test_every_other_metric_has_a_row(
+    markdown: Callable[..., str], front_model: Callable[..., Model]
+) -> None:
+    scores = {
+        "validation": {"top-1": 0.91, "macro-f1": 0.88},
+        "test": {"macro-f1": 0.87, "macro-recall": 0.8},
+    }
+    text = markdown(model=front_model(scores=scores))
+    assert "| test accuracy | 90.00% |\n| macro F1 | 88.00% validation, 87.00% test |\n" in text
+    assert "| macro recall | 80.00% test |\n| predicted latency" in text
+    assert "macro precision" not in text
+    assert "91.00% validation" not in text
+
+
+def test_a_baseline_is_called_by_its_name(
+    markdown: Callable[..., str], front_model: Callable[..., Model]
+) -> None:
+    text = markdown(model=front_model(name="MobileNetV2 x0.35"))
+    assert "MobileNetV2 x0.35, made by hand and trained by edgenas run `demo` for device" in text
+    assert "Found by" not in text
+
+
+def test_a_card_from_before_metrics_is_read(write: Write, tmp_path: Path) -> None:
+    write()
+    old = json.loads((tmp_path / "ab.json").read_text())
+    del old["metric"], old["model"]["name"], old["model"]["scores"]
+    assert Card.model_validate(old).metric == "top-1"
+
+
+def test_preprocessing_is_told_in_full(markdown: Callable[..., str]) -> None:
+    text = markdown()
+    assert "Input `input`: (batch, 3, 24, 24), NCHW, RGB, float32. Scale pixels to 0..1" in text
+    assert "`[0.1235, 0.2, 0.3]`, divide by `[0.4, 0.5, 0.6]`" in text
+    assert "Output `logits`: (batch, 3) logits; class names are in `ab.json`." in text
+
+
+def test_where_the_model_comes_from_and_what_it_is(markdown: Callable[..., str]) -> None:
+    text = markdown(precision="int8")
+    assert text.startswith("# ab.onnx\n")
+    assert "Found by edgenas run `demo` for device `jetson-orin-nano` on data `digits`." in text
+    assert "Architecture: `k3e3 skip`" in text
+    for row in (
+        "parameters | 12 k",
+        "MACs | 1.2 M",
+        "precision | int8",
+        "largest difference from PyTorch | 2e-06",
+    ):
+        assert f"| {row} |" in text
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("precision", "fp64"), ("size_bytes", 1.5), ("preprocessing", None), ("colour", "red")],
+)
+def test_a_card_with_a_wrong_field_is_refused(write: Write, field: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=rf"(?m)^{field}$"):
+        Card.model_validate({**write().model_dump(), field: value})

@@ -1,0 +1,33 @@
+"""Families: every block fits the one before it, whatever size and width it is asked for."""
+
+import numpy as np
+import onnx
+import pytest
+
+from edgenas.onnx_latency.graph_builder import Sketch
+from edgenas.onnx_latency.network_families import CHANNELS, STYLES, Draw
+from edgenas.space.onnx_graph import INPUT
+
+
+@pytest.mark.parametrize("name", STYLES)
+@pytest.mark.parametrize("seed", range(4))
+def test_blocks_chain_and_come_near_the_size_that_is_asked_for(name: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    block = STYLES[name](Draw(rng))
+    sketch = Sketch((1, 24, 14, 14), rng)
+    value = INPUT
+    for out, stride in ((24, 1), (48, 2), (48, 1), (96, 2)):
+        value = block(sketch, value, out, stride)
+        assert sketch.channels(value) > 0
+        assert sketch.shape(value)[2] <= 14
+    onnx.checker.check_model(sketch.model(value), full_check=True)
+    assert sketch.macs > 0
+
+
+def test_draws_stay_between_their_ends() -> None:
+    draw = Draw(np.random.default_rng(0))
+    assert {draw.of(1, 2) for _ in range(50)} == {1, 2}
+    assert {draw.word("a", "b") for _ in range(50)} == {"a", "b"}
+    assert {draw.chance(0.5) for _ in range(50)} == {True, False}
+    assert {draw.channels(16, 40) for _ in range(200)} == {n for n in CHANNELS if 16 <= n <= 40}
+    assert draw.channels(5000, 9000) == 5000

@@ -1,0 +1,168 @@
+"""The door for ONNX files: what is refused, in one line each."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from edgenas.errors import FileFormatError, InputError
+from edgenas.onnx_latency import onnx_reading
+from edgenas.onnx_latency.onnx_reading import label, live_nodes, operator, read_model
+from edgenas.onnx_latency.shape_inference import shaped
+
+from .conftest import Save, model, node
+
+RELU = [node("Relu", "x", "y")]
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_an_open_batch_is_the_given_one(save: Save, batch: int) -> None:
+    for first in ("batch", None, 0, batch):
+        read = read_model(save(RELU, (first, 3, 8, 8)), batch)
+        assert (read.input, read.shape) == ("x", (batch, 3, 8, 8))
+
+
+def test_only_nodes_that_reach_an_output_are_read(save: Save) -> None:
+    nodes = [node("Loop", "", "a", body=model(RELU).graph), node("Relu", "x", "y"), node("Exp", "y", "z")]
+    assert [n.op_type for n in read_model(save(nodes), 1).nodes] == ["Relu"]
+    assert [n.op_type for n in live_nodes(nodes, {"z"})] == ["Relu", "Exp"]
+
+
+def test_functions_of_the_file_are_inlined(tmp_path: Path) -> None:
+    made = model([helper.make_node("Twice", ["x"], ["y"], domain="made.up")])
+    body = [helper.make_node("Add", ["a", "a"], ["b"])]
+    opsets = [helper.make_opsetid("", 17)]
+    made.functions.append(helper.make_function("made.up", "Twice", ["a"], ["b"], body, opsets))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(made.SerializeToString())
+    assert [n.op_type for n in read_model(path, 1).nodes] == ["Add"]
+
+
+def test_names_for_people() -> None:
+    assert label(node("Relu", "x", "y")) == "y"
+    assert label(helper.make_node("Relu", ["x"], ["z"])) == "Relu:z"
+    assert operator(helper.make_node("Grid", ["x"], ["z"], domain="com.microsoft")) == "com.microsoft.Grid"
+    assert operator(helper.make_node("Relu", ["x"], ["z"], domain="ai.onnx")) == "Relu"
+
+
+def _refused(path: Path, content: bytes | onnx.ModelProto, message: str) -> None:
+    path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
+    with pytest.raises(InputError, match=message) as caught:
+        shaped(read_model(path, 1))
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+    assert caught.value.mend
+
+
+def _with_input(made: onnx.ModelProto, **fields: object) -> onnx.ModelProto:
+    made.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1, 3]))
+    return made
+
+
+def _without_shape() -> onnx.ModelProto:
+    made = model(RELU)
+    made.graph.input[0].type.tensor_type.ClearField("shape")
+    return made
+
+
+def _without_opset() -> onnx.ModelProto:
+    made = model(RELU)
+    del made.opset_import[:]
+    return made
+
+
+def _negative_weight() -> onnx.ModelProto:
+    made = model([node("Mul", "x w", "y")], weights={"w": (1, 8, 1, 1)})
+    made.graph.initializer[0].dims[1] = -8
+    return made
+
+
+BAD: dict[str, tuple[Callable[[], bytes | onnx.ModelProto], str]] = {
+    "not ONNX": (lambda: b"a text, not a network\n" * 9, "is not ONNX, or only part of it; export the model"),
+    "empty file": (lambda: b"", "is not ONNX: it has no graph; export"),
+    "empty graph": (lambda: model([]), "graph: has no operators that reach an output; export"),
+    "name": (
+        lambda: model(RELU).SerializeToString().replace(b"Relu", b"\xca\xfeLu"),
+        "graph: has a name that is not UTF-8",
+    ),
+    "opset too new": (lambda: model(RELU, opset=999), r"opset 999 is newer than the \d+ that onnx .* update onnx"),
+    "no opset": (_without_opset, "opset_import: names no ONNX opset"),
+    "no shape": (_without_shape, "input 'x' has no shape; export the model with a fixed input size"),
+    "scalar": (lambda: model(RELU, ()), "input 'x' has no shape"),
+    "dynamic axes": (
+        lambda: model(RELU, ("batch", 3, "height", None)),
+        r"input 'x' has dynamic axes beside the batch: 2 \(height\), 3; fix them: "
+        r"python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name x --input_shape 1,3,224,224 "
+        r"model.onnx fixed.onnx$",
+    ),
+    "batch": (
+        lambda: model(RELU, (8, 3, 4, 4)),
+        "input 'x' has a fixed batch of 8, not 1; use --batch 8, or export with a dynamic batch axis$",
+    ),
+    "inputs": (
+        lambda: _with_input(model([node("MatMul", "x more", "y")])),
+        r"has 2 inputs \(x, more\); only networks with one input",
+    ),
+    "no input": (lambda: model([node("Relu", "w", "y")], weights={"w": (3,)}), "outputs depend on no input"),
+    "constant": (
+        lambda: model([node("Shape", "x", "y")], (1, 3)),
+        "outputs depend on no input; export the model with its input$",
+    ),
+    "control flow": (
+        lambda: model([node("If", "x", "y", then_branch=model(RELU).graph, else_branch=model(RELU).graph)]),
+        "y is control flow, whose cost depends on the data; export the model without If, Loop, Scan$",
+    ),
+    "order": (
+        lambda: model([node("Relu", "later", "y"), node("Relu", "x", "later"), node("Add", "x y", "z")], output="z"),
+        "y reads 'later', which nothing before it makes; check the file with onnx.checker",
+    ),
+    "weight": (_negative_weight, r"w: has the sizes \[1, -8, 1, 1\]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files_are_refused_in_one_line(tmp_path: Path, case: str) -> None:
+    make, message = BAD[case]
+    _refused(tmp_path / "model.onnx", make(), message)
+
+
+def test_missing_and_large_files(tmp_path: Path, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FileFormatError, match=r"none.onnx: cannot be read \(No such file.*check the path"):
+        read_model(tmp_path / "none.onnx", 1)
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        read_model(tmp_path, 1)
+    path = save(RELU)
+    monkeypatch.setattr(onnx_reading, "MAX_MODEL_BYTES", 10)
+    with pytest.raises(FileFormatError, match="is larger than 2 GiB; keep the weights beside it"):
+        read_model(path, 1)
+
+
+MODEL = model([node("Conv", "x w", "a", pads=[1] * 4), node("Relu", "a", "y")], weights={"w": (4, 8, 3, 3)})
+del MODEL.opset_import[1:]  # cut off before one that nothing needs, the model would still be whole
+CONTENT = MODEL.SerializeToString()
+
+
+@given(st.integers(0, len(CONTENT) - 1))
+def test_a_truncated_file_is_refused(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
+    path = tmp_path_factory.mktemp("cut") / "model.onnx"
+    path.write_bytes(CONTENT[:length])
+    with pytest.raises(InputError):
+        shaped(read_model(path, 1))
+
+
+@given(st.data())
+def test_a_damaged_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    content = bytearray(CONTENT)
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("cut") / "model.onnx"
+    path.write_bytes(bytes(content))
+    try:
+        shaped(read_model(path, 1))
+    except InputError as error:
+        assert "\n" not in str(error)

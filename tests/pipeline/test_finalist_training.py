@@ -1,0 +1,234 @@
+"""Who is trained after the search: from which weights, how long, with what teacher."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgenas.accuracy.network_predictions import recalibrate
+from edgenas.accuracy.standalone import Teacher, fresh_network
+from edgenas.accuracy.supernet import Supernet
+from edgenas.accuracy.training_recipe import FinalistRecipe
+from edgenas.latency.predictor import predictor_from_device
+from edgenas.pipeline import finalist_training as module
+from edgenas.pipeline.finalist import Contender
+from edgenas.pipeline.finalist_training import bring_out
+from edgenas.pipeline.session import Session
+from edgenas.pipeline.time_budget import Budget
+from edgenas.searchers.loop import Evaluated
+from edgenas.space.baselines import BASELINES
+from edgenas.space.modules import Network
+
+
+@dataclass
+class Training:
+    """How one contender was to be trained."""
+
+    contender: Contender
+    network: Network
+    recipe: FinalistRecipe
+    phase: str
+    seconds: float | None
+    teacher: Teacher | None
+
+
+@dataclass
+class Trainings:
+    """Stands in for `train_contender`, and keeps what it was asked."""
+
+    made: list[Training] = field(default_factory=list)
+
+    def __call__(
+        self, session: Session, contender: Contender, make_network: Callable[[], Network], *rest: Any
+    ) -> Contender:
+        self.made.append(Training(contender, make_network(), *rest))
+        return contender
+
+    @property
+    def finalists(self) -> list[Training]:
+        return [training for training in self.made if not training.contender.name]
+
+    @property
+    def baselines(self) -> list[Training]:
+        return [training for training in self.made if training.contender.name]
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainings]:
+    trainings = Trainings()
+    monkeypatch.setattr(module, "train_contender", trainings)
+    monkeypatch.setattr(module, "scaled_baselines", narrow_baselines)
+    yield trainings
+
+
+def narrow_baselines(session: Session) -> list[Contender]:
+    """Both baselines, whatever the limit."""
+    found = []
+    for id_, (title, make) in BASELINES.items():
+        space, architecture = make(16, 3, 0.1)
+        latency = predictor_from_device(space, session.config.device).predict(architecture)
+        found.append(Contender(id_, space, architecture, latency, name=f"{title} x0.1"))
+    return found
+
+
+def configured(session: Session, **changes: Any) -> Session:
+    return replace(session, config=session.config.model_copy(update=changes))
+
+
+def test_leaders_of_the_search_come_first_then_baselines(
+    session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
+) -> None:
+    failed = Evaluated(session.space.sample(np.random.default_rng(5)), None, 0.01, "out of memory")
+    brought = bring_out(configured(session, baselines=True), supernet, [failed, *candidates])
+    fastest, slowest = (candidate.architecture.id for candidate in candidates)
+    assert [contender.id for contender in brought] == [
+        fastest, slowest, "mobilenet-v2", "mobilenet-v3-small"
+    ]  # fmt: skip
+    assert [contender.searched for contender in brought] == [0.5, 0.7, None, None]
+    names = [contender.name for contender in brought[2:]]
+    assert [training.phase for training in trainings.made] == [
+        "finalist 1/2", "finalist 2/2", *(f"baseline {name}" for name in names)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("finalists", "learnt", "wanted"),
+    [(3, 1, [0, 4, 1]), (3, 4, [0, 2, 4]), (1, 1, [1]), (5, 1, [0, 1, 2, 3, 4]), (3, None, [0, 2, 4])],
+)
+def test_what_the_gradient_searcher_arrived_at_is_trained_beside_both_ends_of_the_front(
+    session: Session, supernet: Supernet, trainings: Trainings,
+    finalists: int, learnt: int | None, wanted: list[int],
+) -> None:  # fmt: skip
+    rng = np.random.default_rng(0)
+    drawn = {a.id: a for a in (session.space.sample(rng) for _ in range(5))}
+    ordered = sorted(drawn.values(), key=session.problem.latency_ms)
+    front = [Evaluated(a, 0.5 + 0.1 * i, session.problem.latency_ms(a)) for i, a in enumerate(ordered)]
+    if learnt is not None:
+        session.store.record("architecture chosen", id=front[learnt].architecture.id)
+    bring_out(configured(session, finalists=finalists), supernet, front)
+    assert [each.contender.id for each in trainings.made] == [front[i].architecture.id for i in wanted]
+
+
+def test_finalists_begin_with_the_supernets_weights_and_baselines_with_none(
+    session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
+) -> None:
+    bring_out(configured(session, baselines=True), supernet, candidates)
+    inherited = supernet.extract(candidates[0].architecture)
+    recalibrate(inherited, session.placed)
+    assert_equal(trainings.finalists[0].network, inherited)
+    baseline = trainings.baselines[0]
+    fresh = fresh_network(baseline.contender.space, baseline.contender.architecture, 0, torch.device("cpu"))
+    assert_equal(baseline.network, fresh)
+
+
+def assert_equal(one: nn.Module, other: nn.Module) -> None:
+    mine, others = one.state_dict(), other.state_dict()
+    assert mine.keys() == others.keys()
+    assert all(torch.equal(mine[name], others[name]) for name in mine)
+
+
+@pytest.mark.parametrize(("supernet_epochs", "baseline_epochs"), [(None, 7), (9.5, 12), (20.0, 17)])
+def test_a_baseline_is_trained_longer_by_a_finalists_share_of_the_supernet(
+    supernet_epochs: float | None,
+    baseline_epochs: int,
+    session: Session,
+    supernet: Supernet,
+    candidates: list[Evaluated],
+    trainings: Trainings,
+) -> None:
+    recipe = FinalistRecipe(epochs=7, batch_size=8, distillation=0.5)
+    if supernet_epochs is not None:
+        session.store.record("supernet trained", epochs=supernet_epochs)
+    asked = configured(session, baselines=True, finalist_recipe=recipe)
+    bring_out(asked, supernet, candidates)
+    expected = recipe.model_copy(update={"epochs": baseline_epochs, "distillation": 0.0})
+    assert [training.recipe for training in trainings.finalists] == [recipe, recipe]
+    assert [training.recipe for training in trainings.baselines] == [expected, expected]
+
+
+def test_the_supernets_largest_network_teaches_finalists_only(
+    session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
+) -> None:
+    bring_out(configured(session, baselines=True), supernet, candidates)
+    images = session.dataset.normalise(session.dataset.train.images[:4])
+    largest = session.problem.predictor.slowest()
+    assert all(training.teacher is None for training in trainings.baselines)
+    for training in trainings.finalists:
+        assert training.teacher is not None
+        assert torch.equal(training.teacher(images), supernet(images, largest))
+
+
+def test_without_a_supernet_finalists_begin_afresh_and_have_no_teacher(
+    session: Session, candidates: list[Evaluated], trainings: Trainings
+) -> None:
+    bring_out(configured(session, evaluator="trained"), None, candidates)
+    fresh = fresh_network(session.space, candidates[0].architecture, 0, torch.device("cpu"))
+    assert_equal(trainings.finalists[0].network, fresh)
+    assert all(training.teacher is None for training in trainings.made)
+
+
+def test_without_a_budget_the_recipe_says_how_long(
+    session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
+) -> None:
+    bring_out(session, supernet, candidates)
+    assert all(training.seconds is None for training in trainings.made)
+    assert session.store.last_event("finalist plan") is None
+
+
+class FixedBudget(Budget):
+    """So much is left, whatever the clock says."""
+
+    def __init__(self, left_s: float) -> None:
+        super().__init__(left_s, 0.0, 0.0)
+        self.fixed_s = left_s
+
+    @property
+    def left_s(self) -> float:
+        return self.fixed_s
+
+
+def test_a_budget_is_planned_once_in_equal_steps_with_the_supernets_for_baselines(
+    session: Session,
+    supernet: Supernet,
+    candidates: list[Evaluated],
+    trainings: Trainings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "step_seconds", lambda *_: 0.5)
+    monkeypatch.setattr(module, "judging_seconds", lambda *_: 0.25)
+    monkeypatch.setattr(module, "MEASURING_S", 4.0)
+    session.store.record("supernet trained", epochs=4.0)
+    asked = replace(
+        configured(session, baselines=True, time_budget_s=100.0), budget=FixedBudget(85.0)
+    )  # a second of it to judge four
+    bring_out(asked, supernet, candidates)
+    # 2 supernet epochs a finalist of 6 steps each are 12 extra steps, 6 s, for each of two baselines.
+    seconds = [training.seconds for training in trainings.made]
+    assert seconds == pytest.approx([17.0, 17.0, 23.0, 23.0])
+    assert sum(seconds) == pytest.approx(84.0 - 4.0)  # type: ignore[arg-type]
+    (plan,) = session.store.events("finalist plan")
+    assert list(plan["seconds"].values()) == pytest.approx(seconds)
+
+    monkeypatch.setattr(module, "step_seconds", lambda *_: pytest.fail("timed again"))
+    bring_out(replace(asked, budget=FixedBudget(1.0)), supernet, candidates)
+    assert [training.seconds for training in trainings.made[4:]] == seconds
+    assert session.store.events("finalist plan") == [plan]
+
+
+def test_no_time_to_measure_is_kept_for_a_device_elsewhere(
+    session: Session,
+    supernet: Supernet,
+    candidates: list[Evaluated],
+    trainings: Trainings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "step_seconds", lambda *_: 0.5)
+    monkeypatch.setattr(module, "judging_seconds", lambda *_: 0.0)
+    device = session.config.device.model_copy(update={"reach": "none"})
+    asked = replace(configured(session, device=device, time_budget_s=100.0), budget=FixedBudget(84.0))
+    bring_out(asked, supernet, candidates)
+    assert [training.seconds for training in trainings.made] == pytest.approx([42.0, 42.0])

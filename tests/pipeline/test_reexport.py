@@ -1,0 +1,100 @@
+"""Exporting the models of a finished run again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgenas import export
+from edgenas.accuracy.dataset_sources import load_dataset
+from edgenas.device import Precision
+from edgenas.errors import FileFormatError, InputError, RunConflictError, UnknownNameError
+from edgenas.exporting.onnx_export import run_onnx
+from edgenas.storage.search_result import SearchResult
+
+
+def test_a_run_is_found_by_its_folder_too(in_finished_run: Path) -> None:
+    by_name, by_path = export("done"), export("runs/done")
+    assert [m.id for m in by_name] == [m.id for m in by_path]
+    assert all(m.max_abs_error <= 1e-4 and m.accuracy_before == m.accuracy_after for m in by_name)
+
+
+def test_a_converted_models_card_claims_only_what_was_seen_of_it(in_finished_run: Path) -> None:
+    (model, *_) = export("done", precision="int8")
+    card = json.loads(model.onnx.with_suffix(".json").read_text())["model"]
+    assert card["accuracies"] == {"supernet": None, "validation": model.accuracy_after, "test": None}
+    assert card["latency_ms"]["measured"] is None
+    assert card["note"] == "converted to int8; latency is predicted for fp32"
+    assert card["note"] in model.onnx.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_baseline_is_exported_again_by_its_name(precision: Precision, in_compared_run: Path) -> None:
+    result = SearchResult.model_validate_json(Path("runs/compared/front.json").read_text())
+    (baseline,) = (model for model in result.baselines if model.id == "mobilenet-v2")
+    (exported,) = export("compared", "mobilenet-v2", precision)
+    suffix = "" if precision == "fp32" else f".{precision}"
+    assert exported.onnx == Path(f"exports/compared/mobilenet-v2{suffix}.onnx")
+    assert exported.accuracy_before == baseline.accuracies.validation
+    card = json.loads(exported.onnx.with_suffix(".json").read_text())["model"]
+    assert card["name"] == baseline.name
+    if precision == "fp32":
+        assert exported.max_abs_error <= 1e-4 and exported.accuracy_after == exported.accuracy_before
+
+
+def test_accuracies_before_and_after_follow_the_runs_metric(
+    in_compared_run: Path, imbalanced_folder: Path
+) -> None:
+    from sklearn.metrics import f1_score
+
+    result = SearchResult.model_validate_json(Path("runs/compared/front.json").read_text())
+    split = (dataset := load_dataset(str(imbalanced_folder), 32)).validation
+    for model, exported in zip(result.front, export("compared", precision="fp16"), strict=True):
+        assert exported.accuracy_before == model.accuracies.validation == model.scores.validation["macro-f1"]
+        card = json.loads(exported.onnx.with_suffix(".json").read_text())["model"]
+        assert card["scores"]["validation"]["macro-f1"] == exported.accuracy_after
+        assert card["accuracy"] == {"value": exported.accuracy_after, "kind": "validation"}
+        logits = run_onnx(exported.onnx.read_bytes(), dataset.normalise(split.images))
+        labels = split.labels.numpy()
+        assert exported.accuracy_after == pytest.approx(f1_score(labels, logits.argmax(1), average="macro"))
+
+
+def test_without_a_name_baselines_are_not_exported(in_compared_run: Path) -> None:
+    assert all(not model.id.startswith("mobilenet") for model in export("compared"))
+
+
+def test_damaged_weights_are_named(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished_run / "runs", tmp_path / "runs")
+    weights = next((tmp_path / "runs/done/models").glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:100])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileFormatError, match=r"holds no weights of .*; restore it, or search again"):
+        export("done", weights.stem)
+
+
+def test_unknown_models_and_precisions_are_refused(in_finished_run: Path) -> None:
+    with pytest.raises(UnknownNameError, match="unknown model 'ffffffffff'"):
+        export("done", "ffffffffff")
+    with pytest.raises(UnknownNameError, match=r"unknown precision 'fp8'; did you mean 'fp16'|known: fp16"):
+        export("done", precision="fp8")  # type: ignore[arg-type]
+
+
+def test_an_unknown_run_lists_those_there_are(in_finished_run: Path) -> None:
+    with pytest.raises(InputError, match="no run 'dnoe'; runs here: done"):
+        export("dnoe")
+
+
+def test_data_that_changed_under_a_run_is_refused(
+    finished_run: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished_run / "runs", tmp_path / "runs")
+    shutil.copytree(image_folder, tmp_path / "images")
+    next((tmp_path / "images/train/red").iterdir()).unlink()
+    document = tmp_path / "runs/done/run.json"
+    document.write_text(document.read_text().replace(str(image_folder), str(tmp_path / "images")))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunConflictError, match="has changed since run done; restore the images"):
+        export("done")

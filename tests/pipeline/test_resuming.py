@@ -1,0 +1,178 @@
+"""Interrupted and killed searches: nothing is lost, nothing done twice, and the end is the same."""
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgenas.api.search import search
+from edgenas.storage.search_result import SearchResult
+
+SMALL: dict[str, Any] = {"evaluations": 8, "finalists": 2, "run": "done"}
+
+
+@pytest.mark.parametrize(("phase", "after"), [("supernet", 3), ("search", 4), ("finalist 2/2", 2)])
+def test_ctrl_c_ends_with_what_is_known_and_the_same_call_goes_on(
+    phase: str, after: int, finished_run: Path, image_folder: Path, tmp_path: Path,
+    interrupt: Any, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    interrupted = search("pi5", "20ms", str(image_folder), progress=interrupt(phase, after), **SMALL)
+    assert interrupted.status == "interrupted"
+    known = {"supernet": 0, "search": 4, "finalist 2/2": 8}[phase]
+    assert interrupted.evaluations == known
+    assert bool(interrupted.front) == (known > 0)
+    assert all(model.accuracy.kind == "supernet" for model in interrupted.front)
+    assert (tmp_path / "runs/done/report.html").is_file()
+    complete = search("pi5", "20ms", str(image_folder), **SMALL)
+    assert _essence(complete) == _essence(_result(finished_run))
+
+
+def test_an_interrupted_baseline_goes_on_and_nothing_else_is_trained_again(
+    compared_run: Path,
+    compared_arguments: dict[str, Any],
+    imbalanced_folder: Path,
+    tmp_path: Path,
+    interrupt: Any,
+    hurried: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = interrupt("baseline MobileNetV3", 2), interrupt("", 0)
+    interrupted = search("pi5", "3ms", str(imbalanced_folder), progress=first, **compared_arguments)
+    assert interrupted.status == "interrupted" and interrupted.baselines == ()
+    done = {phase for phase, _ in first.seen if phase.startswith(("finalist", "baseline MobileNetV2"))}
+    assert len(done) == 3
+    complete = search("pi5", "3ms", str(imbalanced_folder), progress=second, **compared_arguments)
+    assert not done & {phase for phase, _ in second.seen}
+    assert [step for phase, step in second.seen if phase == "supernet"] == [2.0]  # found complete
+    assert not any(phase == "search" and step == 0 for phase, step in second.seen)
+    assert _essence(complete) == _essence(_result(compared_run, "compared"))
+
+
+@pytest.mark.parametrize(
+    ("phase", "after"), [("training", 7), ("training", 8), ("search", 3), ("finalist 1/2", 2)]
+)
+def test_a_search_that_trains_every_candidate_repeats_nothing(
+    phase: str,
+    after: int,
+    image_folder: Path,
+    tmp_path: Path,
+    interrupt: Any,
+    hurried: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = {**SMALL, "evaluator": "trained", "evaluations": 5}
+    results = []
+    for folder, progress in (("whole", interrupt("", 0)), ("parts", interrupt(phase, after))):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        results.append(search("pi5", "20ms", str(image_folder), progress=progress, **arguments))
+    assert [result.status for result in results] == ["complete", "interrupted"]
+    before = list(_evaluations(tmp_path / "parts"))
+    last = interrupt("", 0)
+    complete = search("pi5", "20ms", str(image_folder), progress=last, **arguments)
+    assert _essence(complete) == _essence(results[0])
+    rows = list(_evaluations(tmp_path / "parts"))
+    assert rows[: len(before)] == before and len(rows) == 5
+    trained_again = {f"training {row[1]}" for row in before} & {name for name, _ in last.seen}
+    assert not trained_again
+
+
+def test_killed_searches_lose_nothing_and_end_with_the_same_front(
+    finished_run: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "edgenas", "search", "--device", "pi5", "--max-latency", "20ms"]
+    command += ["--data", str(image_folder), "--evaluations", "8", "--finalists", "2", "--run", "done"]
+    moments = random.Random(0)
+    reported: list[tuple[object, ...]] = []
+    for _ in range(4):
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        _wait_for_work(process)
+        time.sleep(moments.uniform(0, 3))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        rows = list(_evaluations(tmp_path))
+        assert rows[: len(reported)] == reported
+        reported = rows
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    rows = list(_evaluations(tmp_path))
+    assert rows[: len(reported)] == reported
+    assert len(rows) == len({row[1] for row in rows}) == 8
+    assert _essence(_result(tmp_path)) == _essence(_result(finished_run))
+
+
+@pytest.mark.parametrize(("phase", "after"), [("supernet", 2), ("supernet", 4), ("search", 3)])
+def test_a_gradient_search_that_is_interrupted_ends_as_an_uninterrupted_one(
+    phase: str, after: int, image_folder: Path, tmp_path: Path, interrupt: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    arguments = {**SMALL, "searcher": "proxyless"}
+    results = []
+    for folder, progress in (("whole", interrupt("", 0)), ("parts", interrupt(phase, after))):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        results.append(search("pi5", "20ms", str(image_folder), progress=progress, **arguments))
+    assert [result.status for result in results] == ["complete", "interrupted"]
+    complete = search("pi5", "20ms", str(image_folder), **arguments)
+    assert _essence(complete) == _essence(results[0])
+    assert complete.chosen is not None
+    learnt = [_learnt(tmp_path / folder) for folder in ("whole", "parts")]
+    assert learnt[0] == learnt[1] and len(learnt[0]) == 1
+
+
+def test_a_killed_gradient_search_ends_as_an_uninterrupted_one(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "whole").mkdir()
+    monkeypatch.chdir(tmp_path / "whole")
+    whole = search("pi5", "20ms", str(image_folder), searcher="proxyless", **SMALL)
+    command = [sys.executable, "-m", "edgenas", "search", "--device", "pi5", "--max-latency", "20ms"]
+    command += ["--data", str(image_folder), "--evaluations", "8", "--finalists", "2", "--run", "done"]
+    command += ["--searcher", "proxyless"]
+    moments = random.Random(1)
+    for _ in range(2):
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        _wait_for_work(process)
+        time.sleep(moments.uniform(0, 2))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert _essence(_result(tmp_path)) == _essence(whole)
+    assert _learnt(tmp_path) == _learnt(tmp_path / "whole")
+
+
+def _learnt(folder: Path) -> list[tuple[object, ...]]:
+    with sqlite3.connect(folder / "runs/done/run.sqlite") as connection:
+        return connection.execute("SELECT payload FROM events WHERE name = 'architecture learnt'").fetchall()
+
+
+def _wait_for_work(process: "subprocess.Popen[bytes]") -> None:
+    """Imports take seconds; the interesting moments come once a phase has begun."""
+    assert process.stderr is not None
+    next((line for line in process.stderr if line.startswith((b"supernet", b"search", b"finalist"))), None)
+
+
+def _evaluations(folder: Path) -> Iterator[tuple[object, ...]]:
+    path = folder / "runs/done/run.sqlite"
+    if path.exists():
+        with sqlite3.connect(path) as connection:
+            yield from connection.execute(
+                "SELECT sequence, id, accuracy, seconds FROM evaluations ORDER BY 1"
+            )
+
+
+def _result(folder: Path, run: str = "done") -> SearchResult:
+    return SearchResult.model_validate_json((folder / f"runs/{run}/front.json").read_text())
+
+
+def _essence(result: SearchResult) -> dict[str, object]:
+    """The result but for how long it took."""
+    return result.model_dump(exclude={"seconds"})

@@ -1,0 +1,67 @@
+"""Which space the options of a command make."""
+
+from typing import Any
+
+import pytest
+
+from edgenas.errors import InputError, UnknownNameError
+from edgenas.pipeline.spaces import space_from_options
+from edgenas.space import SearchSpace, mbconv, nasbench_macro
+
+
+def _space(name: str, **options: Any) -> SearchSpace:
+    nothing_said = {
+        "resolution": None,
+        "classes": None,
+        "width": 1.0,
+        "squeeze_excite": False,
+        "activation": None,
+    }
+    return space_from_options(name, **{**nothing_said, **options})
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (_space("mbconv"), mbconv(224, 1000)),
+        (_space("mbconv", resolution=64), mbconv(64, 10)),
+        (_space("mbconv", resolution=96), mbconv(96, 1000)),
+        (
+            _space("mbconv", resolution=32, classes=3, width=0.5, squeeze_excite=True, activation="hswish"),
+            mbconv(32, 3, 0.5, True, "hswish"),
+        ),
+        (_space("nasbench-macro"), nasbench_macro()),
+        (_space("nasbench-macro", resolution=96), nasbench_macro(96, 1000)),
+        (_space("nasbench-macro", resolution=16, classes=3, width=0.5), nasbench_macro(16, 3, 0.5)),
+    ],
+    ids=lambda space: space.signature,
+)
+def test_a_space_is_what_was_said_and_else_its_own_default(made: SearchSpace, expected: SearchSpace) -> None:
+    assert made.config() == expected.config()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"squeeze_excite": True},
+            "^space nasbench-macro has no --squeeze-excite; leave it out, or use --space mbconv$",
+        ),
+        (
+            {"activation": "relu6"},
+            "^space nasbench-macro has no --activation; leave it out, or use --space mbconv$",
+        ),
+        ({"resolution": 4}, "^--resolution 4 is out of range; use 8 to 1024$"),
+        ({"classes": 0}, "^--classes 0 is out of range; use 2 to 100000$"),
+    ],
+    ids=str,
+)
+def test_what_nasbench_macro_does_not_have_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        _space("nasbench-macro", **options)
+
+
+@pytest.mark.parametrize("name", ["cell", "nasbench201"])
+def test_a_name_whose_networks_cannot_be_timed_is_unknown(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=rf"^unknown search space '{name}'.*nasbench-macro"):
+        _space(name)

@@ -1,0 +1,106 @@
+"""What is there before the search: weights, a searcher, and with a gradient searcher what it learnt."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from edgenas.pipeline.learning_record import recorded_curves
+from edgenas.pipeline.session import Session
+from edgenas.pipeline.supernet_training import trained_supernet
+from edgenas.searchers.proxyless.curves import Curves
+from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
+from edgenas.searchers.proxyless.proxyless_searcher import ProxylessSearcher
+from edgenas.searchers.random_search import RandomSearcher
+
+
+def changed(session: Session, **changes: object) -> Session:
+    return replace(session, config=session.config.model_copy(update=changes))
+
+
+@pytest.fixture
+def gradient(session: Session) -> Session:
+    """The same session with the gradient searcher, which no problem alone makes."""
+    recipe = session.config.supernet_recipe.model_copy(update={"epochs": 2})
+    session = changed(
+        session, searcher="proxyless", gradient=GradientRecipe(targets=2), supernet_recipe=recipe
+    )
+    return replace(session, make_searcher=None)
+
+
+def test_a_supernet_is_trained_once_and_the_searcher_is_the_one_asked_for(session: Session) -> None:
+    first, second = (trained_supernet(session) for _ in range(2))
+    assert first.make_searcher is second.make_searcher is RandomSearcher
+    assert first.supernet is not None and second.supernet is not None
+    again = second.supernet.state_dict()
+    assert all(tensor.equal(again[name]) for name, tensor in first.supernet.state_dict().items())
+    assert session.store.events("supernet trained") == [{"epochs": 1.0}]
+    assert session.chosen is None and session.store.last_event("architecture learnt") is None
+
+
+def test_without_a_supernet_there_are_no_weights(session: Session) -> None:
+    trained = trained_supernet(changed(session, evaluator="trained"))
+    assert trained.supernet is None
+    assert not session.folder.supernet.exists()
+
+
+def test_a_gradient_searcher_is_made_from_what_was_learnt(gradient: Session) -> None:
+    trained = trained_supernet(gradient)
+    searcher = trained.make_searcher(gradient.problem, 0)
+    assert isinstance(searcher, ProxylessSearcher)
+    assert searcher.best(gradient.config.max_latency_ms).id == gradient.chosen
+    curves = Curves.model_validate(gradient.store.last_event("architecture learnt"))
+    assert len(curves.targets) == 2 and curves.done[0] >= curves.warm_up
+
+
+def test_what_was_learnt_is_said_once_however_often_the_run_is_resumed(gradient: Session) -> None:
+    first, second = (trained_supernet(gradient).make_searcher(gradient.problem, 3) for _ in range(2))
+    assert first.ask() == second.ask()
+    note, *others = gradient.store.events("note")
+    assert [each["text"][:34] for each in others] == ["what was learnt has not settled: e"]
+    assert note["text"].startswith(
+        f"{gradient.chosen} is what was learnt for the limit itself: predicted at "
+    )
+    for name in ("architecture learnt", "architecture chosen", "supernet trained"):
+        assert len(gradient.store.events(name)) == 1
+
+
+@pytest.mark.parametrize(("after", "shown"), [(1, False), (3, True)])
+def test_an_interrupted_learning_leaves_its_curves_so_far(
+    gradient: Session, interrupt: Any, after: int, shown: bool
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        trained_supernet(replace(gradient, progress=interrupt("supernet", after)))
+    curves = recorded_curves(gradient.store)
+    assert (curves is not None) == shown
+    assert gradient.store.last_event("architecture learnt") is None
+    if curves is not None:
+        assert not curves.finished and curves.warm_up <= curves.done[0] <= curves.done[-1] < 1
+    trained_supernet(gradient)
+    ended = recorded_curves(gradient.store)
+    assert ended is not None and ended.finished
+
+
+def test_a_time_budget_is_kept_and_the_architecture_is_learnt_by_the_clock(gradient: Session) -> None:
+    gradient = budgeted(gradient, seconds=3.0)
+    trained = trained_supernet(gradient)
+    curves = Curves.model_validate(gradient.store.last_event("architecture learnt"))
+    assert curves.warm_up <= curves.done[0] <= curves.done[-1] <= 1
+    assert trained.make_searcher(gradient.problem, 0).ask()[0].id == gradient.chosen
+
+
+def test_a_budget_that_ends_before_anything_was_learnt_is_said(gradient: Session) -> None:
+    gradient = budgeted(gradient, seconds=1e-6)
+    searcher = trained_supernet(gradient).make_searcher(gradient.problem, 0)
+    assert searcher.ask()
+    assert gradient.chosen is None and gradient.store.last_event("architecture learnt") is None
+    (note,) = gradient.store.events("note")
+    assert note["text"] == (
+        "the time budget ended before an architecture was learnt: give a longer --time-budget"
+    )
+
+
+def budgeted(session: Session, seconds: float) -> Session:
+    """With so much of a time budget for the supernet."""
+    session.store.record("plan", supernet=seconds, search=1.0)
+    return changed(session, time_budget_s=10.0)

@@ -1,0 +1,280 @@
+"""Predicted against measured: figures by hand, who is drawn, what is kept. The clock is the fake runtime's formula."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgenas.device import Device
+from edgenas.errors import IncompleteTableError, InputError
+from edgenas.formats import read_json
+from edgenas.latency.predictor import predictor_from_table
+from edgenas.latency.table import LatencyTable, table_path
+from edgenas.profiling import validation
+from edgenas.profiling.validation import (
+    Pair,
+    Validation,
+    agreement,
+    find_validation,
+    save_validation,
+    unseen_networks,
+    validate,
+    validation_path,
+)
+from edgenas.space import SearchSpace
+
+Fake = Callable[..., Any]
+
+
+def pairs(*rows: tuple[float, float], half_width: float = 0.06) -> list[Pair]:
+    """Pairs of (predicted, measured), each with an interval of so many times the prediction on both sides."""
+    return [
+        Pair(
+            architecture=f"{i:010x}",
+            choices=("k3e3", "skip"),
+            predicted_ms=predicted,
+            low_ms=predicted * (1 - half_width),
+            high_ms=predicted * (1 + half_width),
+            measured_ms=measured,
+        )
+        for i, (predicted, measured) in enumerate(rows)
+    ]
+
+
+@pytest.fixture
+def found(space: SearchSpace, device: Device, table: LatencyTable, fake: Fake) -> Validation:
+    """Eight networks on the runtime that the table is of."""
+    return validate(space, device, fake(), table, networks=8)
+
+
+def test_the_figures_of_a_hand_made_case() -> None:
+    # Errors: 4 %, -8 %, 20 %, 4 %.
+    figures = agreement(pairs((1.04, 1.0), (1.84, 2.0), (6.0, 5.0), (4.16, 4.0)))
+    assert figures.networks == 4
+    assert figures.mape_percent == pytest.approx((4 + 8 + 20 + 4) / 4)
+    assert (figures.within_5_percent, figures.within_10_percent) == (0.5, 0.75)
+    assert figures.spearman == figures.kendall == pytest.approx(1.0)
+    assert figures.interval_coverage == 0.5
+
+
+def test_rank_correlations_tell_order_and_ties() -> None:
+    reverse = agreement(pairs((1, 3), (2, 2), (3, 1)))
+    assert reverse.spearman == pytest.approx(-1) and reverse.kendall == pytest.approx(-1)
+    # One pair tied of six, five concordant: tau-b = 5 / sqrt(5 * 6).
+    tied = agreement(pairs((1, 1), (1, 2), (3, 3), (4, 4)))
+    assert tied.kendall == pytest.approx(5 / np.sqrt(30))
+
+
+@pytest.mark.parametrize("rows", [[(1, 1), (1, 2)], [(1, 2), (2, 2)], [(1, 2)]])
+def test_equal_latencies_have_no_rank_correlation(rows: list[tuple[float, float]]) -> None:
+    figures = agreement(pairs(*rows))
+    assert figures.spearman is None and figures.kendall is None
+    assert np.isfinite(figures.mape_percent)
+
+
+def test_an_interval_holds_its_ends() -> None:
+    ends = pairs((1.0, 1.5), (1.0, 0.5), (1.0, 1.51), half_width=0.5)
+    assert agreement(ends).interval_coverage == pytest.approx(2 / 3)
+
+
+def test_networks_are_distinct_and_reproducible(space: SearchSpace) -> None:
+    first, again = (unseen_networks(space, 20, seed=3, seen=()) for _ in range(2))
+    assert first == again
+    assert len({architecture.id for architecture in first}) == 20
+    assert unseen_networks(space, 20, seed=4, seen=()) != first
+    assert unseen_networks(space, 30, seed=3, seen=())[:20] == first
+
+
+def test_networks_that_were_seen_are_left_out(space: SearchSpace) -> None:
+    first = unseen_networks(space, 10, seed=0, seen=())
+    seen = {architecture.id for architecture in first[::2]}
+    second = unseen_networks(space, 10, seed=0, seen=seen)
+    assert second[:5] == first[1::2]
+    assert not seen & {architecture.id for architecture in second}
+
+
+def test_the_draw_is_not_that_of_a_profile_with_the_same_seed(space: SearchSpace) -> None:
+    rng = np.random.default_rng(0)
+    pool = {space.sample(rng).id for _ in range(20)}
+    assert not pool & {architecture.id for architecture in unseen_networks(space, 20, seed=0, seen=())}
+
+
+def test_a_space_with_too_few_networks_says_how_many_it_has(
+    tiny_space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "FRUITLESS_DRAWS", 10_000)
+    everything = [a.id for a in unseen_networks(tiny_space, 400, seed=0, seen=())]
+    mend = (
+        r"mbconv-8px-\w+ has only 3 networks that its table was not calibrated on; give --networks 3 or fewer"
+    )
+    with pytest.raises(InputError, match=mend):
+        unseen_networks(tiny_space, 4, seed=0, seen=everything[3:])
+    with pytest.raises(InputError, match=r"has only 0 .*; profile it again on fewer networks"):
+        unseen_networks(tiny_space, 2, seed=0, seen=everything)
+
+
+def test_networks_of_the_calibration_are_not_validated_on(
+    space: SearchSpace, device: Device, table: LatencyTable, fake: Fake, found: Validation
+) -> None:
+    drawn = [pair.architecture for pair in found.pairs]
+    calibration = table.calibrations[space.signature]
+    changed = calibration.model_copy(update={"networks": (*calibration.networks, *drawn[:4])})
+    other = table.model_copy(update={"calibrations": {space.signature: changed}})
+    again = validate(space, device, fake(), other, networks=8)
+    assert [pair.architecture for pair in again.pairs][:4] == drawn[4:]
+    assert not set(changed.networks) & {pair.architecture for pair in again.pairs}
+
+
+def test_a_runtime_that_adds_up_is_predicted_well(
+    space: SearchSpace, device: Device, table: LatencyTable, found: Validation
+) -> None:
+    predictor = predictor_from_table(space, device, table)
+    assert found.networks == len(found.pairs) == 8
+    assert found.mape_percent < 1 and found.within_5_percent == 1
+    assert found.spearman is not None and found.spearman > 0.95
+    assert (found.provenance, found.table_checksum) == ("measured", predictor.table_checksum)
+    for pair in found.pairs:
+        latency = predictor.predict(space.architecture(pair.choices))
+        assert (pair.predicted_ms, pair.low_ms, pair.high_ms) == (
+            latency.predicted_ms,
+            latency.low_ms,
+            latency.high_ms,
+        )
+
+
+def test_what_is_compared_is_the_time_of_that_very_network(
+    space: SearchSpace, device: Device, table: LatencyTable, fake: Fake, found: Validation
+) -> None:
+    slow = validate(
+        space, device, fake(disturbance=lambda number: 1.5 if number == 3 else 1.0), table, networks=8
+    )
+    assert slow.worst[0].architecture == found.pairs[2].architecture
+    assert slow.worst[0].error < -0.2
+    assert slow.within_10_percent == 7 / 8
+    assert slow.interval_coverage == found.interval_coverage - 1 / 8
+    quiet = [i for i in range(8) if i != 2]
+    assert [slow.pairs[i] for i in quiet] == [found.pairs[i] for i in quiet]
+
+
+@pytest.mark.parametrize(
+    ("mood", "warning"),
+    [
+        (1.3, "cpu now runs 30% slower than when it was profiled"),
+        (0.8, "cpu now runs 25% faster"),
+        (1.1, ""),
+        (0.9, ""),
+    ],
+)
+def test_a_machine_at_another_speed_is_warned_of(
+    space: SearchSpace,
+    device: Device,
+    table: LatencyTable,
+    fake: Fake,
+    caplog: pytest.LogCaptureFixture,
+    mood: float,
+    warning: str,
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = validate(space, device, fake(mood=lambda number: mood), table, networks=2)
+    assert found.sentinel_ratio == pytest.approx(mood)
+    assert len(caplog.messages) == bool(warning)
+    assert not warning or warning in caplog.text
+
+
+def test_without_a_table_the_datasheet_is_validated(space: SearchSpace, device: Device, fake: Fake) -> None:
+    found = validate(space, device, fake(), None, networks=3)
+    assert (found.provenance, found.table_checksum, found.sentinel_ratio) == ("estimated", None, None)
+    assert all(pair.high_ms == pytest.approx(2 * pair.predicted_ms) for pair in found.pairs)
+
+
+def test_a_table_that_lacks_blocks_is_refused_or_interpolated(
+    space: SearchSpace, device: Device, table: LatencyTable, fake: Fake
+) -> None:
+    key = space.candidates[0][0].key  # type: ignore[union-attr]
+    entries = {other: entry for other, entry in table.entries.items() if other != key}
+    less = table.model_copy(update={"entries": entries})
+    runtime = fake()
+    with pytest.raises(IncompleteTableError, match=f"lacks 1 blocks, such as {key}"):
+        validate(space, device, runtime, less, networks=2)
+    assert runtime.networks == 0
+    assert validate(space, device, runtime, less, 2, missing="interpolate").provenance == "calibrated"
+
+
+def test_the_document_comes_back_as_it_was_written(device: Device, folders: Path, found: Validation) -> None:
+    path = save_validation(device, found)
+    assert path == table_path(device).parent / "validation" / f"{device.table_name}-{found.space}.json"
+    assert '"schema": "edgenas.validation/1"' in path.read_text()
+    assert read_json(path, Validation) == found
+    assert find_validation(device, found.space, found.table_checksum) == found
+
+
+def test_figures_without_a_rank_correlation_can_be_kept(device: Device, found: Validation) -> None:
+    flat = found.model_copy(update={"spearman": None, "kendall": None})
+    assert read_json(save_validation(device, flat), Validation) == flat
+
+
+def test_a_validation_of_other_predictions_or_another_machine_is_not_found(
+    device: Device, found: Validation
+) -> None:
+    save_validation(device, found)
+    assert find_validation(device, found.space, "0" * 64) is None
+    assert find_validation(device, found.space, None) is None
+    assert find_validation(device, "mbconv-8px-00000000", found.table_checksum) is None
+    save_validation(device, found.model_copy(update={"host": "another"}))
+    assert find_validation(device, found.space, found.table_checksum) is None
+
+
+def test_a_damaged_validation_is_passed_over_with_a_warning(
+    device: Device, found: Validation, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = validation_path(device, found.space)
+    path.parent.mkdir(parents=True)
+    path.write_text(found.model_dump_json().replace('"kendall":', '"kendal":'))
+    assert find_validation(device, found.space, found.table_checksum) is None
+    assert "kendal" in caplog.text and "ignored" in caplog.text
+
+
+@pytest.mark.parametrize("mood", [1.04, 0.95])
+def test_a_drift_of_the_whole_machine_is_told_from_errors_of_the_table(
+    space: SearchSpace, device: Device, table: LatencyTable, fake: Fake, mood: float
+) -> None:
+    steady = validate(space, device, fake(), table, networks=8)
+    drifted = validate(space, device, fake(mood=lambda number: mood), table, networks=8)
+    assert steady.pace == pytest.approx(1.0)
+    assert drifted.pace == pytest.approx(mood)
+    assert drifted.mape_percent == pytest.approx(100 * abs(1 / mood - 1), abs=0.5)
+    assert drifted.at_table_pace and steady.at_table_pace
+    assert drifted.at_table_pace.mape_percent == pytest.approx(steady.at_table_pace.mape_percent, abs=0.01)
+    for pair, calm in zip(drifted.pairs, steady.pairs, strict=True):
+        assert pair.measured_ms == pytest.approx(mood * calm.measured_ms)
+
+
+def test_another_machine_is_no_drift(
+    space: SearchSpace, device: Device, table: LatencyTable, fake: Fake
+) -> None:
+    found = validate(space, device, fake(mood=lambda number: 1.3), table, networks=3)
+    assert found.pace == pytest.approx(1.3)
+    assert found.at_table_pace is None
+    assert found.mape_percent > 20
+
+
+def test_without_references_there_is_no_pace(
+    space: SearchSpace, device: Device, table: LatencyTable, fake: Fake
+) -> None:
+    calibration = table.calibrations[space.signature].model_copy(update={"references": ()})
+    bare = table.model_copy(update={"calibrations": {space.signature: calibration}})
+    found = validate(space, device, fake(mood=lambda number: 1.04), bare, networks=3)
+    assert (found.pace, found.at_table_pace) == (None, None)
+
+
+def test_references_span_the_networks_of_the_calibration(space: SearchSpace, table: LatencyTable) -> None:
+    calibration = table.calibrations[space.signature]
+    times = [reference.measured_ms for reference in calibration.references]
+    assert times == sorted(times)
+    assert 3 <= len(times) <= 10
+    assert {space.architecture(each.choices).id for each in calibration.references} <= set(
+        calibration.networks
+    )
