@@ -2,6 +2,7 @@
 
 import math
 
+import device_fitting
 import numpy as np
 import pytest
 from device_fitting import Figure, Setting, setting_from_datasheet
@@ -10,9 +11,8 @@ from hypothesis import strategies as st
 
 from edgenas.device import find_device
 from edgenas.device.device import Costs
-from edgenas.latency import fitting
 
-SIZE = len(fitting.NAMES)
+SIZE = len(device_fitting.NAMES)
 RNG = np.random.default_rng(0)
 NETWORKS = RNG.lognormal(0, 1.5, (16, SIZE))
 EXPECTED, LEAST = (1.0,) * SIZE, (0.02,) * SIZE
@@ -30,7 +30,7 @@ def _values(costs: Costs) -> "np.ndarray":  # type: ignore[type-arg]
 
 def test_figures_of_one_network_are_met() -> None:
     costs = RNG.lognormal(0, 0.5, SIZE)
-    fitted = _values(fitting.fit(_figures(BOARDS[0], costs))(BOARDS[0]))
+    fitted = _values(device_fitting.fit(_figures(BOARDS[0], costs))(BOARDS[0]))
     assert NETWORKS @ fitted == pytest.approx(NETWORKS @ costs, rel=0.1)
 
 
@@ -40,7 +40,7 @@ def test_networks_left_out_are_told_and_better_with_a_second_board() -> None:
     alike = _figures(BOARDS[1], 3 * costs)
 
     def error(figures: list[Figure]) -> float:
-        fitted = _values(fitting.fit(figures)(BOARDS[0]))
+        fitted = _values(device_fitting.fit(figures)(BOARDS[0]))
         return float(np.abs(np.log(NETWORKS[7:] @ fitted / (NETWORKS[7:] @ costs))).mean())
 
     assert error(few + alike) < min(0.1, error(few))
@@ -50,7 +50,7 @@ def test_a_single_wrong_figure_does_not_spoil_the_others() -> None:
     costs = RNG.lognormal(0, 0.3, SIZE)
     figures = _figures(BOARDS[0], costs)
     wrong = Figure(BOARDS[0], "wrong", NETWORKS[0], 5 * figures[0].latency_ms)
-    fitted = _values(fitting.fit([*figures, wrong])(BOARDS[0]))
+    fitted = _values(device_fitting.fit([*figures, wrong])(BOARDS[0]))
     assert float(np.median(np.abs(NETWORKS @ fitted / (NETWORKS @ costs) - 1))) < 0.1
 
 
@@ -60,14 +60,16 @@ def test_no_cost_is_below_what_the_hardware_allows_whatever_is_published(latenci
         Figure(BOARDS[0], f"net{i}", row, latency_ms)
         for i, (row, latency_ms) in enumerate(zip(NETWORKS, latencies_ms, strict=False))
     ]
-    costs = _values(fitting.fit(figures)(BOARDS[0]))
+    costs = _values(device_fitting.fit(figures)(BOARDS[0]))
     assert (costs >= LEAST).all() and np.isfinite(costs).all()
 
 
 def test_the_slope_of_the_residuals_is_what_differences_say() -> None:
     settings = [BOARDS[0], BOARDS[1], BOARDS[0]]
-    levels = fitting._Levels(settings)
-    residuals = fitting._Residuals(np.ones(3), NETWORKS[:3], np.zeros(3), levels.places(settings), levels.sds)
+    levels = device_fitting._Levels(settings)
+    residuals = device_fitting._Residuals(
+        np.ones(3), NETWORKS[:3], np.zeros(3), levels.places(settings), levels.sds
+    )
     x = RNG.normal(0, 0.3, len(levels.sds))
     step = 1e-6
     for i in range(0, len(x), 7):
@@ -80,15 +82,15 @@ def test_the_slope_of_the_residuals_is_what_differences_say() -> None:
 def test_each_network_is_left_out_on_every_board() -> None:
     costs = RNG.lognormal(0, 0.2, SIZE)
     figures = _figures(BOARDS[0], costs, 4) + _figures(BOARDS[1], 2 * costs, 4)
-    left_out = list(fitting.leave_one_out(figures))
+    left_out = list(device_fitting.leave_one_out(figures))
     assert [each.figure.network for each in left_out] == [f"net{i}" for i in range(4) for _ in BOARDS]
-    without = fitting.fit([figure for figure in figures if figure.network != "net0"])
+    without = device_fitting.fit([figure for figure in figures if figure.network != "net0"])
     assert left_out[0].predicted_ms == pytest.approx(float(NETWORKS[0] @ _values(without(BOARDS[0]))))
 
 
 def test_amounts_are_summed_over_kernels() -> None:
-    total = fitting.amounts_array([{"launch_copy": 1.0}, {"launch_copy": 2.0, "macs_dense": 4.0}])
-    assert dict(zip(fitting.NAMES, total, strict=True)) == dict.fromkeys(fitting.NAMES, 0.0) | {
+    total = device_fitting.amounts_array([{"launch_copy": 1.0}, {"launch_copy": 2.0, "macs_dense": 4.0}])
+    assert dict(zip(device_fitting.NAMES, total, strict=True)) == dict.fromkeys(device_fitting.NAMES, 0.0) | {
         "launch_copy": 3.0,
         "macs_dense": 4.0,
     }
@@ -96,20 +98,20 @@ def test_amounts_are_summed_over_kernels() -> None:
 
 def test_the_interval_is_an_order_statistic_of_the_errors() -> None:
     errors = [0.01 * i * (-1) ** i for i in range(1, 21)]
-    assert fitting.interval_factor(errors) == pytest.approx(math.exp(0.19))
-    assert fitting.interval_factor(errors[:5]) == pytest.approx(math.exp(0.05))
+    assert device_fitting.interval_factor(errors) == pytest.approx(math.exp(0.19))
+    assert device_fitting.interval_factor(errors[:5]) == pytest.approx(math.exp(0.05))
 
 
 def test_a_datasheet_suggests_costs() -> None:
     device = find_device("pi4")
     setting = setting_from_datasheet("board", "runtime", device.datasheet, "fp32", on_gpu=False)
-    expected = dict(zip(fitting.NAMES, setting.expected_ms, strict=True))
+    expected = dict(zip(device_fitting.NAMES, setting.expected_ms, strict=True))
     assert expected["macs_dense"] == pytest.approx(3 * 2e3 / 48)
     assert expected["traffic_copy"] == pytest.approx(2 * 4 / 12.8)
     assert all(least < usual for least, usual in zip(setting.least_ms, setting.expected_ms, strict=True))
-    least = dict(zip(fitting.NAMES, setting.least_ms, strict=True))
+    least = dict(zip(device_fitting.NAMES, setting.least_ms, strict=True))
     assert (least["macs_pointwise"], least["launch_copy"]) == (pytest.approx(2e3 / 48), 0)
     on_gpu = setting_from_datasheet("board", "runtime", device.datasheet, "fp16", on_gpu=True)
-    narrow = dict(zip(fitting.NAMES, on_gpu.expected_ms, strict=True))
+    narrow = dict(zip(device_fitting.NAMES, on_gpu.expected_ms, strict=True))
     assert narrow["traffic_copy"] == pytest.approx(expected["traffic_copy"] / 2)
     assert narrow["macs_depthwise"] < expected["macs_depthwise"]
