@@ -21,33 +21,33 @@ from pathlib import Path
 
 
 class EdgenasError(Exception):
-    """What went wrong and how to mend it, in one line.
+    """What went wrong and how to fix it, in one line.
 
     Args:
         problem: what was found, and where.
-        mend: what the user can do about it.
+        hint: what the user can do about it.
     """
 
     exit_code = 1
 
-    def __init__(self, problem: str, mend: str = "") -> None:
+    def __init__(self, problem: str, hint: str = "") -> None:
         self.problem = problem
-        self.mend = mend
-        super().__init__(f"{problem}; {mend}" if mend else problem)
+        self.hint = hint
+        super().__init__(f"{problem}; {hint}" if hint else problem)
 
 
 class InfeasibleError(EdgenasError):
     """No architecture is predicted within the limit; `fastest_ms` is the best the space can do, `fastest` says so."""
 
     def __init__(
-        self, limit_ms: float, fastest_ms: float, fastest: str, device: str, space: str, else_mend: str = ""
+        self, limit_ms: float, fastest_ms: float, fastest: str, device: str, space: str, else_hint: str = ""
     ) -> None:
         self.limit_ms = limit_ms
         self.fastest_ms = fastest_ms
         super().__init__(
             f"nothing in space {space} is predicted within {limit_ms:g} ms on {device}: "
             f"the fastest possible network takes {fastest}",
-            f"raise --max-latency to at least {_round_up(fastest_ms)}ms{else_mend}",
+            f"raise --max-latency to at least {_round_up(fastest_ms)}ms{else_hint}",
         )
 
 
@@ -76,21 +76,21 @@ class UnitError(InputError):
 class UnknownNameError(InputError):
     """A name that nothing has; suggests the nearest known one."""
 
-    def __init__(self, what: str, name: str, known: Iterable[str], mend: str = "") -> None:
+    def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.name = name
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        super().__init__(f"unknown {what} {name!r}", f"{hint}{mend or 'known: ' + ', '.join(names)}")
+        nearest = f"did you mean {near[0]!r}? " if near else ""
+        super().__init__(f"unknown {what} {name!r}", f"{nearest}{hint or 'known: ' + ', '.join(names)}")
 
 
 class FileFormatError(InputError):
     """A file that does not follow its schema: names the file, the field and what was found."""
 
-    def __init__(self, path: Path | str, field: str, found: str, mend: str) -> None:
+    def __init__(self, path: Path | str, field: str, found: str, hint: str) -> None:
         self.path = Path(path)
         self.field = field
-        super().__init__(f"{path}: {field}: {found}" if field else f"{path}: {found}", mend)
+        super().__init__(f"{path}: {field}: {found}" if field else f"{path}: {found}", hint)
 
 
 class DataError(InputError):

@@ -1,4 +1,4 @@
-"""The error tree: one line, a mend, an exit code."""
+"""The error tree: one line, a hint, an exit code."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_drawn_tree_names_every_error() -> None:
 def test_message_is_problem_and_mend() -> None:
     error = EdgenasError("the disk is full", "make room")
     assert str(error) == "the disk is full; make room"
-    assert (error.problem, error.mend) == ("the disk is full", "make room")
+    assert (error.problem, error.hint) == ("the disk is full", "make room")
     assert str(EdgenasError("the disk is full")) == "the disk is full"
 
 
@@ -75,7 +75,7 @@ def test_infeasible_says_what_would_do() -> None:
 @given(st.floats(min_value=1e-6, max_value=1e7))
 def test_infeasible_mend_is_enough_and_not_much_more(fastest_ms: float) -> None:
     error = InfeasibleError(1e-7, fastest_ms, "", "cpu", "mbconv")
-    advised = error.mend.partition("at least ")[2].partition(",")[0]
+    advised = error.hint.partition("at least ")[2].partition(",")[0]
     assert fastest_ms <= parse_milliseconds(advised, "--max-latency") <= fastest_ms * 1.02
 
 
@@ -93,7 +93,7 @@ def test_unknown_name_suggests_the_nearest(name: str, message: str) -> None:
 
 
 def test_unknown_name_takes_another_mend() -> None:
-    error = UnknownNameError("device", "cpuu", ["cpu"], mend="see: edgenas devices")
+    error = UnknownNameError("device", "cpuu", ["cpu"], hint="see: edgenas devices")
     assert str(error) == "unknown device 'cpuu'; did you mean 'cpu'? see: edgenas devices"
 
 

@@ -145,7 +145,7 @@ def test_any_json_is_a_document_or_a_format_error(tmp_path: Path, value: object)
     path.write_text(json.dumps(value))
     with pytest.raises(FileFormatError) as caught:
         read_json(path, Whole)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(

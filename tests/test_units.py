@@ -101,7 +101,7 @@ def test_any_text_is_a_positive_quantity_or_a_unit_error(text: str) -> None:
     try:
         value = parse_milliseconds(text, "--x")
     except UnitError as error:
-        assert str(error).startswith("--x: ") and error.mend
+        assert str(error).startswith("--x: ") and error.hint
     else:
         assert 0 < value < float("inf")
 

@@ -103,18 +103,18 @@ def _device(name: str) -> Iterator[Check]:
             runtime = runtime_for(device)
             yield Check("runtime", True, f"{runtime.name} {runtime.version}, {runtime.provider}")
         except DeviceError as error:
-            yield Check("runtime", False, error.problem, error.mend)
+            yield Check("runtime", False, error.problem, error.hint)
     else:
         yield Check("runtime", True, f"{device.runtime}, out of reach from here: nothing is measured on it")
     try:
         table = find_table(device)
     except FileFormatError as error:
-        yield Check("latency table", False, error.problem, error.mend)
+        yield Check("latency table", False, error.problem, error.hint)
         return
     if table:
         path, content = table
         yield Check("latency table", True, f"{path}, {content.summary}, {content.measured_at}")
     else:
-        mend = f"edgenas profile --device {device.name}" if device.is_host else ""
+        hint = f"edgenas profile --device {device.name}" if device.is_host else ""
         detail = f"none: latencies are {model_of(device).provenance}"
-        yield Check("latency table", not device.is_host, detail, mend)
+        yield Check("latency table", not device.is_host, detail, hint)

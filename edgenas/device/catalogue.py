@@ -61,7 +61,7 @@ def find_device(
             return _with_power_mode(_with_options(device, threads, precision, batch), power_mode)
     names = [name for device in devices for name in (device.name, *device.aliases)]
     raise UnknownNameError(
-        "device", name, names, mend=f"known: {', '.join(sorted(names))} (see: edgenas devices)"
+        "device", name, names, hint=f"known: {', '.join(sorted(names))} (see: edgenas devices)"
     )
 
 
@@ -104,7 +104,7 @@ def _with_power_mode(device: Device, power_mode: str | None) -> Device:
     if power_mode not in device.power_modes:
         known = ", ".join(map(repr, device.power_modes or [device.power_mode]))
         raise UnknownNameError(
-            "power mode", power_mode, list(device.power_modes), mend=f"{device.name} has: {known}"
+            "power mode", power_mode, list(device.power_modes), hint=f"{device.name} has: {known}"
         )
     changed = device.model_copy(update={"power_mode": power_mode})
     slowdown = changed.slowdown_since(device.power_mode)

@@ -68,7 +68,7 @@ class OnnxProcess(Runtime):
         try:
             converted = convert(model, self.precision, feeds)
         except InputError as error:
-            raise DeviceError(error.problem, error.mend) from error
+            raise DeviceError(error.problem, error.hint) from error
         session = _ProcessSession(self._worker, converted, feeds)
         self.cores = self._worker.cores
         return session
@@ -140,7 +140,7 @@ class _Worker:
             )
         answer = json.loads(line)
         if "problem" in answer:
-            raise DeviceError(answer["problem"], answer["mend"])
+            raise DeviceError(answer["problem"], answer["hint"])
         return answer["value"]
 
     def forget_gone(self) -> None:
@@ -192,9 +192,9 @@ def _serve(folder: Path, runtime: OnnxRuntime, cores: tuple[int, ...], answers: 
         try:
             answer = {"value": verbs[verb](*arguments)}
         except DeviceError as error:
-            answer = {"problem": error.problem, "mend": error.mend}
+            answer = {"problem": error.problem, "hint": error.hint}
         except Exception as error:  # of the runtime, amid a run: it is told over there, not here
-            answer = {"problem": f"the model cannot be run ({first_line(error)})", "mend": "check memory"}
+            answer = {"problem": f"the model cannot be run ({first_line(error)})", "hint": "check memory"}
         try:
             answers.write(json.dumps(answer) + "\n")
             answers.flush()

@@ -60,7 +60,7 @@ def latencies_from_csv(
         references = [name for name in devices if name != target]
     names = (target, *dict.fromkeys(references))
     _check(names, devices)
-    columns = [figures_from_csv(path, space, Column(name, LATENCY.allows, LATENCY.mend)) for name in names]
+    columns = [figures_from_csv(path, space, Column(name, LATENCY.allows, LATENCY.hint)) for name in names]
     kept = _measured(path, space) if MEASURED.name in header else list(columns[0])
     figures = np.array([[column[each] for each in kept] for column in columns])
     return PublishedLatencies(tuple(kept), target, names[1:], figures[0], figures[1:].T)

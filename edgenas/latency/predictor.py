@@ -219,10 +219,10 @@ def predictor_from_table(
     if (missing == "refuse" or not table.calibrations) and (lacking or calibration is None):
         lacks = f"{len(lacking)} blocks, such as {lacking[0]}" if lacking else "a calibration for this space"
         few = " --samples 10" if table.inferences and not table.calibrations else ""
-        mend = f"add them: {profile_command(space, device)}{few}"
+        hint = f"add them: {profile_command(space, device)}{few}"
         raise IncompleteTableError(
             f"the latency table of {device.name} ({device.table_name}) lacks {lacks}",
-            f"{mend}; or use --missing interpolate" if table.calibrations else mend,
+            f"{hint}; or use --missing interpolate" if table.calibrations else hint,
         )
     own = calibration is not None
     calibration = calibration or _borrowed_calibration(space, table)

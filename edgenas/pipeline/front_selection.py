@@ -251,6 +251,6 @@ def _notes(
             f"takes {slowest}"
         )
     if predictor.provenance is Provenance.ESTIMATED:
-        mend = f"; to measure: {profile_command(session.space, device)}" if device.is_host else ""
-        notes.append(f"latencies are estimated from the datasheet of {device.name}: it has no table{mend}")
+        hint = f"; to measure: {profile_command(session.space, device)}" if device.is_host else ""
+        notes.append(f"latencies are estimated from the datasheet of {device.name}: it has no table{hint}")
     return notes

@@ -226,6 +226,6 @@ def _search(session: Session, trained: Trained) -> list[Evaluated]:
     if not succeeded(evaluated):
         raise EdgenasError(
             f"every evaluation failed, the first because: {evaluated[0].reason}",
-            "mend that, and search under a new --run",
+            "fix that, and search under a new --run",
         )
     return evaluated

@@ -72,7 +72,7 @@ class PriorDocument(Document):
                 vectors.append(space.encode(space.architecture(evaluation.choices)))
             except InputError as error:
                 where = f"evaluations of run {self.run}"
-                raise FileFormatError(where, str(number), error.problem, error.mend) from None
+                raise FileFormatError(where, str(number), error.problem, error.hint) from None
         return Prior(np.array(vectors), np.array([1 - each.accuracy for each in self.evaluations]))
 
 

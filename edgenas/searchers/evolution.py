@@ -1,7 +1,7 @@
 """Evolution of integer encodings: uniform crossover, categorical mutation, survival of the fittest.
 
 Latency is known before anything is evaluated and equal networks have equal encodings, so that children which are too
-slow are mended and children which were met before are changed: what is asked for keeps the limit and is new.
+slow are repaired and children which were met before are changed: what is asked for keeps the limit and is new.
 """
 
 import math

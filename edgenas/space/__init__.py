@@ -103,4 +103,4 @@ def architecture_from_json(path: Path) -> tuple[SearchSpace, Architecture]:
     except FileFormatError:
         raise
     except InputError as error:
-        raise FileFormatError(path, "", error.problem, error.mend) from None
+        raise FileFormatError(path, "", error.problem, error.hint) from None

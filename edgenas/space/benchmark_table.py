@@ -24,7 +24,7 @@ class Column:
 
     name: str
     allows: Callable[[float], bool]
-    mend: str
+    hint: str
 
 
 def figures_from_csv(path: Path, space: ArchitectureSpace, column: Column) -> dict[Architecture, float]:
@@ -45,7 +45,7 @@ def figures_from_csv(path: Path, space: ArchitectureSpace, column: Column) -> di
         try:
             architecture = space.architecture_from_text(name)
         except InputError as error:
-            raise FileFormatError(path, f"row {number}: {NAMES}", error.problem, error.mend) from None
+            raise FileFormatError(path, f"row {number}: {NAMES}", error.problem, error.hint) from None
         found.setdefault(architecture, []).append(_value(value, column, path, number))
     if not found:
         raise FileFormatError(path, "", "has no rows", "give a row for each architecture")
@@ -58,7 +58,7 @@ def _value(text: str, column: Column, path: Path, number: int) -> float:
     except ValueError:
         value = float("nan")
     if not column.allows(value):
-        raise FileFormatError(path, f"row {number}: {column.name}", f"found {text[:40]!r}", column.mend)
+        raise FileFormatError(path, f"row {number}: {column.name}", f"found {text[:40]!r}", column.hint)
     return value
 
 

@@ -74,7 +74,7 @@ def test_an_infeasible_limit_exits_1_with_the_fastest_possible_latency(
 
 @pytest.mark.parametrize(("error", "code"), [(EdgenasError, 1), (InputError, 2), (DeviceError, 3)])
 def test_error_classes_carry_the_exit_codes_of_the_contract(error: type[EdgenasError], code: int) -> None:
-    assert error("what", "mend").exit_code == code
+    assert error("what", "hint").exit_code == code
 
 
 def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -160,7 +160,7 @@ def test_when_every_evaluation_fails_the_error_is_one_line(
     (error,) = (line for line in output.err.splitlines() if line.startswith("error"))
     assert error == (
         "error: every evaluation failed, the first because: evaluating x: ran out of memory; free memory; "
-        "mend that, and search under a new --run"
+        "fix that, and search under a new --run"
     )
 
 

@@ -54,7 +54,7 @@ def _refused(path: Path, content: bytes | onnx.ModelProto, message: str) -> None
     with pytest.raises(InputError, match=message) as caught:
         shaped(read_model(path, 1))
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def _with_input(made: onnx.ModelProto, **fields: object) -> onnx.ModelProto:

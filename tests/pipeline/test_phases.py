@@ -112,7 +112,7 @@ def test_when_every_evaluation_fails_that_is_the_error(
     fail(monkeypatch, all_of_them=True)
     message = (
         r"every evaluation failed, the first because: evaluating \w{10}: ran out of memory; free memory; "
-        r"mend that, and search under a new --run$"
+        r"fix that, and search under a new --run$"
     )
     for _ in range(2):  # resuming does not hide it
         with pytest.raises(EdgenasError, match=message) as caught:
@@ -166,7 +166,7 @@ def test_a_finalist_that_fails_is_dropped_and_the_others_go_on(
     def failing(*arguments: Any) -> float:
         phase = arguments[7]
         if phase == "finalist 1/2" or phase.startswith("baseline MobileNetV2"):
-            raise error(f"{phase}: no good", "mend it")
+            raise error(f"{phase}: no good", "fix it")
         return train(*arguments)
 
     monkeypatch.setattr(contender_module, "train", failing)

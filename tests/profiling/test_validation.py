@@ -107,10 +107,10 @@ def test_a_space_with_too_few_networks_says_how_many_it_has(
 ) -> None:
     monkeypatch.setattr(validation, "FRUITLESS_DRAWS", 10_000)
     everything = [a.id for a in unseen_networks(tiny_space, 400, seed=0, seen=())]
-    mend = (
+    hint = (
         r"mbconv-8px-\w+ has only 3 networks that its table was not calibrated on; give --networks 3 or fewer"
     )
-    with pytest.raises(InputError, match=mend):
+    with pytest.raises(InputError, match=hint):
         unseen_networks(tiny_space, 4, seed=0, seen=everything[3:])
     with pytest.raises(InputError, match=r"has only 0 .*; profile it again on fewer networks"):
         unseen_networks(tiny_space, 2, seed=0, seen=everything)

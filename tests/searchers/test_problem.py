@@ -53,7 +53,7 @@ def test_the_limit_suggested_is_one_that_can_be_kept(make_problem: MakeProblem) 
     problem = replace(make_problem(0), max_latency_ms=0.01)
     with pytest.raises(InfeasibleError, match="raise --max-latency") as caught:
         problem.check()
-    suggested_ms = float(caught.value.mend.removeprefix("raise --max-latency to at least ").split("ms")[0])
+    suggested_ms = float(caught.value.hint.removeprefix("raise --max-latency to at least ").split("ms")[0])
     replace(problem, max_latency_ms=suggested_ms).check()
     assert suggested_ms <= 1.02 * caught.value.fastest_ms
 
