@@ -27,7 +27,7 @@ from edgenas.device.catalogue import find_device
 from edgenas.device.device import Costs, Datasheet
 from edgenas.device_models.fitted import amounts
 from edgenas.latency import fitting
-from edgenas.space.precision import Precision
+from edgenas.vocabulary import Precision
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "../shared/data/published_whole_network_latency.csv"

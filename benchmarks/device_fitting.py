@@ -20,7 +20,7 @@ from scipy.optimize import least_squares
 
 from edgenas.device.device import Costs, Datasheet
 from edgenas.device_models.roofline import BYTES
-from edgenas.space.precision import Precision
+from edgenas.vocabulary import Precision
 
 NAMES = tuple(Costs.model_fields)
 """Costs, in the order of every array of them."""

@@ -39,8 +39,9 @@ from edgenas.latency.predictor import predictor_from_device
 from edgenas.searchers.proxyless import architecture_learning
 from edgenas.searchers.proxyless.architecture_learning import Learner
 from edgenas.searchers.proxyless.distribution import Distribution
-from edgenas.searchers.proxyless.gradient_recipe import Gates, GradientRecipe
+from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.space import mbconv
+from edgenas.vocabulary import Gates
 
 ARCHITECTURE_BAR, WEIGHT_BAR, MEMORY_BAR = 2.2, 1.1, 2.2
 MIDDLE = 0.7

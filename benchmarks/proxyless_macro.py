@@ -30,10 +30,11 @@ from edgenas.accuracy.training_recipe import default_recipes
 from edgenas.device import find_device
 from edgenas.latency.predictor import LatencyPredictor, predictor_for
 from edgenas.searchers.problem import Problem
-from edgenas.searchers.proxyless.gradient_recipe import Gates, GradientRecipe
+from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.proxyless.proxyless_searcher import ProxylessSearcher
 from edgenas.space import Architecture
 from edgenas.space.nasbench_macro import nasbench_macro
+from edgenas.vocabulary import Gates
 
 PERCENTILES = (25, 50, 75)
 BAR = 0.5

@@ -26,11 +26,12 @@ from edgenas.device import find_device
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.latency.tabular_predictor import TabularPredictor
 from edgenas.searchers.loop import search
-from edgenas.searchers.problem import Objective, Problem, objectives_from_text
+from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.searchers.registry import SEARCHERS, searcher_for
 from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.space import Architecture, ArchitectureSpace, mbconv
 from edgenas.space.nasbench201 import NASBench201Space
+from edgenas.vocabulary import Objective
 
 WINDOWS = 1, 2, 5
 """Figures are taken after 100, 200, 500, 1000, ... evaluations."""

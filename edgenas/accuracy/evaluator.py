@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.metrics import Metric, confusion, score
+from edgenas.accuracy.metrics import confusion, score
 from edgenas.accuracy.network_predictions import batch_parts, checked, classified, in_five_positions
 from edgenas.accuracy.out_of_memory import out_of_memory_named
 from edgenas.accuracy.supernet import Supernet
 from edgenas.space import Architecture
+from edgenas.vocabulary import Metric
 
 AccuracyKind = Literal["supernet", "validation", "test"]
 

@@ -1,11 +1,11 @@
 """How good predictions are: accuracy, or means over classes that count a rare class as much as a common one."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-Metric = Literal["top-1", "macro-f1", "macro-precision", "macro-recall"]
+from edgenas.vocabulary import Metric
 
 MEASURES: dict[Metric, str] = {
     "top-1": "accuracy",

@@ -8,9 +8,10 @@ from torch.nn import functional
 
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import Losses
-from edgenas.accuracy.training_recipe import Sampling, SupernetRecipe
+from edgenas.accuracy.training_recipe import SupernetRecipe
 from edgenas.space import Architecture, SearchSpace
 from edgenas.space.block import block_macs
+from edgenas.vocabulary import Sampling
 
 ANCHORED_SHARE = 0.25
 """Steps that train the largest path."""

@@ -9,7 +9,7 @@ from typing_extensions import override
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
-from edgenas.accuracy.metrics import Metric, confusion, score
+from edgenas.accuracy.metrics import confusion, score
 from edgenas.accuracy.network_predictions import checked, predictions
 from edgenas.accuracy.standalone import fresh_network, network_losses
 from edgenas.accuracy.training import train
@@ -17,6 +17,7 @@ from edgenas.accuracy.training_recipe import Recipe
 from edgenas.errors import EdgenasError
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, SearchSpace
+from edgenas.vocabulary import Metric
 
 
 class TrainedEvaluator(Evaluator):

@@ -1,14 +1,11 @@
 """How to train, as it is kept in `run.json`; read without loading torch."""
 
-from typing import Literal
-
 import numpy as np
 from pydantic import Field
 
 from edgenas.accuracy.augmentation import Augmentation
 from edgenas.formats import Document
-
-Sampling = Literal["uniform", "anchored", "fair", "sandwich"]
+from edgenas.vocabulary import Sampling
 
 SUPERNET_IMAGES = 70_000
 FINALIST_IMAGES = 24_000

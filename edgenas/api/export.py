@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from edgenas.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from edgenas.device import Precision
     from edgenas.pipeline.reexport import ExportedModel
+    from edgenas.vocabulary import Precision
 
 
 def export(

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenas.device import Device, Precision, Provenance, find_device
+from edgenas.device import Device, Provenance, find_device
 from edgenas.errors import InputError
-from edgenas.latency.predictor import Latency, LayerLatency, Missing, operating_point, predictor_for
+from edgenas.latency.predictor import Latency, LayerLatency, operating_point, predictor_for
 from edgenas.latency.table import find_table
 from edgenas.space import architecture_from_json
+from edgenas.vocabulary import Missing, Precision
 
 if TYPE_CHECKING:
     from edgenas.onnx_latency.costing import Costing

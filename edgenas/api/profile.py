@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgenas.device import Device, Precision, find_device, runtime_for
+from edgenas.device import Device, find_device, runtime_for
 from edgenas.device.runtime import Runtime
 from edgenas.errors import InputError
 from edgenas.latency.calibration import MIN_NETWORKS
@@ -25,6 +25,7 @@ from edgenas.progress import Progress, silent
 from edgenas.space import SearchSpace
 from edgenas.space.layers import Activation
 from edgenas.transfer.known_devices import MAX_SAMPLES, MIN_SAMPLES
+from edgenas.vocabulary import Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,12 @@ from edgenas.units import parse_milliseconds, parse_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgenas.accuracy.metrics import Metric
-    from edgenas.accuracy.training_recipe import Sampling
-    from edgenas.latency.predictor import Missing
-    from edgenas.searchers.problem import Objective, Problem
-    from edgenas.searchers.proxyless.gradient_recipe import Gates, LatencyLoss
+    from edgenas.searchers.problem import Problem
     from edgenas.searchers.searcher import Searcher
     from edgenas.space.layers import Activation
     from edgenas.storage.run_config import EvaluatorName
     from edgenas.storage.search_result import SearchResult
+    from edgenas.vocabulary import Gates, LatencyLoss, Metric, Missing, Objective, Sampling
 
 
 def search(
@@ -109,11 +106,9 @@ def search(
     """
     started_s = time.monotonic()
     from edgenas.accuracy.augmentation import augmentation_from_text
-    from edgenas.accuracy.metrics import Metric
-    from edgenas.accuracy.training_recipe import Sampling
     from edgenas.device import find_device
     from edgenas.searchers.problem import objectives_from_text
-    from edgenas.searchers.proxyless.gradient_recipe import Gates, GradientRecipe, LatencyLoss
+    from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
     from edgenas.space import mbconv
     from edgenas.storage.run_config import EvaluatorName
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgenas.device import Precision, find_device, runtime_for
+from edgenas.device import find_device, runtime_for
 from edgenas.errors import InputError
-from edgenas.latency.predictor import Missing
 from edgenas.latency.table import find_table
 from edgenas.pipeline.spaces import space_from_options
 from edgenas.profiling import validation
@@ -13,6 +12,7 @@ from edgenas.profiling.validation import MIN_NETWORKS, Validation, save_validati
 from edgenas.progress import Progress, silent
 from edgenas.reporting.pictures import write_validation_png
 from edgenas.space.layers import Activation
+from edgenas.vocabulary import Missing, Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from edgenas.device.catalogue import all_devices, data_folders, find_device
 from edgenas.device.device import CPU, Datasheet, Device, Provenance
 from edgenas.errors import DeviceError
-from edgenas.space.precision import Precision
 
 if TYPE_CHECKING:
     from edgenas.device.runtime import Runtime
@@ -16,7 +15,6 @@ __all__ = [
     "CPU",
     "Datasheet",
     "Device",
-    "Precision",
     "Provenance",
     "all_devices",
     "data_folders",

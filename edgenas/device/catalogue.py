@@ -8,7 +8,7 @@ import platformdirs
 from edgenas.device.device import CPU, Device
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.formats import read_toml
-from edgenas.space.precision import Precision
+from edgenas.vocabulary import Precision
 
 DEVICES, TABLES = "devices", "latency_models"
 MAX_BATCH = 1024

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from edgenas.formats import Document
-from edgenas.space.precision import Precision
+from edgenas.vocabulary import Precision
 
 Name = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 

@@ -33,7 +33,8 @@ from edgenas.device.device import CPU
 from edgenas.device.onnx_runtime import OnnxRuntime, share_pool
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError, InputError, first_line
-from edgenas.space.precision import Precision, convert
+from edgenas.space.precision import convert
+from edgenas.vocabulary import Precision
 
 MODEL, FEEDS, OUTPUTS = "model.onnx", "feeds.safetensors", "outputs.safetensors"
 

@@ -11,7 +11,7 @@ from edgenas.device import host
 from edgenas.device.device import CPU
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError, first_line
-from edgenas.space.precision import Precision
+from edgenas.vocabulary import Precision
 
 _GPU_MEMORY = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.space.precision import Precision
+from edgenas.vocabulary import Precision
 
 Feeds = Mapping[str, NDArray[np.float32]]
 

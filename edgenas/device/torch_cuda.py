@@ -17,7 +17,7 @@ from typing_extensions import override
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.device.torch_program import Program, program_from_onnx
 from edgenas.errors import DeviceError, first_line
-from edgenas.space.precision import Precision
+from edgenas.vocabulary import Precision
 
 WARM_UPS = 3
 """Runs before the capture: cuDNN chooses its kernels in the first, and libraries load what they need."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from edgenas.device.device import Device, Provenance
 from edgenas.device_models.work import Interval, Work, block_work
 from edgenas.space.block import Block
-from edgenas.space.precision import Precision
+from edgenas.vocabulary import Precision
 
 ATTAINED_COMPUTE = 0.20
 """Share of a datasheet's peak arithmetic that dense and pointwise convolutions of mobile networks reach."""

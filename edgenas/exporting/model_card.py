@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgenas.accuracy.metrics import MEASURES, Metric
-from edgenas.device import Precision
+from edgenas.accuracy.metrics import MEASURES
 from edgenas.formats import Document, write_bytes, write_json
 from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT
 from edgenas.storage.search_result import Model
 from edgenas.units import format_count, format_milliseconds
+from edgenas.vocabulary import Metric, Precision
 
 
 class Preprocessing(Document):

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,9 @@ from edgenas.latency.interpolation import interpolator
 from edgenas.latency.table import Calibration, Inference, LatencyTable, find_table, net_ms
 from edgenas.space import Architecture, Block, SearchSpace, mbconv, nasbench_macro
 from edgenas.units import format_milliseconds
+from edgenas.vocabulary import Missing
 
 log = logging.getLogger(__name__)
-
-Missing = Literal["refuse", "interpolate"]
-"""What to do about blocks a table lacks."""
 
 INTERPOLATED_SDS = 2.5
 """Standard deviations of an interpolated block that its network's interval is widened by.

@@ -9,11 +9,12 @@ import platformdirs
 from filelock import FileLock
 from pydantic import Field, field_validator, model_validator
 
-from edgenas.device import Device, Precision, data_folders, host
+from edgenas.device import Device, data_folders, host
 from edgenas.device.catalogue import TABLES
 from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import Document, read_json, write_json
 from edgenas.space.block import block_from_key
+from edgenas.vocabulary import Precision
 
 log = logging.getLogger(__name__)
 

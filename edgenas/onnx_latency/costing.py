@@ -13,7 +13,7 @@ from edgenas.latency.predictor import Latency, LayerLatency
 from edgenas.onnx_latency.blocked_layout import pieces_of
 from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.kernels import Kernel, Shape
-from edgenas.space.precision import Precision
+from edgenas.vocabulary import Precision
 
 UNKNOWN_FACTOR = 10.0
 """A kernel of which only the traffic is known may take from no time at all to this many times what is predicted."""

@@ -22,9 +22,9 @@ from edgenas.onnx_latency.onnx_reading import read_model
 from edgenas.onnx_latency.shape_inference import shaped
 from edgenas.progress import Progress, silent
 from edgenas.space.onnx_graph import INPUT
-from edgenas.space.precision import Precision
 from edgenas.timing.loaded_models import load_empty, load_sentinel
 from edgenas.timing.measuring import measure
+from edgenas.vocabulary import Precision
 
 log = logging.getLogger(__name__)
 

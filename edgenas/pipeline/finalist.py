@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Split
-from edgenas.accuracy.metrics import Metric, confusion, scores
+from edgenas.accuracy.metrics import confusion, scores
 from edgenas.accuracy.network_predictions import checked, predictions
 from edgenas.accuracy.standalone import Teacher, network_losses
 from edgenas.accuracy.training import train
@@ -35,6 +35,7 @@ from edgenas.space.onnx_graph import INPUT
 from edgenas.storage.run_folder import RunFolder
 from edgenas.timing.loaded_models import load_sentinel
 from edgenas.timing.measuring import measure
+from edgenas.vocabulary import Metric
 
 EXPORTS = Path("exports")
 VERIFICATION_IMAGES = 64

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from edgenas.accuracy.dataset import Dataset
-from edgenas.device import Precision
 from edgenas.exporting.model_card import Card, Preprocessing, write_card
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.search_result import Model
+from edgenas.vocabulary import Precision
 
 
 def write_model_card(

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.dataset_sources import load_dataset
-from edgenas.accuracy.metrics import Metric, confusion, score, scores
+from edgenas.accuracy.metrics import confusion, score, scores
 from edgenas.accuracy.network_predictions import batch_parts, classified, predictions
-from edgenas.device import Precision
 from edgenas.errors import InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.onnx_export import max_abs_difference, run_onnx, verified_onnx
 from edgenas.formats import write_bytes
@@ -24,6 +23,7 @@ from edgenas.space.precision import CALIBRATION_IMAGES, convert
 from edgenas.storage.run_config import RunDocument, versions
 from edgenas.storage.run_folder import RunFolder, find_run
 from edgenas.storage.search_result import Accuracies, AccuracyFigure, Model, Scores
+from edgenas.vocabulary import Metric, Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,20 +8,19 @@ import torch
 from edgenas.accuracy.augmentation import Augmentation
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind
-from edgenas.accuracy.metrics import Metric
-from edgenas.accuracy.training_recipe import Sampling
 from edgenas.device import Device
-from edgenas.latency.predictor import LatencyPredictor, Missing
+from edgenas.latency.predictor import LatencyPredictor
 from edgenas.pipeline.time_budget import Budget
 from edgenas.progress import Progress
 from edgenas.searchers.loop import Evaluated
-from edgenas.searchers.problem import Objective, Problem
+from edgenas.searchers.problem import Problem
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.registry import MakeSearcher
 from edgenas.space import Architecture, SearchSpace
 from edgenas.storage.run_config import EvaluatorName, RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import RunStore
+from edgenas.vocabulary import Metric, Missing, Objective, Sampling
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,13 @@ from edgenas.device.catalogue import TABLES
 from edgenas.device.runtime import Runtime
 from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import Document, read_json, write_json
-from edgenas.latency.predictor import LatencyPredictor, Missing, predictor_from_device, predictor_from_table
+from edgenas.latency.predictor import LatencyPredictor, predictor_from_device, predictor_from_table
 from edgenas.latency.table import LatencyTable, table_path
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, SearchSpace
 from edgenas.timing.loaded_models import load_blocks, load_sentinel
 from edgenas.timing.measuring import Measurement, is_usual, measure
+from edgenas.vocabulary import Missing
 
 log = logging.getLogger(__name__)
 

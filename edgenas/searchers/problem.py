@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol, get_args
+from typing import Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from edgenas.errors import InfeasibleError, InputError, UnknownNameError
 from edgenas.space import Architecture, ArchitectureSpace, SearchSpace
 from edgenas.space.costs import Cost, cost_function
-
-Objective = Literal["accuracy", "latency", "params", "macs", "peak-memory"]
-"""What may be optimised: accuracy is to be high, all else low."""
+from edgenas.vocabulary import Objective
 
 DRAWS = 10
 """How often a sample is drawn again that does not keep the limit."""

@@ -8,14 +8,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.errors import InputError, first_line
-
-Precision = Literal["fp32", "fp16", "int8"]
+from edgenas.vocabulary import Precision
 
 CALIBRATION_IMAGES = 128
 BATCH_SIZE = 32

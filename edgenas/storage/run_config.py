@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgenas.accuracy.metrics import Metric
 from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Device
 from edgenas.formats import Document
-from edgenas.searchers.problem import TWO, Objective
+from edgenas.searchers.problem import TWO
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
+from edgenas.vocabulary import Metric, Objective
 
 EvaluatorName = Literal["supernet", "trained"]
 

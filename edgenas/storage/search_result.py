@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgenas.accuracy.metrics import Metric
 from edgenas.device import Provenance
 from edgenas.formats import Document
-from edgenas.searchers.problem import TWO, Objective
+from edgenas.searchers.problem import TWO
+from edgenas.vocabulary import Metric, Objective
 
 Fraction = Field(ge=0, le=1)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgenas.device.runtime import Runtime, Session
 from edgenas.errors import DeviceError
-from edgenas.space.precision import Precision
+from edgenas.vocabulary import Precision
 
 
 class RuntimeConformance:

@@ -11,9 +11,10 @@ import pytest
 from edgenas.device import Datasheet, Device
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.searchers.loop import Evaluated, search
-from edgenas.searchers.problem import TWO, Objective, Prior, Problem
+from edgenas.searchers.problem import TWO, Prior, Problem
 from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.space import Architecture, Layout, MBConvSpace, Stage
+from edgenas.vocabulary import Objective
 
 ROUNDS = 6
 """How many times a searcher is asked where the loop does not decide."""

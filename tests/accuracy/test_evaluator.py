@@ -17,7 +17,7 @@ from edgenas.accuracy import network_predictions
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator, SupernetEvaluator
-from edgenas.accuracy.metrics import Metric, confusion, score
+from edgenas.accuracy.metrics import confusion, score
 from edgenas.accuracy.network_predictions import batch_parts, in_five_positions
 from edgenas.accuracy.path_sampling import path_losses
 from edgenas.accuracy.supernet import Supernet
@@ -26,6 +26,7 @@ from edgenas.accuracy.training_recipe import SupernetRecipe
 from edgenas.errors import OutOfMemoryError
 from edgenas.space import Architecture, MBConvSpace, SearchSpace
 from edgenas.testing.evaluator_conformance import EvaluatorConformance
+from edgenas.vocabulary import Metric
 
 
 @pytest.fixture(autouse=True)

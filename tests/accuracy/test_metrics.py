@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
-from edgenas.accuracy.metrics import Metric, confusion, score, score_each, scores, shown_better
+from edgenas.accuracy.metrics import confusion, score, score_each, scores, shown_better
+from edgenas.vocabulary import Metric
 
 Ints = NDArray[np.int64]
 METRICS: tuple[Metric, ...] = get_args(Metric)

@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from edgenas.accuracy.path_sampling import SANDWICHED, extremes, fair_round, path_losses
 from edgenas.accuracy.supernet import Supernet
-from edgenas.accuracy.training_recipe import Sampling, SupernetRecipe
+from edgenas.accuracy.training_recipe import SupernetRecipe
 from edgenas.space import Layout, MBConvSpace, SearchSpace, Stage, nasbench_macro
+from edgenas.vocabulary import Sampling
 
 SEEDS = st.integers(0, 2**32 - 1)
 LABELS = torch.arange(6) % 3

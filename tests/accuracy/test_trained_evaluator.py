@@ -12,7 +12,7 @@ from edgenas.accuracy import trained_evaluator as module
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import Evaluator
-from edgenas.accuracy.metrics import Metric, confusion, score
+from edgenas.accuracy.metrics import confusion, score
 from edgenas.accuracy.network_predictions import predictions
 from edgenas.accuracy.standalone import fresh_network, network_losses
 from edgenas.accuracy.trained_evaluator import TrainedEvaluator
@@ -23,6 +23,7 @@ from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, MBConvSpace, SearchSpace
 from edgenas.space.modules import Network
 from edgenas.testing import EvaluatorConformance
+from edgenas.vocabulary import Metric
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(epochs=3, batch_size=16, learning_rate=0.01)

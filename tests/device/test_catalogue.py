@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from edgenas.device import Precision, all_devices, data_folders, find_device
+from edgenas.device import all_devices, data_folders, find_device
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
+from edgenas.vocabulary import Precision
 
 SHIPPED = {"cpu", "cuda", "cuda-torch", "jetson-nano", "jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5"}
 

@@ -11,8 +11,8 @@ from onnx.reference import ReferenceEvaluator
 
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError
-from edgenas.space.precision import Precision
 from edgenas.testing import RuntimeConformance
+from edgenas.vocabulary import Precision
 
 
 class _ReferenceSession(Session):

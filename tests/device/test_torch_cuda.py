@@ -15,8 +15,8 @@ from edgenas.device.torch_cuda import TorchRuntime
 from edgenas.errors import DeviceError
 from edgenas.space import MBConvSpace, mbconv
 from edgenas.space.onnx_graph import INPUT, onnx_from_blocks, random_weights
-from edgenas.space.precision import Precision
 from edgenas.testing import RuntimeConformance
+from edgenas.vocabulary import Precision
 
 SPACES = [
     mbconv(16, 10, squeeze_excite=squeeze_excite, activation=activation)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgenas.device import Device, Precision, Provenance, find_device
+from edgenas.device import Device, Provenance, find_device
 from edgenas.device_models.fitted import model_of
 from edgenas.device_models.roofline import estimate_block_ms
 from edgenas.device_models.work import block_work
@@ -21,7 +21,6 @@ from edgenas.latency import calibration
 from edgenas.latency.predictor import (
     Latency,
     LatencyPredictor,
-    Missing,
     predictor_for,
     predictor_from_device,
     predictor_from_table,
@@ -31,6 +30,7 @@ from edgenas.latency.table import Calibration, Inference, LatencyTable, save_tab
 from edgenas.profiling.block_profiling import profile
 from edgenas.space import SearchSpace, mbconv, nasbench_macro
 from edgenas.timing.loaded_models import load_blocks
+from edgenas.vocabulary import Missing, Precision
 
 seeds = st.integers(0, 2**32 - 1)
 properties = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])

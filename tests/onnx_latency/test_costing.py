@@ -18,7 +18,7 @@ from edgenas.onnx_latency.costing import (
     unknown_operators,
 )
 from edgenas.onnx_latency.kernels import Kernel
-from edgenas.space.precision import Precision
+from edgenas.vocabulary import Precision
 
 from .conftest import node
 

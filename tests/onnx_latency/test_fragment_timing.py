@@ -18,8 +18,8 @@ from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.onnx_reading import read_model
 from edgenas.onnx_latency.shape_inference import shaped
-from edgenas.space.precision import Precision
 from edgenas.timing import measuring
+from edgenas.vocabulary import Precision
 
 BLOCK = 16
 

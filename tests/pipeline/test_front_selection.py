@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edgenas.accuracy.dataset import Split
-from edgenas.accuracy.metrics import Metric, confusion, scores
+from edgenas.accuracy.metrics import confusion, scores
 from edgenas.device import Provenance
 from edgenas.latency.predictor import LatencyPredictor
 from edgenas.pipeline.finalist import Contender, Trained
@@ -16,9 +16,9 @@ from edgenas.pipeline.front_selection import front_of, result_of
 from edgenas.pipeline.learning_record import record_curves
 from edgenas.pipeline.session import Session
 from edgenas.searchers.loop import Evaluated
-from edgenas.searchers.problem import Objective
 from edgenas.searchers.proxyless.curves import Curve, Curves
 from edgenas.storage.run_config import EvaluatorName
+from edgenas.vocabulary import Metric, Objective
 
 LABELS = np.repeat(np.arange(3), [80, 10, 10])
 """Of validation images: a common class, and two that are rare."""

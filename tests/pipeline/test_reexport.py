@@ -8,10 +8,10 @@ import pytest
 
 from edgenas import export
 from edgenas.accuracy.dataset_sources import load_dataset
-from edgenas.device import Precision
 from edgenas.errors import FileFormatError, InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.onnx_export import run_onnx
 from edgenas.storage.search_result import SearchResult
+from edgenas.vocabulary import Precision
 
 
 def test_a_run_is_found_by_its_folder_too(in_finished_run: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgenas.device import Device, Precision, find_device, host, runtime_for
+from edgenas.device import Device, find_device, host, runtime_for
 from edgenas.errors import DeviceError
 from edgenas.formats import read_json
 from edgenas.latency.calibration_networks import informative_networks
@@ -21,6 +21,7 @@ from edgenas.space import Layout, MBConvSpace, SearchSpace, mbconv
 from edgenas.timing import measuring
 from edgenas.timing.journal import Journal
 from edgenas.timing.loaded_models import load_blocks
+from edgenas.vocabulary import Precision
 
 NETWORKS = 6
 ROUNDS = 5

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgenas.device import Precision
 from edgenas.exporting.onnx_export import export_onnx, run_onnx
 from edgenas.space.modules import Network
 from edgenas.space.onnx_graph import INPUT
 from edgenas.space.precision import CALIBRATION_IMAGES, convert
+from edgenas.vocabulary import Precision
 
 MakeNetwork = Callable[[int], Network]
 MakeModel = Callable[[int], bytes]

@@ -1,16 +1,9 @@
 """How an architecture is learnt by gradient, as it is kept in `run.json`; read without loading torch."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from edgenas.formats import Document
-
-Gates = Literal["full", "two-path", "darts", "gumbel", "single-path"]
-"""Where the gradient of a choice comes from; see `gates` and `relaxations`."""
-
-LatencyLoss = Literal["constraint", "mul#log", "add#linear"]
-"""How latency enters: as a constraint with a learnt multiplier, or as in ProxylessNAS, by a weight set by hand."""
+from edgenas.vocabulary import Gates, LatencyLoss
 
 
 class GradientRecipe(Document):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from edgenas.searchers.proxyless.distribution import Distribution
-from edgenas.searchers.proxyless.gradient_recipe import LatencyLoss
+from edgenas.vocabulary import LatencyLoss
 
 EXPONENT = 0.3
 """Of `mul#log`; as in the authors' scripts."""

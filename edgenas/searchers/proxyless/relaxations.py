@@ -21,8 +21,8 @@ from torch.nn import functional
 from edgenas.accuracy.elastic import run_blended
 from edgenas.accuracy.supernet import Supernet
 from edgenas.searchers.proxyless.gates import all_compared, gated, pair_compared
-from edgenas.searchers.proxyless.gradient_recipe import Gates
 from edgenas.space import Block
+from edgenas.vocabulary import Gates
 
 HOTTEST, COLDEST = 5.0, 0.5
 """Temperatures of `gumbel` when the architecture begins to be learnt, and at the end."""

@@ -27,8 +27,9 @@ from edgenas.progress import Progress, silent
 from edgenas.searchers.proxyless import architecture_learning
 from edgenas.searchers.proxyless.architecture_learning import Learner
 from edgenas.searchers.proxyless.distribution import Distribution
-from edgenas.searchers.proxyless.gradient_recipe import Gates, GradientRecipe, LatencyLoss
+from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.space import Architecture, Block, MBConvSpace
+from edgenas.vocabulary import Gates, LatencyLoss
 
 Make = Callable[..., Learner]
 STEPS = 12

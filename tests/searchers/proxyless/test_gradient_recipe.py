@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from edgenas.searchers.proxyless.gradient_recipe import Gates, GradientRecipe, LatencyLoss
+from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
+from edgenas.vocabulary import Gates, LatencyLoss
 
 RECIPES = st.builds(
     GradientRecipe,

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from edgenas.searchers.proxyless.distribution import Distribution
-from edgenas.searchers.proxyless.gradient_recipe import LatencyLoss
 from edgenas.searchers.proxyless.latency_losses import with_latency
+from edgenas.vocabulary import LatencyLoss
 
 Make = Callable[..., Distribution]
 TARGET = 1

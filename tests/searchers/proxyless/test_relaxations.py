@@ -16,10 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from edgenas.accuracy.path_sampling import extremes
 from edgenas.accuracy.supernet import Supernet
-from edgenas.searchers.proxyless.gradient_recipe import Gates
 from edgenas.searchers.proxyless.relaxations import MIXED, RELAXATIONS, Variable, frozen, relaxed
 from edgenas.space import Block, MBConvSpace, SearchSpace, nasbench_macro
 from edgenas.space.mbconv import Layout, Stage
+from edgenas.vocabulary import Gates
 
 GATES: tuple[Gates, ...] = get_args(Gates)
 ONE_PATH = [gates for gates in GATES if gates not in MIXED]
