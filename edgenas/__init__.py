@@ -1,7 +1,7 @@
 """edgenas finds the neural networks that are worth deploying on your device.
 
         import edgenas
-        result = edgenas.search(device="jetson", max_latency="20ms")
+        run = edgenas.search(device="jetson", max_latency="20ms")
 
 Names are loaded when first used: `import edgenas` alone does not import torch.
 """
@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgenas.accuracy.dataset import Dataset, dataset_from_arrays
     from edgenas.accuracy.evaluator import Evaluator
     from edgenas.api.benchmark_latency import benchmark_latency
     from edgenas.api.benchmark_search import benchmark_search
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from edgenas.api.predict import predict
     from edgenas.api.profile import profile
     from edgenas.api.report import report
+    from edgenas.api.run import Run, TrainedModel, load_run
     from edgenas.api.search import search
     from edgenas.api.validate import validate
     from edgenas.device import Device
@@ -34,20 +36,25 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Architecture": "edgenas.space",
+    "Dataset": "edgenas.accuracy.dataset",
     "Device": "edgenas.device",
     "EdgenasError": "edgenas.errors",
     "Evaluator": "edgenas.accuracy.evaluator",
     "LatencyPredictor": "edgenas.latency.predictor",
     "LatencyTable": "edgenas.latency.table",
+    "Run": "edgenas.api.run",
     "Runtime": "edgenas.device.runtime",
     "SearchResult": "edgenas.storage.search_result",
     "SearchSpace": "edgenas.space",
     "Searcher": "edgenas.searchers.searcher",
+    "TrainedModel": "edgenas.api.run",
     "benchmark_latency": "edgenas.api.benchmark_latency",
     "benchmark_search": "edgenas.api.benchmark_search",
+    "dataset_from_arrays": "edgenas.accuracy.dataset",
     "devices": "edgenas.api.devices",
     "doctor": "edgenas.api.doctor",
     "export": "edgenas.api.export",
+    "load_run": "edgenas.api.run",
     "mbconv": "edgenas.space",
     "predict": "edgenas.api.predict",
     "profile": "edgenas.api.profile",
@@ -58,21 +65,26 @@ _HOMES = {
 
 __all__ = [
     "Architecture",
+    "Dataset",
     "Device",
     "EdgenasError",
     "Evaluator",
     "LatencyPredictor",
     "LatencyTable",
+    "Run",
     "Runtime",
     "SearchResult",
     "SearchSpace",
     "Searcher",
+    "TrainedModel",
     "__version__",
     "benchmark_latency",
     "benchmark_search",
+    "dataset_from_arrays",
     "devices",
     "doctor",
     "export",
+    "load_run",
     "mbconv",
     "predict",
     "profile",

@@ -51,12 +51,16 @@ def parse_json(path: Path) -> object:
 
 def read_toml(path: Path, model: type[D]) -> D:
     """Read and validate a TOML document; errors as `read_json`."""
+    return validate(read_toml_values(path), model, path)
+
+
+def read_toml_values(path: Path) -> dict[str, Any]:
+    """The values of a TOML file, not yet checked against a schema; errors as `read_json`."""
     try:
-        value = tomllib.loads(_read_text(path))
+        return tomllib.loads(_read_text(path))
     # tomllib lets int()'s own ValueError (thousands of digits) and a RecursionError (deep nesting) through.
     except (ValueError, RecursionError) as error:
         raise FileFormatError(path, "", f"is not TOML ({error})", "correct the line") from None
-    return validate(value, model, path)
 
 
 def validate(value: object, model: type[D], path: Path) -> D:

@@ -15,8 +15,9 @@ from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Datasheet, Device
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.searchers.problem import Problem
+from edgenas.settings.search import SearchSettings
 from edgenas.space import Layout, MBConvSpace, Stage
-from edgenas.storage.run_config import RunConfig
+from edgenas.storage.run_config import DataRecord, RunConfig
 from edgenas.storage.search_result import Model
 
 if TYPE_CHECKING:
@@ -255,16 +256,10 @@ def run_config(board: Device, tiny_space: MBConvSpace) -> RunConfig:
         device=board,
         table_checksum=None,
         space=tiny_space.config(),
-        data="digits",
-        data_fingerprint="ab12",
-        flip=False,
-        max_latency_ms=20,
-        searcher="nsga2",
-        evaluations=40,
-        finalists=3,
+        settings=SearchSettings("board", "20ms", flip=False, searcher="nsga2", evaluations=40, finalists=3),
+        data=DataRecord(fingerprint="ab12"),
         supernet_recipe=SupernetRecipe(epochs=2),
         finalist_recipe=FinalistRecipe(epochs=3),
-        seed=0,
     )
 
 

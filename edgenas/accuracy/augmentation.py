@@ -17,6 +17,11 @@ class Augmentation(Document):
     mixup: bool = False
     cutmix: bool = False
 
+    @property
+    def text(self) -> str:
+        """As `--augment` takes it."""
+        return ",".join(name for name, used in self.model_dump().items() if used) or "none"
+
 
 def augmentation_from_text(text: str) -> Augmentation:
     """Read `--augment`: names between commas, or `none`.

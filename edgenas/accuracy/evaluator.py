@@ -1,6 +1,7 @@
 """Evaluators: from an architecture to how good it is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from math import sqrt
 from typing import Literal
 
@@ -13,7 +14,7 @@ from edgenas.accuracy.metrics import confusion, score
 from edgenas.accuracy.network_predictions import batch_parts, checked, classified, in_five_positions
 from edgenas.accuracy.out_of_memory import out_of_memory_named
 from edgenas.accuracy.supernet import Supernet
-from edgenas.space import Architecture
+from edgenas.space import Architecture, SearchSpace
 from edgenas.vocabulary import Metric
 
 AccuracyKind = Literal["supernet", "validation", "test"]
@@ -51,6 +52,10 @@ class Evaluator(ABC):
     @abstractmethod
     def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
         """Accuracy of one architecture, 0..1."""
+
+
+MakeEvaluator = Callable[[SearchSpace, Dataset, int], Evaluator]
+"""Makes an evaluator from the space, the data set (it may look at `train` and `validation`) and the seed."""
 
 
 class SupernetEvaluator(Evaluator):

@@ -249,8 +249,7 @@ def _read(path: Path, size: int) -> NDArray[np.uint8] | str:
         return "link to nothing" if path.is_symlink() else "not a file"
     try:
         with Image.open(path) as image:
-            picture = _rgb(ImageOps.exif_transpose(image))
-            return np.asarray(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
+            return fitted(image, size)
     except UnidentifiedImageError:
         return "not an image" if path.stat().st_size else "empty"
     except PermissionError:
@@ -259,6 +258,12 @@ def _read(path: Path, size: int) -> NDArray[np.uint8] | str:
         return "too many pixels"
     except _BROKEN:
         return "damaged"
+
+
+def fitted(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """What a network sees of a picture: turned as its EXIF says, RGB, its middle square scaled; (size, size, 3)."""
+    picture = _rgb(ImageOps.exif_transpose(image))
+    return np.asarray(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -17,7 +17,8 @@ from edgenas.progress import Progress, silent
 from edgenas.searchers.loop import search
 from edgenas.searchers.oracle import Oracle
 from edgenas.searchers.problem import Problem
-from edgenas.searchers.registry import DEFAULT_SEARCHER, MakeSearcher, name_of, searcher_for
+from edgenas.searchers.registry import DEFAULT_SEARCHER, MakeSearcher, searcher_for
+from edgenas.settings.declaration import name_of
 from edgenas.space import Architecture, ArchitectureSpace, architecture_space_from_config
 from edgenas.units import parse_milliseconds
 

@@ -1,33 +1,59 @@
 """Listing devices, their tables and where their latencies come from."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgenas.device import Device, Provenance, all_devices, find_device
+from edgenas.device.device import CalibratedModel, Datasheet
 from edgenas.device_models.fitted import model_of
 from edgenas.errors import FileFormatError
+from edgenas.formats import Document
 from edgenas.latency.table import LatencyTable, find_table, table_from_json, tables_of
+from edgenas.vocabulary import Precision
 
 
-@dataclass(frozen=True, slots=True)
-class TableInfo:
-    """A table file of a device; a damaged one has no table but a problem."""
+class TableInfo(Document):
+    """A table file of a device, and how it was measured; of a damaged one only its `problem` is known."""
 
     path: Path
-    table: LatencyTable | None
     problem: str = ""
+    summary: str = ""
+    runtime: str | None = None
+    precision: Precision | None = None
+    threads: int | None = None
+    batch: int | None = None
+    power_mode: str | None = None
+    entries: int | None = None
+    inferred: tuple[str, ...] = ()
+    measured_at: str | None = None
+    host: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceInfo:
+class DeviceInfo(Document):
     """A device, its tables, and the provenance a search on it would have."""
 
-    device: Device
+    name: str
+    aliases: tuple[str, ...]
+    description: str
+    runtime: str
+    provider: str
+    precision: Precision
+    threads: int
+    power_mode: str
+    power_modes: dict[str, float]
     provenance: Provenance
-    tables: list[TableInfo]
+    datasheet: Datasheet
+    calibrated: CalibratedModel | None
+    sources: tuple[str, ...]
+    tables: tuple[TableInfo, ...]
 
 
-def devices(name: str | None = None) -> list[DeviceInfo]:
+class DevicesResult(Document):
+    """What is known of devices."""
+
+    devices: tuple[DeviceInfo, ...]
+
+
+def devices(name: str | None = None) -> DevicesResult:
     """Describe all devices, or the one of a name or alias.
 
     Raises:
@@ -35,12 +61,13 @@ def devices(name: str | None = None) -> list[DeviceInfo]:
         FileFormatError: a device file is wrong.
     """
     chosen = [find_device(name)] if name else all_devices()
-    return [_describe(device) for device in chosen]
+    return DevicesResult(devices=tuple(map(_describe, chosen)))
 
 
 def _describe(device: Device) -> DeviceInfo:
-    tables = [_table_info(path) for path in tables_of(device.name)]
-    return DeviceInfo(device, _provenance(device), tables)
+    own = {name: getattr(device, name) for name in DeviceInfo.model_fields if name in Device.model_fields}
+    tables = tuple(_table_info(path) for path in tables_of(device.name))
+    return DeviceInfo(**own, provenance=_provenance(device), tables=tables)
 
 
 def _provenance(device: Device) -> Provenance:
@@ -55,6 +82,23 @@ def _provenance(device: Device) -> Provenance:
 
 def _table_info(path: Path) -> TableInfo:
     try:
-        return TableInfo(path, table_from_json(path))
+        table = table_from_json(path)
     except FileFormatError as error:
-        return TableInfo(path, None, str(error))
+        return TableInfo(path=path, problem=str(error))
+    return _described(path, table)
+
+
+def _described(path: Path, table: LatencyTable) -> TableInfo:
+    return TableInfo(
+        path=path,
+        summary=table.summary,
+        runtime=table.runtime,
+        precision=table.precision,
+        threads=table.threads,
+        batch=table.batch,
+        power_mode=table.power_mode,
+        entries=len(table.entries),
+        inferred=tuple(sorted(table.inferences)),
+        measured_at=table.measured_at,
+        host=table.host_description,
+    )

@@ -2,14 +2,15 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from edgenas.device import find_device, host, runtime_for
 from edgenas.device_models.fitted import model_of
-from edgenas.errors import DeviceError, FileFormatError
+from edgenas.errors import DeviceError, FileFormatError, InputError
+from edgenas.formats import Document
 from edgenas.latency.table import find_table
+from edgenas.plugins import load_plugin, plugins
 from edgenas.storage.run_folder import RUNS
 
 MIN_FREE_BYTES = 2 * 2**30
@@ -17,9 +18,8 @@ MAX_LOAD_PER_CORE = 0.5
 MAX_TEMPERATURE_C = 80.0
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at; `mend` is empty when it is in order."""
+class Check(Document):
+    """One thing looked at; `mend`, what to do about it, is empty when it is in order."""
 
     name: str
     ok: bool
@@ -27,40 +27,53 @@ class Check:
     mend: str = ""
 
 
-def doctor(device: str | None = None) -> list[Check]:
-    """Look at this machine and, where named, at a device.
+class DoctorResult(Document):
+    """What was looked at."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is in order."""
+        return all(check.ok for check in self.checks)
+
+
+def doctor(device: str | None = None) -> DoctorResult:
+    """Look at this machine, at parts that other packages bring and, where named, at a device.
 
     Raises:
         UnknownNameError: no such device.
     """
-    checks = [*_versions(), *_machine(), *_folders()]
-    return [*checks, *_device(device)] if device else checks
+    checks = [*_versions(), *_machine(), *_folders(), *_plugins()]
+    if device:
+        checks += _device(device)
+    return DoctorResult(checks=tuple(checks))
 
 
 def _versions() -> Iterator[Check]:
     for name in ("torch", "torchvision", "onnx", "onnxruntime", "pymoo"):
-        yield Check(name, True, metadata.version(name))
+        yield _check(name, True, metadata.version(name))
 
 
 def _machine() -> Iterator[Check]:
     state = host.state()
-    yield Check("processor", True, f"{host.cpu_model()}, {host.cores()} cores")
+    yield _check("processor", True, f"{host.cpu_model()}, {host.cores()} cores")
     busy = state.load_per_core > MAX_LOAD_PER_CORE
-    yield Check(
+    yield _check(
         "load",
         not busy,
         f"{state.load_per_core:.2f} a core over the last minute",
         "end other programs before profiling" if busy else "",
     )
     slow = state.governor not in (None, "performance")
-    yield Check(
+    yield _check(
         "clock governor",
         not slow,
         state.governor or "not shown by this system",
         "before profiling: sudo cpupower frequency-set -g performance" if slow else "",
     )
     hot = (state.temperature_c or 0) > MAX_TEMPERATURE_C
-    yield Check(
+    yield _check(
         "temperature",
         not hot,
         f"{state.temperature_c:.0f} C" if state.temperature_c else "not shown by this system",
@@ -70,7 +83,7 @@ def _machine() -> Iterator[Check]:
 
 def _folders() -> Iterator[Check]:
     free = shutil.disk_usage(".").free
-    yield Check(
+    yield _check(
         "disk",
         free > MIN_FREE_BYTES,
         f"{free / 2**30:.1f} GiB free here",
@@ -78,7 +91,7 @@ def _folders() -> Iterator[Check]:
     )
     parent = RUNS if RUNS.exists() else Path()
     writable = _is_writable(parent)
-    yield Check(
+    yield _check(
         "run folder",
         writable,
         str(RUNS.resolve()),
@@ -96,25 +109,39 @@ def _is_writable(folder: Path) -> bool:
         return False
 
 
+def _plugins() -> Iterator[Check]:
+    for plugin in plugins():
+        kind = plugin.group.removeprefix("edgenas.").removesuffix("s")
+        try:
+            load_plugin(plugin.group, plugin.name)
+            yield _check(f"{kind} {plugin.name}", True, f"brought by {plugin.package}")
+        except InputError as error:
+            yield _check(f"{kind} {plugin.name}", False, error.problem, error.hint)
+
+
+def _check(name: str, ok: bool, detail: str, hint: str = "") -> Check:
+    return Check(name=name, ok=ok, detail=detail, mend=hint)
+
+
 def _device(name: str) -> Iterator[Check]:
     device = find_device(name)
     if device.is_host:
         try:
             runtime = runtime_for(device)
-            yield Check("runtime", True, f"{runtime.name} {runtime.version}, {runtime.provider}")
+            yield _check("runtime", True, f"{runtime.name} {runtime.version}, {runtime.provider}")
         except DeviceError as error:
-            yield Check("runtime", False, error.problem, error.hint)
+            yield _check("runtime", False, error.problem, error.hint)
     else:
-        yield Check("runtime", True, f"{device.runtime}, out of reach from here: nothing is measured on it")
+        yield _check("runtime", True, f"{device.runtime}, out of reach from here: nothing is measured on it")
     try:
         table = find_table(device)
     except FileFormatError as error:
-        yield Check("latency table", False, error.problem, error.hint)
+        yield _check("latency table", False, error.problem, error.hint)
         return
     if table:
         path, content = table
-        yield Check("latency table", True, f"{path}, {content.summary}, {content.measured_at}")
+        yield _check("latency table", True, f"{path}, {content.summary}, {content.measured_at}")
     else:
         hint = f"edgenas profile --device {device.name}" if device.is_host else ""
         detail = f"none: latencies are {model_of(device).provenance}"
-        yield Check("latency table", not device.is_host, detail, hint)
+        yield _check("latency table", not device.is_host, detail, hint)

@@ -1,29 +1,24 @@
-"""Exporting the models of a run again. Light to import: `edgenas/__init__` does (see there)."""
+"""`edgenas.export`: models of a run again, in any precision."""
 
 from typing import TYPE_CHECKING
 
-from edgenas.progress import Progress, silent
+from edgenas.settings.declaration import taking
+from edgenas.settings.export import ExportSettings
 
 if TYPE_CHECKING:
-    from edgenas.pipeline.reexport import ExportedModel
-    from edgenas.vocabulary import Precision
+    from edgenas.pipeline.reexport import ExportResult
 
 
-def export(
-    run: str, model: str | None = None, precision: "Precision" = "fp32", progress: Progress = silent
-) -> "list[ExportedModel]":
+@taking(ExportSettings)
+def export(settings: ExportSettings) -> "ExportResult":
     """Export the trained models of a run to `exports/<run>/`, verified, with their cards.
 
-    Args:
-        run: name under `runs/`, or path of the run's folder.
-        model: id of one model; None exports the whole front.
-        precision: `fp32`, `fp16` or `int8` (QDQ, calibrated on training images).
-        progress: told about each model.
+    int8 is calibrated on training images.
 
     Raises:
-        InputError: no such run or model, an unknown precision, or the data is gone or has changed.
+        InputError: no such run or model, or the data are gone or have changed.
         VerificationError: an exported fp32 file does not match the trained network.
     """
     from edgenas.pipeline.reexport import reexport
 
-    return reexport(run, model, precision, progress)
+    return reexport(settings)

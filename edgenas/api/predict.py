@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenas.device import Device, Provenance, find_device
+from edgenas.device import Device, Provenance
 from edgenas.errors import InputError
 from edgenas.latency.predictor import Latency, LayerLatency, operating_point, predictor_for
 from edgenas.latency.table import find_table
+from edgenas.pipeline.targets import device_for
+from edgenas.settings.declaration import taking
+from edgenas.settings.measuring import PredictSettings
 from edgenas.space import architecture_from_json
-from edgenas.vocabulary import Missing, Precision
+from edgenas.vocabulary import Missing
 
 if TYPE_CHECKING:
     from edgenas.onnx_latency.costing import Costing
@@ -47,37 +50,23 @@ class Prediction:
     unknown_operators: tuple[str, ...] = ()
 
 
-def predict(
-    target: Path | str,
-    device: str,
-    threads: int | None = None,
-    precision: Precision | None = None,
-    batch: int | None = None,
-    missing: Missing = "refuse",
-    power_mode: str | None = None,
-) -> Prediction:
+@taking(PredictSettings)
+def predict(settings: PredictSettings) -> Prediction:
     """Predict the latency of an architecture file or an ONNX file on a device.
 
-    An ONNX file is split into the kernels that runtimes fuse; what each costs was learnt from fragments of networks
-    that `profile` timed, or follows from the device's model: fitted to published latencies, or its datasheet alone.
-
-    Args:
-        target: a JSON file as `SearchSpace.document` gives it (also found in `front.json` and on cards), or any
-            ONNX file (`.onnx`) with one input.
-        device: name or alias.
-        threads: overrides the device's thread count.
-        precision: overrides the device's precision: `fp32`, `fp16` or `int8`. It is also that of an ONNX file,
-            whatever the file's numbers are.
-        batch: overrides the device's batch size.
-        missing: what to do about blocks the device's table lacks: `refuse`, or `interpolate` between its others.
-        power_mode: one of the device's power modes instead of its own.
+    An architecture file is JSON as `SearchSpace.document` gives it; `front.json` and cards hold such. An ONNX file is
+    split into the kernels that runtimes fuse; what each costs was learnt from fragments of networks that `profile`
+    timed, or follows from the device's model: fitted to published latencies, or its datasheet alone. `precision` is
+    also that of an ONNX file, whatever the file's numbers are.
 
     Raises:
         InputError: the file, the device or its table cannot be used.
     """
-    path = Path(target)
-    where = find_device(device, threads, precision, batch, power_mode)
-    return _of_onnx(path, where) if path.suffix == ".onnx" else _of_architecture(path, where, missing)
+    path = Path(settings.target)
+    device = device_for(settings)
+    return (
+        _of_onnx(path, device) if path.suffix == ".onnx" else _of_architecture(path, device, settings.missing)
+    )
 
 
 def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction:

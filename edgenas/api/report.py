@@ -1,10 +1,19 @@
-"""Writing the report of a run again. Light to import: `edgenas/__init__` does (see there)."""
+"""`edgenas.report`: the report of a run again."""
 
 from pathlib import Path
 
+from edgenas.formats import Document
 
-def report(run: str) -> Path:
-    """Write the HTML report and the picture of a run again; return the report's path.
+
+class ReportResult(Document):
+    """Where the page and the picture of the front are."""
+
+    report: Path
+    picture: Path
+
+
+def report(run: str) -> ReportResult:
+    """Write the HTML report and the picture of a run again.
 
     Args:
         run: name under `runs/`, or path of the run's folder.
@@ -19,6 +28,7 @@ def report(run: str) -> Path:
     folder = find_run(run)
     store = RunStore(folder.store)
     try:
-        return write_report(folder, store, folder.read_result())
+        page = write_report(folder, store, folder.read_result())
     finally:
         store.close()
+    return ReportResult(report=page, picture=folder.picture)

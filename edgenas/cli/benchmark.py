@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgenas.cli.console import print_json, print_lines, print_table, reporting
-from edgenas.cli.options import JsonOption, SeedOption
+from edgenas.cli.options import JsonOption
 from edgenas.searchers.registry import DEFAULT_SEARCHER, SEARCHERS
 from edgenas.units import format_seconds
 
@@ -35,7 +35,7 @@ def search(
     ] = "nasbench201",
     searcher: Annotated[str, typer.Option(help=f"{', '.join(SEARCHERS)}.")] = DEFAULT_SEARCHER,
     evaluations: Annotated[int, typer.Option(min=1, help="Distinct networks to look up.")] = 200,
-    seed: SeedOption = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     max_latency: Annotated[
         str | None, typer.Option(help="Latency limit with its unit, such as 5ms; default none.")
     ] = None,
@@ -55,7 +55,7 @@ def search(
             progress=progress,
         )
     if json:
-        print_json(result.model_dump(mode="json"))
+        print_json(result)
     else:
         _print_result(result)
 
@@ -72,7 +72,7 @@ def latency(
         str | None, typer.Option(help="Device to predict; not needed where the table has one.")
     ] = None,
     samples: Annotated[int, typer.Option(help="Networks timed on the target.")] = 10,
-    seed: SeedOption = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     protocol: Annotated[
         str,
         typer.Option(
@@ -88,7 +88,7 @@ def latency(
     with reporting():
         result = benchmark_latency(table, target, references, samples=samples, seed=seed, protocol=protocol)
     if json:
-        print_json(result.model_dump(mode="json"))
+        print_json(result)
     else:
         _print_latency(result)
 

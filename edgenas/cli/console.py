@@ -6,16 +6,20 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgenas.progress import Progress
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 PLAIN_INTERVAL_S = 15.0
 """Seconds between lines about one phase where there is no terminal."""
 
 
-def print_json(value: dict[str, Any]) -> None:
-    """Print one JSON object on stdout."""
+def print_json(result: "BaseModel | dict[str, Any]") -> None:
+    """Print the dump of a result as one JSON object on stdout."""
+    value = result if isinstance(result, dict) else result.model_dump(mode="json")
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 

@@ -1,6 +1,6 @@
 """`edgenas devices`: what is known."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,7 +9,6 @@ from edgenas.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from edgenas.api.devices import DeviceInfo, TableInfo
-    from edgenas.device import Device
 
 EXAMPLE = "Example: edgenas devices jetson"
 
@@ -21,48 +20,47 @@ def run(
     """List devices, their latency tables and where their latencies come from."""
     from edgenas.api.devices import devices
 
-    found = devices(name)
+    result = devices(name)
     if json:
-        print_json({"devices": [_as_json(info) for info in found]})
+        print_json(result)
         return
     columns = ("device", "aliases", "runtime", "precision", "threads", "latencies", "tables")
-    print_table("devices", columns, [_row(info) for info in found])
+    print_table("devices", columns, [_row(info) for info in result.devices])
     if name:
-        _print_details(found[0])
+        _print_details(result.devices[0])
 
 
 def _row(info: "DeviceInfo") -> tuple[str, ...]:
-    device = info.device
     return (
-        device.name,
-        ", ".join(device.aliases) or "-",
-        device.runtime,
-        device.precision,
-        str(device.threads),
+        info.name,
+        ", ".join(info.aliases) or "-",
+        info.runtime,
+        info.precision,
+        str(info.threads),
         info.provenance,
         str(len(info.tables)),
     )
 
 
 def _print_details(info: "DeviceInfo") -> None:
-    device, sheet = info.device, info.device.datasheet
+    sheet = info.datasheet
     print_lines(
-        device.description,
-        f"power mode: {device.power_mode}{_other_modes(device)}",
+        info.description,
+        f"power mode: {info.power_mode}{_other_modes(info)}",
         f"peak {sheet.peak_gflops:g} GFLOP/s, {sheet.memory_bandwidth_gb_s:g} GB/s, "
         f"{sheet.kernel_launch_us:g} us a kernel",
-        *_calibration_lines(device),
-        *(f"source: {source}" for source in device.sources),
+        *_calibration_lines(info),
+        *(f"source: {source}" for source in info.sources),
         *(f"table: {_table_text(item)}" for item in info.tables),
     )
 
 
-def _other_modes(device: "Device") -> str:
+def _other_modes(device: "DeviceInfo") -> str:
     others = [mode for mode in device.power_modes if mode != device.power_mode]
     return f" (also: {', '.join(others)})" if others else ""
 
 
-def _calibration_lines(device: "Device") -> list[str]:
+def _calibration_lines(device: "DeviceInfo") -> list[str]:
     fitted = device.calibrated
     if fitted is None:
         return []
@@ -75,43 +73,4 @@ def _calibration_lines(device: "Device") -> list[str]:
 
 
 def _table_text(item: "TableInfo") -> str:
-    if item.table is None:
-        return item.problem
-    return f"{item.path} ({item.table.summary})"
-
-
-def _as_json(info: "DeviceInfo") -> dict[str, Any]:
-    device = info.device
-    return {
-        "name": device.name,
-        "aliases": list(device.aliases),
-        "description": device.description,
-        "runtime": device.runtime,
-        "provider": device.provider,
-        "precision": device.precision,
-        "threads": device.threads,
-        "power_mode": device.power_mode,
-        "power_modes": device.power_modes,
-        "provenance": info.provenance,
-        "datasheet": device.datasheet.model_dump(mode="json"),
-        "calibrated": device.calibrated and device.calibrated.model_dump(mode="json"),
-        "sources": list(device.sources),
-        "tables": [_table_as_json(item) for item in info.tables],
-    }
-
-
-def _table_as_json(item: "TableInfo") -> dict[str, Any]:
-    if item.table is None:
-        return {"path": str(item.path), "problem": item.problem}
-    return {
-        "path": str(item.path),
-        "runtime": item.table.runtime,
-        "precision": item.table.precision,
-        "threads": item.table.threads,
-        "batch": item.table.batch,
-        "power_mode": item.table.power_mode,
-        "entries": len(item.table.entries),
-        "inferred": sorted(item.table.inferences),
-        "measured_at": item.table.measured_at,
-        "host": item.table.host_description,
-    }
+    return item.problem or f"{item.path} ({item.summary})"

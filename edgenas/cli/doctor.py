@@ -1,6 +1,5 @@
 """`edgenas doctor`: what this machine can do, and what would spoil a measurement."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -18,11 +17,11 @@ def run(
     """Check this machine, and a device, for what would stop a search or spoil a measurement."""
     from edgenas.api.doctor import doctor
 
-    checks = doctor(device)
+    result = doctor(device)
     if json:
-        print_json({"checks": [asdict(check) for check in checks]})
+        print_json(result)
     else:
-        for check in checks:
-            mend = f"; {check.mend}" if check.mend else ""
-            print_lines(f"{'ok  ' if check.ok else 'look'} {check.name}: {check.detail}{mend}")
-    return 0 if all(check.ok for check in checks) else 1
+        for check in result.checks:
+            hint = f"; {check.mend}" if check.mend else ""
+            print_lines(f"{'ok  ' if check.ok else 'look'} {check.name}: {check.detail}{hint}")
+    return 0 if result.ok else 1

@@ -1,96 +1,114 @@
-"""Options that several commands share."""
+"""A command's options, made from the declarations of its settings."""
 
-from enum import StrEnum
-from typing import Annotated
+import typing
+from collections.abc import Callable
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from edgenas.errors import InputError
+from edgenas.settings.declaration import Group, Setting, Settings, missing_of, settings_of
 
-class ActivationName(StrEnum):
-    """Activations a space can have."""
-
-    relu6 = "relu6"
-    hswish = "hswish"
-    relu = "relu"
-
-
-class PrecisionName(StrEnum):
-    """Precisions a model can have."""
-
-    fp32 = "fp32"
-    fp16 = "fp16"
-    int8 = "int8"
-
-
-class MetricName(StrEnum):
-    """What a search optimises."""
-
-    top_1 = "top-1"
-    macro_f1 = "macro-f1"
-    macro_precision = "macro-precision"
-    macro_recall = "macro-recall"
-
-
-class EvaluatorChoice(StrEnum):
-    """How candidates are judged."""
-
-    supernet = "supernet"
-    trained = "trained"
-
-
-class SamplingName(StrEnum):
-    """Which paths a step of a supernet trains."""
-
-    anchored = "anchored"
-    uniform = "uniform"
-    fair = "fair"
-    sandwich = "sandwich"
-
-
-class GatesName(StrEnum):
-    """Where the gradient of an architecture comes from."""
-
-    two_path = "two-path"
-    full = "full"
-    darts = "darts"
-    gumbel = "gumbel"
-    single_path = "single-path"
-
-
-class LatencyLossName(StrEnum):
-    """How latency enters the gradient of an architecture."""
-
-    constraint = "constraint"
-    mul_log = "mul#log"
-    add_linear = "add#linear"
-
-
-class MissingName(StrEnum):
-    """What to do about blocks a latency table lacks."""
-
-    refuse = "refuse"
-    interpolate = "interpolate"
-
-
-DeviceOption = Annotated[str, typer.Option("--device", help="Device name or alias; see: edgenas devices.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads; default as the device's file says.")]
-WidthOption = Annotated[float, typer.Option(help="Channel multiplier of the search space.")]
-SqueezeExciteOption = Annotated[
-    bool, typer.Option("--squeeze-excite", help="Channel attention in every layer (MobileNetV3).")
+
+_FILES = {"rich_help_panel": Group.FILES.value}
+_ConfigOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.toml", help="Settings from a file; options given here win.", **_FILES),
 ]
-ActivationOption = Annotated[ActivationName, typer.Option(help="Activation of every layer.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
-PrecisionOption = Annotated[
-    PrecisionName | None, typer.Option(help="Precision; default as the device's file says.")
+_SaveConfigOption = Annotated[
+    Path | None, typer.Option(metavar="FILE.toml", help="Write all settings to a file, too.", **_FILES)
 ]
-BatchOption = Annotated[
-    int | None, typer.Option(min=1, help="Images a call takes; default as the device's file says.")
+_GroupedJsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout.", **_FILES)
 ]
-PowerModeOption = Annotated[
-    str | None, typer.Option(help="Power mode, such as 10W; default as the device's file says.")
-]
-MissingOption = Annotated[
-    MissingName, typer.Option(help="Blocks the latency table lacks: refuse, or interpolate between others.")
-]
-ClassesOption = Annotated[int | None, typer.Option(min=2, help="Classes; default 10 up to 64 px, else 1000.")]
+
+Run = Callable[[dict[str, Any], bool], int | None]
+"""Runs a command on keywords, those given alone, and prints its result, as JSON if so wanted; gives the exit code."""
+
+
+def command_of(declaring: type[Settings]) -> Callable[[Run], Callable[..., int | None]]:
+    """Make a function of keywords a typer command with an option for each setting of a class.
+
+    Nothing is checked here: options that are not given are left out, and the rest is checked as at every other door.
+    """
+
+    def decorate(run: Run) -> Callable[..., int | None]:
+        def command(config: Path | None, save_config: Path | None, json: bool, **options: Any) -> int | None:
+            given = {name: value for name, value in options.items() if value is not None}
+            return run(_keywords(declaring, given, config, save_config), json)
+
+        order = list(Group)
+        listed = sorted(settings_of(declaring), key=lambda each: order.index(each.option.group))
+        parameters = [
+            *(_parameter(setting.name, _annotation(setting), None) for setting in listed),
+            _parameter("config", _ConfigOption, None),
+            _parameter("save_config", _SaveConfigOption, None),
+            _parameter("json", _GroupedJsonOption, False),
+        ]
+        command.__doc__ = run.__doc__
+        command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        return command
+
+    return decorate
+
+
+def _keywords(
+    declaring: type[Settings], given: dict[str, Any], config: Path | None, save_config: Path | None
+) -> dict[str, Any]:
+    """What the file says, then what the command line says."""
+    if config is not None:
+        from edgenas.settings.files import read_settings
+
+        given = read_settings(config, declaring) | given
+    for setting in missing_of(declaring, given):
+        raise InputError(f"{setting.flag} is missing", "give it on the command line or in a --config file")
+    if save_config is not None:
+        from edgenas.settings.files import write_settings
+
+        write_settings(save_config, declaring(**given))
+    return given
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _annotation(setting: Setting) -> Any:
+    option = setting.option
+    if option.argument:
+        return Annotated[
+            str | None, typer.Argument(help=option.help, metavar=setting.flag, show_default=False)
+        ]
+    names = [setting.flag, f"--no-{setting.key}"] if setting.kind is bool else [setting.flag]
+    described = typer.Option(
+        "/".join(names),
+        help=f"{option.help}{_default_text(setting)}",
+        metavar="|".join(setting.choices) or _metavar(setting),
+        show_default=False,
+        rich_help_panel=option.group.value,
+    )
+    return Annotated[typing.Optional[setting.kind], described]  # noqa: UP045 - of a type only known here
+
+
+def _default_text(setting: Setting) -> str:
+    """What follows the help; where nothing does, the default is off, or the help itself says what it is."""
+    if setting.required:
+        return " Required."
+    return "" if setting.default in (None, False) else f" Default: {_text(setting.default)}."
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _metavar(setting: Setting) -> str | None:
+    """What is to be written, with the bounds of a number."""
+    least, most = setting.option.at_least, setting.option.at_most
+    kind = {str: "TEXT", int: "INT", float: "NUMBER"}.get(setting.kind)
+    if least is None:
+        return kind
+    return f"{kind} {least:g}..{'' if most is None else f'{most:g}'}"

@@ -1,22 +1,11 @@
 """`edgenas predict`: the latency of one architecture, or of any ONNX file."""
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from edgenas.cli.console import print_json, print_lines, print_table
-from edgenas.cli.options import (
-    BatchOption,
-    DeviceOption,
-    JsonOption,
-    MissingName,
-    MissingOption,
-    PowerModeOption,
-    PrecisionOption,
-    ThreadsOption,
-)
+from edgenas.cli.options import command_of
+from edgenas.settings.measuring import PredictSettings
 from edgenas.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:
@@ -28,28 +17,12 @@ WATERFALL = "from 0 to the whole"
 EXAMPLE = "Example: edgenas predict architecture.json --device jetson"
 
 
-def run(
-    target: Annotated[Path, typer.Argument(help="Architecture JSON, the card of a model, or any ONNX file.")],
-    device: DeviceOption,
-    threads: ThreadsOption = None,
-    precision: PrecisionOption = None,
-    batch: BatchOption = None,
-    missing: MissingOption = MissingName.refuse,
-    power_mode: PowerModeOption = None,
-    json: JsonOption = False,
-) -> None:
+@command_of(PredictSettings)
+def run(keywords: dict[str, Any], json: bool) -> None:
     """Predict the latency of an architecture on a device, block by block, or of an ONNX file, kernel by kernel."""
     from edgenas.api.predict import predict
 
-    result = predict(
-        target,
-        device,
-        threads,
-        precision.value if precision else None,
-        batch,
-        missing.value,
-        power_mode,
-    )
+    result = predict(**keywords)
     latency = result.latency
     if json:
         print_json(

@@ -1,102 +1,36 @@
 """`edgenas profile`: measure a device."""
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from edgenas.cli.console import disturbance_lines, print_json, print_lines, reporting
-from edgenas.cli.options import (
-    ActivationName,
-    BatchOption,
-    ClassesOption,
-    DeviceOption,
-    JsonOption,
-    PowerModeOption,
-    PrecisionOption,
-    SeedOption,
-    SqueezeExciteOption,
-    ThreadsOption,
-    WidthOption,
-)
+from edgenas.cli.options import command_of
+from edgenas.settings.measuring import ProfileSettings
 from edgenas.units import format_seconds
 
 if TYPE_CHECKING:
-    from edgenas.api.profile import ProfileResult
-    from edgenas.profiling.few_samples import FewSamplesReport
+    from edgenas.api.profile import FewSamplesResult, ProfileResult
 
 EXAMPLE = "Example: edgenas profile --device cpu --resolution 224"
 
 
-def run(
-    device: DeviceOption,
-    space: Annotated[str, typer.Option(help="Whose blocks are timed: mbconv or nasbench-macro.")] = "mbconv",
-    resolution: Annotated[
-        int | None, typer.Option(help="Rows and columns of the images; default 224, nasbench-macro 32.")
-    ] = None,
-    classes: ClassesOption = None,
-    threads: ThreadsOption = None,
-    precision: PrecisionOption = None,
-    batch: BatchOption = None,
-    power_mode: PowerModeOption = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(help="Time only so many whole networks, such as 10, and infer what every block costs."),
-    ] = None,
-    networks: Annotated[
-        int | None, typer.Option(help="Whole networks timed to calibrate the blocks' sum; default 80.")
-    ] = None,
-    width: WidthOption = 1.0,
-    squeeze_excite: SqueezeExciteOption = False,
-    activation: Annotated[
-        ActivationName | None, typer.Option(help="Activation of every layer; default relu6.")
-    ] = None,
-    seed: SeedOption = 0,
-    json: JsonOption = False,
-) -> None:
+@command_of(ProfileSettings)
+def run(keywords: dict[str, Any], json: bool) -> None:
     """Time every block of a space on a device, or infer it from a few networks; search then uses the table."""
-    from edgenas.api.profile import profile
+    from edgenas.api.profile import FewSamplesResult, profile
 
     with reporting() as progress:
-        result = profile(
-            device,
-            space,
-            resolution=resolution,
-            classes=classes,
-            threads=threads,
-            precision=precision.value if precision else None,
-            batch=batch,
-            power_mode=power_mode,
-            samples=samples,
-            networks=networks,
-            width=width,
-            squeeze_excite=squeeze_excite,
-            activation=activation.value if activation else None,
-            seed=seed,
-            progress=progress,
-        )
+        result = profile(**keywords, progress=progress)
     if json:
-        print_json(
-            {
-                "table": str(result.table),
-                "entries": result.entries,
-                "measured": result.measured,
-                "seconds": round(result.seconds, 3),
-                "unstable_entries": len(result.unstable),
-                "unstable": result.unstable,
-                "retaken": result.retaken,
-                "disturbed": result.disturbed,
-                "calibration": result.calibration.model_dump(mode="json"),
-                **(_few_as_json(result.few_samples) if result.few_samples else {}),
-            }
-        )
+        print_json(result)
         return
-    if result.few_samples:
-        _print_few(result, result.few_samples)
+    inferred = isinstance(result, FewSamplesResult)
+    if isinstance(result, FewSamplesResult):
+        _print_few(result)
     else:
         _print_result(result)
     print_lines(f"table: {result.table}", *disturbance_lines(result.retaken, result.disturbed))
     if result.unstable:
-        timed = "networks" if result.few_samples else "blocks"
+        timed = "networks" if inferred else "blocks"
         print_lines(
             f"unstable: {len(result.unstable)} {timed} (machine busy?); repeat the command to time them again"
         )
@@ -112,36 +46,17 @@ def _print_result(result: "ProfileResult") -> None:
     )
 
 
-def _print_few(result: "ProfileResult", found: "FewSamplesReport") -> None:
-    inferred = found.inferred
+def _print_few(result: "FewSamplesResult") -> None:
     errors = sorted(abs(residual) for residual in result.calibration.residuals)
-    views = sorted(inferred.inference.views.items(), key=lambda item: -item[1])
-    kept = f", {found.kept} known from before" if found.kept else ""
+    features = sorted(result.views.items(), key=lambda item: -item[1])
+    kept = f", {result.samples.kept} known from before" if result.samples.kept else ""
     print_lines(
-        f"{found.measured} networks measured in {format_seconds(result.seconds)}{kept}; from them and from "
-        f"{len(inferred.inference.known_devices)} other devices {result.entries} blocks inferred",
-        f"a network takes what is predicted within {inferred.half_width:.1%} (90 % interval); each of the "
-        f"{len(errors)}, predicted from the others, is off by {sum(errors) / len(errors):.1%} on average, "
+        f"{result.measured} networks measured in {format_seconds(result.seconds)}{kept}; from them and from "
+        f"{len(result.known_devices)} other devices {result.entries} blocks inferred",
+        f"a network takes what is predicted within {result.interval.half_width_percent:.1f}% (90 % interval); each of "
+        f"the {len(errors)}, predicted from the others, is off by {sum(errors) / len(errors):.1%} on average, "
         f"{errors[-1]:.1%} at most",
-        inferred.outlook,
+        result.outlook,
         "features believed to cost time: "
-        + ", ".join(f"{name} {weight:.0%}" for name, weight in views if weight > 0.01),
+        + ", ".join(f"{name} {weight:.0%}" for name, weight in features if weight > 0.01),
     )
-
-
-def _few_as_json(found: "FewSamplesReport") -> dict[str, Any]:
-    inference = found.inferred.inference
-    return {
-        "samples": {"measured": found.measured, "kept": found.kept},
-        "interval": {
-            "low": inference.low_factor,
-            "high": inference.high_factor,
-            "half_width_percent": 100 * found.inferred.half_width,
-        },
-        "halving_samples": found.inferred.halving,
-        "halving_reason": None if found.inferred.halving else found.inferred.outlook,
-        "noise_percent": 100 * inference.noise,
-        "views": inference.views,
-        "known_devices": inference.known_devices,
-        "provenance": "calibrated",
-    }

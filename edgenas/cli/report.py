@@ -16,8 +16,8 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Write the HTML report and the picture of a run's front."""
-    path = report(run)
+    result = report(run)
     if json:
-        print_json({"report": str(path), "picture": str(path.with_name("front.png"))})
+        print_json(result)
     else:
-        print_lines(f"report: {path}", f"picture: {path.with_name('front.png')}")
+        print_lines(f"report: {result.report}", f"picture: {result.picture}")

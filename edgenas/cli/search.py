@@ -1,30 +1,11 @@
 """`edgenas search`: the main job."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from edgenas.api.search import search
 from edgenas.cli.console import print_json, print_lines, print_table, reporting
-from edgenas.cli.options import (
-    ActivationName,
-    ActivationOption,
-    DeviceOption,
-    EvaluatorChoice,
-    GatesName,
-    JsonOption,
-    LatencyLossName,
-    MetricName,
-    MissingName,
-    MissingOption,
-    PowerModeOption,
-    SamplingName,
-    SeedOption,
-    SqueezeExciteOption,
-    ThreadsOption,
-    WidthOption,
-)
-from edgenas.searchers.registry import ALL_SEARCHERS, DEFAULT_SEARCHER
+from edgenas.cli.options import command_of
+from edgenas.settings.search import SearchSettings
 from edgenas.units import format_count, format_milliseconds, format_seconds
 
 if TYPE_CHECKING:
@@ -36,100 +17,13 @@ INTERRUPTED, NOTHING_LEFT = 130, 1
 """Exit codes: Ctrl-C; every finalist was dropped, for the reasons printed."""
 
 
-def run(
-    device: DeviceOption,
-    max_latency: Annotated[str, typer.Option(help="Latency limit with its unit, such as 20ms.")],
-    data: Annotated[
-        str, typer.Option(help="digits, cifar10, cifar100, fashion-mnist, or a folder train/<class>/*.")
-    ] = "digits",
-    searcher: Annotated[str, typer.Option(help=f"{', '.join(ALL_SEARCHERS)}.")] = DEFAULT_SEARCHER,
-    evaluator: Annotated[
-        EvaluatorChoice, typer.Option(help="supernet, or trained: each candidate from scratch (slow).")
-    ] = EvaluatorChoice.supernet,
-    metric: Annotated[
-        MetricName, typer.Option(help="What accuracy means; macro-f1 for rare classes.")
-    ] = MetricName.top_1,
-    objective: Annotated[
-        str, typer.Option(help="accuracy,latency and, after them, any of params, macs, peak-memory.")
-    ] = "accuracy,latency",
-    evaluations: Annotated[int, typer.Option(min=1, help="Distinct architectures to evaluate.")] = 150,
-    finalists: Annotated[int, typer.Option(min=1, help="Models to train and export.")] = 8,
-    baselines: Annotated[
-        bool, typer.Option("--baselines", help="Also train MobileNetV2 and V3-small, scaled to the limit.")
-    ] = False,
-    time_budget: Annotated[
-        str | None, typer.Option(help="Such as 10min: train and search as much as fits.")
-    ] = None,
-    seed: SeedOption = 0,
-    run: Annotated[str | None, typer.Option(help="Name under runs/; the same name goes on.")] = None,
-    warm_start: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Begin from what this earlier run evaluated.")
-    ] = None,
-    threads: ThreadsOption = None,
-    power_mode: PowerModeOption = None,
-    missing: MissingOption = MissingName.refuse,
-    resolution: Annotated[int | None, typer.Option(help="Bring images to this size.")] = None,
-    width: WidthOption = 1.0,
-    squeeze_excite: SqueezeExciteOption = False,
-    activation: ActivationOption = ActivationName.relu6,
-    flip: Annotated[
-        bool | None, typer.Option("--flip/--no-flip", help="Whether mirrored images keep their class.")
-    ] = None,
-    augment: Annotated[
-        str, typer.Option(help="crop, randaugment, mixup, cutmix: any, between commas; or none.")
-    ] = "crop",
-    sampling: Annotated[
-        SamplingName, typer.Option(help="Paths a step of the supernet trains; see docs/accuracy.md.")
-    ] = SamplingName.anchored,
-    gates: Annotated[
-        GatesName | None,
-        typer.Option(
-            help="Of proxyless: full, the default; two-path for many choices a layer; others to compare."
-        ),
-    ] = None,
-    latency_loss: Annotated[
-        LatencyLossName | None,
-        typer.Option(help="Of proxyless: how latency enters; constraint, the default; two for comparison."),
-    ] = None,
-    distillation: Annotated[
-        float, typer.Option(min=0, max=1, help="Weight of the supernet's largest network as a teacher.")
-    ] = 0.0,
-    json: JsonOption = False,
-) -> int:
+@command_of(SearchSettings)
+def run(keywords: dict[str, Any], json: bool) -> int:
     """Search the networks worth deploying on a device; train, export and verify them."""
     with reporting() as progress:
-        result = search(
-            device,
-            max_latency,
-            data,
-            searcher=searcher,
-            evaluator=evaluator.value,
-            metric=metric.value,
-            objective=objective,
-            evaluations=evaluations,
-            finalists=finalists,
-            baselines=baselines,
-            time_budget=time_budget,
-            seed=seed,
-            run=run,
-            warm_start=warm_start,
-            threads=threads,
-            power_mode=power_mode,
-            missing=missing.value,
-            resolution=resolution,
-            width=width,
-            squeeze_excite=squeeze_excite,
-            activation=activation.value,
-            flip=flip,
-            augment=augment,
-            sampling=sampling.value,
-            gates=gates.value if gates else None,
-            latency_loss=latency_loss.value if latency_loss else None,
-            distillation=distillation,
-            progress=progress,
-        )
+        result = search(**keywords, progress=progress)
     if json:
-        print_json(result.model_dump(mode="json"))
+        print_json(result)
     else:
         _print_result(result)
     if result.status == "interrupted":

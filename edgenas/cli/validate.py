@@ -1,25 +1,10 @@
 """`edgenas validate`: how good predictions are on a device."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from edgenas.cli.console import disturbance_lines, print_json, print_lines, reporting
-from edgenas.cli.options import (
-    ActivationName,
-    BatchOption,
-    ClassesOption,
-    DeviceOption,
-    JsonOption,
-    MissingName,
-    MissingOption,
-    PowerModeOption,
-    PrecisionOption,
-    SeedOption,
-    SqueezeExciteOption,
-    ThreadsOption,
-    WidthOption,
-)
+from edgenas.cli.options import command_of
+from edgenas.settings.measuring import ValidateSettings
 from edgenas.units import format_milliseconds
 
 if TYPE_CHECKING:
@@ -30,61 +15,22 @@ WORST = 3
 EXAMPLE = "Example: edgenas validate --device cpu --networks 50"
 
 
-def run(
-    device: DeviceOption,
-    networks: Annotated[int, typer.Option(help="Random whole networks that are timed.")] = 50,
-    space: Annotated[
-        str, typer.Option(help="Whose networks are drawn: mbconv or nasbench-macro.")
-    ] = "mbconv",
-    resolution: Annotated[
-        int | None, typer.Option(help="Rows and columns of the images; default 224, nasbench-macro 32.")
-    ] = None,
-    classes: ClassesOption = None,
-    threads: ThreadsOption = None,
-    precision: PrecisionOption = None,
-    batch: BatchOption = None,
-    power_mode: PowerModeOption = None,
-    width: WidthOption = 1.0,
-    squeeze_excite: SqueezeExciteOption = False,
-    activation: Annotated[
-        ActivationName | None, typer.Option(help="Activation of every layer; default relu6.")
-    ] = None,
-    missing: MissingOption = MissingName.refuse,
-    seed: SeedOption = 0,
-    json: JsonOption = False,
-) -> None:
+@command_of(ValidateSettings)
+def run(keywords: dict[str, Any], json: bool) -> None:
     """Predict and measure random whole networks that were not used in calibration."""
     from edgenas.api.validate import validate
 
     with reporting() as progress:
-        result = validate(
-            device,
-            networks,
-            seed=seed,
-            space=space,
-            resolution=resolution,
-            classes=classes,
-            threads=threads,
-            precision=precision.value if precision else None,
-            batch=batch,
-            power_mode=power_mode,
-            width=width,
-            squeeze_excite=squeeze_excite,
-            activation=activation.value if activation else None,
-            missing=missing.value,
-            progress=progress,
-        )
+        result = validate(**keywords, progress=progress)
     if json:
-        found = result.validation.model_dump(mode="json")
-        print_json({**found, "picture": str(result.picture), "file": str(result.file)})
+        print_json(result)
         return
     _print_result(result)
 
 
-def _print_result(result: "ValidationResult") -> None:
+def _print_result(found: "ValidationResult") -> None:
     from edgenas.reporting.report_content import rank_text
 
-    found = result.validation
     print_lines(
         f"{found.networks} networks of {found.space} on {found.device}, predicted "
         f"({found.provenance.basis}) and measured",
@@ -96,7 +42,7 @@ def _print_result(result: "ValidationResult") -> None:
         *(_line(pair) for pair in found.worst[:WORST]),
     )
     print_lines(*disturbance_lines(found.retaken, found.disturbed))
-    print_lines(f"figures: {result.file}", f"picture: {result.picture}")
+    print_lines(f"figures: {found.file}", f"picture: {found.picture}")
 
 
 def _pace_lines(found: "Validation") -> list[str]:

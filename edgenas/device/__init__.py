@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from edgenas import plugins
 from edgenas.device.catalogue import all_devices, data_folders, find_device
 from edgenas.device.device import CPU, Datasheet, Device, Provenance
 from edgenas.errors import DeviceError
+from edgenas.plugins import load_plugin, plugin_names
 
 if TYPE_CHECKING:
     from edgenas.device.runtime import Runtime
@@ -38,12 +40,14 @@ def runtime_for(device: Device) -> "Runtime":
             f"device {device.name} cannot be reached from here (its file says reach = {device.reach!r})",
             "run edgenas on the device itself with --device cpu or --device cuda",
         )
-    maker = _MAKERS.get(device.runtime)
-    if maker is None:
-        raise DeviceError(
-            f"nothing here times models with {device.runtime}", f"use a device on {' or '.join(_MAKERS)}"
-        )
-    return maker(device)
+    if device.runtime in _MAKERS:
+        return _MAKERS[device.runtime](device)
+    if device.runtime in plugin_names(plugins.RUNTIMES):
+        runtime: Runtime = load_plugin(plugins.RUNTIMES, device.runtime)(device)
+        return runtime
+    raise DeviceError(
+        f"nothing here times models with {device.runtime}", f"use a device on {' or '.join(_MAKERS)}"
+    )
 
 
 def _onnxruntime(device: Device) -> "Runtime":

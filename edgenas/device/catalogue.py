@@ -1,13 +1,15 @@
-"""Finding devices and their files: working folder first, then the user's data folder, then the shipped ones."""
+"""Finding devices and their files: working folder, user's data folder, shipped with edgenas, of other packages."""
 
 from pathlib import Path
 from typing import get_args
 
 import platformdirs
 
+from edgenas import plugins
 from edgenas.device.device import CPU, Device
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.formats import read_toml
+from edgenas.plugins import load_plugin, plugin_names
 from edgenas.vocabulary import Precision
 
 DEVICES, TABLES = "devices", "latency_models"
@@ -34,7 +36,7 @@ def all_devices() -> list[Device]:
 
 
 def find_device(
-    name: str,
+    device: str | Device,
     threads: int | None = None,
     precision: Precision | None = None,
     batch: int | None = None,
@@ -43,7 +45,7 @@ def find_device(
     """The device of a name or alias; a name wins over an alias, an alias of an earlier folder over a later one.
 
     Args:
-        name: name or alias.
+        device: name or alias, or the device itself.
         threads: threads to use instead of the device's own; its peak arithmetic is scaled with them.
         precision: precision to run at instead of the device's own; the peak stays what the file says.
         batch: images a call takes instead of the device's own.
@@ -55,10 +57,20 @@ def find_device(
         InputError: an option out of range, or threads for a device whose provider has none to choose.
         FileFormatError: a device file is wrong.
     """
+    found = _named(device) if isinstance(device, str) else device
+    if not isinstance(found, Device):
+        raise InputError(
+            f"device: {device!r:.60} is neither a name nor a Device",
+            "give a name (see: edgenas devices), or an object",
+        )
+    return _with_power_mode(_with_options(found, threads, precision, batch), power_mode)
+
+
+def _named(name: str) -> Device:
     devices = _in_folder_order()
     for device in sorted(devices, key=lambda device: device.name != name):
         if name == device.name or name in device.aliases:
-            return _with_power_mode(_with_options(device, threads, precision, batch), power_mode)
+            return device
     names = [name for device in devices for name in (device.name, *device.aliases)]
     raise UnknownNameError(
         "device", name, names, hint=f"known: {', '.join(sorted(names))} (see: edgenas devices)"
@@ -67,11 +79,20 @@ def find_device(
 
 def _in_folder_order() -> list[Device]:
     found: dict[str, Device] = {}
-    for folder in data_folders(DEVICES):
+    for folder in (*data_folders(DEVICES), *_plugin_folders()):
         for path in sorted(folder.glob("*.toml")):
             device = read_toml(path, Device)
             found.setdefault(device.name, device)
     return list(found.values())
+
+
+def _plugin_folders() -> list[Path]:
+    """Where installed packages that bring devices keep their files."""
+    return [
+        Path(folder)
+        for name in plugin_names(plugins.DEVICES)
+        for folder in load_plugin(plugins.DEVICES, name).__path__
+    ]
 
 
 def _with_options(

@@ -4,10 +4,12 @@ import re
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from typing_extensions import override
 
+from edgenas import plugins
 from edgenas.formats import Document
+from edgenas.plugins import plugin_names
 from edgenas.vocabulary import Precision
 
 Name = r"^[a-z0-9]+(-[a-z0-9]+)*$"
@@ -15,6 +17,10 @@ Name = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
 CPU = "CPUExecutionProvider"
 """ONNX Runtime's name for the processor: the one provider with threads to choose."""
+
+
+RUNTIMES = ("onnxruntime", "torch", "tensorrt", "tflite")
+"""Names that device files may give; of tensorrt and tflite tables are read, nothing is timed with them yet."""
 
 
 class Provenance(StrEnum):
@@ -91,7 +97,7 @@ class Device(Document):
     name: str = Field(pattern=Name)
     aliases: tuple[str, ...] = ()
     description: str
-    runtime: Literal["onnxruntime", "torch", "tensorrt", "tflite"]
+    runtime: str = Field(description="what executes models: one of RUNTIMES, or of an installed package")
     provider: str = Field(description="the runtime's own name of what executes, such as CPUExecutionProvider")
     precision: Precision
     threads: int = Field(ge=1, le=1024)
@@ -106,6 +112,14 @@ class Device(Document):
     )
     calibrated: CalibratedModel | None = None
     sources: tuple[str, ...] = Field(min_length=1, description="where each figure comes from")
+
+    @field_validator("runtime")
+    @classmethod
+    def _runtime_is_known(cls, runtime: str) -> str:
+        known = (*RUNTIMES, *plugin_names(plugins.RUNTIMES))
+        if runtime not in known:
+            raise ValueError(f"unknown runtime; known: {', '.join(known)}")
+        return runtime
 
     @model_validator(mode="after")
     def _power_modes_are_known(self) -> Self:

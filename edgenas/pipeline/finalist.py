@@ -84,7 +84,7 @@ def train_contender(
     if (known := session.store.last_event("trained", id=id_)) is None:
         checkpoint = Checkpoint(folder.training(id_))
         known = {"id": id_, "note": ""}
-        seed = (session.config.seed + int.from_bytes(id_.encode(), "big")) % 2**32
+        seed = (session.settings.seed + int.from_bytes(id_.encode(), "big")) % 2**32
         try:
             network = make_network()
             losses = network_losses(network, recipe, teacher, recipe.distillation)

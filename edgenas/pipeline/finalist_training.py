@@ -34,7 +34,7 @@ def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evalu
     trained = []
     with session.store.timed("finalists"):
         contenders = _chosen(session, evaluated)
-        contenders += scaled_baselines(session) if session.config.baselines else []
+        contenders += scaled_baselines(session) if session.settings.baselines else []
         trainings = _Trainings(session, supernet, contenders)
         seconds = trainings.seconds()
         for number, contender in enumerate(contenders, start=1):
@@ -63,7 +63,7 @@ def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evalu
 
 def _chosen(session: Session, evaluated: list[Evaluated]) -> list[Contender]:
     valid, learnt = succeeded(evaluated), session.chosen
-    found, count = points(session.problem, valid), session.config.finalists
+    found, count = points(session.problem, valid), session.settings.finalists
     chosen = [valid[i] for i in leaders(found, count)]
     if learnt not in {each.architecture.id for each in chosen}:
         # What the gradient searcher arrived at is trained, also where a few images say that others lead.
@@ -104,7 +104,7 @@ class _Trainings:
             recalibrate(network, session.placed)
             return network
         return fresh_network(
-            contender.space, contender.architecture, session.config.seed, session.torch_device
+            contender.space, contender.architecture, session.settings.seed, session.torch_device
         )
 
     def recipe(self, contender: Contender) -> FinalistRecipe:
@@ -118,7 +118,7 @@ class _Trainings:
     def seconds(self) -> dict[str, float]:
         """Under a time budget, of each training, by id; planned once. Else nothing."""
         session = self._session
-        if session.config.time_budget_s is None:
+        if session.settings.time_budget_s is None:
             return {}
         if known := session.store.last_event("finalist plan"):
             return dict(known["seconds"])

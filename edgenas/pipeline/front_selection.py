@@ -18,6 +18,7 @@ from edgenas.pipeline.session import Session
 from edgenas.searchers.front import hypervolume, non_dominated
 from edgenas.searchers.loop import Evaluated
 from edgenas.searchers.problem import TWO, Problem
+from edgenas.settings.declaration import name_of
 from edgenas.space.costs import peak_memory_bytes
 from edgenas.storage.search_result import (
     Accuracies,
@@ -72,11 +73,11 @@ def result_of(
         run=session.folder.name,
         status=status,
         device=session.config.device.name,
-        data=session.config.data,
-        searcher=session.config.searcher,
-        metric=session.config.metric,
-        objectives=session.config.objectives,
-        seed=session.config.seed,
+        data=name_of(session.settings.data),
+        searcher=name_of(session.settings.searcher),
+        metric=session.settings.metric,
+        objectives=session.problem.objectives,
+        seed=session.settings.seed,
         evaluations=len(evaluated),
         constraint=_constraint(session),
         hypervolume=hypervolume(points(session.problem, succeeded(evaluated)), session.problem.corner),
@@ -115,14 +116,14 @@ def _sort_out(session: Session, finalists: list[Contender]) -> tuple[list[Conten
 
 
 def _missed_limit(session: Session, finalist: Contender) -> str:
-    limit_ms = session.config.max_latency_ms
+    limit_ms = session.settings.max_latency_ms
     if finalist.measured_ms is None or finalist.measured_ms <= limit_ms:
         return ""
     return f"measured {format_milliseconds(finalist.measured_ms)}, above the limit of {limit_ms:g} ms"
 
 
 def _beaten_by(session: Session, finalist: Contender, cheaper: Sequence[Contender]) -> str:
-    metric, classes = session.config.metric, len(session.dataset.classes)
+    metric, classes = session.settings.metric, len(session.dataset.classes)
     labels = session.dataset.validation.labels.numpy()
     for other in cheaper:
         if not (finalist.trained and other.trained):
@@ -131,13 +132,13 @@ def _beaten_by(session: Session, finalist: Contender, cheaper: Sequence[Contende
         if shown_better(theirs, mine, labels, classes, metric):
             better = "more accurate" if metric == "top-1" else f"better in {MEASURES[metric]}"
             lead = 100 * (other.trained.validation[metric] - finalist.trained.validation[metric])
-            is_faster = "is faster and" if session.config.objectives == TWO else "costs no more and is"
+            is_faster = "is faster and" if session.problem.objectives == TWO else "costs no more and is"
             return f"once trained, {other.id} {is_faster} {lead:.1f} points {better}"
     return ""
 
 
 def _model(session: Session, contender: Contender) -> Model:
-    architecture, space, metric = contender.architecture, contender.space, session.config.metric
+    architecture, space, metric = contender.architecture, contender.space, session.settings.metric
     latency, trained, exported = contender.latency, contender.trained, contender.exported
     kind: AccuracyKind = "validation" if trained else session.search_kind
     figures: dict[AccuracyKind, float | None] = {session.search_kind: contender.searched}
@@ -219,15 +220,15 @@ def _notes(
     failed = [e for e in evaluated if e.accuracy is None]
     if failed:
         notes.append(f"{len(failed)} evaluations failed, the first because: {failed[0].reason}")
-    if session.config.time_budget_s is not None:
+    if session.settings.time_budget_s is not None:
         trained = session.store.last_event("supernet trained")
         epochs = f", and {trained['epochs']:.3g} epochs of the supernet" if trained else ""
         notes.append(
-            f"the time budget of {format_seconds(session.config.time_budget_s)} allowed {len(evaluated)} of "
-            f"{session.config.evaluations} evaluations{epochs}"
+            f"the time budget of {format_seconds(session.settings.time_budget_s)} allowed {len(evaluated)} of "
+            f"{session.settings.evaluations} evaluations{epochs}"
         )
         spent_s = sum(session.store.seconds().values())
-        if spent_s > OVERRUN * session.config.time_budget_s:
+        if spent_s > OVERRUN * session.settings.time_budget_s:
             notes.append(f"the run took {format_seconds(spent_s)}, more than its time budget")
     if session.chosen in {each.architecture.id for each in failed}:
         notes.append(

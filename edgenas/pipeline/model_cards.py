@@ -4,6 +4,7 @@ from pathlib import Path
 
 from edgenas.accuracy.dataset import Dataset
 from edgenas.exporting.model_card import Card, Preprocessing, write_card
+from edgenas.settings.declaration import name_of
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.search_result import Model
@@ -25,8 +26,8 @@ def write_model_card(
         run=folder.name,
         device=config.device.name,
         target=config.device.target,
-        data=Path(config.data).name,
-        metric=config.metric,
+        data=Path(name_of(config.settings.data)).name,
+        metric=config.settings.metric,
         model=model,
         precision=precision,
         classes=dataset.classes,

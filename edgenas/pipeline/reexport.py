@@ -1,6 +1,5 @@
 """Exporting again: weights of a run, in any precision, verified and with a card."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,12 @@ from edgenas.accuracy.metrics import confusion, score, scores
 from edgenas.accuracy.network_predictions import batch_parts, classified, predictions
 from edgenas.errors import InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.onnx_export import max_abs_difference, run_onnx, verified_onnx
-from edgenas.formats import write_bytes
+from edgenas.formats import Document, write_bytes
 from edgenas.pipeline.finalist import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.model_cards import write_model_card
 from edgenas.progress import Progress
+from edgenas.settings.declaration import name_of
+from edgenas.settings.export import ExportSettings
 from edgenas.space import SearchSpace, space_from_config
 from edgenas.space.onnx_graph import INPUT
 from edgenas.space.precision import CALIBRATION_IMAGES, convert
@@ -26,8 +27,7 @@ from edgenas.storage.search_result import Accuracies, AccuracyFigure, Model, Sco
 from edgenas.vocabulary import Metric, Precision
 
 
-@dataclass(frozen=True, slots=True)
-class ExportedModel:
+class ExportedModel(Document):
     """One exported file; accuracies are on the validation split, before and after changing precision."""
 
     id: str
@@ -38,12 +38,18 @@ class ExportedModel:
     accuracy_after: float
 
 
-def reexport(run: str, model: str | None, precision: Precision, progress: Progress) -> list[ExportedModel]:
+class ExportResult(Document):
+    """What `edgenas.export` wrote, in this precision."""
+
+    precision: Precision
+    models: tuple[ExportedModel, ...]
+
+
+def reexport(settings: ExportSettings) -> ExportResult:
     """See `edgenas.export`."""
-    if precision not in ("fp32", "fp16", "int8"):
-        raise UnknownNameError("precision", precision, ["fp32", "fp16", "int8"])
-    folder = find_run(run)
-    models = _chosen(folder, model)
+    precision, progress = settings.precision, settings.progress
+    folder = find_run(settings.run)
+    models = _chosen(folder, settings.model)
     document = folder.read_document()
     space = space_from_config(document.config.space, folder.document)
     dataset = _same_dataset(document, space, progress)
@@ -52,7 +58,7 @@ def reexport(run: str, model: str | None, precision: Precision, progress: Progre
         progress("export", number, len(models))
         exported.append(_export(folder, document, dataset, chosen, precision))
     progress("export", len(models), len(models))
-    return exported
+    return ExportResult(precision=precision, models=tuple(exported))
 
 
 def _chosen(folder: RunFolder, model: str | None) -> list[Model]:
@@ -74,10 +80,11 @@ def _chosen(folder: RunFolder, model: str | None) -> list[Model]:
 
 def _same_dataset(document: RunDocument, space: SearchSpace, progress: Progress) -> Dataset:
     config = document.config
-    dataset = load_dataset(config.data, space.input_shape[1], config.flip, progress)
-    if dataset.fingerprint != config.data_fingerprint:
+    data = name_of(config.settings.data)
+    dataset = load_dataset(data, space.input_shape[1], config.settings.flip, progress)
+    if dataset.fingerprint != config.data.fingerprint:
         raise RunConflictError(
-            f"{config.data} has changed since run {document.name}", "restore the images, or search again"
+            f"{data} has changed since run {document.name}", "restore the images, or search again"
         )
     return dataset
 
@@ -94,7 +101,7 @@ def _export(
     network = load_network(folder, space.build(architecture), model.id)
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
     content, error = verified_onnx(network, model.id, images)
-    split, classes, metric = dataset.validation, len(dataset.classes), document.config.metric
+    split, classes, metric = dataset.validation, len(dataset.classes), document.config.settings.metric
     labels = split.labels.numpy()
     before = score(confusion(predictions(network, dataset, split), labels, classes), metric)
     path = onnx_path(folder, model.id, "" if precision == "fp32" else f".{precision}")
@@ -109,7 +116,14 @@ def _export(
     if precision != "fp32":
         updated = _converted(updated, document.config.device.precision, precision, metric, after)
     write_model_card(path, folder, document.config, dataset, updated, precision, versions())
-    return ExportedModel(model.id, path, len(content), error, before, after[metric])
+    return ExportedModel(
+        id=model.id,
+        onnx=path,
+        size_bytes=len(content),
+        max_abs_error=error,
+        accuracy_before=before,
+        accuracy_after=after[metric],
+    )
 
 
 def _converted(

@@ -25,15 +25,27 @@ _TOO_LITTLE = (
 )
 
 
-def write_report(folder: RunFolder, store: RunStore, result: SearchResult) -> Path:
-    """Write `report.html` and `front.png` of a run."""
+def write_report(
+    folder: RunFolder, store: RunStore, result: SearchResult, space: SearchSpace | None = None
+) -> Path:
+    """Write `report.html` and `front.png` of a run; `space` where it cannot be made from its configuration."""
+    view = report_view(folder, store, result, space)
+    write_png(view, folder.picture)
+    write_html(view, folder.report)
+    return folder.report
+
+
+def report_view(
+    folder: RunFolder, store: RunStore, result: SearchResult, space: SearchSpace | None = None
+) -> ReportView:
+    """What a run's report shows; arguments as of `write_report`."""
     document = folder.read_document()
     config = document.config
-    space = space_from_config(config.space, folder.document)
+    space = space or space_from_config(config.space, folder.document)
     rows = store.evaluations()
     predictor = _predictor(space, config)
     explained = _explained(predictor, rows, (*result.front, *result.dropped))
-    view = ReportView(
+    return ReportView(
         result,
         config,
         document.versions,
@@ -44,9 +56,6 @@ def write_report(folder: RunFolder, store: RunStore, result: SearchResult) -> Pa
         learning=recorded_curves(store),
         expected=predictor.provenance if predictor else Provenance.MEASURED,
     )
-    write_png(view, folder.picture)
-    write_html(view, folder.report)
-    return folder.report
 
 
 def _explained(

@@ -1,57 +1,22 @@
 """What the phases of a search work with."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from edgenas.accuracy.augmentation import Augmentation
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.evaluator import AccuracyKind
-from edgenas.device import Device
+from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
 from edgenas.latency.predictor import LatencyPredictor
 from edgenas.pipeline.time_budget import Budget
 from edgenas.progress import Progress
 from edgenas.searchers.loop import Evaluated
 from edgenas.searchers.problem import Problem
-from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.registry import MakeSearcher
+from edgenas.settings.search import SUPERNET, SearchSettings
 from edgenas.space import Architecture, SearchSpace
-from edgenas.storage.run_config import EvaluatorName, RunConfig
+from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import RunStore
-from edgenas.vocabulary import Metric, Missing, Objective, Sampling
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """A search as it was asked for; see `edgenas.search` for the fields."""
-
-    device: Device
-    max_latency_ms: float
-    data: str
-    searcher: str | MakeSearcher
-    evaluator: EvaluatorName
-    metric: Metric
-    objectives: tuple[Objective, ...]
-    evaluations: int
-    finalists: int
-    baselines: bool
-    time_budget_s: float | None
-    seed: int
-    run: str | None
-    resolution: int | None
-    flip: bool | None
-    augmentation: Augmentation
-    distillation: float
-    sampling: Sampling
-    make_space: Callable[[int, int], SearchSpace]
-    """From resolution and number of classes."""
-    started_s: float
-    """When the search was asked for, by `time.monotonic`."""
-    gradient: GradientRecipe | None = None
-    warm_start: str | None = None
-    missing: Missing = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +24,7 @@ class Session:
     """Everything the phases work with.
 
     `placed` is the data set on the device that is trained on; `make_searcher` is None for the gradient searcher, which
-    is made from what it learnt.
+    is made from what it learnt; `own_evaluator` is an evaluator that edgenas does not bring.
     """
 
     config: RunConfig
@@ -73,6 +38,12 @@ class Session:
     budget: Budget
     torch_device: torch.device
     progress: Progress
+    own_evaluator: Evaluator | None = None
+
+    @property
+    def settings(self) -> SearchSettings:
+        """What was asked for, completed."""
+        return self.config.settings
 
     @property
     def space(self) -> SearchSpace:
@@ -82,7 +53,9 @@ class Session:
     @property
     def search_kind(self) -> AccuracyKind:
         """What the search's own accuracies are."""
-        return "supernet" if self.config.evaluator == "supernet" else "validation"
+        if self.own_evaluator is not None:
+            return self.own_evaluator.kind
+        return "supernet" if self.settings.evaluator == SUPERNET else "validation"
 
     @property
     def chosen(self) -> str | None:

@@ -1,45 +1,98 @@
-"""What commands that time a space take: the space itself."""
+"""The search space that settings ask for, by name or as an object."""
 
 from edgenas.errors import InputError, UnknownNameError
+from edgenas.plugins import SPACES, load_plugin, plugin_names
+from edgenas.settings.shared import SpaceSettings, SpaceWithoutData
 from edgenas.space import SearchSpace, mbconv, nasbench_macro
-from edgenas.space.layers import Activation
 
 RESOLUTIONS = {"mbconv": 224, "nasbench-macro": 32}
-"""Of the images, by space, where nobody says."""
+"""Of the images, by space, where nothing else says."""
 
-SMALL_RESOLUTION = 64
+DEFAULT_RESOLUTION = 224
+SMALL_RESOLUTION, SMALL_CLASSES, LARGE_CLASSES = 64, 10, 1000
 
 
-def space_from_options(
-    name: str,
-    resolution: int | None,
-    classes: int | None,
-    width: float,
-    squeeze_excite: bool,
-    activation: Activation | None,
-) -> SearchSpace:
-    """The search space of a name.
-
-    Args:
-        name: `mbconv` or `nasbench-macro`.
-        resolution: rows and columns of the images; None takes the space's of `RESOLUTIONS`.
-        classes: None takes 10 for images up to 64 px and 1000 for larger ones.
-        width: multiplier of all channel counts.
-        squeeze_excite: channel attention in every layer; `mbconv` alone has it.
-        activation: of every layer; None takes `relu6` for `mbconv`, and others have no choice.
+def space_without_data(settings: SpaceWithoutData) -> SearchSpace:
+    """The space of a profile or a validation, where no data say what the images are.
 
     Raises:
-        InputError: an unknown name, an option the space does not have, or a layout it does not have.
+        InputError: see `space_for_images`.
     """
-    if name not in RESOLUTIONS:
-        raise UnknownNameError("search space", name, RESOLUTIONS)
-    if resolution is None:
-        resolution = RESOLUTIONS[name]
-    if classes is None:
-        classes = 10 if resolution <= SMALL_RESOLUTION else 1000
-    if name == "mbconv":
-        return mbconv(resolution, classes, width, squeeze_excite, activation or "relu6")
-    for option, given in (("--squeeze-excite", squeeze_excite), ("--activation", activation is not None)):
-        if given:
+    if not isinstance(settings.space, str):
+        return _checked_object(settings, settings.resolution, settings.classes)
+    check_space_name(settings.space)
+    resolution = settings.resolution or RESOLUTIONS.get(settings.space, DEFAULT_RESOLUTION)
+    classes = settings.classes or (SMALL_CLASSES if resolution <= SMALL_RESOLUTION else LARGE_CLASSES)
+    return space_for_images(settings, resolution, classes)
+
+
+def space_for_images(settings: SpaceSettings, resolution: int, classes: int) -> SearchSpace:
+    """The space for images of a size and a number of classes.
+
+    Raises:
+        InputError: an unknown name, a setting or a layout that the space does not have, or a space handed in that is
+            made for other images.
+    """
+    if not isinstance(settings.space, str):
+        return _checked_object(settings, resolution, classes)
+    check_space_name(settings.space)
+    if settings.space == "mbconv":
+        return mbconv(
+            resolution, classes, settings.width, settings.squeeze_excite, settings.activation or "relu6"
+        )
+    refused = {"--squeeze-excite": settings.squeeze_excite, "--activation": settings.activation is not None}
+    if settings.space != "nasbench-macro":
+        refused["--width"] = settings.width != 1
+    _refuse(settings.space, refused)
+    if settings.space == "nasbench-macro":
+        return nasbench_macro(resolution, classes, settings.width)
+    space = load_plugin(SPACES, settings.space).for_images(resolution, classes)
+    return _checked(space, resolution, classes)
+
+
+def check_space_name(name: str) -> None:
+    """Make sure that there is such a space.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    known = (*RESOLUTIONS, *plugin_names(SPACES))
+    if name not in known:
+        raise UnknownNameError("search space", name, known)
+
+
+def _checked_object(settings: SpaceSettings, resolution: int | None, classes: int | None) -> SearchSpace:
+    space = settings.space
+    if not isinstance(space, SearchSpace):
+        raise InputError(
+            f"space: {space!r:.60} is neither a name nor a SearchSpace",
+            f"give one of {', '.join(RESOLUTIONS)}, or an object",
+        )
+    given = {
+        "--width": settings.width != 1,
+        "--squeeze-excite": settings.squeeze_excite,
+        "--activation": settings.activation is not None,
+    }
+    _refuse(space.name, given)
+    return _checked(space, resolution, classes)
+
+
+def _refuse(name: str, given: dict[str, bool]) -> None:
+    for option, present in given.items():
+        if present:
             raise InputError(f"space {name} has no {option}", "leave it out, or use --space mbconv")
-    return nasbench_macro(resolution, classes, width)
+
+
+def _checked(space: SearchSpace, resolution: int | None, classes: int | None) -> SearchSpace:
+    _, own, _ = space.input_shape
+    if resolution is not None and own != resolution:
+        raise InputError(
+            f"space {space.name} is for images of {own} px, these are of {resolution} px",
+            f"give --resolution {own}",
+        )
+    if classes is not None and space.classes != classes:
+        raise InputError(
+            f"space {space.name} tells {space.classes} classes apart, the data have {classes}",
+            "make it for as many",
+        )
+    return space

@@ -17,6 +17,7 @@ from edgenas.searchers.proxyless.distribution import Distribution
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.proxyless.proxyless_searcher import ProxylessSearcher
 from edgenas.searchers.registry import MakeSearcher
+from edgenas.settings.search import SUPERNET
 
 SETTLED = 0.1
 """How far, relatively, expected latencies may end from their targets before that is said."""
@@ -36,10 +37,10 @@ def planned_s(session: Session) -> dict[str, float]:
         return known
     left_s = session.budget.left_s
     shares = {"supernet": SUPERNET_SHARE, "search": SEARCH_SHARE}
-    if session.config.evaluator == "trained":
+    if session.settings.evaluator != SUPERNET:
         shares = {"supernet": 0.0, "search": SUPERNET_SHARE + SEARCH_SHARE}
     planned = {phase: share * left_s for phase, share in shares.items()}
-    if session.config.time_budget_s is not None:
+    if session.settings.time_budget_s is not None:
         session.store.record("plan", **planned)
     return planned
 
@@ -48,10 +49,10 @@ def trained_supernet(session: Session) -> Trained:
     """Train the supernet, or go on with it; under a gradient searcher its distribution is learnt on the way."""
     config = session.config
     supernet = None
-    if config.evaluator == "supernet":
-        supernet = Supernet(session.space, config.seed).to(session.torch_device)
-    if supernet is not None and config.gradient is not None:
-        return Trained(supernet, _learnt(session, supernet, config.gradient))
+    if session.settings.evaluator == SUPERNET:
+        supernet = Supernet(session.space, session.settings.seed).to(session.torch_device)
+    if supernet is not None and config.gradient_recipe is not None:
+        return Trained(supernet, _learnt(session, supernet, config.gradient_recipe))
     if supernet is not None:
         _train(session, supernet, path_losses(supernet, config.supernet_recipe))
     assert session.make_searcher is not None, "a gradient searcher has a supernet"
@@ -60,7 +61,7 @@ def trained_supernet(session: Session) -> Trained:
 
 def _learnt(session: Session, supernet: Supernet, recipe: GradientRecipe) -> MakeSearcher:
     config = session.config
-    distribution = Distribution(session.predictor, config.max_latency_ms, recipe.targets)
+    distribution = Distribution(session.predictor, session.settings.max_latency_ms, recipe.targets)
     learner = Learner(supernet, distribution, session.placed, config.supernet_recipe, recipe)
     try:
         _train(session, learner, learner)
@@ -71,7 +72,7 @@ def _learnt(session: Session, supernet: Supernet, recipe: GradientRecipe) -> Mak
     if not distribution.learnt:
         session.note("the time budget ended before an architecture was learnt: give a longer --time-budget")
     elif session.store.last_event("architecture learnt") is None:
-        chosen = make_searcher(session.problem, config.seed).best(config.max_latency_ms)
+        chosen = make_searcher(session.problem, session.settings.seed).best(session.settings.max_latency_ms)
         session.note(
             f"{chosen.id} is what was learnt for the limit itself: predicted at {session.predictor.text(chosen)}"
         )
@@ -93,11 +94,11 @@ def _train(session: Session, model: nn.Module, losses: Losses) -> None:
             losses,
             session.placed,
             config.supernet_recipe,
-            config.seed,
+            session.settings.seed,
             Checkpoint(session.folder.supernet),
             session.progress,
             phase="supernet",
-            seconds=None if config.time_budget_s is None else planned_s(session)["supernet"],
+            seconds=None if session.settings.time_budget_s is None else planned_s(session)["supernet"],
         )
     if session.store.last_event("supernet trained") is None:
         session.store.record("supernet trained", epochs=epochs)

@@ -14,6 +14,7 @@ from pydantic import Field
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.formats import Document, read_json, validate, write_json
 from edgenas.searchers.problem import Prior
+from edgenas.settings.declaration import name_of
 from edgenas.space import ArchitectureSpace, architecture_space_from_config
 from edgenas.storage.run_config import WarmStart
 from edgenas.storage.run_folder import RUNS, RunFolder
@@ -112,7 +113,12 @@ def _read_run(run: str, space: ArchitectureSpace) -> PriorDocument:
             "let it go on first, or name another",
         )
     rows = [{"choices": choices, "accuracy": accuracy} for choices, accuracy in known]
-    content = {"run": run, "device": config.device.name, "data": config.data, "evaluations": rows}
+    content = {
+        "run": run,
+        "device": config.device.name,
+        "data": name_of(config.settings.data),
+        "evaluations": rows,
+    }
     return validate(content, PriorDocument, folder.store)
 
 

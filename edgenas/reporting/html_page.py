@@ -40,7 +40,7 @@ def write_html(view: ReportView, path: Path) -> None:
         InputError: the folder cannot be written.
     """
     environment = Environment(
-        loader=PackageLoader("edgenas", "report"),
+        loader=PackageLoader("edgenas", "reporting"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

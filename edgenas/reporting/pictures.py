@@ -36,11 +36,16 @@ _MOST_KEYS = 18
 
 
 def write_png(view: ReportView, path: Path) -> None:
-    """Draw evaluations, front, dropped models and limit over predicted latency, and write a PNG.
+    """Write the front's figure as a PNG.
 
     Raises:
         InputError: the folder cannot be written.
     """
+    _save(front_figure(view), path)
+
+
+def front_figure(view: ReportView) -> Figure:
+    """Evaluations, front, dropped models and limit over predicted latency."""
     figure = Figure(figsize=(11.1, 5.4), dpi=150, facecolor="white")
     axes = figure.add_axes((0.067, 0.115, 0.544, 0.81))
     _draw_frame(axes, view)
@@ -53,7 +58,7 @@ def write_png(view: ReportView, path: Path) -> None:
         _draw_label(axes, label)
     _draw_limit(axes, view)
     _draw_legend(figure, axes, view)
-    _save(figure, path)
+    return figure
 
 
 def write_validation_png(validation: Validation, path: Path) -> None:

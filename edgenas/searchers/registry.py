@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from edgenas.errors import InputError, UnknownNameError
+from edgenas.plugins import SEARCHERS as SEARCHERS_OF_PACKAGES
+from edgenas.plugins import load_plugin, plugin_names
 
 if TYPE_CHECKING:  # `edgenas benchmark search --help` names the searchers and must load nothing more
     from edgenas.searchers.problem import Problem
@@ -38,12 +40,6 @@ ALL_SEARCHERS = tuple(sorted((*SEARCHERS, GRADIENT_SEARCHER)))
 """Names that `edgenas search` takes."""
 
 
-def name_of(make_searcher: MakeSearcher) -> str:
-    """What a searcher of one's own is called in results: its own `name`, not an inherited one, else what makes it."""
-    own = getattr(make_searcher, "__dict__", {}).get("name")
-    return str(own or getattr(make_searcher, "__name__", "own"))
-
-
 def searcher_for(name: str, known: Sequence[str] = SEARCHERS) -> MakeSearcher:
     """The searcher of a name; only its own module is loaded, as some need libraries that take long.
 
@@ -60,7 +56,9 @@ def searcher_for(name: str, known: Sequence[str] = SEARCHERS) -> MakeSearcher:
             f"searcher {name} learns together with the weights of a supernet, which a table has none of",
             "use it in `edgenas search`, or another here",
         )
+    if name in plugin_names(SEARCHERS_OF_PACKAGES):
+        return cast(MakeSearcher, load_plugin(SEARCHERS_OF_PACKAGES, name))
     if name not in _HOMES:
-        raise UnknownNameError("searcher", name, known)
+        raise UnknownNameError("searcher", name, (*known, *plugin_names(SEARCHERS_OF_PACKAGES)))
     module, _, member = _HOMES[name].partition(":")
     return cast(MakeSearcher, getattr(importlib.import_module(module), member))

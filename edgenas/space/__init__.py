@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.formats import Document, parse_json, validate
+from edgenas.plugins import SPACES, load_plugin, plugin_names
 from edgenas.space.architecture import Architecture, ArchitectureSpace
 from edgenas.space.block import Block, block_from_key
 from edgenas.space.mbconv import Layout, MBConvSpace, Stage, mbconv
@@ -57,9 +58,12 @@ def architecture_space_from_config(config: dict[str, Any], path: Path = Path("sp
         "nasbench201": nasbench201,
     }
     name = str(config.get("name"))
-    if name not in spaces:
-        raise UnknownNameError("search space", name, spaces)
-    return spaces[name]()
+    if name in spaces:
+        return spaces[name]()
+    if name not in plugin_names(SPACES):
+        raise UnknownNameError("search space", name, (*spaces, *plugin_names(SPACES)))
+    space: ArchitectureSpace = load_plugin(SPACES, name).from_config(config)
+    return space
 
 
 def space_from_config(config: dict[str, Any], path: Path = Path("space")) -> SearchSpace:

@@ -31,6 +31,9 @@ class SearchSpace(ArchitectureSpace):
       - `sample` draws small and large networks about equally often.
       - `space_from_config(space.config())` is the same space.
       - Only `build` may import torch.
+      - A class that other packages name under the entry point `edgenas.spaces` has two class methods more:
+        `for_images(resolution, classes)` makes the space for images of that size, `from_config(config)` the one that
+        `config` described.
 
     Checked by `edgenas.testing.SearchSpaceConformance`.
     """

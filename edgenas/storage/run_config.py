@@ -1,21 +1,40 @@
-"""What a run was asked to do: everything that decides its result, kept in `run.json`."""
+"""What a run was asked to do and what came of that here: everything that decides its result, kept in `run.json`."""
 
 import platform
 from importlib import metadata
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer, PlainValidator
 
 from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Device
+from edgenas.errors import InputError
 from edgenas.formats import Document
-from edgenas.searchers.problem import TWO
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
-from edgenas.vocabulary import Metric, Objective
-
-EvaluatorName = Literal["supernet", "trained"]
+from edgenas.settings.search import SearchSettings
 
 _VERSIONED = ("edgenas", "torch", "numpy", "pymoo", "moocore", "onnx", "onnxruntime")
+
+
+def _settings(value: Any) -> SearchSettings:
+    if isinstance(value, SearchSettings):
+        return value
+    try:
+        return SearchSettings(**value)
+    except (InputError, TypeError) as error:
+        raise ValueError(str(error)) from None
+
+
+class DataRecord(Document):
+    """The data set that was learnt from: what using a trained model needs, without the images.
+
+    `mean` and `std` are per channel, of images scaled to 0..1. `classes` is empty in a run from before it was kept.
+    """
+
+    fingerprint: str
+    classes: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 class WarmStart(Document):
@@ -27,38 +46,43 @@ class WarmStart(Document):
 
 
 class RunConfig(Document):
-    """Two runs with equal configurations, on the same machine and versions, end with the same front."""
+    """Two runs with equal configurations, on the same machine and versions, end with the same front.
 
+    `settings` are complete: what was left open is filled in with what the device, the data and the space said.
+    """
+
+    settings: Annotated[
+        SearchSettings,
+        PlainValidator(_settings),
+        PlainSerializer(lambda settings: settings.plain()),
+    ]
     device: Device
     table_checksum: str | None = Field(description="of the table used; None for the device's model")
     space: dict[str, Any]
-    data: str
-    data_fingerprint: str
-    flip: bool
-    max_latency_ms: float = Field(gt=0)
-    searcher: str
-    evaluator: EvaluatorName = "supernet"
-    metric: Metric = "top-1"
-    objectives: tuple[Objective, ...] = TWO
-    evaluations: int = Field(ge=1)
-    finalists: int = Field(ge=1)
-    baselines: bool = False
-    gradient: GradientRecipe | None = Field(default=None, description="of the gradient searcher alone")
+    data: DataRecord
     supernet_recipe: SupernetRecipe
     finalist_recipe: FinalistRecipe
-    time_budget_s: float | None = Field(default=None, gt=0)
-    seed: int = Field(ge=0)
+    gradient_recipe: GradientRecipe | None = Field(default=None, description="of the gradient searcher alone")
     warm_start: WarmStart | None = None
 
+    def with_settings(self, **changes: Any) -> Self:
+        """A copy that was asked for something else."""
+        return self.model_copy(update={"settings": self.settings.with_changes(**changes)})
+
     def differences(self, other: "RunConfig") -> list[str]:
-        """Fields in which two configurations differ, as `field: here -> there`."""
-        return _differences(self.model_dump(mode="json"), other.model_dump(mode="json"), "")
+        """In what two configurations differ, as `--option: here -> there`.
+
+        Where all settings are the same, the other fields that differ: what follows from a setting goes without saying.
+        """
+        mine, theirs = (each.model_dump(mode="json") for each in (self, other))
+        asked, now_asked = ({_flag(k): v for k, v in each.pop("settings").items()} for each in (mine, theirs))
+        return _differences(asked, now_asked, "") or _differences(mine, theirs, "")
 
 
 class RunDocument(Document):
     """The file `run.json`."""
 
-    schema_: Literal["edgenas.run/1"] = Field(default="edgenas.run/1", alias="schema")
+    schema_: Literal["edgenas.run/2"] = Field(default="edgenas.run/2", alias="schema")
     name: str
     created_at: str
     config: RunConfig
@@ -68,6 +92,10 @@ class RunDocument(Document):
 def versions() -> dict[str, str]:
     """Versions that a result may depend on."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in _VERSIONED}}
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _differences(mine: dict[str, Any], theirs: dict[str, Any], prefix: str) -> list[str]:

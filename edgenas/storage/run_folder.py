@@ -11,7 +11,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from edgenas.errors import FileFormatError, InputError, RunConflictError
-from edgenas.formats import read_json, write_json
+from edgenas.formats import parse_json, read_json, validate, write_json
+from edgenas.storage.earlier_formats import upgraded_run
 from edgenas.storage.run_config import RunConfig, RunDocument, versions
 from edgenas.storage.run_store import RunStore
 from edgenas.storage.search_result import SearchResult
@@ -77,8 +78,8 @@ class RunFolder:
         return self.path / "models" / f"{model}.training.safetensors"
 
     def read_document(self) -> RunDocument:
-        """Read `run.json`."""
-        return read_json(self.document, RunDocument)
+        """Read `run.json`, also one that an earlier version of edgenas wrote."""
+        return validate(upgraded_run(parse_json(self.document)), RunDocument, self.document)
 
     def read_result(self) -> SearchResult:
         """Read `front.json`."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fixtures.configurations import changed_config
 from torch import nn
 
 from edgenas.accuracy.network_predictions import recalibrate
@@ -76,7 +77,7 @@ def narrow_baselines(session: Session) -> list[Contender]:
 
 
 def configured(session: Session, **changes: Any) -> Session:
-    return replace(session, config=session.config.model_copy(update=changes))
+    return replace(session, config=changed_config(session.config, **changes))
 
 
 def test_leaders_of_the_search_come_first_then_baselines(

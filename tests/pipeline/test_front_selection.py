@@ -17,7 +17,6 @@ from edgenas.pipeline.learning_record import record_curves
 from edgenas.pipeline.session import Session
 from edgenas.searchers.loop import Evaluated
 from edgenas.searchers.proxyless.curves import Curve, Curves
-from edgenas.storage.run_config import EvaluatorName
 from edgenas.vocabulary import Metric, Objective
 
 LABELS = np.repeat(np.arange(3), [80, 10, 10])
@@ -46,10 +45,8 @@ def finalists(contenders: list[Contender]) -> list[Contender]:
     return [with_wrong(contenders[0], [1, 2]), with_wrong(contenders[1], [3])]
 
 
-def by(session: Session, metric: Metric = "top-1", evaluator: EvaluatorName = "supernet") -> Session:
-    return replace(
-        session, config=session.config.model_copy(update={"metric": metric, "evaluator": evaluator})
-    )
+def by(session: Session, metric: Metric = "top-1", evaluator: str = "supernet") -> Session:
+    return replace(session, config=session.config.with_settings(metric=metric, evaluator=evaluator))
 
 
 def test_all_stay_when_none_is_shown_to_be_beaten(
@@ -84,7 +81,7 @@ def with_objectives(session: Session, *more: Objective) -> Session:
     objectives = ("accuracy", "latency", *more)
     return replace(
         session,
-        config=session.config.model_copy(update={"objectives": objectives}),
+        config=session.config.with_settings(objective=",".join(objectives)),
         problem=replace(session.problem, objectives=objectives),
     )
 
@@ -241,7 +238,7 @@ def test_a_baseline_that_failed_stays_with_its_reason(
 
 @pytest.mark.parametrize(("evaluator", "kind"), [("supernet", "supernet"), ("trained", "validation")])
 def test_interrupted_before_finalists_the_front_is_the_searchs_own(
-    evaluator: EvaluatorName, kind: str, session: Session, candidates: list[Evaluated]
+    evaluator: str, kind: str, session: Session, candidates: list[Evaluated]
 ) -> None:
     failed = Evaluated(candidates[1].architecture, None, 0.01, "out of memory")
     asked = by(session, evaluator=evaluator)
@@ -267,7 +264,7 @@ def test_failed_evaluations_are_counted_with_the_first_reason(
 
 
 def test_what_a_time_budget_allowed_is_said(session: Session, candidates: list[Evaluated]) -> None:
-    config = session.config.model_copy(update={"time_budget_s": 90.0})
+    config = session.config.with_settings(time_budget="90s")
     asked = replace(session, config=config)
     said = "the time budget of 1 min 30 s allowed 2 of 4 evaluations"
     assert said in result_of(asked, candidates, [], "interrupted").notes

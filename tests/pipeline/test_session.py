@@ -6,7 +6,6 @@ import pytest
 
 from edgenas.pipeline.session import Session
 from edgenas.searchers.loop import Evaluated
-from edgenas.storage.run_config import EvaluatorName
 from edgenas.storage.run_store import Evaluation
 
 
@@ -18,9 +17,9 @@ def test_a_note_is_kept_once(session: Session) -> None:
 
 @pytest.mark.parametrize(("evaluator", "kind"), [("supernet", "supernet"), ("trained", "validation")])
 def test_the_evaluator_decides_what_the_searchs_accuracies_are(
-    evaluator: EvaluatorName, kind: str, session: Session
+    evaluator: str, kind: str, session: Session
 ) -> None:
-    config = session.config.model_copy(update={"evaluator": evaluator})
+    config = session.config.with_settings(evaluator=evaluator)
     assert replace(session, config=config).search_kind == kind
 
 

@@ -5,19 +5,13 @@ from typing import Any
 import pytest
 
 from edgenas.errors import InputError, UnknownNameError
-from edgenas.pipeline.spaces import space_from_options
+from edgenas.pipeline.spaces import space_without_data
+from edgenas.settings.measuring import ProfileSettings
 from edgenas.space import SearchSpace, mbconv, nasbench_macro
 
 
 def _space(name: str, **options: Any) -> SearchSpace:
-    nothing_said = {
-        "resolution": None,
-        "classes": None,
-        "width": 1.0,
-        "squeeze_excite": False,
-        "activation": None,
-    }
-    return space_from_options(name, **{**nothing_said, **options})
+    return space_without_data(ProfileSettings("cpu", space=name, **options))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +46,7 @@ def test_a_space_is_what_was_said_and_else_its_own_default(made: SearchSpace, ex
             "^space nasbench-macro has no --activation; leave it out, or use --space mbconv$",
         ),
         ({"resolution": 4}, "^--resolution 4 is out of range; use 8 to 1024$"),
-        ({"classes": 0}, "^--classes 0 is out of range; use 2 to 100000$"),
+        ({"classes": 0}, "^--classes 0 is too small; give at least 2$"),
     ],
     ids=str,
 )

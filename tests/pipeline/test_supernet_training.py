@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from fixtures.configurations import changed_config
 
 from edgenas.pipeline.learning_record import recorded_curves
 from edgenas.pipeline.session import Session
@@ -14,8 +15,8 @@ from edgenas.searchers.proxyless.proxyless_searcher import ProxylessSearcher
 from edgenas.searchers.random_search import RandomSearcher
 
 
-def changed(session: Session, **changes: object) -> Session:
-    return replace(session, config=session.config.model_copy(update=changes))
+def changed(session: Session, **changes: Any) -> Session:
+    return replace(session, config=changed_config(session.config, **changes))
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def gradient(session: Session) -> Session:
     """The same session with the gradient searcher, which no problem alone makes."""
     recipe = session.config.supernet_recipe.model_copy(update={"epochs": 2})
     session = changed(
-        session, searcher="proxyless", gradient=GradientRecipe(targets=2), supernet_recipe=recipe
+        session, searcher="proxyless", gradient_recipe=GradientRecipe(targets=2), supernet_recipe=recipe
     )
     return replace(session, make_searcher=None)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixtures.configurations import changed_config
 
 from edgenas.api.search import search
 from edgenas.errors import FileFormatError, InputError, RunConflictError, UnknownNameError
@@ -37,7 +38,7 @@ def make_run(
     monkeypatch.chdir(tmp_path)
 
     def make(name: str, accuracies: list[float | None], **changes: Any) -> RunFolder:
-        with open_run(name, run_config.model_copy(update=changes)) as (folder, store):
+        with open_run(name, changed_config(run_config, **changes)) as (folder, store):
             for number, accuracy in enumerate(accuracies):
                 add(store, tiny_space, number, accuracy)
         return folder

@@ -11,7 +11,8 @@ from edgenas.profiling.validation import Pair, Validation, agreement
 from edgenas.reporting.report_content import Point, ReportView
 from edgenas.searchers.choice_contributions import Contribution
 from edgenas.searchers.proxyless.curves import Curve, Curves
-from edgenas.storage.run_config import RunConfig
+from edgenas.settings.search import SearchSettings
+from edgenas.storage.run_config import DataRecord, RunConfig
 from edgenas.storage.search_result import Model, SearchResult
 
 SPACE = {"name": "mbconv", "resolution": 16, "classes": 10, "stages": [{"channels": 16, "depth": 2}]}
@@ -139,17 +140,12 @@ def make_config() -> RunConfig:
         device=device,
         table_checksum=None,
         space=SPACE,
-        data="digits",
-        data_fingerprint="ab12",
-        flip=False,
-        max_latency_ms=20,
-        searcher="nsga2",
-        evaluations=40,
-        finalists=3,
+        settings=SearchSettings(
+            "jetson-orin-nano", "20ms", flip=False, searcher="nsga2", evaluations=40, finalists=3
+        ),
+        data=DataRecord(fingerprint="ab12"),
         supernet_recipe=SupernetRecipe(epochs=2),
         finalist_recipe=FinalistRecipe(epochs=3),
-        time_budget_s=None,
-        seed=0,
     )
 
 

@@ -22,28 +22,14 @@ def test_the_space_it_keeps_is_the_space_searched(run_config: RunConfig, tiny_sp
 def test_a_document_survives_json_with_its_schema(run_config: RunConfig) -> None:
     document = RunDocument(name="demo", created_at="2025-01-01", config=run_config, versions=versions())
     text = document.model_dump_json()
-    assert '"schema":"edgenas.run/1"' in text
+    assert '"schema":"edgenas.run/2"' in text
     assert RunDocument.model_validate_json(text) == document
 
 
 def test_a_configuration_with_more_objectives_survives_json(run_config: RunConfig) -> None:
-    wide = run_config.model_copy(update={"objectives": ("accuracy", "latency", "macs", "peak-memory")})
+    wide = run_config.with_settings(objective="accuracy,latency,macs,peak-memory")
     assert RunConfig.model_validate_json(wide.model_dump_json()) == wide
     assert len(run_config.differences(wide)) == 1
-
-
-def test_a_configuration_from_before_metric_evaluator_baselines_objectives_and_warm_start_is_read(
-    run_config: RunConfig,
-) -> None:
-    old = run_config.model_dump(mode="json")
-    for field in ("evaluator", "metric", "baselines", "objectives", "warm_start"):
-        del old[field]
-    for recipe in ("supernet_recipe", "finalist_recipe"):
-        plain = ("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing", "warm_up_share")
-        old[recipe] = {name: old[recipe][name] for name in plain}
-    read = RunConfig.model_validate(old)
-    assert read == run_config
-    assert (read.metric, read.evaluator, read.baselines) == ("top-1", "supernet", False)
 
 
 def test_equal_configurations_do_not_differ(run_config: RunConfig) -> None:
@@ -51,8 +37,8 @@ def test_equal_configurations_do_not_differ(run_config: RunConfig) -> None:
 
 
 def test_differences_name_field_and_both_values(run_config: RunConfig) -> None:
-    other = run_config.model_copy(update={"max_latency_ms": 10.0, "seed": 7})
-    assert run_config.differences(other) == ["max_latency_ms: 20.0 -> 10.0", "seed: 0 -> 7"]
+    other = run_config.with_settings(max_latency="10ms", seed=7)
+    assert run_config.differences(other) == ["--max-latency: 20ms -> 10ms", "--seed: 0 -> 7"]
 
 
 def test_differences_inside_a_field_are_told_by_their_own_name(run_config: RunConfig) -> None:
@@ -63,21 +49,21 @@ def test_differences_inside_a_field_are_told_by_their_own_name(run_config: RunCo
 
 
 def test_another_metric_evaluator_or_augmentation_differs(run_config: RunConfig) -> None:
-    recipe = run_config.finalist_recipe
-    mixed = recipe.augmentation.model_copy(update={"mixup": True})
-    changes = {
-        "metric": "macro-f1",
-        "evaluator": "trained",
-        "baselines": True,
-        "finalist_recipe": recipe.model_copy(update={"augmentation": mixed, "distillation": 0.5}),
-    }
-    assert run_config.differences(run_config.model_copy(update=changes)) == [
-        "evaluator: supernet -> trained",
-        "metric: top-1 -> macro-f1",
-        "baselines: False -> True",
-        "finalist_recipe.augmentation.mixup: False -> True",
-        "finalist_recipe.distillation: 0.0 -> 0.5",
+    other = run_config.with_settings(
+        metric="macro-f1", evaluator="trained", baselines=True, augment="crop,mixup"
+    )
+    assert run_config.differences(other) == [
+        "--metric: top-1 -> macro-f1",
+        "--evaluator: supernet -> trained",
+        "--augment: crop -> crop,mixup",
+        "--baselines: False -> True",
     ]
+
+
+def test_another_recipe_of_the_same_settings_differs(run_config: RunConfig) -> None:
+    recipe = run_config.finalist_recipe.model_copy(update={"epochs": 9})
+    other = run_config.model_copy(update={"finalist_recipe": recipe})
+    assert run_config.differences(other) == ["finalist_recipe.epochs: 3 -> 9"]
 
 
 def test_another_device_is_told_by_its_name(run_config: RunConfig, board: Device) -> None:
@@ -111,30 +97,35 @@ def test_a_field_that_one_side_lacks_is_a_difference(run_config: RunConfig) -> N
 
 
 def test_long_values_are_cut(run_config: RunConfig) -> None:
-    (text,) = run_config.differences(run_config.model_copy(update={"data": "x" * 100}))
-    assert text == "data: digits -> " + "x" * 37 + "..."
+    (text,) = run_config.differences(run_config.with_settings(data="x" * 100))
+    assert text == "--data: digits -> " + "x" * 37 + "..."
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "reason"),
+    ("name", "value", "reason"),
     [
-        ("max_latency_ms", 0, "greater than 0"),
-        ("max_latency_ms", float("inf"), "finite number"),
-        ("evaluations", 0, "greater than or equal to 1"),
-        ("finalists", 0, "greater than or equal to 1"),
-        ("seed", -1, "greater than or equal to 0"),
-        ("time_budget_s", 0, "greater than 0"),
-        ("metric", "f1", "'top-1', 'macro-f1', 'macro-precision' or 'macro-recall'"),
-        ("evaluator", "oracle", "'supernet' or 'trained'"),
-        ("objectives", ["accuracy", "energy"], "'params', 'macs' or 'peak-memory'"),
-        ("colour", "red", "not permitted"),
+        ("max_latency", "0ms", "not positive"),
+        ("max_latency", "20", "has no unit"),
+        ("evaluations", 0, "too small"),
+        ("finalists", 0, "too small"),
+        ("seed", -1, "too small"),
+        ("time_budget", "0s", "not positive"),
+        ("metric", "f1", "known: macro-f1"),
+        ("objective", "accuracy,energy", "known: accuracy, latency"),
+        ("colour", "red", "unexpected keyword"),
     ],
 )
-def test_values_that_cannot_be_run_are_refused(
-    run_config: RunConfig, field: str, value: object, reason: str
+def test_settings_that_cannot_be_are_refused(
+    run_config: RunConfig, name: str, value: object, reason: str
 ) -> None:
-    with pytest.raises(ValidationError, match=rf"(?s){field}.*{reason}"):
-        RunConfig.model_validate({**run_config.model_dump(), field: value})
+    config = run_config.model_dump(mode="json")
+    with pytest.raises(ValidationError, match=rf"(?s)settings.*{reason}"):
+        RunConfig.model_validate({**config, "settings": {**config["settings"], name: value}})
+
+
+def test_unknown_fields_are_refused(run_config: RunConfig) -> None:
+    with pytest.raises(ValidationError, match="not permitted"):
+        RunConfig.model_validate({**run_config.model_dump(mode="json"), "colour": "red"})
 
 
 def test_versions_are_those_of_what_a_result_depends_on() -> None:

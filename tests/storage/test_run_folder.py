@@ -60,12 +60,12 @@ def test_the_same_name_and_configuration_resumes(run_config: RunConfig) -> None:
 
 def test_another_configuration_is_refused_and_every_difference_named(run_config: RunConfig) -> None:
     make("demo", run_config)
-    other = run_config.model_copy(update={"max_latency_ms": 10.0, "seed": 3})
+    other = run_config.with_settings(max_latency="10ms", seed=3)
     with (
         pytest.raises(
             RunConflictError,
             match=(
-                r"run demo holds a different configuration \(max_latency_ms: 20\.0 -> 10\.0; seed: 0 -> 3\);"
+                r"run demo holds a different configuration \(--max-latency: 20ms -> 10ms; --seed: 0 -> 3\);"
                 " use another --run, or the options it was started with"
             ),
         ),

@@ -1,0 +1,254 @@
+"""A run's result as one uses it: the front as a table or a picture, its models as trained modules."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import escape
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from edgenas.errors import DataError, InputError
+from edgenas.formats import Document
+from edgenas.settings.search import SearchSettings
+from edgenas.storage.run_folder import RUNS, RunFolder, find_run
+from edgenas.storage.search_result import Model, SearchResult
+from edgenas.units import format_count, format_milliseconds
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    from edgenas.space import SearchSpace
+    from edgenas.space.modules import Network
+
+    Picture = str | Path | Image.Image | NDArray[np.uint8]
+
+
+class Classification(Document):
+    """What a model says of one picture: the most probable class, and the probability of each."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+class TrainedModel(Model):
+    """A model of a run, with the weights it was trained to."""
+
+    _folder: RunFolder = PrivateAttr()
+
+    def load(self) -> "Network":
+        """The trained network, a `torch.nn.Module` in evaluation mode on the CPU.
+
+        It takes normalised images, float32 (N, 3, R, R), and gives logits, (N, classes); `predict` takes pictures.
+
+        Raises:
+            InputError: it was never trained (the run was interrupted), or its weights are gone or damaged.
+        """
+        from edgenas.pipeline.finalist import load_network
+
+        space = self._space()
+        architecture = space.architecture(self.architecture["choices"])
+        return load_network(self._folder, space.build(architecture), self.id)
+
+    def predict(self, images: "Picture | Iterable[Picture]") -> list[Classification]:
+        """Classify pictures, each prepared as training pictures were.
+
+        Args:
+            images: one or several: paths, PIL images, or uint8 arrays of shape (H, W, 3) or (H, W); or one array of
+                shape (N, H, W, 3).
+
+        Raises:
+            InputError: a picture cannot be read, or the weights are gone.
+        """
+        import torch
+
+        data = self._folder.read_document().config.data
+        if not data.classes:
+            raise InputError(
+                f"run {self._folder.name} is of an earlier edgenas and does not know its classes",
+                "use the card beside the exported file",
+            )
+        network = self.load()
+        _, resolution, _ = self._space().input_shape
+        pixels = np.stack([_pixels(picture, resolution) for picture in _listed(images)])
+        scaled = (pixels / 255 - np.array(data.mean)) / np.array(data.std)
+        with torch.inference_mode():
+            batch = torch.from_numpy(scaled.astype(np.float32).transpose(0, 3, 1, 2))
+            probabilities = network(batch).softmax(1).numpy()
+        return [_classification(row, data.classes) for row in probabilities]
+
+    def _space(self) -> "SearchSpace":
+        from edgenas.space import space_from_config
+
+        return space_from_config(self.architecture["space"], self._folder.front)
+
+
+class Run(SearchResult):
+    """The result of a search, and the run it lies in.
+
+    `front`, `dropped` and `baselines` are tuples of `TrainedModel`.
+    """
+
+    front: tuple[TrainedModel, ...]
+    dropped: tuple[TrainedModel, ...] = ()
+    baselines: tuple[TrainedModel, ...] = ()
+
+    _folder: RunFolder = PrivateAttr()
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept."""
+        return self._folder.path
+
+    @property
+    def settings(self) -> SearchSettings:
+        """What the search was asked to do, with what was left open filled in."""
+        return self._folder.read_document().config.settings
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """A row for each model: front, then dropped, then baselines; latencies in milliseconds. Needs pandas.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise InputError("to_dataframe needs pandas", "pip install pandas") from None
+        groups = (("front", self.front), ("dropped", self.dropped), ("baseline", self.baselines))
+        return pandas.DataFrame([_row(model, role) for role, models in groups for model in models])
+
+    def plot(self) -> "Figure":
+        """The picture of the front, as in the report: accuracy against predicted latency."""
+        from edgenas.pipeline.report_assembly import report_view
+        from edgenas.reporting.pictures import front_figure
+        from edgenas.storage.run_store import RunStore
+
+        store = RunStore(self._folder.store)
+        try:
+            return front_figure(report_view(self._folder, store, self))
+        finally:
+            store.close()
+
+    def _repr_html_(self) -> str:
+        """The front as a table, in a notebook."""
+        columns = (
+            "model",
+            "accuracy",
+            "predicted",
+            "90 % interval",
+            "measured",
+            "provenance",
+            "parameters",
+            "MACs",
+        )
+        head = "".join(f"<th>{column}</th>" for column in columns)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(model)) + "</tr>"
+            for model in self.front
+        )
+        title = escape(f"{self.run}: {len(self.front)} models for {self.device}")
+        return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def load_run(run: str | Path) -> Run:
+    """The result of a run that has ended or was interrupted.
+
+    Args:
+        run: name under `runs/`, or path of the run's folder.
+
+    Raises:
+        InputError: no such run, it has no result yet, or a file of it is damaged.
+    """
+    folder = find_run(str(run))
+    return run_of(folder.read_result(), folder)
+
+
+def run_of(result: SearchResult, folder: RunFolder | None = None) -> Run:
+    """A result as one uses it; without a folder it lies under `runs/`."""
+    place = RunFolder((folder.path if folder else RUNS / result.run).absolute())
+    run = Run.model_validate(result.model_dump())
+    run._folder = place
+    for model in (*run.front, *run.dropped, *run.baselines):
+        model._folder = place
+    return run
+
+
+def _listed(images: "Picture | Iterable[Picture]") -> "list[Picture]":
+    from PIL import Image
+
+    if isinstance(images, str | Path | Image.Image):
+        return [images]
+    if isinstance(images, np.ndarray) and (images.ndim == 2 or (images.ndim == 3 and images.shape[-1] == 3)):
+        return [images]
+    return list(images)
+
+
+def _pixels(picture: "Picture", resolution: int) -> NDArray[np.uint8]:
+    """What the network sees of a picture, (resolution, resolution, 3)."""
+    from PIL import Image, UnidentifiedImageError
+
+    from edgenas.accuracy.image_folder import fitted
+
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8:
+            raise InputError(f"an image is of {picture.dtype}, not uint8", "give values 0 to 255 as uint8")
+        picture = Image.fromarray(picture)
+    if isinstance(picture, Image.Image):
+        return fitted(picture, resolution)
+    try:
+        with Image.open(picture) as image:
+            return fitted(image, resolution)
+    except (OSError, UnidentifiedImageError) as error:
+        raise DataError(
+            f"{picture}: cannot be read as an image ({type(error).__name__})", "give another file"
+        ) from None
+
+
+def _classification(probabilities: NDArray[np.float32], classes: tuple[str, ...]) -> Classification:
+    best = int(probabilities.argmax())
+    return Classification(
+        label=classes[best],
+        probability=float(probabilities[best]),
+        probabilities=dict(zip(classes, probabilities.tolist(), strict=True)),
+    )
+
+
+def _row(model: Model, role: str) -> dict[str, Any]:
+    latency, accuracies = model.latency_ms, model.accuracies
+    return {
+        "id": model.id,
+        "role": role,
+        "name": model.name,
+        "accuracy": model.accuracy.value,
+        "accuracy_kind": model.accuracy.kind,
+        "test_accuracy": accuracies.test,
+        "predicted_ms": latency.predicted,
+        "low_ms": latency.low,
+        "high_ms": latency.high,
+        "measured_ms": latency.measured,
+        "provenance": str(model.provenance),
+        "params": model.params,
+        "macs": model.macs,
+        "leads": model.leads,
+        "onnx": model.onnx,
+        "note": model.note,
+    }
+
+
+def _cells(model: Model) -> tuple[str, ...]:
+    latency = model.latency_ms
+    return (
+        model.id,
+        f"{model.accuracy.value:.1%} {model.accuracy.kind}",
+        format_milliseconds(latency.predicted),
+        f"{latency.low:.3g} to {latency.high:.3g} ms",
+        format_milliseconds(latency.measured) if latency.measured else "-",
+        str(model.provenance),
+        format_count(model.params),
+        format_count(model.macs),
+    )

@@ -1,0 +1,15 @@
+"""The device that settings ask for, at its operating point."""
+
+from edgenas.device import Device, find_device
+from edgenas.settings.shared import OperatingPoint
+
+
+def device_for(settings: OperatingPoint) -> Device:
+    """The device, by name or as handed in, with what the settings say of its operating point.
+
+    Raises:
+        InputError: no such device or power mode, or threads for a device that has none to choose.
+    """
+    return find_device(
+        settings.device, settings.threads, settings.precision, settings.batch, settings.power_mode
+    )

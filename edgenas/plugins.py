@@ -1,0 +1,73 @@
+"""Parts of other packages, found through entry points.
+
+A package names them in its `pyproject.toml`, each under the name that the command line then takes:
+
+    [project.entry-points."edgenas.searchers"]
+    annealing = "my_package.annealing:AnnealingSearcher"
+
+What the named object must be, by group, is in the contract of the base class; see docs/extending.md.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+from edgenas.errors import InputError, first_line
+
+SEARCHERS = "edgenas.searchers"
+"""Called with a problem and a seed; gives a `Searcher`."""
+EVALUATORS = "edgenas.evaluators"
+"""Called with a space, a data set and a seed; gives an `Evaluator`."""
+SPACES = "edgenas.spaces"
+"""A class derived from `SearchSpace`, with `for_images` and `from_config`."""
+RUNTIMES = "edgenas.runtimes"
+"""Called with a device; gives a `Runtime`."""
+DEVICES = "edgenas.devices"
+"""A package whose folder holds device files, `*.toml`."""
+
+GROUPS = (SEARCHERS, EVALUATORS, SPACES, RUNTIMES, DEVICES)
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One entry point: its group, its name, and the package that brings it."""
+
+    group: str
+    name: str
+    package: str
+
+
+@cache
+def _entry_points(group: str) -> dict[str, metadata.EntryPoint]:
+    return {each.name: each for each in metadata.entry_points(group=group)}
+
+
+def plugin_names(group: str) -> tuple[str, ...]:
+    """Names of a group that installed packages bring; nothing of them is loaded."""
+    return tuple(sorted(_entry_points(group)))
+
+
+def plugins() -> list[Plugin]:
+    """Every part that installed packages bring; nothing of them is loaded."""
+    return [
+        Plugin(group, name, f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package")
+        for group in GROUPS
+        for name, entry in sorted(_entry_points(group).items())
+    ]
+
+
+def load_plugin(group: str, name: str) -> Any:
+    """The object of a name.
+
+    Raises:
+        InputError: its package cannot be imported, or lacks the object.
+    """
+    entry = _entry_points(group)[name]
+    try:
+        return entry.load()
+    except Exception as error:  # whatever another package does while it is imported
+        raise InputError(
+            f"{group} {name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {first_line(error)}",
+            "fix or uninstall the package that brings it",
+        ) from error

@@ -1,0 +1,90 @@
+"""Checking settings, at whichever door they come in: one pydantic schema made from their declarations."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import ErrorDetails
+
+from edgenas.errors import FileFormatError, InputError, UnknownNameError
+from edgenas.settings.declaration import Setting, Settings, settings_of
+
+Plain = str | int | float | bool | None
+"""What a setting is in JSON."""
+
+_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def check_values(declaring: type[Settings], values: Mapping[str, Any]) -> None:
+    """Check values against their declarations.
+
+    Raises:
+        InputError: the first one that is unknown, of another type or out of bounds, named as on the command line.
+    """
+    declared = {setting.name: setting for setting in settings_of(declaring)}
+    try:
+        _schema(declaring).model_validate(dict(values))
+    except ValidationError as error:
+        raise _as_input_error(error.errors(), declared) from None
+    for name, value in values.items():
+        setting = declared[name]
+        if setting.option.quantity is not None and value is not None:
+            setting.option.quantity(value, setting.flag)
+
+
+_SCHEMAS: dict[type, type[BaseModel]] = {}
+
+
+def _schema(declaring: type[Settings]) -> type[BaseModel]:
+    """Keys are names of settings; none is required, as a file may leave to the command line what it likes."""
+    if declaring not in _SCHEMAS:
+        columns: dict[str, Any] = {}
+        for setting in settings_of(declaring):
+            kind: Any = Literal[setting.choices] if setting.choices else setting.kind
+            bounds = Field(None, ge=setting.option.at_least, le=setting.option.at_most)
+            columns[setting.name] = (kind | None if setting.optional else kind, bounds)
+        config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+        _SCHEMAS[declaring] = create_model(f"{declaring.__name__}Values", __config__=config, **columns)
+    return _SCHEMAS[declaring]
+
+
+def _as_input_error(errors: list[ErrorDetails], declared: Mapping[str, Setting]) -> InputError:
+    first = errors[0]
+    name = str(first["loc"][0])
+    if name not in declared:
+        return UnknownNameError("setting", name.replace("_", "-"), [each.key for each in declared.values()])
+    setting, value = declared[name], first["input"]
+    shown = repr(value) if isinstance(value, str) else f"{value}"
+    match first["type"]:
+        case "literal_error":
+            return UnknownNameError(setting.flag, str(value), setting.choices)
+        case "greater_than_equal":
+            return InputError(
+                f"{setting.flag} {shown} is too small", f"give at least {setting.option.at_least:g}"
+            )
+        case "less_than_equal":
+            return InputError(
+                f"{setting.flag} {shown} is too large", f"give at most {setting.option.at_most:g}"
+            )
+    kind = f"one of {', '.join(setting.choices)}" if setting.choices else _KINDS[setting.kind]
+    return InputError(f"{setting.flag}: {shown[:60]} is not {kind}", f"give {kind}")
+
+
+def check_file_values(declaring: type[Settings], values: Mapping[str, Any], path: Any) -> dict[str, Any]:
+    """Check what a file says, by keys such as `max-latency`; return it by names of settings.
+
+    Raises:
+        FileFormatError: an unknown key, with the nearest known one; a value of another type or out of bounds.
+    """
+    by_key = {setting.key: setting for setting in settings_of(declaring)}
+    named: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in by_key:
+            unknown = UnknownNameError("setting", str(key), by_key)
+            raise FileFormatError(path, str(key), "is no setting of this command", unknown.hint)
+        named[by_key[key].name] = value
+        try:
+            check_values(declaring, {by_key[key].name: value})
+        except InputError as error:
+            raise FileFormatError(path, str(key), error.problem, error.hint) from None
+    return named

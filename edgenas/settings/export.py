@@ -1,0 +1,19 @@
+"""The settings of `edgenas export`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from edgenas.settings.declaration import Option, Settings
+from edgenas.settings.shared import RunSetting
+from edgenas.vocabulary import Precision
+
+
+@dataclass(frozen=True)
+class ExportSettings(Settings):
+    """What is exported again."""
+
+    run: RunSetting
+    model: Annotated[
+        str | None, Option("Id of one model; default: the whole front.", example="d5288284a9")
+    ] = None
+    precision: Annotated[Precision, Option("Precision to export.")] = "fp32"

@@ -1,0 +1,32 @@
+"""Settings in TOML files: `--config FILE.toml` and `--save-config FILE.toml`, keys are the names of the options."""
+
+from pathlib import Path
+from typing import Any
+
+from edgenas.formats import read_toml_values, write_bytes
+from edgenas.settings.checking import check_file_values
+from edgenas.settings.declaration import Settings, settings_of
+
+
+def read_settings(path: Path, declaring: type[Settings]) -> dict[str, Any]:
+    """The settings in a file, as keywords; what it leaves out is not there.
+
+    Raises:
+        FileFormatError: not TOML, an unknown key, or a value that cannot be.
+    """
+    return check_file_values(declaring, read_toml_values(path), path)
+
+
+def write_settings(path: Path, settings: Settings) -> None:
+    """Write every setting that has a value; read back, it asks for the same.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    import tomli_w
+
+    plain = settings.plain()
+    values = {
+        each.key: plain[each.name] for each in settings_of(type(settings)) if plain[each.name] is not None
+    }
+    write_bytes(path, tomli_w.dumps(values).encode())

@@ -1,0 +1,81 @@
+"""The settings of `edgenas profile`, `validate` and `predict`."""
+
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Annotated
+
+from typing_extensions import override
+
+from edgenas.settings.declaration import Option
+from edgenas.settings.shared import (
+    DeviceSetting,
+    MissingSetting,
+    OperatingPoint,
+    SeedSetting,
+    SpaceWithoutData,
+)
+
+MIN_SAMPLES, MAX_SAMPLES = 3, 100
+"""Networks that a table can be inferred from; more tell little that timing every block would not."""
+
+MIN_CALIBRATION, MAX_CALIBRATION = 3, 500
+"""Networks to calibrate on; more would take hours."""
+
+
+@dataclass(frozen=True)
+class ProfileSettings(OperatingPoint, SpaceWithoutData):
+    """What a profile is asked to do."""
+
+    device: DeviceSetting
+    _: KW_ONLY
+    samples: Annotated[
+        int | None,
+        Option(
+            "Time only this many whole networks, such as 10, and infer what every block costs.",
+            at_least=MIN_SAMPLES,
+            at_most=MAX_SAMPLES,
+        ),
+    ] = None
+    networks: Annotated[
+        int | None,
+        Option(
+            "Whole networks timed to calibrate the sum of blocks; default: 80.",
+            at_least=MIN_CALIBRATION,
+            at_most=MAX_CALIBRATION,
+        ),
+    ] = None
+    seed: SeedSetting = 0
+
+    @override
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.networks is not None and self.samples is not None:
+            yield (
+                "--networks belongs to a full profile, --samples to one from few networks",
+                "give one of them",
+            )
+
+
+@dataclass(frozen=True)
+class ValidateSettings(OperatingPoint, SpaceWithoutData):
+    """What a validation is asked to do."""
+
+    device: DeviceSetting
+    networks: Annotated[int, Option("Random whole networks to time.", at_least=2)] = 50
+    _: KW_ONLY
+    seed: SeedSetting = 0
+    missing: MissingSetting = "refuse"
+
+
+@dataclass(frozen=True)
+class PredictSettings(OperatingPoint):
+    """What a prediction is asked for."""
+
+    target: Annotated[
+        "str | Path",
+        Option(
+            "Architecture JSON, the card of a model, or any ONNX file.", argument=True, example="model.onnx"
+        ),
+    ]
+    _: KW_ONLY
+    missing: MissingSetting = "refuse"

@@ -1,0 +1,171 @@
+"""The settings of `edgenas search`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from typing_extensions import override
+
+from edgenas.searchers.registry import ALL_SEARCHERS, DEFAULT_SEARCHER, GRADIENT_SEARCHER
+from edgenas.settings.declaration import Group, Option, name_of
+from edgenas.settings.shared import DeviceSetting, MissingSetting, OperatingPoint, SeedSetting, SpaceSettings
+from edgenas.units import parse_milliseconds, parse_seconds
+from edgenas.vocabulary import Gates, LatencyLoss, Metric, Sampling
+
+if TYPE_CHECKING:
+    from edgenas.accuracy.dataset import Dataset
+    from edgenas.accuracy.evaluator import Evaluator, MakeEvaluator
+    from edgenas.searchers.problem import Problem
+    from edgenas.searchers.searcher import Searcher
+
+SUPERNET, TRAINED = "supernet", "trained"
+"""The evaluators that edgenas brings."""
+
+
+@dataclass(frozen=True)
+class SearchSettings(OperatingPoint, SpaceSettings):
+    """What a search is asked to do."""
+
+    device: DeviceSetting
+    max_latency: Annotated[
+        str, Option("Latency limit with its unit, such as 20ms.", quantity=parse_milliseconds, example="15ms")
+    ]
+    data: Annotated[
+        "str | Dataset",
+        Option(
+            "digits, cifar10, cifar100, fashion-mnist, or a folder of images: train/<class>/*, test/<class>/*.",
+            example="cifar10",
+        ),
+    ] = "digits"
+    _: KW_ONLY
+    time_budget: Annotated[
+        str | None,
+        Option("Such as 10min: train and search as much as fits.", quantity=parse_seconds, example="600s"),
+    ] = None
+    run: Annotated[
+        str | None,
+        Option(
+            "Name of the run under runs/; the same name resumes it. Default: made from the settings.",
+            example="photos",
+        ),
+    ] = None
+
+    searcher: Annotated[
+        "str | Callable[[Problem, int], Searcher]",
+        Option(
+            f"{', '.join(ALL_SEARCHERS)}, or one of an installed package.", Group.SEARCH, example="random"
+        ),
+    ] = DEFAULT_SEARCHER
+    evaluations: Annotated[int, Option("Distinct architectures to evaluate.", Group.SEARCH, at_least=1)] = 150
+    finalists: Annotated[int, Option("Models to train and export.", Group.SEARCH, at_least=1)] = 8
+    objective: Annotated[
+        str,
+        Option(
+            "accuracy,latency and, after them, any of params, macs, peak-memory.",
+            Group.SEARCH,
+            example="accuracy,latency,macs",
+        ),
+    ] = "accuracy,latency"
+    metric: Annotated[Metric, Option("What accuracy means; macro-f1 for rare classes.", Group.SEARCH)] = (
+        "top-1"
+    )
+    seed: SeedSetting = 0
+    warm_start: Annotated[
+        str | None, Option("Run whose evaluations the search begins from.", Group.SEARCH, example="earlier")
+    ] = None
+
+    missing: MissingSetting = "refuse"
+
+    evaluator: Annotated[
+        "str | Evaluator | MakeEvaluator",
+        Option(
+            "supernet; trained: each candidate from scratch (slow); or one of an installed package.",
+            Group.TRAINING,
+            example="trained",
+        ),
+    ] = SUPERNET
+    flip: Annotated[
+        bool | None,
+        Option("Whether mirrored images keep their class; default: what suits the data.", Group.TRAINING),
+    ] = None
+    augment: Annotated[
+        str,
+        Option(
+            "Changes to training images: any of crop, randaugment, mixup, cutmix, or none.",
+            Group.TRAINING,
+            example="crop,mixup",
+        ),
+    ] = "crop"
+    distillation: Annotated[
+        float,
+        Option(
+            "Weight of the supernet's largest network as a teacher of finalists.",
+            Group.TRAINING,
+            at_least=0,
+            at_most=1,
+            only_with=("evaluator", SUPERNET),
+        ),
+    ] = 0.0
+
+    baselines: Annotated[
+        bool, Option("Also train MobileNetV2 and MobileNetV3-Small, scaled to the limit.", Group.COMPARISON)
+    ] = False
+    sampling: Annotated[
+        Sampling,
+        Option(
+            "Paths a supernet's training step samples; see docs/accuracy.md.",
+            Group.COMPARISON,
+            only_with=("evaluator", SUPERNET),
+        ),
+    ] = "anchored"
+    gates: Annotated[
+        Gates | None,
+        Option(
+            "Gradient estimate of --searcher proxyless; default: full. two-path for many choices a layer.",
+            Group.COMPARISON,
+            only_with=("searcher", GRADIENT_SEARCHER),
+        ),
+    ] = None
+    latency_loss: Annotated[
+        LatencyLoss | None,
+        Option(
+            "How latency enters --searcher proxyless; default: constraint.",
+            Group.COMPARISON,
+            only_with=("searcher", GRADIENT_SEARCHER),
+        ),
+    ] = None
+
+    @property
+    def max_latency_ms(self) -> float:
+        """The limit in milliseconds."""
+        return parse_milliseconds(self.max_latency, "--max-latency")
+
+    @property
+    def time_budget_s(self) -> float | None:
+        """The budget in seconds; None without."""
+        return None if self.time_budget is None else parse_seconds(self.time_budget, "--time-budget")
+
+    @property
+    def uses_gradients(self) -> bool:
+        """Whether the architecture is learnt together with the supernet's weights."""
+        return self.searcher == GRADIENT_SEARCHER
+
+    @override
+    def rules(self) -> Iterator[tuple[str, str]]:
+        from edgenas.accuracy.augmentation import augmentation_from_text
+        from edgenas.searchers.problem import objectives_from_text
+
+        augmentation_from_text(self.augment)
+        objectives = objectives_from_text(self.objective)
+        if self.warm_start is not None and self.warm_start == self.run:
+            yield f"--warm-start {self.warm_start} is the run to be made", "give another --run"
+        if self.uses_gradients and name_of(self.evaluator) != SUPERNET:
+            yield (
+                f"--searcher {GRADIENT_SEARCHER} learns together with a supernet",
+                "leave out --evaluator, or use another searcher",
+            )
+        if self.uses_gradients and len(objectives) > 2:
+            yield (
+                f"--searcher {GRADIENT_SEARCHER} optimises accuracy and latency alone",
+                f"leave out --objective, or use {DEFAULT_SEARCHER}",
+            )

@@ -1,0 +1,97 @@
+"""What several commands share: the operating point of a device, the space, and a few single settings."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from edgenas.settings.declaration import Group, Option, Settings
+from edgenas.vocabulary import Activation, Missing, Precision
+
+if TYPE_CHECKING:
+    from edgenas.device import Device
+    from edgenas.space import SearchSpace
+
+MAX_THREADS, MAX_BATCH = 1024, 1024
+
+DeviceSetting = Annotated[
+    "str | Device", Option("Device: name or alias (see: edgenas devices).", example="raspberry-pi-5")
+]
+SeedSetting = Annotated[int, Option("Seed of everything random.", Group.SEARCH, at_least=0)]
+MissingSetting = Annotated[
+    Missing,
+    Option("Blocks that the latency table lacks: refuse, or interpolate between the others.", Group.DEVICE),
+]
+RunSetting = Annotated[
+    str, Option("Name of a run under runs/, or the path of its folder.", argument=True, example="photos")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatingPoint(Settings):
+    """A device, and how it runs: as its file says, unless set here."""
+
+    device: DeviceSetting
+    threads: Annotated[
+        int | None,
+        Option("Threads; default: as the device's file says.", Group.DEVICE, at_least=1, at_most=MAX_THREADS),
+    ] = None
+    precision: Annotated[
+        Precision | None, Option("Precision; default: as the device's file says.", Group.DEVICE)
+    ] = None
+    batch: Annotated[
+        int | None,
+        Option(
+            "Images per call; default: as the device's file says.",
+            Group.DEVICE,
+            at_least=1,
+            at_most=MAX_BATCH,
+        ),
+    ] = None
+    power_mode: Annotated[
+        str | None,
+        Option(
+            "Power mode, such as 10W; default: as the device's file says.",
+            Group.DEVICE,
+            example="stock clocks, 2.4 GHz, cooled",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceSettings(Settings):
+    """Which networks there are."""
+
+    space: Annotated[
+        "str | SearchSpace",
+        Option(
+            "Search space: mbconv, nasbench-macro, or one of an installed package.",
+            Group.NETWORKS,
+            example="nasbench-macro",
+        ),
+    ] = "mbconv"
+    resolution: Annotated[
+        int | None,
+        Option(
+            "Rows and columns of the images; default: what suits the data, else 224, nasbench-macro 32.",
+            Group.NETWORKS,
+            at_least=1,
+            example="32",
+        ),
+    ] = None
+    width: Annotated[float, Option("Channel multiplier.", Group.NETWORKS, at_least=0.01, at_most=100)] = 1.0
+    squeeze_excite: Annotated[
+        bool, Option("Channel attention in every layer, as in MobileNetV3; mbconv only.", Group.NETWORKS)
+    ] = False
+    activation: Annotated[
+        Activation | None,
+        Option("Activation of every layer; default: relu6. mbconv only.", Group.NETWORKS),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceWithoutData(SpaceSettings):
+    """A space where no data say how many classes there are."""
+
+    classes: Annotated[
+        int | None,
+        Option("Classes; default: 10 up to 64 px, 1000 above.", Group.NETWORKS, at_least=2),
+    ] = None

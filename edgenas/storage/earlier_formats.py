@@ -1,0 +1,70 @@
+"""Reading what earlier versions of edgenas wrote: a document of an earlier schema becomes one of the current."""
+
+from collections.abc import Mapping
+from typing import Any
+
+RUN_1 = "edgenas.run/1"
+
+
+def upgraded_run(content: object) -> object:
+    """`run.json` of schema 1, which kept settings among what followed from them, as one of schema 2.
+
+    What schema 1 did not keep (width, activation, class names) is left at its default: the space itself is kept
+    whole. Anything else is given back as it is.
+    """
+    if not isinstance(content, Mapping) or content.get("schema") != RUN_1:
+        return content
+    config = content.get("config")
+    if not isinstance(config, Mapping) or not isinstance(config.get("device"), Mapping):
+        return content
+    kept = ("device", "table_checksum", "space", "supernet_recipe", "finalist_recipe", "warm_start")
+    return {
+        **content,
+        "schema": "edgenas.run/2",
+        "config": {
+            "settings": _settings(config),
+            **{key: config[key] for key in kept if key in config},
+            "gradient_recipe": config.get("gradient"),
+            "data": {"fingerprint": config.get("data_fingerprint")},
+        },
+    }
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    device, space = config["device"], config.get("space") or {}
+    supernet, finalist = config.get("supernet_recipe") or {}, config.get("finalist_recipe") or {}
+    gradient, warm_start = config.get("gradient") or {}, config.get("warm_start") or {}
+    augmentation = [name for name, used in (supernet.get("augmentation") or {}).items() if used]
+    budget_s = config.get("time_budget_s")
+    same = (
+        "data",
+        "flip",
+        "searcher",
+        "evaluator",
+        "metric",
+        "evaluations",
+        "finalists",
+        "baselines",
+        "seed",
+    )
+    return {
+        "device": device.get("name"),
+        **{key: device.get(key) for key in ("threads", "precision", "batch", "power_mode")},
+        "max_latency": _quantity(config.get("max_latency_ms"), "ms"),
+        **{key: config[key] for key in same if key in config},
+        "objective": ",".join(config.get("objectives") or ("accuracy", "latency")),
+        "time_budget": None if budget_s is None else _quantity(budget_s, "s"),
+        "space": space.get("name"),
+        "resolution": space.get("resolution"),
+        "augment": ",".join(augmentation) or "none",
+        "sampling": supernet.get("sampling", "anchored"),
+        "distillation": finalist.get("distillation", 0.0),
+        "gates": gradient.get("gates"),
+        "latency_loss": gradient.get("latency_loss"),
+        "warm_start": warm_start.get("name"),
+    }
+
+
+def _quantity(number: Any, unit: str) -> str:
+    """What is no number is refused where settings are checked."""
+    return f"{number:.10g}{unit}" if isinstance(number, int | float) else f"{number}{unit}"

@@ -1,0 +1,182 @@
+"""Every setting of every command goes through every door: made from the declarations, so that none is forgotten."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+import edgenas
+from edgenas.cli.main import run as command_line
+from edgenas.settings.declaration import Setting, Settings, settings_of
+from edgenas.settings.export import ExportSettings
+from edgenas.settings.measuring import PredictSettings, ProfileSettings, ValidateSettings
+from edgenas.settings.search import SearchSettings
+from edgenas.storage.run_folder import RunFolder
+
+COMMANDS: dict[str, type[Settings]] = {
+    "search": SearchSettings,
+    "profile": ProfileSettings,
+    "validate": ValidateSettings,
+    "predict": PredictSettings,
+    "export": ExportSettings,
+}
+EVERY = [(command, each) for command, declaring in COMMANDS.items() for each in settings_of(declaring)]
+every_setting = pytest.mark.parametrize(
+    ("command", "setting"), EVERY, ids=[f"{command} {each.flag}" for command, each in EVERY]
+)
+
+
+class Made(Exception):  # noqa: N818 - not an error
+    """The settings that a door made."""
+
+
+def other_than_default(setting: Setting) -> Any:
+    """A valid value that is not the default."""
+    option = setting.option
+    if setting.choices:
+        return next(choice for choice in reversed(setting.choices) if choice != setting.default)
+    if setting.kind is bool:
+        return setting.default is not True
+    if option.example:
+        return setting.kind(option.example)
+    least = 1 if option.at_least is None else option.at_least
+    usual = least if setting.default in (None, setting.kind()) or setting.required else setting.default
+    return setting.kind(
+        usual + 1 if option.at_most is None or usual + 1 <= option.at_most else option.at_most
+    )
+
+
+def asked_with(command: str, setting: Setting) -> dict[str, Any]:
+    """What a command cannot do without, what the setting needs beside it, and the setting."""
+    declaring = COMMANDS[command]
+    asked = {each.name: each.option.example for each in settings_of(declaring) if each.required}
+    if setting.option.only_with is not None:
+        other, value = setting.option.only_with
+        asked[other] = value
+    return {**asked, setting.name: other_than_default(setting)}
+
+
+def as_arguments(command: str, values: dict[str, Any]) -> list[str]:
+    declared = {each.name: each for each in settings_of(COMMANDS[command])}
+    words = [command]
+    for name, value in values.items():
+        each = declared[name]
+        if each.option.argument:
+            words.append(str(value))
+        elif each.kind is bool:
+            words.append(each.flag if value else f"--no-{each.key}")
+        else:
+            words += [each.flag, str(value)]
+    return words
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], dict[str, Any]]:
+    """`made(call)`: values of the settings that the call makes; it goes no further."""
+
+    def stop(settings: Settings) -> None:
+        raise Made(settings.plain())
+
+    monkeypatch.setattr(Settings, "__post_init__", stop)
+
+    def values(call: Callable[[], object]) -> dict[str, Any]:
+        with pytest.raises(Made) as caught:
+            call()
+        found: dict[str, Any] = caught.value.args[0]
+        return found
+
+    return values
+
+
+@every_setting
+def test_it_goes_through_python_the_command_line_and_a_file(
+    command: str,
+    setting: Setting,
+    made: Callable[[Callable[[], object]], dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    asked = asked_with(command, setting)
+    by_key = {each.name: each.key for each in settings_of(COMMANDS[command])}
+    file = tmp_path / "asked.toml"
+    file.write_text(tomli_w.dumps({by_key[name]: value for name, value in asked.items()}))
+    doors: list[Callable[[], object]] = [
+        lambda: getattr(edgenas, command)(**asked),
+        lambda: command_line(as_arguments(command, asked)),
+        lambda: command_line([command, "--config", str(file)]),
+    ]
+    for door in doors:
+        assert made(door)[setting.name] == asked[setting.name] != setting.default
+
+
+@every_setting
+def test_its_value_is_valid_and_a_wrong_one_is_refused_by_its_name(command: str, setting: Setting) -> None:
+    declaring, asked = COMMANDS[command], asked_with(command, setting)
+    assert getattr(declaring(**asked), setting.name) == asked[setting.name]
+    if setting.takes_objects:
+        return
+    wrong: list[Any] = [object() if setting.kind is str else "nonsense"]
+    wrong += [setting.option.at_least - 1] if setting.option.at_least is not None else []
+    wrong += [setting.option.at_most + 1] if setting.option.at_most is not None else []
+    for value in wrong:
+        with pytest.raises(edgenas.EdgenasError, match=setting.flag) as caught:
+            declaring(**{**asked, setting.name: value})
+        assert caught.value.exit_code == 2 and caught.value.hint
+
+
+@every_setting
+def test_the_help_names_it(
+    command: str, setting: Setting, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    assert command_line([command, "--help"]) == 0
+    shown = "".join(char for char in capsys.readouterr().out if char not in "│\n ")
+    assert setting.flag in shown
+    assert setting.option.help.replace(" ", "") in shown
+
+
+SEARCH_SETTINGS = [each for each in settings_of(SearchSettings) if each.name not in ("data", "warm_start")]
+"""Those that a search without other files can have; the two others have tests of their own in tests/pipeline."""
+
+
+@pytest.mark.parametrize("setting", SEARCH_SETTINGS, ids=[each.flag for each in SEARCH_SETTINGS])
+def test_it_is_in_run_json(
+    setting: Setting, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgenas.pipeline import phases
+
+    def stop(session: Any) -> None:
+        raise Made(session.folder)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(phases, "_complete_or_interrupted", stop)
+    asked = asked_with("search", setting)
+    with pytest.raises(Made) as caught:
+        edgenas.search(**{**asked, "data": str(image_folder)})
+    folder: RunFolder = caught.value.args[0]
+    assert folder.read_document().config.settings.plain()[setting.name] == asked[setting.name]
+
+
+def test_every_setting_is_used(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurried: None
+) -> None:
+    """Some search reads it, beyond writing it down: one that is dropped on its way is read by none."""
+    reads: set[str] = set()
+    read = object.__getattribute__
+
+    def recorded(settings: SearchSettings, name: str) -> Any:
+        caller = sys._getframe(1)
+        module, function = caller.f_globals.get("__name__", ""), caller.f_code.co_name
+        in_pipeline = module.startswith(("edgenas.pipeline", "edgenas.api")) and function != "_completed"
+        if in_pipeline or function in ("max_latency_ms", "time_budget_s", "uses_gradients"):
+            reads.add(name)
+        return read(settings, name)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(SearchSettings, "__getattribute__", recorded, raising=False)
+    common: dict[str, Any] = {"data": str(image_folder), "evaluations": 4, "finalists": 1}
+    edgenas.search("pi5", "20ms", run="plain", time_budget="30s", **common)
+    edgenas.search("pi5", "20ms", run="learnt", searcher="proxyless", **common)
+    assert reads >= {each.name for each in settings_of(SearchSettings)}
