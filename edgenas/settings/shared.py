@@ -77,7 +77,7 @@ class SpaceSettings(Settings):
             example="32",
         ),
     ] = None
-    width: Annotated[float, Option("Channel multiplier.", Group.NETWORKS, at_least=0.01, at_most=100)] = 1.0
+    width: Annotated[float, Option("Channel multiplier.", Group.NETWORKS, at_least=0.1, at_most=4)] = 1.0
     squeeze_excite: Annotated[
         bool, Option("Channel attention in every layer, as in MobileNetV3; mbconv only.", Group.NETWORKS)
     ] = False

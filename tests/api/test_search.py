@@ -17,7 +17,7 @@ from edgenas.api.search import search
 from edgenas.errors import InfeasibleError, InputError, RunConflictError, UnitError, UnknownNameError
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.pipeline.finalist import load_network
-from edgenas.pipeline.phases import PROXY_SHARE
+from edgenas.pipeline.evaluators import PROXY_SHARE
 from edgenas.pipeline.scaled_baselines import WIDTHS
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.random_search import RandomSearcher
@@ -93,7 +93,7 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         ({"data": "cifar11"}, UnknownNameError, "unknown data set 'cifar11'; did you mean 'cifar10'"),
         ({"searcher": "nsga-2"}, UnknownNameError, "unknown searcher 'nsga-2'; did you mean 'nsga2'"),
         ({"evaluator": "super"}, UnknownNameError, "unknown evaluator 'super'; did you mean 'supernet'"),
-        ({"metric": "f1"}, UnknownNameError, "unknown metric 'f1'.*known: macro-f1, macro-precision"),
+        ({"metric": "f1"}, UnknownNameError, "unknown --metric 'f1'.*known: macro-f1, macro-precision"),
         (
             {"objective": "accuracy,latency,mac"},
             UnknownNameError,
@@ -104,22 +104,22 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         ({"augment": "crop,crop"}, InputError, "--augment crop,crop: crop occurs twice; name each once"),
         ({"augment": "none,crop"}, InputError, "--augment none,crop: none cannot stand beside others"),
         ({"time_budget": "10"}, UnitError, "--time-budget: '10' has no unit"),
-        ({"distillation": 1.5}, InputError, "--distillation 1.5 is no weight; give 0 to 1"),
-        ({"distillation": float("nan")}, InputError, "--distillation nan is no weight"),
+        ({"distillation": 1.5}, InputError, "--distillation 1.5 is too large; give at most 1"),
+        ({"distillation": float("nan")}, InputError, "--distillation: nan is not a number"),
         (
             {"distillation": 0.5, "evaluator": "trained"},
             InputError,
-            "--distillation needs a supernet to learn from; leave out --evaluator trained",
+            "--distillation needs --evaluator supernet; leave it out, or give --evaluator supernet",
         ),
         (
             {"sampling": "fair", "evaluator": "trained"},
             InputError,
-            "--sampling needs a supernet to train; leave out --evaluator trained",
+            "--sampling needs --evaluator supernet; leave it out, or give --evaluator supernet",
         ),
         (
             {"searcher": "proxyless", "evaluator": "trained"},
             InputError,
-            "--searcher proxyless learns together with a supernet; leave out --evaluator trained",
+            "--searcher proxyless learns together with a supernet; leave out --evaluator, or use",
         ),
         (
             {"searcher": "proxyless", "objective": "accuracy,latency,macs"},
@@ -151,16 +151,16 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         (
             {"searcher": "proxyless", "latency_loss": "mul"},
             UnknownNameError,
-            "unknown latency loss 'mul'; did you mean 'mul#log'",
+            "unknown --latency-loss 'mul'; did you mean 'mul#log'",
         ),
-        ({"evaluations": 0}, InputError, "--evaluations 0 is too few"),
-        ({"finalists": 0}, InputError, "--finalists 0 is too few"),
-        ({"seed": -1}, InputError, "--seed -1 is negative"),
+        ({"evaluations": 0}, InputError, "--evaluations 0 is too small"),
+        ({"finalists": 0}, InputError, "--finalists 0 is too small"),
+        ({"seed": -1}, InputError, "--seed -1 is too small"),
         ({"run": "a/b"}, RunConflictError, "--run 'a/b' is no run name"),
         ({"resolution": 80}, InputError, "--resolution 80 has no layout"),
         ({"width": 9.0}, InputError, "--width 9 is out of range"),
-        ({"resolution": -5}, InputError, "--resolution -5 has no layout"),
-        ({"resolution": 0}, InputError, "--resolution 0 has no layout"),
+        ({"resolution": -5}, InputError, "--resolution -5 is too small"),
+        ({"resolution": 0}, InputError, "--resolution 0 is too small"),
         ({"run": ""}, RunConflictError, "--run '' is no run name"),
         ({"time_budget": ""}, UnitError, "--time-budget: '' is not a quantity"),
         ({"device": "jetson", "threads": 2}, InputError, "has no threads to choose"),
@@ -209,6 +209,7 @@ def test_a_time_budget_says_what_it_allowed(
 
 
 def test_the_public_function_stays_a_function_after_its_room_is_loaded() -> None:
+    import edgenas
     import edgenas.searchers.front
 
     assert edgenas.search is search

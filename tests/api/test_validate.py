@@ -29,8 +29,9 @@ def test_figures_and_picture_land_beside_the_tables(
     monkeypatch.chdir(tmp_path)
     result = validate("cpu", 2, resolution=16)
     assert result.file.parent == own_user_folders / "latency_models" / "cpu" / "validation"
-    assert read_json(result.file, Validation) == result.validation
-    assert result.validation.provenance == "estimated"
+    kept = read_json(result.file, Validation)
+    assert kept.model_dump().items() <= result.model_dump().items()
+    assert result.provenance == "estimated"
     assert result.picture == result.file.with_suffix(".png")
     with Image.open(result.picture) as picture:
         assert picture.format == "PNG"
@@ -38,9 +39,9 @@ def test_figures_and_picture_land_beside_the_tables(
 
 def test_options_reach_the_networks_and_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    first = validate("cpu", 2, resolution=16, classes=3, threads=2, batch=2, activation="relu").validation
+    first = validate("cpu", 2, resolution=16, classes=3, threads=2, batch=2, activation="relu")
     assert first.table == "onnxruntime-cpu-fp32-t2-b2"
-    second = validate("cpu", 2, resolution=16, classes=4, seed=1).validation
+    second = validate("cpu", 2, resolution=16, classes=4, seed=1)
     assert first.space != second.space
     drawn = [[pair.choices for pair in each.pairs] for each in (first, second)]
     assert drawn[0] != drawn[1]
@@ -53,7 +54,7 @@ def test_options_reach_the_networks_and_the_device(tmp_path: Path, monkeypatch: 
         (
             {"device": "cpu", "networks": 1},
             InputError,
-            "--networks 1 is too few to compare; give at least 2",
+            "--networks 1 is too small; give at least 2",
         ),
         ({"device": "cpu", "space": "cell"}, UnknownNameError, "unknown search space 'cell'"),
         (
