@@ -14,7 +14,8 @@ from edgenas.formats import write_bytes
 from edgenas.reporting.baseline_comparison import baseline_sentence
 from edgenas.reporting.charts import front_chart, predicted_vs_measured_chart
 from edgenas.reporting.layer_contributions import LEAST_COST_SHARE
-from edgenas.reporting.learning_curves import LearningCharts, signed
+from edgenas.reporting.learning_curves import LearningCurves, signed
+from edgenas.reporting.learning_panels import panels
 from edgenas.reporting.report_content import (
     ReportContent,
     accuracy_text,
@@ -56,13 +57,15 @@ def write_html(report: ReportContent, path: Path) -> None:
         "percent": percent,
         "rank": rank_text,
     }
+    learning = _learning(report)
     page = environment.get_template("report.html.jinja").render(
         report=report,
         result=report.result,
         chart=Markup(front_chart(report)),
         layers=report.layers,
         least_cost_share=LEAST_COST_SHARE,
-        learning=_learning(report),
+        learning=learning,
+        learning_panels=panels(learning) if learning else (),
         signed=signed,
         comparison=report.latency_comparison,
         predicted_vs_measured_chart=Markup(
@@ -82,11 +85,11 @@ def write_html(report: ReportContent, path: Path) -> None:
     write_bytes(path, page.encode())
 
 
-def _learning(report: ReportContent) -> LearningCharts | None:
+def _learning(report: ReportContent) -> LearningCurves | None:
     """Curves of a gradient search; None for other searchers, or before anything was recorded."""
     if report.learning is None or not report.learning.done:
         return None
-    return LearningCharts(report.learning, report.result.constraint.max_latency_ms)
+    return LearningCurves(report.learning, report.result.constraint.max_latency_ms)
 
 
 def _capital(text: str) -> str:
