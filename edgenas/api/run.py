@@ -124,13 +124,13 @@ class Run(SearchResult):
 
     def plot(self) -> "Figure":
         """The picture of the front, as in the report: accuracy against predicted latency."""
-        from edgenas.pipeline.report_assembly import report_view
+        from edgenas.pipeline.report_assembly import report_content
         from edgenas.reporting.pictures import front_figure
         from edgenas.storage.run_store import RunStore
 
         store = RunStore(self._folder.store)
         try:
-            return front_figure(report_view(self._folder, store, self))
+            return front_figure(report_content(self._folder, store, self))
         finally:
             store.close()
 

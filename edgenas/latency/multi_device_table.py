@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.latency.tabular_predictor import LATENCY
 from edgenas.space import Architecture, ArchitectureSpace
-from edgenas.space.benchmark_table import NAMES, Column, figures_from_csv, text_from_file
+from edgenas.space.benchmark_table import ARCHITECTURE_COLUMN, Column, figures_from_csv, text_from_file
 
 MEASURED = Column("measured", lambda flag: flag in (0, 1), "use 1 for measured rows and 0 for others")
 """Rows with 0 repeat what was measured on another row: they are left out."""
 
-NOT_DEVICES = (NAMES, MEASURED.name, "index", "accuracy_percent", "energy_mj")
+NOT_DEVICES = (ARCHITECTURE_COLUMN, MEASURED.name, "index", "accuracy_percent", "energy_mj")
 """Columns that published tables have besides; any other is a device's."""
 
 ALL = "all"
@@ -71,8 +71,8 @@ def _header(path: Path) -> list[str]:
         header = next(csv.reader(io.StringIO(text_from_file(path), newline="")), [])
     except csv.Error as error:
         raise FileFormatError(path, "row 1", f"is not CSV ({error})", "correct it") from None
-    if NAMES not in header:
-        raise FileFormatError(path, "", f"has no column {NAMES}", "name it in the first row")
+    if ARCHITECTURE_COLUMN not in header:
+        raise FileFormatError(path, "", f"has no column {ARCHITECTURE_COLUMN}", "name it in the first row")
     return header
 
 

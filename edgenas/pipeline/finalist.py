@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Split
 from edgenas.accuracy.metrics import confusion, scores
-from edgenas.accuracy.network_predictions import checked, predictions
+from edgenas.accuracy.network_predictions import predictions, require_predictions
 from edgenas.accuracy.standalone import Teacher, network_losses
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import FinalistRecipe
@@ -107,7 +107,7 @@ def _judged(session: Session, network: Network) -> dict[str, object]:
     classes = len(session.dataset.classes)
 
     def found(split: Split) -> tuple[NDArray[np.int64], dict[Metric, float]]:
-        predicted = checked(predictions(network, session.dataset, split), "the trained network")
+        predicted = require_predictions(predictions(network, session.dataset, split), "the trained network")
         return predicted, scores(confusion(predicted, split.labels.numpy(), classes))
 
     predicted, validation = found(session.dataset.validation)

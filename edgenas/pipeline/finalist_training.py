@@ -3,11 +3,11 @@
 from functools import partial
 
 from edgenas.accuracy.network_predictions import recalibrate
-from edgenas.accuracy.path_sampling import extremes
+from edgenas.accuracy.path_sampling import smallest_and_largest
 from edgenas.accuracy.standalone import Teacher, fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
-from edgenas.accuracy.training_speed import judging_seconds, step_seconds
+from edgenas.accuracy.training_speed import evaluation_seconds, step_seconds
 from edgenas.errors import OutOfMemoryError
 from edgenas.pipeline.finalist import (
     MEASURING_S,
@@ -93,7 +93,7 @@ class _Trainings:
         self._supernet = supernet
         self._contenders = contenders
         self.finalists = sum(not contender.name for contender in contenders)
-        largest = extremes(session.space)[1]
+        largest = smallest_and_largest(session.space)[1]
         self.teacher: Teacher | None = (lambda images: supernet(images, largest)) if supernet else None
 
     def network(self, contender: Contender) -> Network:
@@ -150,6 +150,6 @@ class _Trainings:
             network = self.network(contender)
             losses = network_losses(network, recipe, teacher, recipe.distillation)
             step_s = step_seconds(network, losses, self._session.placed, recipe)
-            return step_s, judging_seconds(network, self._session.placed)
+            return step_s, evaluation_seconds(network, self._session.placed)
         except OutOfMemoryError:  # its training will say so
             return LEAST_S, 0.0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.accuracy.evaluator import AccuracyKind
-from edgenas.accuracy.metrics import MEASURES, shown_better
+from edgenas.accuracy.metrics import METRIC_NAMES, significantly_better
 from edgenas.device import Provenance
 from edgenas.latency.predictor import profile_command
 from edgenas.pipeline.finalist import Contender
@@ -129,8 +129,8 @@ def _beaten_by(session: Session, finalist: Contender, cheaper: Sequence[Contende
         if not (finalist.trained and other.trained):
             continue
         mine, theirs = (np.array(each.trained.predicted) for each in (finalist, other) if each.trained)
-        if shown_better(theirs, mine, labels, classes, metric):
-            better = "more accurate" if metric == "top-1" else f"better in {MEASURES[metric]}"
+        if significantly_better(theirs, mine, labels, classes, metric):
+            better = "more accurate" if metric == "top-1" else f"better in {METRIC_NAMES[metric]}"
             lead = 100 * (other.trained.validation[metric] - finalist.trained.validation[metric])
             is_faster = "is faster and" if session.problem.objectives == TWO else "costs no more and is"
             return f"once trained, {other.id} {is_faster} {lead:.1f} points {better}"

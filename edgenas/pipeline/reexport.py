@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.accuracy.metrics import confusion, score, scores
-from edgenas.accuracy.network_predictions import batch_parts, classified, predictions
+from edgenas.accuracy.network_predictions import batch_slices, predicted_classes, predictions
 from edgenas.errors import InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.onnx_export import max_abs_difference, run_onnx, verified_onnx
 from edgenas.formats import Document, write_bytes
@@ -146,5 +146,5 @@ def _converted(
 
 
 def _onnx_predictions(model: bytes, dataset: Dataset, split: Split) -> NDArray[np.int64]:
-    logits = [run_onnx(model, dataset.normalise(split.images[part])) for part in batch_parts(split)]
-    return classified(torch.from_numpy(np.concatenate(logits))).numpy()
+    logits = [run_onnx(model, dataset.normalise(split.images[part])) for part in batch_slices(split)]
+    return predicted_classes(torch.from_numpy(np.concatenate(logits))).numpy()

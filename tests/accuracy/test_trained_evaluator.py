@@ -122,7 +122,7 @@ def test_divergence_names_the_architecture(
 
 
 @pytest.mark.parametrize(
-    ("while_training", "what"), [(True, "training [0-9a-f]{10}"), (False, "judging a network")]
+    ("while_training", "what"), [(True, "training [0-9a-f]{10}"), (False, "evaluating a network")]
 )
 def test_running_out_of_memory_is_named(
     make: MAKE,

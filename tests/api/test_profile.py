@@ -269,7 +269,7 @@ def test_a_measured_table_survives_an_upgrade_of_the_runtime(classes: int) -> No
             "^unknown power mode '5W'; cpu has: 'as the",
         ),
         ({"device": "cpu", "threads": 0}, InputError, "^--threads 0 is too small; give at least 1$"),
-        ({"device": "cpu", "resolution": 72}, InputError, "--resolution 72 has no layout"),
+        ({"device": "cpu", "resolution": 72}, InputError, "--resolution 72 is not supported"),
         ({"device": "cpu", "classes": 1}, InputError, "--classes 1 is too small"),
     ],
 )

@@ -103,13 +103,13 @@ def test_wrong_latencies_also_of_references(write: Write, value: str) -> None:
         ("name,latency_ms\n0,1\n", r"t\.csv: has no column arch; name it in the first row"),
         ("", r"t\.csv: has no column arch"),
         ("arch,latency_ms\n", r"t\.csv: has no rows"),
-        ("arch,latency_ms\n0120,1\n", r"t\.csv: row 2: arch: '0120' is no architecture of nasbench201"),
+        ("arch,latency_ms\n0120,1\n", r"t\.csv: row 2: arch: '0120' is not an architecture of nasbench201"),
         (
             FLAGGED.replace(",1,50", ",0,50"),
             r"t\.csv: measured: no row has 1; mark the rows that were measured",
         ),
         (FLAGGED.replace(",1,50", ",2,50"), r"t\.csv: row 2: measured: found '2'; use 1 for measured rows"),
-        (b"\x89PNG\x0d\x0a\x1a\x0a\xff", r"t\.csv: is neither CSV in UTF-8 nor gzip"),
+        (b"\x89PNG\x0d\x0a\x1a\x0a\xff", r"t\.csv: is neither UTF-8 CSV nor gzip"),
         ("x" * 200_000, r"t\.csv: row 1: is not CSV \(field larger than field limit"),
     ],
 )

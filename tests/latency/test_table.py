@@ -225,10 +225,10 @@ def test_bad_block_keys_are_refused(make_table: Make, folders: Path, key: str) -
     document["entries"][key] = document["entries"][KEY]
     (folders / "t.json").write_text(json.dumps(document))
     with pytest.raises(
-        FileFormatError, match=r"t\.json: entries: .* is no block key; expected such as mbconv/k5"
+        FileFormatError, match=r"t\.json: entries: .* is not a block key; use a form like mbconv/k5"
     ):
         table_from_json(folders / "t.json")
-    with pytest.raises(ValidationError, match="is no block key"):
+    with pytest.raises(ValidationError, match="is not a block key"):
         make_table(key)
 
 

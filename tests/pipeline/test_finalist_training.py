@@ -200,7 +200,7 @@ def test_a_budget_is_planned_once_in_equal_steps_with_the_supernets_for_baseline
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "step_seconds", lambda *_: 0.5)
-    monkeypatch.setattr(module, "judging_seconds", lambda *_: 0.25)
+    monkeypatch.setattr(module, "evaluation_seconds", lambda *_: 0.25)
     monkeypatch.setattr(module, "MEASURING_S", 4.0)
     session.store.record("supernet trained", epochs=4.0)
     asked = replace(
@@ -228,7 +228,7 @@ def test_no_time_to_measure_is_kept_for_a_device_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "step_seconds", lambda *_: 0.5)
-    monkeypatch.setattr(module, "judging_seconds", lambda *_: 0.0)
+    monkeypatch.setattr(module, "evaluation_seconds", lambda *_: 0.0)
     device = session.config.device.model_copy(update={"reach": "none"})
     asked = replace(configured(session, device=device, time_budget_s=100.0), budget=FixedBudget(84.0))
     bring_out(asked, supernet, candidates)

@@ -16,7 +16,7 @@ from edgenas.space import space_from_config
 from edgenas.storage.run_folder import find_run
 from edgenas.storage.run_store import Evaluation, RunStore
 
-EXPLAINED = "points that its choice earns"
+EXPLAINED = "points its choice gains"
 LEARNT = "How the architecture was learnt"
 
 
@@ -107,8 +107,8 @@ def test_the_report_of_an_interrupted_learning_shows_how_far_it_was(
     record_curves(store, curves)
     store.close()
     text = report(run).read_text(encoding="utf-8")
-    assert LEARNT in text and "This is how it ended" not in text
-    assert "The learning is not finished: it was interrupted after 43 % of the training." in text
+    assert LEARNT in text and "Final state" not in text
+    assert "The training is not finished: it was interrupted at 43 %." in text
 
 
 def test_a_damaged_record_of_the_learning_names_its_field(in_finished_run: Path, tmp_path: Path) -> None:

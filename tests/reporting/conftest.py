@@ -8,7 +8,7 @@ import pytest
 from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Datasheet, Device, Provenance
 from edgenas.profiling.validation import Pair, Validation, agreement
-from edgenas.reporting.report_content import Point, ReportView
+from edgenas.reporting.report_content import Point, ReportContent
 from edgenas.searchers.choice_contributions import Contribution
 from edgenas.searchers.proxyless.curves import Curve, Curves
 from edgenas.settings.search import SearchSettings
@@ -55,7 +55,7 @@ def make_model(number: int, value: float, ms: float, **changes: Any) -> Model:
 
 
 def make_baseline(number: int, name: str, value: float | None, ms: float, **changes: Any) -> Model:
-    """A network made by hand; without a value its training failed."""
+    """A network hand-designed; without a value its training failed."""
     if value is None:
         failed = {"accuracies": {}, "onnx": None, "max_abs_error": None, "note": "training failed: nan"}
         latency = {"predicted": ms, "low": ms / 2, "high": ms * 2}
@@ -207,29 +207,29 @@ def unmeasured() -> dict[str, Any]:
 
 
 @pytest.fixture
-def make_view() -> Callable[..., ReportView]:
+def make_view() -> Callable[..., ReportContent]:
     """`make_view(**changes of the result)`: 36 evaluations and a failed one."""
 
     def make(
         points: tuple[Point, ...] | None = None,
         validation: Validation | None = None,
         contributions: dict[str, tuple[Contribution, ...]] | None = None,
-        unexplained: str = "",
+        no_contributions_reason: str = "",
         learning: Curves | None = None,
         **changes: Any,
-    ) -> ReportView:
+    ) -> ReportContent:
         if points is None:
             good = [make_point(i, 0.35 + 0.4 * (i * 37 % 36) / 36, 0.4 + 0.04 * i) for i in range(36)]
             points = (*good, make_point(99, None, 1.0, reason="the loss is nan in epoch 1"))
         versions = {"edgenas": "0.1.0", "python": "3.11.2"}
-        return ReportView(
+        return ReportContent(
             make_result(**changes),
             make_config(),
             versions,
             points,
             validation,
             contributions or {},
-            unexplained,
+            no_contributions_reason,
             learning,
         )
 

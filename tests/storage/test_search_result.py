@@ -129,6 +129,6 @@ def test_a_file_against_the_schema_is_refused_by_field(
     path = tmp_path / "front.json"
     path.write_text(json.dumps(result_of(front_model()).model_dump(mode="json") | changes))
     with pytest.raises(
-        FileFormatError, match=rf"front\.json: {complaint}; correct the field, or delete the file"
+        FileFormatError, match=rf"front\.json: {complaint}; fix the field, or delete and recreate"
     ):
         read_json(path, SearchResult)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 from typing_extensions import override
 
-from edgenas.accuracy.accuracy_model import QUANTILES, Choice, Surrogate
+from edgenas.accuracy.accuracy_model import QUANTILES, MixtureComponent, Surrogate
 from edgenas.searchers.evolution import Evolution
 from edgenas.searchers.front import non_dominated
 from edgenas.searchers.nsga2 import rank_and_crowding
@@ -88,7 +88,7 @@ class SurrogateSearcher(Searcher):
         self._vectors = np.empty((0, len(problem.sizes)), np.int64)
         self._points = np.empty((0, len(problem.objectives)))
         self._pending = self._vectors
-        self._choices: tuple[Choice, ...] | None = None
+        self._choices: tuple[MixtureComponent, ...] | None = None
         self._chosen_at = 0
         self._evaluated = 0
         self._idle = 0
@@ -139,7 +139,7 @@ class SurrogateSearcher(Searcher):
             self._choices, self._chosen_at = None, self._evaluated
         space, vectors, errors = self._problem.space, self._vectors[known], self._points[known, 0]
         surrogate = Surrogate(space, vectors, errors, self._choices, self._prior)
-        self._choices = surrogate.choices
+        self._choices = surrogate.components
         return surrogate
 
     def _surrogate_of_prior(self) -> Surrogate | None:
