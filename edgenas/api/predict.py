@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from edgenas.device import Device, Precision, Provenance, find_device
 from edgenas.errors import InputError
-from edgenas.latency.predictor import Latency, LayerLatency, Missing, operating_point, predictor_for
+from edgenas.latency.latency import Latency
+from edgenas.latency.predictor import LayerLatency, Missing, operating_point, predictor_for
 from edgenas.latency.table import find_table
 from edgenas.space import architecture_from_json
 

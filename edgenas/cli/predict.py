@@ -58,9 +58,9 @@ def run(
                 "architecture": result.architecture,
                 "conditions": result.conditions,
                 "latency_ms": {
-                    "predicted": latency.predicted_ms,
-                    "low": latency.low_ms,
-                    "high": latency.high_ms,
+                    "predicted": latency.predicted,
+                    "low": latency.low,
+                    "high": latency.high,
                 },
                 "provenance": latency.provenance,
                 "layers": [asdict(row) for row in result.layers],
@@ -73,7 +73,7 @@ def run(
         return
     # What is beside the blocks can be negative: a network then costs less than its blocks alone.
     floor_ms = min(0.0, result.constant_ms)
-    scale = BAR_WIDTH / (latency.predicted_ms - floor_ms)
+    scale = BAR_WIDTH / (latency.predicted - floor_ms)
     rows = []
     start_ms = -floor_ms
     for name, cost_ms, note in _steps(result):
@@ -84,8 +84,8 @@ def run(
         title, ("kernel" if _is_graph(result) else "block", "adds", "", WATERFALL), rows, left=(WATERFALL,)
     )
     print_lines(
-        f"latency: {format_milliseconds(latency.predicted_ms)} "
-        f"(90 %: {latency.low_ms:.4g} to {latency.high_ms:.4g} ms; {latency.provenance.basis})",
+        f"latency: {format_milliseconds(latency.predicted)} "
+        f"(90 %: {latency.low:.4g} to {latency.high:.4g} ms; {latency.provenance.basis})",
         f"on {result.conditions}",
         f"MACs: {format_count(result.macs)}, parameters: {format_count(result.params)}",
     )

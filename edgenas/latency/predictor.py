@@ -18,9 +18,9 @@ from edgenas.device_models.work import block_work
 from edgenas.errors import IncompleteTableError, InputError
 from edgenas.latency.calibration import interval_factors
 from edgenas.latency.interpolation import interpolator
+from edgenas.latency.latency import Latency
 from edgenas.latency.table import Calibration, Inference, LatencyTable, find_table, net_ms
 from edgenas.space import Architecture, Block, SearchSpace, mbconv, nasbench_macro
-from edgenas.units import format_milliseconds
 
 log = logging.getLogger(__name__)
 
@@ -43,22 +43,6 @@ class BlockCost(NamedTuple):
 
     latency_ms: float
     sd_ms: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """A predicted latency with its interval and where it comes from."""
-
-    predicted_ms: float
-    low_ms: float
-    high_ms: float
-    provenance: Provenance
-
-    @property
-    def text(self) -> str:
-        """For people, such as `0.27 ms (0.13 to 0.54 ms, datasheet estimate)`."""
-        interval = f"{self.low_ms:.3g} to {self.high_ms:.3g} ms"
-        return f"{format_milliseconds(self.predicted_ms)} ({interval}, {self.provenance.basis})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +132,9 @@ class LatencyPredictor:
         sd_ms = sum(self._costs[block].sd_ms for block in self.space.blocks(architecture))
         margin = INTERPOLATED_SDS * sd_ms
         return Latency(
-            predicted_ms=value,
-            low_ms=max(value * low - margin, 0.0),
-            high_ms=value * high + margin,
+            predicted=value,
+            low=max(value * low - margin, 0.0),
+            high=value * high + margin,
             provenance=Provenance.CALIBRATED if sd_ms else self._provenance,
         )
 

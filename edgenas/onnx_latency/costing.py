@@ -9,7 +9,8 @@ import numpy as np
 from edgenas.device.device import Provenance
 from edgenas.device_models.roofline import BYTES
 from edgenas.device_models.work import DeviceModel, Interval, Kind
-from edgenas.latency.predictor import Latency, LayerLatency
+from edgenas.latency.latency import Latency
+from edgenas.latency.predictor import LayerLatency
 from edgenas.onnx_latency.blocked_layout import pieces_of
 from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.kernels import Kernel, Shape
@@ -90,9 +91,9 @@ def graph_latency(kernels: Sequence[Kernel], costing: Costing) -> Latency:
     unknown_ms = sum(ms for kernel, ms in pairs if kernel.kind == "unknown")
     known_ms = costing.constant_ms + sum(ms for kernel, ms in pairs if kernel.kind != "unknown")
     return Latency(
-        predicted_ms=known_ms + unknown_ms,
-        low_ms=costing.interval.low * known_ms,
-        high_ms=costing.interval.high * known_ms + UNKNOWN_FACTOR * unknown_ms,
+        predicted=known_ms + unknown_ms,
+        low=costing.interval.low * known_ms,
+        high=costing.interval.high * known_ms + UNKNOWN_FACTOR * unknown_ms,
         provenance=costing.provenance,
     )
 

@@ -8,21 +8,22 @@ now / then is the `pace`, and `at_table_pace` says how far predictions are off w
 """
 
 import logging
-import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
-from scipy import stats
+from pydantic import Field, model_serializer, model_validator
 
 from edgenas.device import Device, Provenance, data_folders, host
 from edgenas.device.catalogue import TABLES
 from edgenas.device.runtime import Runtime
 from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import Document, read_json, write_json
+from edgenas.latency.agreement import Agreement, Errors, agreement
+from edgenas.latency.latency import Latency
 from edgenas.latency.predictor import LatencyPredictor, Missing, predictor_from_device, predictor_from_table
 from edgenas.latency.table import LatencyTable, table_path
 from edgenas.progress import Progress, silent
@@ -48,45 +49,48 @@ class Pair(Document):
 
     architecture: str
     choices: tuple[str, ...]
-    predicted_ms: float = Field(gt=0)
-    low_ms: float = Field(ge=0)
-    high_ms: float = Field(gt=0)
-    measured_ms: float = Field(gt=0, description="typical time, as in a table")
+    latency: Latency
+
+    @property
+    def measured_ms(self) -> float:
+        """The typical time, as in a table."""
+        assert self.latency.measured is not None, "a pair was measured"
+        return self.latency.measured
 
     @property
     def error(self) -> float:
         """(predicted - measured) / measured."""
-        return self.predicted_ms / self.measured_ms - 1
+        return self.latency.predicted / self.measured_ms - 1
 
-    def at_pace(self, pace: float) -> "Pair":
-        """The pair as it would be, had the machine kept the table's pace."""
-        return self.model_copy(update={"measured_ms": self.measured_ms / pace})
+    @model_validator(mode="before")
+    @classmethod
+    def _latency_from_columns(cls, value: Any) -> Any:
+        """JSON has the figures beside the id: `predicted_ms`, `low_ms`, `high_ms`, `measured_ms`, `provenance`."""
+        if not isinstance(value, dict) or "latency" in value:
+            return value
+        rest = dict(value)
+        names = {"provenance": "provenance"} | {
+            f"{n}_ms": n for n in ("predicted", "low", "high", "measured")
+        }
+        latency = {name: rest.pop(column) for column, name in names.items() if column in rest}
+        return {**rest, "latency": latency}
 
+    @model_validator(mode="after")
+    def _was_measured(self) -> "Pair":
+        if self.latency.measured is None:
+            raise ValueError("measured_ms is missing")
+        return self
 
-class Errors(Document):
-    """How far predictions are off; shares are fractions 0..1."""
-
-    mape_percent: float = Field(ge=0, description="mean of |predicted - measured| / measured")
-    within_5_percent: float = Field(ge=0, le=1)
-    within_10_percent: float = Field(ge=0, le=1)
-    interval_coverage: float = Field(ge=0, le=1, description="share measured inside their interval")
-
-
-class Agreement(Errors):
-    """How well predicted and measured latencies agree.
-
-    A rank correlation is None where all predicted, or all measured, latencies are equal.
-    """
-
-    networks: int = Field(ge=1)
-    spearman: float | None = Field(ge=-1, le=1, description="Spearman's rank correlation")
-    kendall: float | None = Field(ge=-1, le=1, description="Kendall's tau-b")
+    @model_serializer
+    def _columns(self) -> dict[str, Any]:
+        return {"architecture": self.architecture, "choices": self.choices, **self.latency.columns}
 
 
 class Validation(Agreement):
     """What one validation found, and under which circumstances; `retaken` and `disturbed` as in `Measurement`."""
 
     schema_: Literal["edgenas.validation/1"] = Field(default="edgenas.validation/1", alias="schema")
+    networks: int = Field(ge=1)
     device: str
     table: str = Field(description="name of the table, whether or not there is one")
     space: str = Field(description="the space's signature")
@@ -109,6 +113,18 @@ class Validation(Agreement):
     retaken: int = Field(ge=0)
     disturbed: float = Field(ge=0, le=1)
     pairs: tuple[Pair, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pairs_have_a_provenance(cls, value: Any) -> Any:
+        """Files of earlier versions have one provenance for all pairs."""
+        if not (isinstance(value, dict) and isinstance(value.get("pairs"), list)):
+            return value
+        shared = {"provenance": value.get("provenance")}
+        return {
+            **value,
+            "pairs": [shared | pair if isinstance(pair, dict) else pair for pair in value["pairs"]],
+        }
 
     @property
     def worst(self) -> tuple[Pair, ...]:
@@ -160,7 +176,8 @@ def validate(
     if change and not is_usual(change):
         _warn_of_change(device, change)
     return Validation(
-        **dict(agreement(pairs)),
+        **dict(agreement_of(pairs)),
+        networks=len(pairs),
         device=device.name,
         table=device.table_name,
         space=space.signature,
@@ -172,7 +189,7 @@ def validate(
         seed=seed,
         sentinel_ratio=sentinel_ratio,
         pace=pace,
-        at_table_pace=errors([pair.at_pace(pace) for pair in pairs]) if pace and is_usual(pace) else None,
+        at_table_pace=_errors_at_table_pace(pairs, pace) if pace and is_usual(pace) else None,
         retaken=measured.retaken,
         disturbed=measured.disturbed,
         pairs=pairs,
@@ -204,32 +221,18 @@ def unseen_networks(space: SearchSpace, count: int, seed: int, seen: Collection[
     return list(found.values())
 
 
-def agreement(pairs: Sequence[Pair]) -> Agreement:
-    """Compare predicted with measured latencies of at least one network.
-
-    Kendall's is the tau-b (Kendall, Biometrika 1945), which allows for ties.
-    """
-    predicted = [pair.predicted_ms for pair in pairs]
-    measured = [pair.measured_ms for pair in pairs]
-    ranked = min(len(set(predicted)), len(set(measured))) > 1
-    return Agreement(
-        **dict(errors(pairs)),
-        networks=len(pairs),
-        spearman=_number(stats.spearmanr(predicted, measured).statistic) if ranked else None,
-        kendall=_number(stats.kendalltau(predicted, measured).statistic) if ranked else None,
+def agreement_of(pairs: Sequence[Pair], pace: float = 1.0) -> Agreement:
+    """Compare predicted with measured latencies of at least one network, the measured ones divided by a pace."""
+    return agreement(
+        [pair.latency.predicted for pair in pairs],
+        [pair.latency.low for pair in pairs],
+        [pair.latency.high for pair in pairs],
+        [pair.measured_ms / pace for pair in pairs],
     )
 
 
-def errors(pairs: Sequence[Pair]) -> Errors:
-    """How far at least one prediction is off."""
-    sizes = np.abs([pair.error for pair in pairs])
-    covered = [pair.low_ms <= pair.measured_ms <= pair.high_ms for pair in pairs]
-    return Errors(
-        mape_percent=100 * float(sizes.mean()),
-        within_5_percent=float((sizes <= 0.05).mean()),
-        within_10_percent=float((sizes <= 0.1).mean()),
-        interval_coverage=float(np.mean(covered)),
-    )
+def _errors_at_table_pace(pairs: Sequence[Pair], pace: float) -> Errors:
+    return Errors(**agreement_of(pairs, pace).model_dump(include=set(Errors.model_fields)))
 
 
 def validation_path(device: Device, space: str) -> Path:
@@ -294,10 +297,7 @@ def _pair(predictor: LatencyPredictor, measured: Measurement, architecture: Arch
     return Pair(
         architecture=architecture.id,
         choices=architecture.choices,
-        predicted_ms=latency.predicted_ms,
-        low_ms=latency.low_ms,
-        high_ms=latency.high_ms,
-        measured_ms=measured.timings[architecture.id].typical_ms,
+        latency=replace(latency, measured=measured.timings[architecture.id].typical_ms),
     )
 
 
@@ -314,7 +314,3 @@ def _warn_of_change(device: Device, pace: float) -> None:
         device.name,
         change,
     )
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

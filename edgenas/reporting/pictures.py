@@ -102,8 +102,8 @@ def _draw_diagonal(axes: Axes, view: AgreementView) -> None:
 
 
 def _draw_pairs(axes: Axes, pairs: tuple[Pair, ...]) -> None:
-    measured, predicted = [pair.measured_ms for pair in pairs], [pair.predicted_ms for pair in pairs]
-    lows, highs = [pair.low_ms for pair in pairs], [pair.high_ms for pair in pairs]
+    measured, predicted = [pair.measured_ms for pair in pairs], [pair.latency.predicted for pair in pairs]
+    lows, highs = [pair.latency.low for pair in pairs], [pair.latency.high for pair in pairs]
     axes.vlines(measured, lows, highs, color=FRONT, linewidth=1.6, alpha=0.28, zorder=3,
                 label="interval of the predicted latency")  # fmt: skip
     axes.scatter(measured, predicted, s=26, color=FRONT, edgecolor="white", linewidths=0.6, zorder=5,
@@ -144,10 +144,12 @@ def _draw_style(axes: Axes, title: str) -> None:
 
 def _draw_points(axes: Axes, view: ReportView) -> None:
     if view.evaluated:
-        xs, ys = zip(*((point.predicted_ms, point.accuracy) for point in view.evaluated), strict=True)
+        xs, ys = zip(*((point.latency.predicted, point.accuracy) for point in view.evaluated), strict=True)
         axes.scatter(xs, ys, s=14, color=GREY, alpha=0.6, linewidths=0, label=view.points_title)
     if view.non_dominated:
-        xs, ys = zip(*((point.predicted_ms, point.accuracy) for point in view.non_dominated), strict=True)
+        xs, ys = zip(
+            *((point.latency.predicted, point.accuracy) for point in view.non_dominated), strict=True
+        )
         axes.step(xs, ys, where="post", color=MUTED, linewidth=1.3, label=view.steps_title)
 
 

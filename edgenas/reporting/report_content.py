@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgenas.accuracy.metrics import MEASURES
 from edgenas.device import Provenance
+from edgenas.latency.latency import Latency
 from edgenas.profiling.validation import Validation
 from edgenas.reporting.layer_contributions import LayersView, Panel
 from edgenas.reporting.predicted_vs_measured import MARGIN, ROOM_FOR_INTERVALS, AgreementView, pair_of
@@ -33,10 +34,7 @@ class Point:
     choices: tuple[str, ...]
     accuracy: float | None
     kind: str
-    predicted_ms: float
-    low_ms: float
-    high_ms: float
-    provenance: Provenance
+    latency: Latency
     params: int
     macs: int
     reason: str = ""
@@ -205,8 +203,8 @@ class ReportView:
         limit_ms = self.result.constraint.max_latency_ms
         result: list[Point] = []
         best = -1.0
-        for point in sorted(self.evaluated, key=lambda p: (p.predicted_ms, -(p.accuracy or 0.0))):
-            if point.predicted_ms <= limit_ms and point.accuracy is not None and point.accuracy > best:
+        for point in sorted(self.evaluated, key=lambda p: (p.latency.predicted, -(p.accuracy or 0.0))):
+            if point.latency.predicted <= limit_ms and point.accuracy is not None and point.accuracy > best:
                 result.append(point)
                 best = point.accuracy
         return tuple(result)
@@ -214,7 +212,9 @@ class ReportView:
     @property
     def provenances(self) -> tuple[Provenance, ...]:
         """Where the predicted latencies come from."""
-        found = [point.provenance for point in self.points] + [mark.model.provenance for mark in self.marks]
+        found = [point.latency.provenance for point in self.points] + [
+            mark.model.provenance for mark in self.marks
+        ]
         return tuple(dict.fromkeys(found or [self.expected]))
 
     @property
@@ -231,7 +231,7 @@ class ReportView:
     def latency_range_ms(self) -> tuple[float, float]:
         """The latency axis: all points and marks, and what room they leave for intervals and limit."""
         figures = [mark.model.latency_ms for mark in self.drawn]
-        shown = [point.predicted_ms for point in self.evaluated] + [f.predicted for f in figures]
+        shown = [point.latency.predicted for point in self.evaluated] + [f.predicted for f in figures]
         shown += [measured_ms for _, measured_ms in self.measured]
         limit_ms = self.result.constraint.max_latency_ms
         if not shown:
@@ -260,11 +260,9 @@ class ReportView:
 
         There must be at least one of them.
         """
-        known = [(p.predicted_ms, p.low_ms, p.high_ms) for p in self.points]
-        figures = [model.latency_ms for model in self.models]
-        known += [(f.predicted, f.low, f.high) for f in figures]
-        low = min(low / predicted for predicted, low, _ in known)
-        high = max(high / predicted for predicted, _, high in known)
+        known = [point.latency for point in self.points] + [model.latency_ms for model in self.models]
+        low = min(each.low / each.predicted for each in known)
+        high = max(each.high / each.predicted for each in known)
         return f"{figure_ms(latency_ms)} ms {interval_text(low * latency_ms, high * latency_ms)}"
 
 

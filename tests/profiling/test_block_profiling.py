@@ -179,7 +179,7 @@ def test_prediction_of_unseen_networks(space: SearchSpace, device: Device, fake:
         architecture = space.sample(rng)
         session = load_blocks(space.blocks(architecture), 1, runtime)
         measured_ms = float(session.time_ms(1)[0])
-        assert predictor.predict(architecture).predicted_ms == pytest.approx(measured_ms, rel=0.01)
+        assert predictor.predict(architecture).predicted == pytest.approx(measured_ms, rel=0.01)
 
 
 def test_noise_on_whole_networks_widens_the_interval(space: SearchSpace, device: Device, fake: Fake) -> None:
@@ -188,7 +188,7 @@ def test_noise_on_whole_networks_widens_the_interval(space: SearchSpace, device:
     widths = []
     for table in (quiet, noisy):
         latency = predictor_from_table(space, device, table).predict(space.sample(np.random.default_rng(0)))
-        widths.append((latency.high_ms - latency.low_ms) / latency.predicted_ms)
+        widths.append((latency.high - latency.low) / latency.predicted)
     assert widths[0] < 0.02 < 0.05 < widths[1]
 
 
@@ -205,7 +205,7 @@ def test_a_machine_that_changes_over_time_widens_the_interval(
     widths = []
     for table in (steady, drifting):
         latency = predictor_from_table(space, device, table).predict(space.sample(np.random.default_rng(0)))
-        widths.append((latency.high_ms - latency.low_ms) / latency.predicted_ms)
+        widths.append((latency.high - latency.low) / latency.predicted)
     assert widths[0] < 0.02 < 0.05 < widths[1]
 
 
@@ -395,7 +395,7 @@ def test_real_profile_has_the_right_structure(
     if hasattr(os, "sched_setaffinity"):
         assert len(set(table.cores)) == min(threads, host.cores())
     latency = predictor_from_table(space, device, table).predict(space.sample(np.random.default_rng(0)))
-    assert latency.low_ms <= latency.predicted_ms <= latency.high_ms
+    assert latency.low <= latency.predicted <= latency.high
     assert latency.provenance == "measured"
     assert [each.name for each in path.parent.iterdir() if not each.name.startswith(".")] == [path.name]
     assert block_profiling.profile(space, device, runtime, table, 4).measured_blocks == sum(

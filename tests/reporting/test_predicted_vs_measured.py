@@ -14,7 +14,6 @@ def test_agreement_has_the_measured_models_under_their_numbers(make_view: Make, 
     shown = make_view(front=front).agreement
     assert [(mark.number, mark.role) for mark in shown.marks] == [(1, "front"), (3, "dropped")]
     assert [pair.measured_ms for pair in shown.models] == pytest.approx([0.55, 1.32])
-    assert shown.own.networks == 2
     assert make_view(front=front[1:], dropped=[]).agreement is None
 
 

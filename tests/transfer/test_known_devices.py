@@ -87,9 +87,9 @@ def test_ten_samples_tell_a_board_like_no_other(
     measured = board.time(networks)
     predictor = _predictor(space, device, make_table, found)
     predictions = [predictor.predict(each) for each in networks]
-    errors = np.array([each.predicted_ms for each in predictions]) / measured - 1
+    errors = np.array([each.predicted for each in predictions]) / measured - 1
     assert (np.abs(errors) <= 0.1).mean() >= 0.9
-    inside = [each.low_ms <= ms <= each.high_ms for each, ms in zip(predictions, measured, strict=True)]
+    inside = [each.low <= ms <= each.high for each, ms in zip(predictions, measured, strict=True)]
     assert 0.8 <= np.mean(inside) <= 1
     assert found.inference.noise < 0.08
     assert {each.provenance for each in predictions} == {"calibrated"}
@@ -174,8 +174,8 @@ def test_the_interval_that_is_told_is_the_one_predictions_have(
 ) -> None:
     found = others.infer(Board(space).samples(others.telling_networks(5, [], 0)), SENTINEL_MS)
     latency = _predictor(space, device, make_table, found).predict(_random(space, 1)[0])
-    assert latency.high_ms / latency.predicted_ms - 1 == pytest.approx(found.half_width)
-    assert 1 - latency.low_ms / latency.predicted_ms == pytest.approx(found.half_width)
+    assert latency.high / latency.predicted - 1 == pytest.approx(found.half_width)
+    assert 1 - latency.low / latency.predicted == pytest.approx(found.half_width)
 
 
 def test_costs_and_intercept_are_the_posteriors_sum(space: SearchSpace, others: KnownDevices) -> None:
