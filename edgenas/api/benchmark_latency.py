@@ -14,7 +14,7 @@ from edgenas.errors import InputError, UnknownNameError
 from edgenas.latency.agreement import Agreement, agreement, relative_errors
 from edgenas.latency.multi_device_table import PublishedLatencies, latencies_from_csv
 from edgenas.transfer.bayesian_regression import FewSamples, hypotheses_from_devices
-from edgenas.transfer.cell_features import WrittenCells, rows_of, views_of
+from edgenas.transfer.cell_features import WrittenCells, feature_sets_of, rows_of
 from edgenas.transfer.sample_selection import CANDIDATES, informative_samples
 
 PROTOCOLS = ("all", "help")
@@ -34,7 +34,7 @@ class LatencyBenchmark(Agreement):
     """How well the latencies of `queries` other networks were predicted from `samples` timed ones.
 
     Shares are fractions 0..1; a rank correlation is None where all predicted, or all published, latencies are equal.
-    `features` says how probable each view of what costs time is, `noise_percent` how far a timing is taken to be off.
+    `features` gives the probability of each feature set, `noise_percent` the inferred noise of a timing.
     """
 
     schema_: Literal["edgenas.benchmark-latency/1"] = Field(
@@ -106,14 +106,16 @@ def judged(
     start = time.monotonic()
     space = WrittenCells()
     split = _split(published, path, samples, seed, protocol)
-    views = views_of(np.array([space.encode(each) for each in published.architectures]))
-    hypotheses = hypotheses_from_devices(rows_of(views, split.pool), published.references_ms[split.pool])
-    chosen = split.candidates[informative_samples(hypotheses, rows_of(views, split.candidates), samples)]
-    device = FewSamples(hypotheses, rows_of(views, chosen), published.target_ms[chosen])
-    predicted, published_ms = (
-        device.predict(rows_of(views, split.queries)),
-        published.target_ms[split.queries],
+    feature_sets = feature_sets_of(np.array([space.encode(each) for each in published.architectures]))
+    hypotheses = hypotheses_from_devices(
+        rows_of(feature_sets, split.pool), published.references_ms[split.pool]
     )
+    chosen = split.candidates[
+        informative_samples(hypotheses, rows_of(feature_sets, split.candidates), samples)
+    ]
+    device = FewSamples(hypotheses, rows_of(feature_sets, chosen), published.target_ms[chosen])
+    predicted = device.predict(rows_of(feature_sets, split.queries))
+    published_ms = published.target_ms[split.queries]
     found = agreement(predicted.latency_ms, predicted.low_ms, predicted.high_ms, published_ms)
     half_widths = (predicted.high_ms - predicted.low_ms) / (predicted.high_ms + predicted.low_ms)
     return LatencyBenchmark(
@@ -127,7 +129,7 @@ def judged(
         **dict(found),
         median_error_percent=100 * float(np.median(relative_errors(predicted.latency_ms, published_ms))),
         interval_percent=100 * float(np.median(half_widths)),
-        features=dict(device.view_weights),
+        features=dict(device.feature_set_weights),
         noise_percent=100 * device.noise,
         sampled=tuple(space.text(published.architectures[i]) for i in chosen),
         seconds=time.monotonic() - start,

@@ -103,7 +103,7 @@ def _of_onnx(path: Path, device: Device) -> Prediction:
     kernels = kernel_fusion.fused_kernels(graph)
     if not kernels:
         raise InputError(f"{path}: only reshapes its input", "give a model that computes something")
-    costs = _costing(kernels, graph.told, device)
+    costs = _costing(kernels, graph.shape_nodes, device)
     return Prediction(
         device=device.name,
         architecture=path.name,
@@ -117,14 +117,16 @@ def _of_onnx(path: Path, device: Device) -> Prediction:
     )
 
 
-def _costing(kernels: Sequence["Kernel"], told: int, device: Device) -> "Costing":
+def _costing(kernels: Sequence["Kernel"], shape_nodes: int, device: Device) -> "Costing":
     """By what was timed on the device; where nothing was, by its model."""
     from edgenas.device_models.fitted import model_of
     from edgenas.onnx_latency import costing, fragment_timing, kernel_fitting
 
     found = find_table(device)
     if found and found[1].fragments:
-        return costing.learnt(kernels, kernel_fitting.KernelCosts(found[1].fragments), told)
+        return costing.costing_from_fragments(
+            kernels, kernel_fitting.KernelCosts(found[1].fragments), shape_nodes
+        )
     model = model_of(device)
     if device.is_host and model.provenance is Provenance.ESTIMATED:
         log.warning(
@@ -135,4 +137,4 @@ def _costing(kernels: Sequence["Kernel"], told: int, device: Device) -> "Costing
             if device.precision == fragment_timing.PRECISION
             else f"that is done at {fragment_timing.PRECISION} alone",
         )
-    return costing.modelled(kernels, model)
+    return costing.costing_from_model(kernels, model)

@@ -1,4 +1,4 @@
-"""A latency: predicted, with its interval and provenance, and measured where it was. The one record of all rooms."""
+"""A latency: predicted, with its interval and provenance, and measured where it was. Shared by all rooms."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any

@@ -1,10 +1,10 @@
-"""How good predictions are: random whole networks, predicted and then timed.
+"""Accuracy of predictions: random whole networks, predicted and then timed.
 
-A machine's pace changes from hour to hour (one whose sentinel, small enough for its caches, stood still to 0.5 % ran
-whole networks 5 % faster a minute later, when its neighbours had gone). What the clock says therefore mixes two
-questions: whether the table predicts well, and whether the machine still is what it was. Some networks of the
-calibration are timed again between the others, the way a metrologist carries a control standard along: the median of
-now / then is the `pace`, and `at_table_pace` says how far predictions are off with measured latencies divided by it.
+A machine's speed drifts (one whose cache-resident sentinel was constant to 0.5 % ran whole networks 5 % faster a minute
+later, when other virtual machines had become idle). Measured errors therefore mix errors of the table with drift of the
+machine. To separate them, some networks of the calibration are timed again among the others, as control measurements:
+the median ratio of their times now and then is the `pace`, and `at_table_pace` has the errors after dividing the
+measured latencies by it.
 """
 
 import logging
@@ -34,12 +34,12 @@ from edgenas.timing.measuring import Measurement, is_usual, measure
 log = logging.getLogger(__name__)
 
 BUDGET_S = 40.0
-"""Seconds the timing of a validation should take; more where even the fewest rounds need it."""
+"""Target duration of a validation's timing, seconds; exceeded if the minimum number of rounds takes longer."""
 
 MIN_NETWORKS = 2
 
 FRUITLESS_DRAWS = 5000
-"""After so many random networks without a new one, a space counts as exhausted."""
+"""A space counts as exhausted after this many random draws without a new network."""
 
 FOLDER = "validation"
 
@@ -87,12 +87,12 @@ class Pair(Document):
 
 
 class Validation(Agreement):
-    """What one validation found, and under which circumstances; `retaken` and `disturbed` as in `Measurement`."""
+    """Results and conditions of a validation; `retaken` and `disturbed` as in `Measurement`."""
 
     schema_: Literal["edgenas.validation/1"] = Field(default="edgenas.validation/1", alias="schema")
     networks: int = Field(ge=1)
     device: str
-    table: str = Field(description="name of the table, whether or not there is one")
+    table: str = Field(description="name of the table, whether or not it exists")
     space: str = Field(description="the space's signature")
     provenance: Provenance
     table_checksum: str | None = Field(description="of the predictor; None for the device's model")
@@ -101,14 +101,14 @@ class Validation(Agreement):
     host: str = Field(description="fingerprint of the machine measured on")
     seed: int = Field(ge=0)
     sentinel_ratio: float | None = Field(
-        gt=0, description="time of the sentinel over that in the table: above 1 the machine is slower now"
+        gt=0, description="time of the sentinel / that in the table: above 1 the machine is slower now"
     )
     pace: float | None = Field(
         gt=0,
-        description="time of reference networks over that in the table; None without any",
+        description="time of reference networks / that in the table (median); None without any",
     )
     at_table_pace: Errors | None = Field(
-        description="with measured times divided by the pace; None without one, or one that is no mere drift"
+        description="with measured times divided by the pace; None without a pace, or one too large for drift"
     )
     retaken: int = Field(ge=0)
     disturbed: float = Field(ge=0, le=1)
@@ -128,7 +128,7 @@ class Validation(Agreement):
 
     @property
     def worst(self) -> tuple[Pair, ...]:
-        """The pairs, the largest relative error first."""
+        """The pairs by descending relative error."""
         return tuple(sorted(self.pairs, key=lambda pair: -abs(pair.error)))
 
 
@@ -142,17 +142,17 @@ def validate(
     missing: Missing = "refuse",
     progress: Progress = silent,
 ) -> Validation:
-    """Predict and time random networks that the calibration has not seen; warn when the machine's speed has changed.
+    """Predict and time random networks that were not in the calibration; warn if the machine's speed has changed.
 
     Args:
-        space: what the networks are drawn from.
-        device: where they run; its batch size is the one timed.
+        space: networks are drawn from it.
+        device: where they run, at its batch size.
         runtime: executes and times.
-        table: what predictions rest on; None for the device's model.
+        table: the basis of the predictions; None for the device's model.
         networks: how many, at least two.
         seed: draws them.
         missing: what to do about blocks, or a calibration, that the table lacks.
-        progress: told about each loaded and timed network.
+        progress: called for each loaded and timed network.
 
     Raises:
         InputError: the space has fewer such networks.
@@ -202,7 +202,7 @@ def unseen_networks(space: SearchSpace, count: int, seed: int, seen: Collection[
     Raises:
         InputError: the space has fewer.
     """
-    # A stream of its own: the pool of a profile with the same seed would be drawn again.
+    # A separate stream: otherwise a profile with the same seed would have drawn the same networks.
     rng = np.random.default_rng([seed, 1])
     found: dict[str, Architecture] = {}
     fruitless = 0
@@ -222,7 +222,7 @@ def unseen_networks(space: SearchSpace, count: int, seed: int, seen: Collection[
 
 
 def agreement_of(pairs: Sequence[Pair], pace: float = 1.0) -> Agreement:
-    """Compare predicted with measured latencies of at least one network, the measured ones divided by a pace."""
+    """Compare predicted with measured latencies of at least one network, the latter divided by `pace`."""
     return agreement(
         [pair.latency.predicted for pair in pairs],
         [pair.latency.low for pair in pairs],
@@ -236,12 +236,12 @@ def _errors_at_table_pace(pairs: Sequence[Pair], pace: float) -> Errors:
 
 
 def validation_path(device: Device, space: str) -> Path:
-    """Where the validation of a space, given by its signature, is written: beside the device's tables."""
+    """Path of the validation of a space, given by its signature: beside the device's tables."""
     return table_path(device).parent / FOLDER / _file_name(device, space)
 
 
 def save_validation(device: Device, validation: Validation) -> Path:
-    """Write a validation where `find_validation` will find it, in place of an earlier one; return the path.
+    """Write a validation to where `find_validation` finds it, replacing an earlier one; return the path.
 
     Raises:
         InputError: the folder cannot be written.
@@ -252,10 +252,10 @@ def save_validation(device: Device, validation: Validation) -> Path:
 
 
 def find_validation(device: Device, space: str, table_checksum: str | None) -> Validation | None:
-    """The validation of these very predictions, given by the space's signature and the predictor's checksum.
+    """The validation of the predictions identified by the space's signature and the predictor's checksum.
 
-    One of another machine does not count for a device that is "this host". A file that cannot be used is passed
-    over with a warning: it must not keep a run from its report.
+    For a device that is "this host", validations of other machines are ignored. A file that cannot be read is skipped
+    with a warning: it must not prevent a report.
     """
     for folder in data_folders(TABLES):
         path = folder / device.name / FOLDER / _file_name(device, space)
@@ -302,7 +302,7 @@ def _pair(predictor: LatencyPredictor, measured: Measurement, architecture: Arch
 
 
 def _pace(measured: Measurement, known: Mapping[Architecture, float]) -> float | None:
-    """Time of the references now over then; None without any."""
+    """Median ratio of the references' times now and then; None without references."""
     ratios = [measured.timings[network.id].typical_ms / then_ms for network, then_ms in known.items()]
     return float(np.median(ratios)) if ratios else None
 

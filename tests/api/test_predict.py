@@ -173,7 +173,7 @@ def test_a_profile_is_what_onnx_files_are_predicted_from(
 def test_onnx_files_that_cannot_be_predicted(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"no model at all")
-    with pytest.raises(FileFormatError, match=r"model\.onnx: is not ONNX, or only part of it; export"):
+    with pytest.raises(FileFormatError, match=r"model\.onnx: is not ONNX, or truncated; export"):
         predict(path, "cpu")
     value = onnx.helper.make_tensor_value_info("x", 1, [1, 3])
     flat = onnx.helper.make_tensor_value_info("y", 1, [3])

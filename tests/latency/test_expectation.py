@@ -100,7 +100,7 @@ def test_the_dtype_is_kept(predictor: LatencyPredictor, dtype: torch.dtype) -> N
 
 @pytest.mark.parametrize("given", [[], [4, 5, 5], [4, 5, 5, 4, 4], [4, 5, 4, 4], [5, 5, 5, 4]], ids=str)
 def test_wrong_sizes_are_refused(predictor: LatencyPredictor, given: list[int]) -> None:
-    text = f"probabilities of {given} choices for variables that have [4, 5, 5, 4]; give one a choice"
+    text = f"probabilities of {given} choices for variables that have [4, 5, 5, 4]; give one per choice"
     with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
         expected_latency_ms(predictor, [torch.full((n,), 1 / n) for n in given])
 

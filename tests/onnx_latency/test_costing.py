@@ -12,9 +12,9 @@ from edgenas.latency.latency import Latency
 from edgenas.onnx_latency.costing import (
     UNKNOWN_FACTOR,
     KernelLatency,
+    costing_from_model,
     graph_latency,
     kernel_latencies,
-    modelled,
     unknown_operators,
 )
 from edgenas.onnx_latency.kernels import Kernel
@@ -46,11 +46,11 @@ WEIGHTS: dict[str, Any] = {"w": (4, 8, 3, 3)}
 
 
 def _latency(kernels: list[Kernel]) -> Latency:
-    return graph_latency(kernels, modelled(kernels, FittedModel()))
+    return graph_latency(kernels, costing_from_model(kernels, FittedModel()))
 
 
 def _each(kernels: list[Kernel], precision: Precision) -> list[KernelLatency]:
-    return kernel_latencies(kernels, modelled(kernels, FittedModel()), precision)
+    return kernel_latencies(kernels, costing_from_model(kernels, FittedModel()), precision)
 
 
 def test_any_device_model_can_put_the_times(kernels_of: KERNELS) -> None:

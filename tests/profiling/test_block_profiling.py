@@ -111,7 +111,7 @@ def test_a_restless_machine_is_recorded_and_mended_later(
 ) -> None:
     monkeypatch.setattr(measuring, "MAX_ROUNDS", 25)
     monkeypatch.setattr(measuring, "MIN_ROUNDS", 25)
-    table = profile(space, device, fake(mood=_restless), networks=NETWORKS).table
+    table = profile(space, device, fake(slowdown=_restless), networks=NETWORKS).table
     unstable = [key for key, entry in table.entries.items() if entry.unstable]
     assert len(unstable) > 0.8 * len(table.entries)
     report = profile(space, device, fake(), table, NETWORKS)
@@ -199,7 +199,7 @@ def test_a_machine_that_changes_over_time_widens_the_interval(
     quiet = fake()
     steady = profile(space, device, quiet).table
     drifting = profile(
-        space, device, fake(mood=lambda number: 1.1 if 2 * number > quiet.timings else 1.0)
+        space, device, fake(slowdown=lambda number: 1.1 if 2 * number > quiet.timings else 1.0)
     ).table
     assert (steady.disturbed, drifting.disturbed) == (0, 0)
     widths = []
@@ -213,7 +213,7 @@ def test_a_slow_moment_hits_no_figure(space: SearchSpace, device: Device, fake: 
     quiet = profile(space, device, fake(), networks=NETWORKS)
     slow = range(300, 360)  # thirty bursts and the sentinel's readings around them, amid the rounds
     report = profile(
-        space, device, fake(mood=lambda number: 10.0 if number in slow else 1.0), networks=NETWORKS
+        space, device, fake(slowdown=lambda number: 10.0 if number in slow else 1.0), networks=NETWORKS
     )
     assert 29 <= report.retaken <= 32
     assert report.disturbed == report.table.disturbed == 0
@@ -222,7 +222,7 @@ def test_a_slow_moment_hits_no_figure(space: SearchSpace, device: Device, fake: 
 
 def test_a_machine_that_stays_uneasy_is_recorded(space: SearchSpace, device: Device, fake: Fake) -> None:
     report = profile(
-        space, device, fake(mood=lambda number: 2.0 if number % 10 < 5 else 1.0), networks=NETWORKS
+        space, device, fake(slowdown=lambda number: 2.0 if number % 10 < 5 else 1.0), networks=NETWORKS
     )
     assert report.retaken > 0
     assert 0.2 < report.disturbed == report.table.disturbed <= 1
@@ -354,7 +354,7 @@ def test_a_runtime_that_cannot_run_a_block(
 
 
 def test_blocks_that_cost_nothing(space: SearchSpace, device: Device, fake: Fake) -> None:
-    with pytest.raises(DeviceError, match=r"^blocks were timed no longer than an empty call; profile again"):
+    with pytest.raises(DeviceError, match=r"^blocks took no longer than an empty call; profile again"):
         profile(space, device, fake(weight_ms=0.0), networks=NETWORKS)
 
 
@@ -439,11 +439,13 @@ def test_interrupted_in_the_fragments_it_goes_on_with_the_blocks_times(
         patch.setattr(block_profiling, "timed_fragments", interrupted)
         profile(space, device, fake(), networks=NETWORKS, journal=journal)
     kept = read_json(journal, Journal)
-    told = []
+    shape_nodes = []
     with monkeypatch.context() as patch:
         patch.setattr(
-            block_profiling, "measure", lambda *args, **_: told.append(args[3]) or measuring.measure(*args)
+            block_profiling,
+            "measure",
+            lambda *args, **_: shape_nodes.append(args[3]) or measuring.measure(*args),
         )
         profile(space, device, fake(), networks=NETWORKS, journal=journal)
-    assert told == [kept.bursts]
+    assert shape_nodes == [kept.bursts]
     assert not journal.exists()

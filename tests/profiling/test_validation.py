@@ -134,7 +134,7 @@ def test_what_is_compared_is_the_time_of_that_very_network(
 
 
 @pytest.mark.parametrize(
-    ("mood", "warning"),
+    ("slowdown", "warning"),
     [
         (1.3, "cpu now runs 30% slower than when it was profiled"),
         (0.8, "cpu now runs 25% faster"),
@@ -148,12 +148,12 @@ def test_a_machine_at_another_speed_is_warned_of(
     table: LatencyTable,
     fake: Fake,
     caplog: pytest.LogCaptureFixture,
-    mood: float,
+    slowdown: float,
     warning: str,
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        found = validate(space, device, fake(mood=lambda number: mood), table, networks=2)
-    assert found.sentinel_ratio == pytest.approx(mood)
+        found = validate(space, device, fake(slowdown=lambda number: slowdown), table, networks=2)
+    assert found.sentinel_ratio == pytest.approx(slowdown)
     assert len(caplog.messages) == bool(warning)
     assert not warning or warning in caplog.text
 
@@ -211,25 +211,25 @@ def test_a_damaged_validation_is_passed_over_with_a_warning(
     assert "kendal" in caplog.text and "ignored" in caplog.text
 
 
-@pytest.mark.parametrize("mood", [1.04, 0.95])
+@pytest.mark.parametrize("slowdown", [1.04, 0.95])
 def test_a_drift_of_the_whole_machine_is_told_from_errors_of_the_table(
-    space: SearchSpace, device: Device, table: LatencyTable, fake: Fake, mood: float
+    space: SearchSpace, device: Device, table: LatencyTable, fake: Fake, slowdown: float
 ) -> None:
     steady = validate(space, device, fake(), table, networks=8)
-    drifted = validate(space, device, fake(mood=lambda number: mood), table, networks=8)
+    drifted = validate(space, device, fake(slowdown=lambda number: slowdown), table, networks=8)
     assert steady.pace == pytest.approx(1.0)
-    assert drifted.pace == pytest.approx(mood)
-    assert drifted.mape_percent == pytest.approx(100 * abs(1 / mood - 1), abs=0.5)
+    assert drifted.pace == pytest.approx(slowdown)
+    assert drifted.mape_percent == pytest.approx(100 * abs(1 / slowdown - 1), abs=0.5)
     assert drifted.at_table_pace and steady.at_table_pace
     assert drifted.at_table_pace.mape_percent == pytest.approx(steady.at_table_pace.mape_percent, abs=0.01)
     for pair, calm in zip(drifted.pairs, steady.pairs, strict=True):
-        assert pair.measured_ms == pytest.approx(mood * calm.measured_ms)
+        assert pair.measured_ms == pytest.approx(slowdown * calm.measured_ms)
 
 
 def test_another_machine_is_no_drift(
     space: SearchSpace, device: Device, table: LatencyTable, fake: Fake
 ) -> None:
-    found = validate(space, device, fake(mood=lambda number: 1.3), table, networks=3)
+    found = validate(space, device, fake(slowdown=lambda number: 1.3), table, networks=3)
     assert found.pace == pytest.approx(1.3)
     assert found.at_table_pace is None
     assert found.mape_percent > 20
@@ -240,7 +240,7 @@ def test_without_references_there_is_no_pace(
 ) -> None:
     calibration = table.calibrations[space.signature].model_copy(update={"references": ()})
     bare = table.model_copy(update={"calibrations": {space.signature: calibration}})
-    found = validate(space, device, fake(mood=lambda number: 1.04), bare, networks=3)
+    found = validate(space, device, fake(slowdown=lambda number: 1.04), bare, networks=3)
     assert (found.pace, found.at_table_pace) == (None, None)
 
 

@@ -224,7 +224,7 @@ def test_progress_rises_to_its_total() -> None:
         Machine(12, slowed(0.3 * SPAN_S, 0.4 * SPAN_S)),
         progress=lambda phase, done, total, detail="": seen.setdefault(phase, []).append((done, total)),
     )
-    assert set(seen) == {"timing", "taking disturbed times again"}
+    assert set(seen) == {"timing", "repeating disturbed timings"}
     done = [each for each, _ in seen["timing"]]
     assert done == sorted(done)
     assert done[0] == 0 and done[-1] == seen["timing"][-1][1]
