@@ -198,7 +198,7 @@ ADD = r"add them: edgenas profile --device cpu --resolution 32 --classes 10 --th
 MEND = rf"{ADD}; or use --missing interpolate$"
 
 
-def test_missing_blocks_name_the_mend(space: SearchSpace, device: Device, table: LatencyTable) -> None:
+def test_missing_blocks_name_the_fix(space: SearchSpace, device: Device, table: LatencyTable) -> None:
     few = _without(table, [block.key for block in space.distinct_blocks[1:4]])
     with pytest.raises(
         IncompleteTableError,
@@ -207,13 +207,13 @@ def test_missing_blocks_name_the_mend(space: SearchSpace, device: Device, table:
         predictor_from_table(space, device, few)
 
 
-def test_missing_calibration_names_the_mend(space: SearchSpace, device: Device, table: LatencyTable) -> None:
+def test_missing_calibration_names_the_fix(space: SearchSpace, device: Device, table: LatencyTable) -> None:
     elsewhere = table.model_copy(update={"calibrations": {"other": table.calibrations[space.signature]}})
     with pytest.raises(IncompleteTableError, match=rf"lacks a calibration for this space; {MEND}"):
         predictor_from_table(space, device, elsewhere)
 
 
-def test_the_mend_follows_device_and_space(table: LatencyTable) -> None:
+def test_the_hint_follows_device_and_space(table: LatencyTable) -> None:
     device = find_device("cpu", threads=2, precision="int8")
     with pytest.raises(
         IncompleteTableError, match=r"--resolution 32 --classes 7 --threads 2 --precision int8 --batch 1; or"
@@ -232,7 +232,7 @@ def test_the_mend_follows_device_and_space(table: LatencyTable) -> None:
         pytest.param("jetson-nano", {"power_mode": "5W"}),
     ],
 )
-def test_the_mend_can_be_followed_and_fills_the_very_table(device: str, options: dict[str, Any]) -> None:
+def test_the_hint_can_be_followed_and_fills_the_very_table(device: str, options: dict[str, Any]) -> None:
     lacking = find_device(device, **options)
     words = shlex.split(profile_command(mbconv(32, 7), lacking))
     assert words[:2] == ["edgenas", "profile"]
@@ -244,7 +244,7 @@ def test_the_mend_can_be_followed_and_fills_the_very_table(device: str, options:
     assert (profiled.name, profiled.table_name) == (lacking.name, lacking.table_name)
 
 
-def test_the_mend_of_another_layout_says_what_to_add(device: Device) -> None:
+def test_the_hint_of_another_layout_says_what_to_add(device: Device) -> None:
     for space in (mbconv(32, 7, squeeze_excite=True), mbconv(32, 7, width=0.5)):
         command = profile_command(space, device)
         assert command.endswith("with the search's own --width, --squeeze-excite and --activation")
@@ -352,7 +352,7 @@ def test_a_space_that_differs_in_the_number_of_classes_alone(
 
 
 @pytest.mark.parametrize("missing", ["refuse", "interpolate"])
-def test_a_table_without_any_calibration_is_refused_and_interpolating_no_mend(
+def test_a_table_without_any_calibration_is_refused_and_interpolating_does_not_help(
     space: SearchSpace, device: Device, table: LatencyTable, missing: Missing
 ) -> None:
     with pytest.raises(IncompleteTableError, match=rf"lacks a calibration for this space; {ADD}$"):
@@ -360,7 +360,7 @@ def test_a_table_without_any_calibration_is_refused_and_interpolating_no_mend(
 
 
 @pytest.mark.parametrize("missing", ["refuse", "interpolate"])
-def test_what_was_inferred_for_another_space_is_refused_and_interpolating_no_mend(
+def test_what_was_inferred_for_another_space_is_refused_and_interpolating_does_not_help(
     space: SearchSpace, device: Device, table: LatencyTable, missing: Missing
 ) -> None:
     inferred = table.model_copy(

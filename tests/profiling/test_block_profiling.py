@@ -35,7 +35,7 @@ def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "PAUSE_S", 0)
 
 
-def _restless(number: int) -> float:
+def _noisy(number: int) -> float:
     """Steps of 14 %, too small to count as disturbed."""
     return float(np.random.default_rng(number).choice([1.0, 1.14]))
 
@@ -106,12 +106,12 @@ def test_unstable_entries_are_timed_again(space: SearchSpace, device: Device, fa
     assert profile(space, device, fake(), report.table, NETWORKS).measured_blocks == 0
 
 
-def test_a_restless_machine_is_recorded_and_mended_later(
+def test_a_noisy_machine_is_recorded_and_fixed_later(
     space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measuring, "MAX_ROUNDS", 25)
     monkeypatch.setattr(measuring, "MIN_ROUNDS", 25)
-    table = profile(space, device, fake(slowdown=_restless), networks=NETWORKS).table
+    table = profile(space, device, fake(slowdown=_noisy), networks=NETWORKS).table
     unstable = [key for key, entry in table.entries.items() if entry.unstable]
     assert len(unstable) > 0.8 * len(table.entries)
     report = profile(space, device, fake(), table, NETWORKS)

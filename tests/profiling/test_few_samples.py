@@ -125,10 +125,10 @@ def test_unstable_samples_count_for_less_and_are_timed_again(
     monkeypatch.setattr(measuring, "MIN_ROUNDS", 25)
     monkeypatch.setattr(measuring, "MAX_ROUNDS", 25)
 
-    def restless(number: int) -> float:
+    def noisy(number: int) -> float:
         return float(np.random.default_rng(number).choice([1.0, 1.14]))
 
-    first = profile_from_few(space, device, fake(slowdown=restless), samples=5)
+    first = profile_from_few(space, device, fake(slowdown=noisy), samples=5)
     assert len(first.unstable) > 2
     uncertainties = first.inferred.inference.uncertainties
     assert sum(each >= measuring.UNSTABLE_SPREAD for each in uncertainties) == len(first.unstable)
