@@ -123,8 +123,8 @@ def problems(objectives: tuple[Objective, ...]) -> dict[str, tuple[Problem, Accu
     looked_up = TabularPredictor(space, table, Path("made-up.csv"))
     large = mbconv(224, 1000)
     datasheet = predictor_from_device(large, find_device("pi5"))
-    middle_ms = (datasheet.predict(datasheet.fastest()).predicted_ms
-                 + datasheet.predict(datasheet.slowest()).predicted_ms) / 2  # fmt: skip
+    middle_ms = (datasheet.predict(datasheet.fastest()).predicted
+                 + datasheet.predict(datasheet.slowest()).predicted) / 2  # fmt: skip
     found = {
         "mbconv at 224 px": (Problem(large, datasheet, middle_ms, objectives), made_up_accuracy(large, rng))
     }

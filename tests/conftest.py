@@ -209,7 +209,7 @@ def make_problem(tiny_space: MBConvSpace, board: Device) -> Callable[[float], Pr
 
     def make(share: float) -> Problem:
         predictor = predictor_from_device(tiny_space, board)
-        ends = [predictor.predict(end).predicted_ms for end in (predictor.fastest(), predictor.slowest())]
+        ends = [predictor.predict(end).predicted for end in (predictor.fastest(), predictor.slowest())]
         return Problem(tiny_space, predictor, ends[0] + share * (ends[1] - ends[0]))
 
     return make

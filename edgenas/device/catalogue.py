@@ -1,4 +1,4 @@
-"""Finds device files: in the working folder, the user's data folder, edgenas itself, and other packages, in this order."""
+"""Finds device files: of the working folder, the user's data folder, edgenas, and other packages, in this order."""
 
 from pathlib import Path
 from typing import get_args

@@ -27,7 +27,7 @@ from edgenas.errors import (
 )
 from edgenas.exporting.onnx_export import Exported, export_onnx
 from edgenas.formats import write_bytes
-from edgenas.latency.predictor import Latency
+from edgenas.latency.latency import Latency
 from edgenas.pipeline.session import Session
 from edgenas.space import Architecture, SearchSpace
 from edgenas.space.modules import Network

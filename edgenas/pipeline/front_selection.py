@@ -24,7 +24,6 @@ from edgenas.storage.search_result import (
     Accuracies,
     AccuracyFigure,
     Constraint,
-    LatencyFigures,
     Model,
     Scores,
     SearchResult,
@@ -139,7 +138,7 @@ def _beaten_by(session: Session, finalist: Contender, cheaper: Sequence[Contende
 
 def _model(session: Session, contender: Contender) -> Model:
     architecture, space, metric = contender.architecture, contender.space, session.settings.metric
-    latency, trained, exported = contender.latency, contender.trained, contender.exported
+    trained, exported = contender.trained, contender.exported
     kind: AccuracyKind = "validation" if trained else session.search_kind
     figures: dict[AccuracyKind, float | None] = {session.search_kind: contender.searched}
     if trained:
@@ -151,13 +150,7 @@ def _model(session: Session, contender: Contender) -> Model:
         accuracy=AccuracyFigure(value=figures[kind] or 0.0, kind=kind),
         accuracies=Accuracies.model_validate(figures),
         scores=Scores(validation=trained.validation, test=trained.test) if trained else Scores(),
-        latency_ms=LatencyFigures(
-            predicted=latency.predicted_ms,
-            low=latency.low_ms,
-            high=latency.high_ms,
-            measured=contender.measured_ms,
-        ),
-        provenance=latency.provenance,
+        latency_ms=replace(contender.latency, measured=contender.measured_ms),
         params=space.parameters(architecture),
         macs=space.macs(architecture),
         peak_memory_bytes=peak_memory_bytes(space, architecture),
@@ -190,7 +183,7 @@ def _constraint(session: Session) -> Constraint:
 def _disagreement(session: Session, finalists: Sequence[Contender]) -> str:
     """What to say where exported models take another time than predicted; empty where they do not."""
     relative = [
-        np.array([each.measured_ms, each.latency.low_ms, each.latency.high_ms]) / each.latency.predicted_ms
+        np.array([each.measured_ms, each.latency.low, each.latency.high]) / each.latency.predicted
         for each in finalists
         if each.measured_ms is not None
     ]
@@ -240,7 +233,7 @@ def _notes(
         log.warning("%s", told)
         notes.append(told)
     limit_ms = constraint.max_latency_ms
-    above = sum(f.latency.high_ms > limit_ms for f in kept)
+    above = sum(f.latency.high > limit_ms for f in kept)
     if above:
         notes.append(
             f"the limit holds for predicted latencies; the intervals of {above} models reach above {limit_ms:g} ms"

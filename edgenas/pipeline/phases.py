@@ -230,17 +230,13 @@ def _search(session: Session, trained: Trained) -> list[Evaluated]:
             return evaluator.evaluate(architecture, rival)
 
     def commit(result: Evaluated) -> None:
-        latency = session.predictor.predict(result.architecture)
         store.add(
             Evaluation(
                 id=result.architecture.id,
                 choices=result.architecture.choices,
                 accuracy=result.accuracy,
                 kind=evaluator.kind,
-                predicted_ms=latency.predicted_ms,
-                low_ms=latency.low_ms,
-                high_ms=latency.high_ms,
-                provenance=latency.provenance,
+                latency=session.predictor.predict(result.architecture),
                 reason=result.reason,
                 seconds=result.seconds,
             )

@@ -1,5 +1,6 @@
 """Exporting again: weights of a run, in any precision, verified and with a card."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,7 @@ def _converted(
             "accuracy": AccuracyFigure(value=validation[metric], kind="validation"),
             "accuracies": Accuracies(validation=validation[metric]),
             "scores": Scores(validation=validation),
-            "latency_ms": model.latency_ms.model_copy(update={"measured": None}),
+            "latency_ms": replace(model.latency_ms, measured=None),
             "note": f"converted to {precision}; latency is predicted for {predicted_at}",
         }
     )

@@ -52,7 +52,7 @@ def scaled_baselines(session: Session) -> list[Contender]:
         for width in WIDTHS:
             space, architecture = make(resolution, session.space.classes, width)
             latency = predict(space).predict(architecture)
-            if latency.predicted_ms > (limit_ms if fitting is None else min(limit_ms, slowest_ms)):
+            if latency.predicted > (limit_ms if fitting is None else min(limit_ms, slowest_ms)):
                 break
             fitting = Contender(id_, space, architecture, latency, name=f"{name} x{width:g}")
         if fitting is None:

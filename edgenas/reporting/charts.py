@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import escape
 
-from edgenas.device import Provenance
+from edgenas.latency.latency import Latency
 from edgenas.profiling.validation import Pair
 from edgenas.reporting.pictures import BAND, BASELINE, COLOURS, GREY, LIMIT, MEASURED, MUTED
 from edgenas.reporting.plotly_style import axis, chart, style, translucent
@@ -78,7 +78,7 @@ def _points_trace(points: Sequence[Point], title: str, metric_name: str) -> dict
     return {
         "type": "scatter",
         "name": str(escape(title)),
-        "x": [point.predicted_ms for point in points],
+        "x": [point.latency.predicted for point in points],
         "y": [point.accuracy for point in points],
         "hoverinfo": "text",
         "hovertext": [_point_hover(point, metric_name) for point in points],
@@ -201,10 +201,10 @@ def _pairs_trace(pairs: Sequence[Pair], color: str, thickness: float) -> dict[st
     return {
         "type": "scatter",
         "x": [pair.measured_ms for pair in pairs],
-        "y": [pair.predicted_ms for pair in pairs],
+        "y": [pair.latency.predicted for pair in pairs],
         "error_y": _bars(
-            [pair.high_ms - pair.predicted_ms for pair in pairs],
-            [pair.predicted_ms - pair.low_ms for pair in pairs],
+            [pair.latency.high - pair.latency.predicted for pair in pairs],
+            [pair.latency.predicted - pair.latency.low for pair in pairs],
             color,
             thickness,
         ),
@@ -216,7 +216,7 @@ def _pair_hover(pair: Pair) -> str:
         [
             f"<b>{escape(pair.architecture)}</b>",
             *_choice_lines(pair.choices),
-            f"predicted {figure_ms(pair.predicted_ms)} ms {interval_text(pair.low_ms, pair.high_ms)}",
+            _predicted(pair.latency),
             f"measured {figure_ms(pair.measured_ms)} ms: predicted {pair.error:+.1%}",
         ]
     )
@@ -265,7 +265,7 @@ def _point_hover(point: Point, metric_name: str) -> str:
             f"<b>{escape(point.id)}</b>",
             *_choice_lines(point.choices),
             f"{metric_name} {accuracy_text(point.accuracy)} ({escape(point.kind)})",
-            _predicted(point.predicted_ms, point.low_ms, point.high_ms, point.provenance),
+            _predicted(point.latency, with_basis=True),
             f"{format_count(point.params)} params, {format_count(point.macs)} MACs",
         ]
     )
@@ -278,15 +278,16 @@ def _model_hover(entry: ModelEntry, metric_name: str) -> str:
         f"<b>{entry.number}: {escape(entry.label)}</b>",
         *_choice_lines(tuple(model.architecture.get("choices", ()))),
         *(f"{metric_name} {value:.3f} ({kind})" for kind, value in accuracies if value is not None),
-        _predicted(latency.predicted, latency.low, latency.high, model.provenance),
+        _predicted(latency, with_basis=True),
         "not measured" if latency.measured is None else f"measured: {figure_ms(latency.measured)} ms",
         f"{format_count(model.params)} params, {format_count(model.macs)} MACs",
     ]
     return "<br>".join([*lines, str(escape(model.note))] if model.note else lines)
 
 
-def _predicted(predicted_ms: float, low_ms: float, high_ms: float, provenance: Provenance) -> str:
-    return f"predicted {figure_ms(predicted_ms)} ms {interval_text(low_ms, high_ms)} ({provenance.basis})"
+def _predicted(latency: Latency, with_basis: bool = False) -> str:
+    text = f"predicted {figure_ms(latency.predicted)} ms {interval_text(latency.low, latency.high)}"
+    return f"{text} ({latency.provenance.basis})" if with_basis else text
 
 
 def _choice_lines(choices: tuple[str, ...], a_line: int = 5) -> list[str]:

@@ -107,8 +107,8 @@ def _draw_diagonal(axes: Axes, comparison: LatencyComparison) -> None:
 
 
 def _draw_pairs(axes: Axes, pairs: tuple[Pair, ...]) -> None:
-    measured, predicted = [pair.measured_ms for pair in pairs], [pair.predicted_ms for pair in pairs]
-    lows, highs = [pair.low_ms for pair in pairs], [pair.high_ms for pair in pairs]
+    measured, predicted = [pair.measured_ms for pair in pairs], [pair.latency.predicted for pair in pairs]
+    lows, highs = [pair.latency.low for pair in pairs], [pair.latency.high for pair in pairs]
     axes.vlines(measured, lows, highs, color=FRONT, linewidth=1.6, alpha=0.28, zorder=3,
                 label="interval of the predicted latency")  # fmt: skip
     axes.scatter(measured, predicted, s=26, color=FRONT, edgecolor="white", linewidths=0.6, zorder=5,
@@ -149,10 +149,11 @@ def _draw_style(axes: Axes, title: str) -> None:
 
 def _draw_points(axes: Axes, report: ReportContent) -> None:
     if report.evaluated:
-        xs, ys = zip(*((point.predicted_ms, point.accuracy) for point in report.evaluated), strict=True)
+        xs, ys = zip(*((point.latency.predicted, point.accuracy) for point in report.evaluated), strict=True)
         axes.scatter(xs, ys, s=14, color=GREY, alpha=0.6, linewidths=0, label=report.points_title)
     if report.non_dominated:
-        xs, ys = zip(*((point.predicted_ms, point.accuracy) for point in report.non_dominated), strict=True)
+        front = ((point.latency.predicted, point.accuracy) for point in report.non_dominated)
+        xs, ys = zip(*front, strict=True)
         axes.step(xs, ys, where="post", color=MUTED, linewidth=1.3, label=report.steps_title)
 
 

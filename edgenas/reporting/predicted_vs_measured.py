@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from edgenas.profiling.validation import Agreement, Pair, Validation, agreement
+from edgenas.latency.agreement import Agreement
+from edgenas.profiling.validation import Pair, Validation, agreement_of
 from edgenas.reporting.series import ModelEntry
 from edgenas.storage.search_result import Model
 
@@ -39,7 +40,7 @@ class LatencyComparison:
     @property
     def run_agreement(self) -> Agreement | None:
         """Prediction errors of the run's models alone; None without models."""
-        return agreement(self.models) if self.entries else None
+        return agreement_of(self.models) if self.entries else None
 
     @property
     def logarithmic(self) -> bool:
@@ -55,27 +56,20 @@ class LatencyComparison:
         if self.logarithmic:
             return least / _LOG_MARGIN, most * _LOG_MARGIN
         span = max(most - least, 0.1 * most)
-        low = max(min(pair.low_ms for pair in pairs), least - ROOM_FOR_INTERVALS * span)
-        high = min(max(pair.high_ms for pair in pairs), most + ROOM_FOR_INTERVALS * span)
+        low = max(min(pair.latency.low for pair in pairs), least - ROOM_FOR_INTERVALS * span)
+        high = min(max(pair.latency.high for pair in pairs), most + ROOM_FOR_INTERVALS * span)
         return max(0.0, min(low, least) - MARGIN * span), max(high, most) + MARGIN * span
 
     @property
     def _ends_ms(self) -> tuple[float, float]:
         pairs = (*self.networks, *self.models)
-        shown = [ms for pair in pairs for ms in (pair.predicted_ms, pair.measured_ms)]
+        shown = [ms for pair in pairs for ms in (pair.latency.predicted, pair.measured_ms)]
         return min(shown), max(shown)
 
 
 def pair_from_model(model: Model) -> Pair | None:
     """A model's predicted and measured latency; None if it was not measured."""
-    figures = model.latency_ms
-    if figures.measured is None:
+    if model.latency_ms.measured is None:
         return None
-    return Pair(
-        architecture=model.id,
-        choices=tuple(model.architecture.get("choices", ())),
-        predicted_ms=figures.predicted,
-        low_ms=figures.low,
-        high_ms=figures.high,
-        measured_ms=figures.measured,
-    )
+    choices = tuple(model.architecture.get("choices", ()))
+    return Pair(architecture=model.id, choices=choices, latency=model.latency_ms)

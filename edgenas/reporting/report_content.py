@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.device import Provenance
+from edgenas.latency.latency import Latency
 from edgenas.profiling.validation import Validation
 from edgenas.reporting.layer_contributions import LayerContributions, Panel
 from edgenas.reporting.predicted_vs_measured import (
@@ -38,10 +39,7 @@ class Point:
     choices: tuple[str, ...]
     accuracy: float | None
     kind: str
-    predicted_ms: float
-    low_ms: float
-    high_ms: float
-    provenance: Provenance
+    latency: Latency
     params: int
     macs: int
     reason: str = ""
@@ -214,8 +212,8 @@ class ReportContent:
         limit_ms = self.result.constraint.max_latency_ms
         result: list[Point] = []
         best = -1.0
-        for point in sorted(self.evaluated, key=lambda p: (p.predicted_ms, -(p.accuracy or 0.0))):
-            if point.predicted_ms <= limit_ms and point.accuracy is not None and point.accuracy > best:
+        for point in sorted(self.evaluated, key=lambda p: (p.latency.predicted, -(p.accuracy or 0.0))):
+            if point.latency.predicted <= limit_ms and point.accuracy is not None and point.accuracy > best:
                 result.append(point)
                 best = point.accuracy
         return tuple(result)
@@ -223,9 +221,8 @@ class ReportContent:
     @property
     def provenances(self) -> tuple[Provenance, ...]:
         """Provenances of the predicted latencies."""
-        found = [point.provenance for point in self.points] + [
-            entry.model.provenance for entry in self.entries
-        ]
+        found = [point.latency.provenance for point in self.points]
+        found += [entry.model.provenance for entry in self.entries]
         return tuple(dict.fromkeys(found or [self.expected_provenance]))
 
     @property
@@ -242,7 +239,7 @@ class ReportContent:
     def latency_range_ms(self) -> tuple[float, float]:
         """Range of the latency axis: all points and entries; intervals and limit as far as there is room."""
         figures = [entry.model.latency_ms for entry in self.drawn]
-        shown = [point.predicted_ms for point in self.evaluated] + [f.predicted for f in figures]
+        shown = [point.latency.predicted for point in self.evaluated] + [f.predicted for f in figures]
         shown += [measured_ms for _, measured_ms in self.measured]
         limit_ms = self.result.constraint.max_latency_ms
         if not shown:
@@ -268,11 +265,9 @@ class ReportContent:
 
     def predicted_text(self, latency_ms: float) -> str:
         """A predicted latency that has no interval, with the widest relative one of points and models (not empty)."""
-        known = [(p.predicted_ms, p.low_ms, p.high_ms) for p in self.points]
-        figures = [model.latency_ms for model in self.models]
-        known += [(f.predicted, f.low, f.high) for f in figures]
-        low = min(low / predicted for predicted, low, _ in known)
-        high = max(high / predicted for predicted, _, high in known)
+        known = [point.latency for point in self.points] + [model.latency_ms for model in self.models]
+        low = min(each.low / each.predicted for each in known)
+        high = max(each.high / each.predicted for each in known)
         return f"{figure_ms(latency_ms)} ms {interval_text(low * latency_ms, high * latency_ms)}"
 
 

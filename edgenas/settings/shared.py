@@ -27,9 +27,8 @@ RunSetting = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint(Settings):
-    """A device, and how it runs: as its file says, unless set here."""
+    """How a device runs: as its file says, unless set here."""
 
-    device: DeviceSetting
     threads: Annotated[
         int | None,
         Option("Threads; default: as the device's file says.", Group.DEVICE, at_least=1, at_most=MAX_THREADS),

@@ -178,7 +178,7 @@ def make_problem(
     )
     predictor = predictor_from_device(space, _device())
     fastest, slowest = (
-        predictor.predict(end).predicted_ms for end in (predictor.fastest(), predictor.slowest())
+        predictor.predict(end).predicted for end in (predictor.fastest(), predictor.slowest())
     )
     return Problem(space, predictor, fastest + share * (slowest - fastest), objectives)
 

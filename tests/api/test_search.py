@@ -307,7 +307,7 @@ def test_baselines_are_trained_exported_and_as_wide_as_the_limit_allows(in_compa
         assert title == BASELINES[model.id].title
         assert model.latency_ms.predicted <= target_ms
         wider, architecture = BASELINES[model.id].make(32, 3, WIDTHS[WIDTHS.index(float(width)) + 1])
-        assert predictor_from_device(wider, device).predict(architecture).predicted_ms > target_ms
+        assert predictor_from_device(wider, device).predict(architecture).predicted > target_ms
         assert model.accuracies.supernet is None
         assert model.accuracies.validation is not None and model.accuracies.test is not None
         assert model.max_abs_error is not None and model.max_abs_error <= 1e-4

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from edgenas import report, validate
-from edgenas.device import find_device
+from edgenas.device import Provenance, find_device
 from edgenas.errors import DeviceError, InputError, UnknownNameError
 from edgenas.formats import read_json
-from edgenas.profiling.validation import Pair, Validation, agreement, save_validation
+from edgenas.latency.latency import Latency
+from edgenas.profiling.validation import Pair, Validation, agreement_of, save_validation
 from edgenas.space import space_from_config
 from edgenas.storage.run_folder import RunFolder
 from edgenas.timing import measuring
@@ -80,11 +81,10 @@ def test_a_report_shows_the_validation_of_its_own_predictions(
     monkeypatch.chdir(tmp_path)
     config = RunFolder(Path("runs/done")).read_document().config
     space = space_from_config(config.space, Path("run.json")).signature
-    pair = Pair(
-        architecture="0123456789", choices=(), predicted_ms=1, low_ms=0.5, high_ms=2, measured_ms=1.25
-    )
+    pair = Pair(architecture="0123456789", choices=(), latency=Latency(1, 0.5, 2, Provenance.ESTIMATED, 1.25))
     found = Validation(
-        **dict(agreement([pair])),
+        **dict(agreement_of([pair])),
+        networks=1,
         device="raspberry-pi-5",
         table="any",
         space=space,

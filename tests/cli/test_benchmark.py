@@ -165,7 +165,7 @@ def test_what_people_see_of_latencies(
         (["--target", "tow"], "unknown device 'tow'; did you mean 'two'?"),
         (
             ["--reference-devices", "one,two"],
-            "--target two is among --reference-devices too; leave it out there",
+            "--target two is also among --reference-devices; remove it there",
         ),
         (["--reference-devices", "four"], "unknown device 'four'"),
         (["--samples", "2"], "--samples 2 is too small; give at least 3"),

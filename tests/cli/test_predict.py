@@ -110,7 +110,7 @@ def test_unknown_operators_are_named(answer: Answer, text: Text, tmp_path: Path)
     ("content", "options", "message"),
     [
         (b"", [], "is not ONNX: it has no graph"),
-        (b"\x08\x08nonsense", [], "is not ONNX, or only part of it"),
+        (b"\x08\x08nonsense", [], "is not ONNX, or truncated"),
         (None, ["--device", "none"], "unknown device 'none'"),
     ],
     ids=["empty", "nonsense", "device"],

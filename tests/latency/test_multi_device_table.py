@@ -73,7 +73,7 @@ def test_unknown_devices(write: Write, target: str, references: Sequence[str], m
             TABLE,
             "fast",
             ["slow_1", "fast"],
-            r"--target fast is among --reference-devices too; leave it out there",
+            r"--target fast is also among --reference-devices; remove it there",
         ),
         (TABLE, None, (), r"t\.csv has 3 devices; give --target, one of fast, slow_1, slow_2"),
         ("arch,measured\n", None, (), r"t\.csv has 0 devices; give --target, and a column of that name"),

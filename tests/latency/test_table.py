@@ -322,9 +322,9 @@ def test_a_board_s_table_may_come_from_its_own_host(make_table: Make, device: De
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"device": "toaster"}, r"device: is 'toaster', not 'cpu'; move it out of the way"),
-        ({"threads": 4}, r"threads: is 4, not 1; move it out of the way"),
-        ({"precision": "int8"}, r"precision: is 'int8', not 'fp32'; move it out of the way"),
+        ({"device": "toaster"}, r"device: is 'toaster', not 'cpu'; move the file elsewhere"),
+        ({"threads": 4}, r"threads: is 4, not 1; move the file elsewhere"),
+        ({"precision": "int8"}, r"precision: is 'int8', not 'fp32'; move the file elsewhere"),
         ({"provider": "CUDAExecutionProvider"}, r"provider: is 'CUDAExecutionProvider', not 'CPUExecution"),
     ],
 )

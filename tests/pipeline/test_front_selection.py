@@ -277,11 +277,11 @@ def measured(session: Session, finalists: list[Contender], off: float) -> list[C
     return [
         replace(
             each,
-            measured_ms=(1 + off) * each.latency.predicted_ms,
+            measured_ms=(1 + off) * each.latency.predicted,
             latency=replace(
                 each.latency,
-                low_ms=0.95 * each.latency.predicted_ms,
-                high_ms=1.05 * each.latency.predicted_ms,
+                low=0.95 * each.latency.predicted,
+                high=1.05 * each.latency.predicted,
             ),
         )
         for each in finalists

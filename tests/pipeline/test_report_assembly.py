@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from edgenas import report
+from edgenas.device import Provenance
 from edgenas.errors import FileFormatError, InputError
+from edgenas.latency.latency import Latency
 from edgenas.pipeline.learning_record import record_curves
 from edgenas.searchers.proxyless.curves import Curve, Curves
 from edgenas.space import space_from_config
@@ -31,7 +33,15 @@ def copied_run(finished: Path, to: Path, evaluations: int) -> str:
     for i, each in enumerate({a.id: a for a in vectors if a.id not in known}.values()):
         if len(known) + i >= evaluations:
             break
-        store.add(Evaluation(each.id, each.choices, 0.5 + 0.01 * i, "supernet", 1.0, 0.5, 2.0, "estimated"))
+        store.add(
+            Evaluation(
+                each.id,
+                each.choices,
+                0.5 + 0.01 * i,
+                "supernet",
+                Latency(1.0, 0.5, 2.0, Provenance.ESTIMATED),
+            )
+        )
     store.close()
     return str(to)
 

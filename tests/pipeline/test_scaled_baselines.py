@@ -35,7 +35,7 @@ def slowest_ms(session: Session) -> float:
 
 def latency_ms(session: Session, id_: str, width: float) -> float:
     space, architecture = BASELINES[id_].make(32, 3, width)
-    return predictor_from_device(space, session.config.device).predict(architecture).predicted_ms
+    return predictor_from_device(space, session.config.device).predict(architecture).predicted
 
 
 @pytest.mark.parametrize(("bound", "fitting"), [("limit", 1), ("limit", 2), ("slowest", 2)])
@@ -54,7 +54,7 @@ def test_each_baseline_is_the_widest_within_the_limit_and_the_spaces_slowest(
         assert title == BASELINES[contender.id].title
         place = WIDTHS.index(float(width))
         predicted = [latency_ms(session, contender.id, each) for each in WIDTHS[place : place + 2]]
-        assert contender.latency.predicted_ms == pytest.approx(predicted[0])
+        assert contender.latency.predicted == pytest.approx(predicted[0])
         assert predicted[0] <= target_ms < predicted[1]
         assert contender.space.classes == session.space.classes
         assert contender.space.input_shape == session.space.input_shape
@@ -89,7 +89,7 @@ def test_where_even_the_narrowest_is_slower_than_the_space_it_is_taken(
     found = scaled_baselines(limited(session, 1e3))
     assert [contender.name for contender in found] == ["MobileNetV2 x2", "MobileNetV3-Small x2"]
     slowest = session.problem.predictor.predict(session.problem.predictor.slowest())
-    assert all(slowest.predicted_ms < contender.latency.predicted_ms <= 1e3 for contender in found)
+    assert all(slowest.predicted < contender.latency.predicted <= 1e3 for contender in found)
 
 
 def test_where_there_is_a_table_blocks_it_lacks_are_interpolated(

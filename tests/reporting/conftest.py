@@ -7,7 +7,8 @@ import pytest
 
 from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Datasheet, Device, Provenance
-from edgenas.profiling.validation import Pair, Validation, agreement
+from edgenas.latency.latency import Latency
+from edgenas.profiling.validation import Pair, Validation, agreement_of
 from edgenas.reporting.report_content import Point, ReportContent
 from edgenas.searchers.choice_contributions import Contribution
 from edgenas.searchers.proxyless.curves import Curve, Curves
@@ -24,10 +25,7 @@ def make_point(number: int, accuracy: float | None, ms: float, reason: str = "")
         choices=("k3e3", "k3e3", "k5e6", "skip"),
         accuracy=accuracy,
         kind="supernet",
-        predicted_ms=ms,
-        low_ms=ms / 2,
-        high_ms=ms * 2,
-        provenance=Provenance.ESTIMATED,
+        latency=Latency(ms, ms / 2, ms * 2, Provenance.ESTIMATED),
         params=12_000 + number,
         macs=1_200_000 + number,
         reason=reason,
@@ -69,15 +67,13 @@ def make_validation(*rows: tuple[float, float], **changes: Any) -> Validation:
         Pair(
             architecture=f"{0xA0 + i:010x}",
             choices=("k3e3", "k3e3", "skip"),
-            predicted_ms=predicted,
-            low_ms=predicted * 0.96,
-            high_ms=predicted * 1.05,
-            measured_ms=measured,
+            latency=Latency(predicted, predicted * 0.96, predicted * 1.05, Provenance.ESTIMATED, measured),
         )
         for i, (predicted, measured) in enumerate(rows)
     )
     fields: dict[str, Any] = {
-        **dict(agreement(pairs)),
+        **dict(agreement_of(pairs)),
+        "networks": len(pairs),
         "device": "jetson-orin-nano",
         "table": "tensorrt-tensorrt-fp16-t1-b1",
         "space": "mbconv-16px-12345678",

@@ -20,7 +20,7 @@ Make = Callable[..., Any]
 def test_non_dominated_points_rise_and_stay_within_the_limit(make_view: Make, point: Make) -> None:
     pairs = [(0.5, 1.0), (0.4, 0.5), (0.45, 0.9), (0.44, 0.95), (0.9, 30), (None, 0.1)]
     view = make_view(points=tuple(point(i, *pair) for i, pair in enumerate(pairs)))
-    assert [p.predicted_ms for p in view.non_dominated] == [0.5, 0.9, 1.0]
+    assert [p.latency.predicted for p in view.non_dominated] == [0.5, 0.9, 1.0]
 
 
 def test_equal_points_leave_one(make_view: Make, point: Make) -> None:

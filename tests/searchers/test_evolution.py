@@ -21,7 +21,7 @@ MakeProblem = Callable[[float], Problem]
 def large_problem(board: Device) -> Problem:
     """The space of the digits, half a million networks, under a limit that few of them keep."""
     predictor = predictor_from_device(mbconv(16, 10), board)
-    fastest, slowest = (predictor.predict(a).predicted_ms for a in (predictor.fastest(), predictor.slowest()))
+    fastest, slowest = (predictor.predict(a).predicted for a in (predictor.fastest(), predictor.slowest()))
     return Problem(predictor.space, predictor, fastest + 0.1 * (slowest - fastest))
 
 

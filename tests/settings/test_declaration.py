@@ -111,7 +111,7 @@ edgenas.search("jetson", "20ms", sampling="fairly")
 edgenas.search("jetson")
 edgenas.search(device="jetson", max_latency=20)
 edgenas.search("jetson", "20ms", width=2, gates="full", searcher="proxyless")
-edgenas.predict("model.onnx", device="jetson").latency
+edgenas.predict("model.onnx", device="jetson").latency_ms
 edgenas.export("photos", precision="int8").models[0].size_bytes
 reveal_type(run)
 """

@@ -163,7 +163,7 @@ def test_latency_is_predicted(board: Device) -> None:
     layers = predictor.layers(predictor.fastest())
     assert [layer.block for layer in layers][1] == "projection/s2/32-64/32x32"
     total = sum(layer.latency_ms for layer in layers)
-    assert total == pytest.approx(predictor.predict(predictor.fastest()).predicted_ms)
+    assert total == pytest.approx(predictor.predict(predictor.fastest()).predicted)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,15 @@ from pathlib import Path
 import filelock
 import pytest
 
+from edgenas.device import Provenance
 from edgenas.errors import InputError, RunConflictError
+from edgenas.latency.latency import Latency
 from edgenas.storage import run_folder as module
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder, find_run, open_run
 from edgenas.storage.run_store import Evaluation
 
-EVALUATION = Evaluation("ab", ("k3e3",), 0.5, "supernet", 1.0, 0.5, 2.0, "estimated")
+EVALUATION = Evaluation("ab", ("k3e3",), 0.5, "supernet", Latency(1.0, 0.5, 2.0, Provenance.ESTIMATED))
 
 
 @pytest.fixture(autouse=True)

@@ -11,13 +11,20 @@ from hypothesis import strategies as st
 
 from edgenas.device import Provenance
 from edgenas.errors import RunConflictError
+from edgenas.latency.latency import Latency
 from edgenas.storage import run_store as module
 from edgenas.storage.run_store import Evaluation, RunStore
 
 
 def evaluation(id_: str = "ab", accuracy: float | None = 0.5, reason: str = "") -> Evaluation:
     return Evaluation(
-        id_, ("k3e3", "skip"), accuracy, "supernet", 1.25, 0.6, 2.5, Provenance.ESTIMATED, reason, 0.1
+        id_,
+        ("k3e3", "skip"),
+        accuracy,
+        "supernet",
+        Latency(1.25, 0.6, 2.5, Provenance.ESTIMATED),
+        reason,
+        0.1,
     )
 
 
@@ -69,10 +76,14 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
             choices=st.lists(texts).map(tuple),
             accuracy=st.none() | st.floats(0, 1),
             kind=texts,
-            predicted_ms=st.floats(0, 1e9),
-            low_ms=st.floats(0, 1e9),
-            high_ms=st.floats(0, 1e9),
-            provenance=st.sampled_from(Provenance),
+            latency=st.builds(
+                Latency,
+                predicted=st.floats(0, 1e9),
+                low=st.floats(0, 1e9),
+                high=st.floats(0, 1e9),
+                provenance=st.sampled_from(Provenance),
+                measured=st.none(),
+            ),
             reason=texts,
             seconds=st.floats(0, 1e9),
         ),

@@ -32,7 +32,7 @@ def test_a_small_space_is_looked_through_whole_but_for_what_was_asked() -> None:
 def test_in_a_large_space_the_inner_search_finds_what_the_model_likes(board: Device) -> None:
     space = mbconv(32, 10)
     predictor = predictor_from_device(space, board)
-    ends = [predictor.predict(end).predicted_ms for end in (predictor.fastest(), predictor.slowest())]
+    ends = [predictor.predict(end).predicted for end in (predictor.fastest(), predictor.slowest())]
     problem = Problem(space, predictor, float(np.mean(ends)))
     assert np.prod(problem.sizes.astype(float)) > SMALL
     rng = np.random.default_rng(0)
