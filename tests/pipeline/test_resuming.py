@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,23 +85,63 @@ def test_a_search_that_trains_every_candidate_repeats_nothing(
     assert not trained_again
 
 
+SEARCH = ["search", "--device", "pi5", "--max-latency", "20ms", "--evaluations", "8", "--finalists", "2"]
+
+KILLED = """
+import os, signal, sys, threading
+from contextlib import contextmanager
+from edgenas.cli import main, search
+
+phase_to_come, left, delay_s = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def progress(phase, done, total, detail=""):
+    global left
+    if left == 0:
+        kill()
+    left -= phase.startswith(phase_to_come)
+    if left == 0:
+        print(phase, flush=True)
+        threading.Timer(delay_s, kill).start()
+
+@contextmanager
+def reporting():
+    yield progress
+
+search.reporting = reporting
+sys.exit(main.run(sys.argv[4:]))
+"""
+"""A command that is killed some time after the n-th report of a phase, at the latest as the next report comes."""
+
+
+def _run_and_kill(command: list[str], folder: Path, phase: str, after: int, delay_s: float) -> None:
+    program = [sys.executable, "-c", KILLED, phase, str(after), str(delay_s)]
+    done = subprocess.run([*program, *command], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert done.stdout.startswith(phase)
+    assert not (folder / "runs/done/front.json").exists()
+
+
 def test_killed_searches_lose_nothing_and_end_with_the_same_front(
     finished_run: Path, image_folder: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "edgenas", "search", "--device", "pi5", "--max-latency", "20ms"]
-    command += ["--data", str(image_folder), "--evaluations", "8", "--finalists", "2", "--run", "done"]
+    command = [*SEARCH, "--data", str(image_folder), "--run", "done"]
     moments = random.Random(0)
     reported: list[tuple[object, ...]] = []
-    for _ in range(4):
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        _wait_for_work(process)
-        time.sleep(moments.uniform(0, 3))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+    for phase, after, within_s, known in (
+        ("supernet", 3, 0.1, {0}),
+        ("search", 4, 0.01, {4, 5}),
+        ("finalist 1/2", 2, 0.1, {8}),
+        ("finalist 2/2", 2, 0.1, {8}),
+    ):
+        _run_and_kill(command, tmp_path, phase, after, moments.uniform(0, within_s))
         rows = list(_evaluations(tmp_path))
+        assert len(rows) in known
         assert rows[: len(reported)] == reported
         reported = rows
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "edgenas", *command], cwd=tmp_path, check=True, capture_output=True)
     rows = list(_evaluations(tmp_path))
     assert rows[: len(reported)] == reported
     assert len(rows) == len({row[1] for row in rows}) == 8
@@ -134,17 +173,11 @@ def test_a_killed_gradient_search_ends_as_an_uninterrupted_one(
     (tmp_path / "whole").mkdir()
     monkeypatch.chdir(tmp_path / "whole")
     whole = search("pi5", "20ms", str(image_folder), searcher="proxyless", **SMALL)
-    command = [sys.executable, "-m", "edgenas", "search", "--device", "pi5", "--max-latency", "20ms"]
-    command += ["--data", str(image_folder), "--evaluations", "8", "--finalists", "2", "--run", "done"]
-    command += ["--searcher", "proxyless"]
+    command = [*SEARCH, "--data", str(image_folder), "--run", "done", "--searcher", "proxyless"]
     moments = random.Random(1)
-    for _ in range(2):
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        _wait_for_work(process)
-        time.sleep(moments.uniform(0, 2))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    for phase, after, within_s in (("supernet", 3, 0.1), ("search", 3, 0.01)):
+        _run_and_kill(command, tmp_path, phase, after, moments.uniform(0, within_s))
+    subprocess.run([sys.executable, "-m", "edgenas", *command], cwd=tmp_path, check=True, capture_output=True)
     assert _essence(_result(tmp_path)) == _essence(whole)
     assert _learnt(tmp_path) == _learnt(tmp_path / "whole")
 
@@ -152,12 +185,6 @@ def test_a_killed_gradient_search_ends_as_an_uninterrupted_one(
 def _learnt(folder: Path) -> list[tuple[object, ...]]:
     with sqlite3.connect(folder / "runs/done/run.sqlite") as connection:
         return connection.execute("SELECT payload FROM events WHERE name = 'architecture learnt'").fetchall()
-
-
-def _wait_for_work(process: "subprocess.Popen[bytes]") -> None:
-    """Imports take seconds; the interesting moments come once a phase has begun."""
-    assert process.stderr is not None
-    next((line for line in process.stderr if line.startswith((b"supernet", b"search", b"finalist"))), None)
 
 
 def _evaluations(folder: Path) -> Iterator[tuple[object, ...]]:
