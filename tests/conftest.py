@@ -154,6 +154,12 @@ def hurry(patch: pytest.MonkeyPatch, epochs: int = 2) -> None:
     patch.setattr(phases, "default_recipes", recipes)
 
 
+@pytest.fixture(scope="session", name="hurry")
+def _hurry() -> Callable[[pytest.MonkeyPatch, int], None]:
+    """`hurry(monkeypatch, epochs)`: searches in this process train for so many epochs."""
+    return hurry
+
+
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search in this process trains for two epochs."""
