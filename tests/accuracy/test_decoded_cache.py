@@ -1,6 +1,7 @@
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -215,7 +216,7 @@ def test_a_killed_decoding_is_not_taken_for_a_complete_one(tmp_path: Path, cache
     """In a process of its own, that kills itself halfway through."""
     root = images(tmp_path / "set")
     program = f"""
-import os, platformdirs
+import os, signal, platformdirs
 from pathlib import Path
 from edgenas.accuracy import image_folder
 image_folder.MAX_IN_MEMORY = 0
@@ -223,10 +224,12 @@ image_folder._AT_ONCE = 10
 platformdirs.user_cache_path = lambda *_: Path({str(cache.parent)!r})
 def progress(phase, done, total, detail=""):
     if done >= 30:
-        os.kill(os.getpid(), 9)
+        print(done, total, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
 image_folder.dataset_from_folder(Path({str(root)!r}), 12, True, progress)
 """
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "30 50\n")
     assert [path.suffix for path in cache.iterdir() if path.suffix != ".lock"] == [".part"]
     assert len(load(root).test) == 11
     assert {path.suffix for path in cache.iterdir()} - {".lock"} == {".u8", ".json"}

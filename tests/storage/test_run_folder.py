@@ -118,6 +118,7 @@ def test_a_second_process_is_refused_and_may_work_once_the_first_has_ended(run_c
     command = [sys.executable, "-c", code]
     with open_run("demo", run_config):
         second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert second.returncode == 1
     assert "RunConflictError: run demo is being worked on by another process; wait for it" in second.stderr
     third = subprocess.run(command, capture_output=True, text=True, check=False)
     assert third.returncode == 0, third.stderr

@@ -1,3 +1,4 @@
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -137,12 +138,13 @@ def test_an_attempt_that_ends_in_any_way_is_forgotten(store: RunStore) -> None:
 
 def test_attempts_during_which_the_process_died_are_counted_until_one_ends(store: RunStore) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from edgenas.storage.run_store import RunStore;"
-        "attempt = RunStore(Path(sys.argv[1])).attempt('ab'); attempt.__enter__(); os._exit(9)"
+        "import os, signal, sys; from pathlib import Path; from edgenas.storage.run_store import RunStore;"
+        "attempt = RunStore(Path(sys.argv[1])).attempt('ab'); attempt.__enter__();"
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     for expected in (1, 2):
         done = subprocess.run([sys.executable, "-c", code, str(store.path)], check=False)
-        assert done.returncode == 9
+        assert done.returncode == -signal.SIGKILL
         row = sqlite3.connect(store.path).execute("SELECT id, count FROM attempts").fetchall()
         assert row == [("ab", expected)]
     with store.attempt("cd") as others:

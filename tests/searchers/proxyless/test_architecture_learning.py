@@ -312,14 +312,15 @@ def test_pairs_are_drawn_by_their_probabilities_without_replacement_and_apart_fr
     rng, count = np.random.default_rng(0), 1000
     for _ in range(count):
         list(learner(*batch, rng, 0.5))
+    paths, of_pairs = np.array(drawn), np.array(pairs)
     for i, row in enumerate(distribution.split(distribution.logits()[0].softmax(-1))):
         shares = row.numpy()
         statistic, cells = 0.0, 0
         for a, b in combinations(range(len(shares)), 2):
             of_pair = shares[a] * shares[b] * (1 / (1 - shares[a]) + 1 / (1 - shares[b]))
-            with_pair = np.array([tuple(pair[i]) == (a, b) for pair in pairs])
+            with_pair = (of_pairs[:, i] == (a, b)).all(1)
             for choice, share in enumerate(shares):
-                seen = (with_pair & (np.array(drawn)[:, i] == choice)).sum()
+                seen = (with_pair & (paths[:, i] == choice)).sum()
                 expected = count * of_pair * share
                 statistic += (seen - expected) ** 2 / expected
                 cells += 1
