@@ -25,6 +25,7 @@ from edgenas.search.genetic_operators import (
     MatingOrSampling,
     NeverAskedFor,
     TowardsParent,
+    encodings,
 )
 from edgenas.search.problem import Problem
 from edgenas.search.searcher import Outcome, Searcher
@@ -79,7 +80,7 @@ class Genetic:
         self._pending = self.algorithm.ask()
         if self._pending is None:
             return np.empty((0, self._variables), np.int64)
-        vectors: Vectors = self._pending.get("X").reshape(-1, self._variables)
+        vectors = encodings(self._pending).reshape(-1, self._variables)
         self._asked.add(vectors)
         return vectors
 
@@ -88,7 +89,8 @@ class Genetic:
         if self._unit is None:  # tolerances of pymoo's NSGA-III are absolute
             span = np.ptp(points, axis=0)
             self._unit = np.where(span > 0, span, 1.0)
-        self._pending.set("F", points / self._unit)
+        for individual, point in zip(self._pending, points / self._unit, strict=True):
+            individual.F = point
         with warnings.catch_warnings():  # pymoo's NSGA-III turns all off, for good
             self.algorithm.tell(infills=self._pending)
 

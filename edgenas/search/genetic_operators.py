@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pymoo.core.crossover import Crossover
 from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.mating import Mating
 from pymoo.core.mutation import Mutation
@@ -18,7 +19,6 @@ from pymoo.core.problem import Problem as PymooProblem
 from pymoo.core.repair import Repair
 from pymoo.core.sampling import Sampling
 from pymoo.core.selection import Selection
-from pymoo.operators.crossover.ux import UniformCrossover
 from typing_extensions import override
 
 from edgenas.search.archive import Archive
@@ -69,7 +69,12 @@ class EndsLeadersAndSamples(Sampling):  # type: ignore[misc]
 
     @override
     def _do(
-        self, problem: LimitedProblem, n_samples: int, *args: Any, random_state: np.random.Generator, **kwargs: Any
+        self,
+        problem: LimitedProblem,
+        n_samples: int,
+        *args: Any,
+        random_state: np.random.Generator,
+        **kwargs: Any,
     ) -> Vectors:
         searched = problem.searched
         predictor, encode = searched.predictor, searched.space.encode
@@ -79,19 +84,31 @@ class EndsLeadersAndSamples(Sampling):  # type: ignore[misc]
         room = n_samples - len(ends) - math.ceil(FRESH * n_samples)
         found = np.concatenate([ends, prior_leaders(searched, max(room, 0))])
         found = found[self._asked.new(found)]
-        return np.concatenate([found, new_samples(searched, n_samples - len(found), self._asked, found, random_state)])
+        return np.concatenate(
+            [found, new_samples(searched, n_samples - len(found), self._asked, found, random_state)]
+        )
 
 
-class UniformWithParents(UniformCrossover):  # type: ignore[misc]
-    """Uniform crossover, two children a pair; each remembers as its `parent` whom it takes the other half back from."""
+class UniformWithParents(Crossover):  # type: ignore[misc]
+    """Uniform crossover, two children a pair; each remembers as its `parent` the encoding it is closer kin to."""
 
     def __init__(self) -> None:
-        super().__init__(prob=CROSSOVER)
+        super().__init__(n_parents=2, n_offsprings=2, prob=CROSSOVER)
 
     @override
-    def do(self, problem: LimitedProblem, pop: Population, *args: Any, **kwargs: Any) -> Population:
-        children = super().do(problem, pop, *args, **kwargs)
-        children.set("parent", [parent.X for parent in pop.T.ravel()])  # first children, then second ones
+    def do(
+        self, problem: LimitedProblem, pop: Population, *, random_state: np.random.Generator, **kwargs: Any
+    ) -> Population:
+        mothers, fathers = (encodings(parents) for parents in pop.T)
+        crossed = random_state.random((len(pop), 1)) < CROSSOVER
+        swapped = crossed & (random_state.random(mothers.shape) < 0.5)
+        children = Population.empty(2 * len(pop))
+        take(
+            children,
+            np.concatenate([np.where(swapped, fathers, mothers), np.where(swapped, mothers, fathers)]),
+        )
+        for child, parent in zip(children, pop.T.ravel(), strict=True):
+            child.data["parent"] = parent.X
         return children
 
 
@@ -99,12 +116,13 @@ class AnotherChoice(Mutation):  # type: ignore[misc]
     """Each variable takes another of its choices with probability 1 / variables."""
 
     @override
-    def _do(
-        self, problem: LimitedProblem, X: Vectors, *args: Any, random_state: np.random.Generator, **kwargs: Any  # noqa: N803
-    ) -> Vectors:
-        sizes = problem.searched.sizes
-        others = X + 1 + random_state.integers(np.maximum(sizes - 1, 1), size=X.shape)
-        return np.where(random_state.random(X.shape) < 1 / len(sizes), others % sizes, X)
+    def do(
+        self, problem: LimitedProblem, pop: Population, *, random_state: np.random.Generator, **kwargs: Any
+    ) -> Population:
+        sizes, vectors = problem.searched.sizes, encodings(pop)
+        others = vectors + 1 + random_state.integers(np.maximum(sizes - 1, 1), size=vectors.shape)
+        mutated = random_state.random(vectors.shape) < 1 / len(sizes)
+        return take(pop, np.where(mutated, others % sizes, vectors))
 
 
 class TowardsParent(Repair):  # type: ignore[misc]
@@ -114,9 +132,9 @@ class TowardsParent(Repair):  # type: ignore[misc]
     def do(
         self, problem: LimitedProblem, pop: Population, *, random_state: np.random.Generator, **kwargs: Any
     ) -> Population:
-        parents = pop.get("parent") if pop[0].has("parent") else None
-        pop.set("X", problem.searched.repaired_vectors(pop.get("X"), random_state, parents))
-        return pop
+        known = "parent" in pop[0].data  # a first population has none, and keeps the limit
+        parents = np.array([child.data["parent"] for child in pop]) if known else None
+        return take(pop, problem.searched.repaired_vectors(encodings(pop), random_state, parents))
 
 
 class NeverAskedFor(DuplicateElimination):  # type: ignore[misc]
@@ -134,8 +152,8 @@ class NeverAskedFor(DuplicateElimination):  # type: ignore[misc]
     def do(self, pop: Population, *others: Population, **kwargs: Any) -> Population:
         if not len(pop):
             return pop
-        before = [individual.X for other in others[1:] for individual in other]  # the first is the population
-        return pop[self._asked.new(np.array(before + [individual.X for individual in pop]))[len(before) :]]
+        before = [encodings(other) for other in others[1:] if len(other)]  # the first is the population
+        return pop[self._asked.new(np.concatenate([*before, encodings(pop)]))[-len(pop) :]]
 
 
 class MatingOrSampling(Mating):  # type: ignore[misc]
@@ -171,9 +189,21 @@ class MatingOrSampling(Mating):  # type: ignore[misc]
         missing = n_offsprings - len(children)
         if not missing:
             return children
-        found = np.array([child.X for child in children], np.int64).reshape(-1, problem.n_var)
+        found = encodings(children).reshape(-1, problem.n_var)
         samples = new_samples(problem.searched, missing, self._asked, found, random_state)
         return Population.merge(children, Population.new("X", samples))
+
+
+def encodings(pop: Population) -> Vectors:
+    """What individuals encode, shape (n, variables); `Population.get` takes ten times as long."""
+    return np.array([individual.X for individual in pop], np.int64)
+
+
+def take(pop: Population, vectors: Vectors) -> Population:
+    """Give individuals their encodings, shape (n, variables), and return them."""
+    for individual, vector in zip(pop, vectors, strict=True):
+        individual.X = vector
+    return pop
 
 
 def new_samples(

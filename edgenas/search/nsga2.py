@@ -63,11 +63,15 @@ def by_rank_then_crowding(
     Returns:
         Indices, shape (n, 1).
     """
-    rank, crowding = pop.get("rank", "crowding")
+    rank, crowding = np.zeros((2, len(pop)))
+    for i in np.unique(pairs):
+        known = pop[i].data
+        rank[i], crowding[i] = known["rank"], known["crowding"]
     one, other = random_state.permuted(pairs, axis=1).T  # who stands first wins where they are equal
     tied = rank[one] == rank[other]
     better = np.where(tied, crowding[other] > crowding[one], rank[other] < rank[one])
-    return np.where(better, other, one)[:, None]
+    winners: NDArray[np.int64] = np.where(better, other, one)
+    return winners[:, None]
 
 
 def fittest(points: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
