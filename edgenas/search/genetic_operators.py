@@ -43,8 +43,8 @@ FRESH = 1 / 3
 class LimitedProblem(PymooProblem):  # type: ignore[misc]  # pymoo has no types
     """A problem as pymoo sees it: integers within bounds, objectives, no constraints.
 
-    Its limit is no constraint of pymoo's because nothing that breaks it ever becomes an individual's encoding for
-    long: `TowardsParent` mends it before it is asked for.
+    The limit is none of pymoo's constraints: latency is known beforehand, so that `TowardsParent` makes every child keep
+    it, and survival need not tell the feasible from others.
 
     Args:
         searched: space, costs and limit.
@@ -90,7 +90,7 @@ class EndsLeadersAndSamples(Sampling):  # type: ignore[misc]
 
 
 class UniformWithParents(Crossover):  # type: ignore[misc]
-    """Uniform crossover, two children a pair; each remembers as its `parent` the encoding it is closer kin to."""
+    """Uniform crossover, two children a pair; each notes as its `parent` the encoding that it began as."""
 
     def __init__(self) -> None:
         super().__init__(n_parents=2, n_offsprings=2, prob=CROSSOVER)
@@ -133,7 +133,7 @@ class TowardsParent(Repair):  # type: ignore[misc]
         self, problem: LimitedProblem, pop: Population, *, random_state: np.random.Generator, **kwargs: Any
     ) -> Population:
         known = "parent" in pop[0].data  # a first population has none, and keeps the limit
-        parents = np.array([child.data["parent"] for child in pop]) if known else None
+        parents = np.array([child.data.pop("parent") for child in pop]) if known else None
         return take(pop, problem.searched.repaired_vectors(encodings(pop), random_state, parents))
 
 
