@@ -43,8 +43,8 @@ FRESH = 1 / 3
 class LimitedProblem(PymooProblem):  # type: ignore[misc]  # pymoo has no types
     """A problem as pymoo sees it: integers within bounds, objectives, no constraints.
 
-    The limit is none of pymoo's constraints: latency is known beforehand, so that `TowardsParent` makes every child keep
-    it, and survival need not tell the feasible from others.
+    The limit is none of pymoo's constraints: latency is known beforehand, so that `TowardsParent` makes every child
+    keep it, and survival need not tell the feasible from others.
 
     Args:
         searched: space, costs and limit.
