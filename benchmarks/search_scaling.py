@@ -137,7 +137,7 @@ def made_up_accuracy(space: ArchitectureSpace, rng: np.random.Generator) -> Accu
     """Each choice is worth something."""
     worth = [dict(zip(names, rng.random(len(names)), strict=True)) for names in space.variables]
 
-    def accuracy(architecture: Architecture, rival: float | None) -> float:
+    def accuracy(architecture: Architecture, to_beat: float | None) -> float:
         values = [known[choice] for known, choice in zip(worth, architecture.choices, strict=True)]
         return float(sum(values)) / len(values)
 

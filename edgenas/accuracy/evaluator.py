@@ -32,17 +32,17 @@ SMALL_SPLIT_IMAGES = 1000
 and two training seeds rank candidates with a tau of only 0.55 to each other; with five positions it is 0.69."""
 
 EARLY_STOP_DEVIATIONS = 3.0
-"""An evaluation is stopped early once it is more than this many standard deviations below the rival."""
+"""An evaluation is stopped early once it is more than this many standard deviations below the accuracy to beat."""
 
 
 class Evaluator(ABC):
     """Determines the accuracy of architectures of one space.
 
     The contract:
-      - `evaluate` returns a fraction 0..1 that depends only on the architecture and the rival, not on earlier
+      - `evaluate` returns a fraction 0..1 that depends only on the architecture and `to_beat`, not on earlier
         evaluations. This makes searches repeatable and resumable.
-      - `rival` is the accuracy of a faster architecture. A candidate clearly below it will not be chosen, so an
-        evaluator may stop early and return the accuracy on the images seen so far. It may ignore `rival`.
+      - `to_beat` is the best accuracy among architectures that cost no more. One clearly below is not chosen, so an
+        evaluator may stop early and return the accuracy on the images seen so far. It may ignore `to_beat`.
       - It may be slow; it is called from one thread, once for each distinct architecture.
       - A failure of this architecture alone is an `EdgenasError`; the search records the reason and continues.
       - `kind` says which kind of accuracy it is.
@@ -53,7 +53,7 @@ class Evaluator(ABC):
     kind: AccuracyKind
 
     @abstractmethod
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
         """Accuracy of one architecture, 0..1."""
 
 
@@ -65,7 +65,7 @@ class SupernetEvaluator(Evaluator):
     """Score on the validation split with weights inherited from a trained supernet.
 
     One pass over the validation images, whose batches (in random order) also give the batch-norm statistics. With
-    `top-1`, a candidate clearly below its rival is stopped early. The images of a small split are evaluated in five
+    `top-1`, a candidate clearly below the accuracy to beat is stopped early. The images of a small split are evaluated in five
     positions each, without early stopping.
 
     Args:
@@ -94,7 +94,7 @@ class SupernetEvaluator(Evaluator):
             with out_of_memory_named("keeping the validation images"):
                 self._cached = [self._normalised(part) for part in self._parts]
 
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
         """See the class.
 
         Raises:
@@ -107,9 +107,9 @@ class SupernetEvaluator(Evaluator):
                 images = self._cached[i] if self._cached else self._normalised(part)
                 found.append(predicted_classes(self._supernet(images, architecture)).cpu().numpy())
                 seen = self._labels[: part.stop]
-                if self._may_stop_early and rival is not None and part.stop < len(self._labels):
+                if self._may_stop_early and to_beat is not None and part.stop < len(self._labels):
                     correct = int((np.concatenate(found) == seen).sum())
-                    if _is_clearly_worse(correct, len(seen), rival):
+                    if _is_clearly_worse(correct, len(seen), to_beat):
                         break
         predicted = require_predictions(np.concatenate(found), f"evaluating {architecture.id}")
         labels = self._labels[: len(predicted)]
@@ -119,10 +119,10 @@ class SupernetEvaluator(Evaluator):
         return self._dataset.normalise(self._split.images[part].to(self._device))
 
 
-def _is_clearly_worse(correct: int, seen: int, rival: float) -> bool:
-    """Whether this few correct predictions would be very unlikely if the accuracy were the rival's.
+def _is_clearly_worse(correct: int, seen: int, to_beat: float) -> bool:
+    """Whether this few correct predictions would be very unlikely if the true accuracy were `to_beat`.
 
     Uses Bernstein's inequality: the normal approximation stops too early where few errors are expected.
     """
-    allowed = EARLY_STOP_DEVIATIONS * sqrt(seen * rival * (1 - rival)) + EARLY_STOP_DEVIATIONS**2 / 3
-    return correct < rival * seen - allowed
+    allowed = EARLY_STOP_DEVIATIONS * sqrt(seen * to_beat * (1 - to_beat)) + EARLY_STOP_DEVIATIONS**2 / 3
+    return correct < to_beat * seen - allowed

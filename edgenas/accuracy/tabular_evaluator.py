@@ -32,8 +32,8 @@ class TabularEvaluator(Evaluator):
         self._path = path
 
     @override
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
-        """Look up an architecture; `rival` is ignored.
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
+        """Look up an architecture; `to_beat` is ignored.
 
         Raises:
             InputError: the table has no row for it.

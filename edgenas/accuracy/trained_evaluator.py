@@ -57,8 +57,8 @@ class TrainedEvaluator(Evaluator):
         self._progress = progress
 
     @override
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
-        """Train and evaluate; `rival` is ignored, as training curves cross.
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
+        """Train and evaluate; `to_beat` is ignored, as training curves cross.
 
         Raises:
             DivergenceError: the loss is NaN or infinite.

@@ -48,7 +48,7 @@ class TrainedModel(Model):
         Raises:
             InputError: it was never trained (the run was interrupted), or its weights are gone or damaged.
         """
-        from edgenas.pipeline.finalist import load_network
+        from edgenas.pipeline.final_model import load_network
 
         space = self._space()
         architecture = space.architecture(self.architecture["choices"])

@@ -18,7 +18,7 @@ from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
 from edgenas.latency.predictor import LatencyPredictor, predictor_for
 from edgenas.pipeline.evaluators import evaluator_for, own_evaluator
-from edgenas.pipeline.finalist import Contender
+from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import bring_out
 from edgenas.pipeline.front_selection import result_of, succeeded
 from edgenas.pipeline.model_cards import write_model_card
@@ -164,17 +164,17 @@ def _completed(asked: SearchSettings, device: Device, dataset: Dataset) -> Searc
 
 
 def _complete_or_interrupted(session: Session) -> SearchResult:
-    contenders: list[Contender] = []
+    final_models: list[FinalModel] = []
     status: Literal["complete", "interrupted"] = "complete"
     try:
         trained = trained_supernet(session)
         evaluated = _search(session, trained)
-        contenders = bring_out(session, trained.supernet, evaluated)
+        final_models = bring_out(session, trained.supernet, evaluated)
     except KeyboardInterrupt:
         evaluated = list(session.known().values())
         status = "interrupted"
         session.store.record("interrupted")
-    result = result_of(session, evaluated, contenders, status)
+    result = result_of(session, evaluated, final_models, status)
     for model in (*result.front, *result.dropped, *result.baselines):
         if model.onnx:
             write_model_card(
@@ -223,11 +223,11 @@ def _default_name(config: RunConfig) -> str:
 def _search(session: Session, trained: Trained) -> list[Evaluated]:
     evaluator, store = evaluator_for(session, trained.supernet), session.store
 
-    def evaluate(architecture: Architecture, rival: float | None) -> float:
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
         with store.attempt(architecture.id) as deaths:
             if deaths >= MAX_DEATHS:
                 raise EdgenasError(f"edgenas was killed {deaths} times while evaluating it")
-            return evaluator.evaluate(architecture, rival)
+            return evaluator.evaluate(architecture, to_beat)
 
     def commit(result: Evaluated) -> None:
         store.add(

@@ -14,7 +14,7 @@ from edgenas.accuracy.network_predictions import batch_slices, predicted_classes
 from edgenas.errors import InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.onnx_export import max_abs_difference, run_onnx, verified_onnx
 from edgenas.formats import Document, write_bytes
-from edgenas.pipeline.finalist import VERIFICATION_IMAGES, load_network, onnx_path
+from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.model_cards import write_model_card
 from edgenas.progress import Progress
 from edgenas.settings.declaration import name_of

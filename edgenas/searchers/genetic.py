@@ -28,7 +28,7 @@ from edgenas.searchers.genetic_operators import (
 )
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.searcher import Outcome, Searcher
-from edgenas.searchers.visited import Archive
+from edgenas.searchers.visited import Visited
 from edgenas.space import Architecture
 
 Vectors = NDArray[np.int64]
@@ -37,7 +37,7 @@ Points = NDArray[np.float64]
 Config.warnings["not_compiled"] = False  # where pymoo has no wheel it would say so on stdout, among results
 
 
-def operators(selection: Selection, asked: Archive, start: Vectors | None = None) -> dict[str, Any]:
+def operators(selection: Selection, asked: Visited, start: Vectors | None = None) -> dict[str, Any]:
     """Arguments of a `GeneticAlgorithm` that make it one over architectures.
 
     Args:
@@ -65,7 +65,7 @@ class Genetic:
     """
 
     def __init__(
-        self, algorithm: GeneticAlgorithm, problem: Problem, rng: np.random.Generator, asked: Archive
+        self, algorithm: GeneticAlgorithm, problem: Problem, rng: np.random.Generator, asked: Visited
     ) -> None:
         self.algorithm = algorithm
         """pymoo's own; `algorithm.pop` is what survived."""

@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from edgenas.searchers.front import leaders
 from edgenas.searchers.problem import Problem
-from edgenas.searchers.visited import Archive
+from edgenas.searchers.visited import Visited
 
 Vectors = NDArray[np.int64]
 
@@ -63,7 +63,7 @@ class EndsLeadersAndSamples(Sampling):  # type: ignore[misc]
         asked: what is not to be asked for.
     """
 
-    def __init__(self, asked: Archive) -> None:
+    def __init__(self, asked: Visited) -> None:
         super().__init__()
         self._asked = asked
 
@@ -144,7 +144,7 @@ class NeverAskedFor(DuplicateElimination):  # type: ignore[misc]
         asked: what was asked for.
     """
 
-    def __init__(self, asked: Archive) -> None:
+    def __init__(self, asked: Visited) -> None:
         super().__init__()
         self._asked = asked
 
@@ -164,7 +164,7 @@ class MatingOrSampling(Mating):  # type: ignore[misc]
         asked: what is not to be asked for.
     """
 
-    def __init__(self, selection: Selection, asked: Archive) -> None:
+    def __init__(self, selection: Selection, asked: Visited) -> None:
         super().__init__(
             selection,
             UniformWithParents(),
@@ -207,7 +207,7 @@ def take(pop: Population, vectors: Vectors) -> Population:
 
 
 def new_samples(
-    problem: Problem, count: int, asked: Archive, found: Vectors, rng: np.random.Generator
+    problem: Problem, count: int, asked: Visited, found: Vectors, rng: np.random.Generator
 ) -> Vectors:
     """Distinct samples that were never asked for and are not among those found; fewer where few are met.
 

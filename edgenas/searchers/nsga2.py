@@ -11,7 +11,7 @@ from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 
 from edgenas.searchers.genetic import Genetic, GeneticSearcher, operators
 from edgenas.searchers.problem import Problem
-from edgenas.searchers.visited import Archive
+from edgenas.searchers.visited import Visited
 
 POPULATION = 24
 
@@ -23,14 +23,14 @@ class NSGA2Searcher(GeneticSearcher):
 
     def __init__(self, problem: Problem, seed: int, population: int = POPULATION) -> None:
         rng = np.random.default_rng(seed)
-        super().__init__(problem, nsga2(problem, rng, population, Archive(problem.sizes)))
+        super().__init__(problem, nsga2(problem, rng, population, Visited(problem.sizes)))
 
 
 def nsga2(
     problem: Problem,
     rng: np.random.Generator,
     population: int,
-    asked: Archive,
+    asked: Visited,
     start: NDArray[np.int64] | None = None,
 ) -> Genetic:
     """pymoo's NSGA-II over encodings.

@@ -10,7 +10,7 @@ from pymoo.util.ref_dirs import get_reference_directions
 
 from edgenas.searchers.genetic import Genetic, GeneticSearcher, operators
 from edgenas.searchers.problem import Problem
-from edgenas.searchers.visited import Archive
+from edgenas.searchers.visited import Visited
 
 POPULATION = 36
 """As many as three objectives have directions with seven parts to a side; four and five have one direction less."""
@@ -25,7 +25,7 @@ class NSGA3Searcher(GeneticSearcher):
     name = "nsga3"
 
     def __init__(self, problem: Problem, seed: int, population: int = POPULATION) -> None:
-        rng, asked = np.random.default_rng(seed), Archive(problem.sizes)
+        rng, asked = np.random.default_rng(seed), Visited(problem.sizes)
         directions = reference_directions(len(problem.objectives), population)
         algorithm = NSGA3(
             directions,

@@ -51,13 +51,13 @@ class EvaluatorConformance:
         """`kind` is one of the known kinds of accuracy."""
         assert evaluator.kind in get_args(AccuracyKind)
 
-    @pytest.mark.parametrize("rival", [None, 0.5, 1.0])
+    @pytest.mark.parametrize("to_beat", [None, 0.5, 1.0])
     def test_gives_a_fraction(
-        self, evaluator: Evaluator, architectures: list[Architecture], rival: float | None
+        self, evaluator: Evaluator, architectures: list[Architecture], to_beat: float | None
     ) -> None:
-        """With any rival, the value is a float from 0 to 1: not a percentage, tensor or NaN."""
+        """With any accuracy to beat, the value is a float from 0 to 1: not a percentage, tensor or NaN."""
         for architecture in architectures:
-            value = evaluator.evaluate(architecture, rival)
+            value = evaluator.evaluate(architecture, to_beat)
             assert isinstance(value, float)
             assert 0 <= value <= 1
 
@@ -70,9 +70,9 @@ class EvaluatorConformance:
     def test_a_rival_with_zero_accuracy_changes_nothing(
         self, evaluator: Evaluator, architectures: list[Architecture]
     ) -> None:
-        """A rival with accuracy 0 gives the same value as no rival."""
+        """An accuracy of 0 to beat gives the same value as none."""
         for architecture in architectures:
-            assert evaluator.evaluate(architecture, rival=0.0) == evaluator.evaluate(architecture)
+            assert evaluator.evaluate(architecture, to_beat=0.0) == evaluator.evaluate(architecture)
 
     def test_does_not_depend_on_what_was_evaluated_before(
         self, evaluator: Evaluator, architectures: list[Architecture]

@@ -82,7 +82,7 @@ def test_the_value_is_that_of_a_network_trained_by_hand(
 
 
 def test_a_rival_does_not_stop_it(make: MAKE, architecture: Architecture) -> None:
-    assert make().evaluate(architecture, rival=1.0) == make().evaluate(architecture)
+    assert make().evaluate(architecture, to_beat=1.0) == make().evaluate(architecture)
 
 
 def test_it_learns(make: MAKE, architecture: Architecture) -> None:

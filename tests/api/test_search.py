@@ -17,7 +17,7 @@ from edgenas.api.search import search
 from edgenas.errors import InfeasibleError, InputError, RunConflictError, UnitError, UnknownNameError
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.pipeline.evaluators import PROXY_SHARE
-from edgenas.pipeline.finalist import load_network
+from edgenas.pipeline.final_model import load_network
 from edgenas.pipeline.scaled_baselines import WIDTHS
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.random_search import RandomSearcher

@@ -11,7 +11,7 @@ from edgenas.latency.predictor import predictor_from_device
 from edgenas.searchers.genetic import Genetic
 from edgenas.searchers.nsga2 import NSGA2Searcher, nsga2
 from edgenas.searchers.problem import Prior, Problem
-from edgenas.searchers.visited import Archive
+from edgenas.searchers.visited import Visited
 from edgenas.space import Architecture, mbconv
 from edgenas.testing.searcher_conformance import make_problem as conformance_problem
 
@@ -27,7 +27,7 @@ def large_problem(board: Device) -> Problem:
 
 
 def made(problem: Problem, size: int, seed: int = 0) -> Genetic:
-    return nsga2(problem, np.random.default_rng(seed), size, Archive(problem.sizes))
+    return nsga2(problem, np.random.default_rng(seed), size, Visited(problem.sizes))
 
 
 def tell(genetic: Genetic, problem: Problem, vectors: np.ndarray) -> None:
@@ -82,7 +82,7 @@ def test_it_begins_where_it_is_told_to_and_never_asks_for_what_it_must_not(make_
     problem = make_problem(1.0)
     rng = np.random.default_rng(0)
     start, barred = np.split(np.unique(problem.sample_vectors(60, rng), axis=0)[:40], 2)
-    asked = Archive(problem.sizes)
+    asked = Visited(problem.sizes)
     asked.add(barred)
     genetic = nsga2(problem, rng, 20, asked, start)
     assert (genetic.ask() == start).all()

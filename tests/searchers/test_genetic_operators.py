@@ -23,7 +23,7 @@ from edgenas.searchers.genetic_operators import (
 )
 from edgenas.searchers.nsga2 import by_rank_then_crowding
 from edgenas.searchers.problem import Prior, Problem
-from edgenas.searchers.visited import Archive
+from edgenas.searchers.visited import Visited
 from edgenas.testing.searcher_conformance import make_problem
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -92,7 +92,7 @@ def test_what_is_mended_keeps_the_limit_between_itself_and_its_parent(seed: int,
 def test_what_was_asked_for_is_left_out_and_so_is_who_comes_second(seed: int) -> None:
     rng = np.random.default_rng(seed)
     known, siblings, children = (FREE.sample_vectors(12, rng) for _ in range(3))
-    asked = Archive(FREE.sizes)
+    asked = Visited(FREE.sizes)
     asked.add(known)
     pops = [Population.new("X", vectors) for vectors in (children, known, siblings)]
     left = encodings(NeverAskedFor(asked).do(*pops))
@@ -108,7 +108,7 @@ def test_offspring_are_new_within_the_limit_and_no_more_than_wanted(
     problem = make_problem(share)
     rng = np.random.default_rng(seed)
     known = np.unique(problem.sample_vectors(12, rng), axis=0)
-    asked = Archive(problem.sizes)
+    asked = Visited(problem.sizes)
     asked.add(known)
     zeros = np.zeros(len(known))
     pop = Population.new("X", known, "rank", zeros, "crowding", zeros)
@@ -157,7 +157,7 @@ def prior_of(problem: Problem, count: int) -> Prior:
 
 
 def first_population(problem: Problem, size: int = 24) -> np.ndarray:
-    sampling = EndsLeadersAndSamples(Archive(problem.sizes))
+    sampling = EndsLeadersAndSamples(Visited(problem.sizes))
     return encodings(sampling(LimitedProblem(problem), size, random_state=np.random.default_rng(0)))
 
 
@@ -198,7 +198,7 @@ def test_a_prior_that_is_too_slow_or_repeats_itself_is_filled_up_with_samples() 
 
 def test_samples_are_new_and_fewer_where_there_are_no_more() -> None:
     problem = make_problem(0.02)
-    asked = Archive(problem.sizes)
+    asked = Visited(problem.sizes)
     everything = new_samples(problem, 1000, asked, np.empty((0, len(problem.sizes)), np.int64), _rng())
     assert 1 < len(as_set(everything)) == len(everything) < 1000
     asked.add(everything[2:])

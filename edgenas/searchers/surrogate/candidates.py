@@ -10,7 +10,7 @@ from edgenas.searchers.front import leaders
 from edgenas.searchers.genetic_operators import prior_leaders
 from edgenas.searchers.nsga2 import nsga2
 from edgenas.searchers.problem import Problem
-from edgenas.searchers.visited import Archive
+from edgenas.searchers.visited import Visited
 
 Vectors = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -32,7 +32,7 @@ class Candidates:
         rng: decides everything random.
     """
 
-    def __init__(self, problem: Problem, asked: Archive, rng: np.random.Generator) -> None:
+    def __init__(self, problem: Problem, asked: Visited, rng: np.random.Generator) -> None:
         self._problem = problem
         self._asked = asked
         self._rng = rng
@@ -47,7 +47,7 @@ class Candidates:
         problem = self._problem
         best = prior_leaders(problem, count // 2)
         found = np.concatenate([best, self.spread(count - len(best))])
-        return found[Archive(problem.sizes).new(found)]
+        return found[Visited(problem.sizes).new(found)]
 
     def spread(self, count: int) -> Vectors:
         """The fastest, the slowest, and one from each of so many parts of the range of latencies.
@@ -87,7 +87,7 @@ class Candidates:
             return self._all[self._asked.new(self._all)]
         best = vectors[leaders(points, POPULATION)]
         start = np.unique(np.concatenate([best, self._problem.sample_vectors(POPULATION, self._rng)]), axis=0)
-        inner = nsga2(self._problem, self._rng, POPULATION, Archive(self._problem.sizes), start)
+        inner = nsga2(self._problem, self._rng, POPULATION, Visited(self._problem.sizes), start)
         found = []
         for _ in range(GENERATIONS):
             asked = inner.ask()

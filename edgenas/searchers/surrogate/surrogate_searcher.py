@@ -15,7 +15,7 @@ from edgenas.searchers.problem import Problem
 from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.searchers.surrogate.candidates import Candidates
 from edgenas.searchers.surrogate.improvement import Improvement
-from edgenas.searchers.visited import Archive
+from edgenas.searchers.visited import Visited
 from edgenas.space import Architecture
 
 Vectors = NDArray[np.int64]
@@ -78,7 +78,7 @@ class SurrogateSearcher(Searcher):
         # Small matrices: a thread for each core costs more than it brings, and the sums would depend on their number.
         self._threads = ThreadpoolController()
         self._rng = np.random.default_rng(seed)
-        self._asked = Archive(problem.sizes)
+        self._asked = Visited(problem.sizes)
         self._candidates = Candidates(problem, self._asked, self._rng)
         with self._threads.limit(limits=1, user_api="blas"):
             self._prior = self._surrogate_of_prior()
