@@ -118,7 +118,7 @@ class Run(SearchResult):
         try:
             import pandas
         except ImportError:
-            raise InputError("to_dataframe needs pandas", "pip install pandas") from None
+            raise InputError("to_dataframe needs pandas", "pip install 'edgenas[tables]'") from None
         groups = (("front", self.front), ("dropped", self.dropped), ("baseline", self.baselines))
         return pandas.DataFrame([_row(model, role) for role, models in groups for model in models])
 
