@@ -5,8 +5,9 @@ import pytest
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.searchers.nsga2 import NSGA2Searcher
 from edgenas.searchers.problem import Problem
-from edgenas.searchers.registry import ALL_SEARCHERS, SEARCHERS, name_of, searcher_for
+from edgenas.searchers.registry import ALL_SEARCHERS, SEARCHERS, searcher_for
 from edgenas.searchers.searcher import Searcher
+from edgenas.settings.declaration import name_of
 
 
 @pytest.mark.parametrize("name", SEARCHERS)
