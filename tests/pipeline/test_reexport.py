@@ -15,13 +15,13 @@ from edgenas.vocabulary import Precision
 
 
 def test_a_run_is_found_by_its_folder_too(in_finished_run: Path) -> None:
-    by_name, by_path = export("done"), export("runs/done")
+    by_name, by_path = export("done").models, export("runs/done").models
     assert [m.id for m in by_name] == [m.id for m in by_path]
     assert all(m.max_abs_error <= 1e-4 and m.accuracy_before == m.accuracy_after for m in by_name)
 
 
 def test_a_converted_models_card_claims_only_what_was_seen_of_it(in_finished_run: Path) -> None:
-    (model, *_) = export("done", precision="int8")
+    (model, *_) = export("done", precision="int8").models
     card = json.loads(model.onnx.with_suffix(".json").read_text())["model"]
     assert card["accuracies"] == {"supernet": None, "validation": model.accuracy_after, "test": None}
     assert card["latency_ms"]["measured"] is None
@@ -33,7 +33,7 @@ def test_a_converted_models_card_claims_only_what_was_seen_of_it(in_finished_run
 def test_a_baseline_is_exported_again_by_its_name(precision: Precision, in_compared_run: Path) -> None:
     result = SearchResult.model_validate_json(Path("runs/compared/front.json").read_text())
     (baseline,) = (model for model in result.baselines if model.id == "mobilenet-v2")
-    (exported,) = export("compared", "mobilenet-v2", precision)
+    (exported,) = export("compared", "mobilenet-v2", precision).models
     suffix = "" if precision == "fp32" else f".{precision}"
     assert exported.onnx == Path(f"exports/compared/mobilenet-v2{suffix}.onnx")
     assert exported.accuracy_before == baseline.accuracies.validation
@@ -50,7 +50,7 @@ def test_accuracies_before_and_after_follow_the_runs_metric(
 
     result = SearchResult.model_validate_json(Path("runs/compared/front.json").read_text())
     split = (dataset := load_dataset(str(imbalanced_folder), 32)).validation
-    for model, exported in zip(result.front, export("compared", precision="fp16"), strict=True):
+    for model, exported in zip(result.front, export("compared", precision="fp16").models, strict=True):
         assert exported.accuracy_before == model.accuracies.validation == model.scores.validation["macro-f1"]
         card = json.loads(exported.onnx.with_suffix(".json").read_text())["model"]
         assert card["scores"]["validation"]["macro-f1"] == exported.accuracy_after
@@ -61,7 +61,7 @@ def test_accuracies_before_and_after_follow_the_runs_metric(
 
 
 def test_without_a_name_baselines_are_not_exported(in_compared_run: Path) -> None:
-    assert all(not model.id.startswith("mobilenet") for model in export("compared"))
+    assert all(not model.id.startswith("mobilenet") for model in export("compared").models)
 
 
 def test_damaged_weights_are_named(

@@ -212,7 +212,7 @@ def test_a_run_with_other_choices_is_refused(make_run: MakeRun, tiny_space: MBCo
 
 
 def broken_document(folder: RunFolder) -> None:
-    folder.document.write_text('{"schema": "edgenas.run/1"}')
+    folder.document.write_text('{"schema": "edgenas.run/2"}')
 
 
 def broken_store(folder: RunFolder) -> None:
