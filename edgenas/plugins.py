@@ -61,13 +61,19 @@ def load_plugin(group: str, name: str) -> Any:
     """The object of a name.
 
     Raises:
-        InputError: its package cannot be imported, or lacks the object.
+        InputError: its package cannot be imported, lacks the object, or names one that makes nothing.
     """
     entry = _entry_points(group)[name]
+    mend = "fix or uninstall the package that brings it"
     try:
-        return entry.load()
+        found = entry.load()
     except Exception as error:  # whatever another package does while it is imported
         raise InputError(
             f"{group} {name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {first_line(error)}",
-            "fix or uninstall the package that brings it",
+            mend,
         ) from error
+    fits = hasattr(found, "__path__") if group == DEVICES else callable(found)
+    if not fits:
+        needed = "package" if group == DEVICES else "class or function"
+        raise InputError(f"{group} {name!r} ({entry.value}) is no {needed}", mend)
+    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import platformdirs
 import pytest
+from fixtures.plugins import add_package, see_packages
 from hypothesis import settings
 from PIL import Image
 
@@ -23,6 +24,8 @@ from edgenas.storage.search_result import Model
 if TYPE_CHECKING:
     from edgenas.accuracy.dataset import Dataset
     from edgenas.space.modules import Network
+
+__all__ = ["add_package", "see_packages"]
 
 # Where cores are busy, threads that wait for each other make small trainings twenty times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

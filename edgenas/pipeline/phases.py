@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,7 @@ from edgenas.searchers.loop import Evaluated, search
 from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
+from edgenas.searchers.searcher import Searcher
 from edgenas.settings.declaration import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture, SearchSpace
@@ -100,13 +102,18 @@ def _make_searcher(asked: SearchSettings) -> MakeSearcher | None:
     """What makes the searcher; None for the gradient searcher.
 
     Raises:
-        InputError: no such searcher, or one that has no use for `--warm-start`.
+        InputError: no such searcher, an object that makes none, or one that has no use for `--warm-start`.
     """
     make_searcher: MakeSearcher | None = None
     if not isinstance(asked.searcher, str):
         make_searcher = asked.searcher
     elif not asked.uses_gradients:
         make_searcher = searcher_for(asked.searcher, ALL_SEARCHERS)
+    if make_searcher is not None and not _makes_searchers(make_searcher):
+        raise InputError(
+            f"searcher: {asked.searcher!r:.60} does not make a Searcher",
+            "give a name, a class derived from Searcher, or a function of (problem, seed)",
+        )
     uses_prior = make_searcher is not None and getattr(make_searcher, "uses_prior", True)
     if asked.warm_start is not None and not uses_prior:
         raise InputError(
@@ -114,6 +121,10 @@ def _make_searcher(asked: SearchSettings) -> MakeSearcher | None:
             "use nsga2-surrogate, nsga2 or nsga3, or leave out --warm-start",
         )
     return make_searcher
+
+
+def _makes_searchers(make: object) -> bool:
+    return issubclass(make, Searcher) if isinstance(make, type) else callable(make)
 
 
 def _dataset(asked: SearchSettings) -> Dataset:
@@ -125,6 +136,11 @@ def _dataset(asked: SearchSettings) -> Dataset:
     resolution = asked.resolution
     if isinstance(asked.space, SearchSpace) and resolution is None:
         resolution = asked.space.input_shape[1]
+    if not isinstance(asked.data, str | PathLike | Dataset):
+        raise InputError(
+            f"data: {asked.data!r:.60} is neither a name, a folder nor a Dataset",
+            "make one of arrays: edgenas.dataset_from_arrays",
+        )
     if not isinstance(asked.data, Dataset):
         return load_dataset(name_of(asked.data), resolution, asked.flip, asked.progress)
     if resolution is not None and asked.data.resolution != resolution:

@@ -5,12 +5,13 @@ import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from edgenas.errors import InputError
 from edgenas.space.architecture import Architecture, ArchitectureSpace
 from edgenas.space.block import Block, block_macs, block_parameters
 
@@ -31,12 +32,21 @@ class SearchSpace(ArchitectureSpace):
       - `sample` draws small and large networks about equally often.
       - `space_from_config(space.config())` is the same space.
       - Only `build` may import torch.
-      - A class that other packages name under the entry point `edgenas.spaces` has two class methods more:
-        `for_images(resolution, classes)` makes the space for images of that size, `from_config(config)` the one that
-        `config` described.
+      - A class that other packages name under the entry point `edgenas.spaces` also has the class methods
+        `for_images` and `from_config`; both raise an `InputError` for what there is no such space for.
 
     Checked by `edgenas.testing.SearchSpaceConformance`.
     """
+
+    @classmethod
+    def for_images(cls, resolution: int, classes: int) -> Self:
+        """The space for square images of that size and so many classes: what its name stands for in a command."""
+        raise _unnamed(cls, "for_images")
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The space that `config()` described; it comes from a file, so nothing in it can be relied on."""
+        raise _unnamed(cls, "from_config")
 
     @property
     @abstractmethod
@@ -108,3 +118,10 @@ class SearchSpace(ArchitectureSpace):
         text = json.dumps(self.config(), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return f"{self.name}-{self.input_shape[1]}px-{digest}"
+
+
+def _unnamed(kind: type[SearchSpace], missing: str) -> InputError:
+    return InputError(
+        f"{kind.__name__} has no {missing}: no name can stand for it",
+        "write it, or hand in an object from Python",
+    )

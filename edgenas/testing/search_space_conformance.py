@@ -142,6 +142,15 @@ class SearchSpaceConformance(ArchitectureSpaceConformance):
         for name in ("candidates", "fixed_blocks", "places", "input_shape", "classes"):
             assert getattr(again, name) == getattr(space, name)
 
+    def test_for_images_makes_it_for_these(self, space: SearchSpace) -> None:
+        """A space that has a name on the command line is made for the images and classes it is asked for."""
+        kind, (_, resolution, _) = type(space), space.input_shape
+        if kind.for_images.__func__ is SearchSpace.for_images.__func__:  # type: ignore[attr-defined]
+            pytest.skip("this space cannot be named on the command line")
+        for classes in (space.classes, space.classes + 1):
+            made = kind.for_images(resolution, classes)
+            assert (made.input_shape[1:], made.classes) == ((resolution, resolution), classes)
+
     def test_signature_is_a_file_name(self, space: SearchSpace) -> None:
         """Short, and made of letters, digits and dashes."""
         assert re.fullmatch(r"[A-Za-z0-9_-]{1,60}", space.signature)

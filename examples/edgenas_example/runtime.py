@@ -1,0 +1,62 @@
+"""A runtime: ONNX's own reference evaluator, which computes every operator with NumPy."""
+
+import time
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
+from threadpoolctl import threadpool_limits
+
+from edgenas.device import CPU, Device
+from edgenas.device.runtime import Feeds, Runtime, Session
+from edgenas.errors import DeviceError, first_line
+
+
+class ReferenceRuntime(Runtime):
+    """Runs models in fp32 on the processor, with the device's number of threads in matrix products."""
+
+    name = "onnx-reference"
+
+    def __init__(self, device: Device) -> None:
+        if (device.provider, device.precision) != (CPU, "fp32"):
+            raise DeviceError(
+                f"{self.name} cannot run on {device.provider} in {device.precision}", f"use {CPU} in fp32"
+            )
+        self.provider, self.threads, self.precision = device.provider, device.threads, device.precision
+
+    @property
+    def version(self) -> str:
+        """Of onnx, which brings the evaluator."""
+        return onnx.__version__
+
+    def load(self, model: bytes, feeds: Feeds) -> Session:
+        """See `Runtime`."""
+        try:
+            onnx.checker.check_model(model)
+            evaluator = ReferenceEvaluator(onnx.load_from_string(model))
+        except Exception as error:  # of many types, without a common base
+            raise DeviceError(
+                f"{self.name} cannot load the model ({first_line(error)})", "use another runtime"
+            ) from error
+        return _ReferenceSession(
+            evaluator, {name: value.copy() for name, value in feeds.items()}, self.threads
+        )
+
+
+class _ReferenceSession(Session):
+    def __init__(self, evaluator: ReferenceEvaluator, feeds: Feeds, threads: int) -> None:
+        self._evaluator, self._feeds, self._threads = evaluator, dict(feeds), threads
+
+    def run(self) -> list[NDArray[np.float32]]:
+        with threadpool_limits(self._threads):
+            return [np.array(output) for output in self._evaluator.run(None, self._feeds)]
+
+    def time_ms(self, calls: int) -> NDArray[np.float64]:
+        times = np.empty(calls)
+        with threadpool_limits(self._threads):
+            for i in range(calls):
+                start = time.perf_counter()
+                self._evaluator.run(None, self._feeds)
+                times[i] = 1e3 * (time.perf_counter() - start)
+        return times
