@@ -21,12 +21,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from fvcore.nn import FlopCountAnalysis
-from scipy.stats import spearmanr
 from torchvision import models
 
 from edgenas import predict
 from edgenas.device.onnx_process import OnnxProcess
-from edgenas.latency.predictor import Latency
+from edgenas.latency.agreement import Agreement, agreement
+from edgenas.latency.latency import Latency
 
 ACCEPTANCE = (
     "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "mnasnet0_5", "mnasnet1_0", "shufflenet_v2_x1_0",
@@ -53,7 +53,7 @@ class Timed(NamedTuple):
     @property
     def error(self) -> float:
         """As a share of what was measured."""
-        return self.predicted.predicted_ms / self.measured_ms - 1
+        return self.predicted.predicted / self.measured_ms - 1
 
 
 def export(network: torch.nn.Module, path: Path, static: bool = False) -> None:
@@ -108,28 +108,35 @@ def show(name: str, path: Path, options: argparse.Namespace) -> Timed | None:
     )
     row = f"{name:20} {found[0].macs / 1e6:9.2f} {found[0].macs / counted - 1:+8.3%} "
     row += f"{found[0].macs / 1e9 / published_gmacs(name) - 1:+8.2%} {len(found[0].layers):5} "
-    row += "".join(f"{prediction.latency.predicted_ms:9.2f}" for prediction in found) + f" {seconds:6.2f}"
+    row += "".join(f"{prediction.latency.predicted:9.2f}" for prediction in found) + f" {seconds:6.2f}"
     timed = None
     if options.measure:
         timed = Timed(name, predict(path, "cpu", threads=1).latency, measured_ms(path))
-        row += f" {timed.predicted.predicted_ms:9.2f} {timed.measured_ms:9.2f} {timed.error:+7.1%}"
+        row += f" {timed.predicted.predicted:9.2f} {timed.measured_ms:9.2f} {timed.error:+7.1%}"
     unknown = ", ".join(found[0].unknown_operators)
     print(f"{row}  {kinds}{unknown and '; unknown: '}{unknown}", flush=True)
     return timed
 
 
+def compared(timed: list[Timed]) -> Agreement:
+    """How well the predictions agree with the clock."""
+    return agreement(
+        [each.predicted.predicted for each in timed],
+        [each.predicted.low for each in timed],
+        [each.predicted.high for each in timed],
+        [each.measured_ms for each in timed],
+    )
+
+
 def judge(timed: list[Timed]) -> None:
     """Print how far the predictions for `cpu` are off, and whether that is accepted."""
     judged = [each for each in timed if each.name in ACCEPTANCE]
-    inside = [each.predicted.low_ms <= each.measured_ms <= each.predicted.high_ms for each in timed]
-    print(f"cpu, {timed[0].predicted.provenance}: {sum(inside)} of {len(inside)} inside their interval")
+    coverage = compared(timed).interval_coverage
+    print(f"cpu, {timed[0].predicted.provenance}: {coverage:.0%} of {len(timed)} inside their interval")
     for name, group in (("acceptance", judged), ("all", timed)):
         errors = [abs(each.error) for each in group]
         if len(group) > 2:
-            rank = spearmanr(
-                [each.predicted.predicted_ms for each in group], [each.measured_ms for each in group]
-            )
-            middle, worst, spearman = statistics.median(errors), max(errors), float(rank.statistic)
+            middle, worst, spearman = statistics.median(errors), max(errors), compared(group).spearman or 0.0
             print(f"{name}: {middle:.1%} off in the median, {worst:.1%} at most; Spearman {spearman:.3f}")
             if len(group) == len(ACCEPTANCE) and name == "acceptance":
                 good = middle <= MOST_IN_THE_MEDIAN and worst <= MOST and spearman >= LEAST_SPEARMAN

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import device_fitting
 from device_fitting import Figure, LeftOut, Setting
 from published_networks import network_name, works_of
 from scipy.stats import spearmanr
@@ -26,7 +27,6 @@ from scipy.stats import spearmanr
 from edgenas.device.catalogue import find_device
 from edgenas.device.device import Costs, Datasheet
 from edgenas.device_models.fitted import amounts
-from edgenas.latency import fitting
 from edgenas.vocabulary import Precision
 
 ROOT = Path(__file__).parents[1]
@@ -99,7 +99,7 @@ def published_rows(path: Path, cache: Path) -> list[Row]:
             if works is None:
                 skipped.add(line["model"])
                 continue
-            total = fitting.amounts_array([amounts(work) for work in works])
+            total = device_fitting.amounts_array([amounts(work) for work in works])
             name = network_name(line["model"])
             figure = Figure(_setting(source), name, total, float(line["latency_ms"]))
             precision = line["precision"].replace("?", " (not stated)")
@@ -118,7 +118,9 @@ def _setting(source: Source) -> Setting:
     else:
         sheet = find_device(source.board).datasheet
     on_gpu = source.runtime == TENSORRT
-    return fitting.setting_from_datasheet(source.board, source.runtime, sheet, source.precision, on_gpu)
+    return device_fitting.setting_from_datasheet(
+        source.board, source.runtime, sheet, source.precision, on_gpu
+    )
 
 
 class Quality(NamedTuple):
@@ -134,7 +136,7 @@ class Quality(NamedTuple):
 def quality(left_out: Sequence[LeftOut], least_factor: float) -> Quality:
     """Sum up the left-out figures of one device; its interval is not narrower than the given one."""
     ratios = [each.predicted_ms / each.figure.latency_ms for each in left_out]
-    factor = max(least_factor, fitting.interval_factor([math.log(ratio) for ratio in ratios]))
+    factor = max(least_factor, device_fitting.interval_factor([math.log(ratio) for ratio in ratios]))
     published = [each.figure.latency_ms for each in left_out]
     errors = [100 * abs(ratio - 1) for ratio in ratios]
     return Quality(
@@ -152,7 +154,7 @@ def calibrate(rows: Sequence[Row], write: bool, verbose: bool) -> bool:
     Returns whether all of them meet the bars.
     """
     by_device: dict[str, list[LeftOut]] = defaultdict(list)
-    for each in fitting.leave_one_out([row.figure for row in rows]):
+    for each in device_fitting.leave_one_out([row.figure for row in rows]):
         if each.figure.setting.runtime != TFLITE and each.figure.setting.board not in OTHERS:
             by_device[each.figure.setting.board].append(each)
     pooled = [
@@ -161,8 +163,8 @@ def calibrate(rows: Sequence[Row], write: bool, verbose: bool) -> bool:
         for each in left_out
     ]
     # A dozen figures say little of how far off the worst in ten is; all devices together say more.
-    least = fitting.interval_factor(pooled)
-    costs = fitting.fit([row.figure for row in rows])
+    least = device_fitting.interval_factor(pooled)
+    costs = device_fitting.fit([row.figure for row in rows])
     passed = True
     for board, left_out in by_device.items():
         found = quality(left_out, least)

@@ -246,9 +246,9 @@ def dominated_seeds(found: dict[Job, Found], one: str, other: str) -> list[int]:
     """Seeds at which each point of one searcher is no better in anything than some point of the other."""
     seeds = []
     for job, run in found.items():
-        rival = found.get(replace(job, searcher=other))
-        if job.searcher == one and rival is not None:
-            covered = (rival.points[None] <= run.points[:, None]).all(2).any(1)
+        to_beat = found.get(replace(job, searcher=other))
+        if job.searcher == one and to_beat is not None:
+            covered = (to_beat.points[None] <= run.points[:, None]).all(2).any(1)
             seeds += [job.seed] * bool(covered.all())
     return seeds
 

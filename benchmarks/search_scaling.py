@@ -123,8 +123,8 @@ def problems(objectives: tuple[Objective, ...]) -> dict[str, tuple[Problem, Accu
     looked_up = TabularPredictor(space, table, Path("made-up.csv"))
     large = mbconv(224, 1000)
     datasheet = predictor_from_device(large, find_device("pi5"))
-    middle_ms = (datasheet.predict(datasheet.fastest()).predicted_ms
-                 + datasheet.predict(datasheet.slowest()).predicted_ms) / 2  # fmt: skip
+    middle_ms = (datasheet.predict(datasheet.fastest()).predicted
+                 + datasheet.predict(datasheet.slowest()).predicted) / 2  # fmt: skip
     found = {
         "mbconv at 224 px": (Problem(large, datasheet, middle_ms, objectives), made_up_accuracy(large, rng))
     }
@@ -137,7 +137,7 @@ def made_up_accuracy(space: ArchitectureSpace, rng: np.random.Generator) -> Accu
     """Each choice is worth something."""
     worth = [dict(zip(names, rng.random(len(names)), strict=True)) for names in space.variables]
 
-    def accuracy(architecture: Architecture, rival: float | None) -> float:
+    def accuracy(architecture: Architecture, to_beat: float | None) -> float:
         values = [known[choice] for known, choice in zip(worth, architecture.choices, strict=True)]
         return float(sum(values)) / len(values)
 

@@ -1,18 +1,18 @@
-"""Every error edgenas raises on purpose, with the exit code a command ends with.
+"""All errors that edgenas raises deliberately, with the exit code of the command.
 
-EdgenasError                  1   something edgenas can name went wrong
+EdgenasError                  1   base class of all
 ├── InfeasibleError           1   nothing in the space meets the latency limit
-├── DivergenceError           1   a training's loss is no longer a number
-├── OutOfMemoryError          1   a training or an evaluation does not fit into memory
+├── DivergenceError           1   a training's loss, or all outputs, are NaN or infinite
+├── OutOfMemoryError          1   a training or evaluation does not fit into memory
 ├── VerificationError         1   an exported model does not match what was trained
-├── InputError                2   what the user gave cannot be used
+├── InputError                2   unusable input from the user
 │   ├── UnitError             2   a quantity without a unit, or not a quantity
-│   ├── UnknownNameError      2   no device, data set, ... of that name
+│   ├── UnknownNameError      2   no device, data set, ... has that name
 │   ├── FileFormatError       2   a file does not follow its schema
-│   ├── DataError             2   the images cannot be learnt from
-│   ├── IncompleteTableError  2   a latency table lacks what a space needs
-│   └── RunConflictError      2   the run folder holds something else, or is in use
-└── DeviceError               3   a device or runtime cannot do what was asked
+│   ├── DataError             2   images that cannot be used for training
+│   ├── IncompleteTableError  2   a latency table lacks blocks or calibration of a space
+│   └── RunConflictError      2   the run folder holds another configuration, or is in use
+└── DeviceError               3   a device or runtime cannot do what was requested
 """
 
 import difflib
@@ -24,7 +24,7 @@ class EdgenasError(Exception):
     """What went wrong and how to fix it, in one line.
 
     Args:
-        problem: what was found, and where.
+        problem: what is wrong, and where.
         hint: what the user can do about it.
     """
 
@@ -37,7 +37,16 @@ class EdgenasError(Exception):
 
 
 class InfeasibleError(EdgenasError):
-    """No architecture is predicted within the limit; `fastest_ms` is the best the space can do, `fastest` says so."""
+    """No architecture is predicted within the limit.
+
+    Args:
+        limit_ms: the latency limit.
+        fastest_ms: predicted latency of the space's fastest network.
+        fastest: the same for people, with interval and provenance.
+        device: name of the device.
+        space: signature of the space.
+        else_hint: an alternative to a higher limit, appended to the hint.
+    """
 
     def __init__(
         self, limit_ms: float, fastest_ms: float, fastest: str, device: str, space: str, else_hint: str = ""
@@ -52,19 +61,19 @@ class InfeasibleError(EdgenasError):
 
 
 class DivergenceError(EdgenasError):
-    """The loss of a training is NaN or infinite."""
+    """The loss of a training, or every output of a network, is NaN or infinite."""
 
 
 class OutOfMemoryError(EdgenasError):
-    """A training or an evaluation does not fit into memory."""
+    """A training or evaluation does not fit into memory."""
 
 
 class VerificationError(EdgenasError):
-    """An exported model fails its check against the trained one."""
+    """An exported model does not match the trained one."""
 
 
 class InputError(EdgenasError):
-    """What the user gave cannot be used."""
+    """Input from the user that cannot be used."""
 
     exit_code = 2
 
@@ -74,7 +83,7 @@ class UnitError(InputError):
 
 
 class UnknownNameError(InputError):
-    """A name that nothing has; suggests the nearest known one."""
+    """A name that does not exist; suggests the closest known one."""
 
     def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.name = name
@@ -85,7 +94,7 @@ class UnknownNameError(InputError):
 
 
 class FileFormatError(InputError):
-    """A file that does not follow its schema: names the file, the field and what was found."""
+    """A file that violates its schema; names the file, the field and what was found."""
 
     def __init__(self, path: Path | str, field: str, found: str, hint: str) -> None:
         self.path = Path(path)
@@ -94,11 +103,11 @@ class FileFormatError(InputError):
 
 
 class DataError(InputError):
-    """Images that cannot be learnt from."""
+    """Images that cannot be used for training."""
 
 
 class IncompleteTableError(InputError):
-    """A latency table that lacks blocks, or the calibration, of a space."""
+    """A latency table that lacks blocks or the calibration of a space."""
 
 
 class RunConflictError(InputError):
@@ -106,17 +115,17 @@ class RunConflictError(InputError):
 
 
 class DeviceError(EdgenasError):
-    """A device or runtime cannot do what was asked."""
+    """A device or runtime cannot do what was requested."""
 
     exit_code = 3
 
 
 def first_line(error: BaseException) -> str:
-    """What another library's error says, for a line of ours; its name where it says nothing."""
+    """First line of another library's error message; the error's type if it has no message."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _round_up(milliseconds: float) -> str:
-    """Three significant digits, never below the value itself."""
+    """The value with three significant digits, rounded up."""
     rounded = float(f"{milliseconds:.3g}")
     return f"{rounded if rounded >= milliseconds else rounded * 1.01:.3g}"

@@ -1,4 +1,4 @@
-"""The door every file of edgenas passes: strict pydantic models, safe writes, errors that name the field."""
+"""Reading and writing edgenas's files: strict pydantic models, atomic writes, errors that name the field."""
 
 import json
 import math
@@ -14,11 +14,11 @@ from pydantic_core import ErrorDetails
 from edgenas.errors import FileFormatError, InputError
 
 MAX_FILE_BYTES = 64 * 2**20
-"""No table, device or architecture comes near it; a larger file is not one of ours."""
+"""Far above the size of any table, device or architecture: a larger file is not one of ours."""
 
 
 class Document(BaseModel):
-    """Base of everything that is read from a file: frozen, no unknown keys, no NaN, no infinity."""
+    """Base of all document schemas: frozen, no unknown keys, no NaN, no infinity."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, validate_by_name=True, serialize_by_alias=True
@@ -32,19 +32,19 @@ def read_json(path: Path, model: type[D]) -> D:
     """Read and validate a JSON document.
 
     Raises:
-        FileFormatError: missing, too large, not JSON, or against the schema (names file and field).
+        FileFormatError: missing, too large, not JSON, or violating the schema (names file and field).
     """
     return validate(parse_json(path), model, path)
 
 
 def parse_json(path: Path) -> object:
-    """The values of a JSON file, not yet checked against a schema; errors as `read_json`."""
+    """Read a JSON file without checking a schema; errors as `read_json`."""
     text = _read_text(path)
     try:
         value: object = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FileFormatError(
-            path, "", f"is not JSON ({error})", "restore it, or delete it and make it again"
+            path, "", f"is not JSON ({error})", "restore it, or delete and recreate it"
         ) from None
     return value
 
@@ -58,13 +58,13 @@ def read_toml_values(path: Path) -> dict[str, Any]:
     """The values of a TOML file, not yet checked against a schema; errors as `read_json`."""
     try:
         return tomllib.loads(_read_text(path))
-    # tomllib lets int()'s own ValueError (thousands of digits) and a RecursionError (deep nesting) through.
+    # tomllib also raises int()'s own ValueError (thousands of digits) and RecursionError (deep nesting).
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(path, "", f"is not TOML ({error})", "correct the line") from None
+        raise FileFormatError(path, "", f"is not TOML ({error})", "fix that line") from None
 
 
 def validate(value: object, model: type[D], path: Path) -> D:
-    """Check a parsed document against its schema, naming the first wrong field."""
+    """Validate a parsed document; the error names the first invalid field."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -75,15 +75,15 @@ def validate(value: object, model: type[D], path: Path) -> D:
             path,
             field,
             f"{_message(first)}{found}",
-            "correct the field, or delete the file and make it again",
+            "fix the field, or delete and recreate the file",
         ) from None
 
 
 def write_json(path: Path, document: BaseModel | dict[str, Any]) -> None:
-    """Write a JSON document so that a reader sees the old or the new file, never a torn one.
+    """Write a JSON document atomically: a reader sees the old file or the new one.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder is not writable.
     """
     if isinstance(document, BaseModel):
         text = document.model_dump_json(indent=2)
@@ -109,7 +109,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             raise
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be written ({error.strerror})", "choose a folder you can write to"
+            f"{path}: cannot be written ({error.strerror})", "choose a writable folder"
         ) from None
 
 
@@ -132,7 +132,7 @@ def _short(value: object) -> str:
 
 
 def _message(error: ErrorDetails) -> str:
-    """What is wrong: in our own words where a validator of ours says it, without what pydantic puts before them."""
+    """The error in lower case; without pydantic's prefix if one of our validators raised it."""
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
     return error["msg"][:1].lower() + error["msg"][1:]

@@ -16,13 +16,13 @@ from typing import Any
 from edgenas.errors import InputError, first_line
 
 SEARCHERS = "edgenas.searchers"
-"""Called with a problem and a seed; gives a `Searcher`."""
+"""Called with a problem and a seed; returns a `Searcher`."""
 EVALUATORS = "edgenas.evaluators"
-"""Called with a space, a data set and a seed; gives an `Evaluator`."""
+"""Called with a space, a data set and a seed; returns an `Evaluator`."""
 SPACES = "edgenas.spaces"
 """A class derived from `SearchSpace`, with `for_images` and `from_config`."""
 RUNTIMES = "edgenas.runtimes"
-"""Called with a device; gives a `Runtime`."""
+"""Called with a device; returns a `Runtime`."""
 DEVICES = "edgenas.devices"
 """A package whose folder holds device files, `*.toml`."""
 
@@ -57,11 +57,16 @@ def plugins() -> list[Plugin]:
     ]
 
 
+def may_make(given: object, kind: type) -> bool:
+    """Whether an object is a class derived from `kind`, or a function, whose result is known only once it is called."""
+    return issubclass(given, kind) if isinstance(given, type) else callable(given)
+
+
 def load_plugin(group: str, name: str) -> Any:
     """The object of a name.
 
     Raises:
-        InputError: its package cannot be imported, lacks the object, or names one that makes nothing.
+        InputError: its package cannot be imported, lacks the object, or names one of the wrong sort.
     """
     entry = _entry_points(group)[name]
     mend = "fix or uninstall the package that brings it"

@@ -1,21 +1,21 @@
-"""How long work tells its caller how far it is; nothing outside `cli/` prints."""
+"""Progress reports of long-running work; nothing outside `cli/` prints."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called from the thread that works, often and cheaply; it must not raise.
+    """A callback, called often and from the working thread: it must be fast and must not raise.
 
     Args of a call:
-        phase: what is being done, the same words for the whole of one phase.
-        done: how much of it is done; starts at what an earlier, interrupted session had done.
-        total: how much there is.
-        detail: one short remark for people, such as the latest accuracy.
+        phase: name of the current phase, constant throughout it.
+        done: completed work; includes that of earlier, interrupted sessions.
+        total: all work, in the same unit.
+        detail: a short remark for people, such as the latest accuracy.
     """
 
     def __call__(self, phase: str, done: float, total: float, detail: str = "") -> None:
-        """Take one report."""
+        """Receive one report."""
 
 
 def silent(phase: str, done: float, total: float, detail: str = "") -> None:
-    """Drop every report: the default of the Python API."""
+    """Ignore every report: the default in the Python API."""

@@ -11,11 +11,11 @@ _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za
 
 
 def parse_milliseconds(text: str, option: str) -> float:
-    """Turn a duration such as `20ms`, `0.02s` or `10min` into milliseconds.
+    """Convert a duration such as `20ms`, `0.02s` or `10min` to milliseconds.
 
     Args:
-        text: what the user wrote.
-        option: the option or argument it was given for, named in the error.
+        text: the user's text.
+        option: name of the option or argument, for the error message.
 
     Raises:
         UnitError: no unit, an unknown unit, not finite, or not positive.
@@ -24,12 +24,12 @@ def parse_milliseconds(text: str, option: str) -> float:
 
 
 def parse_seconds(text: str, option: str) -> float:
-    """Turn a duration into seconds; see `parse_milliseconds`."""
+    """Convert a duration to seconds; see `parse_milliseconds`."""
     return _parse(text, option, _DURATIONS_MS, example="10min or 600s") / 1e3
 
 
 def parse_bytes(text: str, option: str) -> int:
-    """Turn a size such as `4MiB` or `500kB` into bytes, rounded to whole ones, at least one."""
+    """Convert a size such as `4MiB` or `500kB` to whole bytes, at least one."""
     return max(1, round(_parse(text, option, _SIZES_BYTES, example="4MiB or 500kB")))
 
 
@@ -53,7 +53,7 @@ def format_count(count: float) -> str:
 
 
 def _parse(text: str, option: str, units: dict[str, float], example: str) -> float:
-    match = _QUANTITY.fullmatch(str(text))  # from Python a bare number may come
+    match = _QUANTITY.fullmatch(str(text))  # the Python API may pass a bare number
     if match is None:
         raise UnitError(f"{option}: {text!r} is not a quantity", f"write for example {example}")
     number, unit = float(match[1]), match[2]

@@ -1,12 +1,16 @@
-"""Fixtures that several rooms share: a small image folder, and a whole search made once."""
+"""Fixtures that several rooms share: folders of the tests' own, a small image folder, a whole search made once."""
 
+import itertools
 import os
+import random
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import platformdirs
 import pytest
 from fixtures.plugins import add_package, see_packages
 from hypothesis import settings
@@ -32,6 +36,26 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("edgenas", deadline=None)
 settings.load_profile("edgenas")
 
+# What this process, fixtures of the session and child processes would keep for the user goes here, and goes with it.
+# Set as this file is read: some libraries look at their variables as they are imported.
+_USER = tempfile.TemporaryDirectory(prefix="edgenas-tests-", ignore_cleanup_errors=True)
+HOME = Path(_USER.name, "home")
+"""Nothing writes here: data and cache folders lie elsewhere, as variables say."""
+HOME.mkdir()
+os.environ["HOME"] = str(HOME)
+for _variable, _name in {
+    "XDG_DATA_HOME": "data",
+    "XDG_CACHE_HOME": "cache",
+    "XDG_CONFIG_HOME": "config",
+    "XDG_STATE_HOME": "state",
+    "MPLCONFIGDIR": "matplotlib",  # made once for all child processes: a list of fonts takes seconds
+    "TORCH_HOME": "torch",
+    "HF_HOME": "huggingface",
+    "CUDA_CACHE_PATH": "cuda",
+}.items():
+    os.environ[_variable] = str(Path(_USER.name, _name))
+_numbers = itertools.count()
+
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 60, 210)}
 
 
@@ -55,11 +79,38 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep the user's own devices and tables out of the tests, and what tests write out of the user's."""
-    folder = tmp_path_factory.mktemp("user")
-    monkeypatch.setattr(platformdirs, "user_data_path", lambda *_: folder)
-    return folder
+def own_user_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give each test, and processes it starts, data and cache folders of its own; its home stays empty.
+
+    The folder of edgenas's data; nothing is there yet.
+    """
+    folder = Path(_USER.name, "tests", str(next(_numbers)))
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    yield folder / "data" / "edgenas"
+    found = sorted(str(path) for path in HOME.rglob("*"))
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in HOME.iterdir():  # the next test is not to blame
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert not found, "written into the user's home"
+
+
+@pytest.fixture(autouse=True)
+def _reseed_torch() -> None:
+    """Seed torch's shared generator as pytest-randomly seeds `random` and numpy's: by its seed and the test's name."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(random.getrandbits(63))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say, though `-q` hides the header, how to get the same order again."""
+    if (seed := config.getoption("randomly_seed", None)) is not None:
+        terminalreporter.write_line(f"order and seeds: --randomly-seed={seed}")
+
+
+def pytest_unconfigure() -> None:
+    """Workers of pytest-xdist may end without cleaning up."""
+    _USER.cleanup()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -105,6 +156,12 @@ def hurry(patch: pytest.MonkeyPatch, epochs: int = 2) -> None:
         return SupernetRecipe.model_validate(fields), FinalistRecipe.model_validate(fields)
 
     patch.setattr(phases, "default_recipes", recipes)
+
+
+@pytest.fixture(scope="session", name="hurry")
+def _hurry() -> Callable[[pytest.MonkeyPatch, int], None]:
+    """`hurry(monkeypatch, epochs)`: searches in this process train for so many epochs."""
+    return hurry
 
 
 @pytest.fixture
@@ -154,17 +211,25 @@ def compared_run(
 
 
 @pytest.fixture
-def in_compared_run(compared_run: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Stand in the working folder of `compared_run`."""
-    monkeypatch.chdir(compared_run)
-    yield compared_run
+def in_compared_run(
+    compared_run: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Stand in a working folder with a copy of the run `compared`, to change freely."""
+    folder = tmp_path_factory.mktemp("copy") / "compared"
+    shutil.copytree(compared_run, folder)
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture
-def in_finished_run(finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Stand in the working folder of `finished_run`."""
-    monkeypatch.chdir(finished_run)
-    yield finished_run
+def in_finished_run(
+    finished_run: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Stand in a working folder with a copy of the run `done`, to change freely."""
+    folder = tmp_path_factory.mktemp("copy") / "finished"
+    shutil.copytree(finished_run, folder)
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -212,7 +277,7 @@ def make_problem(tiny_space: MBConvSpace, board: Device) -> Callable[[float], Pr
 
     def make(share: float) -> Problem:
         predictor = predictor_from_device(tiny_space, board)
-        ends = [predictor.predict(end).predicted_ms for end in (predictor.fastest(), predictor.slowest())]
+        ends = [predictor.predict(end).predicted for end in (predictor.fastest(), predictor.slowest())]
         return Problem(tiny_space, predictor, ends[0] + share * (ends[1] - ends[0]))
 
     return make

@@ -133,7 +133,7 @@ def test_a_published_network_lies_within_the_interval(tmp_path: Path) -> None:
     published = {JETSONS.get((row["device"], row["runtime"])): float(row["latency_ms"]) for row in rows}
     for name in JETSONS.values():
         latency = predict(path, name).latency
-        assert latency.low_ms <= published[name] <= latency.high_ms
+        assert latency.low <= published[name] <= latency.high
 
 
 @pytest.mark.parametrize("name", CALIBRATED)

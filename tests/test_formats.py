@@ -156,13 +156,13 @@ def test_any_json_is_a_document_or_a_format_error(tmp_path: Path, value: object)
             r"x\.json: time_ms: input should be a finite number \(found nan\)",
         ),
         ({**GOOD, "time_ms": -2}, r"x\.json: time_ms: input should be greater than 0 \(found -2\)"),
-        ({**GOOD, "colour": 1}, r"x\.json: colour: extra inputs are not permitted \(found 1\); correct"),
+        ({**GOOD, "colour": 1}, r"x\.json: colour: extra inputs are not permitted \(found 1\); fix"),
         ({**GOOD, "name": "A" * 99}, r"x\.json: name: string should match .* \(found 'A{56}\.\.\.\)"),
         (
             {**GOOD, "name": "taken"},
-            r"x\.json: name: MobileNet has that name \(found 'taken'\); correct the field",
+            r"x\.json: name: MobileNet has that name \(found 'taken'\); fix the field",
         ),
-        ([], r"x\.json: input should be a valid dictionary or instance of Whole; correct the field"),
+        ([], r"x\.json: input should be a valid dictionary or instance of Whole; fix the field"),
     ],
 )
 def test_messages(value: object, message: str) -> None:
@@ -173,12 +173,12 @@ def test_messages(value: object, message: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not JSON .*; restore it, or delete it and make it again"),
-        (b"{", "is not JSON .*; restore it, or delete it and make it again"),
-        (b"[" * 100_000, "is not JSON .*; restore it, or delete it and make it again"),
-        (b'{"time_ms": ' + b"1" * 5000 + b"}", "is not JSON .*; restore it, or delete it and make it again"),
+        (b"", "is not JSON .*; restore it, or delete and recreate it"),
+        (b"{", "is not JSON .*; restore it, or delete and recreate it"),
+        (b"[" * 100_000, "is not JSON .*; restore it, or delete and recreate it"),
+        (b'{"time_ms": ' + b"1" * 5000 + b"}", "is not JSON .*; restore it, or delete and recreate it"),
         (b"\xff\xfe{}", "is not UTF-8 text; this is not a file edgenas writes"),
-        (b"\xef\xbb\xbf{}", "is not JSON .*BOM.*; restore it, or delete it and make it again"),
+        (b"\xef\xbb\xbf{}", "is not JSON .*BOM.*; restore it, or delete and recreate it"),
     ],
     ids=["empty", "torn", "deep", "long number", "not UTF-8", "byte order mark"],
 )
@@ -196,7 +196,7 @@ def test_what_is_no_json_is_refused(tmp_path: Path, content: bytes, message: str
 def test_what_is_no_toml_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "x.toml"
     path.write_text(content)
-    with pytest.raises(FileFormatError, match=r"x\.toml: is not TOML \(.*\); correct the line"):
+    with pytest.raises(FileFormatError, match=r"x\.toml: is not TOML \(.*\); fix that line"):
         read_toml(path, Whole)
 
 
@@ -283,8 +283,8 @@ def test_interrupt_while_writing_keeps_the_old_file(tmp_path: Path, monkeypatch:
 
 def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot be written \(.*\); choose a folder you can write to"):
+    with pytest.raises(InputError, match=r"cannot be written \(.*\); choose a writable folder"):
         write_json(tmp_path / "file" / "x.json", {})
-    with pytest.raises(InputError, match=r"cannot be written \(.*\); choose a folder you can write to"):
+    with pytest.raises(InputError, match=r"cannot be written \(.*\); choose a writable folder"):
         write_json(tmp_path, {})
     assert _names(tmp_path) == ["file"]

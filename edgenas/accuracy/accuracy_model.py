@@ -1,9 +1,9 @@
-"""A model of accuracy learnt from the architectures evaluated so far: Gaussian processes chosen by leave-one-out.
+"""Predicts accuracy from the architectures evaluated so far: Gaussian processes selected by leave-one-out.
 
-A process knows two similarities of networks: the share of variables in which they agree, and what their features have
-in common (min-max kernel, Ralaivola et al., Neural Networks 2005). Which kernel of them, and how noisy accuracies are,
-is chosen by the predictive density of each architecture given the others, which has a closed form (Rasmussen and
-Williams, "Gaussian Processes for Machine Learning", 2006, 5.4.2).
+Kernels are built from two similarities of networks: the share of variables with equal choices, and the overlap of their
+features (min-max kernel, Ralaivola et al., Neural Networks 2005). Kernel and noise are selected by the leave-one-out
+predictive density, which has a closed form (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006,
+5.4.2).
 """
 
 from collections.abc import Callable, Sequence
@@ -32,58 +32,58 @@ KERNELS: dict[str, Callable[[Floats, Floats], Floats]] = {
     "features + far": lambda same, common: (common + np.exp(1.5 * (same - 1))) / 2,
     "features x far": lambda same, common: common * np.exp(1.5 * (same - 1)),
 }
-"""From the share of equal choices and that of common features to a covariance; each is 1 for equal networks.
+"""From the share of equal choices and of common features to a covariance; all are 1 for equal networks.
 
-`choices` is a ridge regression on one-hot choices, `pairs` one on pairs of them. With these, alone or in a sum, good
-choices together may be expected to be better than anything seen; the others fall back to the mean away from it.
+`choices` is a ridge regression on one-hot choices, `pairs` one on pairs of them. These two, alone or in a sum, can
+extrapolate beyond the best accuracy seen; the others revert to the mean far from the data.
 """
 
-NOISES = 10.0 ** np.arange(-4, 1, 0.5)
-"""Variances of what no kernel explains, in units of what it does."""
+NOISE_VARIANCES = 10.0 ** np.arange(-4, 1, 0.5)
+"""Candidate noise variances, relative to the variance the kernel explains."""
 
-TOLD_APART = 0.7
-"""Errors above this quantile count as alike, unless a caller wants otherwise: to search, bad is bad enough."""
+CLIP_QUANTILE = 0.7
+"""Errors are clipped at this quantile by default: a search need not know how bad the bad ones are."""
 
 PRIOR_VARIANCE = 10.0
-"""Of the slope by which a prior's expectations may count, in units of what a kernel explains: nearly any slope."""
+"""Prior variance of the slope on a prior's predictions, relative to the kernel's variance: hardly a constraint."""
 
-SHARES = 4
-"""How many processes a surrogate mixes."""
+MIXTURE_SIZE = 4
+"""How many Gaussian processes a surrogate mixes."""
 
-TEMPER = 0.5
-"""Power of the number of architectures by which densities count: left out one by one they are no independent facts."""
+TEMPERING_POWER = 0.5
+"""Mixture weights use n to this power, not n, densities: leave-one-out densities are not independent."""
 
 QUANTILES = 16
-"""Points that stand for the distribution of an error under one process."""
+"""Quantiles that represent the predictive distribution of one process."""
 
-_LEAST_SHARE = 0.02
+_LEAST_WEIGHT = 0.02
 _LEAST_ERROR = 1e-3
 _LEAST_SPREAD = 1e-9
-"""Of a prior's expectations; one that tells nothing apart has none but rounding."""
+"""Standard deviation of a prior's predictions below which the prior is ignored as constant."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A kernel with its noise, the variance it scales to, its share in predictions; whether a prior counts."""
+class MixtureComponent:
+    """A Gaussian process: kernel, relative noise, scale of its covariance, mixture weight, use of a prior."""
 
     kernel: str
     noise: float
     variance: float
-    share: float
+    weight: float
     prior: bool = False
 
 
 class Surrogate:
-    """Errors of architectures that were not evaluated, from those that were.
+    """Predicts the errors of unevaluated architectures from those of evaluated ones.
 
     Args:
-        space: whose they are.
-        vectors: canonical encodings of those evaluated, shape (n, variables).
+        space: the space of the architectures.
+        vectors: canonical encodings of the evaluated ones, shape (n, variables).
         errors: 1 - accuracy of each, shape (n,).
-        choices: kernels to use, as `choices` of an earlier surrogate of about as many architectures; None chooses.
-        prior: a surrogate of another device's or data set's evaluations. Its expectations count as far as they
-            prove right here: with a slope that is learnt, or not at all where leaving one out says so.
-        told_apart: errors above this quantile count as alike; 1 where it matters how bad the bad are.
+        components: components to reuse from an earlier surrogate of about as many architectures; None selects them.
+        prior: a surrogate fitted to another device or data set. Its predictions enter linearly with a learnt
+            slope, or not at all where the leave-one-out density says so.
+        clip_quantile: errors above this quantile are clipped to it; 1 keeps them all.
     """
 
     def __init__(
@@ -91,75 +91,77 @@ class Surrogate:
         space: ArchitectureSpace,
         vectors: Vectors,
         errors: Floats,
-        choices: Sequence[Choice] | None = None,
+        components: Sequence[MixtureComponent] | None = None,
         prior: "Surrogate | None" = None,
-        told_apart: float = TOLD_APART,
+        clip_quantile: float = CLIP_QUANTILE,
     ) -> None:
         self._similarity = _Similarity(space, vectors)
-        self._line = None if prior is None else _Line(prior, vectors)
+        self._trend = None if prior is None else _PriorTrend(prior, vectors)
         targets = np.log(np.maximum(errors, _LEAST_ERROR))
-        targets = np.minimum(targets, np.quantile(targets, told_apart))
+        targets = np.minimum(targets, np.quantile(targets, clip_quantile))
         self._mean = float(targets.mean())
         self._targets = targets - self._mean
         similarities = self._similarity.to(vectors)
-        by_prior = None if self._line is None else self._line.covariance(self._line.known)
-        if choices is None:
-            choices = _chosen(similarities, by_prior, self._targets)
-        self.choices = tuple(choices)
-        """The kernels used, shares descending."""
+        by_prior = None if self._trend is None else self._trend.covariance(self._trend.known)
+        if components is None:
+            components = _mixture(similarities, by_prior, self._targets)
+        self.components = tuple(components)
+        """The processes used, weights descending."""
         self._solved = []
-        for choice in self.choices:
-            covariance = _covariance(choice.kernel, choice.prior, similarities, by_prior)
-            factor = cho_factor(covariance + choice.noise * np.eye(len(targets)), lower=True)
+        for component in self.components:
+            covariance = _covariance(component.kernel, component.prior, similarities, by_prior)
+            factor = cho_factor(covariance + component.noise * np.eye(len(targets)), lower=True)
             self._solved.append((factor[0], cho_solve(factor, self._targets)))
 
     def expected(self, vectors: Vectors) -> Floats:
         """Expected log error of architectures, shape (n, variables) to (n,)."""
-        covariances = self._covariances(vectors, self._places(vectors))
+        covariances = self._covariances(vectors, self._prior_scores(vectors))
         means = [
-            choice.share * (self._mean + covariance @ weighted)
-            for choice, covariance, (_, weighted) in zip(self.choices, covariances, self._solved, strict=True)
+            component.weight * (self._mean + covariance @ solution)
+            for component, covariance, (_, solution) in zip(
+                self.components, covariances, self._solved, strict=True
+            )
         ]
         return np.asarray(np.sum(means, axis=0))
 
     def sample(self, vectors: Vectors) -> tuple[Floats, Floats]:
-        """Errors that architectures may turn out to have, noise included: quantiles of each process.
+        """Quantiles of the predicted errors under each process, noise included.
 
         Args:
             vectors: canonical encodings, shape (n, variables).
 
         Returns:
-            Errors, shape (n, samples), `QUANTILES` columns for each of `choices` in turn, and the weight of each
-            column, shape (samples,), in all 1.
+            Errors, shape (n, samples), `QUANTILES` columns per component, and the weight of each column, shape
+            (samples,), summing to 1.
         """
-        places = self._places(vectors)
+        scores = self._prior_scores(vectors)
         normal = ndtri((np.arange(QUANTILES) + 0.5) / QUANTILES)
         errors, weights = [], []
-        for choice, covariance, (factor, weighted) in zip(
-            self.choices, self._covariances(vectors, places), self._solved, strict=True
+        for component, covariance, (factor, solution) in zip(
+            self.components, self._covariances(vectors, scores), self._solved, strict=True
         ):
-            mean = self._mean + covariance @ weighted
-            own = 1 + choice.prior * PRIOR_VARIANCE * places**2
+            mean = self._mean + covariance @ solution
+            prior_variance = 1 + component.prior * PRIOR_VARIANCE * scores**2
             explained = (solve_triangular(factor, covariance.T, lower=True) ** 2).sum(0)
-            unknown = np.maximum(own - explained, 1e-9) + choice.noise
-            deviation = np.sqrt(choice.variance * unknown)
+            relative_variance = np.maximum(prior_variance - explained, 1e-9) + component.noise
+            deviation = np.sqrt(component.variance * relative_variance)
             errors.append(np.exp(mean[:, None] + deviation[:, None] * normal))
-            weights.append(np.full(QUANTILES, choice.share / QUANTILES))
+            weights.append(np.full(QUANTILES, component.weight / QUANTILES))
         return np.concatenate(errors, axis=1), np.concatenate(weights)
 
-    def _places(self, vectors: Vectors) -> Floats:
-        """Where architectures are by the prior; 0 without one."""
-        return np.zeros(len(vectors)) if self._line is None else self._line.place(vectors)
+    def _prior_scores(self, vectors: Vectors) -> Floats:
+        """Standardised predictions of the prior, shape (n,); 0 without one."""
+        return np.zeros(len(vectors)) if self._trend is None else self._trend.scores(vectors)
 
-    def _covariances(self, vectors: Vectors, places: Floats) -> list[Floats]:
-        """With those evaluated, under each choice of kernel: shapes (n, evaluated)."""
+    def _covariances(self, vectors: Vectors, scores: Floats) -> list[Floats]:
+        """Covariances with the evaluated architectures, per component: shapes (n, evaluated)."""
         similarities = self._similarity.to(vectors)
-        by_prior = None if self._line is None else self._line.covariance(places)
-        return [_covariance(choice.kernel, choice.prior, similarities, by_prior) for choice in self.choices]
+        by_prior = None if self._trend is None else self._trend.covariance(scores)
+        return [_covariance(each.kernel, each.prior, similarities, by_prior) for each in self.components]
 
 
 class _Similarity:
-    """How alike architectures are to a set of them."""
+    """Similarities of architectures to a fixed set of them."""
 
     def __init__(self, space: ArchitectureSpace, vectors: Vectors) -> None:
         self._space = space
@@ -171,7 +173,7 @@ class _Similarity:
         self._total = counts.sum(1)
 
     def to(self, vectors: Vectors) -> tuple[Floats, Floats]:
-        """Share of equal choices, and of common features, with each of the set: shapes (n, set)."""
+        """Share of equal choices and of common features with each member of the set: shapes (n, set)."""
         counts = self._space.features(vectors)
         same = self._one_hot_of(vectors) @ self._one_hot.T / len(self._sizes)
         common = self._steps_of(counts) @ self._steps.T
@@ -183,29 +185,29 @@ class _Similarity:
         )
 
     def _steps_of(self, counts: Vectors) -> Floats:
-        """A 1 for each unit of each count: dot products are sums of minima."""
+        """Unary encoding of the counts, so that dot products are sums of minima."""
         steps = [counts[:, i, None] > np.arange(most) for i, most in enumerate(self._most)]
         return np.concatenate(steps, axis=1).astype(float)
 
 
-class _Line:
-    """A straight line through what a prior expects, as a covariance."""
+class _PriorTrend:
+    """The covariance of a linear trend in a prior's predictions."""
 
     def __init__(self, prior: Surrogate, vectors: Vectors) -> None:
         self._prior = prior
         expected = prior.expected(vectors)
         spread = float(expected.std())
         self._mean, self._spread = float(expected.mean()), spread if spread > _LEAST_SPREAD else np.inf
-        self.known = self.place(vectors)
-        """Places of the architectures it was made with, shape (set,)."""
+        self.known = self.scores(vectors)
+        """Scores of the architectures it was made with, shape (set,)."""
 
-    def place(self, vectors: Vectors) -> Floats:
-        """Where on the line architectures are, shape (n, variables) to (n,)."""
+    def scores(self, vectors: Vectors) -> Floats:
+        """The prior's predictions standardised over the set, shape (n, variables) to (n,)."""
         return (self._prior.expected(vectors) - self._mean) / self._spread
 
-    def covariance(self, place: Floats) -> Floats:
-        """Of places, shape (n,), with those of the set: shape (n, set)."""
-        return PRIOR_VARIANCE * np.outer(place, self.known)
+    def covariance(self, scores: Floats) -> Floats:
+        """Covariance of scores, shape (n,), with those of the set: shape (n, set)."""
+        return PRIOR_VARIANCE * np.outer(scores, self.known)
 
 
 def _covariance(
@@ -215,33 +217,33 @@ def _covariance(
     return covariance + by_prior if prior and by_prior is not None else covariance
 
 
-def _chosen(
+def _mixture(
     similarities: tuple[Floats, Floats], by_prior: Floats | None, targets: Floats
-) -> tuple[Choice, ...]:
-    """The kernels under which each target is likeliest given the others."""
+) -> tuple[MixtureComponent, ...]:
+    """The kernels with the highest leave-one-out density of the targets, weighted by it."""
     found = []
     for kernel, prior in product(KERNELS, (False,) if by_prior is None else (False, True)):
         covariance = _covariance(kernel, prior, similarities, by_prior)
-        found.append((*_best_noise(covariance, targets), kernel, prior))
-    found = sorted(found, reverse=True)[:SHARES]
+        found.append((*_fit_noise(covariance, targets), kernel, prior))
+    found = sorted(found, reverse=True)[:MIXTURE_SIZE]
     densities = np.array([density for density, *_ in found])
-    likelihoods = np.exp(len(targets) ** TEMPER * (densities - densities[0]))
-    shares = likelihoods / likelihoods.sum()
-    shares[shares < _LEAST_SHARE] = 0
-    shares /= shares.sum()
+    likelihoods = np.exp(len(targets) ** TEMPERING_POWER * (densities - densities[0]))
+    weights = likelihoods / likelihoods.sum()
+    weights[weights < _LEAST_WEIGHT] = 0
+    weights /= weights.sum()
     return tuple(
-        Choice(kernel, noise, variance, float(share), prior)
-        for (_, noise, variance, kernel, prior), share in zip(found, shares, strict=True)
-        if share
+        MixtureComponent(kernel, noise, variance, float(weight), prior)
+        for (_, noise, variance, kernel, prior), weight in zip(found, weights, strict=True)
+        if weight
     )
 
 
-def _best_noise(covariance: Floats, targets: Floats) -> tuple[float, float, float]:
-    """(mean log density of a target given the others, noise, variance) at the noise where it is greatest."""
+def _fit_noise(covariance: Floats, targets: Floats) -> tuple[float, float, float]:
+    """(mean leave-one-out log density, noise, variance) at the noise that maximises the density."""
     values, basis = np.linalg.eigh(covariance)
     rotated, squared = basis.T @ targets, basis**2
     found = []
-    for noise in NOISES:
+    for noise in NOISE_VARIANCES:
         inverse = 1 / (np.maximum(values, 0) + noise)
         precision = squared @ inverse
         residual = basis @ (inverse * rotated) / precision

@@ -1,15 +1,15 @@
-"""What is done to training images, as it is kept in `run.json`; read without loading torch."""
+"""The augmentation settings stored in `run.json`; importable without torch."""
 
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.formats import Document
 
 
 class Augmentation(Document):
-    """Which random changes training images go through; whether they are mirrored too, the data set says.
+    """Random transformations of training images; mirroring is a property of the data set instead.
 
-    crop: shifts by up to an eighth of the side. randaugment: two random operations (Cubuk et al., "RandAugment",
-    NeurIPS 2020). mixup: blends of two images and their labels (Zhang et al., "mixup", ICLR 2018). cutmix: a
-    rectangle of another image (Yun et al., "CutMix", ICCV 2019). With both of these each batch draws one.
+    crop: random shifts by up to an eighth of the side. randaugment: two random operations (Cubuk et al., "RandAugment",
+    NeurIPS 2020). mixup: blends of two images and their labels (Zhang et al., "mixup", ICLR 2018). cutmix: pastes
+    in a rectangle of another image (Yun et al., "CutMix", ICCV 2019). With both, each batch randomly uses one.
     """
 
     crop: bool = True
@@ -24,10 +24,10 @@ class Augmentation(Document):
 
 
 def augmentation_from_text(text: str) -> Augmentation:
-    """Read `--augment`: names between commas, or `none`.
+    """Parse `--augment`: comma-separated names, or `none`.
 
     Raises:
-        InputError: a name that is unknown, or occurs twice.
+        InputError: an unknown or repeated name, or `none` with others.
     """
     known = list(Augmentation.model_fields)
     if text.strip() == "none":
@@ -35,11 +35,11 @@ def augmentation_from_text(text: str) -> Augmentation:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name == "none":
-            raise InputError(f"--augment {text}: none cannot stand beside others", "leave it, or them, out")
+            raise InputError(f"--augment {text}: none excludes all others", "remove it, or the others")
         if name not in known:
             raise UnknownNameError(
                 "name in --augment", name, known, f"known: {', '.join(known)}, or none alone"
             )
         if names.count(name) > 1:
-            raise InputError(f"--augment {text}: {name} occurs twice", "name each once")
+            raise InputError(f"--augment {text}: {name} is repeated", "list each name once")
     return Augmentation.model_validate({name: name in names for name in known})

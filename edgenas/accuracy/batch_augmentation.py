@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on the device they are trained on, each image on its own."""
+"""Augmentation of whole batches on the training device, independently for each image."""
 
 import math
 from collections.abc import Iterator
@@ -11,29 +11,29 @@ from torch.nn import functional
 from edgenas.accuracy.augmentation import Augmentation
 from edgenas.accuracy.dataset import Dataset
 
-GROUP = 8
-"""Images of a batch that share RandAugment's operations: torchvision draws them once a call, for all it is given."""
+RANDAUGMENT_GROUP_SIZE = 8
+"""Images that share RandAugment's operations, which torchvision draws once per call."""
 
 MIXUP_ALPHA = 0.2
 CUTMIX_ALPHA = 1.0
-"""Of the Beta distributions that shares are drawn from, as in torchvision's reference recipes."""
+"""Parameters of the Beta distributions of mixing ratios, as in torchvision's reference recipes."""
 
 
-def augmented(
+def augment(
     images: Tensor, labels: Tensor, dataset: Dataset, augmentation: Augmentation, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """Change a batch at random and normalise it; `generator`, on the CPU, alone decides how.
+    """Augment a batch at random and normalise it, reproducibly given `generator`.
 
     Args:
-        images: uint8 (N, 3, R, R), on the device to train on; left as they are.
+        images: uint8 (N, 3, R, R), on the training device; not modified.
         labels: int64 (N,), on the same device.
-        dataset: whose classes, mean and deviation these are, and whether to mirror.
-        augmentation: what to do.
-        generator: drawn from; torch's global generators are neither read nor changed.
+        dataset: gives classes, mean and standard deviation, and whether to mirror.
+        augmentation: the transformations.
+        generator: CPU generator; torch's global generators are neither read nor changed.
 
     Returns:
-        images, float32 (N, 3, R, R) in channels_last layout, and labels: int64 (N,), or where images are mixed
-        float32 (N, classes), the share of each class in an image.
+        images, float32 (N, 3, R, R) in channels_last layout, and labels: int64 (N,), or float32 (N, classes) class
+        probabilities for mixed images.
     """
     if augmentation.crop or dataset.flip:
         images = random_crop_flip(images, dataset.flip, generator, augmentation.crop)
@@ -46,9 +46,9 @@ def augmented(
 
 
 def random_crop_flip(images: Tensor, flip: bool, generator: Generator, crop: bool = True) -> Tensor:
-    """Shift each image by up to an eighth of its side, zeros moving in, if `crop`; mirror half of them if `flip`.
+    """Shift each image by up to an eighth of its side, padding with zeros, if `crop`; mirror half of them if `flip`.
 
-    One gather does both. uint8 (N, C, H, W) to the same; `generator` lives on the CPU.
+    A single gather does both. uint8 (N, C, H, W) to the same; `generator` is on the CPU.
     """
     n, _, height, width = images.shape
     pad = max(1, height // 8) if crop else 0
@@ -69,7 +69,7 @@ def _randaugment(images: Tensor, generator: Generator) -> Tensor:
 
     transform = v2.RandAugment()
     with _global_generator(generator):
-        groups = torch.tensor_split(images, math.ceil(len(images) / GROUP))
+        groups = torch.tensor_split(images, math.ceil(len(images) / RANDAUGMENT_GROUP_SIZE))
         return torch.cat([transform(group) for group in groups])
 
 
@@ -93,9 +93,9 @@ def _mixed(
 
 @contextmanager
 def _global_generator(generator: Generator) -> Iterator[None]:
-    """Let torchvision, which draws from torch's global generator on the CPU, draw what `generator` decides.
+    """Seed torch's global CPU generator, which torchvision draws from, from `generator` for the duration.
 
-    `torch.manual_seed` would seed those of every GPU as well.
+    `torch.manual_seed` would also seed every GPU's generator.
     """
     seed = int(torch.randint(2**62, (), generator=generator))
     with torch.random.fork_rng(devices=[]):

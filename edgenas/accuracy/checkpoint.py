@@ -12,16 +12,16 @@ from torch.optim import Optimizer
 from edgenas.errors import FileFormatError, first_line
 from edgenas.formats import write_bytes
 
-SHARE = 20
-"""Writing takes at most one part in this many of the time."""
+WRITE_TIME_FACTOR = 20
+"""Checkpoints are at least this many times their own writing time apart."""
 
 
 class Checkpoint:
-    """Where a training run is kept, and how often it is written.
+    """The file that stores a training's state, and when it is next due.
 
     Args:
-        path: the file; made by the first `save`.
-        interval_s: at least so long between writes; longer where writing takes long.
+        path: the file; created by the first `save`.
+        interval_s: minimum time between writes; longer if writing is slow.
     """
 
     def __init__(self, path: Path, interval_s: float = 5.0) -> None:
@@ -31,11 +31,11 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to write again."""
+        """Whether the next write is due."""
         return time.monotonic() >= self._due_at
 
     def save(self, model: nn.Module, optimizer: Optimizer, step: int, elapsed_s: float) -> None:
-        """Keep the state after `step` steps, which took `elapsed_s` seconds of all sessions together."""
+        """Write the state after `step` steps, which took `elapsed_s` seconds over all sessions."""
         start = time.monotonic()
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
         for name, parameter in model.named_parameters():
@@ -44,10 +44,12 @@ class Checkpoint:
         contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         write_bytes(self.path, save(contiguous, {"step": str(step), "elapsed_s": repr(elapsed_s)}))
         now = time.monotonic()
-        self._due_at = now + max(self._interval_s, SHARE * (now - start) if self._interval_s else 0)
+        self._due_at = now + max(
+            self._interval_s, WRITE_TIME_FACTOR * (now - start) if self._interval_s else 0
+        )
 
     def restore(self, model: nn.Module, optimizer: Optimizer) -> tuple[int, float]:
-        """Load the state, in place; return its steps and seconds, (0, 0.0) when there is none.
+        """Load the state in place and return its steps and seconds; (0, 0.0) if there is no file.
 
         Raises:
             FileFormatError: the file is not a checkpoint of this model.
@@ -60,11 +62,11 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             _restore_model(model, tensors)
         except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = first_line(error).rstrip(":")  # PyTorch goes on with a line for each weight
+            reason = first_line(error).rstrip(":")  # PyTorch adds a line per weight
             raise FileFormatError(
                 self.path,
                 "",
-                f"is no checkpoint of this search ({reason})",
+                f"is not a checkpoint of this search ({reason})",
                 "delete it, or use another --run",
             ) from None
         fused = bool(optimizer.defaults.get("fused"))
@@ -84,7 +86,7 @@ def _restore_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 
 def _like(tensor: Tensor, parameter: Tensor, fused: bool) -> Tensor:
-    """Bring a moment to the parameter's device and layout; step counts stay on the CPU unless a kernel reads them."""
+    """Move optimiser state to its parameter's device and layout; step counts stay on the CPU unless fused."""
     if tensor.shape != parameter.shape:
         return tensor.to(parameter.device) if fused else tensor
     return torch.empty_like(parameter).copy_(tensor)

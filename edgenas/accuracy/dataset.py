@@ -1,4 +1,4 @@
-"""Data sets as uint8 tensors, split once and for all into training, validation and test."""
+"""Data sets as uint8 tensors with a fixed split into training, validation and test."""
 
 import hashlib
 import logging
@@ -15,21 +15,21 @@ from edgenas.errors import DataError
 log = logging.getLogger(__name__)
 
 SPLIT_SEED = 0
-"""Splits do not depend on a run's seed: what is test for one search is test for all."""
+"""Splits do not depend on the run's seed: every search has the same test images."""
 
 VALIDATION_SHARE = 0.2
-MAX_VALIDATION = 5000
+MAX_VALIDATION_IMAGES = 5000
 MIN_IMAGES_PER_CLASS = 4
 
 MAX_IMBALANCE = 10
-"""Images of the largest class for each one of the smallest, above which plain accuracy misleads."""
+"""Ratio of largest to smallest class above which plain accuracy misleads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """Images, uint8, shape (N, 3, R, R), and labels, int64, shape (N,).
 
-    Images lie channels_last in memory; those of a large folder are mapped from a file: read them, never write.
+    Images are channels_last in memory; those of a large folder are mapped from a file and read-only.
     """
 
     images: Tensor
@@ -40,7 +40,7 @@ class Split:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of images and labels."""
+        """Size of images and labels in bytes."""
         return self.images.nbytes + self.labels.nbytes
 
     def to(self, device: torch.device) -> "Split":
@@ -50,10 +50,10 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What is learnt from (`train`), what the search may look at (`validation`), what is looked at once (`test`).
+    """Images to learn from (`train`), to guide the search (`validation`) and to use only once, at the end (`test`).
 
-    `mean` and `std` are per channel, of the training images scaled to 0..1. `flip` says whether a mirrored
-    image still shows its class. `fingerprint` changes with any image or label.
+    `mean` and `std` are per channel, of the training images scaled to 0..1. `flip`: mirrored images keep their
+    class. `fingerprint` changes with any image or label.
     """
 
     name: str
@@ -72,16 +72,15 @@ class Dataset:
         return int(self.train.images.shape[-1])
 
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 (N, 3, R, R) to float32 with mean 0 and deviation 1 a channel, in channels_last layout."""
+        """uint8 (N, 3, R, R) to float32 with mean 0 and standard deviation 1 per channel, channels_last."""
         scale = 1 / (255 * torch.tensor(self.std, device=images.device)).view(1, -1, 1, 1)
         offset = (torch.tensor(self.mean, device=images.device) * 255).view(1, -1, 1, 1)
         return ((images.float() - offset) * scale).contiguous(memory_format=torch.channels_last)
 
     def on(self, device: torch.device) -> "Dataset":
-        """The data set with images and labels on a GPU, where they fit in a quarter of its free memory.
+        """The data set moved to a GPU, if it fits into a quarter of its free memory; otherwise the data set itself.
 
-        Batches are then cut on the GPU, without a copy for each. Else, as on any other device, the data set
-        itself: the caller moves what it uses.
+        On the GPU, batches need no copy from the host; otherwise the caller moves each batch.
         """
         splits = (self.train, self.validation, self.test)
         if device.type != "cuda":
@@ -93,26 +92,26 @@ class Dataset:
         return replace(self, train=train, validation=validation, test=test)
 
 
-class Colours:
-    """Mean and deviation of each channel, counted image by image: exact, however many there are.
+class ChannelStatistics:
+    """Per-channel mean and standard deviation from histograms: exact for any number of images.
 
-    Float32 sums would stand still at 2**24, which 40,000 images of 32 x 32 reach.
+    Float32 sums would saturate at 2**24, which 40,000 images of 32 x 32 reach.
     """
 
     def __init__(self) -> None:
         self._counts = np.zeros((3, 256), np.int64)
 
     def add(self, images: NDArray[np.uint8]) -> None:
-        """Count the pixels of images, uint8 (..., 3)."""
+        """Add the pixels of images, uint8 (..., 3), to the histograms."""
         for channel, counts in enumerate(self._counts):
             counts += np.bincount(images[..., channel].ravel(), minlength=256)
 
     def mean(self) -> tuple[float, ...]:
-        """Of values scaled to 0..1, a channel."""
+        """Mean per channel, of values scaled to 0..1."""
         return tuple(self._moment(1).tolist())
 
     def std(self) -> tuple[float, ...]:
-        """Of values scaled to 0..1, a channel; at least 0.001, so that it can be divided by."""
+        """Standard deviation per channel, of values scaled to 0..1; at least 0.001, as it is a divisor."""
         variance = self._moment(2) - self._moment(1) ** 2
         return tuple(np.sqrt(np.maximum(variance, 1e-6)).tolist())
 
@@ -130,7 +129,7 @@ def dataset_from_arrays(
 ) -> Dataset:
     """Make a data set from images, uint8 (N, R, R, 3), and labels, int64 (N,).
 
-    Validation is cut from the training images, stratified; test too where none is given.
+    Validation is a stratified split of the training images, and so is test if none is given.
 
     Raises:
         DataError: fewer than two classes, or a class with too few training images.
@@ -139,34 +138,34 @@ def dataset_from_arrays(
     check_classes(name, classes)
     check_counts(name, classes, labels)
     warn_of_imbalance(name, classes, labels)
-    order, cut = training_order(labels, cut_test=test is None)
+    order, cut = split_off_test(labels, cut_test=test is None)
     test_images, test_labels = (images[cut], labels[cut]) if test is None else test
-    kept, validation = validation_cut(labels, order)
-    colours = Colours()
-    for some in _chunks(kept):
-        colours.add(images[some])
+    kept, validation = split_off_validation(labels, order)
+    statistics = ChannelStatistics()
+    for chunk in _chunks(kept):
+        statistics.add(images[chunk])
     return Dataset(
         name=name,
         classes=tuple(classes),
         train=_split(images[kept], labels[kept]),
         validation=_split(images[validation], labels[validation]),
         test=_split(test_images, test_labels),
-        mean=colours.mean(),
-        std=colours.std(),
+        mean=statistics.mean(),
+        std=statistics.std(),
         flip=flip,
         fingerprint=_fingerprint(images, order, labels[order], test_images, test_labels),
     )
 
 
 def check_classes(name: str, classes: Sequence[str]) -> None:
-    """Raise DataError where there is nothing to tell apart."""
+    """Raise DataError for fewer than two classes."""
     if len(classes) < 2:
         found = f"only one class, {classes[0]!r}" if classes else "no class"
         raise DataError(f"{name}: {found}", "give at least two class folders under train/")
 
 
 def check_counts(name: str, classes: Sequence[str], labels: NDArray[np.int64]) -> None:
-    """Raise DataError where a class has too few training images to have one in every split."""
+    """Raise DataError if a class has too few training images for one in every split."""
     for i, count in enumerate(np.bincount(labels, minlength=len(classes))):
         if count < MIN_IMAGES_PER_CLASS:
             raise DataError(
@@ -176,41 +175,41 @@ def check_counts(name: str, classes: Sequence[str], labels: NDArray[np.int64]) -
 
 
 def warn_of_imbalance(name: str, classes: Sequence[str], labels: NDArray[np.int64]) -> None:
-    """Say where always guessing the commonest class would look like a good model."""
+    """Warn where always guessing the most common class would look like a good model."""
     counts = np.bincount(labels, minlength=len(classes))
     most, least = int(counts.argmax()), int(counts.argmin())
     if counts[most] > MAX_IMBALANCE * counts[least]:
         log.warning(
             "%s: class %r has %d training images, class %r only %d: accuracy says little about rare classes; "
-            "--metric macro-f1 counts them like the others",
+            "--metric macro-f1 gives all classes equal weight",
             *(name, classes[most], counts[most], classes[least], counts[least]),
         )
 
 
-def training_order(labels: NDArray[np.int64], cut_test: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which images are for training and validation, and which are held out as test, both as indices.
+def split_off_test(labels: NDArray[np.int64], cut_test: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of the images for training and validation, and of those held out as test.
 
     Args:
         labels: int64 (N,).
-        cut_test: False where there are test images of their own: all are kept, in the order given.
+        cut_test: False if there is a separate test set: all images are kept, in their order.
     """
     if not cut_test:
         return np.arange(len(labels)), np.empty(0, np.int64)
     return _stratified(labels, VALIDATION_SHARE)
 
 
-def validation_cut(
+def split_off_validation(
     labels: NDArray[np.int64], order: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cut `order`, of `training_order`, into training and validation; each in its final, mixed order."""
-    kept, cut = _stratified(labels[order], min(VALIDATION_SHARE, MAX_VALIDATION / len(order)))
+    """Split `order`, from `split_off_test`, into training and validation, both in their final shuffled order."""
+    kept, cut = _stratified(labels[order], min(VALIDATION_SHARE, MAX_VALIDATION_IMAGES / len(order)))
     return order[kept], order[cut]
 
 
 def _stratified(labels: NDArray[np.int64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the kept and of the cut images, both in one fixed random order.
+    """Indices of the kept and of the split-off images, both in one fixed random order.
 
-    The share is cut from each class on its own, so that however rare it has an image on both sides.
+    The share is taken per class, so that even a rare class has an image on both sides.
     """
     order = np.random.default_rng([SPLIT_SEED, len(labels)]).permutation(len(labels))
     in_cut = np.zeros(len(labels), dtype=bool)
@@ -221,7 +220,7 @@ def _stratified(labels: NDArray[np.int64], share: float) -> tuple[NDArray[np.int
 
 
 def _chunks(order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Parts small enough to copy; never none, of however few images."""
+    """Parts small enough to copy; at least one, even if empty."""
     return np.array_split(order, len(order) // 256 + 1)
 
 
@@ -233,10 +232,10 @@ def _split(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:
 def _fingerprint(
     images: NDArray[np.uint8], order: NDArray[np.int64], *arrays: NDArray[np.uint8] | NDArray[np.int64]
 ) -> str:
-    """Of the images in that order, never all copied at once, and of whole arrays."""
+    """Hash of the images in that order, copied in chunks, and of whole arrays."""
     digest = hashlib.sha256(str((len(order), *images.shape[1:])).encode())
-    for some in _chunks(order):
-        digest.update(images[some].data)
+    for chunk in _chunks(order):
+        digest.update(images[chunk].data)
     for array in arrays:
         digest.update(str(array.shape).encode())
         digest.update(np.ascontiguousarray(array).data)

@@ -1,4 +1,4 @@
-"""`--data`: the embedded digits, torchvision's sets by name, or a folder of images."""
+"""`--data`: the bundled digits, torchvision's data sets by name, or a folder of images."""
 
 import os
 import tarfile
@@ -24,7 +24,7 @@ _TORCHVISION = {  # name: class in torchvision.datasets, native resolution, mirr
 }
 
 _DAMAGED = (RuntimeError, ValueError, AssertionError, EOFError, tarfile.TarError, zlib.error)
-"""What torchvision raises on files that end early or have another checksum."""
+"""What torchvision raises on truncated files and checksum mismatches."""
 
 
 def load_dataset(
@@ -34,12 +34,12 @@ def load_dataset(
 
     Args:
         data: `digits`, `cifar10`, `cifar100`, `fashion-mnist` or a path.
-        resolution: rows and columns to bring images to; None takes what suits the data.
-        flip: whether mirroring keeps an image's class; None takes what suits the data.
-        progress: told about decoding.
+        resolution: rows and columns to resize images to; None for the data's default.
+        flip: whether mirrored images keep their class; None for the data's default.
+        progress: receives the decoding progress.
 
     Raises:
-        DataError: nothing to learn from, or a download that failed.
+        DataError: unusable images, or a failed download.
         UnknownNameError: neither a known name nor a folder.
     """
     if data == "digits":
@@ -47,16 +47,16 @@ def load_dataset(
     if data in _TORCHVISION:
         return _from_torchvision(data, resolution, flip)
     folder = Path(data)
-    if os.path.isdir(data):  # noqa: PTH112 - a name too long, or in a folder that may not be read, is none
+    if os.path.isdir(data):  # noqa: PTH112 - unlike Path.is_dir, never raises (name too long, no permission)
         return dataset_from_folder(folder.resolve(), resolution, True if flip is None else flip, progress)
     if "/" in data or os.path.exists(data):  # noqa: PTH110
-        raise DataError(f"--data {data}: is no folder", "give a folder with train/<class>/*, or a name")
+        raise DataError(f"--data {data}: is not a folder", "give a folder with train/<class>/*, or a name")
     known = ["digits", *_TORCHVISION]
     raise UnknownNameError("data set", data, known, f"known: {', '.join(known)}, or the path of a folder")
 
 
 def resized(images: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
-    """Bring square images, (N, R, R) or (N, R, R, 3), to a resolution and to RGB, (N, r, r, 3)."""
+    """Resize square images, (N, R, R) or (N, R, R, 3), and convert them to RGB, (N, r, r, 3)."""
     size = (resolution, resolution)
     pictures = (Image.fromarray(image).convert("RGB") for image in images)
     return np.stack([np.asarray(picture.resize(size, Image.Resampling.BILINEAR)) for picture in pictures])
@@ -86,7 +86,7 @@ def _from_torchvision(name: str, resolution: int | None, flip: bool | None) -> D
 
 
 def _downloaded(name: str, kind: str) -> list[Any]:
-    """The training and the test part as torchvision has them, from its files in the user's cache folder."""
+    """torchvision's training and test sets, downloaded to the user's cache folder if needed."""
     import torchvision
 
     root = platformdirs.user_cache_path("edgenas") / name
@@ -95,16 +95,16 @@ def _downloaded(name: str, kind: str) -> list[Any]:
         root.mkdir(parents=True, exist_ok=True)
         return [maker(root=str(root), train=train, download=True) for train in (True, False)]
     except OSError as error:
-        if error.errno is None or isinstance(error, ConnectionError | TimeoutError):  # URLError has no number
+        if error.errno is None or isinstance(error, ConnectionError | TimeoutError):  # URLError has no errno
             raise _not_downloaded(name, root, error) from None
         raise DataError(
             f"--data {name}: {root} cannot be used ({error.strerror})",
-            "make it writable and see that its disk is not full, or let XDG_CACHE_HOME name another folder",
+            "make it writable and check for free disk space, or set XDG_CACHE_HOME to another folder",
         ) from None
     except HTTPException as error:
         raise _not_downloaded(name, root, error) from None
     except _DAMAGED as error:
-        if str(error).startswith("Error downloading"):  # of the MNIST family: every mirror failed
+        if str(error).startswith("Error downloading"):  # MNIST family: every mirror failed
             raise _not_downloaded(name, root, error) from None
         raise DataError(
             f"--data {name}: the files in {root} are incomplete or damaged ({first_line(error)})",

@@ -1,4 +1,4 @@
-"""Image folders larger than memory: decoded once into a file of the user's cache folder, and mapped from there."""
+"""Image folders larger than memory: decoded once into a file in the user's cache folder, then memory-mapped."""
 
 import hashlib
 import logging
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edgenas.accuracy.dataset import (
-    Colours,
+    ChannelStatistics,
     Dataset,
     Split,
     check_counts,
-    training_order,
-    validation_cut,
+    split_off_test,
+    split_off_validation,
     warn_of_imbalance,
 )
 from edgenas.errors import DataError, FileFormatError
@@ -32,18 +32,18 @@ from edgenas.formats import Document, read_json, write_json
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-"""Raised when images are decoded, ordered or stored in another way: older files are then no longer opened."""
+CACHE_VERSION = 1
+"""To be raised when decoding, ordering or storage changes: older cache files are then ignored."""
 
 Decode = Callable[[Sequence[Path]], Iterator[NDArray[np.uint8] | None]]
-"""Images, uint8 (R, R, 3), in the order of the files; None for each that cannot be read."""
+"""Decodes files, in order, to images, uint8 (R, R, 3); None for unreadable ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Image files of a folder with their labels, int64 (N,): the first `train` of them for training.
+    """Image files of a folder with their labels, int64 (N,): `train` training images, then the test images.
 
-    Without others, test is cut from these.
+    Without test images, test is split off the training images.
     """
 
     root: Path
@@ -53,19 +53,19 @@ class Listing:
     train: int
 
 
-class _Record(Document):
-    """What is known of a complete file of images; it is written last."""
+class _CacheRecord(Document):
+    """Metadata of a complete cache file; written last."""
 
     schema_: Literal["edgenas.decoded/1"] = Field(default="edgenas.decoded/1", alias="schema")
-    skipped: tuple[int, ...] = Field(description="places, in the file's order, of images that cannot be read")
+    skipped: tuple[int, ...] = Field(description="positions, in the file's order, of unreadable images")
     mean: tuple[float, ...] = Field(min_length=3, max_length=3)
     std: tuple[float, ...] = Field(min_length=3, max_length=3)
     fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """The file to make, and what goes where: indices into the listing, in the order of the splits."""
+class _CachePlan:
+    """The cache file and its contents: indices into the listing, split by split."""
 
     path: Path
     resolution: int
@@ -84,18 +84,18 @@ class _Plan:
 
 
 def mapped_dataset(listing: Listing, resolution: int, flip: bool, decode: Decode) -> Dataset:
-    """Make a data set whose images are mapped from a file, decoded there unless an earlier session did.
+    """Make a data set whose images are memory-mapped from a cache file, which is written first if missing.
 
-    Which image is in which split is settled before decoding, so that every split is one stretch of the file and
-    nothing is held in memory. The file is found again by the names, sizes and times of the images.
+    Splits are decided before decoding, so that each is contiguous in the file and nothing is held in memory. The
+    cache key is made of the images' names, sizes and modification times.
 
     Raises:
-        DataError: too few images in a class, or a cache folder that is full or cannot be written.
+        DataError: too few images in a class, or a cache folder that is full or not writable.
     """
     plan = _plan(listing, resolution)
-    record = _complete(plan)
+    record = _valid_record(plan)
     if record is None:
-        record = _decoded_once(listing, plan, decode)
+        record = _decode_under_lock(listing, plan, decode)
     else:
         log.info("images are mapped from %s", plan.path)
         if record.skipped:
@@ -116,33 +116,33 @@ def mapped_dataset(listing: Listing, resolution: int, flip: bool, decode: Decode
     )
 
 
-def _plan(listing: Listing, resolution: int) -> _Plan:
+def _plan(listing: Listing, resolution: int) -> _CachePlan:
     labels, own_test = listing.labels, np.arange(listing.train, len(listing.paths))
-    order, cut = training_order(labels[: listing.train], cut_test=len(own_test) == 0)
-    splits = (*validation_cut(labels, order), own_test if len(own_test) else cut)
+    order, cut = split_off_test(labels[: listing.train], cut_test=len(own_test) == 0)
+    splits = (*split_off_validation(labels, order), own_test if len(own_test) else cut)
     folder = platformdirs.user_cache_path("edgenas") / "decoded"
-    return _Plan(folder / f"{_key(listing, resolution)}.u8", resolution, splits)
+    return _CachePlan(folder / f"{_key(listing, resolution)}.u8", resolution, splits)
 
 
 def _key(listing: Listing, resolution: int) -> str:
-    """Changes with any name, size or time of change; a moved folder keeps it."""
-    digest = hashlib.sha256(f"{FORMAT} {resolution} {listing.train}".encode())
+    """Changes with any name, size or modification time, but not if the folder is moved."""
+    digest = hashlib.sha256(f"{CACHE_VERSION} {resolution} {listing.train}".encode())
     for path in listing.paths:
         digest.update(b"\0" + os.fsencode(path.relative_to(listing.root)))
         try:
             state = path.stat()
             digest.update(f"\0{state.st_size} {state.st_mtime_ns}".encode())
-        except OSError:  # a link to nothing is skipped when its turn comes
+        except OSError:  # a broken link is skipped while decoding
             digest.update(b"\0")
     return digest.hexdigest()[:32]
 
 
-def _complete(plan: _Plan) -> _Record | None:
-    """The record of a file that is there and as long as it must be."""
+def _valid_record(plan: _CachePlan) -> _CacheRecord | None:
+    """The record of an existing cache file of the right size, else None."""
     if not plan.record.exists():
         return None
     try:
-        record = read_json(plan.record, _Record)
+        record = read_json(plan.record, _CacheRecord)
         if plan.path.stat().st_size == plan.nbytes(len(record.skipped)):
             return record
         found = f"has {plan.path.stat().st_size} bytes, not {plan.nbytes(len(record.skipped))}"
@@ -150,34 +150,34 @@ def _complete(plan: _Plan) -> _Record | None:
         found = f"has a damaged record ({error.problem})"
     except OSError as error:
         found = f"cannot be read ({error.strerror})"
-    log.warning("%s %s: the images are decoded again", plan.path, found)
+    log.warning("%s %s: decoding the images again", plan.path, found)
     return None
 
 
-def _decoded_once(listing: Listing, plan: _Plan, decode: Decode) -> _Record:
-    """Decode under a lock, which the system releases should this process be killed."""
+def _decode_under_lock(listing: Listing, plan: _CachePlan, decode: Decode) -> _CacheRecord:
+    """Decode under a lock, which the system releases if this process is killed."""
     try:
         plan.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(plan.path.with_suffix(".lock"))
         try:
             held = lock.acquire(blocking=False)
         except Timeout:
-            log.warning("%s: waiting for another session that decodes these images", listing.root)
+            log.warning("%s: waiting for another session that is decoding these images", listing.root)
             held = lock.acquire()
         with held:
-            return _complete(plan) or _decode_to_file(listing, plan, decode)
+            return _valid_record(plan) or _decode_to_file(listing, plan, decode)
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(
-            f"{plan.path.parent}: decoded images cannot be kept there ({reason})",
-            "free some space there, or let XDG_CACHE_HOME name a folder that you can write to",
+            f"{plan.path.parent}: decoded images cannot be stored there ({reason})",
+            "free some space there, or set XDG_CACHE_HOME to a writable folder",
         ) from None
 
 
-def _decode_to_file(listing: Listing, plan: _Plan, decode: Decode) -> _Record:
+def _decode_to_file(listing: Listing, plan: _CachePlan, decode: Decode) -> _CacheRecord:
     _check_space(plan)
     log.warning(
-        "%s is large: its decoded images, %.3g GB, are kept in %s for later sessions",
+        "%s is large: its decoded images, %.3g GB, are cached in %s",
         *(listing.root, plan.nbytes(0) / 1e9, plan.path),
     )
     part = plan.path.with_suffix(".part")
@@ -194,19 +194,21 @@ def _decode_to_file(listing: Listing, plan: _Plan, decode: Decode) -> _Record:
     return record
 
 
-def _check_space(plan: _Plan) -> None:
+def _check_space(plan: _CachePlan) -> None:
     needed, free = plan.nbytes(0), shutil.disk_usage(plan.path.parent).free
     if needed > free:
         raise DataError(
             f"{plan.path.parent}: decoded images need {needed / 1e9:.3g} GB, {free / 1e9:.3g} GB are free",
-            "free some space there, choose a lower --resolution, or let XDG_CACHE_HOME name a larger disk",
+            "free some space there, choose a lower --resolution, or set XDG_CACHE_HOME to a larger disk",
         )
 
 
-def _write(listing: Listing, plan: _Plan, decode: Decode, write: Callable[[memoryview], int]) -> _Record:
-    """Plain writes, not a mapping: on a full disk a write fails, a mapping kills the process."""
+def _write(
+    listing: Listing, plan: _CachePlan, decode: Decode, write: Callable[[memoryview], int]
+) -> _CacheRecord:
+    """Plain writes, not a mapping: on a full disk a write raises, whereas a mapping kills the process."""
     order, train = plan.order, len(plan.splits[0])
-    of_training = order < listing.train  # a test folder is decoded, and its broken files counted, on its own
+    of_training = order < listing.train  # a test folder's broken files are counted on their own
     images = chain(
         *(
             decode([listing.paths[i] for i in order[part]])
@@ -214,7 +216,7 @@ def _write(listing: Listing, plan: _Plan, decode: Decode, write: Callable[[memor
             if part.any()
         )
     )
-    colours, digest, skipped = Colours(), hashlib.sha256(), []
+    statistics, digest, skipped = ChannelStatistics(), hashlib.sha256(), []
     for place, image in enumerate(images):
         if image is None:
             skipped.append(place)
@@ -222,30 +224,30 @@ def _write(listing: Listing, plan: _Plan, decode: Decode, write: Callable[[memor
         write(image.data)
         digest.update(image.data)
         if place < train:
-            colours.add(image)
+            statistics.add(image)
     readable = np.delete(order, skipped)
     check_counts(str(listing.root), listing.classes, listing.labels[readable[readable < listing.train]])
-    for part in _without(plan.splits, skipped):
+    for part in _without_skipped(plan.splits, skipped):
         digest.update(f"{part.shape}".encode())
         digest.update(listing.labels[part].data)
-    return _Record(
+    return _CacheRecord(
         skipped=tuple(skipped),
-        mean=colours.mean(),
-        std=colours.std(),
+        mean=statistics.mean(),
+        std=statistics.std(),
         fingerprint=digest.hexdigest()[:16],
     )
 
 
-def _without(splits: Sequence[NDArray[np.int64]], skipped: Sequence[int]) -> list[NDArray[np.int64]]:
-    """The splits less the places, counted through all of them, that were skipped."""
+def _without_skipped(splits: Sequence[NDArray[np.int64]], skipped: Sequence[int]) -> list[NDArray[np.int64]]:
+    """The splits without the skipped positions, which count through all splits."""
     left = np.ones(sum(map(len, splits)), dtype=bool)
     left[list(skipped)] = False
     parts = np.split(left, np.cumsum([len(split) for split in splits])[:-1])
     return [split[part] for split, part in zip(splits, parts, strict=True)]
 
 
-def _mapped(listing: Listing, plan: _Plan, record: _Record) -> list[Split]:
-    parts = _without(plan.splits, record.skipped)
+def _mapped(listing: Listing, plan: _CachePlan, record: _CacheRecord) -> list[Split]:
+    parts = _without_skipped(plan.splits, record.skipped)
     shape = (sum(map(len, parts)), plan.resolution, plan.resolution, 3)
     # Read-only: the system refuses a writable private mapping that is larger than its memory.
     array = np.memmap(plan.path, np.uint8, "r", shape=shape)

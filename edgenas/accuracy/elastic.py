@@ -1,9 +1,9 @@
-"""All blocks of a place at once, at the cost of the largest: blended in the weights, not in the outputs.
+"""Runs a blend of all blocks of a place at the cost of the largest: blends their weights, not their outputs.
 
-A place of a supernet holds its blocks in one set of weights, so that which block runs is a mask over them
-(Stamoulis et al., "Single-Path NAS", ECML-PKDD 2019). Weights are masked along what they read (input channels,
-kernel) and never along what they write: a channel that is in no block may hold anything, for nobody reads it. So
-no batch norm sees a channel that is all 0, whose gradient would be large and void, nor cancels a mask.
+The blocks of a supernet's place share one set of weights, so choosing a block means masking the weights (Stamoulis et
+al., "Single-Path NAS", ECML-PKDD 2019). Weights are masked along their input dimensions (input channels, kernel),
+never along output channels: an output channel that a block lacks may hold anything, since nothing reads it. Thus no
+batch norm gets an all-zero channel, whose gradient would be large and meaningless, or rescales a mask away.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,26 +14,26 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from edgenas.accuracy.supernet import cut, run_block
+from edgenas.accuracy.supernet import run_block, shared_slice
 from edgenas.space import Block
 from edgenas.space.layers import Add, Conv, SqueezeExcite
 from edgenas.space.modules import BlockModule
 
 Reads = Mapping[str, tuple[int, ...]]
-"""What a layer's weights read, by their names: the shape without the output channels."""
+"""By parameter name, the shape of a layer's weights without the output channels."""
 
 
 def run_blended(shared: BlockModule, blocks: Sequence[Block], weights: Tensor, x: Tensor) -> Tensor:
     """Run one place of a supernet with a blend of its blocks.
 
-    With one-hot weights it computes what the block would alone, and has a gradient for all the others too. Any other
-    blend is a network between the blocks, not the mean of their outputs. Differentiable in `weights`, `x` and
-    the shared weights; not in the weight of a block that is alone.
+    One-hot weights give the output of that block alone, but a gradient for all the others too. Any other blend
+    interpolates the blocks' weights, which is not the mean of their outputs. Differentiable in `weights`, `x` and the
+    shared weights; but not in the weight of a single block.
 
     Args:
         shared: the place's module.
-        blocks: some or all that may stand there; they differ in kernel and expansion only.
-        weights: (len(blocks),), of sum 1.
+        blocks: some or all blocks of the place; they differ only in kernel and expansion.
+        weights: (len(blocks),), summing to 1.
         x: (N, C, H, W), N at least 2.
 
     Returns:
@@ -44,7 +44,7 @@ def run_blended(shared: BlockModule, blocks: Sequence[Block], weights: Tensor, x
 
 
 class _Place(nn.Module):
-    """`run_block` as a module, for `functional_call` to put masked weights in."""
+    """`run_block` as a module, so that `functional_call` can substitute masked weights."""
 
     def __init__(self, shared: BlockModule) -> None:
         super().__init__()
@@ -55,13 +55,13 @@ class _Place(nn.Module):
 
 
 def _union(blocks: Sequence[Block]) -> Block:
-    """The smallest block that holds all: the largest kernel with the largest expansion."""
+    """The smallest block that contains all: the largest kernel with the largest expansion."""
     names = [field.name for field in fields(blocks[0])]
     return replace(blocks[0], **{name: max(getattr(block, name) for block in blocks) for name in names})
 
 
 def _masked(shared: BlockModule, blocks: Sequence[Block], weights: Tensor) -> dict[str, Tensor]:
-    """The weights that not all blocks read alike, masked, by their names in `shared.layers`."""
+    """The masked weights, by their names in `shared.layers`, of which blocks use different parts."""
     masked = {}
     rows = zip(*(_reads(block) for block in blocks), strict=True)
     for index, (module, row) in enumerate(zip(shared.layers, rows, strict=True)):
@@ -73,20 +73,20 @@ def _masked(shared: BlockModule, blocks: Sequence[Block], weights: Tensor) -> di
 
 
 def _mask(tensor: Tensor, shapes: Sequence[tuple[int, ...]], weights: Tensor) -> Tensor:
-    boxes = _boxes(shapes, tensor.shape[1:]).to(weights, non_blocking=True)  # a GPU's queue runs on
+    boxes = _boxes(shapes, tensor.shape[1:]).to(weights, non_blocking=True)  # without waiting for the GPU
     return tensor * cast(Tensor, torch.tensordot(weights, boxes, dims=1)).to(tensor)
 
 
 def _boxes(shapes: Sequence[tuple[int, ...]], size: torch.Size) -> Tensor:
-    """(len(shapes), 1, *size), on the CPU: 1 where a weight of that shape has its numbers, 0 around them."""
+    """Masks (len(shapes), 1, *size), on the CPU: 1 inside the part of that shape, 0 outside."""
     boxes = torch.zeros(len(shapes), 1, *size)
     for box, shape in zip(boxes, shapes, strict=True):
-        cut(box, (1, *shape)).fill_(1)
+        shared_slice(box, (1, *shape)).fill_(1)
     return boxes
 
 
 def _reads(block: Block) -> list[Reads]:
-    """Of each layer that has a module."""
+    """Input shapes of the weights of each layer that has a module."""
     return [_READS.get(type(layer), _nothing)(layer) for layer in block.layers if not isinstance(layer, Add)]
 
 
@@ -103,4 +103,4 @@ def _squeeze_excite(layer: SqueezeExcite) -> Reads:
 
 
 _READS: Mapping[type, Callable[[Any], Reads]] = {Conv: _conv, SqueezeExcite: _squeeze_excite}
-"""Layers whose weights blocks share."""
+"""Layers whose weights the blocks share."""

@@ -1,4 +1,4 @@
-"""Evaluators: from an architecture to how good it is."""
+"""Evaluators: from an architecture to its accuracy."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,7 +11,12 @@ from torch import Tensor
 
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.metrics import confusion, score
-from edgenas.accuracy.network_predictions import batch_parts, checked, classified, in_five_positions
+from edgenas.accuracy.network_predictions import (
+    batch_slices,
+    five_positions,
+    predicted_classes,
+    require_predictions,
+)
 from edgenas.accuracy.out_of_memory import out_of_memory_named
 from edgenas.accuracy.supernet import Supernet
 from edgenas.space import Architecture, SearchSpace
@@ -20,29 +25,27 @@ from edgenas.vocabulary import Metric
 AccuracyKind = Literal["supernet", "validation", "test"]
 
 CACHED_BYTES = 1 << 30
-"""Normalised validation images are kept up to this size; larger sets are normalised for each evaluation."""
+"""Normalised validation images are cached up to this size; larger sets are normalised for each evaluation."""
 
-SMALL_SPLIT = 1000
-"""Fewer validation images are looked at in five positions each: 287 digits alone tell candidates apart no better than
-by half a point, and one seed of a training ranks at a tau of 0.55 with another; in five positions at 0.69."""
+SMALL_SPLIT_IMAGES = 1000
+"""Fewer validation images are evaluated in five positions each. 287 digits alone resolve no better than half a point,
+and two training seeds rank candidates with a tau of only 0.55 to each other; with five positions it is 0.69."""
 
-DEVIATIONS = 3.0
-"""An evaluation is given up once the rival's accuracy is more than this many standard deviations away."""
+EARLY_STOP_DEVIATIONS = 3.0
+"""An evaluation is stopped early once it is more than this many standard deviations below the accuracy to beat."""
 
 
 class Evaluator(ABC):
-    """Something that tells the accuracy of architectures of one space.
+    """Determines the accuracy of architectures of one space.
 
     The contract:
-      - `evaluate` gives a fraction 0..1. It depends on the architecture and the rival alone: not on what was
-        evaluated before, nor on how often. That is what makes a search repeatable and an interrupted one
-        resumable.
-      - `rival` is the accuracy of a faster architecture. One that is clearly below it will not be chosen, so an
-        evaluator may stop early and give the accuracy on what it has looked at by then. It may ignore `rival`.
+      - `evaluate` returns a fraction 0..1 that depends only on the architecture and `to_beat`, not on earlier
+        evaluations. This makes searches repeatable and resumable.
+      - `to_beat` is the best accuracy among architectures that cost no more. One clearly below is not chosen, so an
+        evaluator may stop early and return the accuracy on the images seen so far. It may ignore `to_beat`.
       - It may be slow; it is called from one thread, once for each distinct architecture.
-      - A failure that concerns this architecture alone is an `EdgenasError`; the search records its reason and
-        goes on.
-      - `kind` says what the figure is.
+      - A failure of this architecture alone is an `EdgenasError`; the search records the reason and continues.
+      - `kind` says which kind of accuracy it is.
 
     Checked by `edgenas.testing.EvaluatorConformance`.
     """
@@ -50,7 +53,7 @@ class Evaluator(ABC):
     kind: AccuracyKind
 
     @abstractmethod
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
         """Accuracy of one architecture, 0..1."""
 
 
@@ -61,15 +64,15 @@ MakeEvaluator = Callable[[SearchSpace, Dataset, int], Evaluator]
 class SupernetEvaluator(Evaluator):
     """Score on the validation split with weights inherited from a trained supernet.
 
-    One pass over the validation images, which also give the batch-norm statistics, batch by batch (they are in
-    random order). With `top-1`, one that is clearly below its rival is given up after part of them. The images of
-    a small split are looked at in five positions each, and never given up.
+    One pass over the validation images, whose batches (in random order) also give the batch-norm statistics. With
+    `top-1`, a candidate clearly below the accuracy to beat is stopped early. The images of a small split are evaluated
+    in five positions each, without early stopping.
 
     Args:
-        supernet: trained, on the device to evaluate on.
-        dataset: whose validation split is looked at.
-        metric: what is scored.
-        shifted: whether training shifts images, so that other positions tell something.
+        supernet: trained, on the evaluation device.
+        dataset: provides the validation split.
+        metric: the score to return.
+        shifted: whether training shifts images, which is what makes other positions informative.
     """
 
     kind: AccuracyKind = "supernet"
@@ -80,35 +83,35 @@ class SupernetEvaluator(Evaluator):
         self._supernet = supernet
         self._dataset = dataset
         self._metric = metric
-        small = shifted and len(dataset.validation) < SMALL_SPLIT
-        self._split = in_five_positions(dataset.validation) if small else dataset.validation
-        self._may_give_up = metric == "top-1" and not small
+        small = shifted and len(dataset.validation) < SMALL_SPLIT_IMAGES
+        self._split = five_positions(dataset.validation) if small else dataset.validation
+        self._may_stop_early = metric == "top-1" and not small
         self._labels = self._split.labels.cpu().numpy()
-        self._parts = batch_parts(self._split)
+        self._parts = batch_slices(self._split)
         self._device = next(supernet.parameters()).device
         self._cached = None
         if 4 * self._split.images.nelement() <= CACHED_BYTES:
             with out_of_memory_named("keeping the validation images"):
                 self._cached = [self._normalised(part) for part in self._parts]
 
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
         """See the class.
 
         Raises:
-            DivergenceError: its logits are no numbers.
+            DivergenceError: no image has finite logits.
             OutOfMemoryError: a batch does not fit into memory.
         """
         found = []
         with torch.inference_mode(), out_of_memory_named(f"evaluating {architecture.id}"):
             for i, part in enumerate(self._parts):
                 images = self._cached[i] if self._cached else self._normalised(part)
-                found.append(classified(self._supernet(images, architecture)).cpu().numpy())
+                found.append(predicted_classes(self._supernet(images, architecture)).cpu().numpy())
                 seen = self._labels[: part.stop]
-                if self._may_give_up and rival is not None and part.stop < len(self._labels):
-                    right = int((np.concatenate(found) == seen).sum())
-                    if _is_hopeless(right, len(seen), rival):
+                if self._may_stop_early and to_beat is not None and part.stop < len(self._labels):
+                    correct = int((np.concatenate(found) == seen).sum())
+                    if _is_clearly_worse(correct, len(seen), to_beat):
                         break
-        predicted = checked(np.concatenate(found), f"evaluating {architecture.id}")
+        predicted = require_predictions(np.concatenate(found), f"evaluating {architecture.id}")
         labels = self._labels[: len(predicted)]
         return float(score(confusion(predicted, labels, len(self._dataset.classes)), self._metric))
 
@@ -116,10 +119,10 @@ class SupernetEvaluator(Evaluator):
         return self._dataset.normalise(self._split.images[part].to(self._device))
 
 
-def _is_hopeless(right: int, seen: int, rival: float) -> bool:
-    """Whether so few right ones of those seen would be a rare accident, were the accuracy the rival's.
+def _is_clearly_worse(correct: int, seen: int, to_beat: float) -> bool:
+    """Whether this few correct predictions would be very unlikely if the true accuracy were `to_beat`.
 
-    By Bernstein's inequality: the normal approximation gives up too soon where few wrong ones are expected.
+    Uses Bernstein's inequality: the normal approximation stops too early where few errors are expected.
     """
-    allowed = DEVIATIONS * sqrt(seen * rival * (1 - rival)) + DEVIATIONS**2 / 3
-    return right < rival * seen - allowed
+    allowed = EARLY_STOP_DEVIATIONS * sqrt(seen * to_beat * (1 - to_beat)) + EARLY_STOP_DEVIATIONS**2 / 3
+    return correct < to_beat * seen - allowed

@@ -25,31 +25,31 @@ log = logging.getLogger(__name__)
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".tif", ".tiff"}
 
 MAX_IN_MEMORY = 2 * 2**30
-"""Bytes of decoded images; sets above it are mapped from a file."""
+"""Bytes of decoded images; larger sets are memory-mapped from a file."""
 
 MAX_UNREADABLE_SHARE = 0.02
-"""A few broken files are skipped and named; more say that something is wrong with the folder."""
+"""Up to this share, broken files are skipped with a warning; more suggest that the folder itself is wrong."""
 
-_AT_ONCE = 512
-"""Images decoded ahead: enough to keep every core busy, few enough to hold in memory."""
+_DECODE_BATCH = 512
+"""Images decoded per batch: enough to keep every core busy, few enough for memory."""
 
 _BROKEN = (
     *(OSError, ValueError, SyntaxError, RuntimeError, ArithmeticError, LookupError, TypeError, EOFError),
     *(struct.error, Image.DecompressionBombError),
 )
-"""What Pillow raises on files that are not, or not quite, images: it goes by content, whatever the suffix says."""
+"""What Pillow, which goes by content and not by suffix, raises on files that are not valid images."""
 
 _LAYOUT = "lay it out as train/<class>/*.jpg and test/<class>/*.jpg"
 
 _Part = dict[str, list[Path]]
-"""The image files of each class, in a stable order; no class without any."""
+"""The image files of each class, in a stable order; only classes that have some."""
 
 
 def dataset_from_folder(folder: Path, resolution: int | None, flip: bool, progress: Progress) -> Dataset:
-    """Load an image folder; images are scaled to cover a square of `resolution` and cut at the centre.
+    """Load an image folder; images are scaled to cover a square of `resolution`, then centre-cropped.
 
     Unreadable images are skipped with a warning that names and counts them. Sets of more than `MAX_IN_MEMORY`
-    bytes are decoded into a file of the user's cache folder, once.
+    bytes are decoded once, into a file in the user's cache folder.
 
     Raises:
         DataError: no images, one class, a class with too few, a test class that training lacks, too many
@@ -60,7 +60,7 @@ def dataset_from_folder(folder: Path, resolution: int | None, flip: bool, progre
     except OSError as error:
         raise DataError(
             f"--data {folder}: {error.filename} cannot be listed ({error.strerror})",
-            "make the folder readable, or give another",
+            "make the folder readable, or choose another",
         ) from None
     check_counts(str(folder), listing.classes, listing.labels[: listing.train])
     size = resolution or _native_resolution(listing.paths[: listing.train])
@@ -86,7 +86,7 @@ def _listing(folder: Path) -> Listing:
     check_classes(str(folder), list(train))
     test, val = _part(folder / "test"), _part(folder / "val")
     if test and val:
-        log.warning("%s/val is not used: validation is cut from train/, and test/ is there", folder)
+        log.warning("%s/val is ignored: test/ exists, and validation is split off train/", folder)
     elif not test and not val:
         log.warning("%s has no test/ or val/ folder: a fifth of train/ is held out as test", folder)
     held_out = test or val
@@ -97,7 +97,7 @@ def _listing(folder: Path) -> Listing:
         )
     if held_out and (absent := sorted(set(train) - set(held_out))):
         log.warning(
-            "%s has no images of class %r: test figures say nothing about it",
+            "%s has no images of class %r: it is missing from all test figures",
             folder / ("test" if test else "val"),
             absent[0],
         )
@@ -113,7 +113,7 @@ def _listing(folder: Path) -> Listing:
 
 
 def _part(part: Path) -> _Part:
-    """The images of each class folder; what lies beside them, and so is not used, is named in warnings."""
+    """The images of each class folder; warns of images outside class folders, and of empty class folders."""
     if not part.is_dir():
         return {}
     found: _Part = {}
@@ -128,16 +128,16 @@ def _part(part: Path) -> _Part:
             empty.append(entry.name)
     loose = [entry.name for entry in sorted(part.iterdir()) if _is_image(entry.name) and not entry.is_dir()]
     if loose:
-        log.warning("%s: images outside a class folder are not used: %s", part, _first(loose))
+        log.warning("%s: images outside class folders are ignored: %s", part, _first(loose))
     if empty and found:
-        log.warning("%s: class folders without images are passed over: %s", part, _first(empty))
+        log.warning("%s: class folders without images are ignored: %s", part, _first(empty))
     return found
 
 
 def _check_class_folder(part: Path, folder: Path) -> None:
-    """Names end up in JSON, and a link upwards would put every class into one."""
+    """Names must be valid UTF-8 for JSON, and a link to a parent would put every class into one."""
     if part.resolve().is_relative_to(folder.resolve()):
-        raise DataError(f"{folder}: is a link to a folder that holds it", "remove the link")
+        raise DataError(f"{folder}: is a link to one of its parent folders", "remove the link")
     try:
         folder.name.encode()
     except UnicodeEncodeError:
@@ -172,11 +172,11 @@ def _first(names: Sequence[str]) -> str:
 
 
 def _native_resolution(paths: list[Path]) -> int:
-    """The median shorter side of a sample of images, rounded down to what a layout covers (16-64, 96-224)."""
+    """The median shorter side of a sample of images, rounded down to a supported resolution (16-64, 96-224)."""
     sides = []
     for path in filter(Path.is_file, paths[:: max(1, len(paths) // 100)]):
         try:
-            with _large_ones_welcome(), Image.open(path) as image:
+            with _large_images_allowed(), Image.open(path) as image:
                 sides.append(min(image.size))
         except _BROKEN:
             continue
@@ -201,7 +201,7 @@ def _in_memory(
 
 
 def _decode(paths: Sequence[Path], size: int, progress: Progress) -> Iterator[NDArray[np.uint8] | None]:
-    """Images, (size, size, 3), in the order of the files, None for what cannot be read; few in memory at a time.
+    """Images, (size, size, 3), in the order of the files, None for unreadable ones; decoded batch by batch.
 
     Raises:
         DataError: too many cannot be read.
@@ -209,9 +209,9 @@ def _decode(paths: Sequence[Path], size: int, progress: Progress) -> Iterator[ND
     unreadable: list[str] = []
     progress("decoding images", 0, len(paths))
     with ThreadPoolExecutor(host.cores()) as pool:
-        for start in range(0, len(paths), _AT_ONCE):
-            some = paths[start : start + _AT_ONCE]
-            with _large_ones_welcome():
+        for start in range(0, len(paths), _DECODE_BATCH):
+            some = paths[start : start + _DECODE_BATCH]
+            with _large_images_allowed():
                 images = list(pool.map(partial(_read, size=size), some))
             for path, image in zip(some, images, strict=True):
                 if isinstance(image, str):
@@ -228,8 +228,8 @@ def _decode(paths: Sequence[Path], size: int, progress: Progress) -> Iterator[ND
 
 
 @contextmanager
-def _large_ones_welcome() -> Iterator[None]:
-    """No warning of large photographs: Pillow warns above 89 million pixels, and raises above twice as many."""
+def _large_images_allowed() -> Iterator[None]:
+    """Silence Pillow's warning above 89 million pixels; it still raises above twice as many."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         yield
@@ -244,9 +244,9 @@ def _check_unreadable(unreadable: list[str], done: int, total: int) -> None:
 
 
 def _read(path: Path, size: int) -> NDArray[np.uint8] | str:
-    """Decode one image to RGB, (size, size, 3), or say in a word or two why it cannot be read."""
-    if not path.is_file():  # a pipe would be waited for
-        return "link to nothing" if path.is_symlink() else "not a file"
+    """Decode one image to RGB, (size, size, 3), or return the reason it is unreadable."""
+    if not path.is_file():  # reading a pipe would block
+        return "broken link" if path.is_symlink() else "not a file"
     try:
         with Image.open(path) as image:
             return fitted(image, size)
@@ -267,7 +267,7 @@ def fitted(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB; 16 bits a pixel are scaled to 8 (Pillow alone would clip them)."""
+    """Convert any mode to RGB; 16-bit pixels are scaled to 8 bits (Pillow would clip them)."""
     if image.mode.startswith("I"):
         image = Image.fromarray(np.clip(np.asarray(image) // 256, 0, 255).astype(np.uint8))
     return image.convert("RGB")

@@ -1,4 +1,4 @@
-"""How good a trained module is: its predictions, and the batch-norm statistics they rest on."""
+"""Predictions of trained modules, and the batch-norm statistics they depend on."""
 
 import math
 from itertools import pairwise
@@ -15,22 +15,22 @@ from edgenas.errors import DivergenceError
 
 RECALIBRATION_IMAGES = 512
 
-PIXELS = 500 * 32 * 32
-"""Pixels of a batch that is only looked at; bounds its memory at any resolution."""
+BATCH_PIXELS = 500 * 32 * 32
+"""Pixels of an evaluation batch; bounds memory at any resolution."""
 
 
-def batch_parts(split: Split) -> tuple[slice, ...]:
-    """A split in batches of nearly equal size, at least two images each where it has them."""
+def batch_slices(split: Split) -> tuple[slice, ...]:
+    """Slices that cut a split into batches of nearly equal size, with at least two images each if possible."""
     pixels = split.images.shape[-1] * split.images.shape[-2]
-    count = math.ceil(len(split) / max(16, PIXELS // pixels))
+    count = math.ceil(len(split) / max(16, BATCH_PIXELS // pixels))
     ends = [len(split) * i // count for i in range(count + 1)]
     return tuple(slice(start, end) for start, end in pairwise(ends))
 
 
-def in_five_positions(split: Split) -> Split:
-    """Each image as it is and shifted by an eighth of its side up, down, left and right, zeros moving in.
+def five_positions(split: Split) -> Split:
+    """Each image unchanged and shifted by an eighth of its side up, down, left and right, padded with zeros.
 
-    As far as training shifts them at most. The five of an image follow each other.
+    That is the largest shift in training. The five copies of an image are adjacent.
     """
     height, width = split.images.shape[-2:]
     far = max(1, height // 8)
@@ -41,43 +41,44 @@ def in_five_positions(split: Split) -> Split:
     return Split(images, split.labels.repeat_interleave(len(corners)))
 
 
-def checked(predicted: NDArray[np.int64], what: str) -> NDArray[np.int64]:
-    """The same predictions, (N,).
+def require_predictions(predicted: NDArray[np.int64], what: str) -> NDArray[np.int64]:
+    """The predictions, (N,), unchanged.
 
     Raises:
-        DivergenceError: not one of them is valid: weights or activations are no numbers.
+        DivergenceError: none of them is valid, as weights or activations are NaN or infinite.
     """
     if (predicted < 0).all():
         raise DivergenceError(f"{what}: no image has finite logits", "try another --seed")
     return predicted
 
 
-def classified(logits: Tensor) -> Tensor:
+def predicted_classes(logits: Tensor) -> Tensor:
     """The class of the largest logit, int64 (N,); -1 where logits, (N, classes), are not all finite."""
     return torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
 
 
 def predictions(model: nn.Module, dataset: Dataset, split: Split) -> NDArray[np.int64]:
-    """What a module, put into evaluation mode, takes each image for: (N,); -1 for logits that are no numbers.
+    """Predicted classes, (N,), of a module, which is put into evaluation mode; -1 for non-finite logits.
 
     Raises:
         OutOfMemoryError: a batch does not fit into memory.
     """
     device = next(model.parameters()).device
     model.eval()
-    with torch.inference_mode(), out_of_memory_named("judging a network"):
+    with torch.inference_mode(), out_of_memory_named("evaluating a network"):
         found = [
-            classified(model(dataset.normalise(split.images[part].to(device)))) for part in batch_parts(split)
+            predicted_classes(model(dataset.normalise(split.images[part].to(device))))
+            for part in batch_slices(split)
         ]
     return torch.cat(found).cpu().numpy()
 
 
 def recalibrate(model: nn.Module, dataset: Dataset) -> None:
-    """Set batch-norm statistics to their mean over the first training images; those are in random order.
+    """Set batch-norm statistics to their mean over the first training images, which are in random order.
 
-    Every image counts the same; the variance is the mean of those within the batches.
+    All images have equal weight; the variance is the mean of the within-batch variances.
 
-    Inherited statistics are those of a mixture of paths and would ruin any single one
+    A supernet's inherited statistics mix all paths and would ruin the accuracy of any single one
     (Guo et al., "Single Path One-Shot", ECCV 2020).
 
     Raises:
@@ -91,7 +92,7 @@ def recalibrate(model: nn.Module, dataset: Dataset) -> None:
     model.train()
     seen = 0
     with torch.inference_mode(), out_of_memory_named("setting batch-norm statistics"):
-        for part in batch_parts(first):
+        for part in batch_slices(first):
             images = first.images[part]
             seen += len(images)
             for norm in norms:

@@ -1,4 +1,4 @@
-"""Running out of memory, on a GPU or off it, as an error that names what needed it."""
+"""Turns running out of CPU or GPU memory into an error that says what needed the memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +8,12 @@ import torch
 from edgenas.errors import OutOfMemoryError
 
 _SIGNS = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED")
-"""How PyTorch's allocators say it in a plain RuntimeError."""
+"""How PyTorch's allocators report it in a plain RuntimeError."""
 
 
 @contextmanager
 def out_of_memory_named(what: str) -> Iterator[None]:
-    """Turn any way of running out of memory into an OutOfMemoryError about `what`; other errors pass.
+    """Turn any out-of-memory error into an OutOfMemoryError that names `what`; other errors pass through.
 
     Raises:
         OutOfMemoryError: the block ran out of memory.
@@ -23,12 +23,12 @@ def out_of_memory_named(what: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not isinstance(error, MemoryError) and not any(sign in str(error) for sign in _SIGNS):
             raise
-        # The traceback holds the tensors that filled the memory.
+        # Its frames keep the tensors alive that filled the memory.
         error.__traceback__ = None
     else:
         return
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     raise OutOfMemoryError(
-        f"{what}: ran out of memory", "use a smaller --resolution or --width, or free memory and go on"
+        f"{what}: ran out of memory", "use a smaller --resolution or --width, or free memory and resume"
     )

@@ -1,4 +1,4 @@
-"""Networks that are trained on their own: their first weights, and their losses with or without a teacher."""
+"""Stand-alone training of networks: initial weights, and losses with or without a teacher."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ Teacher = Callable[[Tensor], Tensor]
 
 
 def fresh_network(space: SearchSpace, architecture: Architecture, seed: int, device: torch.device) -> Network:
-    """A network with random weights, which the seed alone decides, on a device."""
+    """A network on a device, with random weights determined by the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = space.build(architecture).to(memory_format=torch.channels_last)
@@ -26,7 +26,7 @@ def fresh_network(space: SearchSpace, architecture: Architecture, seed: int, dev
 def network_losses(
     network: nn.Module, recipe: Recipe, teacher: Teacher | None = None, weight: float = 0.0
 ) -> Losses:
-    """Cross entropy with the labels; with a teacher also, by `weight`, with what it says of the same images.
+    """Cross entropy with the labels and, with the given `weight`, with a teacher's outputs for the same images.
 
     Hinton et al., "Distilling the Knowledge in a Neural Network" (2015), at temperature 1.
     """
@@ -37,7 +37,7 @@ def network_losses(
         if teacher is None or not weight:
             return [loss]
         with torch.no_grad():
-            told = teacher(images).softmax(1)
-        return [(1 - weight) * loss + weight * functional.cross_entropy(logits, told)]
+            targets = teacher(images).softmax(1)
+        return [(1 - weight) * loss + weight * functional.cross_entropy(logits, targets)]
 
     return losses

@@ -1,6 +1,6 @@
-"""A single-path supernet: every architecture of a space in the weights of the largest.
+"""A single-path supernet: the weights of the largest network hold every architecture of a space.
 
-At each place one set of weights serves all its blocks: a smaller kernel is the centre of the largest, a
+Each place has one set of weights for all its blocks: a smaller kernel is the centre of the largest, a
 smaller expansion its first channels (Cai et al., "Once-for-All", ICLR 2020). One path is trained at a time
 (Guo et al., "Single Path One-Shot", ECCV 2020).
 """
@@ -20,14 +20,14 @@ from edgenas.space.modules import BlockModule, Network, SqueezeExciteModule
 
 
 class Supernet(nn.Module):
-    """Weights for every architecture of a space; no larger than its largest network.
+    """Shared weights for every architecture of a space; no larger than its largest network.
 
-    Batch norm always takes the statistics of the batch: running ones would be those of a mixture of paths, and
-    ruin any single one.
+    Batch norm always uses batch statistics: running statistics would mix all paths and ruin the accuracy of any
+    single one.
 
     Args:
-        space: its places become the supernet's modules.
-        seed: of the initial weights.
+        space: each of its places becomes a module.
+        seed: determines the initial weights.
     """
 
     def __init__(self, space: SearchSpace, seed: int) -> None:
@@ -39,37 +39,37 @@ class Supernet(nn.Module):
             self.places = Network(largest).to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, architecture: Architecture) -> Tensor:
-        """One path: (N, C, H, W) to (N, classes) logits; N at least 2."""
+        """Run one path: (N, C, H, W) to (N, classes) logits; N at least 2."""
         for place, block in self.space.path(architecture):
             x = self.run(place, block, x)
         return x
 
     def run(self, place: int, block: Block | None, x: Tensor) -> Tensor:
-        """One block with the weights of its place, (N, C, H, W) to (N, C', H', W'); None passes `x` on."""
+        """Run one block with the weights of its place, (N, C, H, W) to (N, C', H', W'); None returns `x`."""
         return x if block is None else run_block(self.module(place), block, x)
 
     def module(self, place: int) -> BlockModule:
-        """The weights of a place: its largest block."""
+        """The module of a place: its largest block."""
         return cast(BlockModule, self.places[place])
 
     def extract(self, architecture: Architecture) -> Network:
-        """A network of its own with a copy of the path's weights; its batch-norm statistics are yet to be set."""
+        """A stand-alone network with a copy of the path's weights; its batch-norm statistics are not set."""
         network = Network(self.space.blocks(architecture)).to(memory_format=torch.channels_last)
         network.to(next(self.parameters()).device)
         for module, (place, _) in zip(network, self.space.path(architecture), strict=True):
             shared = self.places[place].state_dict()
             module.load_state_dict(
-                {name: cut(shared[name], t.shape) for name, t in module.state_dict().items()}
+                {name: shared_slice(shared[name], t.shape) for name, t in module.state_dict().items()}
             )
         return network
 
 
 def run_block(shared: BlockModule, block: Block, x: Tensor) -> Tensor:
-    """One block, with the weights of the largest one of its place; (N, C, H, W) to (N, C', H', W')."""
+    """Run a block with the weights of its place's largest block; (N, C, H, W) to (N, C', H', W')."""
     y = x
     layers = [layer for layer in block.layers if not isinstance(layer, Add)]
     for module, layer in zip(shared.layers, layers, strict=True):
-        run = _RUN.get(type(layer))
+        run = _LAYER_RUNNERS.get(type(layer))
         y = run(module, layer, y) if run else module(y)
     return x + y if len(layers) < len(block.layers) else y
 
@@ -78,7 +78,7 @@ def _run_conv(shared: nn.Sequential, layer: Conv, x: Tensor) -> Tensor:
     conv, norm = cast(nn.Conv2d, shared.conv), cast(nn.BatchNorm2d, shared.norm)
     shape = (layer.out_channels, layer.in_channels // layer.groups, layer.kernel, layer.kernel)
     weight, scale, shift = (
-        cut(tensor, shape[: tensor.ndim]) for tensor in (conv.weight, norm.weight, norm.bias)
+        shared_slice(tensor, shape[: tensor.ndim]) for tensor in (conv.weight, norm.weight, norm.bias)
     )
     x = functional.conv2d(x, weight, None, layer.stride, layer.kernel // 2, groups=layer.groups)
     x = functional.batch_norm(x, None, None, scale, shift, training=True, eps=norm.eps)
@@ -88,19 +88,19 @@ def _run_conv(shared: nn.Sequential, layer: Conv, x: Tensor) -> Tensor:
 def _run_squeeze_excite(shared: SqueezeExciteModule, layer: SqueezeExcite, x: Tensor) -> Tensor:
     c, s = layer.channels, layer.squeezed
     shapes = {"reduce.weight": (s, c), "reduce.bias": (s,), "expand.weight": (c, s), "expand.bias": (c,)}
-    weights = {name: cut(tensor, shapes[name]) for name, tensor in shared.named_parameters()}
+    weights = {name: shared_slice(tensor, shapes[name]) for name, tensor in shared.named_parameters()}
     return cast(Tensor, functional_call(shared, weights, (x,)))
 
 
-_RUN: Mapping[type, Callable[[Any, Any, Tensor], Tensor]] = {
+_LAYER_RUNNERS: Mapping[type, Callable[[Any, Any, Tensor], Tensor]] = {
     Conv: _run_conv,
     SqueezeExcite: _run_squeeze_excite,
 }
-"""Layers that share weights; all others run as they are."""
+"""Layers that use a part of shared weights; all others run unchanged."""
 
 
-def cut(tensor: Tensor, shape: tuple[int, ...] | torch.Size) -> Tensor:
-    """A view of shared weights in a smaller shape: first channels, centre of the kernel."""
+def shared_slice(tensor: Tensor, shape: tuple[int, ...] | torch.Size) -> Tensor:
+    """The part of shared weights that a smaller shape uses, as a view: first channels, centre of the kernel."""
     for dimension, size in enumerate(shape):
         spare = tensor.shape[dimension] - size
         if spare:

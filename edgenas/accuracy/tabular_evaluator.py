@@ -1,4 +1,4 @@
-"""Accuracies looked up in a published table, where networks of a space have been trained already."""
+"""Accuracies from a published table of trained networks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +17,9 @@ class TabularEvaluator(Evaluator):
     """Test accuracy by architecture; made by `evaluator_from_csv`.
 
     Args:
-        space: whose architectures the table has.
+        space: the space of the architectures.
         accuracies: fractions 0..1.
-        path: where they are from, for messages.
+        path: the table's file, for error messages.
     """
 
     kind: AccuracyKind = "test"
@@ -32,11 +32,11 @@ class TabularEvaluator(Evaluator):
         self._path = path
 
     @override
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
-        """Look it up; there is nothing to stop early for a `rival`.
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
+        """Look up an architecture; `to_beat` is ignored.
 
         Raises:
-            InputError: the table lacks it.
+            InputError: the table has no row for it.
         """
         if architecture not in self._accuracies:
             raise InputError(
@@ -47,12 +47,12 @@ class TabularEvaluator(Evaluator):
 
 
 def evaluator_from_csv(path: Path, space: ArchitectureSpace) -> TabularEvaluator:
-    """Read a table with the columns `arch` and `accuracy_percent`; see `space.published.figures_from_csv`.
+    """Read a table with the columns `arch` and `accuracy_percent`; see `figures_from_csv`.
 
-    Where several rows are one network, trained more than once, it gets their mean.
+    A network with several rows gets their mean.
 
     Raises:
-        FileFormatError: a file that is missing, too large or no such table; names the row, the header being row 1.
+        FileFormatError: the file is missing, too large or not such a table; names the row, counting the header as 1.
     """
     percents = figures_from_csv(path, space, ACCURACY)
     return TabularEvaluator(space, {a: percent / 100 for a, percent in percents.items()}, path)

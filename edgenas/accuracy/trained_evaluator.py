@@ -10,7 +10,7 @@ from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
 from edgenas.accuracy.metrics import confusion, score
-from edgenas.accuracy.network_predictions import checked, predictions
+from edgenas.accuracy.network_predictions import predictions, require_predictions
 from edgenas.accuracy.standalone import fresh_network, network_losses
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import Recipe
@@ -21,17 +21,17 @@ from edgenas.vocabulary import Metric
 
 
 class TrainedEvaluator(Evaluator):
-    """Score on the validation split of a network trained from random weights: slow, and no proxy.
+    """Score on the validation split after training from random weights: slow, but not a proxy.
 
     Args:
-        space: whose architectures are trained.
-        dataset: on the device to train on.
-        recipe: how long and how to train each.
-        seed: of the weights and all else that is random; the same for every architecture.
-        checkpoint_at: by architecture id, where a training that is interrupted is kept.
-        device: to train on.
-        metric: what is scored.
-        progress: told about each training.
+        space: the space of the architectures.
+        dataset: on the training device.
+        recipe: how to train each network.
+        seed: of everything random; the same for every architecture.
+        checkpoint_at: from architecture id to the checkpoint of an interrupted training.
+        device: the training device.
+        metric: the score to return.
+        progress: receives the progress of each training.
     """
 
     kind: AccuracyKind = "validation"
@@ -57,11 +57,11 @@ class TrainedEvaluator(Evaluator):
         self._progress = progress
 
     @override
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
-        """Train and judge; `rival` is ignored: training curves cross.
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
+        """Train and evaluate; `to_beat` is ignored, as training curves cross.
 
         Raises:
-            DivergenceError: the loss is no number.
+            DivergenceError: the loss is NaN or infinite.
             OutOfMemoryError: the network is too large for this machine.
         """
         network = fresh_network(self._space, architecture, self._seed, self._device)
@@ -78,8 +78,8 @@ class TrainedEvaluator(Evaluator):
                 f"training {architecture.id}",
             )
             found = predictions(network, self._dataset, self._dataset.validation)
-            predicted = checked(found, f"training {architecture.id}")
-        except EdgenasError:  # it will not be tried again; an interruption goes on from the checkpoint
+            predicted = require_predictions(found, f"training {architecture.id}")
+        except EdgenasError:  # never retried, whereas an interrupted training resumes from its checkpoint
             checkpoint.path.unlink(missing_ok=True)
             raise
         checkpoint.path.unlink(missing_ok=True)

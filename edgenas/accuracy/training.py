@@ -1,4 +1,4 @@
-"""The one training loop: supernets, finalists and baselines differ only in the losses they hand in."""
+"""The training loop; supernets, finalists and baselines differ only in the losses they pass in."""
 
 import math
 import time
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from edgenas.accuracy.batch_augmentation import augmented
+from edgenas.accuracy.batch_augmentation import augment
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.out_of_memory import out_of_memory_named
@@ -22,20 +22,20 @@ from edgenas.progress import Progress, silent
 Losses = Callable[[Tensor, Tensor, np.random.Generator, float], Iterable[Tensor]]
 """Normalised images, (N, C, H, W), and targets, (N,) or (N, classes), to the losses of one step.
 
-Each loss is backpropagated before the next is asked for, so that one path at a time is in memory. Whatever is
-random is drawn from the generator. The last argument is how much of the training is done, 0..1.
+Each loss is backpropagated before the next is requested, so that only one path is in memory at a time. All randomness
+comes from the generator. The last argument is the completed share of the training, 0..1.
 """
 
 
 def training_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
+    """The GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:
-    """The arithmetic to train in: bf16 on GPUs that have it, else fp32.
+    """The training precision: bf16 on GPUs that support it, else fp32.
 
-    Not on CPUs, where bf16 was measured 2 to 3 times slower than fp32 (its depthwise backward pass alone takes
+    Never bf16 on CPUs, where it was measured 2 to 3 times slower than fp32 (its depthwise backward pass alone takes
     four times as long), even on those with bf16 instructions.
     """
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
@@ -54,25 +54,25 @@ def train(
     phase: str = "training",
     seconds: float | None = None,
 ) -> float:
-    """Train a model in place, going on from its checkpoint.
+    """Train a model in place, resuming from its checkpoint.
 
-    What a step draws (order, augmentation, sampled paths) depends on seed and step alone, so that an interrupted
-    training ends with the very weights of an uninterrupted one (same machine and versions, no `seconds`).
+    The randomness of a step (order, augmentation, sampled paths) depends only on seed and step, so an interrupted
+    training ends with exactly the weights of an uninterrupted one (same machine and versions, no `seconds`).
 
     Args:
-        model: whose parameters are trained; on the device to train on.
-        losses: the losses of a step; may use only part of the model.
-        dataset: whose training split is used.
+        model: the model to train, on the training device.
+        losses: the losses of a step; may use only a part of the model.
+        dataset: provides the training split.
         recipe: how to train.
         seed: of everything random.
-        checkpoint: written as the training goes on.
-        progress: told about each epoch, and each checkpoint.
-        phase: what `progress` calls it.
-        seconds: train for this long, of all sessions together, instead of the recipe's epochs; the learning
-            rate then follows the clock.
+        checkpoint: written periodically, and at the end.
+        progress: called after each epoch and each checkpoint.
+        phase: name of the phase for `progress` and errors.
+        seconds: train for this long, over all sessions, instead of the recipe's epochs; the learning rate then
+            follows the clock.
 
     Returns:
-        Epochs trained, those of earlier sessions included.
+        Epochs trained, including those of earlier sessions.
 
     Raises:
         DivergenceError: the loss is NaN or infinite.
@@ -112,7 +112,7 @@ def train(
             group["lr"] = _learning_rate(done, recipe)
         rng = np.random.default_rng([seed, 1, step])
         with out_of_memory_named(phase):
-            running += one_step(optimizer, losses, dataset, order(step), recipe, rng, device, done)
+            running += training_step(optimizer, losses, dataset, order(step), recipe, rng, device, done)
         step, counted = step + 1, counted + 1
         done = share()
         last = done >= 1
@@ -126,21 +126,21 @@ def train(
     return step / batches
 
 
-def one_step(
+def training_step(
     optimizer: Optimizer,
     losses: Losses,
     dataset: Dataset,
-    chosen: Tensor,
+    indices: Tensor,
     recipe: Recipe,
     rng: np.random.Generator,
     device: torch.device,
     done: float = 0.0,
 ) -> Tensor:
-    """Train one step on the chosen training images; the sum of its losses, shape (), on the device."""
-    images, labels = drawn_batch(dataset, dataset.train, chosen, recipe, rng, device)
+    """Train one step on the training images at `indices`; return the sum of its losses, shape (), on the device."""
+    images, labels = augmented_batch(dataset, dataset.train, indices, recipe, rng, device)
     optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=device)
-    with autocast(device):  # not the backward passes, between the losses
+    with autocast(device):  # covers only the forward passes
         pending = iter(losses(images, labels, rng, done))
     while (loss := _next(pending, device)) is not None:
         loss.backward()  # type: ignore[no-untyped-call]
@@ -150,7 +150,7 @@ def one_step(
 
 
 def _epoch_orders(images: int, batches: int, seed: int) -> Callable[[int], Tensor]:
-    """From a step to the training images of its batch: another order each epoch, each image once an epoch."""
+    """From a step to the indices of its batch: a new order each epoch, each image once per epoch."""
 
     @lru_cache(maxsize=1)
     def order(epoch: int) -> tuple[Tensor, ...]:
@@ -167,18 +167,18 @@ def _next(pending: Iterator[Tensor], device: torch.device) -> Tensor | None:
         return next(pending, None)
 
 
-def drawn_batch(
+def augmented_batch(
     dataset: Dataset,
     split: Split,
-    chosen: Tensor,
+    indices: Tensor,
     recipe: Recipe,
     rng: np.random.Generator,
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
-    """The chosen images of a split and their labels, augmented and normalised, on a device; see `augmented`."""
+    """The images of a split at `indices` and their labels, augmented and normalised, on a device; see `augment`."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    images, labels = (source[chosen.to(source.device)].to(device) for source in (split.images, split.labels))
-    return augmented(images, labels, dataset, recipe.augmentation, generator)
+    images, labels = (source[indices.to(source.device)].to(device) for source in (split.images, split.labels))
+    return augment(images, labels, dataset, recipe.augmentation, generator)
 
 
 def _finite(loss: float, phase: str, epochs: float) -> float:
@@ -191,7 +191,7 @@ def _finite(loss: float, phase: str, epochs: float) -> float:
 
 
 def _learning_rate(share: float, recipe: Recipe) -> float:
-    """Rate at a share 0..1 of the training."""
+    """Learning rate when a share 0..1 of the training is done."""
     warm_up = recipe.warm_up_share
     if share < warm_up:
         return recipe.learning_rate * max(share / warm_up, 0.01)

@@ -1,4 +1,4 @@
-"""How to train, as it is kept in `run.json`; read without loading torch."""
+"""The training settings stored in `run.json`; importable without torch."""
 
 import numpy as np
 from pydantic import Field
@@ -9,7 +9,7 @@ from edgenas.vocabulary import Sampling
 
 SUPERNET_IMAGES = 70_000
 FINALIST_IMAGES = 24_000
-"""Images a training sees in all, unless that is too few or too many epochs."""
+"""Images per training, over all epochs; the number of epochs is clipped to a sensible range."""
 
 
 class Recipe(Document):
@@ -25,13 +25,13 @@ class Recipe(Document):
 
 
 class SupernetRecipe(Recipe):
-    """How to train a supernet; `sampling` says which paths a step trains, see `sampling.path_losses`."""
+    """How to train a supernet; for `sampling` see `path_sampling.path_losses`."""
 
     sampling: Sampling = "anchored"
 
 
 class FinalistRecipe(Recipe):
-    """How to train a finalist; `distillation` is the weight of what the supernet's largest network says."""
+    """How to train a finalist; `distillation` is the weight of the supernet's largest network as a teacher."""
 
     distillation: float = Field(default=0.0, ge=0, le=1)
 
@@ -40,7 +40,7 @@ def default_recipes(
     training_images: int,
     augmentation: Augmentation = Augmentation(),  # noqa: B008 (immutable)
 ) -> tuple[SupernetRecipe, FinalistRecipe]:
-    """Recipes of the supernet and of a finalist for a number of training images."""
+    """Default recipes of supernet and finalists for a number of training images."""
     batch_size = int(np.clip(training_images // 16, 8, 64))
     supernet = int(np.clip(round(SUPERNET_IMAGES / training_images), 8, 60))
     finalist = int(np.clip(round(FINALIST_IMAGES / training_images), 4, 30))

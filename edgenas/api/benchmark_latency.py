@@ -4,18 +4,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy import stats
 
 from edgenas.errors import InputError, UnknownNameError
-from edgenas.formats import Document
+from edgenas.latency.agreement import Agreement, agreement, relative_errors
 from edgenas.latency.multi_device_table import PublishedLatencies, latencies_from_csv
-from edgenas.transfer.bayesian_regression import FewSamples, Prediction, hypotheses_from_devices
-from edgenas.transfer.cell_features import WrittenCells, rows_of, views_of
+from edgenas.transfer.bayesian_regression import FewSamples, hypotheses_from_devices
+from edgenas.transfer.cell_features import WrittenCells, feature_sets_of, rows_of
 from edgenas.transfer.sample_selection import CANDIDATES, informative_samples
 
 PROTOCOLS = ("all", "help")
@@ -31,11 +30,11 @@ HELP_TRIMMED = 0.1
 MIN_SAMPLES, MIN_NETWORKS = 3, 8
 
 
-class LatencyBenchmark(Document):
+class LatencyBenchmark(Agreement):
     """How well the latencies of `queries` other networks were predicted from `samples` timed ones.
 
     Shares are fractions 0..1; a rank correlation is None where all predicted, or all published, latencies are equal.
-    `features` says how probable each view of what costs time is, `noise_percent` how far a timing is taken to be off.
+    `features` gives the probability of each feature set, `noise_percent` the inferred noise of a timing.
     """
 
     schema_: Literal["edgenas.benchmark-latency/1"] = Field(
@@ -48,13 +47,7 @@ class LatencyBenchmark(Document):
     seed: int
     protocol: str
     queries: int
-    spearman: float | None = Field(ge=-1, le=1)
-    kendall: float | None = Field(ge=-1, le=1)
     median_error_percent: float = Field(ge=0, description="median of |predicted - published| / published")
-    mape_percent: float = Field(ge=0, description="mean of the same")
-    within_5_percent: float = Field(ge=0, le=1)
-    within_10_percent: float = Field(ge=0, le=1)
-    interval_coverage: float = Field(ge=0, le=1, description="share inside their 90 % interval")
     interval_percent: float = Field(ge=0, description="median of half the interval / predicted")
     features: dict[str, float]
     noise_percent: float = Field(ge=0)
@@ -113,11 +106,18 @@ def judged(
     start = time.monotonic()
     space = WrittenCells()
     split = _split(published, path, samples, seed, protocol)
-    views = views_of(np.array([space.encode(each) for each in published.architectures]))
-    hypotheses = hypotheses_from_devices(rows_of(views, split.pool), published.references_ms[split.pool])
-    chosen = split.candidates[informative_samples(hypotheses, rows_of(views, split.candidates), samples)]
-    device = FewSamples(hypotheses, rows_of(views, chosen), published.target_ms[chosen])
-    predicted = device.predict(rows_of(views, split.queries))
+    feature_sets = feature_sets_of(np.array([space.encode(each) for each in published.architectures]))
+    hypotheses = hypotheses_from_devices(
+        rows_of(feature_sets, split.pool), published.references_ms[split.pool]
+    )
+    chosen = split.candidates[
+        informative_samples(hypotheses, rows_of(feature_sets, split.candidates), samples)
+    ]
+    device = FewSamples(hypotheses, rows_of(feature_sets, chosen), published.target_ms[chosen])
+    predicted = device.predict(rows_of(feature_sets, split.queries))
+    published_ms = published.target_ms[split.queries]
+    found = agreement(predicted.latency_ms, predicted.low_ms, predicted.high_ms, published_ms)
+    half_widths = (predicted.high_ms - predicted.low_ms) / (predicted.high_ms + predicted.low_ms)
     return LatencyBenchmark(
         table=str(path),
         target=published.target,
@@ -126,8 +126,10 @@ def judged(
         seed=seed,
         protocol=protocol,
         queries=len(split.queries),
-        **_agreement(predicted, published.target_ms[split.queries]),
-        features=dict(device.view_weights),
+        **dict(found),
+        median_error_percent=100 * float(np.median(relative_errors(predicted.latency_ms, published_ms))),
+        interval_percent=100 * float(np.median(half_widths)),
+        features=dict(device.feature_set_weights),
         noise_percent=100 * device.noise,
         sampled=tuple(space.text(published.architectures[i]) for i in chosen),
         seconds=time.monotonic() - start,
@@ -171,20 +173,3 @@ def _middle(rows: NDArray[np.int64], latencies_ms: NDArray[np.float64]) -> NDArr
     ordered = rows[np.argsort(latencies_ms[rows], kind="stable")]
     cut = int(HELP_TRIMMED * len(rows))
     return ordered[cut : len(rows) - cut]
-
-
-def _agreement(predicted: Prediction, published_ms: NDArray[np.float64]) -> dict[str, Any]:
-    errors = np.abs(predicted.latency_ms / published_ms - 1)
-    inside = (predicted.low_ms <= published_ms) & (published_ms <= predicted.high_ms)
-    ranked = min(np.ptp(predicted.latency_ms), np.ptp(published_ms)) > 0
-    half = (predicted.high_ms - predicted.low_ms) / (predicted.high_ms + predicted.low_ms)
-    return {
-        "spearman": float(stats.spearmanr(predicted.latency_ms, published_ms).statistic) if ranked else None,
-        "kendall": float(stats.kendalltau(predicted.latency_ms, published_ms).statistic) if ranked else None,
-        "median_error_percent": 100 * float(np.median(errors)),
-        "mape_percent": 100 * float(errors.mean()),
-        "within_5_percent": float((errors <= 0.05).mean()),
-        "within_10_percent": float((errors <= 0.1).mean()),
-        "interval_coverage": float(inside.mean()),
-        "interval_percent": 100 * float(np.median(half)),
-    }

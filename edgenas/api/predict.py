@@ -2,13 +2,16 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import SerializeAsAny, computed_field, field_serializer
+
 from edgenas.device import Device, Provenance
 from edgenas.errors import InputError
-from edgenas.latency.predictor import Latency, LayerLatency, operating_point, predictor_for
+from edgenas.formats import Document
+from edgenas.latency.latency import Latency
+from edgenas.latency.predictor import LayerLatency, operating_point, predictor_for
 from edgenas.latency.table import find_table
 from edgenas.pipeline.targets import device_for
 from edgenas.settings.declaration import taking
@@ -23,15 +26,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(Document):
     """A network's latency and what each of its parts adds; `constant_ms` belongs to none of them.
 
     Attributes:
         device: the device's name.
         architecture: the architecture's id, or the name of the ONNX file.
-        conditions: what the latency stands for: runtime, precision, threads, batch, power mode.
-        latency: of one call.
+        conditions: what the latency holds for: runtime, precision, threads, batch, power mode.
+        latency_ms: of one call.
         layers: an architecture's blocks; an ONNX file's kernels (`KernelLatency`).
         constant_ms: what the network costs beside them.
         macs: multiply-accumulates for one image.
@@ -42,12 +44,27 @@ class Prediction:
     device: str
     architecture: str
     conditions: str
-    latency: Latency
-    layers: Sequence[LayerLatency]
+    latency_ms: Latency
+    layers: tuple[SerializeAsAny[LayerLatency], ...]
     constant_ms: float
     macs: int
     params: int
     unknown_operators: tuple[str, ...] = ()
+
+    @computed_field  # type: ignore[prop-decorator]  # a known limit of mypy
+    @property
+    def provenance(self) -> Provenance:
+        """Where the latency comes from."""
+        return self.latency_ms.provenance
+
+    @property
+    def is_of_onnx_file(self) -> bool:
+        """Whether its layers are kernels."""
+        return hasattr(self.layers[0], "kind")
+
+    @field_serializer("latency_ms")
+    def _milliseconds(self, latency: Latency) -> dict[str, float]:
+        return {"predicted": latency.predicted, "low": latency.low, "high": latency.high}
 
 
 @taking(PredictSettings)
@@ -76,8 +93,8 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
         device=device.name,
         architecture=architecture.id,
         conditions=device.target,
-        latency=predictor.predict(architecture),
-        layers=predictor.layers(architecture),
+        latency_ms=predictor.predict(architecture),
+        layers=tuple(predictor.layers(architecture)),
         constant_ms=predictor.constant_ms,
         macs=space.macs(architecture),
         params=space.parameters(architecture),
@@ -92,13 +109,13 @@ def _of_onnx(path: Path, device: Device) -> Prediction:
     kernels = kernel_fusion.fused_kernels(graph)
     if not kernels:
         raise InputError(f"{path}: only reshapes its input", "give a model that computes something")
-    costs = _costing(kernels, graph.told, device)
+    costs = _costing(kernels, graph.shape_nodes, device)
     return Prediction(
         device=device.name,
         architecture=path.name,
         conditions=device.target,
-        latency=costing.graph_latency(kernels, costs),
-        layers=costing.kernel_latencies(kernels, costs, device.precision),
+        latency_ms=costing.graph_latency(kernels, costs),
+        layers=tuple(costing.kernel_latencies(kernels, costs, device.precision)),
         constant_ms=costs.constant_ms,
         macs=sum(kernel.macs for kernel in kernels) // device.batch,
         params=sum(kernel.weights for kernel in kernels),
@@ -106,14 +123,16 @@ def _of_onnx(path: Path, device: Device) -> Prediction:
     )
 
 
-def _costing(kernels: Sequence["Kernel"], told: int, device: Device) -> "Costing":
+def _costing(kernels: Sequence["Kernel"], shape_nodes: int, device: Device) -> "Costing":
     """By what was timed on the device; where nothing was, by its model."""
     from edgenas.device_models.fitted import model_of
     from edgenas.onnx_latency import costing, fragment_timing, kernel_fitting
 
     found = find_table(device)
     if found and found[1].fragments:
-        return costing.learnt(kernels, kernel_fitting.KernelCosts(found[1].fragments), told)
+        return costing.costing_from_fragments(
+            kernels, kernel_fitting.KernelCosts(found[1].fragments), shape_nodes
+        )
     model = model_of(device)
     if device.is_host and model.provenance is Provenance.ESTIMATED:
         log.warning(
@@ -124,4 +143,4 @@ def _costing(kernels: Sequence["Kernel"], told: int, device: Device) -> "Costing
             if device.precision == fragment_timing.PRECISION
             else f"that is done at {fragment_timing.PRECISION} alone",
         )
-    return costing.modelled(kernels, model)
+    return costing.costing_from_model(kernels, model)

@@ -48,7 +48,7 @@ class TrainedModel(Model):
         Raises:
             InputError: it was never trained (the run was interrupted), or its weights are gone or damaged.
         """
-        from edgenas.pipeline.finalist import load_network
+        from edgenas.pipeline.final_model import load_network
 
         space = self._space()
         architecture = space.architecture(self.architecture["choices"])
@@ -118,19 +118,19 @@ class Run(SearchResult):
         try:
             import pandas
         except ImportError:
-            raise InputError("to_dataframe needs pandas", "pip install pandas") from None
+            raise InputError("to_dataframe needs pandas", "pip install 'edgenas[tables]'") from None
         groups = (("front", self.front), ("dropped", self.dropped), ("baseline", self.baselines))
         return pandas.DataFrame([_row(model, role) for role, models in groups for model in models])
 
     def plot(self) -> "Figure":
         """The picture of the front, as in the report: accuracy against predicted latency."""
-        from edgenas.pipeline.report_assembly import report_view
+        from edgenas.pipeline.report_assembly import report_content
         from edgenas.reporting.pictures import front_figure
         from edgenas.storage.run_store import RunStore
 
         store = RunStore(self._folder.store)
         try:
-            return front_figure(report_view(self._folder, store, self))
+            return front_figure(report_content(self._folder, store, self))
         finally:
             store.close()
 

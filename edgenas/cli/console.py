@@ -17,10 +17,9 @@ PLAIN_INTERVAL_S = 15.0
 """Seconds between lines about one phase where there is no terminal."""
 
 
-def print_json(result: "BaseModel | dict[str, Any]") -> None:
+def print_json(result: "BaseModel") -> None:
     """Print the dump of a result as one JSON object on stdout."""
-    value = result if isinstance(result, dict) else result.model_dump(mode="json")
-    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(result.model_dump(mode="json"), indent=2, allow_nan=False) + "\n")
 
 
 def print_lines(*lines: str) -> None:

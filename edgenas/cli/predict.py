@@ -1,6 +1,5 @@
 """`edgenas predict`: the latency of one architecture, or of any ONNX file."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edgenas.cli.console import print_json, print_lines, print_table
@@ -23,30 +22,13 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     from edgenas.api.predict import predict
 
     result = predict(**keywords)
-    latency = result.latency
     if json:
-        print_json(
-            {
-                "device": result.device,
-                "architecture": result.architecture,
-                "conditions": result.conditions,
-                "latency_ms": {
-                    "predicted": latency.predicted_ms,
-                    "low": latency.low_ms,
-                    "high": latency.high_ms,
-                },
-                "provenance": latency.provenance,
-                "layers": [asdict(row) for row in result.layers],
-                "constant_ms": result.constant_ms,
-                "macs": result.macs,
-                "params": result.params,
-                "unknown_operators": list(result.unknown_operators),
-            }
-        )
+        print_json(result)
         return
+    latency = result.latency_ms
     # What is beside the blocks can be negative: a network then costs less than its blocks alone.
     floor_ms = min(0.0, result.constant_ms)
-    scale = BAR_WIDTH / (latency.predicted_ms - floor_ms)
+    scale = BAR_WIDTH / (latency.predicted - floor_ms)
     rows = []
     start_ms = -floor_ms
     for name, cost_ms, note in _steps(result):
@@ -54,11 +36,14 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         start_ms += cost_ms
     title = f"{result.architecture} on {result.device}"
     print_table(
-        title, ("kernel" if _is_graph(result) else "block", "adds", "", WATERFALL), rows, left=(WATERFALL,)
+        title,
+        ("kernel" if result.is_of_onnx_file else "block", "adds", "", WATERFALL),
+        rows,
+        left=(WATERFALL,),
     )
     print_lines(
-        f"latency: {format_milliseconds(latency.predicted_ms)} "
-        f"(90 %: {latency.low_ms:.4g} to {latency.high_ms:.4g} ms; {latency.provenance.basis})",
+        f"latency: {format_milliseconds(latency.predicted)} "
+        f"(90 %: {latency.low:.4g} to {latency.high:.4g} ms; {latency.provenance.basis})",
         f"on {result.conditions}",
         f"MACs: {format_count(result.macs)}, parameters: {format_count(result.params)}",
     )
@@ -72,13 +57,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
 def _steps(result: "Prediction") -> list[tuple[str, float, str]]:
     """What adds up to the whole: its name, milliseconds, a remark."""
     layers = [(row.block, row.latency_ms, _remark(row)) for row in result.layers]
-    return layers if _is_graph(result) else [("beside the blocks", result.constant_ms, ""), *layers]
-
-
-def _is_graph(result: "Prediction") -> bool:
-    from edgenas.onnx_latency.costing import KernelLatency
-
-    return isinstance(result.layers[0], KernelLatency)
+    return layers if result.is_of_onnx_file else [("beside the blocks", result.constant_ms, ""), *layers]
 
 
 def _remark(row: "LayerLatency") -> str:

@@ -59,7 +59,7 @@ def _pace_lines(found: "Validation") -> list[str]:
 
 def _line(pair: "Pair") -> str:
     return (
-        f"  {pair.architecture}: predicted {format_milliseconds(pair.predicted_ms)} "
-        f"({pair.low_ms:.4g} to {pair.high_ms:.4g} ms), measured {format_milliseconds(pair.measured_ms)}: "
+        f"  {pair.architecture}: predicted {format_milliseconds(pair.latency.predicted)} "
+        f"({pair.latency.low:.4g} to {pair.latency.high:.4g} ms), measured {format_milliseconds(pair.measured_ms)}: "
         f"{pair.error:+.1%}"
     )

@@ -1,4 +1,4 @@
-"""Where will it run? Devices, and the runtimes that time a model on them."""
+"""Where will it run? Devices, and the runtimes that execute and time models on them."""
 
 import os
 from collections.abc import Callable
@@ -24,16 +24,16 @@ __all__ = [
     "runtime_for",
 ]
 
-# Said before ONNX Runtime is loaded, which would send telemetry otherwise; the name it heeds depends on its version.
+# Must be set before ONNX Runtime is loaded, or it sends telemetry; which variable it reads depends on its version.
 for _name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):
     os.environ.setdefault(_name, "1")
 
 
 def runtime_for(device: Device) -> "Runtime":
-    """The runtime that can time models on a device from here.
+    """The runtime that times models on a device from this host.
 
     Raises:
-        DeviceError: the device is out of reach, or this host lacks its runtime or provider.
+        DeviceError: the device is not this host, or this host lacks its runtime or provider.
     """
     if not device.is_host:
         raise DeviceError(
@@ -45,7 +45,7 @@ def runtime_for(device: Device) -> "Runtime":
     if device.runtime in plugin_names(plugins.RUNTIMES):
         return _of_package(device)
     raise DeviceError(
-        f"nothing here times models with {device.runtime}", f"use a device on {' or '.join(_MAKERS)}"
+        f"edgenas cannot time models with {device.runtime}", f"use a device on {' or '.join(_MAKERS)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Finding devices and their files: working folder, user's data folder, shipped with edgenas, of other packages."""
+"""Finds device files: of the working folder, the user's data folder, edgenas, and other packages, in this order."""
 
 import logging
 from pathlib import Path
@@ -20,20 +20,20 @@ log = logging.getLogger(__name__)
 
 
 def data_folders(kind: str) -> list[Path]:
-    """Folders that may hold files of a kind (`devices` or `latency_models`), first to last to look in."""
+    """Existing folders with files of a kind (`devices` or `latency_models`), in lookup order."""
     package = Path(__file__).resolve().parents[1]
     shipped = package / "_shipped" / kind
-    # An editable install has no _shipped: the folders lie beside the package.
+    # An editable install has no _shipped: the folders are next to the package.
     shipped = shipped if shipped.is_dir() else package.parent / kind
     folders = [Path(kind), Path(platformdirs.user_data_path("edgenas")) / kind, shipped]
     return [folder for folder in folders if folder.is_dir()]
 
 
 def all_devices() -> list[Device]:
-    """Every known device, by name; a name found twice is taken from the first folder.
+    """All known devices, sorted by name; the first folder wins for a duplicate name.
 
     Raises:
-        FileFormatError: a device file is wrong.
+        FileFormatError: a device file is invalid.
     """
     return sorted(_in_folder_order(), key=lambda device: device.name)
 
@@ -45,20 +45,20 @@ def find_device(
     batch: int | None = None,
     power_mode: str | None = None,
 ) -> Device:
-    """The device of a name or alias; a name wins over an alias, an alias of an earlier folder over a later one.
+    """Find a device by name or alias; names win over aliases, earlier folders over later ones.
 
     Args:
         device: name or alias, or the device itself.
-        threads: threads to use instead of the device's own; its peak arithmetic is scaled with them.
-        precision: precision to run at instead of the device's own; the peak stays what the file says.
-        batch: images a call takes instead of the device's own.
-        power_mode: one of the device's power modes instead of its own; its peak arithmetic and launches follow the
-            clock, memory does not.
+        threads: overrides the device's threads; its peak GFLOPS scales with them.
+        precision: overrides the device's precision; its peak GFLOPS stays unchanged.
+        batch: overrides the device's images per call.
+        power_mode: overrides the device's power mode; peak GFLOPS and launch time scale with the clock, memory
+            bandwidth does not.
 
     Raises:
-        UnknownNameError: no such device, or no such power mode; suggests the nearest.
-        InputError: an option out of range, or threads for a device whose provider has none to choose.
-        FileFormatError: a device file is wrong.
+        UnknownNameError: no such device or power mode; suggests the closest.
+        InputError: an option out of range, or threads for a provider without a thread count.
+        FileFormatError: a device file is invalid.
     """
     found = _named(device) if isinstance(device, str) else device
     if not isinstance(found, Device):
@@ -117,7 +117,7 @@ def _with_threads(device: Device, threads: int) -> Device:
         raise InputError(f"--threads {threads} is out of range", "use 1 or more")
     if device.provider != CPU:
         raise InputError(
-            f"{device.name} runs on {device.provider}, which has no threads to choose", "omit --threads"
+            f"{device.name} runs on {device.provider}, which has no thread count", "omit --threads"
         )
     peak_gflops = device.datasheet.peak_gflops * threads / device.threads
     datasheet = device.datasheet.model_copy(update={"peak_gflops": peak_gflops})

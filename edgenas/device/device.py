@@ -1,4 +1,4 @@
-"""A device: where a network will run, as one TOML file says it."""
+"""A device: where a network will run, as described by a TOML file."""
 
 import re
 from enum import StrEnum
@@ -16,7 +16,7 @@ Name = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
 
 CPU = "CPUExecutionProvider"
-"""ONNX Runtime's name for the processor: the one provider with threads to choose."""
+"""ONNX Runtime's name for the CPU, the only provider with a configurable thread count."""
 
 
 RUNTIMES = ("onnxruntime", "torch", "tensorrt", "tflite")
@@ -32,7 +32,7 @@ class Provenance(StrEnum):
 
     @property
     def basis(self) -> str:
-        """What a predicted latency rests on, in words: "measured" beside it would read as the network's own."""
+        """What a predicted latency is based on, in words; plain "measured" would read as the network's own."""
         return _BASES[self]
 
 
@@ -44,49 +44,53 @@ _BASES = {
 
 
 class Datasheet(Document):
-    """Published figures at the device's operating point, for the precision it runs at."""
+    """Published figures for the device's operating point and precision."""
 
-    peak_gflops: float = Field(gt=0, description="peak of all threads used, 10^9 operations/s, a MAC is two")
+    peak_gflops: float = Field(
+        gt=0, description="peak of the threads used, 10^9 operations/s; a MAC counts as two"
+    )
     memory_bandwidth_gb_s: float = Field(gt=0, description="peak memory bandwidth, 10^9 bytes/s")
     memory_bytes: int = Field(gt=0)
-    kernel_launch_us: float = Field(gt=0, description="time a kernel costs however small, microseconds")
+    kernel_launch_us: float = Field(gt=0, description="fixed cost of any kernel, microseconds")
 
 
 Cost = Annotated[float, Field(ge=0)]
 
 
 class Costs(Document):
-    """What one unit of work costs, milliseconds: of a launch, of 10^9 multiply-accumulates, of 10^6 numbers moved."""
+    """Cost per unit of work in milliseconds: per launch, per 10^9 MACs, per 10^6 numbers moved."""
 
     launch_product: Cost = Field(description="a convolution or a matrix product")
-    launch_copy: Cost = Field(
-        description="a piece that is only copied: one of a concatenation, a transposition"
-    )
+    launch_copy: Cost = Field(description="a copy: an input of a concatenation, a transposition")
     launch_other: Cost = Field(description="pooling, normalisation, elementwise")
-    macs_dense: Cost = Field(description="convolution with a window, all channels at once")
+    macs_dense: Cost = Field(description="dense convolution with a kernel larger than 1x1")
     macs_pointwise: Cost
     macs_depthwise: Cost
     macs_linear: Cost
     macs_matmul: Cost = Field(description="product of two activations")
-    traffic_product: Cost = Field(description="features of convolutions and matrix products")
+    traffic_product: Cost = Field(description="inputs and outputs of convolutions and matrix products")
     traffic_weights: Cost
-    traffic_functions: Cost = Field(description="activations dearer than a rectifier")
+    traffic_functions: Cost = Field(description="activations costlier than a ReLU")
     traffic_copy: Cost
     traffic_other: Cost
 
 
 class CalibratedModel(Document):
-    """Costs fitted to published latencies of whole networks, and how well they told networks left out."""
+    """Costs fitted to published latencies of whole networks, with their error on held-out networks."""
 
     precision: Precision
     threads: int = Field(ge=1, le=1024)
     batch: int = Field(ge=1)
     power_mode: str = Field(description="operating point of the figures")
-    networks: int = Field(ge=1, description="different networks among the figures")
-    median_error_percent: float = Field(ge=0, description="of networks left out of the fit, on every device")
-    spearman: float = Field(ge=-1, le=1, description="of predicted and published, of the same")
-    interval_factor: float = Field(gt=1, description="90 % of the same lie between 1 / this and this")
-    figures: tuple[str, ...] = Field(min_length=1, description="what was fitted to, with source and licence")
+    networks: int = Field(ge=1, description="distinct networks among the figures")
+    median_error_percent: float = Field(ge=0, description="of networks held out on every device")
+    spearman: float = Field(
+        ge=-1, le=1, description="rank correlation with the published latencies, same networks"
+    )
+    interval_factor: float = Field(
+        gt=1, description="90 % of their error ratios lie between 1 / this and this"
+    )
+    figures: tuple[str, ...] = Field(min_length=1, description="the fitted figures, with source and licence")
     costs: Costs
 
 
@@ -98,17 +102,15 @@ class Device(Document):
     aliases: tuple[str, ...] = ()
     description: str
     runtime: str = Field(description="what executes models: one of RUNTIMES, or of an installed package")
-    provider: str = Field(description="the runtime's own name of what executes, such as CPUExecutionProvider")
+    provider: str = Field(description="the runtime's name for the backend, such as CPUExecutionProvider")
     precision: Precision
     threads: int = Field(ge=1, le=1024)
     batch: int = Field(default=1, ge=1)
     power_mode: str = Field(description="operating point, in the vendor's words")
-    reach: Literal["local", "none"] = Field(
-        description="local: this host; none: nothing is run there from here"
-    )
+    reach: Literal["local", "none"] = Field(description="local: this host; none: not reachable from here")
     datasheet: Datasheet
     power_modes: dict[str, Annotated[float, Field(gt=0)]] = Field(
-        default={}, description="operating points by name, each with its clock in MHz"
+        default={}, description="operating points: name to clock in MHz"
     )
     calibrated: CalibratedModel | None = None
     sources: tuple[str, ...] = Field(min_length=1, description="where each figure comes from")
@@ -128,7 +130,7 @@ class Device(Document):
             if (self.power_modes or mode != self.power_mode) and mode not in self.power_modes:
                 raise ValueError(f"power mode {mode!r} is not among power_modes")
         if len({_file_word(mode) for mode in self.power_modes}) < len(self.power_modes):
-            raise ValueError("power_modes must differ in letters or digits: tables are named after them")
+            raise ValueError("power_modes must differ in letters or digits, as table names contain them")
         return self
 
     @override
@@ -136,7 +138,7 @@ class Device(Document):
         return hash((self.name, self.table_name))
 
     def slowdown_since(self, power_mode: str) -> float:
-        """How many times slower it is now than in that mode: the ratio of the clocks."""
+        """Slowdown of the current power mode relative to another: the ratio of their clocks."""
         if power_mode == self.power_mode:
             return 1.0
         return self.power_modes[power_mode] / self.power_modes[self.power_mode]
@@ -148,24 +150,24 @@ class Device(Document):
 
     @property
     def uses_gpu(self) -> bool:
-        """Whether models run on a GPU: which one is then part of what the machine is."""
+        """Whether models run on a GPU, which then is part of the host's fingerprint."""
         return self.provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider", "cuda")
 
     @property
     def target(self) -> str:
-        """What a latency on the device stands for, in words."""
+        """The conditions of a latency on the device, in words."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         where = f"{self.runtime} {self.provider}, {self.precision}, {threads}, batch {self.batch}"
         return f"{self.name}: {where}, {self.power_mode}"
 
     @property
     def table_name(self) -> str:
-        """Name of the table for this runtime, precision, thread count, batch and, of several, power mode."""
+        """Name of the latency table: runtime, provider, precision, threads, batch and, of several, power mode."""
         provider = self.provider.removesuffix("ExecutionProvider").lower()
         mode = f"-{_file_word(self.power_mode)}" if self.power_modes else ""
         return f"{self.runtime}-{provider}-{self.precision}-t{self.threads}-b{self.batch}{mode}"
 
 
 def _file_word(text: str) -> str:
-    """The text in lower case, dashes for all that is no letter or digit."""
+    """The text in lower case, with dashes for everything but letters and digits."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

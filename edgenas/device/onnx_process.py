@@ -1,11 +1,11 @@
-"""ONNX Runtime in a process of its own, so that nothing here disturbs what it times.
+"""ONNX Runtime in a separate process, so that nothing in this process disturbs its timings.
 
-Sessions with thread pools of their own spoil each other's times: the workers of an idle one go on spinning on the
-cores the next one needs (whole networks at two threads came out 1.1 to 3.5 times too slow). One shared pool
-avoids it, but ONNX Runtime makes that pool once, for a whole process. A process of its own also has no other
-library's threads, can be pinned to cores, and takes nothing down with it when a provider crashes.
+Sessions with thread pools of their own distort each other's timings: an idle pool's workers keep spinning on the cores
+the next session needs (whole networks at two threads came out 1.1 to 3.5 times too slow). A shared pool avoids this,
+but ONNX Runtime creates it only once per process. A separate process is also free of other libraries' threads, can be
+pinned to cores, and does not take this one down when a provider crashes.
 
-The two talk in lines of JSON; models, inputs and outputs go through files.
+The processes exchange lines of JSON; models, inputs and outputs go through files.
 """
 
 import itertools
@@ -40,12 +40,12 @@ MODEL, FEEDS, OUTPUTS = "model.onnx", "feeds.safetensors", "outputs.safetensors"
 
 
 class OnnxProcess(Runtime):
-    """ONNX Runtime on this host, in a process that starts with the first model and ends with this object.
+    """ONNX Runtime on this host, in a process that starts with the first model and lives as long as this object.
 
     Args:
         provider: execution provider, such as `CPUExecutionProvider`.
-        threads: threads inside an operator; the process is pinned to as many cores, the fastest there are.
-        precision: what loaded models are converted to; fp32 leaves them as they are.
+        threads: threads per operator; the process is pinned to as many of the fastest cores.
+        precision: precision to convert models to; fp32 leaves them unchanged.
 
     Raises:
         DeviceError: the installed build lacks the provider.
@@ -86,24 +86,24 @@ class OnnxProcess(Runtime):
 class _ProcessSession(Session):
     def __init__(self, worker: "_Worker", model: bytes, feeds: Feeds) -> None:
         self._worker = worker
-        worker.forget_gone()
+        worker.free_dropped()
         (worker.folder / MODEL).write_bytes(model)
         save_file(dict(feeds), worker.folder / FEEDS)
-        self._number = worker.ask("load")
-        weakref.finalize(self, worker.gone.append, self._number)
+        self._number = worker.request("load")
+        weakref.finalize(self, worker.dropped.append, self._number)
 
     def run(self) -> list[NDArray[np.float32]]:
-        count = self._worker.ask("run", self._number)
+        count = self._worker.request("run", self._number)
         outputs = load_file(self._worker.folder / OUTPUTS)
         return [outputs[str(i)] for i in range(count)]
 
     def time_ms(self, calls: int) -> NDArray[np.float64]:
-        times, self.interruptions = self._worker.ask("time", self._number, calls)
+        times, self.interruptions = self._worker.request("time", self._number, calls)
         return np.array(times)
 
 
 class _Worker:
-    """The parent's end: starts the process, asks it, and ends it when it is no longer wanted."""
+    """The parent's side: starts the process, sends it requests, and kills it when no longer needed."""
 
     def __init__(self, provider: str, threads: int) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="edgenas-", ignore_cleanup_errors=True)
@@ -113,19 +113,19 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # Ctrl-C is the parent's to handle; it then ends this one
+            start_new_session=True,  # Ctrl-C reaches only the parent, which then kills this process
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
         weakref.finalize(self, _end, self._process)
-        self.cores: tuple[int, ...] = tuple(self.ask("cores"))
-        self.gone: list[int] = []
-        """Sessions to forget before the next is loaded: garbage is collected at any time, also amid a question."""
+        self.cores: tuple[int, ...] = tuple(self.request("cores"))
+        self.dropped: list[int] = []
+        """Dropped sessions, freed before the next load: garbage collection may run in the middle of a request."""
 
-    def ask(self, verb: str, *arguments: int) -> Any:
-        """Answer to one question.
+    def request(self, verb: str, *arguments: int) -> Any:
+        """Send one request and return the answer.
 
         Raises:
-            DeviceError: what went wrong over there, or the process died.
+            DeviceError: the request failed, or the process died.
         """
         assert self._process.stdin and self._process.stdout
         try:
@@ -144,17 +144,17 @@ class _Worker:
             raise DeviceError(answer["problem"], answer["hint"])
         return answer["value"]
 
-    def forget_gone(self) -> None:
-        """Free over there what nobody holds here any more."""
-        while self.gone:
-            self.ask("forget", self.gone.pop())
+    def free_dropped(self) -> None:
+        """Free the sessions in the process that are no longer referenced here."""
+        while self.dropped:
+            self.request("forget", self.dropped.pop())
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout):
-        with suppress(OSError):  # what it never read cannot be flushed
+        with suppress(OSError):  # unread requests cannot be flushed
             if pipe:
                 pipe.close()
 
@@ -164,7 +164,7 @@ def _cause(code: int) -> str:
 
 
 def _serve(folder: Path, runtime: OnnxRuntime, cores: tuple[int, ...], answers: IO[str]) -> None:
-    """The process's end: answer line after line until the parent is gone."""
+    """The process's side: answer requests until the parent is gone."""
     sessions: dict[int, Session] = {}
     numbers = itertools.count()
 
@@ -194,24 +194,24 @@ def _serve(folder: Path, runtime: OnnxRuntime, cores: tuple[int, ...], answers: 
             answer = {"value": verbs[verb](*arguments)}
         except DeviceError as error:
             answer = {"problem": error.problem, "hint": error.hint}
-        except Exception as error:  # of the runtime, amid a run: it is told over there, not here
+        except Exception as error:  # from the runtime: report it to the parent
             answer = {"problem": f"the model cannot be run ({first_line(error)})", "hint": "check memory"}
         try:
             answers.write(json.dumps(answer) + "\n")
             answers.flush()
-        except BrokenPipeError:  # the parent has gone meanwhile
+        except BrokenPipeError:  # the parent is gone
             return
 
 
 def _main(folder: str, provider: str, threads: str) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a provider's libraries print is no answer
+    os.dup2(2, 1)  # keeps output of the provider's libraries out of the answers
     cores = host.pin(int(threads))
     if int(threads) > 1:
         share_pool(int(threads))
     runtime = OnnxRuntime(provider, int(threads), shared_pool=int(threads) > 1)
     _serve(Path(folder), runtime, cores, answers)
-    shutil.rmtree(folder, ignore_errors=True)  # a parent that was killed could not
+    shutil.rmtree(folder, ignore_errors=True)  # in case the parent was killed
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""ONNX Runtime with any execution provider the installed build offers."""
+"""ONNX Runtime with any execution provider of the installed build."""
 
 import time
 
@@ -17,12 +17,12 @@ _GPU_MEMORY = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 
 
 class OnnxRuntime(Runtime):
-    """ONNX Runtime in this process; models run as they are. What is to be timed goes to an `OnnxProcess`.
+    """ONNX Runtime in this process, without conversion of models; for timing use `OnnxProcess`.
 
     Args:
         provider: execution provider, such as `CPUExecutionProvider`.
-        threads: threads inside an operator; operators run one after the other.
-        shared_pool: all sessions use the one pool `share_pool` made; without, each has its own.
+        threads: threads per operator; operators run one after another.
+        shared_pool: sessions share the pool made by `share_pool` instead of having their own.
 
     Raises:
         DeviceError: the installed build lacks the provider.
@@ -56,7 +56,7 @@ class OnnxRuntime(Runtime):
             options.use_per_session_threads = False
         else:
             options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
-        if self.provider != CPU:  # else nodes it lacks would run on the processor, and nobody would know
+        if self.provider != CPU:  # otherwise nodes it lacks would silently run on the CPU
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         memory = "cuda" if self.provider in _GPU_MEMORY else "cpu"
         copies = {name: value.copy() for name, value in feeds.items()}
@@ -64,7 +64,7 @@ class OnnxRuntime(Runtime):
             session = ort.InferenceSession(model, options, providers=[self.provider])
             fell_back = self.provider not in session.get_providers()
             loaded = None if fell_back else _OnnxSession(session, copies, memory)
-        except Exception as error:  # ONNX Runtime raises many types, without a common base of its own
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class
             raise DeviceError(
                 f"ONNX Runtime cannot load the model ({first_line(error)})", "try another provider or version"
             ) from error
@@ -82,8 +82,8 @@ class _OnnxSession(Session):
     ) -> None:
         self._session = session
         self._feeds = feeds
-        # Inputs and outputs in the device's memory, made once: a deployed engine copies neither. The arrays are
-        # kept, as on the processor their memory is what is bound.
+        # Inputs and outputs are bound once in device memory, as in a deployed engine, which copies neither. The
+        # arrays are kept: on the CPU it is their memory that is bound.
         self._outputs = self.run()
         self._binding = session.io_binding()
         for name, value in feeds.items():
@@ -107,5 +107,5 @@ class _OnnxSession(Session):
 
 
 def share_pool(threads: int) -> None:
-    """Give this process one pool for all its sessions; no session can have its own from then on."""
+    """Create one thread pool for all sessions of this process; from then on no session can have its own."""
     ort.set_global_thread_pool_sizes(threads, 1)

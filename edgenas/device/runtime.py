@@ -1,4 +1,4 @@
-"""Runtimes: what executes a model and says how long it took."""
+"""Runtimes: execute models and time them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ class Session(ABC):
     """A model loaded and ready to run with fixed inputs; used from one thread at a time."""
 
     interruptions: int = 0
-    """How often, during the last `time_ms`, something else took a core away; 0 where the system does not tell."""
+    """How often the last `time_ms` was preempted; 0 if unknown."""
 
     @abstractmethod
     def run(self) -> list[NDArray[np.float32]]:
@@ -25,22 +25,21 @@ class Session(ABC):
     def time_ms(self, calls: int) -> NDArray[np.float64]:
         """Wall-clock milliseconds of each of `calls` (>= 1) consecutive runs, shape (calls,), all positive.
 
-        Inputs lie where the device reads them and outputs stay where it writes them: copies to and from the
-        caller are no part of the time.
+        Inputs and outputs stay in device memory: copies to and from the caller are not timed.
         """
 
 
 class Runtime(ABC):
-    """Something that loads ONNX models and times them on this host.
+    """Loads ONNX models and times them on this host.
 
     The contract:
-      - Models are handed in as fp32 ONNX; one of another `precision` converts them on the way in. Inputs and
+      - Models are passed as fp32 ONNX; a runtime of another `precision` converts them in `load`. Inputs and
         outputs stay float32.
-      - `load` copies what it needs: the bytes and feeds may change afterwards.
-      - Sessions are independent: loading, or having timed, a second one does not disturb the first.
+      - `load` copies its arguments: the caller may change bytes and feeds afterwards.
+      - Sessions are independent: loading or timing one does not affect another.
       - A model the runtime cannot run, or a provider that is not installed, is a `DeviceError` at `load` or
         in the constructor, never a silent fall-back to another provider.
-      - `threads`, `provider` and `precision` hold for every session.
+      - `threads`, `provider` and `precision` apply to every session.
 
     Checked by `edgenas.testing.RuntimeConformance`.
     """
@@ -53,7 +52,7 @@ class Runtime(ABC):
     precision: Precision
 
     cores: tuple[int, ...] = ()
-    """Processor cores that the timing is pinned to, once a model is loaded; empty for none."""
+    """CPU cores that timing is pinned to, once a model is loaded; empty if not pinned."""
 
     @property
     @abstractmethod
@@ -62,4 +61,4 @@ class Runtime(ABC):
 
     @abstractmethod
     def load(self, model: bytes, feeds: Feeds) -> Session:
-        """Load a serialised ONNX model with the inputs it will be run on."""
+        """Load a serialised ONNX model and the inputs to run it on."""

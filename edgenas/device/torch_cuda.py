@@ -1,6 +1,6 @@
-"""PyTorch on an NVIDIA GPU: a model's operators as one CUDA graph, timed by the GPU's own clock.
+"""PyTorch on an NVIDIA GPU: a model's operators as one CUDA graph, timed by CUDA events.
 
-Shows what a GPU takes without an inference engine's fusions: a convolution and its activation are two kernels.
+Gives the latency without an inference engine's fusions: a convolution and its activation are two kernels.
 """
 
 import time
@@ -20,7 +20,7 @@ from edgenas.errors import DeviceError, first_line
 from edgenas.vocabulary import Precision
 
 WARM_UPS = 3
-"""Runs before the capture: cuDNN chooses its kernels in the first, and libraries load what they need."""
+"""Runs before the capture, in which cuDNN selects kernels and libraries initialise."""
 
 _DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16}
 
@@ -28,15 +28,15 @@ _DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.fl
 class TorchRuntime(Runtime):
     """PyTorch in this process, on the current CUDA device; `cpu` runs the same operators without a GPU.
 
-    On `cuda` a call is one replay of a CUDA graph: no Python and no launch of single kernels is in its time.
+    On `cuda` a call replays a CUDA graph: neither Python nor launches of single kernels are timed.
 
     Args:
         provider: `cuda` or `cpu`.
-        threads: threads inside an operator on `cpu`; `cuda` has none to choose.
-        precision: fp32 or fp16, of weights, inputs and everything between.
+        threads: threads per operator on `cpu`; ignored on `cuda`.
+        precision: fp32 or fp16, for weights, inputs and all intermediate values.
 
     Raises:
-        DeviceError: another provider or precision, or no GPU that PyTorch can use.
+        DeviceError: an unsupported provider or precision, or no GPU that PyTorch can use.
     """
 
     name = "torch"
@@ -84,7 +84,7 @@ class TorchRuntime(Runtime):
 
 
 def _missing_gpu() -> str:
-    """Why PyTorch cannot use a GPU; empty when it can."""
+    """Why PyTorch cannot use a GPU; empty if it can."""
     if torch.version.cuda is None:
         return f"PyTorch {torch.__version__} is built without CUDA"
     try:
@@ -95,7 +95,7 @@ def _missing_gpu() -> str:
 
 
 class _Network:
-    """A program with its weights and inputs on the device; a call gives the outputs, on the device."""
+    """A program with its weights and inputs on the device; calling it returns the outputs, on the device."""
 
     def __init__(self, program: Program, feeds: Feeds, device: torch.device, dtype: torch.dtype) -> None:
         arrays = {**program.constants, **{name: feeds[name] for name in program.inputs}}
@@ -106,13 +106,13 @@ class _Network:
         values: dict[str, Any] = {"": None, **self._held}
         for step in self._steps:
             values[step.output] = step.operation(*(values[name] for name in step.inputs))
-            for name in step.done:
+            for name in step.unused_after:
                 del values[name]
         return [values[name] for name in self._outputs]
 
 
 def _placed(array: NDArray[Any], device: torch.device, dtype: torch.dtype) -> Tensor:
-    """A copy on the device, images and kernels with channels last, as tensor cores read them."""
+    """A copy on the device; 4-D arrays in channels_last layout, as tensor cores prefer."""
     layout = torch.channels_last if array.ndim == 4 else torch.contiguous_format
     return torch.from_numpy(array.copy()).to(
         device, dtype if array.dtype == np.float32 else None, memory_format=layout
@@ -149,12 +149,12 @@ class _CpuSession(Session):
 
 
 QUEUE_CYCLES = 50_000
-"""GPU cycles of waiting a queued run; some 30 microseconds, a few times what queueing takes."""
+"""GPU cycles to wait per queued run: about 30 microseconds, a few times the cost of queueing one."""
 
 
 class _CudaSession(Session):
     def __init__(self, network: _Network, _: int) -> None:
-        self._network = network  # the graph reads its weights and inputs where they lie
+        self._network = network  # the graph reads its weights and inputs in place
         self._graph, self._outputs = _captured(network)
 
     def run(self) -> list[NDArray[np.float32]]:
@@ -163,7 +163,7 @@ class _CudaSession(Session):
 
     def time_ms(self, calls: int) -> NDArray[np.float64]:
         starts, ends = _events(calls), _events(calls)
-        # Keep the GPU waiting until all is queued: else the time between events is the time Python took to queue it.
+        # Keep the GPU busy until all runs are queued; otherwise the events would measure Python's queueing time.
         torch.cuda._sleep(QUEUE_CYCLES * calls)  # type: ignore[no-untyped-call]
         for start, end in zip(starts, ends, strict=True):
             start.record()
@@ -181,8 +181,8 @@ def _captured(network: _Network) -> tuple[torch.cuda.CUDAGraph, list[Tensor]]:
     """The network as a CUDA graph, and the tensors each replay writes its outputs to."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
-    # No TF32: fp32 means 24 bits of mantissa, on every GPU; what may be rounded is called fp16. Matrix products
-    # have it off by default, convolutions do not. Only kernels chosen here count, so the caller's flags come back.
+    # No TF32: fp32 means a 24-bit mantissa on every GPU. Matrix products have TF32 off by default, convolutions
+    # do not. Only the kernels selected here matter, so the caller's flags are restored.
     with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
@@ -195,7 +195,7 @@ def _captured(network: _Network) -> tuple[torch.cuda.CUDAGraph, list[Tensor]]:
 
 
 def _events(count: int) -> list[torch.cuda.Event]:
-    """Events that exist: one is made when first recorded, which would fall between the replays."""
+    """Events recorded once beforehand, as the first recording creates them, which must not happen between replays."""
     events = [torch.cuda.Event(enable_timing=True) for _ in range(count)]  # type: ignore[no-untyped-call]
     for event in events:
         event.record()
@@ -204,7 +204,7 @@ def _events(count: int) -> list[torch.cuda.Event]:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """PyTorch's threads are the process's: they are given back."""
+    """Set PyTorch's process-wide thread count temporarily."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

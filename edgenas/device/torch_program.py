@@ -1,4 +1,4 @@
-"""ONNX models read as PyTorch operations: one table from operator to handler."""
+"""ONNX models as PyTorch operations: one table from operator to handler."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,17 +14,17 @@ from torch.nn import functional as F
 from edgenas.errors import DeviceError, first_line
 
 Operation = Callable[..., Tensor]
-"""From a node's inputs, None for one left out, to its output."""
+"""From a node's inputs (None if omitted) to its output."""
 
 
 class Step(NamedTuple):
-    """One node, by the names of the values it reads and writes."""
+    """One node, with the names of the values it reads and writes."""
 
     operation: Operation
     inputs: tuple[str, ...]
     output: str
-    done: tuple[str, ...]
-    """Values no later step reads: their memory is used again, as an engine would."""
+    unused_after: tuple[str, ...]
+    """Values that no later step reads; their memory is reused, as in an inference engine."""
 
 
 class Program(NamedTuple):
@@ -37,10 +37,10 @@ class Program(NamedTuple):
 
 
 def program_from_onnx(model: bytes) -> Program:
-    """Read a model.
+    """Convert a serialised ONNX model.
 
     Raises:
-        DeviceError: it is no ONNX model, or has an operator or attribute that is not supported.
+        DeviceError: not an ONNX model, or an unsupported operator or attribute.
     """
     parsed = _parsed(model)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in parsed.graph.initializer}
@@ -54,7 +54,7 @@ def _parsed(model: bytes) -> onnx.ModelProto:
     try:
         parsed = onnx.load_from_string(model)
         onnx.checker.check_model(parsed)
-    except Exception as error:  # protobuf and the checker raise types of their own
+    except Exception as error:  # protobuf and the checker raise their own types
         raise DeviceError(
             f"PyTorch cannot load the model ({first_line(error)})", "check that the file is ONNX"
         ) from error
@@ -68,13 +68,13 @@ def _steps(
     passing = {node.output[0] for node in nodes} - set(outputs)
     steps = []
     for i, (node, operation) in enumerate(zip(nodes, operations, strict=True)):
-        done = tuple(name for name in {*node.input} & passing if last_use[name] == i)
-        steps.append(Step(operation, tuple(node.input), node.output[0], done))
+        unused_after = tuple(name for name in {*node.input} & passing if last_use[name] == i)
+        steps.append(Step(operation, tuple(node.input), node.output[0], unused_after))
     return steps
 
 
 class _Node:
-    """One ONNX node; attributes are taken out one by one, so that none is left unheeded."""
+    """One ONNX node; handlers remove the attributes they support, so that none is ignored silently."""
 
     def __init__(self, proto: onnx.NodeProto, constants: Mapping[str, NDArray[Any]]) -> None:
         self.op = f"{proto.domain}.{proto.op_type}" if proto.domain else proto.op_type
@@ -87,19 +87,19 @@ class _Node:
         return self._attributes.pop(attribute, default)
 
     def expect(self, attribute: str, value: Any) -> None:
-        """Take an attribute that can only be honoured at its default."""
+        """Take an attribute of which only one value is supported."""
         found = self.take(attribute, value)
         if found != value:
-            raise self.refusal(f"{attribute} = {found}")
+            raise self.unsupported(f"{attribute} = {found}")
 
     def constant(self, index: int) -> NDArray[Any] | None:
-        """An input the graph fixes; None when it is left out."""
+        """A constant input; None if it is omitted."""
         name = self._inputs[index] if index < len(self._inputs) else ""
         if name and name not in self._constants:
-            raise self.refusal(f"a computed input ({name})")
+            raise self.unsupported(f"a computed input ({name})")
         return self._constants.get(name)
 
-    def refusal(self, what: str) -> DeviceError:
+    def unsupported(self, what: str) -> DeviceError:
         return DeviceError(f"PyTorch has no {self.op} with {what} here", "use a device on onnxruntime")
 
     def operation(self) -> Operation:
@@ -108,7 +108,7 @@ class _Node:
             raise DeviceError(f"PyTorch has no operator {self.op} here", "use a device on onnxruntime")
         operation = handler(self)
         for name, value in self._attributes.items():
-            raise self.refusal(f"{name} = {value}")
+            raise self.unsupported(f"{name} = {value}")
         return operation
 
 
@@ -116,16 +116,16 @@ def _conv(node: _Node) -> Operation:
     node.expect("auto_pad", "NOTSET")
     kernel, pads = node.take("kernel_shape", [1, 1]), node.take("pads", [0, 0, 0, 0])
     if len(kernel) != 2:
-        raise node.refusal(f"kernel_shape = {kernel}")
+        raise node.unsupported(f"kernel_shape = {kernel}")
     if pads[:2] != pads[2:]:
-        raise node.refusal(f"pads = {pads}")
+        raise node.unsupported(f"pads = {pads}")
     stride, dilation = node.take("strides", [1, 1]), node.take("dilations", [1, 1])
     groups, padding = node.take("group", 1), pads[:2]
     return lambda x, weight, bias=None: F.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
 
 def _clip(node: _Node) -> Operation:
-    # Limits as plain numbers: as tensors the kernel would read them from memory for every element.
+    # Plain numbers: the kernel would read tensor limits from memory for every element.
     low, high = (None if limit is None else float(limit) for limit in (node.constant(1), node.constant(2)))
     return lambda x, *_: torch.clamp(x, low, high)
 

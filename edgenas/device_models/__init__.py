@@ -1,1 +1,1 @@
-"""What does a kernel cost? Models of a device: from its datasheet, or fitted to published latencies."""
+"""What does a kernel cost? Device models, from a datasheet or fitted to published latencies."""

@@ -1,8 +1,8 @@
-"""The device model of a device whose file carries costs fitted to published latencies; provenance `calibrated`.
+"""Device model with costs fitted to published latencies, read from the device's file; provenance `calibrated`.
 
-A kernel takes the sum of three times: its launch, its arithmetic and its memory traffic. Each is a cost by kind of
-kernel times an amount of work, and no cost is negative. Small kernels are launch and traffic, large ones arithmetic,
-so that the share of the peak that a kernel reaches grows with its size.
+A kernel takes the sum of launch, arithmetic and memory traffic, each a non-negative cost per kind of kernel times an
+amount of work. Launch and traffic dominate small kernels, arithmetic large ones, so that the attained share of the
+peak grows with a kernel's size.
 """
 
 import logging
@@ -19,8 +19,8 @@ MILLION = 1e6
 GIGA = 1e9
 
 MEMORY_SHARE = 0.3
-"""Share of a typical network's time that may not follow the clock: by the fitted costs, half of the published networks
-spend at most 9 to 30 % on memory traffic, by board, activation functions aside."""
+"""Share of a typical network's time that may not scale with the clock: by the fitted costs, half of the published
+networks spend at most 9 to 30 % on memory traffic, depending on the board, activation functions excluded."""
 
 _PRODUCTS: Mapping[Kind, str] = {
     "dense": "dense",
@@ -30,16 +30,16 @@ _PRODUCTS: Mapping[Kind, str] = {
     "linear": "linear",
     "matmul": "matmul",
 }
-"""What multiplies, and whose arithmetic it is charged; a grouped convolution bears some of the depthwise cost too."""
+"""Kinds with MACs, and the arithmetic cost they are charged; grouped convolutions also get a depthwise share."""
 
 
 def amounts(work: Work) -> dict[str, float]:
-    """How much a kernel has of what each of `Costs` charges for; the time is the sum of cost times amount.
+    """Amount of work by the name of its cost in `Costs`; a kernel's time is the sum of cost times amount.
 
-    Amounts are launches, 10^9 multiply-accumulates and 10^6 numbers; what is missing is 0.
+    Units are launches, 10^9 multiply-accumulates and 10^6 elements; missing amounts are 0.
     """
     arithmetic = _PRODUCTS.get(work.kind)
-    # What runs inside a product's kernel (a skip connection) is charged as the product's own traffic.
+    # Work fused into a product's kernel (a skip connection) is charged as the product's traffic.
     place = "product" if arithmetic or not work.launches else "copy" if work.kind == "copy" else "other"
     found = {
         f"launch_{place}": float(work.launches),
@@ -56,12 +56,12 @@ def amounts(work: Work) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """The device model that fitted costs give (a `DeviceModel`).
+    """The device model of fitted costs (a `DeviceModel`).
 
     Attributes:
-        costs: at the operating point of the figures.
+        costs: at the operating point of the published latencies.
         interval: of a whole network.
-        slowdown: time at the device's operating point over time at that of the figures.
+        slowdown: time at the device's operating point / time at that of the published latencies.
     """
 
     costs: Costs
@@ -78,16 +78,16 @@ class Calibrated:
 
 
 def model_of(device: Device) -> DeviceModel:
-    """The best model of a device without a table: fitted costs where its file has them for what is asked.
+    """The best model of a device without a table: fitted costs if they apply, else the datasheet.
 
-    That is their own precision, threads and batch: elsewhere nothing was published, and the datasheet alone is left.
+    Fitted costs apply only to the precision, threads and batch they were fitted at.
     """
     fitted = device.calibrated
     if fitted is None:
         return Roofline(device)
     if not _applies(fitted, device):
         log.warning(
-            "%s is calibrated at %s, threads %d, batch %d alone: for anything else its datasheet is all there is",
+            "%s is calibrated only at %s, threads %d, batch %d; this prediction is an estimate from its datasheet",
             device.name,
             fitted.precision,
             fitted.threads,
@@ -100,7 +100,7 @@ def model_of(device: Device) -> DeviceModel:
 
 
 def _clock_factor(slowdown: float) -> float:
-    """How many times longer or shorter a network may take where its memory traffic does not follow the clock."""
+    """Error factor if a network's memory traffic does not scale with the clock."""
     ratio = 1 - MEMORY_SHARE + MEMORY_SHARE / slowdown
     return max(ratio, 1 / ratio)
 

@@ -1,8 +1,7 @@
-"""The device model: a latency for any kernel on a device that has no table, from its datasheet alone.
+"""Device model from the datasheet alone, for devices without a table.
 
-A roofline a kernel (Williams et al., CACM 2009) with a constant for the launch: a kernel takes as long as its
-arithmetic or its memory traffic, whichever is longer, and never less than the launch. Good for ranking and
-for orders of magnitude; its provenance is `estimated` and its interval is wide.
+A roofline per kernel (Williams et al., CACM 2009): the longer of arithmetic and memory traffic, plus a constant for the
+launch. Good for ranking and orders of magnitude; its provenance is `estimated` and its interval is wide.
 """
 
 from dataclasses import dataclass
@@ -13,28 +12,28 @@ from edgenas.space.block import Block
 from edgenas.vocabulary import Precision
 
 ATTAINED_COMPUTE = 0.20
-"""Share of a datasheet's peak arithmetic that dense and pointwise convolutions of mobile networks reach."""
+"""Share of the datasheet's peak arithmetic that dense and pointwise convolutions of mobile networks attain."""
 
 ATTAINED_DEPTHWISE = 0.02
-"""The same for depthwise convolutions: they reuse almost nothing and use no matrix units."""
+"""The same for depthwise convolutions, which have little data reuse and use no matrix units."""
 
 ATTAINED_BANDWIDTH = 0.25
-"""Share of a datasheet's peak memory bandwidth that they reach.
+"""Share of the datasheet's peak memory bandwidth that they attain.
 
-The three shares are rounded values, one for all devices, set against published latencies of MobileNetV2 and
-MobileNetV3 on two Jetsons and two Raspberry Pis (`benchmarks/estimate_vs_published.py`).
+The three shares are rounded, the same for all devices, and chosen by comparison with published latencies of MobileNetV2
+and MobileNetV3 on two Jetsons and two Raspberry Pis (`benchmarks/estimate_vs_published.py`).
 """
 
 INTERVAL_FACTOR = 2.0
-"""The interval of an estimate: from half to twice the predicted value, which held all of those ten."""
+"""The interval of an estimate: half to twice the prediction, which covered all ten of those latencies."""
 
 BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, "int8": 1}
-"""Bytes of a number."""
+"""Bytes per element."""
 
 
 @dataclass(frozen=True, slots=True)
 class Roofline:
-    """The device model that a datasheet gives (a `DeviceModel`)."""
+    """The device model of a datasheet (a `DeviceModel`)."""
 
     device: Device
 
@@ -51,13 +50,13 @@ class Roofline:
 
 
 def estimate_block_ms(block: Block, device: Device) -> float:
-    """Milliseconds the device model gives a block, for the device's batch size."""
+    """Estimated milliseconds of a block at the device's batch size."""
     model = Roofline(device)
     return sum(model.work_ms(work) for work in block_work(block, device.batch))
 
 
 def _attained_compute(work: Work) -> float:
-    """A grouped convolution stands between the two: each number it reads serves the channels of its group."""
+    """Grouped convolutions lie in between: each input element is reused for the output channels of its group."""
     if work.kind in ("depthwise", "grouped"):
         return min(ATTAINED_COMPUTE, ATTAINED_DEPTHWISE * work.reuse)
     return ATTAINED_COMPUTE

@@ -1,6 +1,6 @@
-"""Work: what one kernel of a network does, whether a block or an ONNX file says so, and who puts a time on it.
+"""The work of one kernel, of a block or of an ONNX file, and the interface of device models that predict its time.
 
-A block is known layer by layer, an ONNX file node by node; both become `Work`, and one device model costs both.
+Blocks are described layer by layer, ONNX files node by node; both become `Work`, so that one device model costs both.
 """
 
 from collections.abc import Callable
@@ -26,23 +26,22 @@ Kind = Literal[
     "unknown",
 ]
 """Kinds of kernel: the first four are convolutions; `linear` has weights, `matmul` multiplies two activations;
-`reduction` is normalisation and softmax as well; `copy` only moves numbers; of `unknown` nothing else is known."""
+`reduction` includes normalisation and softmax; `copy` only moves data; of `unknown` only the traffic is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one kernel does in a call, batch included.
+    """The work of one kernel in a call, batch included.
 
     Attributes:
-        kind: which kernel it is.
+        kind: of the kernel.
         macs: multiply-accumulates.
-        features: numbers read and written that grow with the batch.
-        weights: numbers read that do not.
-        launches: kernels started: 0 where another one does the work on its way, one a piece where pieces are copied.
-        reuse: of a convolution or product, how many outputs each input number serves at each position: the
-            output channels of a group.
-        functions: numbers written that went through an activation dearer than a rectifier: most runtimes compute
-            hard swish, SiLU or GELU after the convolution, not on its way.
+        features: elements read and written that scale with the batch.
+        weights: elements read that do not.
+        launches: kernel launches; 0 if the work is fused into another kernel, one per piece for copies.
+        reuse: of a convolution or product, outputs per input element and position: the output channels of a group.
+        functions: elements written through an activation costlier than ReLU: most runtimes compute hard swish, SiLU
+            or GELU in a separate pass after the convolution.
     """
 
     kind: Kind
@@ -62,12 +61,12 @@ class Interval(NamedTuple):
 
 
 class DeviceModel(Protocol):
-    """Puts a time on any kernel of one device; a datasheet does (`estimate.Roofline`), fitted figures do
-    (`calibrated.Calibrated`)."""
+    """Predicts the time of any kernel on one device: `roofline.Roofline` from a datasheet, `fitted.Calibrated` from
+    fitted costs."""
 
     @property
     def provenance(self) -> Provenance:
-        """Where its figures come from."""
+        """Provenance of its predictions."""
 
     @property
     def interval(self) -> Interval:
@@ -78,14 +77,14 @@ class DeviceModel(Protocol):
 
 
 def conv_kind(groups: int, channels: int, window: int) -> Kind:
-    """Kind of a convolution with that many groups, input channels and positions in its window."""
+    """Kind of a convolution, given its groups, input channels and kernel positions."""
     if groups == 1:
         return "pointwise" if window == 1 else "dense"
     return "depthwise" if groups == channels else "grouped"
 
 
 def block_work(block: Block, batch: int) -> list[Work]:
-    """The work of a block's layers, in order, for one call of that batch size."""
+    """The work of a block's layers, in order, for one call with the given batch size."""
     return [work for layer in block.layers for work in _KERNELS[type(layer)](layer, batch)]
 
 
@@ -104,7 +103,7 @@ def _conv(layer: Conv, batch: int) -> list[Work]:
 
 
 def _squeeze_excite(layer: SqueezeExcite, batch: int) -> list[Work]:
-    """Pool, two pointwise convolutions, scale."""
+    """Global pooling, two pointwise convolutions, and an elementwise product."""
     channels, squeezed = layer.channels, layer.squeezed
     numbers = channels * layer.height * layer.width
     macs, both = channels * squeezed, channels + squeezed
@@ -124,7 +123,7 @@ def _squeeze_excite(layer: SqueezeExcite, batch: int) -> list[Work]:
 
 
 def _add(layer: Add, batch: int) -> list[Work]:
-    """Runs inside the convolution before it."""
+    """Fused into the previous convolution."""
     return [Work("elementwise", 0, layer.elements_moved * batch, launches=0)]
 
 

@@ -1,1 +1,1 @@
-"""What leaves? ONNX files, verified, with their cards."""
+"""What is exported? Verified ONNX files with their model cards."""

@@ -1,4 +1,4 @@
-"""Model cards: what a model is and what it may be expected to do, for machines (JSON) and people (Markdown)."""
+"""Model cards: what a model is and how it performs, for machines (JSON) and people (Markdown)."""
 
 import hashlib
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgenas.accuracy.metrics import MEASURES
+from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.formats import Document, write_bytes, write_json
 from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT
 from edgenas.storage.search_result import Model
@@ -15,7 +15,7 @@ from edgenas.vocabulary import Metric, Precision
 
 
 class Preprocessing(Document):
-    """What turns an RGB image into the model's input: scale to 0..1, subtract mean, divide by std."""
+    """From an RGB image to the model's input: scale to 0..1, subtract mean, divide by std."""
 
     resolution: int
     mean: tuple[float, ...]
@@ -24,7 +24,7 @@ class Preprocessing(Document):
 
 
 class Card(Document):
-    """The machine-readable card, `<id>.json` beside `<id>.onnx`."""
+    """The machine-readable card: `<id>.json` next to `<id>.onnx`."""
 
     schema_: Literal["edgenas.card/1"] = Field(default="edgenas.card/1", alias="schema")
     run: str
@@ -45,11 +45,11 @@ class Card(Document):
 
 
 def write_card(onnx_path: Path, **fields: Any) -> Card:
-    """Write `<name>.json` and `<name>.md` beside an ONNX file.
+    """Write `<name>.json` and `<name>.md` next to an ONNX file.
 
     Args:
-        onnx_path: the exported file; its hash and size go on the card.
-        fields: the fields of `Card` beside `sha256` and `size_bytes`.
+        onnx_path: the exported file; its hash and size are added to the card.
+        fields: the fields of `Card` other than `sha256` and `size_bytes`.
     """
     content = onnx_path.read_bytes()
     card = Card(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content), **fields)
@@ -62,12 +62,12 @@ def _markdown(name: str, card: Card) -> str:
     model, latency = card.model, card.model.latency_ms
     interval = f"{format_milliseconds(latency.low)} to {format_milliseconds(latency.high)}"
     measured = (
-        f"{format_milliseconds(latency.measured)}, usual of many runs on the search's host"
+        f"{format_milliseconds(latency.measured)}, typical of many runs on the search's host"
         if latency.measured
         else "not measured"
     )
     rows = "\n".join([*_accuracy_rows(card), *_score_rows(card)])
-    what = f"{model.name}, made by hand and trained" if model.name else "Found"
+    what = f"{model.name}, hand-designed and trained" if model.name else "Found"
     note = f"\n**Note:** {model.note}.\n" if model.note else ""
     shape = f"(batch, 3, {card.preprocessing.resolution}, {card.preprocessing.resolution})"
     return f"""# {name}
@@ -86,8 +86,8 @@ def _markdown(name: str, card: Card) -> str:
 | size | {card.size_bytes / 1e6:.2f} MB |
 | largest difference from PyTorch | {model.max_abs_error or 0:.1g} |
 
-`supernet` {MEASURES[card.metric]} is with shared weights, before the model was trained on its own;
-`validation` is what the search could look at; `test` was looked at once.
+`supernet` {METRIC_NAMES[card.metric]} is with shared weights, before the model was trained on its own;
+`validation` guided the search; `test` was computed once, at the end.
 
 ## Use
 
@@ -103,19 +103,19 @@ SHA-256 of the ONNX file: `{card.sha256}`
 
 
 def _accuracy_rows(card: Card) -> list[str]:
-    """By the run's metric."""
+    """Table rows of the run's metric, one per kind of accuracy."""
     return [
-        f"| {kind} {MEASURES[card.metric]} | {value:.2%} |"
+        f"| {kind} {METRIC_NAMES[card.metric]} | {value:.2%} |"
         for kind, value in card.model.accuracies.model_dump().items()
         if value is not None
     ]
 
 
 def _score_rows(card: Card) -> list[str]:
-    """One for each other metric: `| macro F1 | 90.12% validation, 89.00% test |`."""
+    """Table rows of the other metrics: `| macro F1 | 90.12% validation, 89.00% test |`."""
     found = {"validation": card.model.scores.validation, "test": card.model.scores.test}
     rows = []
-    for metric, name in MEASURES.items():
+    for metric, name in METRIC_NAMES.items():
         figures = [f"{scores[metric]:.2%} {kind}" for kind, scores in found.items() if metric in scores]
         if figures and metric != card.metric:
             rows.append(f"| {name} | {', '.join(figures)} |")

@@ -1,4 +1,4 @@
-"""A trained network as an ONNX file, checked against the network it came from."""
+"""Exports trained networks as ONNX files, verified against the original network."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,14 @@ from edgenas.space.modules import Network, folded_weights
 from edgenas.space.onnx_graph import INPUT, given_weights, onnx_from_blocks
 
 TOLERANCE = 1e-4
-"""Largest absolute difference of logits between PyTorch and ONNX Runtime that passes, fp32."""
+"""Largest accepted absolute difference of fp32 logits between PyTorch and ONNX Runtime."""
 
-REPORT_IT = "this is a defect of edgenas or of ONNX Runtime: please report it with the run's folder"
+BUG_HINT = "this is a bug in edgenas or ONNX Runtime: please report it, with the run's folder"
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A written and verified ONNX file."""
+    """A written, verified ONNX file."""
 
     path: Path
     size_bytes: int
@@ -31,7 +31,7 @@ class Exported:
 
 
 def export_onnx(network: Network, path: Path, images: Tensor) -> Exported:
-    """Write a network as verified ONNX; arguments and errors as `verified_onnx`.
+    """Write a network as a verified ONNX file; arguments and errors as `verified_onnx`.
 
     Raises:
         InputError: the file cannot be written.
@@ -46,21 +46,21 @@ def verified_onnx(network: Network, name: str, images: Tensor) -> tuple[bytes, f
 
     Args:
         network: in evaluation mode, on the CPU.
-        name: what errors call the model.
-        images: real, normalised inputs to compare on, (N, C, H, W), N >= 2.
+        name: name of the model in errors.
+        images: real, normalised inputs for the comparison, (N, C, H, W), N >= 2.
 
     Returns:
         The model, and the largest absolute difference of its logits from the network's.
 
     Raises:
-        VerificationError: the checker refuses the model, or ONNX Runtime's logits are not the network's.
+        VerificationError: the ONNX checker rejects the model, or ONNX Runtime's logits differ from the network's.
     """
     weights = {name: tensor.cpu().numpy() for name, tensor in folded_weights(network).items()}
     model = onnx_from_blocks(network.blocks, given_weights(weights), description="made by edgenas")
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise VerificationError(f"{name} is not valid ONNX ({error})", REPORT_IT) from error
+        raise VerificationError(f"{name} is not valid ONNX ({error})", BUG_HINT) from error
     content = model.SerializeToString()
     with torch.inference_mode():
         expected = network(images).numpy()
@@ -68,15 +68,15 @@ def verified_onnx(network: Network, name: str, images: Tensor) -> tuple[bytes, f
     if not difference <= TOLERANCE:
         raise VerificationError(
             f"{name} differs from the trained network by {difference:.2g} (at most {TOLERANCE:g} passes)",
-            REPORT_IT,
+            BUG_HINT,
         )
     return content, difference
 
 
 def max_abs_difference(model: bytes, images: Tensor, expected: NDArray[np.float32]) -> float:
-    """Largest absolute difference of ONNX Runtime's logits from the expected; infinite for shape or NaN.
+    """Largest absolute difference of ONNX Runtime's logits from `expected`; infinite for a wrong shape or NaN.
 
-    The images are run as one batch and, the first of them, alone: the batch axis must really be dynamic.
+    The images are run as one batch, and the first also alone, to check that the batch axis is dynamic.
     """
     together = run_onnx(model, images)
     alone = run_onnx(model, images[:1])

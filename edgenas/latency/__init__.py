@@ -1,1 +1,1 @@
-"""What does it cost there? Latency tables, profiling and prediction."""
+"""What does a network cost on a device? Latency tables, calibration and prediction."""

@@ -1,9 +1,9 @@
-"""From a sum of blocks to a whole network, and how far it is off: fitted on whole networks.
+"""Calibration of the sum over blocks on whole networks, with its residuals.
 
-A block costs another time inside a network than alone (its weights come from further away, its layout need not be
-converted, its launch overlaps). What all blocks share is a line, slope and intercept; what a block has of its own is a
-correction to it. Both are the posterior mean of one Gaussian model (Rasmussen & Williams 2006, section 2.1) whose
-prior says: slope about 1, corrections a small share of a block's time. Prediction stays a sum over blocks.
+Inside a network a block takes a different time than alone (its weights are less often cached, its layout need not be
+converted, its launch overlaps). Slope and intercept are shared by all blocks; each block has an individual correction.
+All are the posterior mean of one Gaussian model (Rasmussen & Williams 2006, section 2.1) with a prior slope of about 1
+and corrections that are a small share of a block's time. The prediction stays a sum over blocks.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,22 +19,22 @@ COVERAGE = 0.9
 """Nominal coverage of prediction intervals."""
 
 MIN_SHARE = 0.1
-"""However bad the residuals, the upper end is at most ten times the prediction."""
+"""Lower bound that keeps the upper end within ten times the prediction, however large the residuals."""
 
 MIN_NETWORKS = 3
 
 ENOUGH = 9
-"""Residuals from which the nominal coverage can be told."""
+"""Fewest residuals that determine an interval of the nominal coverage."""
 
 SLOPE_SD = 0.5
-"""Prior standard deviation of the slope, and of the intercept as a share of a mean network: next to no opinion."""
+"""Prior standard deviation of the slope, and of the intercept relative to a mean network: almost uninformative."""
 
 NOISE = 0.005
 """Relative noise of a measured network."""
 
 CORRECTION_SHARES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1)
-"""Prior standard deviations of a block's correction, as shares of its time; the one that predicts left-out networks
-best is taken, so that few or noisy networks fall back to the line."""
+"""Candidate prior standard deviations of a block's correction, relative to its time. The one with the smallest
+leave-one-out error is used, so that few or noisy networks fall back to slope and intercept alone."""
 
 
 class _Fit(NamedTuple):
@@ -55,17 +55,17 @@ def fit_calibration(
     """Fit slope, intercept and corrections of blocks on whole networks.
 
     Args:
-        block_ms: what each block took alone, call overhead taken off, by key.
+        block_ms: time of each block alone, minus the call overhead, by key.
         networks: keys of the blocks of each network, by the network's id; at least three.
-        measured_ms: what the networks took, in their order; fitted on.
-        overhead_ms: the call overhead that was taken off.
-        check_ms: what each took at another time; the residuals are against this, so that they also hold how much
-            a measurement differs from time to time. None takes `measured_ms`.
-        random: ids of the networks that were drawn at random. Where they are enough for an interval only their
-            residuals are kept: they are exchangeable with the networks of tomorrow, a chosen design is not.
+        measured_ms: times of the networks, in their order; fitted on.
+        overhead_ms: the call overhead that was subtracted.
+        check_ms: independent times of the networks, which the residuals are computed against, so that they include
+            the variation between measurements. None takes `measured_ms`.
+        random: ids of the networks that were drawn at random. If there are enough of them for an interval, only their
+            residuals are kept: unlike chosen networks they are exchangeable with future ones.
 
     Raises:
-        DeviceError: fewer than three networks, or blocks that seem to cost nothing.
+        DeviceError: fewer than three networks, or blocks that appear to take no time.
     """
     if len(networks) < MIN_NETWORKS:
         raise DeviceError(f"{len(networks)} networks cannot calibrate a table", "use --networks 3 or more")
@@ -74,13 +74,11 @@ def fit_calibration(
     costs = np.array([block_ms[key] for key in used])
     measured = np.array(measured_ms)
     if (counts @ costs).min() <= 0:
-        raise DeviceError(
-            "blocks were timed no longer than an empty call", "profile again on a quiet machine"
-        )
+        raise DeviceError("blocks took no longer than an empty call", "profile again on an idle machine")
     fits = [_fit(counts, costs, measured, share) for share in CORRECTION_SHARES]
     best = min(fits, key=lambda fit: float(np.square(fit.residuals).mean()))
     if best.slope <= 0:
-        raise DeviceError("networks with more work took less time", "profile again on a quiet machine")
+        raise DeviceError("networks with more work took less time", "profile again on an idle machine")
     left_out_ms = (1 + best.residuals) * measured
     residuals = left_out_ms / np.array(check_ms or measured_ms) - 1
     kept = np.array([name in random for name in networks])
@@ -99,7 +97,7 @@ def fit_calibration(
 def _fit(
     counts: NDArray[np.float64], costs: NDArray[np.float64], measured: NDArray[np.float64], share: float
 ) -> _Fit:
-    """Posterior mean for one prior share; counts (n, blocks), costs (blocks,), measured (n,)."""
+    """Posterior mean for one prior; counts (n, blocks), costs (blocks,), measured (n,)."""
     sums = counts @ costs
     intercept_sd = SLOPE_SD * measured.mean()
     prior = counts * (share * costs)
@@ -110,7 +108,7 @@ def _fit(
         slope=1 + SLOPE_SD**2 * float(sums @ weights),
         intercept_ms=float(intercept_sd**2 * weights.sum()),
         corrections_ms=(share * costs) ** 2 * (counts.T @ weights) + 0.0,  # no negative zeros
-        # Prediction without the network itself, in closed form (section 5.4.2).
+        # Leave-one-out prediction in closed form (section 5.4.2).
         residuals=-weights / np.diag(inverse) / measured,
     )
 

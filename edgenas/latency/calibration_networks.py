@@ -1,4 +1,4 @@
-"""Which whole networks to calibrate on: the ones that tell most about all others."""
+"""Which whole networks to calibrate on: the most informative ones."""
 
 from collections.abc import Collection
 
@@ -10,27 +10,27 @@ from edgenas.latency.calibration import NOISE, SLOPE_SD
 from edgenas.space import Architecture, SearchSpace
 
 POOL = 10
-"""Random networks to choose each one from."""
+"""Random candidates per chosen network."""
 
 MAX_NETWORKS = 500
-"""More would take hours to time; the covariance of their pool, some 200 MB."""
+"""Limits timing, and the covariance of the candidates to some 200 MB; more would take hours."""
 
 CORRECTION_SHARE = 0.05
-"""Prior standard deviation of a block's correction: calibration chooses its own once there are times."""
+"""Prior standard deviation of a block's correction, before calibration selects one from measured times."""
 
 
 def informative_networks(space: SearchSpace, device: Device, count: int, seed: int) -> list[Architecture]:
     """Choose networks whose latencies determine the calibration best: a greedy D-optimal design.
 
-    Each next one is that, of a random pool, whose latency is least certain (relative to itself) given those chosen,
-    under the prior of `calibration`; this maximises the determinant of the posterior's precision step by step. Blocks
-    are weighed by the datasheet model. Fewer than `count` come back where the space has fewer.
+    Each is the candidate whose latency has the largest relative uncertainty given those already chosen, under the
+    prior of `calibration`; this greedily maximises the determinant of the posterior's precision. The datasheet model
+    gives the blocks' latencies. Returns fewer than `count` networks if the space has fewer.
 
     Args:
-        space: what is drawn from.
-        device: whose datasheet weighs the blocks.
-        count: how many.
-        seed: draws the pool.
+        space: candidates are drawn from it.
+        device: whose datasheet gives the blocks' latencies.
+        count: how many to choose.
+        seed: draws the candidates.
     """
     rng = np.random.default_rng(seed)
     pool = list({a.id: a for a in (space.sample(rng) for _ in range(POOL * count))}.values())
@@ -55,7 +55,7 @@ def informative_networks(space: SearchSpace, device: Device, count: int, seed: i
 def random_networks(
     space: SearchSpace, count: int, seed: int, others: Collection[Architecture]
 ) -> list[Architecture]:
-    """Draw networks at random, none of the `others`; fewer than `count` where the space runs out of them."""
+    """Draw random networks that are not among the `others`; fewer than `count` if the space has fewer."""
     rng = np.random.default_rng([seed, 2])
     drawn = {a.id: a for a in (space.sample(rng) for _ in range(POOL * count))}
     for other in others:
@@ -64,7 +64,7 @@ def random_networks(
 
 
 def _greedy(covariance: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", count: int) -> list[int]:
-    """Rows of greatest remaining variance, one after the other, each known but for noise once chosen."""
+    """Rows of greatest remaining variance in order; each is conditioned on, up to noise, once chosen."""
     chosen: list[int] = []
     for _ in range(count):
         variance = np.diag(covariance).copy()

@@ -1,7 +1,7 @@
-"""The latency a distribution over architectures has on average, differentiable for gradient searchers.
+"""Expected latency of a distribution over architectures, differentiable for gradient searchers.
 
-ProxylessNAS (Cai et al., ICLR 2019, equation 3): the cost of a network is a sum over its layers, so that under
-independent choices the expected cost is the sum of each choice's cost weighed by its probability.
+ProxylessNAS (Cai et al., ICLR 2019, equation 3): a network's cost is a sum over its layers, so under independent
+choices the expected cost is the sum of all choices' costs, weighted by their probabilities.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def expected_latency_ms(predictor: LatencyPredictor, probabilities: Sequence[Ten
     """Mean latency of architectures whose variables are drawn independently.
 
     Args:
-        predictor: gives what each choice costs.
+        predictor: gives the cost of each choice.
         probabilities: for each variable the probabilities of its choices, shape (choices,) or with the same
             leading batch dimensions, (..., choices); rows sum to 1.
 
@@ -26,13 +26,13 @@ def expected_latency_ms(predictor: LatencyPredictor, probabilities: Sequence[Ten
         their dtype and on their device.
 
     Raises:
-        InputError: a number of variables or choices that is not the space's.
+        InputError: the number of variables or choices differs from the space's.
     """
     sizes = [len(costs) for costs in predictor.choice_ms]
     given = [each.shape[-1] for each in probabilities]
     if given != sizes:
         raise InputError(
-            f"probabilities of {given} choices for variables that have {sizes}", "give one a choice"
+            f"probabilities of {given} choices for variables that have {sizes}", "give one per choice"
         )
     total = torch.zeros_like(probabilities[0][..., 0]) + predictor.fixed_ms
     for costs, each in zip(predictor.choice_ms, probabilities, strict=True):

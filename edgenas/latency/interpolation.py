@@ -1,7 +1,7 @@
-"""Blocks nobody timed, from those that were: the datasheet model, corrected by what it got wrong nearby.
+"""Latency of blocks that were not timed: the datasheet model, corrected by its errors on similar blocks.
 
-A Gaussian process (Rasmussen & Williams 2006; scikit-learn's) over the logarithm of measured / estimated, so that far
-from every measured block the estimate remains, scaled like the rest of the device.
+A Gaussian process (Rasmussen & Williams 2006; scikit-learn's) over log(measured / estimated); far from all measured
+blocks it falls back to the estimate times the device's mean ratio.
 """
 
 import warnings
@@ -22,18 +22,18 @@ LENGTH_SCALES = (0.3, 30.0)
 
 
 class Interpolated(NamedTuple):
-    """Milliseconds a block should take beyond the call overhead, and the relative standard deviation of that."""
+    """Predicted milliseconds of a block without the call overhead, and their relative standard deviation."""
 
     net_ms: float
     relative_sd: float
 
 
 def interpolator(net_ms: Mapping[str, float], device: Device) -> Callable[[Block], Interpolated]:
-    """Learn from timed blocks; the function gives blocks that were not.
+    """Fit to timed blocks; returns a function that predicts others.
 
     Args:
-        net_ms: milliseconds beyond the call overhead, by block key.
-        device: where they were timed; its datasheet gives the first guess.
+        net_ms: milliseconds without the call overhead, by block key.
+        device: where they were timed; its datasheet gives the estimates.
 
     Raises:
         IncompleteTableError: fewer than five timed blocks.
@@ -55,7 +55,7 @@ def interpolator(net_ms: Mapping[str, float], device: Device) -> Callable[[Block
     ) + WhiteKernel(1e-3, (1e-6, 0.1))
     process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound is an answer too
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound is fine
         process.fit((features - centre) / scale, ratios)
 
     def interpolate(block: Block) -> Interpolated:
@@ -66,7 +66,7 @@ def interpolator(net_ms: Mapping[str, float], device: Device) -> Callable[[Block
 
 
 def _features(block: Block) -> NDArray[np.float64]:
-    """What a block's cost varies with, each about evenly spread."""
+    """Features that a block's cost depends on; large counts are in logarithms."""
     dense = sum(layer.macs for layer in block.layers if not _is_depthwise(layer))
     depthwise = sum(layer.macs for layer in block.layers if _is_depthwise(layer))
     moved = sum(layer.elements_moved for layer in block.layers)

@@ -1,4 +1,4 @@
-"""Published latencies of the same networks on several devices: a CSV with a column for each."""
+"""Published latencies of the same networks on several devices: a CSV with one column per device."""
 
 import csv
 import io
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.latency.tabular_predictor import LATENCY
 from edgenas.space import Architecture, ArchitectureSpace
-from edgenas.space.benchmark_table import NAMES, Column, figures_from_csv, text_from_file
+from edgenas.space.benchmark_table import ARCHITECTURE_COLUMN, Column, figures_from_csv, text_from_file
 
 MEASURED = Column("measured", lambda flag: flag in (0, 1), "use 1 for measured rows and 0 for others")
-"""Rows with 0 repeat what was measured on another row: they are left out."""
+"""Rows with 0 repeat the measurement of another row and are skipped."""
 
-NOT_DEVICES = (NAMES, MEASURED.name, "index", "accuracy_percent", "energy_mj")
-"""Columns that published tables have besides; any other is a device's."""
+NOT_DEVICES = (ARCHITECTURE_COLUMN, MEASURED.name, "index", "accuracy_percent", "energy_mj")
+"""Other columns of published tables; all remaining columns are devices."""
 
 ALL = "all"
 
 
 @dataclass(frozen=True, eq=False)
 class PublishedLatencies:
-    """Networks, n of them in the order of the file, and their milliseconds on the target and on other devices.
+    """n networks in the order of the file, and their latencies, ms, on the target and on reference devices.
 
     `target_ms` has shape (n,), `references_ms` (n, len(references)).
     """
@@ -40,18 +40,18 @@ class PublishedLatencies:
 def latencies_from_csv(
     path: Path, space: ArchitectureSpace, target: str | None, references: Sequence[str]
 ) -> PublishedLatencies:
-    """Read some devices' columns; rows with 0 in a column `measured` are left out.
+    """Read the columns of some devices; rows with 0 in a column `measured` are skipped.
 
     Args:
         path: CSV in UTF-8, also compressed with gzip, with a column `arch`.
         space: whose architectures the column `arch` names, as `space.text` writes them.
-        target: the device whose latencies are predicted; None for the only one of the table.
-        references: devices that are known; `all` for every other of the table, empty for none.
+        target: the device whose latencies are predicted; None if the table has only one.
+        references: known devices; `all` for all others of the table, empty for none.
 
     Raises:
         UnknownNameError: no column of that name.
-        InputError: the target is a reference too, or is not named where there are several devices.
-        FileFormatError: a file that is missing, too large or no such table; names the row, the header being row 1.
+        InputError: the target is also a reference, or is not given although there are several devices.
+        FileFormatError: the file is missing, too large or not such a table; names the row, counting the header as 1.
     """
     header = _header(path)
     devices = [name for name in header if name not in NOT_DEVICES]
@@ -71,8 +71,8 @@ def _header(path: Path) -> list[str]:
         header = next(csv.reader(io.StringIO(text_from_file(path), newline="")), [])
     except csv.Error as error:
         raise FileFormatError(path, "row 1", f"is not CSV ({error})", "correct it") from None
-    if NAMES not in header:
-        raise FileFormatError(path, "", f"has no column {NAMES}", "name it in the first row")
+    if ARCHITECTURE_COLUMN not in header:
+        raise FileFormatError(path, "", f"has no column {ARCHITECTURE_COLUMN}", "name it in the first row")
     return header
 
 
@@ -86,12 +86,12 @@ def _target(path: Path, target: str | None, devices: Sequence[str]) -> str:
 
 
 def _check(names: Sequence[str], devices: Sequence[str]) -> None:
-    """The first is the target, the others its references."""
+    """The first name is the target, the others are references."""
     for name in names:
         if name not in devices:
             raise UnknownNameError("device", name, devices)
     if names[0] in names[1:]:
-        raise InputError(f"--target {names[0]} is among --reference-devices too", "leave it out there")
+        raise InputError(f"--target {names[0]} is also among --reference-devices", "remove it there")
 
 
 def _measured(path: Path, space: ArchitectureSpace) -> list[Architecture]:

@@ -1,4 +1,4 @@
-"""Predicted latency of architectures: a sum over blocks, a line, an interval."""
+"""Predicted latency of architectures: a calibrated sum over blocks, with an interval."""
 
 import hashlib
 import json
@@ -18,50 +18,34 @@ from edgenas.device_models.work import block_work
 from edgenas.errors import IncompleteTableError, InputError
 from edgenas.latency.calibration import interval_factors
 from edgenas.latency.interpolation import interpolator
+from edgenas.latency.latency import Latency
 from edgenas.latency.table import Calibration, Inference, LatencyTable, find_table, net_ms
 from edgenas.space import Architecture, Block, SearchSpace, mbconv, nasbench_macro
-from edgenas.units import format_milliseconds
 from edgenas.vocabulary import Missing
 
 log = logging.getLogger(__name__)
 
 INTERPOLATED_SDS = 2.5
-"""Standard deviations of an interpolated block that its network's interval is widened by.
+"""Standard deviations of interpolated blocks that a network's interval is widened by.
 
-1.645 would do for a normal distribution; `benchmarks/interpolation.py` finds that 90 % need 2.0 to 2.4.
+A normal distribution would need 1.645; `benchmarks/interpolation.py` finds that 90 % coverage needs 2.0 to 2.4.
 """
 
 
 BORROWED_FACTOR = 1.1
-"""An interval is widened by this factor on both sides where the calibration is another space's."""
+"""Factor that widens both sides of the interval if the calibration is from another space."""
 
 
 class BlockCost(NamedTuple):
-    """What a block adds to a network, milliseconds; the standard deviation is 0 unless it was interpolated."""
+    """A block's contribution to a network's latency, ms; the standard deviation is 0 unless it was interpolated."""
 
     latency_ms: float
     sd_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
-    """A predicted latency with its interval and where it comes from."""
-
-    predicted_ms: float
-    low_ms: float
-    high_ms: float
-    provenance: Provenance
-
-    @property
-    def text(self) -> str:
-        """For people, such as `0.27 ms (0.13 to 0.54 ms, datasheet estimate)`."""
-        interval = f"{self.low_ms:.3g} to {self.high_ms:.3g} ms"
-        return f"{format_milliseconds(self.predicted_ms)} ({interval}, {self.provenance.basis})"
-
-
-@dataclass(frozen=True, slots=True)
 class LayerLatency:
-    """What one block adds to a network's latency; `block` is its key, `interpolated` that it was never timed."""
+    """One block's contribution to a network's latency; `block` is its key, `interpolated` says it was not timed."""
 
     block: str
     latency_ms: float
@@ -76,12 +60,12 @@ class LatencyPredictor:
     Args:
         space: whose architectures are predicted.
         device: where they would run.
-        block_cost: what a block adds, calibration included.
-        constant_ms: what every network costs beside its blocks.
+        block_cost: a block's contribution, calibration included.
+        constant_ms: cost of every network in addition to its blocks.
         low_factor: low end of the interval as a multiple of the prediction.
-        high_factor: high end of it.
-        provenance: where the figures come from; a network with an interpolated block is `calibrated` instead.
-        from_table: whether they come from a table, whose use is then identified by `table_checksum`.
+        high_factor: high end, likewise.
+        provenance: of the block costs; a network with an interpolated block is `calibrated` instead.
+        from_table: whether the costs come from a table; `table_checksum` then identifies them.
     """
 
     def __init__(
@@ -102,14 +86,14 @@ class LatencyPredictor:
         self._provenance = provenance
         self._from_table = from_table
         self.constant_ms = constant_ms
-        """What every network costs beside its blocks."""
+        """Cost of every network in addition to its blocks."""
         self.fixed_ms = constant_ms + sum(self._costs[block].latency_ms for block in space.fixed_blocks)
-        """What every network costs whatever is chosen: the constant and the fixed blocks."""
+        """Cost that does not depend on any choice: the constant and the fixed blocks."""
         self.choice_ms = tuple(
             np.array([self._costs[block].latency_ms if block else 0.0 for block in options])
             for options in space.candidates
         )
-        """For each variable what its choices add, shape (choices,)."""
+        """For each variable the contributions of its choices, shape (choices,)."""
 
     @property
     def name(self) -> str:
@@ -123,18 +107,18 @@ class LatencyPredictor:
 
     @property
     def provenance(self) -> Provenance:
-        """Where the figures come from; the weakest of all the space's networks."""
+        """The weakest provenance of all the space's networks."""
         return Provenance.CALIBRATED if self.interpolated else self._provenance
 
     @property
     def table_checksum(self) -> str | None:
-        """Changes when a figure this space's predictions rest on does, not when the table grows for another space.
+        """Checksum of all values that this space's predictions depend on; None for a predictor without a table.
 
-        None for a predictor without a table.
+        It does not change when blocks of another space are added to the table.
         """
         if not self._from_table:
             return None
-        # An interpolated cost moves with every other entry of the table.
+        # An interpolated cost depends on all other entries of the table.
         costs = {block.key: None if cost.sd_ms else cost.latency_ms for block, cost in self._costs.items()}
         content = json.dumps([costs, self.constant_ms, self._factors], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
@@ -146,9 +130,9 @@ class LatencyPredictor:
         sd_ms = sum(self._costs[block].sd_ms for block in self.space.blocks(architecture))
         margin = INTERPOLATED_SDS * sd_ms
         return Latency(
-            predicted_ms=value,
-            low_ms=max(value * low - margin, 0.0),
-            high_ms=value * high + margin,
+            predicted=value,
+            low=max(value * low - margin, 0.0),
+            high=value * high + margin,
             provenance=Provenance.CALIBRATED if sd_ms else self._provenance,
         )
 
@@ -164,7 +148,7 @@ class LatencyPredictor:
         return total
 
     def layers(self, architecture: Architecture) -> list[LayerLatency]:
-        """What each block adds, in order; with `constant_ms` they sum to the prediction."""
+        """Contribution of each block, in order; with `constant_ms` they sum to the prediction."""
         rows = ((block, self._costs[block]) for block in self.space.blocks(architecture))
         return [LayerLatency(block.key, cost.latency_ms, cost.sd_ms > 0) for block, cost in rows]
 
@@ -178,7 +162,7 @@ class LatencyPredictor:
 
 
 def predictor_from_device(space: SearchSpace, device: Device) -> LatencyPredictor:
-    """Predict by the device's model: `calibrated` where its file has fitted costs, else `estimated`."""
+    """Predict with the device's model: `calibrated` if its file has fitted costs, else `estimated`."""
     model = model_of(device)
     return LatencyPredictor(
         space,
@@ -194,18 +178,18 @@ def predictor_from_device(space: SearchSpace, device: Device) -> LatencyPredicto
 def predictor_from_table(
     space: SearchSpace, device: Device, table: LatencyTable, missing: Missing = "refuse"
 ) -> LatencyPredictor:
-    """Predict from a measured table, or from what a few measured networks told about it.
+    """Predict from a measured table, or from block costs inferred from a few measured networks.
 
     Args:
         space: whose architectures are predicted.
-        device: what the table is of.
+        device: the table's device.
         table: the measurements.
         missing: what to do about blocks, or a calibration, that the table lacks: refuse, or interpolate blocks
-            between those it has and take over the calibration of the space most like this one.
+            between those it has and use the calibration of the most similar space.
 
     Raises:
-        IncompleteTableError: blocks or the calibration of the space are missing, and are to be refused or the table
-            has too little to interpolate from.
+        IncompleteTableError: blocks or the calibration of the space are missing, and `missing` is `refuse` or the
+            table has too few blocks to interpolate.
     """
     if missing not in get_args(Missing):
         raise InputError(f"unknown missing {missing!r}", f"use one of {', '.join(get_args(Missing))}")
@@ -232,7 +216,7 @@ def predictor_from_table(
         constant_ms=calibration.intercept_ms,
         low_factor=low_factor if own else low_factor / BORROWED_FACTOR,
         high_factor=high_factor if own else high_factor * BORROWED_FACTOR,
-        # Another space's line is a model fitted to measurements, not a measurement.
+        # With another space's calibration it is a fitted model, not a measurement.
         provenance=Provenance.MEASURED if own else Provenance.CALIBRATED,
         from_table=True,
     )
@@ -255,7 +239,7 @@ def _costs_from_table(
     device: Device, table: LatencyTable, calibration: Calibration
 ) -> Callable[[Block], BlockCost]:
     net = {key: net_ms(entry, calibration.overhead_ms) for key, entry in table.entries.items()}
-    learn = cache(lambda: interpolator(net, device))  # only where a block is missing
+    learn = cache(lambda: interpolator(net, device))  # fitted only if a block is missing
 
     def cost(block: Block) -> BlockCost:
         if block.key in net:
@@ -269,10 +253,10 @@ def _costs_from_table(
 
 
 def _borrowed_calibration(space: SearchSpace, table: LatencyTable) -> Calibration:
-    """The calibration whose networks had most blocks in common with the space's.
+    """The calibration whose networks share most blocks with the space.
 
-    An intercept belongs to the size of the networks it was fitted on. Where they had less than half of the
-    space's blocks it stays behind; what remains is the overhead of a call.
+    The intercept depends on the size of the networks it was fitted on. If they share less than half of the space's
+    blocks, it is replaced by the overhead of a call.
     """
     keys = {block.key for block in space.distinct_blocks}
     nearest = max(table.calibrations.values(), key=lambda each: len(keys & each.corrections_ms.keys()))
@@ -281,10 +265,10 @@ def _borrowed_calibration(space: SearchSpace, table: LatencyTable) -> Calibratio
 
 
 def predictor_for(space: SearchSpace, device: Device, missing: Missing = "refuse") -> LatencyPredictor:
-    """The best predictor there is: the device's table, or where it has none the device's model.
+    """The best available predictor: from the device's table, or from the device's model if it has none.
 
     Raises:
-        FileFormatError, IncompleteTableError: the device has a table that cannot be used.
+        FileFormatError, IncompleteTableError: the device's table cannot be used.
     """
     found = find_table(device)
     if found is None:
@@ -297,7 +281,7 @@ def predictor_for(space: SearchSpace, device: Device, missing: Missing = "refuse
 
 
 def profile_command(space: SearchSpace, device: Device) -> str:
-    """The command line that measures what predicting this space on this device needs."""
+    """The command line that profiles this space on this device."""
     _, resolution, _ = space.input_shape
     words = [f"edgenas profile --device {device.name}"]
     if space.name != "mbconv":
@@ -310,7 +294,7 @@ def profile_command(space: SearchSpace, device: Device) -> str:
 
 
 def operating_point(device: Device) -> str:
-    """The options of a command line that choose what the device's table is named after."""
+    """The command-line options that select the device's table."""
     words = [f"--threads {device.threads}"] if device.provider == CPU else []
     words.append(f"--precision {device.precision} --batch {device.batch}")
     if device.power_modes:
@@ -319,7 +303,7 @@ def operating_point(device: Device) -> str:
 
 
 def _is_preset(space: SearchSpace) -> bool:
-    """Whether resolution and classes alone make the space; those of other packages take no more."""
+    """Whether the space is fully determined by resolution and classes; those of other packages are."""
     presets: dict[str, Callable[[int, int], SearchSpace]] = {
         "mbconv": mbconv,
         "nasbench-macro": nasbench_macro,

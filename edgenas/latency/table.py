@@ -26,17 +26,17 @@ _IDENTITY = {
     "threads": "threads",
     "batch": "batch",
 }
-"""Fields of a table, and of the device it is for, that must agree; folder and file name spell them."""
+"""Fields of a table that must equal those of its device; they determine the table's folder and file name."""
 
 _OPTIONAL = ("inferences", "fragments")
-"""Sections that tables of earlier versions lack; where they are empty, checksums are as they were."""
+"""Sections that earlier versions lack; excluded from the checksum when empty, so that old checksums stay valid."""
 
 
 class Entry(Document):
-    """How long one block took: over `n` runs, in milliseconds, the runtime's call overhead included."""
+    """Time of one block over `n` runs, milliseconds, including the runtime's call overhead."""
 
     typical_ms: float = Field(
-        gt=0, description="mean of the middle half of the bursts' minima; predictions rest on it"
+        gt=0, description="interquartile mean of the bursts' minima; used for predictions"
     )
     min_ms: float = Field(gt=0)
     p50_ms: float = Field(gt=0)
@@ -53,12 +53,12 @@ class Entry(Document):
 
 
 def net_ms(entry: Entry, overhead_ms: float) -> float:
-    """What a block took beyond a call that does nothing."""
+    """Time of a block minus that of an empty call."""
     return max(entry.typical_ms - overhead_ms, 0.0)
 
 
 class Reference(Document):
-    """A whole network and what it took."""
+    """A whole network and its time."""
 
     choices: tuple[str, ...]
     measured_ms: float = Field(gt=0)
@@ -69,40 +69,44 @@ class Calibration(Document):
 
     slope: float = Field(gt=0)
     intercept_ms: float
-    overhead_ms: float = Field(ge=0, description="call overhead taken off each block for the sums")
+    overhead_ms: float = Field(ge=0, description="call overhead subtracted from each block")
     corrections_ms: dict[str, float] = Field(
-        default={}, description="by block key: what a block costs more inside a network than the line says"
+        default={}, description="by block key: additional cost inside a network"
     )
     residuals: tuple[float, ...] = Field(
-        min_length=2, description="(predicted - measured) / measured of each network, predicted without it"
+        min_length=2, description="(predicted - measured) / measured of each network, leave-one-out"
     )
     networks: tuple[str, ...] = Field(default=(), description="ids of the networks fitted on")
     references: tuple[Reference, ...] = Field(
         default=(),
-        description="some of them as they were timed: timed again, they tell how the machine has changed",
+        description="some of them with their times, to be timed again to detect drift of the machine",
     )
 
 
 class Inference(Document):
-    """What each block of one space costs, inferred from a few whole networks and from what other devices are like.
+    """Block costs of one space, inferred from a few whole networks and from other devices.
 
-    Predictions that rest on it are `calibrated`. The slope of its calibration is 1; `references` are all the networks
-    that were timed, `residuals` how far each is off when it is predicted from the others.
+    Predictions from it are `calibrated`. The slope of its calibration is 1; `references` are all timed networks,
+    `residuals` their leave-one-out errors.
     """
 
     block_ms: dict[str, Annotated[float, Field(ge=0)]]
     calibration: Calibration
     uncertainties: tuple[Annotated[float, Field(ge=0)], ...] = Field(
-        description="how far the time of each reference may be off, as a share of it: the machine was not quiet"
+        description="relative standard deviation of each reference's time, due to machine noise"
     )
-    sentinel_ms: float = Field(gt=0, description="as the table's, when the last of the references were timed")
+    sentinel_ms: float = Field(
+        gt=0, description="as the table's, from the session that timed the last references"
+    )
     low_factor: float = Field(
         gt=0, le=1, description="ends of the 90 % interval as multiples of a prediction"
     )
     high_factor: float = Field(ge=1)
-    noise: float = Field(ge=0, description="what a timing is off and no sum holds, as a share of it")
-    views: dict[str, float] = Field(description="how probable it is that this is what costs time")
-    known_devices: tuple[str, ...] = Field(description="what was learnt from")
+    noise: float = Field(
+        ge=0, description="relative error of a timing that the linear model does not explain"
+    )
+    views: dict[str, float] = Field(description="probability of each feature set")
+    known_devices: tuple[str, ...] = Field(description="devices that the prior was learnt from")
 
     @model_validator(mode="after")
     def _references_have_uncertainties(self) -> "Inference":
@@ -112,11 +116,11 @@ class Inference(Document):
 
 
 PIECE = r"^[a-z-]+/[\w.]+(/blocked|/few)?( \d{1,15}){4} [1-9]\d{0,9}$"
-"""Family, multiplications, numbers read, written and in weights, reuse (`latency.graph.layout.Piece`)."""
+"""Family, MACs, elements read and written, weights, reuse (`onnx_latency.blocked_layout.Piece`)."""
 
 
 class FragmentTime(Document):
-    """A small network, what is run for it, and what it took."""
+    """A small network, the kernels it runs, and its time."""
 
     name: str
     pieces: dict[Annotated[str, Field(pattern=PIECE)], Annotated[int, Field(ge=1)]] = Field(
@@ -126,10 +130,10 @@ class FragmentTime(Document):
 
 
 class Fragments(Document):
-    """Times of small networks, from which those of any ONNX file's kernels are learnt."""
+    """Times of small networks, from which the kernel costs of any ONNX file are learnt."""
 
-    channel_block: int = Field(ge=1, description="channels that the runtime keeps together in convolutions")
-    overhead_ms: float = Field(ge=0, description="what a call costs before any kernel runs")
+    channel_block: int = Field(ge=1, description="channels per block of the runtime's convolution layout")
+    overhead_ms: float = Field(ge=0, description="overhead of a call")
     times: tuple[FragmentTime, ...] = Field(min_length=1)
 
 
@@ -148,22 +152,26 @@ class LatencyTable(Document):
     governor: str | None = None
     frequency_mhz: float | None = Field(default=None, gt=0)
     temperature_c: float | None = None
-    throttle_events: int | None = Field(default=None, ge=0, description="counted by the system meanwhile")
+    throttle_events: int | None = Field(
+        default=None, ge=0, description="during the profile, as counted by the system"
+    )
     cores: tuple[int, ...] = Field(default=(), description="processor cores pinned to; empty for none")
     measured_at: str = Field(description="ISO 8601, UTC")
     host: str = Field(description="fingerprint of the machine measured on")
     host_description: str
-    overhead_ms: float = Field(ge=0, description="what a call costs before any block runs")
-    sentinel_ms: float = Field(gt=0, description="usual time of the block re-timed throughout")
+    overhead_ms: float = Field(ge=0, description="overhead of a call")
+    sentinel_ms: float = Field(
+        gt=0, description="usual time of the sentinel, a block that is timed throughout"
+    )
     disturbed: float = Field(
-        ge=0, le=1, description="share of the timings made while the sentinel was off its usual time"
+        ge=0, le=1, description="share of the bursts during which the sentinel was off its usual time"
     )
     entries: dict[str, Entry]
     calibrations: dict[str, Calibration] = Field(default={}, description="by the space's signature")
     inferences: dict[str, Inference] = Field(
-        default={}, description="by the signature of a space that was not measured block by block"
+        default={}, description="by the signature of a space that was not timed block by block"
     )
-    fragments: Fragments | None = Field(default=None, description="what predicts ONNX files")
+    fragments: Fragments | None = Field(default=None, description="for predicting ONNX files")
     checksum: str = ""
 
     @field_validator("entries")
@@ -177,22 +185,22 @@ class LatencyTable(Document):
         return entries
 
     def calibration_of(self, space: str) -> Calibration | None:
-        """What predictions for a space, given by its signature, were fitted on; None where there is nothing."""
+        """The calibration, or inferred one, of a space given by its signature; None if there is none."""
         inference = self.inferences.get(space)
         return self.calibrations.get(space) or (inference.calibration if inference else None)
 
     @property
     def summary(self) -> str:
-        """What predictions for architectures rest on, in words."""
+        """The basis of predictions for architectures, in words."""
         return f"{len(self.entries)} blocks" if self.entries else "inferred from a few networks"
 
     def sentinel_of(self, space: str) -> float:
-        """Milliseconds of the sentinel when what predictions for a space rest on was timed."""
+        """The sentinel's time, ms, in the session that a space's predictions are based on."""
         inference = None if space in self.calibrations else self.inferences.get(space)
         return inference.sentinel_ms if inference else self.sentinel_ms
 
     def content_checksum(self) -> str:
-        """SHA-256 of everything but the checksum itself, and optional sections that are empty."""
+        """SHA-256 of everything except the checksum itself and empty optional sections."""
         left_out = {"checksum", *(name for name in _OPTIONAL if not getattr(self, name))}
         return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 
@@ -201,7 +209,7 @@ def table_from_json(path: Path) -> LatencyTable:
     """Read a table file.
 
     Raises:
-        FileFormatError: against the schema, or changed since it was written (checksum).
+        FileFormatError: it violates the schema, or was changed since it was written (checksum).
     """
     table = read_json(path, LatencyTable)
     if table.checksum != table.content_checksum():
@@ -212,13 +220,13 @@ def table_from_json(path: Path) -> LatencyTable:
 
 
 def find_table(device: Device) -> tuple[Path, LatencyTable] | None:
-    """The device's table for its runtime, precision, threads and batch; None when there is none.
+    """The device's table for its runtime, precision, threads and batch; None if there is none.
 
-    A table of another machine does not count for a device that is "this host"; a warning says so. Nor does one of
-    another power mode, where the device has several.
+    For a device that is "this host", tables of other machines are ignored with a warning. For a device with several
+    power modes, tables of other modes are ignored.
 
     Raises:
-        FileFormatError: a table file is wrong, or is another device's.
+        FileFormatError: a table file is invalid, or belongs to another device.
     """
     for folder in data_folders(TABLES):
         path = folder / device.name / f"{device.table_name}.json"
@@ -229,7 +237,7 @@ def find_table(device: Device) -> tuple[Path, LatencyTable] | None:
             found, expected = getattr(table, field), getattr(device, attribute)
             if found != expected:
                 raise FileFormatError(
-                    path, field, f"is {found!r}, not {expected!r}", "move it out of the way"
+                    path, field, f"is {found!r}, not {expected!r}", "move the file elsewhere"
                 )
         if device.power_modes and table.power_mode != device.power_mode:
             continue
@@ -247,20 +255,18 @@ def tables_of(device: str) -> list[Path]:
 
 
 def table_path(device: Device) -> Path:
-    """Where the device's table is written: `./latency_models` if there is one, else the user's data folder."""
+    """Where the device's table is written: `./latency_models` if it exists, else the user's data folder."""
     root = Path(TABLES) if Path(TABLES).is_dir() else platformdirs.user_data_path("edgenas") / TABLES
     return root / device.name / f"{device.table_name}.json"
 
 
 def journal_path(device: Device, space: str) -> Path:
-    """Where an unfinished profile of a space, given by its signature, keeps its rounds."""
+    """The journal of an unfinished profile of a space, given by its signature."""
     return table_path(device).with_suffix(f".{space}.unfinished")
 
 
 def save_table(device: Device, table: LatencyTable) -> Path:
-    """Write a table where `find_table` will find it, entries of a table already there kept; return the path.
-
-    The table goes to `./latency_models` where the working folder has one, else to the user's data folder.
+    """Write a table to where `find_table` finds it, merged into an existing one; return the path.
 
     Raises:
         InputError: the folder cannot be written.
@@ -278,9 +284,9 @@ def save_table(device: Device, table: LatencyTable) -> Path:
 
 
 def merged(old: LatencyTable, new: LatencyTable) -> LatencyTable:
-    """New measurements win; old ones stay only where machine, power mode and runtime are still the same.
+    """New measurements take precedence; old ones are kept if machine, power mode and runtime are unchanged.
 
-    A calibration of another space goes once a block it was fitted on has been timed anew.
+    Calibrations of other spaces are dropped if a block they were fitted on has been timed again.
     """
     same = ("host", "runtime_version", "power_mode")
     if any(getattr(old, field) != getattr(new, field) for field in same):

@@ -1,4 +1,4 @@
-"""Latencies looked up in a published table, where networks of a space have been timed already."""
+"""Latencies looked up in a published table of a space's networks."""
 
 import math
 from collections.abc import Mapping
@@ -15,18 +15,18 @@ from edgenas.units import format_milliseconds
 LATENCY = Column("latency_ms", lambda ms: 0 < ms < math.inf, "use a positive number of milliseconds")
 
 MAX_ENCODINGS = 10**6
-"""One latency is kept for every encoding of a space, 8 MB in all."""
+"""Limits the lookup table, which has an entry for every encoding, to 8 MB."""
 
 
 class TabularPredictor:
-    """Latency by architecture, infinite for those that are not in the table; made by `predictor_from_csv`.
+    """Latency by architecture, infinite for those not in the table; made by `predictor_from_csv`.
 
-    What a `search.problem.Problem` asks of latencies.
+    Has the interface that `searchers.problem.Problem` needs.
 
     Args:
-        space: whose architectures the table has.
+        space: of the table's architectures.
         latencies_ms: milliseconds; not empty.
-        path: where they are from.
+        path: the table's file.
 
     Raises:
         InputError: a space of more than `MAX_ENCODINGS` encodings.
@@ -43,11 +43,11 @@ class TabularPredictor:
             )
         self._path = path
         self._by_architecture = dict(latencies_ms)
-        # An encoding's place is the number its digits write, each in the base of its variable.
+        # An encoding's index is its value as a mixed-radix number.
         self._strides = np.array([math.prod(sizes[i + 1 :]) for i in range(len(sizes))], np.int64)
-        self._by_place = np.full(encodings, np.inf)
+        self._by_index = np.full(encodings, np.inf)
         vectors = np.array([space.encode(architecture) for architecture in latencies_ms])
-        self._by_place[vectors @ self._strides] = list(latencies_ms.values())
+        self._by_index[vectors @ self._strides] = list(latencies_ms.values())
         self._fastest = min(latencies_ms, key=latencies_ms.__getitem__)
         self._slowest = max(latencies_ms, key=latencies_ms.__getitem__)
 
@@ -58,12 +58,12 @@ class TabularPredictor:
 
     @property
     def architectures(self) -> tuple[Architecture, ...]:
-        """Those the table knows, each once, in its order."""
+        """Architectures of the table, each once, in its order."""
         return tuple(self._by_architecture)
 
     def predict_encoded(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
         """Milliseconds of canonical integer encodings, shape (n, variables) to (n,); infinite where unknown."""
-        found: NDArray[np.float64] = self._by_place[vectors @ self._strides]
+        found: NDArray[np.float64] = self._by_index[vectors @ self._strides]
         return found
 
     def fastest(self) -> Architecture:
@@ -71,22 +71,22 @@ class TabularPredictor:
         return self._fastest
 
     def slowest(self) -> Architecture:
-        """The architecture of greatest latency that is known."""
+        """The architecture of greatest latency in the table."""
         return self._slowest
 
     def text(self, architecture: Architecture) -> str:
-        """Its latency for people."""
+        """The latency for people."""
         latency_ms = self._by_architecture.get(architecture)
         return "an unknown time" if latency_ms is None else format_milliseconds(latency_ms)
 
 
 def predictor_from_csv(path: Path, space: ArchitectureSpace) -> TabularPredictor:
-    """Read a table with the columns `arch` and `latency_ms`; see `space.published.figures_from_csv`.
+    """Read a table with the columns `arch` and `latency_ms`; see `space.benchmark_table.figures_from_csv`.
 
-    Where several rows are one network, it gets their mean.
+    A network with several rows gets their mean.
 
     Raises:
-        FileFormatError: a file that is missing, too large or no such table; names the row, the header being row 1.
+        FileFormatError: the file is missing, too large or not such a table; names the row, counting the header as 1.
         InputError: a space of more than `MAX_ENCODINGS` encodings.
     """
     return TabularPredictor(space, figures_from_csv(path, space, LATENCY), path)

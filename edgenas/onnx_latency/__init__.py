@@ -1,1 +1,1 @@
-"""What does an ONNX file cost? Read, given shapes, split into the kernels that runtimes fuse, timed by a model."""
+"""What does an ONNX file cost? Reading, shape inference, kernel fusion, and a latency for each kernel."""

@@ -1,4 +1,4 @@
-"""A latency for the kernels of a graph, kernel by kernel, by whatever model of the device there is."""
+"""A latency for each kernel of a graph, from timed fragments or a device model."""
 
 import math
 from collections.abc import Sequence
@@ -9,27 +9,28 @@ import numpy as np
 from edgenas.device.device import Provenance
 from edgenas.device_models.roofline import BYTES
 from edgenas.device_models.work import DeviceModel, Interval, Kind
-from edgenas.latency.predictor import Latency, LayerLatency
+from edgenas.latency.latency import Latency
+from edgenas.latency.predictor import LayerLatency
 from edgenas.onnx_latency.blocked_layout import pieces_of
 from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.kernels import Kernel, Shape
 from edgenas.vocabulary import Precision
 
 UNKNOWN_FACTOR = 10.0
-"""A kernel of which only the traffic is known may take from no time at all to this many times what is predicted."""
+"""A kernel of an unknown operator may take from 0 to this many times its predicted latency."""
 
-TOLD_SHARE = 0.5
-"""What a node that works out a size takes, as a share of a call of one node that does as good as nothing: runtimes
-run only once what exporters write again for each use."""
+SHAPE_NODE_SHARE = 0.5
+"""Cost of a node that computes a shape, as a share of the overhead of a call: runtimes merge the duplicates that
+exporters write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelLatency(LayerLatency):
-    """What one kernel adds to a network's latency; `block` is the name of its first node. Counts are for one call.
+    """Contribution of one kernel to a network's latency; `block` is the name of its first node. Counts are per call.
 
     Attributes:
-        kind: which kernel it is.
-        nodes: names of the nodes that run as one.
+        kind: of the kernel.
+        nodes: names of the fused nodes.
         macs: multiply-accumulates.
         bytes_read: features and weights, at the device's precision.
         bytes_written: features.
@@ -50,7 +51,7 @@ class KernelLatency(LayerLatency):
 
 @dataclass(frozen=True, slots=True)
 class Costing:
-    """Milliseconds of a graph's kernels, in order, and of the call around them; `interval` is of their sum."""
+    """Milliseconds of a graph's kernels, in order, and a constant per call; `interval` applies to their sum."""
 
     times_ms: Sequence[float]
     interval: Interval
@@ -58,19 +59,19 @@ class Costing:
     constant_ms: float = 0.0
 
 
-def modelled(kernels: Sequence[Kernel], model: DeviceModel) -> Costing:
-    """What a device model says of each kernel's work."""
+def costing_from_model(kernels: Sequence[Kernel], model: DeviceModel) -> Costing:
+    """Cost kernels by a device model."""
     times_ms = [model.work_ms(kernel.work) for kernel in kernels]
     return Costing(times_ms, model.interval, model.provenance)
 
 
-def learnt(kernels: Sequence[Kernel], costs: KernelCosts, told: int = 0) -> Costing:
-    """What was learnt from fragments: a kernel takes what its pieces do, changes of layout before it included.
+def costing_from_fragments(kernels: Sequence[Kernel], costs: KernelCosts, shape_nodes: int = 0) -> Costing:
+    """Cost kernels by what was learnt from fragments; reorders of a kernel's inputs count as part of it.
 
     Args:
         kernels: of a whole graph, in order.
         costs: of the device.
-        told: `Graph.told`.
+        shape_nodes: `Graph.shape_nodes`.
     """
     pieces = pieces_of(kernels, costs.channel_block)
     times_ms, relative_sd = costs.costs([piece for each in pieces for piece in each])
@@ -80,19 +81,19 @@ def learnt(kernels: Sequence[Kernel], costs: KernelCosts, told: int = 0) -> Cost
         [float(part.sum()) for part in np.split(times_ms, ends)],
         Interval(1 / factor, factor),
         Provenance.CALIBRATED,
-        costs.overhead_ms * (1 + TOLD_SHARE * told),
+        costs.overhead_ms * (1 + SHAPE_NODE_SHARE * shape_nodes),
     )
 
 
 def graph_latency(kernels: Sequence[Kernel], costing: Costing) -> Latency:
-    """Latency of kernels that run one after another; those of unknown operators widen its interval."""
+    """Latency of kernels run in sequence; kernels of unknown operators widen the interval."""
     pairs = list(zip(kernels, costing.times_ms, strict=True))
     unknown_ms = sum(ms for kernel, ms in pairs if kernel.kind == "unknown")
     known_ms = costing.constant_ms + sum(ms for kernel, ms in pairs if kernel.kind != "unknown")
     return Latency(
-        predicted_ms=known_ms + unknown_ms,
-        low_ms=costing.interval.low * known_ms,
-        high_ms=costing.interval.high * known_ms + UNKNOWN_FACTOR * unknown_ms,
+        predicted=known_ms + unknown_ms,
+        low=costing.interval.low * known_ms,
+        high=costing.interval.high * known_ms + UNKNOWN_FACTOR * unknown_ms,
         provenance=costing.provenance,
     )
 
@@ -100,7 +101,7 @@ def graph_latency(kernels: Sequence[Kernel], costing: Costing) -> Latency:
 def kernel_latencies(
     kernels: Sequence[Kernel], costing: Costing, precision: Precision
 ) -> list[KernelLatency]:
-    """What each kernel adds, in order."""
+    """Contribution of each kernel, in order."""
     times_ms = costing.times_ms
     whole_ms, width = costing.constant_ms + sum(times_ms), BYTES[precision]
     return [
@@ -121,5 +122,5 @@ def kernel_latencies(
 
 
 def unknown_operators(kernels: Sequence[Kernel]) -> tuple[str, ...]:
-    """Operators costed as memory traffic alone because no more is known of them, by name."""
+    """Names of the operators that are unknown and therefore costed by memory traffic alone."""
     return tuple(sorted({kernel.operators[0] for kernel in kernels if kernel.kind == "unknown"}))

@@ -1,4 +1,4 @@
-"""Who makes a value and who takes it, seen past the nodes that only show the same numbers in another shape."""
+"""Producers and consumers of values, looking through nodes that only reshape."""
 
 from collections import defaultdict
 
@@ -8,34 +8,34 @@ from edgenas.onnx_latency.operators import Role, attribute, operator_of
 from edgenas.onnx_latency.shape_inference import Graph
 
 
-class Wiring:
-    """The nodes of a graph by their place in it, its values by the name they have before any view of them.
+class DataFlow:
+    """Nodes by index, values by their name before any view.
 
     Attributes:
-        views: nodes that cost nothing.
-        users: by value, the nodes that read it, in order; views excepted.
-        maker: by value, the node that makes it.
-        leaving: values the model gives.
+        views: nodes that only reshape and cost nothing.
+        consumers: by value, the nodes that read it, in order; views excluded.
+        producer: by value, the node that writes it.
+        outputs: outputs of the model.
     """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.views: set[int] = set()
-        self.users: dict[str, list[int]] = defaultdict(list)
-        self.maker: dict[str, int] = {}
+        self.consumers: dict[str, list[int]] = defaultdict(list)
+        self.producer: dict[str, int] = {}
         self._names: dict[str, str] = {}
         for i, node in enumerate(graph.nodes):
             self._enter(i, node)
-        self.leaving = {self._name(value) for value in graph.outputs}
+        self.outputs = {self._name(value) for value in graph.outputs}
 
     def reads(self, node: NodeProto) -> dict[str, str]:
-        """Values that a node reads and that are not constant, with the name each has as it is read."""
+        """Values a node reads, constants excluded; each with the name of the view it is read through."""
         values = (value for value in node.input if value and value not in self.graph.constants)
         return {self._name(value): value for value in values}
 
     def needed_outside(self, value: str, members: list[int]) -> bool:
-        """Whether anybody but these nodes takes a value."""
-        return value in self.leaving or not set(members).issuperset(self.users[value])
+        """Whether any other node, or the model's output, needs a value."""
+        return value in self.outputs or not set(members).issuperset(self.consumers[value])
 
     def _enter(self, i: int, node: NodeProto) -> None:
         if _is_view(self.graph, node):
@@ -43,15 +43,15 @@ class Wiring:
             self.views.add(i)
             return
         for value in self.reads(node):
-            self.users[value].append(i)
-        self.maker.update(dict.fromkeys(node.output, i))
+            self.consumers[value].append(i)
+        self.producer.update(dict.fromkeys(node.output, i))
 
     def _name(self, value: str) -> str:
         return self._names.get(value, value)
 
 
 def _is_view(graph: Graph, node: NodeProto) -> bool:
-    """Whether all numbers stay in their places; so they do where a transposition moves axes of size 1 only."""
+    """Whether memory order is unchanged; a transposition qualifies if it only moves axes of size 1."""
     if node.op_type != "Transpose":
         return operator_of(node).role is Role.VIEW
     shape = graph.shapes[node.input[0]]

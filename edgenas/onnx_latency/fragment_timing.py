@@ -1,4 +1,4 @@
-"""Timing fragments on a device, for what its kernels cost to be learnt from."""
+"""Timing fragments on a device, as training data for kernel costs."""
 
 import logging
 import tempfile
@@ -29,10 +29,10 @@ from edgenas.vocabulary import Precision
 log = logging.getLogger(__name__)
 
 BUDGET_S = 25.0
-"""Seconds the timing should take; more where even the fewest rounds need it."""
+"""Target duration of the timing, seconds; exceeded if the minimum number of rounds takes longer."""
 
 BLOCKS = (1, 8, 16)
-"""Channels that a runtime may keep together; which it does is seen from the times."""
+"""Candidate channel block sizes of the runtime's layout; chosen by evidence."""
 
 PRECISION: Precision = "fp32"
 
@@ -40,10 +40,10 @@ OVERHEAD = "overhead"
 
 
 def timed_fragments(runtime: Runtime, batch: int, progress: Progress = silent) -> Fragments | None:
-    """Draw fragments and time them, those left out that the runtime cannot run; None where there are none.
+    """Draw and time fragments, skipping those the runtime cannot run; None if it runs none of them.
 
-    None at another precision than `PRECISION` too: to convert hundreds of models takes minutes, and how well their
-    times predict others has not been tried.
+    Also None at any precision other than `PRECISION`: converting hundreds of models takes minutes, and the accuracy of
+    such predictions is untested.
 
     Args:
         runtime: executes and times.
@@ -59,7 +59,7 @@ def timed_fragments(runtime: Runtime, batch: int, progress: Progress = silent) -
         try:
             sessions[fragment.name] = _loaded(fragment, runtime)
         except DeviceError as error:
-            log.debug("%s is left out: %s", fragment.name, error)
+            log.debug("%s is skipped: %s", fragment.name, error)
             continue
         kernels[fragment.name] = _kernels(fragment, batch)
     if not kernels:
@@ -79,7 +79,7 @@ def _loaded(fragment: Fragment, runtime: Runtime) -> Session:
 
 
 def _kernels(fragment: Fragment, batch: int) -> list[Kernel]:
-    """By way of a file, as any other model."""
+    """Through a file, like any other model."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fragment.onnx"
         path.write_bytes(fragment.model.SerializeToString())

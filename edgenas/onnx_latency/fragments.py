@@ -1,8 +1,8 @@
-"""Fragments: small random networks of the families in use, timed to learn what kernels cost on a device.
+"""Fragments: small random networks of common families, timed to learn kernel costs on a device.
 
-Kernels do not cost in a network what they cost alone: runtimes keep a layout of their own between them, and weights
-come from further away the more of them there are. So fragments are chains, from one block to eight, drawn
-from a seed; what a kernel costs is learnt from the sums (`learning`).
+A kernel costs something else inside a network than alone: runtimes use their own layout between kernels, and large
+weights do not stay in cache. Fragments are therefore chains of one to eight blocks; kernel costs are learnt from
+their total times (`kernel_fitting`).
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 
-from edgenas.onnx_latency.graph_builder import Sketch, Value
+from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
 from edgenas.onnx_latency.network_families import STYLES, Block, Draw, Style
 from edgenas.space.onnx_graph import INPUT
 
@@ -23,72 +23,72 @@ MAX_WEIGHTS = 12_000_000
 MAX_BLOCKS = 8
 ROWS = (112, 56, 28, 14, 7)
 WIDEST = {112: 64, 56: 256, 28: 512, 14: 1024, 7: 2048}
-"""Channels that images of so many rows have at most, as far as networks go."""
+"""Largest number of channels at each resolution (rows)."""
 
 
 class Fragment(NamedTuple):
-    """One small network, the shape of its input, and a name that says how it was drawn."""
+    """One small network, the shape of its input, and a name made of seed, number and family."""
 
     name: str
     shape: tuple[int, ...]
     model: onnx.ModelProto
 
 
-_TURNS = (*STYLES, "bottleneck", "residual", "inverted")
-"""Whose turn it is; those that most networks are made of come twice."""
+_FAMILIES = (*STYLES, "bottleneck", "residual", "inverted")
+"""Drawn in rotation; the most common ones come twice."""
 
 
 def fragments(batch: int, count: int = COUNT, seed: int = 0) -> Iterator[Fragment]:
-    """Draw fragments, for that batch size, every family in turn."""
+    """Draw fragments for a batch size, rotating through the families."""
     for number in range(count):
-        name = _TURNS[number % len(_TURNS)]
-        sketch, value = _fitting(STYLES[name], batch, [seed, number])
-        yield Fragment(f"{seed}.{number}/{name}", sketch.shape(INPUT), sketch.model(value))
+        name = _FAMILIES[number % len(_FAMILIES)]
+        builder, value = _small_enough(STYLES[name], batch, [seed, number])
+        yield Fragment(f"{seed}.{number}/{name}", builder.shape(INPUT), builder.model(value))
 
 
-def _fitting(style: Style, batch: int, seed: list[int]) -> tuple[Sketch, Value]:
-    """The first drawing that is not too large to time; were a thousand, the last one."""
+def _small_enough(style: Style, batch: int, seed: list[int]) -> tuple[GraphBuilder, Value]:
+    """The first draw within the size limits, or the thousandth."""
     for attempt in range(1000):
         rng = np.random.default_rng([*seed, attempt])
         draw = Draw(rng)
-        sketch, value = _start(draw, batch, rng)
-        value = _chain(draw, style(draw), sketch, value, _length(rng))
-        if sketch.macs <= MAX_MACS * batch and sketch.weights <= MAX_WEIGHTS:
+        builder, value = _start(draw, batch, rng)
+        value = _chain(draw, style(draw), builder, value, _length(rng))
+        if builder.macs <= MAX_MACS * batch and builder.weights <= MAX_WEIGHTS:
             break
-    return sketch, value
+    return builder, value
 
 
-def _start(draw: Draw, batch: int, rng: np.random.Generator) -> tuple[Sketch, Value]:
-    """An image with a stem, or the features of some stage, with or without a convolution before all blocks."""
+def _start(draw: Draw, batch: int, rng: np.random.Generator) -> tuple[GraphBuilder, Value]:
+    """An image followed by a stem, or a mid-network feature map, optionally followed by a convolution."""
     if draw.chance(0.2):
-        sketch = Sketch((batch, 3, *[draw.of(224, 192, 160, 128)] * 2), rng)
+        builder = GraphBuilder((batch, 3, *[draw.of(224, 192, 160, 128)] * 2), rng)
         kernel, out = draw.of(3, 3, 3, 7), draw.of(16, 24, 32, 64)
-        value = sketch.conv(INPUT, out, kernel, 2, act=draw.word("relu", "relu6", "hswish", "silu"))
-        return sketch, sketch.pooled(value, "MaxPool", 3, 2) if draw.chance(0.5) else value
+        value = builder.conv(INPUT, out, kernel, 2, act=draw.word("relu", "relu6", "hswish", "silu"))
+        return builder, builder.pooled(value, "MaxPool", 3, 2) if draw.chance(0.5) else value
     rows = draw.of(*ROWS)
     channels = draw.channels(WIDEST[rows] // 16, WIDEST[rows])
-    sketch = Sketch((batch, channels, rows, rows), rng)
-    return sketch, sketch.conv(INPUT, channels, act="relu") if draw.chance(0.5) else INPUT
+    builder = GraphBuilder((batch, channels, rows, rows), rng)
+    return builder, builder.conv(INPUT, channels, act="relu") if draw.chance(0.5) else INPUT
 
 
-def _chain(draw: Draw, block: Block, sketch: Sketch, value: Value, length: int) -> Value:
-    """Blocks one after the other: most keep size and channels, some halve the one and widen the other."""
+def _chain(draw: Draw, block: Block, builder: GraphBuilder, value: Value, length: int) -> Value:
+    """A sequence of blocks: most keep resolution and channels, some halve the resolution and widen the channels."""
     for _ in range(length):
-        channels, rows = sketch.channels(value), sketch.shape(value)[2]
+        channels, rows = builder.channels(value), builder.shape(value)[2]
         shrinks = rows > 7 and draw.chance(0.3)
         widens = shrinks or draw.chance(0.2)
         out = draw.channels(channels, min(2048, max(24, 2 * channels))) if widens else channels
-        value = block(sketch, value, out, 2 if shrinks else 1)
-    return _head(draw, sketch, value) if draw.chance(0.3) else value
+        value = block(builder, value, out, 2 if shrinks else 1)
+    return _head(draw, builder, value) if draw.chance(0.3) else value
 
 
-def _head(draw: Draw, sketch: Sketch, value: Value) -> Value:
+def _head(draw: Draw, builder: GraphBuilder, value: Value) -> Value:
     if draw.chance(0.3):
-        value = sketch.conv(value, draw.of(576, 960, 1280), act=draw.word("relu", "hswish", "silu"))
-    value = sketch.flat(sketch.global_pooled(value)) if draw.chance(0.6) else sketch.mean(value)
-    return sketch.linear(value, draw.of(10, 100, 1000, 1000))
+        value = builder.conv(value, draw.of(576, 960, 1280), act=draw.word("relu", "hswish", "silu"))
+    value = builder.flat(builder.global_pooled(value)) if draw.chance(0.6) else builder.mean(value)
+    return builder.linear(value, draw.of(10, 100, 1000, 1000))
 
 
 def _length(rng: np.random.Generator) -> int:
-    """1 to `MAX_BLOCKS`, short ones as likely as long ones by their logarithm."""
+    """1 to `MAX_BLOCKS`, log-uniform."""
     return int(np.exp(rng.uniform(0, np.log(MAX_BLOCKS + 1))))

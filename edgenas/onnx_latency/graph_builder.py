@@ -1,4 +1,4 @@
-"""Writing small ONNX models: the pieces that networks of others are made of, in the form that exporters give them."""
+"""Building small ONNX models from common layers, in the form that exporters write them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,16 +14,16 @@ from edgenas.space.onnx_graph import INPUT, IR_VERSION, OPSET, OUTPUT
 Value = str
 
 
-class Sketch:
-    """A model being written: each method adds nodes and gives the name of their value.
+class GraphBuilder:
+    """A model under construction: each method adds nodes and returns the name of their output.
 
     Args:
         shape: of the input, batch first.
-        rng: draws the weights (times do not depend on them).
+        rng: draws the weights, which do not affect timings.
 
     Attributes:
         macs: multiply-accumulates of convolutions and products so far.
-        weights: numbers in all weights so far.
+        weights: total number of weights so far.
     """
 
     def __init__(self, shape: Sequence[int], rng: np.random.Generator) -> None:
@@ -34,15 +34,15 @@ class Sketch:
         self._rng = rng
 
     def shape(self, value: Value) -> tuple[int, ...]:
-        """Of a value written before."""
+        """Shape of a value."""
         return self._shapes[value]
 
     def channels(self, value: Value) -> int:
-        """Of an image."""
+        """Channels of an image."""
         return self._shapes[value][1]
 
     def model(self, value: Value) -> onnx.ModelProto:
-        """The model that gives this value, the last one written."""
+        """The finished model, with the last value added as its output."""
         self._nodes[-1].output[0] = OUTPUT
         graph = helper.make_graph(
             self._nodes,
@@ -58,7 +58,7 @@ class Sketch:
     def conv(
         self, value: Value, out: int, kernel: int = 1, stride: int = 1, groups: int = 1, act: str = "none"
     ) -> Value:
-        """A convolution with bias, padded to keep the size, and its activation."""
+        """A convolution with bias, "same" padding and an activation."""
         batch, channels, *_ = self.shape(value)
         shape = (batch, out, *self._size(value, kernel, stride))
         weight = self._weight(out, channels // groups, kernel, kernel)
@@ -70,7 +70,7 @@ class Sketch:
         return self.activated(value, act)
 
     def linear(self, value: Value, out: int, act: str = "none") -> Value:
-        """A matrix product with a weight: `Gemm` for rows of features, `MatMul` and `Add` for more axes."""
+        """A linear layer: `Gemm` for two axes, `MatMul` and `Add` for more."""
         *outer, inner = shape = self.shape(value)
         self.macs += math.prod(shape) * out
         if len(shape) == 2:
@@ -89,41 +89,41 @@ class Sketch:
     # Elementwise.
 
     def activated(self, value: Value, act: str) -> Value:
-        """An activation as it is exported: one node, or several."""
+        """An activation as exporters write it: one node or several."""
         return _ACTIVATIONS[act](self, value)
 
     def unary(self, operator: str, value: Value, *constants: float, **attributes: Any) -> Value:
-        """An operator of one value and some constants."""
+        """An operator with one input and scalar constants."""
         return self._node(operator, [value, *map(self._scalar, constants)], self.shape(value), **attributes)
 
     def add(self, left: Value, right: Value) -> Value:
-        """A sum; the right one decides the shape."""
+        """A sum; the result has the shape of the right operand."""
         return self._node("Add", [left, right], self.shape(right))
 
     def multiply(self, left: Value, right: Value) -> Value:
-        """A product number by number; the left one decides the shape."""
+        """An elementwise product; the result has the shape of the left operand."""
         return self._node("Mul", [left, right], self.shape(left))
 
     def scaled(self, value: Value) -> Value:
-        """A product with a weight for each number of the last axis."""
+        """A product with a learned scale along the last axis."""
         return self.multiply(value, self._weight(self.shape(value)[-1]))
 
     def batch_norm(self, value: Value) -> Value:
-        """A batch norm that no convolution before it takes in."""
+        """A batch norm that is not folded into a convolution."""
         parameters = [self._weight(self.channels(value)) for _ in range(4)]
         return self._node("BatchNormalization", [value, *parameters], self.shape(value))
 
-    # Sizes, order, sums.
+    # Pooling, reshaping, normalisation.
 
     def pooled(self, value: Value, operator: str, kernel: int, stride: int) -> Value:
-        """`MaxPool` or `AveragePool`, padded as a convolution is."""
+        """`MaxPool` or `AveragePool`, padded like a convolution."""
         return self._node(
             operator, [value], (*self.shape(value)[:2], *self._size(value, kernel, stride)),
             kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[(kernel - 1) // 2] * 4,
         )  # fmt: skip
 
     def global_pooled(self, value: Value) -> Value:
-        """The mean of each channel, as an image of one pixel."""
+        """The mean of each channel, as a 1x1 image."""
         return self._node("GlobalAveragePool", [value], (*self.shape(value)[:2], 1, 1))
 
     def mean(self, value: Value) -> Value:
@@ -131,12 +131,12 @@ class Sketch:
         return self._node("ReduceMean", [value], self.shape(value)[:2], axes=[2, 3], keepdims=0)
 
     def flat(self, value: Value) -> Value:
-        """Rows of features."""
+        """Flattened to (batch, features)."""
         batch, *rest = self.shape(value)
         return self._node("Flatten", [value], (batch, math.prod(rest)), axis=1)
 
     def concatenated(self, values: Sequence[Value]) -> Value:
-        """Images side by side in their channels."""
+        """Images concatenated along their channels."""
         batch, _, *rest = self.shape(values[0])
         return self._node("Concat", values, (batch, sum(map(self.channels, values)), *rest), axis=1)
 
@@ -150,7 +150,7 @@ class Sketch:
         return [output, second]
 
     def reshaped(self, value: Value, *shape: int) -> Value:
-        """The same numbers in another shape."""
+        """The same elements in another shape."""
         return self._node(
             "Reshape", [value, self._constant((len(shape),), lambda: np.array(shape, np.int64))], shape
         )
@@ -170,7 +170,7 @@ class Sketch:
         """Over the last axis."""
         return self._node("Softmax", [value], self.shape(value), axis=-1)
 
-    # What all are made with.
+    # Helpers.
 
     def _node(self, operator: str, inputs: Sequence[Value], shape: Sequence[int], **attributes: Any) -> Value:
         output = f"{operator}.{len(self._nodes)}"
@@ -179,12 +179,12 @@ class Sketch:
         return output
 
     def _size(self, value: Value, kernel: int, stride: int) -> tuple[int, ...]:
-        """Rows and columns after a window moved over an image; odd kernels of stride 1 keep them."""
+        """Rows and columns after a sliding window; unchanged for odd kernels of stride 1."""
         margin = 2 * ((kernel - 1) // 2) - kernel
         return tuple((size + margin) // stride + 1 for size in self.shape(value)[2:])
 
     def _weight(self, *shape: int) -> Value:
-        """Drawn only once the model is wanted; positive, as a variance must be."""
+        """A weight, drawn only when the model is made; positive, as variances must be."""
         self.weights += math.prod(shape)
         spread = 2 / max(1, math.prod(shape[1:]))
         seed = int(self._rng.integers(2**32))
@@ -203,26 +203,26 @@ class Sketch:
 
 
 def _noise(seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Numbers between 0 and 1; the same few thousand again and again, which no runtime notices."""
+    """Numbers between 0 and 1, a few thousand repeated; timings do not depend on the values."""
     return np.resize(np.random.default_rng(seed).random(4099, np.float32), shape)
 
 
-def _silu(sketch: Sketch, value: Value) -> Value:
-    return sketch.multiply(value, sketch.unary("Sigmoid", value))
+def _silu(builder: GraphBuilder, value: Value) -> Value:
+    return builder.multiply(value, builder.unary("Sigmoid", value))
 
 
-def _gelu(sketch: Sketch, value: Value) -> Value:
-    erf = sketch.unary("Erf", sketch.unary("Div", value, math.sqrt(2)))
-    return sketch.unary("Mul", sketch.multiply(value, sketch.unary("Add", erf, 1.0)), 0.5)
+def _gelu(builder: GraphBuilder, value: Value) -> Value:
+    erf = builder.unary("Erf", builder.unary("Div", value, math.sqrt(2)))
+    return builder.unary("Mul", builder.multiply(value, builder.unary("Add", erf, 1.0)), 0.5)
 
 
-_ACTIVATIONS: dict[str, Callable[[Sketch, Value], Value]] = {
+_ACTIVATIONS: dict[str, Callable[[GraphBuilder, Value], Value]] = {
     "none": lambda _, value: value,
-    "relu": lambda sketch, value: sketch.unary("Relu", value),
-    "relu6": lambda sketch, value: sketch.unary("Clip", value, 0.0, 6.0),
-    "hswish": lambda sketch, value: sketch.unary("HardSwish", value),
-    "hsigmoid": lambda sketch, value: sketch.unary("HardSigmoid", value, alpha=1 / 6, beta=0.5),
-    "sigmoid": lambda sketch, value: sketch.unary("Sigmoid", value),
+    "relu": lambda builder, value: builder.unary("Relu", value),
+    "relu6": lambda builder, value: builder.unary("Clip", value, 0.0, 6.0),
+    "hswish": lambda builder, value: builder.unary("HardSwish", value),
+    "hsigmoid": lambda builder, value: builder.unary("HardSigmoid", value, alpha=1 / 6, beta=0.5),
+    "sigmoid": lambda builder, value: builder.unary("Sigmoid", value),
     "silu": _silu,
     "gelu": _gelu,
 }

@@ -1,9 +1,9 @@
-"""What a device's kernels cost, learnt from the times of fragments.
+"""Kernel costs of a device, learnt from the times of fragments.
 
-A fragment takes the call's overhead and the sum of its pieces. A piece takes what physics says (`rates`) times exp(g),
-g a Gaussian process over the logarithms of its sizes (Rasmussen & Williams 2006), alike for pieces of one kind and
-more so for those of one family. Only sums were timed; its posterior follows from them in Gauss-Newton steps, each of
-them a Gaussian process conditioned on linear functionals of it (Laplace's approximation).
+A fragment takes the overhead of a call plus the sum of its pieces. A piece takes its parametric cost (`kernel_rates`)
+times exp(g), where g is a Gaussian process over the logarithms of its sizes (Rasmussen & Williams 2006), correlated
+between pieces of one kind, more strongly within one family. Only sums are observed; the posterior is found by
+Gauss-Newton steps, each conditioning a Gaussian process on linear functionals of it (Laplace's approximation).
 """
 
 import math
@@ -17,53 +17,53 @@ from scipy.sparse import csr_matrix
 
 from edgenas.latency.table import Fragments
 from edgenas.onnx_latency.blocked_layout import Piece, piece_from_text
-from edgenas.onnx_latency.kernel_rates import Rates, Seen
+from edgenas.onnx_latency.kernel_rates import Rates, SizedPiece
 
-KIND, FAMILY = 0.2, 0.2
-"""Prior standard deviation of the logarithm of what all pieces of a kind, and of a family, have in common."""
+KIND_SD, FAMILY_SD = 0.2, 0.2
+"""Prior standard deviations of the log-correction shared by all pieces of a kind, and of a family."""
 
-KIND_SHAPE, FAMILY_SHAPE = 0.2, 0.3
-"""The same of what depends on the sizes."""
+KIND_SIZE_SD, FAMILY_SIZE_SD = 0.2, 0.3
+"""The same for the part that depends on the sizes."""
 
-LENGTHS = (3.0, 2.0, 1.5, 2.0, 6.0)
-"""Differences of the sizes' logarithms over which that changes; see `_sizes`."""
+LENGTH_SCALES = (3.0, 2.0, 1.5, 2.0, 6.0)
+"""Length scales of the log-sizes; see `_sizes`."""
 
 NOISE = 0.04
-"""What a fragment's time is off from any sum of its pieces, as a share of it."""
+"""Relative noise of a fragment's time: timing noise and deviation from a sum over pieces."""
 
-CLOCK_MS = 0.5e-3
-"""What it is off by in any case."""
+TIMER_NOISE_MS = 0.5e-3
+"""Absolute noise of a timing, milliseconds."""
 
-STEPS = 6
-LARGEST_STEP = 1.0
-FARTHEST = 3.0
-"""No piece costs more than exp(3) times what physics says, or less than that share of it."""
+NEWTON_STEPS = 6
+MAX_STEP = 1.0
+MAX_LOG_CORRECTION = 3.0
+"""Corrections lie between exp(-3) and exp(3)."""
 
-FEWEST_BYTES, MOST_BYTES = 17, 26
-"""Logarithms to base 2 of what a network's weights take, at least and at most: caches between are told apart."""
+MIN_LOG2_BYTES, MAX_LOG2_BYTES = 17, 26
+"""Bounds of log2 of the bytes of a network's weights; caches lie between them."""
 
-COVERED, LEAST_WIDENING = 0.9, 1.645
-"""Share of networks that the interval should hold, and the standard deviations either side that hold it by theory."""
+COVERAGE, MIN_WIDENING = 0.9, 1.645
+"""Nominal coverage of the interval, and its half-width in standard deviations for a normal distribution."""
 
 Floats = NDArray[np.float64]
 
 
 class Costs(NamedTuple):
-    """Milliseconds of pieces, and how far their sum and the overhead may be off, as a standard deviation's share."""
+    """Milliseconds of pieces, and the relative standard deviation of their sum and the overhead."""
 
     times_ms: Floats
     relative_sd: float
 
 
 class KernelCosts:
-    """What was learnt. Immutable.
+    """The fitted model. Immutable.
 
     Attributes:
-        overhead_ms: what a call costs before any kernel runs.
+        overhead_ms: overhead of a call.
         channel_block: as `Fragments.channel_block`.
-        evidence: logarithm of how probable the times are; compares ways to count the same fragments' pieces.
-        errors: of each fragment predicted from the others, (measured - predicted) / measured.
-        widening: standard deviations either side of a prediction that hold 90 % of them.
+        evidence: log marginal likelihood; compares channel blocks on the same fragments.
+        errors: leave-one-out errors of the fragments, (measured - predicted) / measured.
+        widening: half-width of the interval in standard deviations, such that it covers 90 % of the fragments.
     """
 
     def __init__(self, fragments: Fragments) -> None:
@@ -78,11 +78,11 @@ class KernelCosts:
         self._solve(self._rates.base_ms(seen), counts, net_ms, times_ms)
 
     def _solve(self, base_ms: Floats, counts: csr_matrix, net_ms: Floats, times_ms: Floats) -> None:
-        noise = NOISE**2 + (CLOCK_MS / times_ms) ** 2
+        noise = NOISE**2 + (TIMER_NOISE_MS / times_ms) ** 2
         covariances = {kind: group.covariance(group) for kind, group in self._groups.items()}
         g = np.zeros(len(base_ms))
-        for _ in range(STEPS):
-            # Rows: networks, in shares of their time; columns: pieces.
+        for _ in range(NEWTON_STEPS):
+            # Jacobian, (fragments, pieces), relative to the fragments' times.
             slopes = csr_matrix(counts.multiply(base_ms * np.exp(g)).multiply(1 / times_ms[:, None]))
             left = net_ms / times_ms - slopes @ np.ones(len(g)) + slopes @ g
             among = np.diag(noise)
@@ -95,18 +95,18 @@ class KernelCosts:
             wanted = np.zeros(len(g))
             for kind, covariance in covariances.items():
                 wanted[self._places[kind]] = covariance @ weights[self._places[kind]]
-            g = np.clip(g + np.clip(wanted - g, -LARGEST_STEP, LARGEST_STEP), -FARTHEST, FARTHEST)
+            g = np.clip(g + np.clip(wanted - g, -MAX_STEP, MAX_STEP), -MAX_LOG_CORRECTION, MAX_LOG_CORRECTION)
         self._slopes, self._factor, self._weights = slopes, factor, weights
         precision = np.diag(cho_solve(factor, np.eye(len(times_ms))))
         self.evidence = float(-0.5 * left @ solved - np.log(np.diag(factor[0])).sum())
         self.errors = solved / precision
-        off = np.quantile(np.abs(solved) / np.sqrt(precision), COVERED)
-        self.widening = max(float(off), LEAST_WIDENING)
+        off = np.quantile(np.abs(solved) / np.sqrt(precision), COVERAGE)
+        self.widening = max(float(off), MIN_WIDENING)
 
     def costs(self, pieces: Sequence[Piece]) -> Costs:
-        """Milliseconds of a network's pieces, in order."""
+        """Cost of a network's pieces, in order."""
         size = _size(pieces)
-        seen = [Seen(piece, size) for piece in pieces]
+        seen = [SizedPiece(piece, size) for piece in pieces]
         g, times_ms = np.zeros(len(pieces)), self._rates.base_ms(seen)
         groups = {
             kind: (places, _Group([seen[i] for i in places])) for kind, places in _by_kind(pieces).items()
@@ -118,7 +118,7 @@ class KernelCosts:
         }
         for kind, covariance in cross.items():
             g[groups[kind][0]] = covariance @ self._weights[self._places[kind]]
-        times_ms *= np.exp(np.clip(g, -FARTHEST, FARTHEST))
+        times_ms *= np.exp(np.clip(g, -MAX_LOG_CORRECTION, MAX_LOG_CORRECTION))
         variance = 0.0
         shared: Floats = np.zeros(self._slopes.shape[0])
         for kind, (places, group) in groups.items():
@@ -132,25 +132,27 @@ class KernelCosts:
 
 
 class _Group:
-    """Pieces of one kind, as the process sees them."""
+    """Pieces of one kind, as inputs of the Gaussian process."""
 
-    def __init__(self, seen: Sequence[Seen]) -> None:
+    def __init__(self, seen: Sequence[SizedPiece]) -> None:
         self._families = np.array([each.piece.family for each in seen])
-        self._sizes = np.array([_sizes(each) for each in seen]) / LENGTHS
+        self._sizes = np.array([_sizes(each) for each in seen]) / LENGTH_SCALES
 
     def covariance(self, other: "_Group") -> Floats:
-        """Between these and those, shape (these, those)."""
+        """Prior covariance with another group, shape (pieces here, pieces there)."""
         squares = (
             (self._sizes**2).sum(1)[:, None] + (other._sizes**2).sum(1) - 2 * self._sizes @ other._sizes.T
         )
         near = np.exp(-0.5 * np.maximum(squares, 0))
         same = self._families[:, None] == other._families
-        result: Floats = KIND**2 + KIND_SHAPE**2 * near + same * (FAMILY**2 + FAMILY_SHAPE**2 * near)
+        result: Floats = (
+            KIND_SD**2 + KIND_SIZE_SD**2 * near + same * (FAMILY_SD**2 + FAMILY_SIZE_SD**2 * near)
+        )
         return result
 
 
-def _sizes(seen: Seen) -> tuple[float, ...]:
-    """Logarithms of positions, outputs at each, multiplications for each, numbers read for each, network's bytes."""
+def _sizes(seen: SizedPiece) -> tuple[float, ...]:
+    """Logs of: output positions, channels per position, MACs and reads per output, bytes of the network's weights."""
     _, macs, read, written, _, reuse = seen.piece
     written = max(written, 1)
     return (
@@ -164,20 +166,20 @@ def _sizes(seen: Seen) -> tuple[float, ...]:
 
 def _size(pieces: Sequence[Piece]) -> int:
     return round(
-        min(max(math.log2(4 * sum(piece.weights for piece in pieces) + 1), FEWEST_BYTES), MOST_BYTES)
+        min(max(math.log2(4 * sum(piece.weights for piece in pieces) + 1), MIN_LOG2_BYTES), MAX_LOG2_BYTES)
     )
 
 
-def _counted(fragments: Fragments) -> tuple[list[Seen], csr_matrix]:
-    """The distinct pieces of all fragments, and how often each runs in each, shape (fragments, pieces)."""
-    places: dict[Seen, int] = {}
+def _counted(fragments: Fragments) -> tuple[list[SizedPiece], csr_matrix]:
+    """The distinct pieces of all fragments, and their counts, shape (fragments, pieces)."""
+    places: dict[SizedPiece, int] = {}
     rows, columns, counts = [], [], []
     for row, fragment in enumerate(fragments.times):
         pieces = {piece_from_text(text): count for text, count in fragment.pieces.items()}
         size = _size([piece for piece, count in pieces.items() for _ in range(count)])
         for piece, count in pieces.items():
             rows.append(row)
-            columns.append(places.setdefault(Seen(piece, size), len(places)))
+            columns.append(places.setdefault(SizedPiece(piece, size), len(places)))
             counts.append(float(count))
     return list(places), csr_matrix((counts, (rows, columns)), shape=(len(fragments.times), len(places)))
 

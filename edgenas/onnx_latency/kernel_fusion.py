@@ -1,40 +1,40 @@
 """Splitting a graph into the kernels that a runtime fuses.
 
-A kernel begins at a convolution, a matrix product, or any operator that cannot run inside another's kernel. What
-follows runs inside as long as it is elementwise, of the same size, and nobody else needs what lies between: batch
-norm, an activation of one node or of several (SiLU, hard swish, GELU: a value and a function of it, multiplied), and
-one sum with what was there before, as a skip connection is.
+A kernel begins at a convolution, a matrix product, or any operator that cannot be fused into a previous kernel.
+Following nodes are fused while they are elementwise, keep the size, and no other node needs the values in between:
+batch norm, an activation of one node or several (SiLU, hard swish, GELU: a value times a function of it), and one
+addition of a value that is already available, such as a skip connection.
 """
 
 from collections.abc import Iterator
 
 from onnx import NodeProto
 
-from edgenas.onnx_latency.data_flow import Wiring
+from edgenas.onnx_latency.data_flow import DataFlow
 from edgenas.onnx_latency.kernels import Kernel
 from edgenas.onnx_latency.onnx_reading import label, operator
 from edgenas.onnx_latency.operators import Role, attribute, operator_of
 from edgenas.onnx_latency.shape_inference import Graph
 
 MAX_GROUP = 16
-"""Nodes that one activation may be written as; GELU by a hyperbolic tangent is 8."""
+"""Most nodes of one activation; GELU by its tanh approximation has 8."""
 
 _SUMS = ("Add", "Sum")
 
 
 def fused_kernels(graph: Graph) -> list[Kernel]:
-    """The kernels of a graph, in the order they run."""
+    """The kernels of a graph, in execution order."""
     return [_kernel(graph, members) for members in _Fuser(graph).kernels()]
 
 
 class _Fuser:
-    """Which nodes, by their place, run as one kernel; remembers what has run so far."""
+    """Groups nodes, by index, into kernels; tracks which values are available so far."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._wiring = Wiring(graph)
-        self._taken = set(self._wiring.views)
-        self._there = self._wiring.users.keys() - self._wiring.maker.keys()
+        self._flow = DataFlow(graph)
+        self._taken = set(self._flow.views)
+        self._available = self._flow.consumers.keys() - self._flow.producer.keys()
 
     def kernels(self) -> Iterator["_Members"]:
         for i, node in enumerate(self._graph.nodes):
@@ -44,42 +44,42 @@ class _Fuser:
             if operator_of(node).role is not Role.ALONE:
                 members += self._inside(node)
             self._taken.update(members)
-            self._there.update(value for j in members for value in self._graph.nodes[j].output)
-            yield _Members(members, self._wiring)
+            self._available.update(value for j in members for value in self._graph.nodes[j].output)
+            yield _Members(members, self._flow)
 
     def _is_padding(self, i: int) -> bool:
-        """Whether the one that takes this node's output does the node's work on its way."""
+        """Whether the node is a `Pad` that its only consumer performs as its own padding."""
         node = self._graph.nodes[i]
-        if node.op_type != "Pad" or node.output[0] in self._wiring.leaving:
+        if node.op_type != "Pad" or node.output[0] in self._flow.outputs:
             return False
-        users = self._wiring.users[node.output[0]]
+        users = self._flow.consumers[node.output[0]]
         zeros = attribute(node, "mode", b"constant") == b"constant"
         return zeros and len(users) == 1 and operator_of(self._graph.nodes[users[0]]).pads
 
     def _padding(self, node: NodeProto) -> list[int]:
-        makers = (self._wiring.maker.get(value) for value in self._wiring.reads(node))
+        makers = (self._flow.producer.get(value) for value in self._flow.reads(node))
         return [i for i in makers if i is not None and self._is_padding(i)]
 
     def _inside(self, node: NodeProto) -> list[int]:
-        """Nodes after this one that run in its kernel."""
+        """Following nodes that are fused into this node's kernel."""
         inside: list[int] = []
         value, may_sum = node.output[0], True
         while group := self._group(value, may_sum):
             inside += group
             value = self._graph.nodes[group[-1]].output[0]
-            may_sum = may_sum and all(self._others(i, set()).isdisjoint(self._there) for i in group)
+            may_sum = may_sum and all(self._others(i, set()).isdisjoint(self._available) for i in group)
         return inside
 
     def _group(self, value: str, may_sum: bool) -> list[int]:
-        """The fewest elementwise nodes that take this value and of which one value alone is needed later."""
+        """The smallest group of elementwise nodes that consume this value and leave a single value for later nodes."""
         group: list[int] = []
         known = {value}
-        while len(group) < MAX_GROUP and not self._wiring.leaving & known:
-            waiting = sorted({i for name in known for i in self._wiring.users[name]} - set(group))
+        while len(group) < MAX_GROUP and not self._flow.outputs & known:
+            waiting = sorted({i for name in known for i in self._flow.consumers[name]} - set(group))
             if not waiting or not self._fits(waiting[0], value, known, may_sum):
                 return []
             group.append(waiting[0])
-            if all(set(group).issuperset(self._wiring.users[name]) for name in known):
+            if all(set(group).issuperset(self._flow.consumers[name]) for name in known):
                 return group
             known.add(self._graph.nodes[waiting[0]].output[0])
         return []
@@ -91,22 +91,22 @@ class _Fuser:
         if self._graph.size(node.output[0]) != self._graph.size(value):
             return False
         others = self._others(i, known)
-        return not others or (may_sum and node.op_type in _SUMS and others <= self._there)
+        return not others or (may_sum and node.op_type in _SUMS and others <= self._available)
 
     def _others(self, i: int, known: set[str]) -> set[str]:
-        return self._wiring.reads(self._graph.nodes[i]).keys() - known
+        return self._flow.reads(self._graph.nodes[i]).keys() - known
 
 
 class _Members:
-    """Nodes that run as one, by place; the one that decides what it is comes first."""
+    """The nodes of one kernel; the first determines its kind."""
 
-    def __init__(self, places: list[int], wiring: Wiring) -> None:
-        self.nodes = [wiring.graph.nodes[i] for i in places]
+    def __init__(self, places: list[int], flow: DataFlow) -> None:
+        self.nodes = [flow.graph.nodes[i] for i in places]
         made = [value for node in self.nodes for value in node.output]
-        read = {name: value for node in self.nodes for name, value in wiring.reads(node).items()}
+        read = {name: value for node in self.nodes for name, value in flow.reads(node).items()}
         self.reads = tuple(name for name in read if name not in made)
         self.read = [read[name] for name in self.reads]
-        self.written = [value for value in made if wiring.needed_outside(value, places)]
+        self.written = [value for value in made if flow.needed_outside(value, places)]
 
 
 def _kernel(graph: Graph, members: _Members) -> Kernel:
@@ -132,7 +132,7 @@ def _kernel(graph: Graph, members: _Members) -> Kernel:
 
 
 def _weights(graph: Graph, members: _Members) -> list[str]:
-    """Constants that are read; of batch norm scale and shift, as its statistics are folded into them."""
+    """Weights read; of a batch norm only scale and shift, as its statistics are folded into them."""
     inputs = (
         value
         for node in members.nodes

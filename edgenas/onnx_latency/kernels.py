@@ -1,4 +1,4 @@
-"""One kernel of a graph: the nodes that a runtime runs as one, and what they do together."""
+"""One kernel of a graph: nodes that a runtime fuses, and their combined work."""
 
 import math
 from dataclasses import dataclass
@@ -8,28 +8,28 @@ from edgenas.device_models.work import Kind, Work
 Shape = tuple[int, ...]
 """Sizes of a tensor, batch included."""
 
-_ON_THE_WAY = {"Add", "BatchNormalization", "Clip", "LeakyRelu", "Pad", "Relu", "Sum"}
-"""Operators that every runtime computes inside the kernel before them: `Work.functions` counts the others."""
+_FUSED = {"Add", "BatchNormalization", "Clip", "LeakyRelu", "Pad", "Relu", "Sum"}
+"""Operators that every runtime fuses into the previous kernel for free; `Work.functions` counts the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """Nodes that run as one. All counts are for one call, batch included.
+    """Fused nodes. All counts are for one call, batch included.
 
     Attributes:
-        kind: which kernel it is.
-        nodes: names of its nodes, that of the one which decides the kind first.
+        kind: of the kernel.
+        nodes: names of its nodes; the first determines the kind.
         operators: their operators.
         macs: multiply-accumulates.
-        elements_read: numbers read that are not weights.
-        elements_written: numbers written for others.
+        elements_read: elements read, weights excluded.
+        elements_written: elements written for other kernels.
         input_shapes: of the values read.
-        weight_shapes: of the constants read, those of one number left out.
+        weight_shapes: of the constants read, scalars excluded.
         output_shapes: of the values written.
         reuse: as `Work.reuse`.
-        window: of pooling, how many numbers it looks at for each that it writes.
-        reads: names of the values read, those of `input_shapes`, as they were before any view of them.
-        writes: names of the values written, those of `output_shapes`.
+        window: of pooling, elements visited for each output.
+        reads: names of the values read, as in `input_shapes`, before any view.
+        writes: names of the values written, as in `output_shapes`.
     """
 
     kind: Kind
@@ -48,14 +48,14 @@ class Kernel:
 
     @property
     def weights(self) -> int:
-        """Numbers that are constant: read once a call, whatever the batch."""
+        """Number of weights: read once per call, whatever the batch."""
         return sum(map(math.prod, self.weight_shapes))
 
     @property
     def work(self) -> Work:
-        """What a device model costs."""
+        """The input of a device model."""
         pieces = max(len(self.input_shapes), len(self.output_shapes))
-        functions = self.macs > 0 and not _ON_THE_WAY.issuperset(self.operators[1:])
+        functions = self.macs > 0 and not _FUSED.issuperset(self.operators[1:])
         return Work(
             self.kind,
             self.macs,

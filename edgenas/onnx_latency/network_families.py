@@ -1,10 +1,10 @@
-"""Families of networks: what the blocks of one network have in common is drawn, and each block made by it."""
+"""Families of networks: hyperparameters are drawn once per network, then shared by its blocks."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from edgenas.onnx_latency.graph_builder import Sketch, Value
+from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
 from edgenas.space.onnx_graph import INPUT
 
 CHANNELS = (
@@ -14,49 +14,49 @@ CHANNELS = (
 
 
 class Draw:
-    """Random choices, each from a few that networks in use make."""
+    """Random choices among values that are common in practice."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
 
     def of(self, *options: int) -> int:
-        """One of these numbers."""
+        """One of the numbers."""
         return int(self._rng.choice(options))
 
     def word(self, *options: str) -> str:
-        """One of these words."""
+        """One of the strings."""
         return str(self._rng.choice(options))
 
     def chance(self, share: float) -> bool:
-        """True in that share of all cases."""
+        """True with this probability."""
         return bool(self._rng.random() < share)
 
     def channels(self, low: int, high: int) -> int:
-        """A usual number of channels between these, the lower one where there is none."""
+        """A common number of channels within the bounds, or the lower bound if there is none."""
         return self.of(*([width for width in CHANNELS if low <= width <= high] or [low]))
 
 
-Block = Callable[[Sketch, Value, int, int], Value]
+Block = Callable[[GraphBuilder, Value, int, int], Value]
 """Adds one block to an image, given output channels and stride."""
 
 Style = Callable[[Draw], Block]
-"""Draws what the blocks of one network have in common."""
+"""Draws the hyperparameters of a network's blocks."""
 
 
 def _activation(draw: Draw) -> str:
     return draw.word("relu", "relu", "relu6", "hswish", "silu")
 
 
-def _gate(draw: Draw, act: str) -> Callable[[Sketch, Value, int], Value]:
-    """Squeeze-excite in one of the forms in use, or nothing."""
+def _gate(draw: Draw, act: str) -> Callable[[GraphBuilder, Value, int], Value]:
+    """Squeeze-excite in one of its common forms, or nothing."""
     if draw.chance(0.5):
         return lambda _, value, __: value
     inner = act if act == "silu" else "relu"
     outer = draw.word("sigmoid", "hsigmoid")
 
-    def gated(sketch: Sketch, value: Value, squeezed: int) -> Value:
-        gate = sketch.conv(sketch.global_pooled(value), max(4, squeezed), act=inner)
-        return sketch.multiply(value, sketch.conv(gate, sketch.channels(value), act=outer))
+    def gated(builder: GraphBuilder, value: Value, squeezed: int) -> Value:
+        gate = builder.conv(builder.global_pooled(value), max(4, squeezed), act=inner)
+        return builder.multiply(value, builder.conv(gate, builder.channels(value), act=outer))
 
     return gated
 
@@ -70,33 +70,33 @@ def _pointwise(draw: Draw) -> Block:
 
 
 def _plain(kernel: int, act: str) -> Block:
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
-        return sketch.conv(value, out, kernel, stride, act=act)
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
+        return builder.conv(value, out, kernel, stride, act=act)
 
     return block
 
 
 def _depthwise(draw: Draw) -> Block:
-    """As many as fit between two changes of channels."""
+    """Several depthwise convolutions in a row."""
     kernel, act, depth = draw.of(3, 3, 5, 7), _activation(draw), draw.of(1, 2, 4)
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
-        value = sketch.conv(value, out, act="relu") if out != sketch.channels(value) else value
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
+        value = builder.conv(value, out, act="relu") if out != builder.channels(value) else value
         for step in range(depth):
-            value = sketch.conv(value, out, kernel, 1 if step else stride, out, act)
+            value = builder.conv(value, out, kernel, 1 if step else stride, out, act)
         return value
 
     return block
 
 
 def _narrow(draw: Draw) -> Block:
-    """Widens and narrows again, as all blocks with a bottleneck do, with nothing in between."""
+    """The two pointwise convolutions of a bottleneck or inverted residual, with nothing in between."""
     factor, act = draw.of(2, 3, 4, 6), _activation(draw)
     widens = draw.chance(0.7)
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
         inner = out * factor if widens else max(8, out // factor)
-        return sketch.conv(sketch.conv(value, inner, 1, stride, act=act), out)
+        return builder.conv(builder.conv(value, inner, 1, stride, act=act), out)
 
     return block
 
@@ -104,9 +104,9 @@ def _narrow(draw: Draw) -> Block:
 def _separable(draw: Draw) -> Block:
     kernel, act = draw.of(3, 3, 5, 7), _activation(draw)
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
-        channels = sketch.channels(value)
-        return sketch.conv(sketch.conv(value, channels, kernel, stride, channels, act), out, act=act)
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
+        channels = builder.channels(value)
+        return builder.conv(builder.conv(value, channels, kernel, stride, channels, act), out, act=act)
 
     return block
 
@@ -115,12 +115,12 @@ def _inverted(draw: Draw) -> Block:
     kernel, expand, act = draw.of(3, 3, 5), draw.of(2, 3, 4, 6, 6), _activation(draw)
     gate = _gate(draw, act)
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
-        channels = sketch.channels(value)
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
+        channels = builder.channels(value)
         inner = channels * expand
-        inside = sketch.conv(sketch.conv(value, inner, act=act), inner, kernel, stride, inner, act)
-        result = sketch.conv(gate(sketch, inside, channels // 4 * (1 if act == "silu" else expand)), out)
-        return sketch.add(value, result) if (stride, out) == (1, channels) else result
+        inside = builder.conv(builder.conv(value, inner, act=act), inner, kernel, stride, inner, act)
+        result = builder.conv(gate(builder, inside, channels // 4 * (1 if act == "silu" else expand)), out)
+        return builder.add(value, result) if (stride, out) == (1, channels) else result
 
     return block
 
@@ -128,21 +128,21 @@ def _inverted(draw: Draw) -> Block:
 def _fused_inverted(draw: Draw) -> Block:
     expand, act = draw.of(1, 4, 4), _activation(draw)
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
-        channels = sketch.channels(value)
-        result = sketch.conv(value, channels * expand, 3, stride, act=act)
-        result = sketch.conv(result, out)
-        return sketch.add(value, result) if (stride, out) == (1, channels) else result
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
+        channels = builder.channels(value)
+        result = builder.conv(value, channels * expand, 3, stride, act=act)
+        result = builder.conv(result, out)
+        return builder.add(value, result) if (stride, out) == (1, channels) else result
 
     return block
 
 
 def _residual(draw: Draw) -> Block:
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
-        same = (stride, out) == (1, sketch.channels(value))
-        result = sketch.conv(sketch.conv(value, out, 3, stride, act="relu"), out, 3)
-        skip = value if same else sketch.conv(value, out, 1, stride)
-        return sketch.activated(sketch.add(result, skip), "relu")
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
+        same = (stride, out) == (1, builder.channels(value))
+        result = builder.conv(builder.conv(value, out, 3, stride, act="relu"), out, 3)
+        skip = value if same else builder.conv(value, out, 1, stride)
+        return builder.activated(builder.add(result, skip), "relu")
 
     return block
 
@@ -151,15 +151,15 @@ def _bottleneck(draw: Draw) -> Block:
     width, narrows = draw.of(0, 0, 8, 16, 24, 32, 64), draw.of(1, 4)
     gate = _gate(draw, "relu")
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
-        same = (stride, out) == (1, sketch.channels(value))
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
+        same = (stride, out) == (1, builder.channels(value))
         inner = max(out // narrows, width, 8)
         inner -= inner % width if width else 0
-        result = sketch.conv(value, inner, act="relu")
-        result = sketch.conv(result, inner, 3, stride, inner // width if width else 1, "relu")
-        result = sketch.conv(gate(sketch, result, inner // 4), out)
-        skip = value if same else sketch.conv(value, out, 1, stride)
-        return sketch.activated(sketch.add(result, skip), "relu")
+        result = builder.conv(value, inner, act="relu")
+        result = builder.conv(result, inner, 3, stride, inner // width if width else 1, "relu")
+        result = builder.conv(gate(builder, result, inner // 4), out)
+        skip = value if same else builder.conv(value, out, 1, stride)
+        return builder.activated(builder.add(result, skip), "relu")
 
     return block
 
@@ -167,12 +167,12 @@ def _bottleneck(draw: Draw) -> Block:
 def _fire(draw: Draw) -> Block:
     ratio = draw.of(4, 8)
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
         if stride == 2:
-            value = sketch.pooled(value, "MaxPool", 3, 2)
-        squeezed = sketch.conv(value, max(8, out // ratio), act="relu")
-        sides = [sketch.conv(squeezed, out // 2, kernel, act="relu") for kernel in (1, 3)]
-        return sketch.concatenated(sides)
+            value = builder.pooled(value, "MaxPool", 3, 2)
+        squeezed = builder.conv(value, max(8, out // ratio), act="relu")
+        sides = [builder.conv(squeezed, out // 2, kernel, act="relu") for kernel in (1, 3)]
+        return builder.concatenated(sides)
 
     return block
 
@@ -180,51 +180,51 @@ def _fire(draw: Draw) -> Block:
 def _inception(draw: Draw) -> Block:
     large = draw.of(3, 5)
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
         if stride == 2:
-            value = sketch.pooled(value, "MaxPool", 3, 2)
+            value = builder.pooled(value, "MaxPool", 3, 2)
         part = max(16, out // 64 * 16)
-        branches = [sketch.conv(value, part, act="relu")]
+        branches = [builder.conv(value, part, act="relu")]
         for kernel, inner, width in ((3, part, 2 * part), (large, 16, part)):
-            branches.append(sketch.conv(sketch.conv(value, inner, act="relu"), width, kernel, act="relu"))
-        branches.append(sketch.conv(sketch.pooled(value, "MaxPool", 3, 1), part, act="relu"))
-        return sketch.concatenated(branches)
+            branches.append(builder.conv(builder.conv(value, inner, act="relu"), width, kernel, act="relu"))
+        branches.append(builder.conv(builder.pooled(value, "MaxPool", 3, 1), part, act="relu"))
+        return builder.concatenated(branches)
 
     return block
 
 
-def _densely(draw: Draw) -> Block:
+def _dense_connected(draw: Draw) -> Block:
     growth = draw.of(12, 16, 32, 32, 48)
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
         if value == INPUT:
-            value = sketch.conv(value, out, act="relu")
+            value = builder.conv(value, out, act="relu")
         if stride == 2:
-            value = sketch.conv(
-                sketch.activated(sketch.batch_norm(value), "relu"), sketch.channels(value) // 2
+            value = builder.conv(
+                builder.activated(builder.batch_norm(value), "relu"), builder.channels(value) // 2
             )
-            value = sketch.pooled(value, "AveragePool", 2, 2)
-        inside = sketch.conv(sketch.activated(sketch.batch_norm(value), "relu"), 4 * growth, act="relu")
-        return sketch.concatenated([value, sketch.conv(inside, growth, 3)])
+            value = builder.pooled(value, "AveragePool", 2, 2)
+        inside = builder.conv(builder.activated(builder.batch_norm(value), "relu"), 4 * growth, act="relu")
+        return builder.concatenated([value, builder.conv(inside, growth, 3)])
 
     return block
 
 
 def _shuffled(draw: Draw) -> Block:
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
         half = out // 2
         if stride == 1:
-            kept, value = sketch.halves(value)
-            half = sketch.channels(value)
+            kept, value = builder.halves(value)
+            half = builder.channels(value)
         else:
-            channels = sketch.channels(value)
-            kept = sketch.conv(sketch.conv(value, channels, 3, 2, channels), half, act="relu")
-        inside = sketch.conv(value, half, act="relu")
-        inside = sketch.conv(sketch.conv(inside, half, 3, stride, half), half, act="relu")
-        joined = sketch.concatenated([kept, inside])
-        batch, channels, *size = sketch.shape(joined)
-        pairs = sketch.reshaped(joined, batch, 2, channels // 2, *size)
-        return sketch.reshaped(sketch.transposed(pairs, 0, 2, 1, 3, 4), batch, channels, *size)
+            channels = builder.channels(value)
+            kept = builder.conv(builder.conv(value, channels, 3, 2, channels), half, act="relu")
+        inside = builder.conv(value, half, act="relu")
+        inside = builder.conv(builder.conv(inside, half, 3, stride, half), half, act="relu")
+        joined = builder.concatenated([kept, inside])
+        batch, channels, *size = builder.shape(joined)
+        pairs = builder.reshaped(joined, batch, 2, channels // 2, *size)
+        return builder.reshaped(builder.transposed(pairs, 0, 2, 1, 3, 4), batch, channels, *size)
 
     return block
 
@@ -232,71 +232,71 @@ def _shuffled(draw: Draw) -> Block:
 def _pooling(draw: Draw) -> Block:
     operator, kernel = draw.word("MaxPool", "AveragePool"), draw.of(2, 3)
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
         if stride == 2 or kernel == 3:
-            value = sketch.pooled(value, operator, kernel, stride)
-        return sketch.conv(value, out, act="relu")
+            value = builder.pooled(value, operator, kernel, stride)
+        return builder.conv(value, out, act="relu")
 
     return block
 
 
-def _next(draw: Draw) -> Block:
-    """ConvNeXt's (Liu et al., CVPR 2022)."""
+def _convnext(draw: Draw) -> Block:
+    """ConvNeXt's block (Liu et al., CVPR 2022)."""
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
         if stride == 2:
-            value = sketch.conv(value, out, 2, 2)
-        channels = sketch.channels(value)
-        inside = sketch.transposed(sketch.conv(value, channels, 7, 1, channels), 0, 2, 3, 1)
-        inside = sketch.linear(sketch.normalised(inside), 4 * channels, "gelu")
-        inside = sketch.transposed(sketch.scaled(sketch.linear(inside, channels)), 0, 3, 1, 2)
-        return sketch.add(value, inside)
+            value = builder.conv(value, out, 2, 2)
+        channels = builder.channels(value)
+        inside = builder.transposed(builder.conv(value, channels, 7, 1, channels), 0, 2, 3, 1)
+        inside = builder.linear(builder.normalised(inside), 4 * channels, "gelu")
+        inside = builder.transposed(builder.scaled(builder.linear(inside, channels)), 0, 3, 1, 2)
+        return builder.add(value, inside)
 
     return block
 
 
 def _attention(draw: Draw) -> Block:
-    """The block of a vision transformer (Dosovitskiy et al., ICLR 2021) over the pixels as tokens."""
+    """A vision transformer's block (Dosovitskiy et al., ICLR 2021), with pixels as tokens."""
     heads = draw.of(2, 4, 8)
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
-        if stride == 2 or sketch.shape(value)[2] > 14:
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
+        if stride == 2 or builder.shape(value)[2] > 14:
             value = (
-                sketch.conv(value, out, 2, 2)
-                if sketch.shape(value)[2] <= 28
-                else sketch.conv(value, out, 4, 4)
+                builder.conv(value, out, 2, 2)
+                if builder.shape(value)[2] <= 28
+                else builder.conv(value, out, 4, 4)
             )
-        batch, channels, rows, columns = sketch.shape(value)
+        batch, channels, rows, columns = builder.shape(value)
         width = max(1, channels // heads)
-        tokens = sketch.transposed(sketch.reshaped(value, batch, channels, rows * columns), 0, 2, 1)
-        normal = sketch.normalised(tokens)
+        tokens = builder.transposed(builder.reshaped(value, batch, channels, rows * columns), 0, 2, 1)
+        normal = builder.normalised(tokens)
         parts = [
-            sketch.reshaped(sketch.linear(normal, heads * width), batch, rows * columns, heads, width)
+            builder.reshaped(builder.linear(normal, heads * width), batch, rows * columns, heads, width)
             for _ in range(3)
         ]
         query, keys, values = (
-            sketch.transposed(part, *order)
+            builder.transposed(part, *order)
             for part, order in zip(parts, ((0, 2, 1, 3), (0, 2, 3, 1), (0, 2, 1, 3)), strict=True)
         )
-        weights = sketch.softmax(sketch.unary("Mul", sketch.matmul(query, keys), width**-0.5))
-        mixed = sketch.transposed(sketch.matmul(weights, values), 0, 2, 1, 3)
-        mixed = sketch.linear(sketch.reshaped(mixed, batch * rows * columns, heads * width), channels)
-        tokens = sketch.add(tokens, sketch.reshaped(mixed, batch, rows * columns, channels))
-        inside = sketch.linear(sketch.linear(sketch.normalised(tokens), 4 * channels, "gelu"), channels)
-        tokens = sketch.transposed(sketch.add(tokens, inside), 0, 2, 1)
-        return sketch.reshaped(tokens, batch, channels, rows, columns)
+        weights = builder.softmax(builder.unary("Mul", builder.matmul(query, keys), width**-0.5))
+        mixed = builder.transposed(builder.matmul(weights, values), 0, 2, 1, 3)
+        mixed = builder.linear(builder.reshaped(mixed, batch * rows * columns, heads * width), channels)
+        tokens = builder.add(tokens, builder.reshaped(mixed, batch, rows * columns, channels))
+        inside = builder.linear(builder.linear(builder.normalised(tokens), 4 * channels, "gelu"), channels)
+        tokens = builder.transposed(builder.add(tokens, inside), 0, 2, 1)
+        return builder.reshaped(tokens, batch, channels, rows, columns)
 
     return block
 
 
 def _classifier(draw: Draw) -> Block:
-    """Large products of few rows, and the pooling before them."""
+    """Global pooling followed by large linear layers."""
     wide = draw.of(512, 1024, 2048, 4096)
 
-    def block(sketch: Sketch, value: Value, out: int, stride: int) -> Value:
-        features = sketch.flat(sketch.global_pooled(sketch.conv(value, out, act="relu")))
-        features = sketch.linear(sketch.linear(features, wide, "relu"), out)
-        return sketch.reshaped(features, *sketch.shape(features), 1, 1)
+    def block(builder: GraphBuilder, value: Value, out: int, stride: int) -> Value:
+        features = builder.flat(builder.global_pooled(builder.conv(value, out, act="relu")))
+        features = builder.linear(builder.linear(features, wide, "relu"), out)
+        return builder.reshaped(features, *builder.shape(features), 1, 1)
 
     return block
 
@@ -309,14 +309,14 @@ STYLES: dict[str, Style] = {
     "depthwise": _depthwise,
     "narrow": _narrow,
     "shuffled": _shuffled,
-    "densely": _densely,
+    "densely": _dense_connected,
     "fire": _fire,
     "residual": _residual,
     "separable": _separable,
     "inception": _inception,
     "fused-inverted": _fused_inverted,
     "pooling": _pooling,
-    "next": _next,
+    "next": _convnext,
     "attention": _attention,
     "classifier": _classifier,
 }

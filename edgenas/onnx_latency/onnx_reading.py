@@ -1,6 +1,6 @@
-"""The door for ONNX files of others: what comes through is one parsed model with one input of known shape.
+"""Reading and validating ONNX files: the result has exactly one input, of known shape.
 
-Weights are looked at for their shapes alone, so those kept in files beside the model are never opened.
+Only the shapes of weights are used, so external data files are never opened.
 """
 
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ from onnx import inliner
 from edgenas.errors import FileFormatError, InputError, first_line
 
 MAX_MODEL_BYTES = 2**31 - 1
-"""What protobuf can hold; a larger model keeps its weights beside it."""
+"""Protobuf's limit; larger models keep their weights in external data."""
 
 CONTROL_FLOW = ("If", "Loop", "Scan")
 STANDARD_DOMAINS = ("", "ai.onnx")
 
-_NO_MODEL = "export the model to ONNX again"
+_EXPORT_AGAIN = "export the model to ONNX again"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model as read: its nodes that reach an output, in order, and the input they take.
+    """A validated model.
 
     Attributes:
-        path: the file, named by errors.
+        path: the file, for error messages.
         proto: the whole model, functions inlined.
-        nodes: what reaches an output.
-        input: name of the one input.
-        shape: its shape, the batch filled in.
-        open_batch: whether the file leaves the batch open.
+        nodes: nodes that reach an output, in order.
+        input: name of the input.
+        shape: its shape, with the batch size filled in.
+        open_batch: whether the file's batch axis is dynamic.
     """
 
     path: Path
@@ -45,20 +45,20 @@ def read_model(path: Path, batch: int) -> Model:
     """Read an ONNX file for a batch size.
 
     Raises:
-        FileFormatError: missing, too large, truncated, not ONNX, empty, or of an opset not known here.
-        InputError: control flow, several inputs, an input without shape or with axes left open beside the batch,
-            or a fixed batch that is another.
+        FileFormatError: missing, too large, truncated, not ONNX, empty, or of an unsupported opset.
+        InputError: control flow, several inputs, an input without shape or with dynamic axes besides the batch, or a
+            fixed batch of another size.
     """
     proto = _inlined(path, _parsed(path))
     nodes = live_nodes(list(proto.graph.node), {output.name for output in proto.graph.output})
     if not nodes:
-        raise FileFormatError(path, "graph", "has no operators that reach an output", _NO_MODEL)
+        raise FileFormatError(path, "graph", "has no nodes that reach an output", _EXPORT_AGAIN)
     for node in nodes:
         if any(isinstance(text, bytes) for text in (node.name, node.op_type, node.domain, *node.input)):
-            raise FileFormatError(path, "graph", "has a name that is not UTF-8", _NO_MODEL)
+            raise FileFormatError(path, "graph", "has a name that is not UTF-8", _EXPORT_AGAIN)
         if any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute):
             raise InputError(
-                f"{path}: {label(node)} is control flow, whose cost depends on the data",
+                f"{path}: {label(node)} is control flow, so its cost depends on the data",
                 "export the model without " + ", ".join(CONTROL_FLOW),
             )
     given = _input(path, proto, nodes)
@@ -67,7 +67,7 @@ def read_model(path: Path, batch: int) -> Model:
 
 
 def live_nodes(nodes: list[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
-    """Those nodes, in order, that the wanted values need; the graph is in topological order, as ONNX demands."""
+    """The nodes that the wanted values depend on, in order; ONNX requires graphs to be topologically sorted."""
     needed, kept = set(wanted), []
     for node in reversed(nodes):
         if not needed.isdisjoint(node.output):
@@ -77,12 +77,12 @@ def live_nodes(nodes: list[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeP
 
 
 def operator(node: onnx.NodeProto) -> str:
-    """The operator's name, with its domain where that is not ONNX's own: `Conv`, `com.microsoft.NGramRepeatBlock`."""
+    """The operator's name, prefixed by its domain if not ONNX's own: `Conv`, `com.microsoft.NGramRepeatBlock`."""
     return node.op_type if node.domain in STANDARD_DOMAINS else f"{node.domain}.{node.op_type}"
 
 
 def label(node: onnx.NodeProto) -> str:
-    """What people find the node by: its name, else operator and output."""
+    """The node's name for messages; operator and output if it has none."""
     return node.name or f"{operator(node)}:{node.output[0]}"
 
 
@@ -97,10 +97,10 @@ def _parsed(path: Path) -> onnx.ModelProto:
         raise FileFormatError(path, "", f"cannot be read ({error.strerror})", "check the path") from None
     try:
         proto = onnx.load_model_from_string(content)
-    except Exception:  # protobuf's DecodeError; that package is onnx's to depend on
-        raise FileFormatError(path, "", "is not ONNX, or only part of it", _NO_MODEL) from None
+    except Exception:  # protobuf's DecodeError; protobuf is not a direct dependency
+        raise FileFormatError(path, "", "is not ONNX, or truncated", _EXPORT_AGAIN) from None
     if not proto.ir_version or not proto.HasField("graph"):
-        raise FileFormatError(path, "", "is not ONNX: it has no graph", _NO_MODEL)
+        raise FileFormatError(path, "", "is not ONNX: it has no graph", _EXPORT_AGAIN)
     _check_opset(path, proto)
     return proto
 
@@ -109,12 +109,12 @@ def _check_opset(path: Path, proto: onnx.ModelProto) -> None:
     versions = [opset.version for opset in proto.opset_import if opset.domain in STANDARD_DOMAINS]
     known = onnx.defs.onnx_opset_version()
     if not versions or min(versions) < 1:
-        raise FileFormatError(path, "opset_import", "names no ONNX opset", _NO_MODEL)
+        raise FileFormatError(path, "opset_import", "names no ONNX opset", _EXPORT_AGAIN)
     if max(versions) > known:
         raise FileFormatError(
             path,
             "opset_import",
-            f"opset {max(versions)} is newer than the {known} that onnx {onnx.__version__} here knows",
+            f"opset {max(versions)} is newer than {known}, the newest that onnx {onnx.__version__} supports",
             "update onnx, or export with an older opset",
         )
 
@@ -126,13 +126,13 @@ def _inlined(path: Path, proto: onnx.ModelProto) -> onnx.ModelProto:
         return inliner.inline_local_functions(proto)
     except Exception as error:  # its C++ raises several types, without a common base
         raise FileFormatError(
-            path, "functions", f"cannot be inlined ({first_line(error)})", _NO_MODEL
+            path, "functions", f"cannot be inlined ({first_line(error)})", _EXPORT_AGAIN
         ) from None
 
 
 def _input(path: Path, proto: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> onnx.ValueInfoProto:
     graph = proto.graph
-    weights = {tensor.name for tensor in graph.initializer}  # old files list these among the inputs too
+    weights = {tensor.name for tensor in graph.initializer}  # old files also list these as inputs
     read = {name for node in nodes for name in node.input} - weights
     inputs: list[onnx.ValueInfoProto] = [value for value in graph.input if value.name in read]
     if not inputs:
@@ -141,7 +141,7 @@ def _input(path: Path, proto: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> o
         names = ", ".join(value.name for value in inputs)
         raise InputError(
             f"{path}: has {len(inputs)} inputs ({names})",
-            "only networks with one input are predicted; make the others constant",
+            "only networks with one input are supported; make the others constant",
         )
     return inputs[0]
 
@@ -160,7 +160,7 @@ def _input_shape(path: Path, value: onnx.ValueInfoProto, batch: int) -> tuple[in
     ]
     if still_open:
         raise InputError(
-            f"{path}: input {value.name!r} has dynamic axes beside the batch: {', '.join(still_open)}",
+            f"{path}: input {value.name!r} has dynamic axes besides the batch: {', '.join(still_open)}",
             f"fix them: python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {value.name} "
             f"--input_shape {_example(tensor, batch)} {path.name} fixed.onnx",
         )

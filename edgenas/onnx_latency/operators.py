@@ -1,6 +1,6 @@
-"""What each operator of ONNX is to a runtime: one table from its name to how it runs and how much it multiplies.
+"""ONNX operators: one table from an operator's name to its kind of kernel, its role in fusion and its MACs.
 
-An operator that the table lacks is `UNKNOWN`: nothing but the numbers it reads and writes is known of it.
+An operator missing from the table is `UNKNOWN`; only its memory traffic is known.
 """
 
 import math
@@ -17,17 +17,17 @@ from edgenas.onnx_latency.shape_inference import Graph
 
 
 class Role(Enum):
-    """How an operator takes part in a kernel."""
+    """An operator's role in kernel fusion."""
 
-    PRODUCT = "begins a kernel, and elementwise operators after it run inside"
-    ELEMENTWISE = "runs inside the kernel before it where it can, else begins one as a product does"
+    PRODUCT = "begins a kernel that following elementwise operators are fused into"
+    ELEMENTWISE = "is fused into the previous kernel if possible, else begins one as a product does"
     ALONE = "is a kernel of its own"
-    VIEW = "costs nothing: the same numbers in another shape, or a mark for the runtime"
+    VIEW = "is free: the same elements in another shape, or an annotation for the runtime"
 
 
 @dataclass(frozen=True, slots=True)
 class Multiplied:
-    """What a node multiplies: multiply-accumulates, and outputs that each input number serves (`Work.reuse`)."""
+    """A node's multiply-accumulates, and how many outputs each input element contributes to (`Work.reuse`)."""
 
     macs: int = 0
     reuse: int = 1
@@ -40,13 +40,13 @@ class Operator:
     role: Role
     kind: Callable[[Graph, NodeProto], Kind]
     multiplied: Callable[[Graph, NodeProto], Multiplied] = lambda _, __: Multiplied()
-    window: Callable[[Graph, NodeProto], int] = lambda _, __: 1  # of pooling: numbers it looks at for one
-    picks: bool = False  # reads no more of an input than it writes
-    pads: bool = False  # takes a constant Pad before it as its own padding
+    window: Callable[[Graph, NodeProto], int] = lambda _, __: 1  # of pooling: elements visited per output
+    picks: bool = False  # reads only as many elements as it writes
+    pads: bool = False  # absorbs a preceding constant Pad
 
 
 def operator_of(node: NodeProto) -> Operator:
-    """The row of a node's operator."""
+    """The table's row for a node's operator."""
     return _OPERATORS.get(operator(node), UNKNOWN)
 
 
@@ -54,7 +54,7 @@ T = TypeVar("T")
 
 
 def attribute(node: NodeProto, name: str, default: T) -> T:
-    """An attribute of a node; it has the default's type."""
+    """An attribute of a node, of the default's type."""
     found = next((a for a in node.attribute if a.name == name), None)
     return default if found is None else cast(T, helper.get_attribute_value(found))
 
@@ -68,7 +68,7 @@ def _groups(node: NodeProto) -> int:
 
 
 def _conv(weight: int) -> Operator:
-    """A convolution whose weight (out, in of a group, window) is that input."""
+    """A convolution whose weight, of shape (out, in / groups, *window), is the given input."""
 
     def kind(graph: Graph, node: NodeProto) -> Kind:
         _, width, *window = graph.shapes[node.input[weight]]
@@ -88,13 +88,13 @@ def _transposed_kind(graph: Graph, node: NodeProto) -> Kind:
 
 
 def _transposed(graph: Graph, node: NodeProto) -> Multiplied:
-    """Every input number meets the weights (in, out of a group, window) of its channel."""
+    """Every input element is multiplied by the weights of its channel, shape (in, out / groups, *window)."""
     _, *rest = graph.shapes[node.input[1]]
     return Multiplied(graph.size(node.input[0]) * math.prod(rest), max(1, rest[0]))
 
 
 def _product(right: int) -> Operator:
-    """A matrix product of the first input and that one."""
+    """A matrix product of the first and the given input."""
 
     def kind(graph: Graph, node: NodeProto) -> Kind:
         return "matmul" if graph.constants.isdisjoint((node.input[0], node.input[right])) else "linear"
@@ -108,7 +108,7 @@ def _product(right: int) -> Operator:
 
 
 def _pooling(otherwise: Kind) -> Operator:
-    """Pooling, global where one number a channel is left of an image."""
+    """Pooling; global if one element per channel remains."""
 
     def kind(graph: Graph, node: NodeProto) -> Kind:
         shape = graph.shapes[node.input[0]]

@@ -1,7 +1,7 @@
-"""Shapes of every value of a model, and the part of it that is worked out beforehand.
+"""Shape inference and constant folding.
 
-One pass, node after node: onnx infers the outputs' types, constants are followed, and small ones (what `Shape`,
-`Gather`, `Concat` make for a `Reshape`) are computed, as the shapes after them depend on their values.
+One pass over the nodes: onnx infers the types of the outputs, constants are propagated, and small ones (the inputs of
+a `Reshape`, computed by `Shape`, `Gather`, `Concat`) are evaluated, as later shapes depend on their values.
 """
 
 import logging
@@ -23,23 +23,23 @@ from edgenas.onnx_latency.onnx_reading import STANDARD_DOMAINS, Model, label, li
 log = logging.getLogger(__name__)
 
 MAX_FOLDED = 4096
-"""Numbers of a constant that is still computed: sizes and indices are short, weights are not needed."""
+"""Largest constant that is evaluated, in elements: shapes and indices are short, weights are not needed."""
 
-_TELLS_SHAPE = ("Shape", "Size")
+_SHAPE_OPERATORS = ("Shape", "Size")
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """What is left to run, with everything it takes known.
+    """The nodes that remain after constant folding, with all shapes.
 
     Attributes:
-        nodes: in order; none of them can be worked out before the input is there.
+        nodes: in order; all of them depend on the input.
         shapes: of every value.
-        constants: values that are there beforehand.
-        weights: those of them with more than one number that are no sizes or indices.
-        outputs: values the model gives.
-        told: nodes that work out sizes of values, left out here; where the file leaves the batch open, a runtime
-            runs them in every call.
+        constants: values that do not depend on the input.
+        weights: constants with more than one element that are not shapes or indices.
+        outputs: outputs of the model.
+        shape_nodes: number of nodes that compute shapes, not part of `nodes`; 0 unless the batch axis is dynamic, as
+            runtimes then execute them in every call.
     """
 
     nodes: list[onnx.NodeProto]
@@ -47,18 +47,18 @@ class Graph:
     constants: frozenset[str]
     weights: frozenset[str]
     outputs: frozenset[str]
-    told: int = 0
+    shape_nodes: int = 0
 
     def size(self, value: str) -> int:
-        """Numbers in a value."""
+        """Number of elements of a value."""
         return math.prod(self.shapes[value])
 
 
 def shaped(model: Model) -> Graph:
-    """Give every value its shape and leave out what is constant.
+    """Infer the shape of every value and fold constants.
 
     Raises:
-        InputError: a node reads what nothing makes, does not fit its inputs, or gives a shape that only data decide.
+        InputError: a node reads an undefined value, does not fit its inputs, or has a data-dependent output shape.
     """
     pass_ = _Pass(model)
     for node in model.nodes:
@@ -74,12 +74,16 @@ def shaped(model: Model) -> Graph:
     weights = (
         name for name in pass_.constants & shapes.keys() if _is_weight(pass_.types[name], shapes[name])
     )
-    told = sum(not pass_.told.isdisjoint(node.output) for node in model.nodes) if model.open_batch else 0
-    return Graph(nodes, shapes, frozenset(pass_.constants), frozenset(weights), frozenset(outputs), told)
+    shape_nodes = (
+        sum(not pass_.shape_values.isdisjoint(node.output) for node in model.nodes) if model.open_batch else 0
+    )
+    return Graph(
+        nodes, shapes, frozenset(pass_.constants), frozenset(weights), frozenset(outputs), shape_nodes
+    )
 
 
 class _Pass:
-    """What is known so far: types, small values, which values are constant, and which of them tell of a shape."""
+    """State of the pass: types, evaluated constants, which values are constant, and which are computed from shapes."""
 
     def __init__(self, model: Model) -> None:
         graph = model.proto.graph
@@ -88,7 +92,7 @@ class _Pass:
         self.types: dict[str, TypeProto] = {}
         self.values: dict[str, onnx.TensorProto] = {}
         self.constants: set[str] = set()
-        self.told: set[str] = set()
+        self.shape_values: set[str] = set()
         self._batch = model.shape[0]
         self._recorded = {value.name: value.type for value in [*graph.value_info, *graph.output]}
         given = next(value for value in graph.input if value.name == model.input)
@@ -105,21 +109,21 @@ class _Pass:
         inferred = self._inferred(node)
         for output in filter(None, node.output):
             self.types[output] = inferred.get(output) or TypeProto()
-        if node.op_type in _TELLS_SHAPE or self.constants.issuperset(filter(None, node.input)):
+        if node.op_type in _SHAPE_OPERATORS or self.constants.issuperset(filter(None, node.input)):
             self.constants.update(filter(None, node.output))
-            if node.op_type in _TELLS_SHAPE or not self.told.isdisjoint(node.input):
-                self.told.update(filter(None, node.output))
+            if node.op_type in _SHAPE_OPERATORS or not self.shape_values.isdisjoint(node.input):
+                self.shape_values.update(filter(None, node.output))
             self._fold(node)
 
     def check(self, node: onnx.NodeProto) -> None:
-        """See that everything a node takes and gives has a shape, and that a convolution's weights fit its input."""
+        """Check that all inputs and outputs have a shape, and that a convolution's weights fit its input."""
         for name in filter(None, [*node.input, *node.output]):
             if _shape(self.types[name]) is None:
                 raise InputError(
-                    f"{self.path}: the shape of {name!r} at {label(node)} cannot be known beforehand",
+                    f"{self.path}: the shape of {name!r} at {label(node)} depends on data",
                     "export with fixed sizes and with constant folding",
                 )
-        if node.op_type == "Conv":  # onnx infers its output without a look at channels
+        if node.op_type == "Conv":  # onnx's inference ignores channels here
             self._check_channels(node)
 
     def _check_channels(self, node: onnx.NodeProto) -> None:
@@ -143,17 +147,17 @@ class _Pass:
         for name in filter(None, node.input):
             if name not in self.types:
                 raise InputError(
-                    f"{self.path}: {label(node)} reads {name!r}, which nothing before it makes",
+                    f"{self.path}: {label(node)} reads {name!r}, which no earlier node produces",
                     "check the file with onnx.checker and export it again",
                 )
 
     def _inferred(self, node: onnx.NodeProto) -> dict[str, TypeProto]:
-        """Types of the outputs; of an operator that onnx does not know, what the file or its first input says."""
+        """Types of the outputs; for operators unknown to onnx, as declared in the file or as the first input."""
         domain = _domain(node.domain)
         version = next((o.version for o in self.opsets if _domain(o.domain) == domain), 1)
         try:
             schema = onnx.defs.get_schema(node.op_type, version, domain)
-        except (onnx.defs.SchemaError, TypeError):  # TypeError: a version beyond any
+        except (onnx.defs.SchemaError, TypeError):  # TypeError: a version out of range
             return {name: self._assumed(node, name) for name in node.output}
         types = {name: self.types[name] for name in node.input if name}
         values = {name: self.values[name] for name in node.input if name in self.values}
@@ -166,26 +170,26 @@ class _Pass:
                 f"{self.path}: {label(node)} ({operator(node)}) does not fit its inputs ({first_line(error)})",
                 "check the file with onnx.checker and export it again",
             ) from None
-        return {name: t if _shape(t) is not None else self._noted(name) or t for name, t in found.items()}
+        return {name: t if _shape(t) is not None else self._declared(name) or t for name, t in found.items()}
 
     def _assumed(self, node: onnx.NodeProto, output: str) -> TypeProto:
         first = next((self.types[name] for name in node.input if name), TypeProto())
-        return self._noted(output) or first
+        return self._declared(output) or first
 
-    def _noted(self, name: str) -> TypeProto | None:
-        """What the file itself notes of a value, the batch filled in."""
-        noted = self._recorded.get(name)
-        if noted is None or not noted.tensor_type.HasField("shape"):
+    def _declared(self, name: str) -> TypeProto | None:
+        """The type that the file declares for a value, with the batch size filled in."""
+        declared = self._recorded.get(name)
+        if declared is None or not declared.tensor_type.HasField("shape"):
             return None
-        sizes = [dim.dim_value for dim in noted.tensor_type.shape.dim]
+        sizes = [dim.dim_value for dim in declared.tensor_type.shape.dim]
         if sizes and sizes[0] < 1:
             sizes[0] = self._batch
         if any(size < 1 for size in sizes):
             return None
-        return helper.make_tensor_type_proto(noted.tensor_type.elem_type, sizes)
+        return helper.make_tensor_type_proto(declared.tensor_type.elem_type, sizes)
 
     def _fold(self, node: onnx.NodeProto) -> None:
-        """Compute a small constant; a value that cannot be computed stays unknown, and whoever needs it says so."""
+        """Evaluate a small constant; if that fails, the value stays unknown and nodes that need it raise."""
         sizes = [_shape(self.types[name]) for name in node.output if name]
         if any(size is None or math.prod(size) > MAX_FOLDED for size in sizes):
             return
@@ -194,12 +198,12 @@ class _Pass:
             for name, value in zip(node.output, _evaluated(node, feeds, self.opsets), strict=True):
                 self.values[name] = numpy_helper.from_array(np.asarray(value), name)
         except Exception as error:  # a reference implementation may raise anything
-            log.debug("%s is not computed: %s", label(node), error)
+            log.debug("%s is not evaluated: %s", label(node), error)
 
     def _value(self, node: onnx.NodeProto, name: str) -> NDArray[Any]:
         shape = _shape(self.types[name])
-        if node.op_type in _TELLS_SHAPE and shape is not None:
-            return np.broadcast_to(np.float32(0), shape)  # no memory: only its shape is read
+        if node.op_type in _SHAPE_OPERATORS and shape is not None:
+            return np.broadcast_to(np.float32(0), shape)  # takes no memory: only its shape is read
         return numpy_helper.to_array(self.values[name])
 
 
@@ -213,7 +217,7 @@ def _evaluated(
 
 
 def _domain(name: str) -> str:
-    """ONNX's own operators have two names for where they are from."""
+    """ONNX's own domain has two names."""
     return "" if name in STANDARD_DOMAINS else name
 
 
@@ -222,7 +226,7 @@ def _is_weight(type_: TypeProto, shape: Shape) -> bool:
 
 
 def _shape(type_: TypeProto) -> Shape | None:
-    """Sizes of a tensor; None when one of them is open, or it is no tensor."""
+    """Sizes of a tensor; None if one of them is dynamic, or it is not a tensor."""
     tensor = type_.tensor_type
     if not type_.HasField("tensor_type") or not tensor.HasField("shape"):
         return None

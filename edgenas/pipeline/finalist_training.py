@@ -3,18 +3,18 @@
 from functools import partial
 
 from edgenas.accuracy.network_predictions import recalibrate
-from edgenas.accuracy.path_sampling import extremes
+from edgenas.accuracy.path_sampling import smallest_and_largest
 from edgenas.accuracy.standalone import Teacher, fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
-from edgenas.accuracy.training_speed import judging_seconds, step_seconds
+from edgenas.accuracy.training_speed import evaluation_seconds, step_seconds
 from edgenas.errors import OutOfMemoryError
-from edgenas.pipeline.finalist import (
+from edgenas.pipeline.final_model import (
     MEASURING_S,
-    Contender,
-    export_contender,
-    measure_contenders,
-    train_contender,
+    FinalModel,
+    export_final_model,
+    measure_final_models,
+    train_final_model,
 )
 from edgenas.pipeline.front_selection import points, succeeded
 from edgenas.pipeline.scaled_baselines import scaled_baselines
@@ -25,7 +25,7 @@ from edgenas.searchers.loop import Evaluated
 from edgenas.space.modules import Network
 
 
-def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evaluated]) -> list[Contender]:
+def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evaluated]) -> list[FinalModel]:
     """Train, export and measure the leaders of the search, and the baselines where they are asked for.
 
     Returns:
@@ -33,35 +33,37 @@ def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evalu
     """
     trained = []
     with session.store.timed("finalists"):
-        contenders = _chosen(session, evaluated)
-        contenders += scaled_baselines(session) if session.settings.baselines else []
-        trainings = _Trainings(session, supernet, contenders)
+        final_models = _chosen(session, evaluated)
+        final_models += scaled_baselines(session) if session.settings.baselines else []
+        trainings = _Trainings(session, supernet, final_models)
         seconds = trainings.seconds()
-        for number, contender in enumerate(contenders, start=1):
+        for number, final_model in enumerate(final_models, start=1):
             phase = (
-                f"baseline {contender.name}" if contender.name else f"finalist {number}/{trainings.finalists}"
+                f"baseline {final_model.name}"
+                if final_model.name
+                else f"finalist {number}/{trainings.finalists}"
             )
             trained.append(
-                train_contender(
+                train_final_model(
                     session,
-                    contender,
-                    partial(trainings.network, contender),
-                    trainings.recipe(contender),
+                    final_model,
+                    partial(trainings.network, final_model),
+                    trainings.recipe(final_model),
                     phase,
-                    seconds.get(contender.id),
-                    None if contender.name else trainings.teacher,
+                    seconds.get(final_model.id),
+                    None if final_model.name else trainings.teacher,
                 )
             )
     with session.store.timed("export"):
         exported = []
-        for number, contender in enumerate(trained):
+        for number, final_model in enumerate(trained):
             session.progress("export", number, len(trained))
-            exported.append(export_contender(session, contender))
+            exported.append(export_final_model(session, final_model))
         session.progress("export", len(trained), len(trained))
-        return measure_contenders(session, exported)
+        return measure_final_models(session, exported)
 
 
-def _chosen(session: Session, evaluated: list[Evaluated]) -> list[Contender]:
+def _chosen(session: Session, evaluated: list[Evaluated]) -> list[FinalModel]:
     valid, learnt = succeeded(evaluated), session.chosen
     found, count = points(session.problem, valid), session.settings.finalists
     chosen = [valid[i] for i in leaders(found, count)]
@@ -70,7 +72,7 @@ def _chosen(session: Session, evaluated: list[Evaluated]) -> list[Contender]:
         own = [each for each in valid if each.architecture.id == learnt]
         chosen = [valid[i] for i in leaders(found, count - len(own))] + own
     return [
-        Contender(
+        FinalModel(
             id=candidate.architecture.id,
             space=session.space,
             architecture=candidate.architecture,
@@ -82,35 +84,35 @@ def _chosen(session: Session, evaluated: list[Evaluated]) -> list[Contender]:
 
 
 class _Trainings:
-    """How the contenders are trained.
+    """How the final_models are trained.
 
     Finalists begin with the supernet's weights. A baseline begins with none, and is trained longer instead: by a
     finalist's share of the supernet's training.
     """
 
-    def __init__(self, session: Session, supernet: Supernet | None, contenders: list[Contender]) -> None:
+    def __init__(self, session: Session, supernet: Supernet | None, final_models: list[FinalModel]) -> None:
         self._session = session
         self._supernet = supernet
-        self._contenders = contenders
-        self.finalists = sum(not contender.name for contender in contenders)
-        largest = extremes(session.space)[1]
+        self._final_models = final_models
+        self.finalists = sum(not final_model.name for final_model in final_models)
+        largest = smallest_and_largest(session.space)[1]
         self.teacher: Teacher | None = (lambda images: supernet(images, largest)) if supernet else None
 
-    def network(self, contender: Contender) -> Network:
+    def network(self, final_model: FinalModel) -> Network:
         """With the weights a training begins with, on the device to train on."""
         session = self._session
-        if self._supernet is not None and not contender.name:
-            network = self._supernet.extract(contender.architecture)
+        if self._supernet is not None and not final_model.name:
+            network = self._supernet.extract(final_model.architecture)
             recalibrate(network, session.placed)
             return network
         return fresh_network(
-            contender.space, contender.architecture, session.settings.seed, session.torch_device
+            final_model.space, final_model.architecture, session.settings.seed, session.torch_device
         )
 
-    def recipe(self, contender: Contender) -> FinalistRecipe:
+    def recipe(self, final_model: FinalModel) -> FinalistRecipe:
         """A baseline's is a finalist's with more epochs, and no teacher."""
         recipe = self._session.config.finalist_recipe
-        if not contender.name:
+        if not final_model.name:
             return recipe
         epochs = recipe.epochs + round(self._inherited_epochs)
         return recipe.model_copy(update={"epochs": epochs, "distillation": 0.0})
@@ -122,12 +124,12 @@ class _Trainings:
             return {}
         if known := session.store.last_event("finalist plan"):
             return dict(known["seconds"])
-        speeds = {contender.id: self._speed(contender) for contender in self._contenders}
+        speeds = {final_model.id: self._speed(final_model) for final_model in self._final_models}
         step_s = {id_: step for id_, (step, _) in speeds.items()}
         left_s = session.budget.left_s - sum(judging for _, judging in speeds.values())
         left_s -= MEASURING_S if session.config.device.is_host else 0.0
         batches = len(session.placed.train) / session.config.finalist_recipe.batch_size
-        extra = {c.id: self._inherited_epochs * batches for c in self._contenders if c.name}
+        extra = {c.id: self._inherited_epochs * batches for c in self._final_models if c.name}
         seconds, share = shared(left_s, step_s, extra)
         if extra and share < 1:
             session.note(
@@ -142,14 +144,14 @@ class _Trainings:
         trained = self._session.store.last_event("supernet trained")
         return trained["epochs"] / self.finalists if trained else 0.0
 
-    def _speed(self, contender: Contender) -> tuple[float, float]:
+    def _speed(self, final_model: FinalModel) -> tuple[float, float]:
         """Seconds of a training step, and of judging the trained network."""
-        recipe = self.recipe(contender)
-        teacher = None if contender.name else self.teacher
+        recipe = self.recipe(final_model)
+        teacher = None if final_model.name else self.teacher
         try:
-            network = self.network(contender)
+            network = self.network(final_model)
             losses = network_losses(network, recipe, teacher, recipe.distillation)
             step_s = step_seconds(network, losses, self._session.placed, recipe)
-            return step_s, judging_seconds(network, self._session.placed)
+            return step_s, evaluation_seconds(network, self._session.placed)
         except OutOfMemoryError:  # its training will say so
             return LEAST_S, 0.0

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.accuracy.evaluator import AccuracyKind
-from edgenas.accuracy.metrics import MEASURES, shown_better
+from edgenas.accuracy.metrics import METRIC_NAMES, significantly_better
 from edgenas.device import Provenance
 from edgenas.latency.predictor import profile_command
-from edgenas.pipeline.finalist import Contender
+from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.learning_record import learning_of
 from edgenas.pipeline.session import Session
 from edgenas.searchers.front import hypervolume, non_dominated
@@ -24,7 +24,6 @@ from edgenas.storage.search_result import (
     Accuracies,
     AccuracyFigure,
     Constraint,
-    LatencyFigures,
     Model,
     Scores,
     SearchResult,
@@ -60,11 +59,11 @@ def points(problem: Problem, evaluated: Sequence[Evaluated]) -> NDArray[np.float
 def result_of(
     session: Session,
     evaluated: Sequence[Evaluated],
-    contenders: Sequence[Contender],
+    final_models: Sequence[FinalModel],
     status: Literal["complete", "interrupted"],
 ) -> SearchResult:
-    """Assemble the result. Without contenders (interrupted) the front is the search's own, untrained."""
-    finalists = [contender for contender in contenders if not contender.name]
+    """Assemble the result. Without final_models (interrupted) the front is the search's own, untrained."""
+    finalists = [final_model for final_model in final_models if not final_model.name]
     entrants = finalists or [
         _untrained(session, candidate) for candidate in front_of(session.problem, evaluated)
     ]
@@ -85,27 +84,27 @@ def result_of(
         learning=learning_of(session.store, session.chosen),
         front=_with_leaders(session, kept),
         dropped=tuple(_model(session, finalist) for finalist in dropped),
-        baselines=tuple(_model(session, contender) for contender in contenders if contender.name),
+        baselines=tuple(_model(session, final_model) for final_model in final_models if final_model.name),
         seconds=session.store.seconds(),
         notes=tuple(_notes(session, evaluated, finalists, kept)),
         report=str(session.folder.report),
     )
 
 
-def _untrained(session: Session, candidate: Evaluated) -> Contender:
+def _untrained(session: Session, candidate: Evaluated) -> FinalModel:
     architecture = candidate.architecture
     latency = session.predictor.predict(architecture)
-    return Contender(architecture.id, session.space, architecture, latency, candidate.accuracy)
+    return FinalModel(architecture.id, session.space, architecture, latency, candidate.accuracy)
 
 
-def _sort_out(session: Session, finalists: list[Contender]) -> tuple[list[Contender], list[Contender]]:
+def _sort_out(session: Session, finalists: list[FinalModel]) -> tuple[list[FinalModel], list[FinalModel]]:
     """Fastest first: those that stay, and those that do not, with the reason in their note.
 
     The search found them; trained accuracies decide. A model leaves the front where one that costs no more is shown to
     be better, not where it merely got a few more of the validation images right by chance.
     """
-    kept: list[Contender] = []
-    dropped: list[Contender] = []
+    kept: list[FinalModel] = []
+    dropped: list[FinalModel] = []
     costs = session.problem.costs_of([finalist.architecture for finalist in finalists])
     cost_of = {finalist.id: row for finalist, row in zip(finalists, costs, strict=True)}
     for finalist in sorted(finalists, key=lambda f: tuple(cost_of[f.id])):
@@ -115,63 +114,57 @@ def _sort_out(session: Session, finalists: list[Contender]) -> tuple[list[Conten
     return kept, dropped
 
 
-def _missed_limit(session: Session, finalist: Contender) -> str:
+def _missed_limit(session: Session, finalist: FinalModel) -> str:
     limit_ms = session.settings.max_latency_ms
     if finalist.measured_ms is None or finalist.measured_ms <= limit_ms:
         return ""
     return f"measured {format_milliseconds(finalist.measured_ms)}, above the limit of {limit_ms:g} ms"
 
 
-def _beaten_by(session: Session, finalist: Contender, cheaper: Sequence[Contender]) -> str:
+def _beaten_by(session: Session, finalist: FinalModel, cheaper: Sequence[FinalModel]) -> str:
     metric, classes = session.settings.metric, len(session.dataset.classes)
     labels = session.dataset.validation.labels.numpy()
     for other in cheaper:
         if not (finalist.trained and other.trained):
             continue
         mine, theirs = (np.array(each.trained.predicted) for each in (finalist, other) if each.trained)
-        if shown_better(theirs, mine, labels, classes, metric):
-            better = "more accurate" if metric == "top-1" else f"better in {MEASURES[metric]}"
+        if significantly_better(theirs, mine, labels, classes, metric):
+            better = "more accurate" if metric == "top-1" else f"better in {METRIC_NAMES[metric]}"
             lead = 100 * (other.trained.validation[metric] - finalist.trained.validation[metric])
             is_faster = "is faster and" if session.problem.objectives == TWO else "costs no more and is"
             return f"once trained, {other.id} {is_faster} {lead:.1f} points {better}"
     return ""
 
 
-def _model(session: Session, contender: Contender) -> Model:
-    architecture, space, metric = contender.architecture, contender.space, session.settings.metric
-    latency, trained, exported = contender.latency, contender.trained, contender.exported
+def _model(session: Session, final_model: FinalModel) -> Model:
+    architecture, space, metric = final_model.architecture, final_model.space, session.settings.metric
+    trained, exported = final_model.trained, final_model.exported
     kind: AccuracyKind = "validation" if trained else session.search_kind
-    figures: dict[AccuracyKind, float | None] = {session.search_kind: contender.searched}
+    figures: dict[AccuracyKind, float | None] = {session.search_kind: final_model.searched}
     if trained:
         figures |= {"validation": trained.validation[metric], "test": trained.test[metric]}
     return Model(
-        id=contender.id,
-        name=contender.name,
+        id=final_model.id,
+        name=final_model.name,
         architecture=space.document(architecture),
         accuracy=AccuracyFigure(value=figures[kind] or 0.0, kind=kind),
         accuracies=Accuracies.model_validate(figures),
         scores=Scores(validation=trained.validation, test=trained.test) if trained else Scores(),
-        latency_ms=LatencyFigures(
-            predicted=latency.predicted_ms,
-            low=latency.low_ms,
-            high=latency.high_ms,
-            measured=contender.measured_ms,
-        ),
-        provenance=latency.provenance,
+        latency_ms=replace(final_model.latency, measured=final_model.measured_ms),
         params=space.parameters(architecture),
         macs=space.macs(architecture),
         peak_memory_bytes=peak_memory_bytes(space, architecture),
         onnx=str(exported.path) if exported else None,
         max_abs_error=exported.max_abs_error if exported else None,
-        note=contender.note,
+        note=final_model.note,
     )
 
 
-def _with_leaders(session: Session, kept: Sequence[Contender]) -> tuple[Model, ...]:
+def _with_leaders(session: Session, kept: Sequence[FinalModel]) -> tuple[Model, ...]:
     """Each as a model; marked where no other is at least as good in every objective."""
-    models = [_model(session, contender) for contender in kept]
+    models = [_model(session, final_model) for final_model in kept]
     errors = [1 - model.accuracy.value for model in models]
-    costs = session.problem.costs_of([contender.architecture for contender in kept])
+    costs = session.problem.costs_of([final_model.architecture for final_model in kept])
     leading = set(non_dominated(np.column_stack([errors, costs])).tolist())
     return tuple(model.model_copy(update={"leads": i in leading}) for i, model in enumerate(models))
 
@@ -187,10 +180,10 @@ def _constraint(session: Session) -> Constraint:
     )
 
 
-def _disagreement(session: Session, finalists: Sequence[Contender]) -> str:
+def _disagreement(session: Session, finalists: Sequence[FinalModel]) -> str:
     """What to say where exported models take another time than predicted; empty where they do not."""
     relative = [
-        np.array([each.measured_ms, each.latency.low_ms, each.latency.high_ms]) / each.latency.predicted_ms
+        np.array([each.measured_ms, each.latency.low, each.latency.high]) / each.latency.predicted
         for each in finalists
         if each.measured_ms is not None
     ]
@@ -212,8 +205,8 @@ def _disagreement(session: Session, finalists: Sequence[Contender]) -> str:
 def _notes(
     session: Session,
     evaluated: Sequence[Evaluated],
-    finalists: Sequence[Contender],
-    kept: Sequence[Contender],
+    finalists: Sequence[FinalModel],
+    kept: Sequence[FinalModel],
 ) -> list[str]:
     device, predictor, constraint = session.config.device, session.predictor, _constraint(session)
     notes = [event["text"] for event in session.store.events("note")]
@@ -234,13 +227,13 @@ def _notes(
         notes.append(
             f"{session.chosen}, learnt for the limit itself, is not on the front: its evaluation failed"
         )
-    elif session.chosen and kept and session.chosen not in {contender.id for contender in kept}:
+    elif session.chosen and kept and session.chosen not in {final_model.id for final_model in kept}:
         notes.append(f"{session.chosen}, learnt for the limit itself, is not on the front: it was dropped")
     if told := _disagreement(session, finalists):
         log.warning("%s", told)
         notes.append(told)
     limit_ms = constraint.max_latency_ms
-    above = sum(f.latency.high_ms > limit_ms for f in kept)
+    above = sum(f.latency.high > limit_ms for f in kept)
     if above:
         notes.append(
             f"the limit holds for predicted latencies; the intervals of {above} models reach above {limit_ms:g} ms"

@@ -18,8 +18,8 @@ from edgenas.device import Device
 from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
 from edgenas.latency.predictor import LatencyPredictor, predictor_for
-from edgenas.pipeline.evaluators import evaluator_for, own_evaluator
-from edgenas.pipeline.finalist import Contender
+from edgenas.pipeline.evaluators import evaluator_for, own_evaluator_maker
+from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import bring_out
 from edgenas.pipeline.front_selection import result_of, succeeded
 from edgenas.pipeline.model_cards import write_model_card
@@ -30,6 +30,7 @@ from edgenas.pipeline.spaces import space_for_images
 from edgenas.pipeline.supernet_training import Trained, planned_s, trained_supernet
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import keep, prior_for
+from edgenas.plugins import may_make
 from edgenas.searchers.loop import Evaluated, search
 from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
@@ -57,7 +58,7 @@ def run_session(asked: SearchSettings, device: Device, started_s: float) -> Sear
         device: the device asked for, at its operating point.
         started_s: when the search was asked for, by `time.monotonic`.
     """
-    make_searcher = _make_searcher(asked)
+    make_searcher, make_evaluator = _make_searcher(asked), own_evaluator_maker(asked)
     if asked.baselines:
         check_baselines(device)
     dataset = _dataset(asked)
@@ -90,7 +91,7 @@ def run_session(asked: SearchSettings, device: Device, started_s: float) -> Sear
             budget=Budget(asked.time_budget_s, before_s, started_s),
             torch_device=torch_device,
             progress=asked.progress,
-            own_evaluator=own_evaluator(asked, space, dataset),
+            own_evaluator=make_evaluator and make_evaluator(space, dataset, asked.seed),
         )
         if begun is not None:
             keep(begun, folder)
@@ -109,7 +110,7 @@ def _make_searcher(asked: SearchSettings) -> MakeSearcher | None:
         make_searcher = asked.searcher
     elif not asked.uses_gradients:
         make_searcher = searcher_for(asked.searcher, ALL_SEARCHERS)
-    if make_searcher is not None and not _makes_searchers(make_searcher):
+    if make_searcher is not None and not may_make(make_searcher, Searcher):
         raise InputError(
             f"searcher: {asked.searcher!r:.60} does not make a Searcher",
             "give a name, a class derived from Searcher, or a function of (problem, seed)",
@@ -121,10 +122,6 @@ def _make_searcher(asked: SearchSettings) -> MakeSearcher | None:
             "use nsga2-surrogate, nsga2 or nsga3, or leave out --warm-start",
         )
     return make_searcher
-
-
-def _makes_searchers(make: object) -> bool:
-    return issubclass(make, Searcher) if isinstance(make, type) else callable(make)
 
 
 def _dataset(asked: SearchSettings) -> Dataset:
@@ -180,17 +177,17 @@ def _completed(asked: SearchSettings, device: Device, dataset: Dataset) -> Searc
 
 
 def _complete_or_interrupted(session: Session) -> SearchResult:
-    contenders: list[Contender] = []
+    final_models: list[FinalModel] = []
     status: Literal["complete", "interrupted"] = "complete"
     try:
         trained = trained_supernet(session)
         evaluated = _search(session, trained)
-        contenders = bring_out(session, trained.supernet, evaluated)
+        final_models = bring_out(session, trained.supernet, evaluated)
     except KeyboardInterrupt:
         evaluated = list(session.known().values())
         status = "interrupted"
         session.store.record("interrupted")
-    result = result_of(session, evaluated, contenders, status)
+    result = result_of(session, evaluated, final_models, status)
     for model in (*result.front, *result.dropped, *result.baselines):
         if model.onnx:
             write_model_card(
@@ -239,24 +236,20 @@ def _default_name(config: RunConfig) -> str:
 def _search(session: Session, trained: Trained) -> list[Evaluated]:
     evaluator, store = evaluator_for(session, trained.supernet), session.store
 
-    def evaluate(architecture: Architecture, rival: float | None) -> float:
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
         with store.attempt(architecture.id) as deaths:
             if deaths >= MAX_DEATHS:
                 raise EdgenasError(f"edgenas was killed {deaths} times while evaluating it")
-            return evaluator.evaluate(architecture, rival)
+            return evaluator.evaluate(architecture, to_beat)
 
     def commit(result: Evaluated) -> None:
-        latency = session.predictor.predict(result.architecture)
         store.add(
             Evaluation(
                 id=result.architecture.id,
                 choices=result.architecture.choices,
                 accuracy=result.accuracy,
                 kind=evaluator.kind,
-                predicted_ms=latency.predicted_ms,
-                low_ms=latency.low_ms,
-                high_ms=latency.high_ms,
-                provenance=latency.provenance,
+                latency=session.predictor.predict(result.architecture),
                 reason=result.reason,
                 seconds=result.seconds,
             )

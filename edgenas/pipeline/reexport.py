@@ -1,5 +1,6 @@
 """Exporting again: weights of a run, in any precision, verified and with a card."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,11 @@ from numpy.typing import NDArray
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.accuracy.metrics import confusion, score, scores
-from edgenas.accuracy.network_predictions import batch_parts, classified, predictions
+from edgenas.accuracy.network_predictions import batch_slices, predicted_classes, predictions
 from edgenas.errors import InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.onnx_export import max_abs_difference, run_onnx, verified_onnx
 from edgenas.formats import Document, write_bytes
-from edgenas.pipeline.finalist import VERIFICATION_IMAGES, load_network, onnx_path
+from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.model_cards import write_model_card
 from edgenas.progress import Progress
 from edgenas.settings.declaration import name_of
@@ -139,12 +140,12 @@ def _converted(
             "accuracy": AccuracyFigure(value=validation[metric], kind="validation"),
             "accuracies": Accuracies(validation=validation[metric]),
             "scores": Scores(validation=validation),
-            "latency_ms": model.latency_ms.model_copy(update={"measured": None}),
+            "latency_ms": replace(model.latency_ms, measured=None),
             "note": f"converted to {precision}; latency is predicted for {predicted_at}",
         }
     )
 
 
 def _onnx_predictions(model: bytes, dataset: Dataset, split: Split) -> NDArray[np.int64]:
-    logits = [run_onnx(model, dataset.normalise(split.images[part])) for part in batch_parts(split)]
-    return classified(torch.from_numpy(np.concatenate(logits))).numpy()
+    logits = [run_onnx(model, dataset.normalise(split.images[part])) for part in batch_slices(split)]
+    return predicted_classes(torch.from_numpy(np.concatenate(logits))).numpy()

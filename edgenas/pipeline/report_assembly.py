@@ -11,7 +11,7 @@ from edgenas.pipeline.learning_record import recorded_curves
 from edgenas.profiling.validation import find_validation
 from edgenas.reporting.html_page import write_html
 from edgenas.reporting.pictures import write_png
-from edgenas.reporting.report_content import Point, ReportView
+from edgenas.reporting.report_content import Point, ReportContent
 from edgenas.searchers.choice_contributions import LEAST, Contribution, contributions
 from edgenas.space import SearchSpace, space_from_config
 from edgenas.storage.run_config import RunConfig
@@ -29,15 +29,15 @@ def write_report(
     folder: RunFolder, store: RunStore, result: SearchResult, space: SearchSpace | None = None
 ) -> Path:
     """Write `report.html` and `front.png` of a run; `space` where it cannot be made from its configuration."""
-    view = report_view(folder, store, result, space)
-    write_png(view, folder.picture)
-    write_html(view, folder.report)
+    content = report_content(folder, store, result, space)
+    write_png(content, folder.picture)
+    write_html(content, folder.report)
     return folder.report
 
 
-def report_view(
+def report_content(
     folder: RunFolder, store: RunStore, result: SearchResult, space: SearchSpace | None = None
-) -> ReportView:
+) -> ReportContent:
     """What a run's report shows; arguments as of `write_report`."""
     document = folder.read_document()
     config = document.config
@@ -45,16 +45,16 @@ def report_view(
     rows = store.evaluations()
     predictor = _predictor(space, config)
     explained = _explained(predictor, rows, (*result.front, *result.dropped))
-    return ReportView(
+    return ReportContent(
         result,
         config,
         document.versions,
         points=tuple(_point(space, row) for row in rows),
         validation=find_validation(config.device, space.signature, config.table_checksum),
         contributions=explained if isinstance(explained, dict) else {},
-        unexplained=explained if isinstance(explained, str) else "",
+        no_contributions_reason=explained if isinstance(explained, str) else "",
         learning=recorded_curves(store),
-        expected=predictor.provenance if predictor else Provenance.MEASURED,
+        expected_provenance=predictor.provenance if predictor else Provenance.MEASURED,
     )
 
 
@@ -90,10 +90,7 @@ def _point(space: SearchSpace, row: Evaluation) -> Point:
         choices=row.choices,
         accuracy=row.accuracy,
         kind=row.kind,
-        predicted_ms=row.predicted_ms,
-        low_ms=row.low_ms,
-        high_ms=row.high_ms,
-        provenance=Provenance(row.provenance),
+        latency=row.latency,
         params=space.parameters(architecture),
         macs=space.macs(architecture),
         reason=row.reason,

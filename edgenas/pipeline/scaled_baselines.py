@@ -12,7 +12,7 @@ from edgenas.latency.predictor import (
     predictor_from_table,
 )
 from edgenas.latency.table import find_table
-from edgenas.pipeline.finalist import Contender
+from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.session import Session
 from edgenas.space import SearchSpace
 from edgenas.space.baselines import BASELINES
@@ -36,7 +36,7 @@ def check_baselines(device: Device) -> None:
         )
 
 
-def scaled_baselines(session: Session) -> list[Contender]:
+def scaled_baselines(session: Session) -> list[FinalModel]:
     """Each baseline at the largest width that keeps the limit, and is no slower than the space's slowest network.
 
     Where even the narrowest is slower than that, it is taken at this width, as long as it keeps the limit; one
@@ -52,9 +52,9 @@ def scaled_baselines(session: Session) -> list[Contender]:
         for width in WIDTHS:
             space, architecture = make(resolution, session.space.classes, width)
             latency = predict(space).predict(architecture)
-            if latency.predicted_ms > (limit_ms if fitting is None else min(limit_ms, slowest_ms)):
+            if latency.predicted > (limit_ms if fitting is None else min(limit_ms, slowest_ms)):
                 break
-            fitting = Contender(id_, space, architecture, latency, name=f"{name} x{width:g}")
+            fitting = FinalModel(id_, space, architecture, latency, name=f"{name} x{width:g}")
         if fitting is None:
             session.note(
                 f"{name} is left out: at width {WIDTHS[0]:g} it takes {latency.text}, "

@@ -73,5 +73,7 @@ class Session:
         known = {}
         for row in self.store.evaluations():
             architecture = Architecture(self.space.name, row.choices)
-            known[row.id] = Evaluated(architecture, row.accuracy, row.predicted_ms, row.reason, row.seconds)
+            known[row.id] = Evaluated(
+                architecture, row.accuracy, row.latency.predicted, row.reason, row.seconds
+            )
         return known

@@ -25,26 +25,25 @@ from edgenas.timing.measuring import Measurement, Timing, is_usual, measure
 log = logging.getLogger(__name__)
 
 BUDGET_S = 50.0
-"""Seconds the timing of a profile should take; more where even the fewest rounds need it."""
+"""Target duration of a profile's timing, seconds; exceeded if the minimum number of rounds takes longer."""
 
 NETWORKS = 80
-"""Whole networks that a calibration rests on."""
+"""Whole networks for a calibration."""
 
 OVERHEAD = "overhead"
 
 RANDOM_SHARE = 0.3
-"""Share of the whole networks that is drawn at random, for the interval; the others are chosen for the fit."""
+"""Share of the whole networks that are drawn at random, for the interval; the others are chosen for the fit."""
 
 REFERENCES = 10
-"""Networks kept with the table, for a later session to tell how the machine has changed."""
+"""Networks stored with the table, for later sessions to detect drift of the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileReport:
-    """A fresh table and what making it took; `retaken` and `disturbed` as in `Measurement`.
+    """A new table and statistics of the profile; `retaken` and `disturbed` as in `Measurement`.
 
-    `changes` is the table with no more than what was measured now: what to save, as another process may have
-    saved better figures for the rest meanwhile.
+    `changes` is a table of only what was measured now. Save this one: another process may have updated the rest.
     """
 
     table: LatencyTable
@@ -65,19 +64,19 @@ def profile(
     progress: Progress = silent,
     journal: Path | None = None,
 ) -> ProfileReport:
-    """Time the space's blocks that `known` lacks or calls unstable, then calibrate on whole networks.
+    """Time the space's blocks that `known` lacks or marks unstable, then calibrate on whole networks.
 
-    Fragments of other networks, which predict ONNX files, are timed too where `known` has none.
+    Fragments, used to predict ONNX files, are timed too if `known` has none.
 
     Args:
         space: whose distinct blocks are timed.
-        device: what the table is for; its batch size is the one timed.
+        device: of the table; timed at its batch size.
         runtime: executes and times.
-        known: an earlier table of the same device; what it knows well is not timed again.
+        known: an earlier table of the same device; its stable entries are not timed again.
         networks: whole networks for the calibration, at least 3.
-        seed: draws the networks and the weights (times do not depend on the latter).
-        progress: told about each timed model.
-        journal: file that keeps finished rounds, so that an interrupted profile goes on; None for none.
+        seed: draws the networks and the weights (timings do not depend on the latter).
+        progress: called for each timed model.
+        journal: file for completed rounds, from which an interrupted profile resumes; None for none.
 
     Raises:
         DeviceError: the runtime cannot run a block, or fewer than three networks to calibrate on.
@@ -85,10 +84,10 @@ def profile(
     valid = known if known and is_still_valid(known, device, runtime) else None
     known_entries = valid.entries if valid else {}
     missing = [block for block in space.distinct_blocks if _is_due(block.key, known_entries)]
-    judging = int(RANDOM_SHARE * networks)
-    judging = judging if judging >= ENOUGH else 0
-    chosen = informative_networks(space, device, networks - judging, seed)
-    random = random_networks(space, judging, seed, chosen)
+    random_count = int(RANDOM_SHARE * networks)
+    random_count = random_count if random_count >= ENOUGH else 0
+    chosen = informative_networks(space, device, networks - random_count, seed)
+    random = random_networks(space, random_count, seed, chosen)
     chosen += random
     if len(chosen) < MIN_NETWORKS:
         raise DeviceError(f"{len(chosen)} networks cannot calibrate a table", "use --networks 3 or more")
@@ -100,7 +99,7 @@ def profile(
     measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress)
     sessions.clear()
     fragments = None if valid and valid.fragments else timed_fragments(runtime, device.batch, progress)
-    if journal:  # before the calibration: should that fail, times are to be taken anew
+    if journal:  # before the calibration: if that fails, everything is to be timed again
         journal.unlink(missing_ok=True)
     fresh = _entries(measured, missing)
     entries = {**known_entries, **fresh}
@@ -110,7 +109,7 @@ def profile(
     )
     if valid and not is_usual(measured.sentinel_ms / valid.sentinel_ms):
         log.warning(
-            "%s runs at another speed than when the other blocks of its table were timed; see edgenas doctor, "
+            "%s runs at a different speed than when the other blocks of its table were timed; see edgenas doctor, "
             "or delete the table and profile again",
             device.name,
         )
@@ -119,7 +118,7 @@ def profile(
 
 
 def is_still_valid(known: LatencyTable, device: Device, runtime: Runtime) -> bool:
-    """Whether a table is of the runtime and the power mode of today."""
+    """Whether a table is of the current runtime version and power mode."""
     return (known.runtime_version, known.power_mode) == (runtime.version, device.power_mode)
 
 
@@ -136,7 +135,7 @@ def _load(
     seed: int,
     progress: Progress,
 ) -> dict[str, Session]:
-    """Sessions of all that is timed, by block key or `network/<id>`."""
+    """Sessions of all models to time, by block key or `network/<id>`."""
     models: dict[str, tuple[Block, ...]] = {block.key: (block,) for block in missing}
     models |= {_network_key(architecture): space.blocks(architecture) for architecture in chosen}
     sessions = {OVERHEAD: load_empty(runtime)}
@@ -182,7 +181,7 @@ def _calibrate(
         {a.id: [block.key for block in space.blocks(a)] for a in chosen},
         [timing.typical_ms for timing in timings],
         overhead_ms,
-        # Half of the rounds stand for a measurement of another day.
+        # Half of the rounds serve as an independent measurement.
         [timing.halves_ms[i % 2] for i, timing in enumerate(timings)],
         {architecture.id for architecture in random},
     )
@@ -194,7 +193,7 @@ def _calibrate(
 
 
 def _spread(networks: Sequence[Reference]) -> tuple[Reference, ...]:
-    """A few networks, from the fastest to the slowest."""
+    """A few networks, evenly spread from the fastest to the slowest."""
     ranked = sorted(networks, key=lambda network: network.measured_ms)
     return tuple(
         ranked[i] for i in np.unique(np.linspace(0, len(ranked) - 1, REFERENCES).round().astype(int))
@@ -202,12 +201,12 @@ def _spread(networks: Sequence[Reference]) -> tuple[Reference, ...]:
 
 
 def machine_state(device: Device) -> host.HostState:
-    """How hot and fast the processor is, or the GPU of a device that is one."""
+    """Temperature, clock and throttling of the processor, or of the GPU if the device uses one."""
     return (host.gpu_state() if device.uses_gpu else None) or host.state()
 
 
 def machine_text(device: Device, runtime: Runtime) -> str:
-    """What rounds of one journal have in common."""
+    """Text that identifies runtime, hardware and power mode in a journal."""
     return f"{runtime.version}, {host.fingerprint(device.uses_gpu)}, {device.power_mode}"
 
 
@@ -219,7 +218,7 @@ def _description(device: Device) -> str:
 def empty_table(
     device: Device, runtime: Runtime, measured: Measurement, before: host.HostState
 ) -> LatencyTable:
-    """A table of this measurement without an entry: what the machine was, and how it ran meanwhile."""
+    """A table without entries that describes the machine and the conditions of the measurement."""
     after = machine_state(device)
     counts = (before.throttle_events, after.throttle_events)
     return LatencyTable(

@@ -1,4 +1,4 @@
-"""A table from a few whole networks: those that tell most are timed, what other devices are like says the rest."""
+"""A table from a few whole networks: the most informative ones are timed, other devices serve as a prior."""
 
 import logging
 from collections.abc import Sequence
@@ -30,10 +30,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FewSamplesReport:
-    """A table that was inferred, and what making it took; `retaken` and `disturbed` as in `Measurement`.
+    """An inferred table and statistics of the profile; `retaken` and `disturbed` as in `Measurement`.
 
-    `changes` is the table with no more than what was found now. `measured` networks were timed now, `kept` were known
-    before; `unstable` are ids of those whose times are not to be trusted.
+    `changes` is a table of only what was found now. `measured` networks were timed now, `kept` before; `unstable` are
+    the ids of networks with unreliable times.
     """
 
     table: LatencyTable
@@ -56,32 +56,32 @@ def profile_from_few(
     progress: Progress = silent,
     journal: Path | None = None,
 ) -> FewSamplesReport:
-    """Time the networks that tell most and infer what every block of the space costs.
+    """Time the most informative networks and infer the cost of every block of the space.
 
-    Networks that `known` was inferred from are not timed again, unless they were unstable or the machine runs at
-    another speed now.
+    Networks that `known` was inferred from are not timed again, unless they were unstable or the machine's speed has
+    changed.
 
     Args:
         space: whose blocks are inferred.
-        device: what the table is for; its batch size is the one timed.
+        device: of the table; timed at its batch size.
         runtime: executes and times.
         known: an earlier table of the same device.
-        samples: networks that are known in the end, at least 3; fewer where the space has fewer.
+        samples: total number of timed networks, at least 3; fewer if the space has fewer.
         seed: draws the candidates and the weights.
-        progress: told about each timed network.
-        journal: file that keeps finished rounds, so that an interrupted measurement goes on; None for none.
+        progress: called for each timed network.
+        journal: file for completed rounds, from which an interrupted measurement resumes; None for none.
 
     Raises:
         InputError: the space has fewer than three networks.
         DeviceError: the runtime cannot run a network.
-        FileFormatError: a device file is wrong.
+        FileFormatError: a device file is invalid.
     """
     others = KnownDevices(space, device)
     valid = known if known and is_still_valid(known, device, runtime) else None
     old = _known_samples(space, valid)
     kept = [sample for sample in old if not _is_unstable(sample)]
     due = [sample.network for sample in old if _is_unstable(sample)]
-    due += others.telling_networks(max(samples - len(old), 0), [sample.network for sample in old], seed)
+    due += others.informative_networks(max(samples - len(old), 0), [sample.network for sample in old], seed)
     if len(kept) + len(due) < MIN_SAMPLES:
         raise InputError(f"{space.signature} has only {len(kept) + len(due)} networks", "leave out --samples")
     usual_ms = valid.inferences[space.signature].sentinel_ms if valid and kept else None
@@ -91,7 +91,7 @@ def profile_from_few(
     table, measured = time(due)
     if usual_ms and not is_usual(measured.sentinel_ms / usual_ms):
         log.warning(
-            "%s runs at another speed than when %d networks were timed: they are timed again",
+            "%s runs at a different speed than when %d networks were timed: they are timed again",
             device.name,
             len(kept),
         )
@@ -115,7 +115,7 @@ def _report(
     samples: Sequence[Sample],
     sentinel_ms: float,
 ) -> FewSamplesReport:
-    """What the samples tell, as if none of them had been timed now."""
+    """The report of an inference from samples, none of them timed now."""
     inferred = others.infer(samples, sentinel_ms)
     inferences = {space.signature: inferred.inference}
     return FewSamplesReport(
@@ -129,7 +129,7 @@ def _report(
 
 
 def _known_samples(space: SearchSpace, table: LatencyTable | None) -> list[Sample]:
-    """What a table's inference for the space rests on."""
+    """The samples of a table's inference for the space."""
     inference = table.inferences.get(space.signature) if table else None
     if inference is None:
         return []
@@ -146,7 +146,7 @@ def _samples(networks: Sequence[Architecture], measured: Measurement) -> list[Sa
 
 
 def _uncertainty(timing: Timing) -> float:
-    """How far a time may be off, as a share: half of what one half of the rounds is from the other."""
+    """Relative standard deviation of a time: half the difference between the two halves of the rounds."""
     first, second = timing.halves_ms
     off = abs(first - second) / (first + second)
     return max(off, UNSTABLE_SPREAD) if timing.unstable else off
@@ -165,7 +165,7 @@ def _time(
     journal: Path | None,
     networks: Sequence[Architecture],
 ) -> tuple[LatencyTable, Measurement]:
-    """Time whole networks; a table of nothing else, and their times by id."""
+    """Time whole networks; a table without entries, and the times by id."""
     before = machine_state(device)
     sessions = {OVERHEAD: load_empty(runtime)}
     for number, network in enumerate(networks):

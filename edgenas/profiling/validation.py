@@ -1,28 +1,29 @@
-"""How good predictions are: random whole networks, predicted and then timed.
+"""Accuracy of predictions: random whole networks, predicted and then timed.
 
-A machine's pace changes from hour to hour (one whose sentinel, small enough for its caches, stood still to 0.5 % ran
-whole networks 5 % faster a minute later, when its neighbours had gone). What the clock says therefore mixes two
-questions: whether the table predicts well, and whether the machine still is what it was. Some networks of the
-calibration are timed again between the others, the way a metrologist carries a control standard along: the median of
-now / then is the `pace`, and `at_table_pace` says how far predictions are off with measured latencies divided by it.
+A machine's speed drifts (one whose cache-resident sentinel was constant to 0.5 % ran whole networks 5 % faster a minute
+later, when other virtual machines had become idle). Measured errors therefore mix errors of the table with drift of the
+machine. To separate them, some networks of the calibration are timed again among the others, as control measurements:
+the median ratio of their times now and then is the `pace`, and `at_table_pace` has the errors after dividing the
+measured latencies by it.
 """
 
 import logging
-import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
-from scipy import stats
+from pydantic import Field, model_serializer, model_validator
 
 from edgenas.device import Device, Provenance, data_folders, host
 from edgenas.device.catalogue import TABLES
 from edgenas.device.runtime import Runtime
 from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import Document, read_json, write_json
+from edgenas.latency.agreement import Agreement, Errors, agreement
+from edgenas.latency.latency import Latency
 from edgenas.latency.predictor import LatencyPredictor, predictor_from_device, predictor_from_table
 from edgenas.latency.table import LatencyTable, table_path
 from edgenas.progress import Progress, silent
@@ -34,12 +35,12 @@ from edgenas.vocabulary import Missing
 log = logging.getLogger(__name__)
 
 BUDGET_S = 40.0
-"""Seconds the timing of a validation should take; more where even the fewest rounds need it."""
+"""Target duration of a validation's timing, seconds; exceeded if the minimum number of rounds takes longer."""
 
 MIN_NETWORKS = 2
 
 FRUITLESS_DRAWS = 5000
-"""After so many random networks without a new one, a space counts as exhausted."""
+"""A space counts as exhausted after this many random draws without a new network."""
 
 FOLDER = "validation"
 
@@ -49,47 +50,50 @@ class Pair(Document):
 
     architecture: str
     choices: tuple[str, ...]
-    predicted_ms: float = Field(gt=0)
-    low_ms: float = Field(ge=0)
-    high_ms: float = Field(gt=0)
-    measured_ms: float = Field(gt=0, description="typical time, as in a table")
+    latency: Latency
+
+    @property
+    def measured_ms(self) -> float:
+        """The typical time, as in a table."""
+        assert self.latency.measured is not None, "a pair was measured"
+        return self.latency.measured
 
     @property
     def error(self) -> float:
         """(predicted - measured) / measured."""
-        return self.predicted_ms / self.measured_ms - 1
+        return self.latency.predicted / self.measured_ms - 1
 
-    def at_pace(self, pace: float) -> "Pair":
-        """The pair as it would be, had the machine kept the table's pace."""
-        return self.model_copy(update={"measured_ms": self.measured_ms / pace})
+    @model_validator(mode="before")
+    @classmethod
+    def _latency_from_columns(cls, value: Any) -> Any:
+        """JSON has the figures beside the id: `predicted_ms`, `low_ms`, `high_ms`, `measured_ms`, `provenance`."""
+        if not isinstance(value, dict) or "latency" in value:
+            return value
+        rest = dict(value)
+        names = {"provenance": "provenance"} | {
+            f"{n}_ms": n for n in ("predicted", "low", "high", "measured")
+        }
+        latency = {name: rest.pop(column) for column, name in names.items() if column in rest}
+        return {**rest, "latency": latency}
 
+    @model_validator(mode="after")
+    def _was_measured(self) -> "Pair":
+        if self.latency.measured is None:
+            raise ValueError("measured_ms is missing")
+        return self
 
-class Errors(Document):
-    """How far predictions are off; shares are fractions 0..1."""
-
-    mape_percent: float = Field(ge=0, description="mean of |predicted - measured| / measured")
-    within_5_percent: float = Field(ge=0, le=1)
-    within_10_percent: float = Field(ge=0, le=1)
-    interval_coverage: float = Field(ge=0, le=1, description="share measured inside their interval")
-
-
-class Agreement(Errors):
-    """How well predicted and measured latencies agree.
-
-    A rank correlation is None where all predicted, or all measured, latencies are equal.
-    """
-
-    networks: int = Field(ge=1)
-    spearman: float | None = Field(ge=-1, le=1, description="Spearman's rank correlation")
-    kendall: float | None = Field(ge=-1, le=1, description="Kendall's tau-b")
+    @model_serializer
+    def _columns(self) -> dict[str, Any]:
+        return {"architecture": self.architecture, "choices": self.choices, **self.latency.columns}
 
 
 class Validation(Agreement):
-    """What one validation found, and under which circumstances; `retaken` and `disturbed` as in `Measurement`."""
+    """Results and conditions of a validation; `retaken` and `disturbed` as in `Measurement`."""
 
     schema_: Literal["edgenas.validation/1"] = Field(default="edgenas.validation/1", alias="schema")
+    networks: int = Field(ge=1)
     device: str
-    table: str = Field(description="name of the table, whether or not there is one")
+    table: str = Field(description="name of the table, whether or not it exists")
     space: str = Field(description="the space's signature")
     provenance: Provenance
     table_checksum: str | None = Field(description="of the predictor; None for the device's model")
@@ -98,22 +102,34 @@ class Validation(Agreement):
     host: str = Field(description="fingerprint of the machine measured on")
     seed: int = Field(ge=0)
     sentinel_ratio: float | None = Field(
-        gt=0, description="time of the sentinel over that in the table: above 1 the machine is slower now"
+        gt=0, description="time of the sentinel / that in the table: above 1 the machine is slower now"
     )
     pace: float | None = Field(
         gt=0,
-        description="time of reference networks over that in the table; None without any",
+        description="time of reference networks / that in the table (median); None without any",
     )
     at_table_pace: Errors | None = Field(
-        description="with measured times divided by the pace; None without one, or one that is no mere drift"
+        description="with measured times divided by the pace; None without a pace, or one too large for drift"
     )
     retaken: int = Field(ge=0)
     disturbed: float = Field(ge=0, le=1)
     pairs: tuple[Pair, ...] = Field(min_length=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _pairs_have_a_provenance(cls, value: Any) -> Any:
+        """Files of earlier versions have one provenance for all pairs."""
+        if not (isinstance(value, dict) and isinstance(value.get("pairs"), list)):
+            return value
+        shared = {"provenance": value.get("provenance")}
+        return {
+            **value,
+            "pairs": [shared | pair if isinstance(pair, dict) else pair for pair in value["pairs"]],
+        }
+
     @property
     def worst(self) -> tuple[Pair, ...]:
-        """The pairs, the largest relative error first."""
+        """The pairs by descending relative error."""
         return tuple(sorted(self.pairs, key=lambda pair: -abs(pair.error)))
 
 
@@ -127,17 +143,17 @@ def validate(
     missing: Missing = "refuse",
     progress: Progress = silent,
 ) -> Validation:
-    """Predict and time random networks that the calibration has not seen; warn when the machine's speed has changed.
+    """Predict and time random networks that were not in the calibration; warn if the machine's speed has changed.
 
     Args:
-        space: what the networks are drawn from.
-        device: where they run; its batch size is the one timed.
+        space: networks are drawn from it.
+        device: where they run, at its batch size.
         runtime: executes and times.
-        table: what predictions rest on; None for the device's model.
+        table: the basis of the predictions; None for the device's model.
         networks: how many, at least two.
         seed: draws them.
         missing: what to do about blocks, or a calibration, that the table lacks.
-        progress: told about each loaded and timed network.
+        progress: called for each loaded and timed network.
 
     Raises:
         InputError: the space has fewer such networks.
@@ -161,7 +177,8 @@ def validate(
     if change and not is_usual(change):
         _warn_of_change(device, change)
     return Validation(
-        **dict(agreement(pairs)),
+        **dict(agreement_of(pairs)),
+        networks=len(pairs),
         device=device.name,
         table=device.table_name,
         space=space.signature,
@@ -173,7 +190,7 @@ def validate(
         seed=seed,
         sentinel_ratio=sentinel_ratio,
         pace=pace,
-        at_table_pace=errors([pair.at_pace(pace) for pair in pairs]) if pace and is_usual(pace) else None,
+        at_table_pace=_errors_at_table_pace(pairs, pace) if pace and is_usual(pace) else None,
         retaken=measured.retaken,
         disturbed=measured.disturbed,
         pairs=pairs,
@@ -186,7 +203,7 @@ def unseen_networks(space: SearchSpace, count: int, seed: int, seen: Collection[
     Raises:
         InputError: the space has fewer.
     """
-    # A stream of its own: the pool of a profile with the same seed would be drawn again.
+    # A separate stream: otherwise a profile with the same seed would have drawn the same networks.
     rng = np.random.default_rng([seed, 1])
     found: dict[str, Architecture] = {}
     fruitless = 0
@@ -205,41 +222,27 @@ def unseen_networks(space: SearchSpace, count: int, seed: int, seen: Collection[
     return list(found.values())
 
 
-def agreement(pairs: Sequence[Pair]) -> Agreement:
-    """Compare predicted with measured latencies of at least one network.
-
-    Kendall's is the tau-b (Kendall, Biometrika 1945), which allows for ties.
-    """
-    predicted = [pair.predicted_ms for pair in pairs]
-    measured = [pair.measured_ms for pair in pairs]
-    ranked = min(len(set(predicted)), len(set(measured))) > 1
-    return Agreement(
-        **dict(errors(pairs)),
-        networks=len(pairs),
-        spearman=_number(stats.spearmanr(predicted, measured).statistic) if ranked else None,
-        kendall=_number(stats.kendalltau(predicted, measured).statistic) if ranked else None,
+def agreement_of(pairs: Sequence[Pair], pace: float = 1.0) -> Agreement:
+    """Compare predicted with measured latencies of at least one network, the latter divided by `pace`."""
+    return agreement(
+        [pair.latency.predicted for pair in pairs],
+        [pair.latency.low for pair in pairs],
+        [pair.latency.high for pair in pairs],
+        [pair.measured_ms / pace for pair in pairs],
     )
 
 
-def errors(pairs: Sequence[Pair]) -> Errors:
-    """How far at least one prediction is off."""
-    sizes = np.abs([pair.error for pair in pairs])
-    covered = [pair.low_ms <= pair.measured_ms <= pair.high_ms for pair in pairs]
-    return Errors(
-        mape_percent=100 * float(sizes.mean()),
-        within_5_percent=float((sizes <= 0.05).mean()),
-        within_10_percent=float((sizes <= 0.1).mean()),
-        interval_coverage=float(np.mean(covered)),
-    )
+def _errors_at_table_pace(pairs: Sequence[Pair], pace: float) -> Errors:
+    return Errors(**agreement_of(pairs, pace).model_dump(include=set(Errors.model_fields)))
 
 
 def validation_path(device: Device, space: str) -> Path:
-    """Where the validation of a space, given by its signature, is written: beside the device's tables."""
+    """Path of the validation of a space, given by its signature: beside the device's tables."""
     return table_path(device).parent / FOLDER / _file_name(device, space)
 
 
 def save_validation(device: Device, validation: Validation) -> Path:
-    """Write a validation where `find_validation` will find it, in place of an earlier one; return the path.
+    """Write a validation to where `find_validation` finds it, replacing an earlier one; return the path.
 
     Raises:
         InputError: the folder cannot be written.
@@ -250,10 +253,10 @@ def save_validation(device: Device, validation: Validation) -> Path:
 
 
 def find_validation(device: Device, space: str, table_checksum: str | None) -> Validation | None:
-    """The validation of these very predictions, given by the space's signature and the predictor's checksum.
+    """The validation of the predictions identified by the space's signature and the predictor's checksum.
 
-    One of another machine does not count for a device that is "this host". A file that cannot be used is passed
-    over with a warning: it must not keep a run from its report.
+    For a device that is "this host", validations of other machines are ignored. A file that cannot be read is skipped
+    with a warning: it must not prevent a report.
     """
     for folder in data_folders(TABLES):
         path = folder / device.name / FOLDER / _file_name(device, space)
@@ -295,15 +298,12 @@ def _pair(predictor: LatencyPredictor, measured: Measurement, architecture: Arch
     return Pair(
         architecture=architecture.id,
         choices=architecture.choices,
-        predicted_ms=latency.predicted_ms,
-        low_ms=latency.low_ms,
-        high_ms=latency.high_ms,
-        measured_ms=measured.timings[architecture.id].typical_ms,
+        latency=replace(latency, measured=measured.timings[architecture.id].typical_ms),
     )
 
 
 def _pace(measured: Measurement, known: Mapping[Architecture, float]) -> float | None:
-    """Time of the references now over then; None without any."""
+    """Median ratio of the references' times now and then; None without references."""
     ratios = [measured.timings[network.id].typical_ms / then_ms for network, then_ms in known.items()]
     return float(np.median(ratios)) if ratios else None
 
@@ -315,7 +315,3 @@ def _warn_of_change(device: Device, pace: float) -> None:
         device.name,
         change,
     )
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

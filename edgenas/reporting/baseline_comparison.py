@@ -1,46 +1,46 @@
-"""What was the search worth? A network made by hand, set beside the front in a sentence."""
+"""Was the search worth it? Compares a hand-designed network with the front in one sentence."""
 
 from collections.abc import Sequence
 
 from edgenas.reporting.report_content import figure_ms
-from edgenas.reporting.series import Mark
+from edgenas.reporting.series import ModelEntry
 
 
-def worth(baseline: Mark, front: Sequence[Mark], measure: str) -> str:
-    """The most accurate model of the front that is predicted no slower than a baseline, and by how much it leads.
+def baseline_sentence(baseline: ModelEntry, front: Sequence[ModelEntry], metric_name: str) -> str:
+    """Name the most accurate front model predicted no slower than a baseline, and its lead in accuracy.
 
     Args:
-        baseline: the network made by hand.
+        baseline: the hand-designed network.
         front: models, fastest first; untrained ones are not compared.
-        measure: what an accuracy is, such as `macro F1`.
+        metric_name: name of the metric, such as `macro F1`.
     """
     if not baseline.has_accuracy:
         why = f": {baseline.model.note}" if baseline.model.note else ""
-        return f"{baseline.label} has no {measure} to compare{why}."
-    trained = [mark for mark in front if mark.model.accuracies.validation is not None]
+        return f"{baseline.label} has no {metric_name} to compare{why}."
+    trained = [entry for entry in front if entry.model.accuracies.validation is not None]
     if not trained:
-        return f"There is no trained model on the front to set beside {baseline.label}."
+        return f"There is no trained model on the front to compare with {baseline.label}."
     limit_ms = baseline.model.latency_ms.predicted
-    as_fast = [mark for mark in trained if mark.model.latency_ms.predicted <= limit_ms]
+    as_fast = [entry for entry in trained if entry.model.latency_ms.predicted <= limit_ms]
     if as_fast:
-        best = max(as_fast, key=lambda mark: mark.model.accuracies.validation or 0.0)
+        best = max(as_fast, key=lambda entry: entry.model.accuracies.validation or 0.0)
         return (
             f"Of the models predicted no slower than {baseline.label}, {_number(best)} is the most accurate: "
-            f"{_lead(best, baseline, measure)}, at {_ms(best)} against {_ms(baseline)}."
+            f"{_lead(best, baseline, metric_name)}, at {_ms(best)} against {_ms(baseline)}."
         )
-    fastest = min(trained, key=lambda mark: mark.model.latency_ms.predicted)
+    fastest = min(trained, key=lambda entry: entry.model.latency_ms.predicted)
     return (
         f"No model of the front is predicted as fast as {baseline.label}, {_ms(baseline)}. The fastest, "
-        f"{_number(fastest)}, takes {_ms(fastest)} and is {_lead(fastest, baseline, measure)}."
+        f"{_number(fastest)}, takes {_ms(fastest)} and is {_lead(fastest, baseline, metric_name)}."
     )
 
 
-def _lead(mark: Mark, baseline: Mark, measure: str) -> str:
+def _lead(entry: ModelEntry, baseline: ModelEntry, metric_name: str) -> str:
     """Such as `2.0 points ahead in validation accuracy, 0.4 points behind in test accuracy`."""
-    ours, theirs = mark.model.accuracies, baseline.model.accuracies
+    ours, theirs = entry.model.accuracies, baseline.model.accuracies
     pairs = (("validation", ours.validation, theirs.validation), ("test", ours.test, theirs.test))
     return ", ".join(
-        f"{_points(mine - other)} in {kind} {measure}"
+        f"{_points(mine - other)} in {kind} {metric_name}"
         for kind, mine, other in pairs
         if mine is not None and other is not None
     )
@@ -53,9 +53,9 @@ def _points(difference: float) -> str:
     return f"{abs(tenths) / 10:.1f} points {'ahead' if tenths > 0 else 'behind'}"
 
 
-def _number(mark: Mark) -> str:
-    return f"number {mark.number} ({mark.label})"
+def _number(entry: ModelEntry) -> str:
+    return f"number {entry.number} ({entry.label})"
 
 
-def _ms(mark: Mark) -> str:
-    return f"{figure_ms(mark.model.latency_ms.predicted)} ms"
+def _ms(entry: ModelEntry) -> str:
+    return f"{figure_ms(entry.model.latency_ms.predicted)} ms"

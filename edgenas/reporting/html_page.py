@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs no network: `report.html`."""
+"""The report as one self-contained HTML page: `report.html`."""
 
 import json
 from collections.abc import Iterator
@@ -8,15 +8,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from edgenas.accuracy.metrics import MEASURES
+from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.device import Provenance
 from edgenas.formats import write_bytes
-from edgenas.reporting.baseline_comparison import worth
-from edgenas.reporting.charts import agreement_chart, front_chart
-from edgenas.reporting.layer_contributions import COUNTS
-from edgenas.reporting.learning_curves import LearningView, signed
+from edgenas.reporting.baseline_comparison import baseline_sentence
+from edgenas.reporting.charts import front_chart, predicted_vs_measured_chart
+from edgenas.reporting.layer_contributions import LEAST_COST_SHARE
+from edgenas.reporting.learning_curves import LearningCurves, signed
+from edgenas.reporting.learning_panels import panels
 from edgenas.reporting.report_content import (
-    ReportView,
+    ReportContent,
     accuracy_text,
     compact_choices,
     figure_ms,
@@ -27,14 +28,14 @@ from edgenas.reporting.report_content import (
 from edgenas.units import format_count, format_milliseconds, format_seconds
 
 _MEANING = {
-    Provenance.MEASURED: "a sum over blocks that were timed on this device, corrected on whole networks",
-    Provenance.CALIBRATED: "a model of the device, fitted to published or few measured figures",
-    Provenance.ESTIMATED: "the device's datasheet alone, without any measurement",
+    Provenance.MEASURED: "the sum of block times measured on this device, calibrated on whole networks",
+    Provenance.CALIBRATED: "a device model fitted to published latencies or to a few measurements",
+    Provenance.ESTIMATED: "computed from the device's datasheet alone, without any measurement",
 }
 
 
-def write_html(view: ReportView, path: Path) -> None:
-    """Write the report: chart, models, what was dropped or failed, settings. Everything is inside the file.
+def write_html(report: ReportContent, path: Path) -> None:
+    """Write the report (charts, models, dropped and failed ones, settings) as a single file.
 
     Raises:
         InputError: the folder cannot be written.
@@ -56,35 +57,43 @@ def write_html(view: ReportView, path: Path) -> None:
         "percent": percent,
         "rank": rank_text,
     }
+    learning = _learning(report)
     page = environment.get_template("report.html.jinja").render(
-        view=view,
-        result=view.result,
-        chart=Markup(front_chart(view)),
-        layers=view.layers,
-        least_cost=COUNTS,
-        learning=_learning(view),
+        report=report,
+        result=report.result,
+        chart=Markup(front_chart(report)),
+        layers=report.layers,
+        least_cost_share=LEAST_COST_SHARE,
+        learning=learning,
+        learning_panels=panels(learning) if learning else (),
         signed=signed,
-        agreement=view.agreement,
-        agreement_chart=Markup(agreement_chart(view.agreement, view.measure)) if view.agreement else "",
-        worths=[worth(mark, view.front, view.measure) for mark in view.baselines],
-        metrics=MEASURES,
+        comparison=report.latency_comparison,
+        predicted_vs_measured_chart=Markup(
+            predicted_vs_measured_chart(report.latency_comparison, report.metric_name)
+        )
+        if report.latency_comparison
+        else "",
+        baseline_sentences=[
+            baseline_sentence(entry, report.front, report.metric_name) for entry in report.baselines
+        ],
+        metrics=METRIC_NAMES,
         interval=interval_text,
         meaning=_MEANING,
-        settings=list(_flatten(view.config.model_dump(mode="json"))),
-        seconds={phase: _seconds(value) for phase, value in view.result.seconds.items()},
+        settings=list(_flatten(report.config.model_dump(mode="json"))),
+        seconds={phase: _seconds(value) for phase, value in report.result.seconds.items()},
     )
     write_bytes(path, page.encode())
 
 
-def _learning(view: ReportView) -> LearningView | None:
-    """How the architecture was learnt; None where it was not, or nothing was recorded yet."""
-    if view.learning is None or not view.learning.done:
+def _learning(report: ReportContent) -> LearningCurves | None:
+    """Curves of a gradient search; None for other searchers, or before anything was recorded."""
+    if report.learning is None or not report.learning.done:
         return None
-    return LearningView(view.learning, view.result.constraint.max_latency_ms)
+    return LearningCurves(report.learning, report.result.constraint.max_latency_ms)
 
 
 def _capital(text: str) -> str:
-    """For the beginning of a sentence; the other letters stay."""
+    """Capitalise the first letter only, to begin a sentence."""
     return text[:1].upper() + text[1:]
 
 
@@ -93,7 +102,7 @@ def _seconds(value: float) -> str:
 
 
 def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Settings as (dotted name, text); lists of texts one a line."""
+    """Settings as (dotted name, text); a list of strings becomes one line per item."""
     for key, item in value.items():
         if isinstance(item, dict):
             yield from _flatten(item, f"{prefix}{key}.")

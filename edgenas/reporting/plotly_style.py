@@ -1,4 +1,4 @@
-"""The look that all plotly charts of the page share."""
+"""The style shared by all plotly charts of the page."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from plotly.io import to_html
 
 from edgenas.reporting.pictures import FRONT, GREY, MUTED
 
-# Named one by one: the default set of newer versions has a button that sends the chart to Plotly's cloud.
+# Listed explicitly: newer versions' defaults include a button that sends the chart to Plotly's cloud.
 _BUTTONS = ["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -19,7 +19,15 @@ def chart(
     library: bool = True,
     buttons: bool = True,
 ) -> str:
-    """A chart as HTML, with all of plotly.js unless an earlier one of the page has it; a small one has no buttons."""
+    """A chart as HTML.
+
+    Args:
+        name: id of its `div`.
+        traces: plotly traces.
+        layout: plotly layout.
+        library: include plotly.js; once per page.
+        buttons: show the mode bar.
+    """
     config: dict[str, Any] = {"responsive": True, "displaylogo": False}
     config |= {"modeBarButtons": [_BUTTONS]} if buttons else {"displayModeBar": False}
     figure = {"data": traces, "layout": layout}
@@ -27,13 +35,13 @@ def chart(
 
 
 def axis(title: str) -> dict[str, Any]:
-    """An axis; the title may come from a file."""
+    """An axis; its title is escaped, as it may come from a file."""
     return {"zeroline": False, "showline": True, "linecolor": GREY, "gridcolor": translucent(GREY),
             "automargin": True, "title": {"standoff": 12, "text": str(escape(title))}}  # fmt: skip
 
 
 def style(height_px: int, font_px: int = 13) -> dict[str, Any]:
-    """What the layouts of all charts have in common."""
+    """The part of the layout that all charts share."""
     return {
         "height": height_px,
         "font": {"family": _FONT, "size": font_px, "color": MUTED},
@@ -49,6 +57,6 @@ def style(height_px: int, font_px: int = 13) -> dict[str, Any]:
 
 
 def translucent(color: str, opacity: float = 0.4) -> str:
-    """A colour `#rrggbb` that lets through what is below it."""
+    """A colour `#rrggbb` as rgba."""
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"

@@ -1,4 +1,4 @@
-"""What the pictures draw: models under their numbers, and the series they belong to."""
+"""Numbered models, the series they are drawn in, and where their labels go."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Literal, NamedTuple
 from edgenas.storage.search_result import Model
 
 Role = Literal["front", "dropped", "baseline"]
-"""On the front, trained for it but dropped, or made by hand."""
+"""On the front, trained for it but dropped, or designed by hand."""
 
 CHOSEN = "chosen: learnt for the limit itself"
-"""What the pictures call the ring around the one a gradient searcher has for the limit."""
+"""Legend of the ring around the model a gradient searcher learnt for the limit."""
 
 Side = Literal["left", "center", "right"]
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A model under the number that it carries in the pictures and in the tables."""
+class ModelEntry:
+    """A model with the number it has in charts and tables."""
 
     number: int
     model: Model
@@ -26,88 +26,88 @@ class Mark:
 
     @property
     def label(self) -> str:
-        """Its name, or its id where it has none."""
+        """The model's name, or its id if it has none."""
         return self.model.name or self.model.id
 
     @property
     def has_accuracy(self) -> bool:
-        """Whether there is an accuracy to draw: a baseline whose training failed has none."""
+        """Whether it has an accuracy to plot: a baseline whose training failed has none."""
         return self.role != "baseline" or self.model.accuracies.validation is not None
 
     @property
     def has_scores(self) -> bool:
-        """Whether its other metrics are known."""
+        """Whether its other metrics were recorded."""
         return bool(self.model.scores.validation or self.model.scores.test)
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Marks drawn alike: all of one role, all with one kind of accuracy."""
+    """Models drawn alike: one role, one kind of accuracy."""
 
     title: str
     role: Role
-    marks: tuple[Mark, ...]
+    entries: tuple[ModelEntry, ...]
 
 
 class Label(NamedTuple):
-    """A name beside its mark: how many lines above it, or below it where negative, and to which side it reaches."""
+    """A model's name in the chart: lines above its marker (negative: below), and the side it extends to."""
 
-    mark: Mark
+    entry: ModelEntry
     lines: int
     side: Side
 
     @property
     def text(self) -> str:
         """Number and name."""
-        return f"{self.mark.number} {self.mark.label}"
+        return f"{self.entry.number} {self.entry.label}"
 
 
-def numbered(role: Role, models: Iterable[Model], start: int) -> tuple[Mark, ...]:
-    """Models of one role, numbered from `start`."""
-    return tuple(Mark(number, model, role) for number, model in enumerate(models, start))
+def numbered_entries(role: Role, models: Iterable[Model], start: int) -> tuple[ModelEntry, ...]:
+    """Models of one role, numbered_entries from `start`."""
+    return tuple(ModelEntry(number, model, role) for number, model in enumerate(models, start))
 
 
-def by_kind(title: str, marks: Iterable[Mark], measure: str) -> list[Series]:
-    """Marks of one role, apart by what kind of accuracy they have; `measure` says what an accuracy is."""
-    kinds: dict[str, list[Mark]] = {}
-    for mark in marks:
-        kinds.setdefault(mark.model.accuracy.kind, []).append(mark)
+def series_by_kind(title: str, entries: Iterable[ModelEntry], metric_name: str) -> list[Series]:
+    """Group models of one role by the kind of their accuracy."""
+    kinds: dict[str, list[ModelEntry]] = {}
+    for entry in entries:
+        kinds.setdefault(entry.model.accuracy.kind, []).append(entry)
     return [
-        Series(f"{title} ({kind} {measure})", members[0].role, tuple(members))
+        Series(f"{title} ({kind} {metric_name})", members[0].role, tuple(members))
         for kind, members in kinds.items()
     ]
 
 
-def labels(
-    names: Sequence[Mark], others: Iterable[Mark], range_ms: Range, accuracy_range: Range
+def place_labels(
+    names: Sequence[ModelEntry], others: Iterable[ModelEntry], range_ms: Range, accuracy_range: Range
 ) -> tuple[Label, ...]:
-    """Places for the names of marks: inside the picture, and where they cover the fewest marks and names.
+    """Place the names of models inside the chart, where they overlap the fewest markers and names.
 
     Args:
-        names: the marks to name.
-        others: the marks beside them.
-        range_ms: the latency axis.
-        accuracy_range: what the accuracy axis reaches over.
+        names: the models to label.
+        others: the other models in the chart.
+        range_ms: range of the latency axis.
+        accuracy_range: range of the accuracy axis.
     """
 
-    def place(mark: Mark) -> tuple[float, float]:
+    def place(entry: ModelEntry) -> tuple[float, float]:
         return (
-            _share(mark.model.latency_ms.predicted, range_ms),
-            _share(mark.model.accuracy.value, accuracy_range),
+            _share(entry.model.latency_ms.predicted, range_ms),
+            _share(entry.model.accuracy.value, accuracy_range),
         )
 
-    taken = [_Box.around(*place(mark), _DISC_WIDTH, _DISC_HEIGHT) for mark in (*names, *others)]
+    taken = [_Box.around(*place(entry), _DISC_WIDTH, _DISC_HEIGHT) for entry in (*names, *others)]
     found = []
-    for mark in sorted(names, key=lambda mark: mark.model.accuracy.value):
-        at, width = place(mark), _LETTER_WIDTH * (len(mark.label) + 3)
+    for entry in sorted(names, key=lambda entry: entry.model.accuracy.value):
+        at, width = place(entry), _LETTER_WIDTH * (len(entry.label) + 3)
         boxes = {(lines, side): _text_box(*at, width, lines, side) for lines, side in _PLACES}
         best = min(_PLACES, key=lambda each: boxes[each].cost(taken))
         taken.append(boxes[best])
-        found.append(Label(mark, *best))
+        found.append(Label(entry, *best))
     return tuple(found)
 
 
-# As shares of the picture's width and height; the picture and the chart are about alike.
+# As shares of the chart's width and height, which PNG and HTML roughly have in common.
 _DISC_WIDTH, _DISC_HEIGHT = 0.03, 0.05
 _LETTER_WIDTH, _TEXT_HEIGHT = 0.0116, 0.045
 _SIDES: tuple[Side, ...] = ("center", "right", "left")
@@ -115,7 +115,7 @@ _PLACES = tuple((lines, side) for away in ((1, -1), (-2, 2), (-3,)) for side in 
 
 
 class _Box(NamedTuple):
-    """A rectangle, in shares of the picture."""
+    """A rectangle, in shares of the chart."""
 
     left: float
     bottom: float
@@ -127,7 +127,7 @@ class _Box(NamedTuple):
         return cls(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
     def cost(self, taken: Iterable["_Box"]) -> int:
-        """How many others it covers; leaving the picture is worse than any number."""
+        """How many others it overlaps; leaving the chart is worse than any overlap."""
         covered = sum(
             self.left < other.right and other.left < self.right
             and self.bottom < other.top and other.bottom < self.top

@@ -1,4 +1,4 @@
-"""What a new architecture has to beat: the most accurate one among those that cost no more."""
+"""The best accuracy among evaluated architectures that cost no more: what a new one has to beat."""
 
 import math
 from bisect import bisect_right, insort
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 
-class Rivals(Protocol):
-    """Evaluated architectures, of which those that another one makes needless are forgotten."""
+class BestWithinCosts(Protocol):
+    """Evaluated architectures; one that costs no less and is no more accurate than another is dropped."""
 
     def best(self, costs: NDArray[np.float64]) -> float | None:
         """The best accuracy of those that cost at most so much, shape (costs,), of each; None when there is none."""
@@ -19,12 +19,12 @@ class Rivals(Protocol):
         """Take note of an evaluation."""
 
 
-def rivals(costs: int) -> Rivals:
+def best_within_costs(costs: int) -> BestWithinCosts:
     """None yet, to be compared in so many costs."""
     return _Staircase() if costs == 1 else _Front(costs)
 
 
-class _Staircase(Rivals):
+class _Staircase(BestWithinCosts):
     """For one cost: steps that lead up, found by bisection."""
 
     def __init__(self) -> None:
@@ -37,8 +37,8 @@ class _Staircase(Rivals):
 
     @override
     def add(self, costs: NDArray[np.float64], accuracy: float) -> None:
-        rival = self.best(costs)
-        if rival is not None and accuracy <= rival:
+        to_beat = self.best(costs)
+        if to_beat is not None and accuracy <= to_beat:
             return
         step = (float(costs[0]), accuracy)
         insort(self._steps, step)
@@ -47,7 +47,7 @@ class _Staircase(Rivals):
             del self._steps[place]
 
 
-class _Front(Rivals):
+class _Front(BestWithinCosts):
     """For several costs: all that no other beats, looked through one and all."""
 
     def __init__(self, costs: int) -> None:
@@ -61,8 +61,8 @@ class _Front(Rivals):
 
     @override
     def add(self, costs: NDArray[np.float64], accuracy: float) -> None:
-        rival = self.best(costs)
-        if rival is not None and accuracy <= rival:
+        to_beat = self.best(costs)
+        if to_beat is not None and accuracy <= to_beat:
             return
         kept = (self._accuracies > accuracy) | (self._costs < costs).any(axis=1)
         self._costs = np.vstack([self._costs[kept], costs])

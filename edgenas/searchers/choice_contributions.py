@@ -94,7 +94,7 @@ def _fitted(
     errors = 1 - np.array(list(evaluated.values()))
     unlike = np.min([(vectors != vector).sum(1) for vector in explained], axis=0)
     nearest = np.argsort(unlike, kind="stable")[:FITTED_TO]
-    return Surrogate(space, vectors[nearest], errors[nearest], told_apart=1.0)
+    return Surrogate(space, vectors[nearest], errors[nearest], clip_quantile=1.0)
 
 
 def _explained(

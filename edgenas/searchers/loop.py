@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgenas.errors import EdgenasError
 from edgenas.progress import Progress, silent
-from edgenas.searchers.best_within_cost import rivals
+from edgenas.searchers.best_within_cost import best_within_costs
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.space import Architecture
@@ -59,7 +59,7 @@ def search(
         an evaluation, so that memory grows by what one of them takes.
     """
     seen: dict[Architecture, Evaluated] = {}
-    beaten = rivals(len(problem.objectives) - 1)
+    beaten = best_within_costs(len(problem.objectives) - 1)
     best = 0.0
     idle = 0
     while len(seen) < evaluations and idle < PATIENCE:
@@ -91,13 +91,13 @@ def search(
 
 
 def _evaluated(
-    architecture: Architecture, latency_ms: float, evaluate: Evaluate, rival: float | None
+    architecture: Architecture, latency_ms: float, evaluate: Evaluate, to_beat: float | None
 ) -> Evaluated:
     start = time.monotonic()
     accuracy: float | None = None
     reason = ""
     try:
-        accuracy = evaluate(architecture, rival)
+        accuracy = evaluate(architecture, to_beat)
         if not math.isfinite(accuracy):
             accuracy, reason = None, f"the accuracy is {accuracy}"
     except EdgenasError as error:

@@ -1,47 +1,93 @@
-"""NSGA-II (Deb et al., IEEE TEC 2002): survival by non-dominated rank, then by crowding distance."""
+"""NSGA-II (Deb et al., IEEE TEC 2002), which is pymoo's: survival by non-dominated rank, then by crowding distance."""
+
+from typing import Any
 
 import numpy as np
-from moocore import pareto_rank
 from numpy.typing import NDArray
-from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
+from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.core.population import Population
+from pymoo.operators.selection.tournament import TournamentSelection
+from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 
-from edgenas.searchers.evolution import EvolutionSearcher, Points
+from edgenas.searchers.genetic import Genetic, GeneticSearcher, operators
 from edgenas.searchers.problem import Problem
+from edgenas.searchers.visited import Visited
 
 POPULATION = 24
 
 
-class NSGA2Searcher(EvolutionSearcher):
-    """NSGA-II over error and all costs of the problem; see `evolution.offspring` for its children.
-
-    The first population holds the fastest architecture, the slowest where it keeps the limit, and samples.
-    """
+class NSGA2Searcher(GeneticSearcher):
+    """NSGA-II over error and all costs of the problem; `genetic_operators` says how it begins and mates."""
 
     name = "nsga2"
 
     def __init__(self, problem: Problem, seed: int, population: int = POPULATION) -> None:
-        super().__init__(problem, seed, population, rank_and_crowding)
+        rng = np.random.default_rng(seed)
+        super().__init__(problem, nsga2(problem, rng, population, Visited(problem.sizes)))
 
 
-def rank_and_crowding(
-    points: Points, size: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The best fronts, the last of them thinned where it is most crowded; a `Survive`.
+def nsga2(
+    problem: Problem,
+    rng: np.random.Generator,
+    population: int,
+    asked: Visited,
+    start: NDArray[np.int64] | None = None,
+) -> Genetic:
+    """pymoo's NSGA-II over encodings.
+
+    Args:
+        problem: space and limit.
+        rng: decides everything random.
+        population: how many survive each generation, and are asked for in one.
+        asked: what is not to be asked for; it is added to.
+        start: what is asked for first, canonical and within the limit, shape (n, variables).
+    """
+    selection = TournamentSelection(func_comp=by_rank_then_crowding)
+    algorithm = NSGA2(pop_size=population, **operators(selection, asked, start))
+    return Genetic(algorithm, problem, rng, asked)
+
+
+def by_rank_then_crowding(
+    pop: Population, pairs: NDArray[np.int64], *, random_state: np.random.Generator, **kwargs: Any
+) -> NDArray[np.int64]:
+    """Who wins each tournament of two: the lesser rank, then the greater distance, then chance.
+
+    It is what pymoo's `comp_by_rank_and_crowding` chooses by, for all pairs at once: pair by pair that takes as long
+    as everything else.
+
+    Args:
+        pop: the population, ranked.
+        pairs: indices, shape (n, 2).
+        random_state: decides between equals.
+
+    Returns:
+        Indices, shape (n, 1).
+    """
+    rank, crowding = np.zeros((2, len(pop)))
+    for i in np.unique(pairs):
+        known = pop[i].data
+        rank[i], crowding[i] = known["rank"], known["crowding"]
+    one, other = random_state.permuted(pairs, axis=1).T  # who stands first wins where they are equal
+    tied = rank[one] == rank[other]
+    better = np.where(tied, crowding[other] > crowding[one], rank[other] < rank[one])
+    winners: NDArray[np.int64] = np.where(better, other, one)
+    return winners[:, None]
+
+
+def fittest(points: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Who survives NSGA-II: the best fronts, the last of them thinned where it is most crowded.
 
     Args:
         points: shape (n, objectives), minimised.
-        size: how many survive.
+        count: how many survive, at most n.
         rng: decides between those equally crowded.
 
     Returns:
-        Indices, best first, and their merits, which say so.
+        Indices, shape (count,), front by front.
     """
-    ranks = pareto_rank(points)
-    crowding = np.zeros(len(points))
-    for rank in range(ranks.max() + 1):
-        front = np.flatnonzero(ranks == rank)
-        crowding[front] = calc_crowding_distance(points[front])
-        if (ranks <= rank).sum() >= size:
-            break
-    order = np.lexsort([rng.random(len(points)), -crowding, ranks])[:size]
-    return order, -np.arange(len(order), dtype=float)
+    survival = RankAndCrowding()
+    survival.filter_infeasible = False  # nothing is
+    kept = survival.do(
+        None, Population.new("F", points), n_survive=count, random_state=rng, return_indices=True
+    )
+    return np.array(kept, np.int64)

@@ -1,59 +1,52 @@
-"""NSGA-III (Deb and Jain, IEEE TEC 2014): survival by non-dominated rank, then by niches along reference directions."""
+"""NSGA-III (Deb and Jain, IEEE TEC 2014), which is pymoo's: survival by rank, then by niches along directions."""
 
-import warnings
 from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
-from pymoo.algorithms.moo.nsga3 import ReferenceDirectionSurvival
-from pymoo.core.population import Population
+from pymoo.algorithms.moo.nsga3 import NSGA3, comp_by_cv_then_random
+from pymoo.operators.selection.tournament import TournamentSelection
 from pymoo.util.ref_dirs import get_reference_directions
 
-from edgenas.searchers.evolution import EvolutionSearcher, Points
+from edgenas.searchers.genetic import Genetic, GeneticSearcher, operators
 from edgenas.searchers.problem import Problem
+from edgenas.searchers.visited import Visited
 
 POPULATION = 36
 """As many as three objectives have directions with seven parts to a side; four and five have one direction less."""
 
 
-class NSGA3Searcher(EvolutionSearcher):
+class NSGA3Searcher(GeneticSearcher):
     """NSGA-III over error and all costs of the problem; meant for three objectives and more.
 
-    What it asks for first, and how children are made, is as in NSGA-II.
+    What it asks for first, and how it mates, is as in NSGA-II.
     """
 
     name = "nsga3"
 
     def __init__(self, problem: Problem, seed: int, population: int = POPULATION) -> None:
-        super().__init__(problem, seed, population, ReferenceDirections(len(problem.objectives), population))
+        rng, asked = np.random.default_rng(seed), Visited(problem.sizes)
+        directions = reference_directions(len(problem.objectives), population)
+        algorithm = NSGA3(
+            directions,
+            pop_size=max(population, len(directions)),
+            **operators(TournamentSelection(func_comp=comp_by_cv_then_random), asked),
+        )
+        super().__init__(problem, Genetic(algorithm, problem, rng, asked))
 
 
-class ReferenceDirections:
-    """NSGA-III's survival, a `Survive`. It remembers the range of the objectives: make one for each evolution.
+def reference_directions(objectives: int, count: int) -> NDArray[np.float64]:
+    """The finest even grid with no more directions (Das and Dennis, SIAM J. Optim. 1998), the axes at least.
 
     Args:
         objectives: how many.
-        size: how many directions there may be: the finest even grid with no more (Das and Dennis, SIAM J. Optim. 1998).
+        count: how many directions there may be.
+
+    Returns:
+        Shape (n, objectives), each of sum 1; n is at most the greater of `count` and `objectives`.
     """
-
-    def __init__(self, objectives: int, size: int) -> None:
-        parts = 1
-        while comb(parts + objectives, objectives - 1) <= size:
-            parts += 1
-        directions = get_reference_directions("das-dennis", objectives, n_partitions=parts)
-        self._survival = ReferenceDirectionSurvival(directions)
-        self._survival.filter_infeasible = False  # nothing is
-        self._unit: Points | None = None
-
-    def __call__(
-        self, points: Points, size: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Indices of those that survive, and their merits, which are all the same."""
-        if self._unit is None:  # pymoo's tolerances are absolute
-            span = np.ptp(points, axis=0)
-            self._unit = np.where(span > 0, span, 1.0)
-        population = Population.new("F", points / self._unit, "index", np.arange(len(points)))
-        with warnings.catch_warnings():  # pymoo turns all off, for good
-            survivors = self._survival.do(None, population, n_survive=size, random_state=rng)
-        indices = np.array(survivors.get("index"), np.int64)
-        return indices, np.zeros(len(indices))
+    parts = 1
+    while comb(parts + objectives, objectives - 1) <= count:
+        parts += 1
+    directions: NDArray[np.float64] = get_reference_directions("das-dennis", objectives, n_partitions=parts)
+    return directions

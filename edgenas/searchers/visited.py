@@ -1,10 +1,10 @@
-"""What was asked for already, so that nothing is asked for twice."""
+"""The architectures asked for so far, so that none is asked for twice."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-class Archive:
+class Visited:
     """A set of canonical encodings; about a hundred bytes each.
 
     Args:
@@ -23,7 +23,7 @@ class Archive:
         self._keys.update(self._keys_of(vectors))
 
     def new(self, vectors: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which encodings are neither in the archive nor further up in `vectors`: (n, variables) to (n,)."""
+        """Which encodings are neither visited nor further up in `vectors`: (n, variables) to (n,)."""
         met: set[bytes] = set()
         fresh = []
         for key in self._keys_of(vectors):

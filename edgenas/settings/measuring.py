@@ -77,5 +77,6 @@ class PredictSettings(OperatingPoint):
             "Architecture JSON, the card of a model, or any ONNX file.", argument=True, example="model.onnx"
         ),
     ]
+    device: DeviceSetting
     _: KW_ONLY
     missing: MissingSetting = "refuse"

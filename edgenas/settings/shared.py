@@ -27,9 +27,8 @@ RunSetting = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint(Settings):
-    """A device, and how it runs: as its file says, unless set here."""
+    """How a device runs: as its file says, unless set here."""
 
-    device: DeviceSetting
     threads: Annotated[
         int | None,
         Option("Threads; default: as the device's file says.", Group.DEVICE, at_least=1, at_most=MAX_THREADS),
@@ -77,7 +76,7 @@ class SpaceSettings(Settings):
             example="32",
         ),
     ] = None
-    width: Annotated[float, Option("Channel multiplier.", Group.NETWORKS, at_least=0.01, at_most=100)] = 1.0
+    width: Annotated[float, Option("Channel multiplier.", Group.NETWORKS, at_least=0.1, at_most=4)] = 1.0
     squeeze_excite: Annotated[
         bool, Option("Channel attention in every layer, as in MobileNetV3; mbconv only.", Group.NETWORKS)
     ] = False

@@ -11,7 +11,8 @@ from edgenas.formats import Document, parse_json, validate
 from edgenas.plugins import SPACES, load_plugin, plugin_names
 from edgenas.space.architecture import Architecture, ArchitectureSpace
 from edgenas.space.block import Block, block_from_key
-from edgenas.space.mbconv import Layout, MBConvSpace, Stage, mbconv
+from edgenas.space.mbconv import MBConvSpace, mbconv
+from edgenas.space.mbconv_layout import Layout, Stage
 from edgenas.space.nasbench201 import NASBench201Space
 from edgenas.space.nasbench_macro import MacroLayout, NASBenchMacroSpace, nasbench_macro
 from edgenas.space.space import SearchSpace
@@ -42,11 +43,11 @@ class _NASBench201Config(Document):
 
 
 def architecture_space_from_config(config: dict[str, Any], path: Path = Path("space")) -> ArchitectureSpace:
-    """The space that `ArchitectureSpace.config` described.
+    """Make the space that `ArchitectureSpace.config` describes.
 
     Raises:
-        UnknownNameError: no space of that name.
-        FileFormatError: a field that is missing or wrong; named relative to `path`.
+        UnknownNameError: no space has that name.
+        FileFormatError: a missing or invalid field; the error names `path`.
     """
 
     def nasbench201() -> NASBench201Space:
@@ -84,10 +85,10 @@ def space_of_package(name: str) -> type[SearchSpace]:
 
 
 def space_from_config(config: dict[str, Any], path: Path = Path("space")) -> SearchSpace:
-    """The space that `SearchSpace.config` described; errors as `architecture_space_from_config`.
+    """Make the space that `SearchSpace.config` describes; errors as `architecture_space_from_config`.
 
     Raises:
-        InputError: a space whose networks cannot be timed or built.
+        InputError: the networks of the space cannot be timed or built.
     """
     space = architecture_space_from_config(config, path)
     if not isinstance(space, SearchSpace):
@@ -104,7 +105,7 @@ class _ArchitectureDocument(Document):
 
 
 def _without_card(value: object) -> object:
-    """The architecture inside a card (`edgenas.card/1`); anything else as it is."""
+    """The architecture inside a card (`edgenas.card/1`); anything else unchanged."""
     match value:
         case {"schema": "edgenas.card/1", "model": {"architecture": architecture}}:
             return architecture
@@ -112,10 +113,10 @@ def _without_card(value: object) -> object:
 
 
 def architecture_from_json(path: Path) -> tuple[SearchSpace, Architecture]:
-    """Read an architecture file, as `SearchSpace.document` writes it, or the card of an exported model.
+    """Read an architecture file, as made by `SearchSpace.document`, or the card of an exported model.
 
     Raises:
-        FileFormatError: not such a file, an unknown space, or choices it does not have.
+        FileFormatError: not such a file, an unknown space, or invalid choices.
     """
     document = validate(_without_card(parse_json(path)), _ArchitectureDocument, path)
     try:

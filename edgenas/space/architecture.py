@@ -1,4 +1,4 @@
-"""Architectures, and spaces of them: sets of choices that searchers propose from and tables have rows for."""
+"""Architectures and their spaces: the choices that searchers propose and published tables list."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ class Architecture:
 
     @property
     def id(self) -> str:
-        """Ten hex digits that stay the same across machines and versions."""
+        """Ten hex digits, stable across machines and versions."""
         text = json.dumps([self.space, *self.choices], separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -36,18 +36,17 @@ class Architecture:
 class ArchitectureSpace(ABC):
     """A finite set of networks, described by variables with a few choices each.
 
-    What searchers and tabular evaluators need; a `SearchSpace` can also say what its networks are made of.
+    All that searchers and tabular evaluators need; a `SearchSpace` also gives the blocks of its networks.
 
     The contract:
-      - A space is immutable; all methods may be called from several threads.
-      - `variables` gives, for each decision, the names of its choices. A vector of integers (one index a
-        variable) is the encoding that searchers work on; several vectors may mean the same network, and
-        `canonical` maps them all to one.
+      - A space is immutable and thread-safe.
+      - `variables` gives, for each decision, the names of its choices. Searchers work on vectors of integers (one
+        index per variable); several vectors may encode the same network, and `canonical` maps them all to one.
       - `sample` can draw every architecture.
-      - `text` names an architecture in one line, `architecture_from_text` reads such a line, canonical or not. A
-        published benchmark's space writes and reads the names that its tables use.
+      - `text` writes an architecture as one line, `architecture_from_text` reads one, canonical or not. The space of
+        a published benchmark uses the names in its tables.
       - `config()` is JSON-able and complete: `architecture_space_from_config(space.config())` is the same space.
-      - None of these imports torch.
+      - None of these methods imports torch.
 
     Checked by `edgenas.testing.ArchitectureSpaceConformance`.
     """
@@ -58,40 +57,40 @@ class ArchitectureSpace(ABC):
     @property
     @abstractmethod
     def variables(self) -> tuple[tuple[str, ...], ...]:
-        """For each variable the names of its choices; non-empty."""
+        """For each variable, the names of its choices; non-empty."""
 
     @abstractmethod
     def canonical(self, choices: Sequence[str]) -> tuple[str, ...]:
-        """Map valid choices to the one form that stands for their network; idempotent."""
+        """Map valid choices to the unique form that represents their network; idempotent."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Draw an architecture."""
+        """Draw a random architecture."""
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """Everything the space is made from, with its name under `name`."""
+        """The parameters of the space, with its name under `name`."""
 
     @property
     def signature(self) -> str:
-        """Short text that two spaces share when they are the same."""
+        """A short text that is equal for equal spaces."""
         return self.name
 
     @cached_property
     def _indices(self) -> tuple[dict[str, int], ...]:
-        """For each variable the index of each choice."""
+        """For each variable, the index of each choice."""
         return tuple({choice: i for i, choice in enumerate(known)} for known in self.variables)
 
     def architecture(self, choices: Sequence[str]) -> Architecture:
-        """Check choices and make the canonical architecture.
+        """Validate choices and make the canonical architecture.
 
         Raises:
-            InputError: a wrong number of choices, or one the variable does not have.
+            InputError: a wrong number of choices, or an unknown choice.
         """
         if len(choices) != len(self.variables):
             raise InputError(
                 f"{len(choices)} choices for space {self.name}, which has {len(self.variables)} variables",
-                "give one choice a variable",
+                "give one choice per variable",
             )
         for i, (choice, known) in enumerate(zip(choices, self._indices, strict=True)):
             if choice not in known:
@@ -99,28 +98,28 @@ class ArchitectureSpace(ABC):
         return Architecture(self.name, self.canonical(choices))
 
     def encode(self, architecture: Architecture) -> NDArray[np.int64]:
-        """Index of each variable's choice, shape (variables,)."""
+        """The index of each variable's choice, shape (variables,)."""
         pairs = zip(architecture.choices, self._indices, strict=True)
         return np.array([known[choice] for choice, known in pairs], dtype=np.int64)
 
     def decode(self, vector: Sequence[int] | NDArray[np.int64]) -> Architecture:
-        """Architecture of an integer vector of shape (variables,); any valid vector will do."""
+        """The architecture of any valid vector, canonical or not, of shape (variables,)."""
         choices = [known[int(index)] for index, known in zip(vector, self.variables, strict=True)]
         return Architecture(self.name, self.canonical(choices))
 
     def canonical_vectors(self, vectors: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Encodings of the canonical architectures of valid vectors, shape (n, variables) to the same."""
+        """Map valid vectors to the encodings of their canonical architectures, shape (n, variables) to the same."""
         rows = [self.encode(self.decode(vector)) for vector in vectors]
         return np.array(rows, np.int64).reshape(vectors.shape)
 
     def features(self, vectors: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What a model of accuracy may compare beside the choices: how much of what canonical encodings have.
+        """Feature counts that an accuracy model may use in addition to the choices.
 
         Args:
-            vectors: shape (n, variables).
+            vectors: canonical encodings, shape (n, variables).
 
         Returns:
-            Small numbers of at least 0, shape (n, features); here how many variables take each choice name.
+            Small counts >= 0, shape (n, features); by default, how many variables take each choice name.
         """
         names = list(dict.fromkeys(name for known in self.variables for name in known))
         places = [[names.index(name) for name in known] for known in self.variables]
@@ -130,19 +129,19 @@ class ArchitectureSpace(ABC):
         return counts
 
     def text(self, architecture: Architecture) -> str:
-        """The architecture in one line; its choices between dashes, unless the space has names of its own."""
+        """The architecture as one line: its choices joined by dashes, unless the space overrides it."""
         return "-".join(architecture.choices)
 
     def architecture_from_text(self, text: str) -> Architecture:
-        """Read such a line.
+        """Read a line as written by `text`.
 
         Raises:
-            InputError: the text names no architecture of the space.
+            InputError: not an architecture of the space.
         """
         return self.architecture(text.split("-"))
 
     def document(self, architecture: Architecture) -> dict[str, Any]:
-        """The architecture as a self-contained JSON object, as `edgenas predict` reads it."""
+        """The architecture as a self-contained JSON object, which `edgenas predict` reads."""
         return {
             "schema": ARCHITECTURE_SCHEMA,
             "space": self.config(),

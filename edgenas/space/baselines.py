@@ -1,7 +1,7 @@
-"""Networks made by hand, to set beside what a search found: points of an `mbconv` layout that holds nothing else.
+"""Hand-designed networks to compare searches with; each is the only architecture of its `mbconv` space.
 
-Strides are the original ones (five halvings) from 96 px. For 16 to 64 px they are those of the `mbconv` space's own
-small layouts: the stem's, and after it only the last three strided layers stride, the usual adaptation to CIFAR.
+Strides are the original ones (five halvings) from 96 px. For 16 to 64 px they follow the `mbconv` space's own small
+layouts: the stem's stride, then only the last three strided layers keep theirs, the usual adaptation to CIFAR.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,13 +9,14 @@ from typing import Any, Literal, NamedTuple
 
 from edgenas.space.architecture import Architecture
 from edgenas.space.layers import Activation, make_divisible
-from edgenas.space.mbconv import Kernel, Layout, MBConvSpace, Stage, check_covered, stem_stride
+from edgenas.space.mbconv import MBConvSpace, check_supported, stem_stride
+from edgenas.space.mbconv_layout import Kernel, Layout, Stage
 
 Stride = Literal[1, 2]
 
 
 class _Layer(NamedTuple):
-    """One inverted residual before width is applied; stride at full resolution."""
+    """One inverted residual before the width multiplier; stride for large images."""
 
     kernel: Kernel
     expansion: int
@@ -26,7 +27,7 @@ class _Layer(NamedTuple):
 
 
 def _v2_layers() -> tuple[_Layer, ...]:
-    """Table 2 of the paper, below the block without expansion."""
+    """Table 2 of the paper, after the block without expansion."""
     stages: tuple[tuple[int, int, Stride], ...] = (
         (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1),
     )  # fmt: skip
@@ -55,33 +56,33 @@ _V3_SMALL: tuple[_Layer, ...] = (
 def mobilenet_v2(resolution: int, classes: int, width: float) -> tuple[MBConvSpace, Architecture]:
     """MobileNetV2 (Sandler et al., "Inverted residuals and linear bottlenecks", CVPR 2018).
 
-    At 224 px, width 1 and 1000 classes it is torchvision's to the weight. Below width 1 the head is narrowed with the
-    rest, which the paper does not do: it favours the baseline in milliseconds.
+    At 224 px, width 1 and 1000 classes it equals torchvision's, weight for weight. Below width 1 the head is narrowed
+    too, unlike in the paper, which makes the baseline faster.
 
     Args:
         resolution: rows and columns of the images, 16 to 64 or 96 to 224.
         classes: number of classes.
-        width: multiplier of all channel counts, the head's included, rounded to multiples of 8.
+        width: multiplier of all channel counts, including the head's, rounded to multiples of 8.
 
     Returns:
         A space of one architecture, and that architecture.
 
     Raises:
-        InputError: a resolution or width that is not covered, fewer than two classes.
+        InputError: an unsupported resolution or width, or fewer than two classes.
     """
-    return _made(resolution, classes, width, _v2_layers(), head=1280, stem_channels=32, first_channels=16)
+    return _baseline(resolution, classes, width, _v2_layers(), head=1280, stem_channels=32, first_channels=16)
 
 
 def mobilenet_v3_small(resolution: int, classes: int, width: float) -> tuple[MBConvSpace, Architecture]:
-    """A near point to MobileNetV3-Small (Howard et al., "Searching for MobileNetV3", ICCV 2019).
+    """An approximation of MobileNetV3-Small (Howard et al., "Searching for MobileNetV3", ICCV 2019).
 
-    Expansions are whole: 4 where the paper has 4.5 and 3.7. The classifier has no hidden layer of 1024. At 224 px and
-    width 1 the features, all before the classifier, are within 1 % of torchvision's in MACs and in parameters, within
-    11 % at widths 0.35 to 1.4; the whole network has 98 % of the MACs and, with 1000 classes, 59 % of the parameters.
+    Expansions are integers: 4 where the paper has 4.5 and 3.7. The classifier lacks the hidden layer of 1024. At 224 px
+    and width 1, everything before the classifier is within 1 % of torchvision's in MACs and parameters (within 11 % at
+    widths 0.35 to 1.4); the whole network has 98 % of the MACs and, with 1000 classes, 59 % of the parameters.
 
-    Args, result and errors are those of `mobilenet_v2`.
+    Arguments, result and errors as in `mobilenet_v2`.
     """
-    return _made(
+    return _baseline(
         resolution,
         classes,
         width,
@@ -98,7 +99,7 @@ def mobilenet_v3_small(resolution: int, classes: int, width: float) -> tuple[MBC
 
 
 class Baseline(NamedTuple):
-    """What people call a network, and what makes it from resolution, classes and width."""
+    """A network's title, and the function that makes it from resolution, classes and width."""
 
     title: str
     make: Callable[[int, int, float], tuple[MBConvSpace, Architecture]]
@@ -108,16 +109,16 @@ BASELINES: dict[str, Baseline] = {
     "mobilenet-v2": Baseline("MobileNetV2", mobilenet_v2),
     "mobilenet-v3-small": Baseline("MobileNetV3-Small", mobilenet_v3_small),
 }
-"""By the name they have on the command line."""
+"""Baselines by their name on the command line."""
 
 
-def _made(
+def _baseline(
     resolution: int, classes: int, width: float, layers: Sequence[_Layer], head: int, **opening: Any
 ) -> tuple[MBConvSpace, Architecture]:
-    """The space of just these layers, each a stage of its own so that none can be skipped; and its one point."""
-    check_covered(resolution, classes, width)
+    """The space of exactly these layers, each a stage of its own so that none can be skipped; and its architecture."""
+    check_supported(resolution, classes, width)
     if resolution <= 64:
-        layers = _strides_kept(layers, 3)
+        layers = _keep_last_strides(layers, 3)
         opening.pop("first_stride", None)
     for field in ("stem_channels", "first_channels"):
         opening[field] = make_divisible(opening[field] * width)
@@ -133,8 +134,8 @@ def _made(
     return space, space.architecture([f"k{layer.kernel}e{layer.expansion}" for layer in layers])
 
 
-def _strides_kept(layers: Sequence[_Layer], count: int) -> list[_Layer]:
-    """The same layers, of the strided ones only the last few still so."""
+def _keep_last_strides(layers: Sequence[_Layer], count: int) -> list[_Layer]:
+    """The same layers, with only the last `count` strided ones keeping their stride."""
     strided = [i for i, layer in enumerate(layers) if layer.stride == 2]
     return [layer._replace(stride=2 if i in strided[-count:] else 1) for i, layer in enumerate(layers)]
 

@@ -1,4 +1,4 @@
-"""Published tables: CSV with a row for each architecture and what somebody found out about it."""
+"""Published benchmark tables: CSV files with one row of figures per architecture."""
 
 import csv
 import gzip
@@ -12,15 +12,15 @@ from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import MAX_FILE_BYTES
 from edgenas.space.architecture import Architecture, ArchitectureSpace
 
-NAMES = "arch"
-"""The column of architectures, as their space's `text` writes them."""
+ARCHITECTURE_COLUMN = "arch"
+"""The column of architectures, in the form of their space's `text`."""
 
 _GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of numbers: its name, which values it may have, and what to tell who wrote another."""
+    """A column of numbers: its name, which values are valid, and the hint for an invalid one."""
 
     name: str
     allows: Callable[[float], bool]
@@ -28,24 +28,26 @@ class Column:
 
 
 def figures_from_csv(path: Path, space: ArchitectureSpace, column: Column) -> dict[Architecture, float]:
-    """Read one column of a table, by architecture in the order of the file; other columns are ignored.
+    """Read one column of a table, by architecture in file order; other columns are ignored.
 
-    Rows whose architectures are the same network count as one, which gets their mean.
+    Several rows of the same network are replaced by their mean.
 
     Args:
-        path: CSV in UTF-8, also compressed with gzip; 64 MiB at most, before and after.
-        space: whose architectures the column `arch` names, as `space.text` writes them.
+        path: UTF-8 CSV, optionally gzipped; at most 64 MiB before and after decompression.
+        space: the space of the architectures in the column `arch`, which are in the form of `space.text`.
         column: the column to read.
 
     Raises:
-        FileFormatError: a file that is missing, too large or no such table; names the row, the header being row 1.
+        FileFormatError: the file is missing, too large or not such a table; names the row, counting the header as 1.
     """
     found: dict[Architecture, list[float]] = {}
-    for number, (name, value) in _rows(path, (NAMES, column.name)):
+    for number, (name, value) in _rows(path, (ARCHITECTURE_COLUMN, column.name)):
         try:
             architecture = space.architecture_from_text(name)
         except InputError as error:
-            raise FileFormatError(path, f"row {number}: {NAMES}", error.problem, error.hint) from None
+            raise FileFormatError(
+                path, f"row {number}: {ARCHITECTURE_COLUMN}", error.problem, error.hint
+            ) from None
         found.setdefault(architecture, []).append(_value(value, column, path, number))
     if not found:
         raise FileFormatError(path, "", "has no rows", "give a row for each architecture")
@@ -63,7 +65,7 @@ def _value(text: str, column: Column, path: Path, number: int) -> float:
 
 
 def _rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[int, tuple[str, str]]]:
-    """Number of each row, and its two columns."""
+    """Number and the two columns of each row."""
     reader = csv.reader(io.StringIO(text_from_file(path), newline=""), strict=True)
     try:
         header = next(reader, [])
@@ -79,11 +81,13 @@ def _rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[int, tuple[str
             if row:
                 yield number, (row[first], row[second])
     except csv.Error as error:
-        raise FileFormatError(path, f"row {reader.line_num}", f"is not CSV ({error})", "correct it") from None
+        raise FileFormatError(
+            path, f"row {reader.line_num}", f"is not CSV ({error})", "fix that row"
+        ) from None
 
 
 def text_from_file(path: Path) -> str:
-    """The file, unpacked; never more of it than may be."""
+    """The decompressed text of a file, of limited size."""
     try:
         with path.open("rb") as file:
             content = _limited(file, path)
@@ -92,11 +96,11 @@ def text_from_file(path: Path) -> str:
                 content = _limited(unpacked, path)
         return content.decode("utf-8-sig")
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise FileFormatError(path, "", f"is not gzip to its end ({error})", "fetch it again") from None
+        raise FileFormatError(path, "", f"is a damaged gzip file ({error})", "download it again") from None
     except OSError as error:
         raise FileFormatError(path, "", f"cannot be read ({error.strerror})", "check the path") from None
     except UnicodeDecodeError:
-        raise FileFormatError(path, "", "is neither CSV in UTF-8 nor gzip", "give such a file") from None
+        raise FileFormatError(path, "", "is neither UTF-8 CSV nor gzip", "provide one of these") from None
 
 
 def _limited(file: io.BufferedIOBase, path: Path) -> bytes:

@@ -1,6 +1,6 @@
 """Blocks: the smallest pieces that are timed as a unit on a device, each with a canonical key.
 
-A key names everything that decides a block's cost, for example
+A key contains everything that determines a block's cost, for example
 `mbconv/k5/e6/s2/se0/relu6/24-40/112x112` (kernel, expansion, stride, squeeze-excite reduction with 0 for none,
 activation, channels in-out, input rows x columns).
 """
@@ -104,7 +104,7 @@ class MBConv:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What a skip connection needs where the shape changes: a strided 1x1 convolution, linear (ResNet's option B)."""
+    """The skip connection where the shape changes: a strided, linear 1x1 convolution (ResNet's option B)."""
 
     stride: int
     in_channels: int
@@ -156,7 +156,7 @@ class Head:
 Block = Stem | MBConv | Projection | Head
 
 _ACTIVATION = r"(none|relu|relu6|hswish)"
-# Digits are ASCII ones and few: `\d` and int() know other scripts, and a key has one spelling.
+# ASCII digits only, and few of them: `\d` and int() accept other scripts, but a key has a unique spelling.
 _N = r"([1-9][0-9]{0,8})"
 _ODD = r"((?:[1-9][0-9]{0,7})?[13579])"
 _SIZE = rf"{_N}x{_N}"
@@ -171,16 +171,16 @@ _GRAMMAR = {
 
 
 def block_from_key(key: str) -> Block:
-    """Read a canonical key back into its block.
+    """The block of a canonical key.
 
     Raises:
-        InputError: the text is no block key.
+        InputError: not a block key.
     """
     for kind, pattern in _GRAMMAR.items():
         if match := pattern.fullmatch(key):
             fields = [int(text) if text.isdigit() else text for text in match.groups()]
             return cast(Block, kind(*fields))
-    raise InputError(f"{key!r} is no block key", "expected such as mbconv/k5/e6/s2/se0/relu6/24-40/112x112")
+    raise InputError(f"{key!r} is not a block key", "use a form like mbconv/k5/e6/s2/se0/relu6/24-40/112x112")
 
 
 def block_macs(block: Block) -> int:
@@ -189,25 +189,25 @@ def block_macs(block: Block) -> int:
 
 
 def block_parameters(block: Block) -> int:
-    """Trained parameters of a block."""
+    """Trainable parameters of a block."""
     return sum(layer.parameters for layer in block.layers)
 
 
 def input_shape(block: Block) -> tuple[int, int, int]:
-    """Shape (C, H, W) of the input for one image."""
+    """Input shape (C, H, W) for one image."""
     return (block.in_channels, block.height, block.width)
 
 
 def output_shape(block: Block) -> tuple[int, ...]:
-    """Shape of the output for one image, without the batch axis: (C, H, W), or (classes,) of a head."""
+    """Output shape for one image: (C, H, W), or (classes,) for a head."""
     if isinstance(block, Head):
         return (block.classes,)
     return (block.out_channels, strided(block.height, block.stride), strided(block.width, block.stride))
 
 
 def block_peak_elements(block: Block) -> int:
-    """Most numbers alive at once while its layers run one after another, parameters aside."""
+    """Peak number of live elements while the layers run one after another, without parameters."""
     layers = block.layers
     kept = math.prod(input_shape(block)) if isinstance(layers[-1], Add) else 0
-    # The first layer's own input is what is kept.
+    # The first layer's input is the kept tensor itself.
     return max(layer.elements_alive + (kept if index else 0) for index, layer in enumerate(layers))

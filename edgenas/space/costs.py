@@ -1,4 +1,4 @@
-"""What networks cost anywhere: parameters, MACs, memory. As arrays, for one architecture or a million."""
+"""Device-independent costs of networks: parameters, MACs, memory. Vectorised over architectures."""
 
 from collections.abc import Callable
 from typing import Literal, Protocol
@@ -11,32 +11,32 @@ from edgenas.space.architecture import Architecture, ArchitectureSpace
 from edgenas.space.block import Block, block_macs, block_parameters, block_peak_elements
 from edgenas.space.space import SearchSpace
 
-BYTES = 4
-"""Of a number in fp32."""
+BYTES_PER_ELEMENT = 4
+"""Bytes of an fp32 number."""
 
 CostName = Literal["params", "macs", "peak-memory"]
 
 
 class Cost(Protocol):
-    """A figure of networks."""
+    """A cost of networks."""
 
     @property
     def largest(self) -> float:
-        """No network of the space has more."""
+        """An upper bound over all networks of the space."""
 
     def __call__(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Of canonical integer encodings, shape (n, variables) to (n,)."""
+        """The costs of canonical encodings, shape (n, variables) to (n,)."""
 
 
 def cost_function(space: ArchitectureSpace, name: CostName) -> Cost:
-    """Trained parameters, multiply-accumulates of one image, or peak memory in bytes (see `peak_memory_bytes`).
+    """Trainable parameters, MACs for one image, or peak memory in bytes (see `peak_memory_bytes`).
 
     Raises:
-        InputError: a space that does not say what its networks are made of.
+        InputError: the space does not define the blocks of its networks.
     """
     if not isinstance(space, SearchSpace):
         raise InputError(
-            f"objective {name}: space {space.name} does not say what its networks are made of",
+            f"objective {name}: space {space.name} does not define the blocks of its networks",
             "use accuracy,latency",
         )
     if name == "params":
@@ -47,17 +47,17 @@ def cost_function(space: ArchitectureSpace, name: CostName) -> Cost:
 
 
 def peak_memory_bytes(space: SearchSpace, architecture: Architecture) -> int:
-    """What a runtime needs that runs one layer after another in fp32, one image at a time.
+    """Memory of a runtime that runs layer after layer in fp32, one image at a time.
 
-    All parameters, and the largest sum of what a layer reads, writes and keeps for a later addition.
+    All parameters, plus the maximum over layers of inputs, outputs and tensors kept for a later addition.
     """
-    return BYTES * (
+    return BYTES_PER_ELEMENT * (
         space.parameters(architecture) + max(map(block_peak_elements, space.blocks(architecture)))
     )
 
 
 class _Combined:
-    """The sum or the greatest of a figure over a network's blocks."""
+    """The sum or the maximum of a cost over a network's blocks."""
 
     def __init__(self, space: SearchSpace, figure: Callable[[Block], int], combine: np.ufunc) -> None:
         self._combine = combine
@@ -79,7 +79,7 @@ class _Combined:
 
 
 class _PeakMemory:
-    """Bytes of parameters and of the numbers alive."""
+    """Bytes of parameters and live elements."""
 
     def __init__(self, space: SearchSpace) -> None:
         self._parameters = _Combined(space, block_parameters, np.add)
@@ -87,7 +87,7 @@ class _PeakMemory:
 
     @property
     def largest(self) -> float:
-        return BYTES * (self._parameters.largest + self._elements.largest)
+        return BYTES_PER_ELEMENT * (self._parameters.largest + self._elements.largest)
 
     def __call__(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
-        return BYTES * (self._parameters(vectors) + self._elements(vectors))
+        return BYTES_PER_ELEMENT * (self._parameters(vectors) + self._elements(vectors))

@@ -1,7 +1,7 @@
-"""The primitive layers that blocks are made of, with what each costs.
+"""The primitive layers that blocks are made of, with their costs.
 
-A layer knows its work; how to make it in PyTorch and in ONNX is one table each, in `modules` and `graph`.
-All counts are for one image (batch 1). A multiply-accumulate is one MAC, as fvcore counts it.
+Tables in `modules` and `onnx_graph` build them in PyTorch and ONNX. All counts are for one image (batch 1). A
+multiply-accumulate counts as one MAC, as in fvcore.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Activation = Literal["none", "relu", "relu6", "hswish"]
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """Convolution with "same" padding, batch norm and activation: one kernel once fused."""
+    """Convolution with "same" padding, batch norm and activation; one kernel when fused."""
 
     in_channels: int
     out_channels: int
@@ -43,18 +43,18 @@ class Conv:
 
     @property
     def parameters(self) -> int:
-        """Trained parameters: weights, and batch norm's scale and shift."""
+        """Trainable parameters: weights, and batch norm's scale and shift."""
         return self.in_channels // self.groups * self.kernel**2 * self.out_channels + 2 * self.out_channels
 
     @property
     def elements_moved(self) -> int:
-        """Numbers read and written when the layer runs on its own: input, output, weights."""
+        """Elements read and written by the layer alone: input, output, parameters."""
         read = self.in_channels * self.height * self.width
         return read + self.out_channels * self.out_height * self.out_width + self.parameters
 
     @property
     def elements_alive(self) -> int:
-        """Input and output: numbers that memory holds while it runs, parameters aside."""
+        """Elements in memory while it runs, without parameters: input and output."""
         return self.in_channels * self.height * self.width + (
             self.out_channels * self.out_height * self.out_width
         )
@@ -83,18 +83,18 @@ class SqueezeExcite:
 
     @property
     def elements_moved(self) -> int:
-        """Two reads of the input (pool, scale), one write, the weights."""
+        """Two reads of the input (pool, scale), one write, and the parameters."""
         return 3 * self.channels * self.height * self.width + self.parameters
 
     @property
     def elements_alive(self) -> int:
-        """The features, scaled in place, and the small vectors."""
+        """The features, scaled in place, and the two channel vectors."""
         return self.channels * self.height * self.width + self.channels + self.squeezed
 
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """The skip connection; runtimes fuse it into the convolution before it, so it launches nothing."""
+    """The skip connection; runtimes fuse it into the preceding convolution, so it launches no kernel."""
 
     channels: int
     height: int
@@ -111,13 +111,13 @@ class Add:
 
     @property
     def elements_alive(self) -> int:
-        """The sum, which takes the place of what was written last; the other summand is its block's to count."""
+        """The sum, computed in place; the other summand is counted by `block_peak_elements`."""
         return self.channels * self.height * self.width
 
 
 @dataclass(frozen=True, slots=True)
 class GlobalPool:
-    """Global average pooling to one value a channel."""
+    """Global average pooling to one value per channel."""
 
     channels: int
     height: int
@@ -177,6 +177,6 @@ def strided(size: int, stride: int) -> int:
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:
-    """Round a channel count to hardware-friendly multiples, never down by more than a tenth (MobileNetV2)."""
+    """Round a channel count to a multiple, never down by more than 10 % (as in MobileNetV2)."""
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded

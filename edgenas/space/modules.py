@@ -27,7 +27,7 @@ class SqueezeExciteModule(nn.Module):
         self.expand = nn.Conv2d(layer.squeezed, layer.channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scale each channel by what its mean, seen with the others, says."""
+        """Scale each channel by a gate computed from the means of all channels."""
         pooled = nn.functional.adaptive_avg_pool2d(x, 1)
         gate = self.expand(nn.functional.relu(self.reduce(pooled)))
         return x * nn.functional.hardsigmoid(gate)
@@ -96,7 +96,7 @@ def _module(layer: Layer) -> nn.Module:
 
 
 def _initialise(module: nn.Module) -> None:
-    """He initialisation (fan out) of convolutions, small normal weights of the classifier, as MobileNetV2."""
+    """As MobileNetV2: He initialisation (fan out) for convolutions, small normal weights for the classifier."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out")
         if module.bias is not None:
@@ -107,10 +107,10 @@ def _initialise(module: nn.Module) -> None:
 
 
 def folded_weights(network: Network) -> dict[str, Tensor]:
-    """Weights of the network with batch norm folded into the convolutions, named as `graph` wants them.
+    """Weights of the network with batch norm folded into the convolutions, named as in `onnx_graph`.
 
     The network must be in evaluation mode. Names are `<block>.<layer>.<weight|bias>`; squeeze-excite has
-    `<block>.<layer>.reduce.weight` and so on. The running statistics enter in double precision.
+    `<block>.<layer>.reduce.weight` and so on. Folding is done in double precision.
     """
     weights: dict[str, Tensor] = {}
     for i, block in enumerate(network):

@@ -1,18 +1,17 @@
 """The space of NAS-Bench-201: 15,625 cells of four nodes, each edge one of five operations.
 
-Node 0 is the cell's input; each later node sums what its edges bring from the nodes before it; node 3 is the output
-(Dong and Yang, "NAS-Bench-201", ICLR 2020). Only the set of choices: no blocks yet.
+Node 0 is the cell's input; each later node sums the outputs of its incoming edges; node 3 is the output
+(Dong and Yang, "NAS-Bench-201", ICLR 2020). The space defines choices only, no blocks.
 
-Two cells are the same network when they sum the same things, whatever names their nodes have:
-  - `skip_connect` adds nothing of its own; the order of a sum does not count.
-  - An edge is dead when it is `none`, when its source gets nothing, or when its target does not reach node 3.
-    (What a convolution makes of zeros is the shift of its batch norm; that much is let go.)
-  - Convolutions have weights of their own: one that is read twice is not two. Pooling has none: twice the same
-    pooling is one that is read twice.
+Two cells are the same network if they compute the same sums, regardless of how nodes are numbered:
+  - `skip_connect` is the identity; the order of a sum does not matter.
+  - An edge is dead if it is `none`, if its source receives no input, or if its target does not reach node 3.
+    (A convolution of zeros gives the shift of its batch norm, which is neglected.)
+  - Each convolution has its own weights: one convolution used twice differs from two. Pooling has no weights: pooling
+    the same input twice equals using one pooling twice.
 
-There are 5,260 such networks. The benchmark's authors count 6,466: theirs is a comparison of formulas, in which two
-convolutions of one input look like one that is read twice, and a zero that is added, or that node 2 passes on, like
-something.
+There are 5,260 distinct networks. The benchmark's authors count 6,466, as they compare formulas, in which two
+convolutions of the same input look like one used twice, but adding a zero, also via node 2, makes a difference.
 """
 
 import re
@@ -48,10 +47,10 @@ _STRING = re.compile(
 )
 
 Operations = tuple[str, ...]
-"""One operation an edge."""
+"""One operation per edge."""
 
 Terms = tuple[str, ...]
-"""What a node sums, as sorted formulas; empty for a node that gets nothing."""
+"""The summands of a node as sorted formulas; empty for a node without input."""
 
 
 class NASBench201Space(ArchitectureSpace):
@@ -66,7 +65,7 @@ class NASBench201Space(ArchitectureSpace):
 
     @override
     def canonical(self, choices: Sequence[str]) -> tuple[str, ...]:
-        """Of the cells that are the same network, the one that runs the fewest operations."""
+        """Of all cells of the same network, the one with the fewest operations."""
         return _canonical_forms()[tuple(choices)]
 
     @override
@@ -76,7 +75,7 @@ class NASBench201Space(ArchitectureSpace):
 
     @override
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Each edge uniform, as on the benchmark."""
+        """Each edge uniformly, as in the benchmark."""
         return self.decode(rng.integers(len(OPERATIONS), size=len(EDGES)))
 
     @override
@@ -85,10 +84,10 @@ class NASBench201Space(ArchitectureSpace):
 
     @override
     def features(self, vectors: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Paths from input to output: how many, of which lengths, with which operations, in which order.
+        """Counts of paths from input to output, of their lengths, sets of operations, and runs of operations.
 
-        A path is known by the operations along it that are not skipped (path encoding: White et al., AAAI 2021); each
-        run of operations along one counts, as do subtrees in Weisfeiler and Lehman's kernel (Ru et al., ICLR 2021).
+        A path is encoded by its operations without skips (path encoding: White et al., AAAI 2021); each contiguous
+        run of them counts, like the subtrees of the Weisfeiler-Lehman kernel (Ru et al., ICLR 2021).
         """
         found: NDArray[np.int64] = _feature_table()[tuple(vectors.T)]
         return found
@@ -111,14 +110,14 @@ class NASBench201Space(ArchitectureSpace):
         match = _STRING.fullmatch(text)
         if match is None:
             raise InputError(
-                f"{text[:120]!r} is no architecture of {self.name}", f"expected such as {_EXAMPLE}"
+                f"{text[:120]!r} is not an architecture of {self.name}", f"use a form like {_EXAMPLE}"
             )
         return Architecture(self.name, self.canonical(match.groups()))
 
 
 @cache
 def _canonical_forms() -> dict[Operations, Operations]:
-    """The canonical form of every cell. A fifth of a second, once."""
+    """The canonical form of every cell; takes 0.2 s, once."""
     forms: dict[Terms, Operations] = {}
     cells = sorted(product(OPERATIONS, repeat=len(EDGES)), key=_cost)
     networks = {cell: _network(cell) for cell in cells}
@@ -129,7 +128,7 @@ def _canonical_forms() -> dict[Operations, Operations]:
 
 @cache
 def _canonical_table() -> NDArray[np.int64]:
-    """The same as indices of operations: an axis for each edge, the last of the shape for the form's edges."""
+    """`_canonical_forms` as operation indices: one axis per edge, then one for the edges of the canonical form."""
     forms = _canonical_forms()
     cells = product(OPERATIONS, repeat=len(EDGES))
     table = [[OPERATIONS.index(operation) for operation in forms[cell]] for cell in cells]
@@ -138,7 +137,7 @@ def _canonical_table() -> NDArray[np.int64]:
 
 @cache
 def _feature_table() -> NDArray[np.int64]:
-    """Features of every cell: an axis for each edge, the last of the shape for the features."""
+    """Features of every cell: one axis per edge, then one for the features."""
     counts = [_path_features(cell) for cell in product(OPERATIONS, repeat=len(EDGES))]
     names = sorted({name for count in counts for name in count})
     table = np.array([[count[name] for name in names] for count in counts], np.int64)
@@ -159,7 +158,7 @@ def _path_features(operations: Operations) -> Counter[tuple[str, ...]]:
 
 
 def _cost(operations: Operations) -> tuple[int, int]:
-    """What runs: convolutions and poolings first, then edges at all."""
+    """Sort key: number of convolutions and poolings, then number of edges that are not `none`."""
     return (
         len(EDGES) - operations.count(NONE) - operations.count(SKIP),
         len(EDGES) - operations.count(NONE),
@@ -167,10 +166,10 @@ def _cost(operations: Operations) -> tuple[int, int]:
 
 
 def _network(operations: Operations) -> Terms:
-    """What node 3 sums, each convolution under a number of its own: equal for cells that are the same network.
+    """The summands of node 3 with numbered convolutions: equal for cells that are the same network.
 
-    Which convolution has which number says nothing, so of all numberings the least formula counts. Only those of
-    one kind and one input need to be told apart.
+    The numbering is arbitrary, so the smallest formula over all numberings is taken. Only convolutions of the same kind
+    and input need different numbers.
     """
     plain = _nodes(operations, {})
     alike: dict[tuple[str, Terms], list[int]] = {}
@@ -186,7 +185,7 @@ def _network(operations: Operations) -> Terms:
 
 
 def _nodes(operations: Operations, numbers: Mapping[int, int]) -> list[Terms]:
-    """What each node sums; `numbers` tells convolutions apart, by edge."""
+    """The summands of each node; `numbers`, by edge, distinguishes convolutions."""
     nodes: list[Terms] = [("input",), (), (), ()]
     for edge, ((source, target), operation) in enumerate(zip(EDGES, operations, strict=True)):
         if operation == NONE or not nodes[source]:

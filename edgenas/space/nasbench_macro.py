@@ -1,8 +1,8 @@
 """The space of NAS-Bench-Macro: 6,561 MobileNetV2-like networks for CIFAR-10, of which 3,969 are distinct.
 
-Three stages of 2, 3 and 3 layers; each layer is an identity, an MBConv of kernel 3 and expansion 3, or one of kernel 5
-and expansion 6. The first layer of a stage strides, and there the identity is a projection. Parameters are those
-of the published table, and its `flops` are our MACs. (Su et al., "Prioritized Architecture Sampling with Monto-Carlo
+Three stages of 2, 3 and 3 layers; each layer is an identity, an MBConv with kernel 3 and expansion 3, or one with
+kernel 5 and expansion 6. The first layer of a stage is strided, so its identity is a projection. Parameter counts match
+the published table, and its `flops` are our MACs. (Su et al., "Prioritized Architecture Sampling with Monto-Carlo
 Tree Search", CVPR 2021.)
 """
 
@@ -37,7 +37,7 @@ _RESOLUTIONS, _CLASSES, _WIDTHS = (8, 1024), (2, 100_000), (0.1, 4.0)
 
 
 class MacroLayout(Document):
-    """Everything a `nasbench-macro` space is made from; as it stands, the benchmark's own."""
+    """The parameters of a `nasbench-macro` space; the defaults are the benchmark's."""
 
     name: Literal["nasbench-macro"] = "nasbench-macro"
     resolution: int = Field(default=32, ge=_RESOLUTIONS[0], le=_RESOLUTIONS[1])
@@ -111,7 +111,7 @@ class NASBenchMacroSpace(SearchSpace):
         return (*path, (place, head))
 
     @override
-    def standing_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+    def choice_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
         result: list[tuple[int, ...]] = []
         start = 1
         for _, depth in STAGES:
@@ -126,7 +126,7 @@ class NASBenchMacroSpace(SearchSpace):
 
     @override
     def canonical(self, choices: Sequence[str]) -> tuple[str, ...]:
-        """Identities go to the end of their stage, behind its first layer, whose identity is a projection."""
+        """Move identities to the end of their stage; not in its first layer, whose identity is a projection."""
         result: list[str] = []
         for _, depth in STAGES:
             first, *others = choices[len(result) : len(result) + depth]
@@ -147,7 +147,7 @@ class NASBenchMacroSpace(SearchSpace):
 
     @override
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Each layer uniform, as on the benchmark: half of the networks lie in the upper half of the MACs."""
+        """Each layer uniformly, as in the benchmark: half of the networks are in the upper half of the MACs."""
         return self.decode(rng.integers(len(CHOICES), size=LAYERS))
 
     @override
@@ -168,7 +168,7 @@ class NASBenchMacroSpace(SearchSpace):
         """
         if not re.fullmatch(rf"[0-2]{{{LAYERS}}}", text):
             raise InputError(
-                f"{text[:40]!r} is no architecture of {self.name}",
+                f"{text[:40]!r} is not an architecture of {self.name}",
                 f"expected {LAYERS} digits from 0 to 2, such as 01200210",
             )
         return Architecture(self.name, self.canonical([CHOICES[int(digit)] for digit in text]))

@@ -1,7 +1,7 @@
-"""Blocks as ONNX graphs, batch norm folded: what is timed and what is deployed come from the same table.
+"""Blocks as ONNX graphs, batch norm folded; used both for timing and for deployment.
 
-Made directly, in milliseconds, where an export through PyTorch takes seconds a model; and with the operators
-runtimes fuse best (one `GlobalAveragePool` where the exporter writes a layout-breaking `ReduceMean`).
+Building them directly takes milliseconds, an export through PyTorch seconds per model, and allows the operators that
+runtimes fuse best (a `GlobalAveragePool` where the exporter writes a layout-breaking `ReduceMean`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,16 +22,16 @@ IR_VERSION = 8
 INPUT, OUTPUT = "input", "logits"
 
 Weights = Callable[[str, tuple[int, ...]], NDArray[np.float32]]
-"""Gives the weight of a name and shape."""
+"""From name and shape to the weight."""
 
 
 def onnx_from_blocks(blocks: Sequence[Block], weights: Weights, description: str = "") -> onnx.ModelProto:
     """Chain blocks into one ONNX model with a dynamic batch axis.
 
     Args:
-        blocks: at least one; each takes what the one before gives.
+        blocks: at least one; each takes the output of the one before.
         weights: called once for each weight, by name and shape (see `random_weights`, `given_weights`).
-        description: kept in the model's `doc_string`.
+        description: the model's `doc_string`.
     """
     graph = _Graph(weights)
     value = INPUT
@@ -58,7 +58,7 @@ def onnx_from_blocks(blocks: Sequence[Block], weights: Weights, description: str
 
 
 def random_weights(seed: int) -> Weights:
-    """Weights for timing: random, scaled so that activations neither vanish nor overflow nor denormalise."""
+    """Random weights for timing, scaled so that activations neither vanish, overflow nor become denormal."""
     rng = np.random.default_rng(seed)
 
     def draw(_: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -69,7 +69,7 @@ def random_weights(seed: int) -> Weights:
 
 
 def given_weights(weights: Mapping[str, NDArray[np.float32]]) -> Weights:
-    """Trained weights by name, as `modules.folded_weights` gives them."""
+    """Trained weights by name, from `modules.folded_weights`."""
 
     def look_up(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         return np.ascontiguousarray(weights[name].reshape(shape))
@@ -78,7 +78,7 @@ def given_weights(weights: Mapping[str, NDArray[np.float32]]) -> Weights:
 
 
 class _Graph:
-    """Nodes and weights as they come; `scope` prefixes the names of the layer being written."""
+    """Collects nodes and weights; `scope` is the name prefix of the current layer."""
 
     def __init__(self, weights: Weights) -> None:
         self.nodes: list[onnx.NodeProto] = []

@@ -1,7 +1,4 @@
-"""Models in other precisions: fp16, and int8 with quantise-dequantise pairs (QDQ).
-
-The same conversion makes what is timed and what is exported.
-"""
+"""Converts models to fp16, and to int8 with quantise-dequantise pairs (QDQ), for both timing and export."""
 
 import logging
 import tempfile
@@ -20,12 +17,12 @@ BATCH_SIZE = 32
 
 
 def convert(model: bytes, precision: Precision, calibration: Mapping[str, NDArray[np.float32]]) -> bytes:
-    """The model in another precision; inputs and outputs stay float32.
+    """Convert a model to another precision; inputs and outputs stay float32.
 
     Args:
         model: serialised fp32 ONNX.
-        precision: fp32 gives the model back.
-        calibration: by input, what shows int8 the ranges: normalised images, (N, C, H, W).
+        precision: fp32 returns the model unchanged.
+        calibration: normalised images by input name, (N, C, H, W), that determine the ranges of int8.
 
     Raises:
         InputError: the model cannot be converted.
@@ -37,7 +34,7 @@ def convert(model: bytes, precision: Precision, calibration: Mapping[str, NDArra
     }
     try:
         return converters[precision]()
-    except Exception as error:  # the converters raise many types, without a common base
+    except Exception as error:  # the converters' exceptions have no common base class
         raise InputError(
             f"the model cannot be converted to {precision} ({first_line(error)})", "use fp32"
         ) from error
@@ -65,7 +62,7 @@ def _to_int8(model: bytes, calibration: Mapping[str, NDArray[np.float32]]) -> by
             _Images(calibration),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            reduce_range=True,  # 7 bits of weight: with 8, CPUs without VNNI saturate and give other logits
+            reduce_range=True,  # 7-bit weights: with 8 bits, CPUs without VNNI saturate, which changes the logits
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
         )
@@ -74,7 +71,7 @@ def _to_int8(model: bytes, calibration: Mapping[str, NDArray[np.float32]]) -> by
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """The quantiser logs advice on the root logger (to fold batch norm first, which is done already)."""
+    """Silence the quantiser's advice on the root logger (to fold batch norm first, which is already done)."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -84,7 +81,7 @@ def _without_advice() -> Iterator[None]:
 
 
 class _Images:
-    """What the quantiser reads: a dictionary of inputs at a time, then None."""
+    """The quantiser's data reader: one dictionary of inputs at a time, then None."""
 
     def __init__(self, inputs: Mapping[str, NDArray[np.float32]]) -> None:
         count = min(CALIBRATION_IMAGES, *map(len, inputs.values()))

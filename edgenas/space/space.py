@@ -1,4 +1,4 @@
-"""What every search space can do: architectures that are made of blocks."""
+"""The base class of search spaces whose architectures are made of blocks."""
 
 import hashlib
 import json
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 class SearchSpace(ArchitectureSpace):
     """An architecture space whose networks can be timed and built: chains of blocks.
 
-    The contract, beside that of `ArchitectureSpace`:
-      - Cost is additive: a network is `fixed_blocks` plus, for each variable, the block in `candidates` that
-        its choice selects (None for a choice that adds nothing). Latency predictors rely on it.
-      - A network is a chain of places: `places` lists the blocks that may stand at each, `path` which one does.
-        Weight-sharing supernets keep one set of weights a place, so the blocks of a place differ only in
-        kernel and expansion.
-      - `blocks` lists what runs, in order; `build` gives an untrained module of just those blocks.
+    The contract, in addition to that of `ArchitectureSpace`:
+      - Cost is additive: a network consists of `fixed_blocks` plus, for each variable, the block in `candidates`
+        that its choice selects (None if it adds no block). Latency predictors rely on this.
+      - A network is a chain of places (layer positions): `places` lists the blocks possible at each, `path` the
+        block an architecture puts there. Supernets have one set of weights per place, so the blocks of a place
+        differ only in kernel and expansion.
+      - `blocks` lists the blocks in order; `build` gives an untrained module of exactly these.
       - `sample` draws small and large networks about equally often.
       - `space_from_config(space.config())` is the same space.
       - Only `build` may import torch.
-      - A class that other packages name under the entry point `edgenas.spaces` also has the class methods
-        `for_images` and `from_config`; both raise an `InputError` for what there is no such space for.
+      - A class that another package registers under the entry point `edgenas.spaces` also implements the class
+        methods `for_images` and `from_config`; both raise an `InputError` for arguments they cannot use.
 
     Checked by `edgenas.testing.SearchSpaceConformance`.
     """
 
     @classmethod
     def for_images(cls, resolution: int, classes: int) -> Self:
-        """The space for square images of that size and so many classes: what its name stands for in a command."""
+        """The space for square images of this resolution and this many classes; used when it is chosen by name."""
         raise _unnamed(cls, "for_images")
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """The space that `config()` described; it comes from a file, so nothing in it can be relied on."""
+        """The space that `config()` describes; `config` comes from a file and has not been validated."""
         raise _unnamed(cls, "from_config")
 
     @property
@@ -56,40 +56,40 @@ class SearchSpace(ArchitectureSpace):
     @property
     @abstractmethod
     def classes(self) -> int:
-        """Number of classes the networks tell apart."""
+        """Number of classes the networks distinguish."""
 
     @property
     @abstractmethod
     def fixed_blocks(self) -> tuple[Block, ...]:
-        """Blocks that every network of the space has."""
+        """Blocks that every network of the space contains."""
 
     @property
     @abstractmethod
     def candidates(self) -> tuple[tuple[Block | None, ...], ...]:
-        """For each variable and choice the block it stands for, None where it adds none."""
+        """For each variable and choice, the block it adds, or None."""
 
     @property
     @abstractmethod
     def places(self) -> tuple[tuple[Block, ...], ...]:
-        """For each place, in the order they run, the blocks that may stand there; non-empty."""
+        """For each place, in order of execution, the possible blocks; non-empty."""
 
     @abstractmethod
     def path(self, architecture: Architecture) -> tuple[tuple[int, Block], ...]:
         """The places an architecture uses, ascending, each with the block it puts there."""
 
     @abstractmethod
-    def standing_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
-        """For each variable and choice the place its block would stand at; -1 for a choice that adds none.
+    def choice_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+        """For each variable and choice, the place its block would take; -1 for a choice without a block.
 
-        What the variables before it choose decides: behind a layer that is skipped, blocks move up. So the choices
-        of any vector, canonical or not, stand at the very places of `path` of its canonical form.
+        This depends on earlier variables, as blocks move up after a skipped layer. The chosen blocks of any vector,
+        canonical or not, thus take the places that `path` gives for its canonical form.
 
         Args:
             vector: a choice for each variable, shape (variables,).
         """
 
     def blocks(self, architecture: Architecture) -> tuple[Block, ...]:
-        """The blocks of a network, in the order they run."""
+        """The blocks of a network, in order of execution."""
         return tuple(block for _, block in self.path(architecture))
 
     def build(self, architecture: Architecture) -> "Network":
@@ -103,7 +103,7 @@ class SearchSpace(ArchitectureSpace):
         return sum(map(block_macs, self.blocks(architecture)))
 
     def parameters(self, architecture: Architecture) -> int:
-        """Trained parameters."""
+        """Trainable parameters."""
         return sum(map(block_parameters, self.blocks(architecture)))
 
     @cached_property
@@ -114,7 +114,7 @@ class SearchSpace(ArchitectureSpace):
     @cached_property
     @override
     def signature(self) -> str:
-        """Short text that two spaces share when they are the same, such as `mbconv-224px-1a2b3c4d`."""
+        """A short text that is equal for equal spaces, such as `mbconv-224px-1a2b3c4d`."""
         text = json.dumps(self.config(), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return f"{self.name}-{self.input_shape[1]}px-{digest}"
@@ -122,6 +122,6 @@ class SearchSpace(ArchitectureSpace):
 
 def _unnamed(kind: type[SearchSpace], missing: str) -> InputError:
     return InputError(
-        f"{kind.__name__} has no {missing}: no name can stand for it",
-        "write it, or hand in an object from Python",
+        f"space class {kind.__name__} has no {missing}, so it cannot be chosen by name",
+        "implement it, or pass a space object from Python",
     )

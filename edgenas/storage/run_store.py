@@ -5,11 +5,13 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgenas.device import Provenance
 from edgenas.errors import FileFormatError, RunConflictError
+from edgenas.latency.latency import Latency
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS evaluations (
@@ -38,6 +40,9 @@ CREATE TABLE IF NOT EXISTS events (
 """
 
 
+_ROW = "id, choices, accuracy, kind, predicted_ms, low_ms, high_ms, provenance, reason, seconds"
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """One evaluated architecture; `accuracy` is None when it failed, and `reason` then says why."""
@@ -46,10 +51,7 @@ class Evaluation:
     choices: tuple[str, ...]
     accuracy: float | None
     kind: str
-    predicted_ms: float
-    low_ms: float
-    high_ms: float
-    provenance: str
+    latency: Latency
     reason: str = ""
     seconds: float = 0.0
 
@@ -82,7 +84,15 @@ class RunStore:
 
     def add(self, evaluation: Evaluation) -> None:
         """Commit one evaluation; an id can be added once."""
-        row = asdict(evaluation) | {"choices": json.dumps(evaluation.choices)}
+        row = {
+            "id": evaluation.id,
+            "choices": json.dumps(evaluation.choices),
+            "accuracy": evaluation.accuracy,
+            "kind": evaluation.kind,
+            "reason": evaluation.reason,
+            "seconds": evaluation.seconds,
+            **evaluation.latency.columns,
+        }
         columns = ", ".join(row)
         marks = ", ".join("?" * len(row))
         self._connection.execute(f"INSERT INTO evaluations ({columns}) VALUES ({marks})", tuple(row.values()))
@@ -103,10 +113,19 @@ class RunStore:
 
     def evaluations(self) -> list[Evaluation]:
         """All evaluations, in the order they were made."""
-        names = [field.name for field in fields(Evaluation)]
-        rows = self._connection.execute(f"SELECT {', '.join(names)} FROM evaluations ORDER BY sequence")
-        found = (dict(zip(names, row, strict=True)) for row in rows)
-        return [Evaluation(**{**row, "choices": tuple(json.loads(row["choices"]))}) for row in found]
+        rows = self._connection.execute(f"SELECT {_ROW} FROM evaluations ORDER BY sequence")
+        return [
+            Evaluation(
+                id_,
+                tuple(json.loads(choices)),
+                accuracy,
+                kind,
+                Latency(predicted_ms, low_ms, high_ms, Provenance(provenance)),
+                reason,
+                seconds,
+            )
+            for id_, choices, accuracy, kind, predicted_ms, low_ms, high_ms, provenance, reason, seconds in rows
+        ]
 
     def record(self, name: str, **payload: Any) -> None:
         """Append an event."""

@@ -2,10 +2,11 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from edgenas.device import Provenance
 from edgenas.formats import Document
+from edgenas.latency.latency import Latency
 from edgenas.searchers.problem import TWO
 from edgenas.vocabulary import Metric, Objective
 
@@ -34,15 +35,6 @@ class Scores(Document):
     test: dict[Metric, float] = Field(default_factory=dict)
 
 
-class LatencyFigures(Document):
-    """Milliseconds; `measured` is None where the exported file could not be measured here."""
-
-    predicted: float = Field(gt=0)
-    low: float = Field(ge=0)
-    high: float = Field(gt=0)
-    measured: float | None = Field(default=None, gt=0)
-
-
 class Model(Document):
     """One architecture of the front.
 
@@ -60,8 +52,7 @@ class Model(Document):
     accuracy: AccuracyFigure
     accuracies: Accuracies
     scores: Scores = Scores()
-    latency_ms: LatencyFigures
-    provenance: Provenance
+    latency_ms: Latency
     params: int = Field(ge=0)
     macs: int = Field(ge=0)
     peak_memory_bytes: int | None = Field(default=None, ge=0)
@@ -69,6 +60,26 @@ class Model(Document):
     max_abs_error: float | None = None
     leads: bool = False
     note: str = ""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the predicted latency comes from."""
+        return self.latency_ms.provenance
+
+    @model_validator(mode="before")
+    @classmethod
+    def _provenance_is_the_latency_s(cls, value: Any) -> Any:
+        """JSON has the provenance beside `latency_ms`."""
+        if not (isinstance(value, dict) and isinstance(value.get("latency_ms"), dict)):
+            return value
+        rest = {name: each for name, each in value.items() if name != "provenance"}
+        latency = dict(value["latency_ms"]) | {k: value[k] for k in ("provenance",) if k in value}
+        return {**rest, "latency_ms": latency}
+
+    @model_serializer(mode="wrap")
+    def _with_provenance(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        figures = {"latency_ms": self.latency_ms.figures, "provenance": self.provenance.value}
+        return {**write(self), **figures}
 
 
 class Constraint(Document):

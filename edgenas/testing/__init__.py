@@ -12,7 +12,7 @@ Needs pytest; edgenas itself never imports this package.
 
 import pytest
 
-# Before the kits are imported, so that their assertions explain themselves as those of test modules do.
+# Must precede the imports below, so that failed assertions show their values, as in test modules.
 pytest.register_assert_rewrite(
     "edgenas.testing.architecture_space_conformance",
     "edgenas.testing.evaluator_conformance",

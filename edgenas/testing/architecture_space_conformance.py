@@ -1,4 +1,4 @@
-"""What every `ArchitectureSpace` must do, as tests to inherit."""
+"""Tests of the `ArchitectureSpace` contract, to inherit."""
 
 import json
 import re
@@ -15,13 +15,13 @@ from edgenas.space import Architecture, ArchitectureSpace, architecture_space_fr
 
 
 class ArchitectureSpaceConformance:
-    """Inherit, override `space`, and pytest runs every sentence of the `ArchitectureSpace` contract on yours.
+    """Inherit and override `space`; pytest then checks your space against the `ArchitectureSpace` contract.
 
-    Override `from_config` too where your space is not known to `architecture_space_from_config`.
+    Override `from_config` too if `architecture_space_from_config` does not know your space.
     """
 
     samples = 40
-    """Random architectures most tests look at."""
+    """Random architectures per test, in most tests."""
 
     @pytest.fixture
     def space(self) -> ArchitectureSpace:
@@ -29,28 +29,28 @@ class ArchitectureSpaceConformance:
         raise NotImplementedError("override the fixture `space`")
 
     def from_config(self, config: dict[str, Any]) -> ArchitectureSpace:
-        """The space a configuration describes."""
+        """Make the space of a configuration."""
         return architecture_space_from_config(config)
 
     def test_variables_offer_choices(self, space: ArchitectureSpace) -> None:
-        """There are variables, and the names of a variable's choices differ."""
+        """There are variables, and each variable has distinct choice names."""
         assert space.variables
         for names in space.variables:
             assert names and len(set(names)) == len(names)
 
     def test_sample_is_canonical_and_valid(self, space: ArchitectureSpace) -> None:
-        """Samples are points of the space, in the form `architecture` gives."""
+        """Samples are valid architectures in canonical form."""
         for architecture in self._samples(space):
             assert architecture.space == space.name
             assert space.architecture(architecture.choices) == architecture
 
     def test_sample_follows_the_seed(self, space: ArchitectureSpace) -> None:
-        """The same seed draws the same architectures, another seed others."""
+        """The same seed draws the same architectures, another seed different ones."""
         assert self._samples(space, seed=5) == self._samples(space, seed=5)
         assert self._samples(space, seed=5) != self._samples(space, seed=6)
 
     def test_sample_reaches_every_choice(self, space: ArchitectureSpace) -> None:
-        """No choice that canonical forms have is out of the sampler's reach."""
+        """The sampler can draw every choice that occurs in canonical forms."""
         rng = np.random.default_rng(0)
         needed = {pair for vector in self._vectors(space) for pair in enumerate(space.decode(vector).choices)}
         for _ in range(100 * len(needed)):
@@ -66,7 +66,7 @@ class ArchitectureSpaceConformance:
             assert tuple(space.canonical(once)) == once
 
     def test_encode_and_decode_round_trip(self, space: ArchitectureSpace) -> None:
-        """An architecture survives its encoding; a vector decodes to a canonical architecture."""
+        """Encoding and decoding gives the architecture back; vectors decode to canonical architectures."""
         for architecture in self._samples(space):
             encoded = space.encode(architecture)
             assert encoded.shape == (len(space.variables),)
@@ -79,7 +79,7 @@ class ArchitectureSpaceConformance:
     def test_canonical_vectors_are_those_of_the_canonical_architectures(
         self, space: ArchitectureSpace
     ) -> None:
-        """However it is done, many at once get what each would alone; what is given stays as it is."""
+        """The vectorised form equals one at a time, and leaves its argument unchanged."""
         vectors = np.array(self._vectors(space, 10 * self.samples))
         expected = [space.encode(space.decode(vector)).tolist() for vector in vectors]
         given = vectors.copy()
@@ -88,7 +88,7 @@ class ArchitectureSpaceConformance:
         assert space.canonical_vectors(vectors[:0]).shape == (0, len(space.variables))
 
     def test_text_reads_back(self, space: ArchitectureSpace) -> None:
-        """One line names an architecture; what names none is refused."""
+        """`text` is one line that reads back; other lines are refused."""
         for architecture in self._samples(space):
             text = space.text(architecture)
             assert text.isprintable()
@@ -98,7 +98,7 @@ class ArchitectureSpaceConformance:
                 space.architecture_from_text(wrong)
 
     def test_ids_are_stable(self, space: ArchitectureSpace) -> None:
-        """Ten hex digits, decided by name and choices alone, different for different architectures."""
+        """Ten hex digits that depend on name and choices only and differ between architectures."""
         architectures = set(self._samples(space))
         for architecture in architectures:
             assert re.fullmatch(r"[0-9a-f]{10}", architecture.id)
@@ -108,14 +108,14 @@ class ArchitectureSpaceConformance:
         assert len({architecture.id for architecture in architectures}) == len(architectures)
 
     def test_architectures_are_frozen(self, space: ArchitectureSpace) -> None:
-        """An architecture is a value: hashable, and no field can be set."""
+        """An architecture is hashable, and its fields cannot be set."""
         architecture = self._samples(space)[0]
         hash(architecture)
         with pytest.raises(FrozenInstanceError):
             architecture.choices = ()  # type: ignore[misc]
 
     def test_config_round_trips(self, space: ArchitectureSpace) -> None:
-        """The configuration is JSON, names the space, and makes the same space again."""
+        """The configuration is JSON, names the space, and recreates the same space."""
         config = space.config()
         assert config["name"] == space.name
         again = self.from_config(json.loads(json.dumps(config, allow_nan=False)))
@@ -124,13 +124,13 @@ class ArchitectureSpaceConformance:
         assert self._samples(again) == self._samples(space)
 
     def test_document_is_self_contained(self, space: ArchitectureSpace) -> None:
-        """Its space and choices give the architecture back."""
+        """A document's space and choices recreate the architecture."""
         for architecture in self._samples(space)[:3]:
             document = json.loads(json.dumps(space.document(architecture), allow_nan=False))
             assert self.from_config(document["space"]).architecture(document["choices"]) == architecture
 
     def test_refuses_wrong_choices(self, space: ArchitectureSpace) -> None:
-        """Too few choices, too many, or one that is unknown: an error that says which."""
+        """Too few, too many or unknown choices raise an error that says what is wrong."""
         choices = list(self._samples(space)[0].choices)
         for wrong in (choices[:-1], [*choices, choices[-1]]):
             with pytest.raises(InputError, match=rf"{len(wrong)} choices for space {space.name}"):
@@ -139,7 +139,7 @@ class ArchitectureSpaceConformance:
             space.architecture(["no such choice", *choices[1:]])
 
     def test_may_be_used_from_several_threads(self, space: ArchitectureSpace) -> None:
-        """A fresh space asked by four threads at once answers each as it would alone."""
+        """A fresh space gives four concurrent threads the same results as one thread."""
         fresh = self.from_config(space.config())
         with ThreadPoolExecutor(4) as pool:
             answers = list(pool.map(lambda seed: self._samples(fresh, seed), range(8)))
@@ -159,7 +159,7 @@ class ArchitectureSpaceConformance:
         return [space.sample(rng) for _ in range(self.samples)]
 
     def _vectors(self, space: ArchitectureSpace, count: int | None = None) -> list[list[int]]:
-        """Any valid vectors, canonical or not."""
+        """Valid vectors, canonical or not."""
         rng = np.random.default_rng(1)
         sizes = [len(names) for names in space.variables]
         return [rng.integers(0, sizes).tolist() for _ in range(count or self.samples)]

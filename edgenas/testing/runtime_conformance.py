@@ -1,4 +1,4 @@
-"""What every `Runtime` and `Session` must do, as tests to inherit."""
+"""Tests of the `Runtime` and `Session` contracts, to inherit."""
 
 from collections.abc import Callable
 from typing import get_args
@@ -13,14 +13,14 @@ from edgenas.vocabulary import Precision
 
 
 class RuntimeConformance:
-    """Inherit, override `runtime`, and pytest runs every sentence of the `Runtime` contract on yours.
+    """Inherit and override `runtime`; pytest then checks your runtime against the `Runtime` contract.
 
-    The tests assert what is computed and the form of what is timed, never how fast it is. Override
-    `with_missing_provider` too where your runtime chooses between providers.
+    The tests check outputs and the form of timings, never speed. Override `with_missing_provider` too if your runtime
+    has several providers.
     """
 
     tolerance = 1e-5
-    """Largest absolute difference of an output; raise it for a runtime of lower precision."""
+    """Largest accepted absolute difference of an output; raise it for lower precisions."""
 
     @pytest.fixture
     def runtime(self) -> Runtime:
@@ -29,11 +29,11 @@ class RuntimeConformance:
 
     @pytest.fixture
     def with_missing_provider(self) -> Callable[[], object]:
-        """A call that makes the runtime, or loads a model, with a provider that is not installed."""
+        """A function that makes the runtime, or loads a model, with a provider that is not installed."""
         pytest.skip("this runtime has no choice of providers")
 
     def test_says_what_it_is(self, runtime: Runtime) -> None:
-        """Name, provider, version, threads and precision are what tables record."""
+        """Name, provider, version, threads and precision, which tables record, are valid."""
         assert runtime.name and runtime.name == type(runtime).name
         assert runtime.provider
         assert runtime.version
@@ -41,7 +41,7 @@ class RuntimeConformance:
         assert runtime.precision in get_args(Precision)
 
     def test_run_gives_the_outputs(self, runtime: Runtime) -> None:
-        """A run computes the model, and again the same."""
+        """Running computes the model's outputs, repeatably."""
         image = _image(seed=0)
         session = _load(runtime, 2.0, image)
         for _ in range(2):
@@ -52,12 +52,12 @@ class RuntimeConformance:
         assert _output(_load(runtime, 1.0, _image(seed=0))).dtype == np.float32
 
     def test_batch_is_free(self, runtime: Runtime) -> None:
-        """The dynamic batch axis takes what the feeds have."""
+        """The dynamic batch axis takes the batch size of the feeds."""
         image = _image(seed=0, batch=3)
         assert _output(_load(runtime, 1.0, image)).shape == image.shape
 
     def test_load_copies_the_feeds(self, runtime: Runtime) -> None:
-        """What the caller does to the array after `load` does not matter."""
+        """Changing the array after `load` has no effect."""
         image = _image(seed=1)
         expected = np.maximum(image, 0)
         session = _load(runtime, 1.0, image)
@@ -65,7 +65,7 @@ class RuntimeConformance:
         assert np.abs(_output(session) - expected).max() <= self.tolerance
 
     def test_sessions_are_independent(self, runtime: Runtime) -> None:
-        """Loading, running and timing a second model leaves the first as it was."""
+        """Loading, running and timing a second model does not affect the first."""
         image = _image(seed=2)
         first = _load(runtime, 1.0, image)
         before = _output(first).copy()
@@ -75,7 +75,7 @@ class RuntimeConformance:
         assert np.array_equal(_output(first), before)
 
     def test_timed_sessions_disturb_no_other(self, runtime: Runtime) -> None:
-        """Sessions loaded, timed and dropped before change nothing of what one computes."""
+        """Sessions loaded, timed and dropped before do not change another's outputs."""
         image = _image(seed=8)
         sessions = {factor: _load(runtime, factor, image) for factor in (1.0, 2.0, 3.0)}
         for session in sessions.values():
@@ -85,8 +85,8 @@ class RuntimeConformance:
         for factor, session in sessions.items():
             assert np.abs(_output(session) - np.maximum(factor * image, 0)).max() <= self.tolerance
 
-    def test_outputs_are_the_callers(self, runtime: Runtime) -> None:
-        """An output stays as it is when the session runs again, and writing to it changes no later run."""
+    def test_outputs_belong_to_the_caller(self, runtime: Runtime) -> None:
+        """Later runs do not change an output, and writing to it does not change later runs."""
         session = _load(runtime, 1.0, _image(seed=3))
         output = _output(session)
         expected = output.copy()
@@ -97,31 +97,31 @@ class RuntimeConformance:
 
     @pytest.mark.parametrize("calls", [1, 2, 7])
     def test_times_have_the_right_form(self, runtime: Runtime, calls: int) -> None:
-        """One positive finite time a call."""
+        """One positive, finite time per call."""
         times = _load(runtime, 1.0, _image(seed=4)).time_ms(calls)
         assert times.shape == (calls,)
         assert times.dtype == np.float64
         assert np.isfinite(times).all() and (times > 0).all()
 
-    def test_what_it_is_stays(self, runtime: Runtime) -> None:
+    def test_identity_stays_unchanged(self, runtime: Runtime) -> None:
         """Loading and running changes neither provider, threads, precision nor version."""
         before = _identity(runtime)
         _load(runtime, 1.0, _image(seed=5)).time_ms(1)
         assert _identity(runtime) == before
 
     @pytest.mark.parametrize("model", [b"", b"not a model", b"\x00" * 64], ids=["empty", "text", "zeros"])
-    def test_refuses_what_is_no_model(self, runtime: Runtime, model: bytes) -> None:
+    def test_refuses_invalid_models(self, runtime: Runtime, model: bytes) -> None:
         """Garbage is a `DeviceError` at `load`."""
         with pytest.raises(DeviceError):
             runtime.load(model, {"input": _image(seed=6)})
 
     def test_refuses_an_operator_it_lacks(self, runtime: Runtime) -> None:
-        """So is an operator nobody has."""
+        """An unknown operator is a `DeviceError` at `load`."""
         with pytest.raises(DeviceError):
             runtime.load(_model(1.0, operator="NoSuchOperator"), {"input": _image(seed=7)})
 
     def test_refuses_a_missing_provider(self, with_missing_provider: Callable[[], object]) -> None:
-        """A provider that is not installed is a `DeviceError`, never another provider instead."""
+        """A provider that is not installed is a `DeviceError`, never replaced by another one."""
         with pytest.raises(DeviceError):
             with_missing_provider()
 

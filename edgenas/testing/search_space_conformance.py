@@ -1,4 +1,4 @@
-"""What every `SearchSpace` must do, as tests to inherit."""
+"""Tests of the `SearchSpace` contract, to inherit."""
 
 import re
 import sys
@@ -15,13 +15,13 @@ from edgenas.testing.architecture_space_conformance import ArchitectureSpaceConf
 
 
 class SearchSpaceConformance(ArchitectureSpaceConformance):
-    """Inherit, override `space`, and pytest runs every sentence of the `SearchSpace` contract on yours.
+    """Inherit and override `space`; pytest then checks your space against the `SearchSpace` contract.
 
-    Override `from_config` too where your space is not known to `space_from_config`.
+    Override `from_config` too if `space_from_config` does not know your space.
     """
 
     builds = 2
-    """Random architectures that are built in PyTorch; the slow part."""
+    """Random architectures to build in PyTorch, which is slow."""
 
     @pytest.fixture
     def space(self) -> SearchSpace:
@@ -29,7 +29,7 @@ class SearchSpaceConformance(ArchitectureSpaceConformance):
         raise NotImplementedError("override the fixture `space`")
 
     def from_config(self, config: dict[str, Any]) -> SearchSpace:
-        """The space a configuration describes."""
+        """Make the space of a configuration."""
         return space_from_config(config)
 
     def test_candidates_match_the_variables(self, space: SearchSpace) -> None:
@@ -37,14 +37,14 @@ class SearchSpaceConformance(ArchitectureSpaceConformance):
         assert [len(options) for options in space.candidates] == [len(names) for names in space.variables]
 
     def test_sample_reaches_small_and_large(self, space: SearchSpace) -> None:
-        """At least a tenth of the samples lie on either side of the middle of their range of MACs."""
+        """At least a tenth of the samples are below, and above, the middle of their range of MACs."""
         rng = np.random.default_rng(0)
         macs = np.array([space.macs(space.sample(rng)) for _ in range(300)])
         share = float(np.mean(macs > (macs.min() + macs.max()) / 2))
         assert 0.1 <= share <= 0.9
 
     def test_sample_reaches_every_candidate(self, space: SearchSpace) -> None:
-        """No block of the space is out of the sampler's reach."""
+        """The sampler can draw every block of the space."""
         rng = np.random.default_rng(0)
         needed = set(space.distinct_blocks)
         for _ in range(100 * len(needed)):
@@ -60,20 +60,20 @@ class SearchSpaceConformance(ArchitectureSpaceConformance):
             assert Counter(_selected(space, vector)) == Counter(space.blocks(architecture))
 
     def test_equal_networks_are_equal_architectures(self, space: SearchSpace) -> None:
-        """Two architectures never stand for the same chain of blocks."""
+        """Different architectures have different chains of blocks."""
         seen: dict[tuple[Block, ...], Architecture] = {}
         for vector in self._vectors(space, 5 * self.samples):
             architecture = space.decode(vector)
             assert seen.setdefault(space.blocks(architecture), architecture) == architecture
 
     def test_cost_is_additive(self, space: SearchSpace) -> None:
-        """A network is the fixed blocks plus, for each variable, the candidate its choice selects."""
+        """A network consists of the fixed blocks plus the candidate selected by each variable's choice."""
         for architecture in self._samples(space):
             selected = _selected(space, space.encode(architecture))
             assert Counter(selected) == Counter(space.blocks(architecture))
 
     def test_path_goes_through_the_places(self, space: SearchSpace) -> None:
-        """Ascending places, each with a block that may stand there; `blocks` lists just those."""
+        """Ascending places, each with one of its possible blocks; `blocks` lists exactly these."""
         for architecture in self._samples(space):
             path = space.path(architecture)
             places = [place for place, _ in path]
@@ -81,11 +81,11 @@ class SearchSpaceConformance(ArchitectureSpaceConformance):
             assert all(block in space.places[place] for place, block in path)
             assert tuple(block for _, block in path) == space.blocks(architecture)
 
-    def test_choices_stand_where_the_path_has_them(self, space: SearchSpace) -> None:
-        """Also those of vectors that are not canonical; what has no block has no place."""
+    def test_choices_take_the_places_of_the_path(self, space: SearchSpace) -> None:
+        """Chosen blocks take the places of the path, also for non-canonical vectors; other choices have none."""
         fixed = set(space.fixed_blocks)
         for vector in self._vectors(space):
-            standing = space.standing_places(vector)
+            standing = space.choice_places(vector)
             path = space.path(space.decode(vector))
             chosen = [
                 (places[index], options[index])
@@ -104,7 +104,7 @@ class SearchSpaceConformance(ArchitectureSpaceConformance):
                 )
 
     def test_places_hold_what_the_network_can_be(self, space: SearchSpace) -> None:
-        """Non-empty places, distinct blocks in each, and together the fixed blocks and the candidates."""
+        """Places are non-empty with distinct blocks: together, the fixed blocks and the candidates."""
         assert space.places
         for options in space.places:
             assert options and len(set(options)) == len(options)
@@ -115,13 +115,13 @@ class SearchSpaceConformance(ArchitectureSpaceConformance):
         assert len(space.distinct_blocks) == len(offered)
 
     def test_blocks_of_a_place_share_their_shape(self, space: SearchSpace) -> None:
-        """They differ only in kernel and expansion, so that one set of weights serves them all."""
+        """Blocks of a place differ only in kernel and expansion, so that they can share weights."""
         for options in space.places:
             assert len({_without_choice(block) for block in options}) == 1
             assert len({output_shape(block) for block in options}) == 1
 
     def test_blocks_fit_together(self, space: SearchSpace) -> None:
-        """Each block takes what the one before gives; the first takes an image, the last gives logits."""
+        """Each block takes the output of the one before; the first takes an image, the last gives logits."""
         for architecture in self._samples(space):
             shape: tuple[int, ...] = space.input_shape
             for block in space.blocks(architecture):
@@ -130,13 +130,13 @@ class SearchSpaceConformance(ArchitectureSpaceConformance):
             assert shape == (space.classes,)
 
     def test_keys_are_canonical(self, space: SearchSpace) -> None:
-        """A block's key reads back as the block, and no two blocks share one."""
+        """A key reads back as its block, and different blocks have different keys."""
         for block in space.distinct_blocks:
             assert block_from_key(block.key) == block
         assert len({block.key for block in space.distinct_blocks}) == len(space.distinct_blocks)
 
     def test_config_keeps_the_blocks(self, space: SearchSpace) -> None:
-        """The space that the configuration makes has the same blocks in the same places."""
+        """The space recreated from the configuration has the same blocks in the same places."""
         again = self.from_config(space.config())
         assert again.signature == space.signature
         for name in ("candidates", "fixed_blocks", "places", "input_shape", "classes"):
@@ -152,11 +152,11 @@ class SearchSpaceConformance(ArchitectureSpaceConformance):
             assert (made.input_shape[1:], made.classes) == ((resolution, resolution), classes)
 
     def test_signature_is_a_file_name(self, space: SearchSpace) -> None:
-        """Short, and made of letters, digits and dashes."""
+        """The signature is short and consists of letters, digits, dashes and underscores."""
         assert re.fullmatch(r"[A-Za-z0-9_-]{1,60}", space.signature)
 
     def test_build_gives_logits(self, space: SearchSpace) -> None:
-        """(N, C, H, W) in, (N, classes) out, of just the blocks, in training and in evaluation."""
+        """The module has exactly the blocks and maps (N, C, H, W) to (N, classes), in training and evaluation mode."""
         import torch
 
         for architecture in self._samples(space)[: self.builds]:
@@ -168,13 +168,13 @@ class SearchSpaceConformance(ArchitectureSpaceConformance):
                 assert torch.isfinite(logits).all()
 
     def test_parameters_agree_with_the_module(self, space: SearchSpace) -> None:
-        """`parameters` counts what PyTorch holds."""
+        """`parameters` equals PyTorch's count."""
         for architecture in self._samples(space)[: self.builds]:
             held = sum(parameter.numel() for parameter in space.build(architecture).parameters())
             assert space.parameters(architecture) == held
 
     def test_macs_agree_with_the_module(self, space: SearchSpace) -> None:
-        """`macs` counts the multiply-accumulates that really run: seen by hooks on convolutions and linears."""
+        """`macs` equals the MACs counted by hooks on convolutions and linear layers."""
         for architecture in self._samples(space)[: self.builds]:
             assert space.macs(architecture) == _macs_seen(space, architecture)
 

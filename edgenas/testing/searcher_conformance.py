@@ -1,4 +1,4 @@
-"""What every searcher must do; see `edgenas.searchers.searcher.Searcher`."""
+"""Tests of the `Searcher` contract, to inherit; see `edgenas.searchers.searcher.Searcher`."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from edgenas.space import Architecture, Layout, MBConvSpace, Stage
 from edgenas.vocabulary import Objective
 
 ROUNDS = 6
-"""How many times a searcher is asked where the loop does not decide."""
+"""Calls of `ask` in tests without the search loop."""
 
 LIMITS = {
     "the fastest alone": 0.0,
@@ -26,16 +26,16 @@ LIMITS = {
     "everything": 1.0,
     "three objectives": 0.7,
 }
-"""Where the latency limit lies between the fastest and the slowest network."""
+"""Position of the latency limit between the fastest (0) and the slowest (1) network."""
 
 OBJECTIVES: dict[str, tuple[Objective, ...]] = {"three objectives": ("accuracy", "latency", "params")}
-"""What is optimised beside accuracy and latency, where anything is."""
+"""Objectives of the problems that have more than accuracy and latency."""
 
 Tell = Callable[[Problem, Architecture], Outcome]
 
 
 class SearcherConformance:
-    """Derive a test class, override `make_searcher`, and pytest runs the contract.
+    """Inherit and override `make_searcher`; pytest then checks your searcher against the contract.
 
     class TestMine(SearcherConformance):
         def make_searcher(self, problem, seed):
@@ -43,29 +43,29 @@ class SearcherConformance:
     """
 
     def make_searcher(self, problem: Problem, seed: int) -> Searcher:
-        """A fresh searcher."""
+        """Make a fresh searcher."""
         raise NotImplementedError("override `make_searcher`")
 
     @pytest.fixture(params=LIMITS)
     def problem(self, request: pytest.FixtureRequest) -> Problem:
-        """A space of 400 networks under limits from as tight as can be met to none; once with three objectives."""
+        """A space of 400 networks under limits from barely feasible to none; once with three objectives."""
         return make_problem(LIMITS[request.param], objectives=OBJECTIVES.get(request.param, TWO))
 
     def test_is_a_searcher_with_a_name(self, problem: Problem) -> None:
-        """It derives from the base class and can be named on the command line."""
+        """It derives from the base class and has a name."""
         searcher = self.make_searcher(problem, 0)
         assert isinstance(searcher, Searcher)
         assert isinstance(searcher.name, str)
         assert searcher.name
 
     def test_asks_for_valid_architectures(self, problem: Problem) -> None:
-        """Every architecture asked for is in the space and in canonical form."""
+        """Every proposed architecture is in the space and in canonical form."""
         for asked in self._asks(problem, seed=1):
             for architecture in asked:
                 assert problem.space.architecture(architecture.choices) == architecture
 
     def test_asks_the_same_for_the_same_seed_and_outcomes(self, problem: Problem) -> None:
-        """Nothing else decides, least of all the random generators that a process shares."""
+        """Proposals depend on nothing else, in particular not on global random generators."""
         asks = []
         for state in range(2):
             random.seed(state)
@@ -74,7 +74,7 @@ class SearcherConformance:
         assert asks[0] == asks[1]
 
     def test_two_searchers_do_not_disturb_each_other(self, problem: Problem) -> None:
-        """Asking them in turn gives what asking them alone gives."""
+        """Two searchers used in turn propose the same as each on its own."""
         alone = list(self._asks(problem, seed=5))
         in_turn = list(zip(self._asks(problem, seed=5), self._asks(problem, seed=5), strict=True))
         assert [first for first, _ in in_turn] == alone
@@ -84,38 +84,38 @@ class SearcherConformance:
     def test_may_be_stopped_without_a_last_tell_and_replayed(
         self, problem: Problem, stopped_after: int
     ) -> None:
-        """A fresh searcher that is told what is known asks what the first one would have asked."""
+        """A fresh searcher given the known outcomes proposes what the first one would have proposed."""
         whole = list(self._asks(problem, seed=7))
         stopped = list(islice(self._asks(problem, seed=7), stopped_after + 1))
         assert stopped == whole[: stopped_after + 1]
         assert list(self._asks(problem, seed=7)) == whole
 
     def test_survives_failures(self, problem: Problem) -> None:
-        """Evaluations that all fail have error 1 and stop nothing."""
+        """If all evaluations fail (error 1), proposals stay valid."""
         for asked in self._asks(problem, seed=9, tell=_failed):
             assert all(problem.space.architecture(a.choices) == a for a in asked)
 
-    def test_finds_what_keeps_the_limit_however_tight(self, problem: Problem) -> None:
-        """The loop evaluates at least one architecture, and none that is too slow."""
+    def test_stays_within_the_limit_however_tight(self, problem: Problem) -> None:
+        """The loop evaluates at least one architecture, and none above the limit."""
         found = self._search(problem, evaluations=40)
         assert found
         assert all(problem.latency_ms(one.architecture) <= problem.max_latency_ms for one in found)
 
     def test_ends_where_there_is_a_single_architecture(self) -> None:
-        """The search ends by itself, with that architecture."""
+        """The search ends by itself with the only architecture."""
         problem = make_problem(1.0, kernels=(3,), expansions=(2,), depth=1)
         found = self._search(problem, evaluations=100)
         assert [one.architecture for one in found] == [problem.predictor.fastest()]
 
     def test_ends_where_a_small_space_is_exhausted(self) -> None:
-        """More evaluations than architectures: the search ends by itself, each evaluated once."""
+        """With more evaluations than architectures, the search ends by itself without duplicates."""
         problem = make_problem(1.0, kernels=(3,), expansions=(2, 3), depth=2)
         found = [one.architecture for one in self._search(problem, evaluations=1000)]
         everything = {problem.space.architecture(choices) for choices in product(*problem.space.variables)}
         assert len(found) == len(set(found)) <= len(everything)
 
     def test_an_interrupted_search_ends_as_an_uninterrupted_one(self, problem: Problem) -> None:
-        """Resumed after any number of evaluations: the same architectures, none evaluated twice."""
+        """Resumed after any number of evaluations, it finds the same architectures, none evaluated twice."""
         whole = [one.architecture for one in self._search(problem, evaluations=30)]
         for stop in range(0, len(whole), 7):
             known = {a.id: _evaluated(problem, a) for a in whole[:stop]}
@@ -125,7 +125,7 @@ class SearcherConformance:
             assert again == whole[stop:]
 
     def test_works_with_what_an_earlier_search_found(self, problem: Problem) -> None:
-        """Hints that are wrong, or too slow here, do no harm; none of them counts as an evaluation."""
+        """Misleading prior evaluations do no harm, even above the limit; none counts as an evaluation."""
         problem = replace(problem, prior=_misleading_prior(problem))
         asks = [list(self._asks(problem, seed=13)) for _ in range(2)]
         assert asks[0] == asks[1]
@@ -137,7 +137,7 @@ class SearcherConformance:
     def _asks(
         self, problem: Problem, seed: int, tell: Tell | None = None
     ) -> Iterator[Sequence[Architecture]]:
-        """What a searcher asks for in the first rounds, told made-up outcomes."""
+        """A searcher's proposals in the first rounds, with made-up outcomes."""
         searcher = self.make_searcher(problem, seed)
         for _ in range(ROUNDS):
             asked = searcher.ask()
@@ -178,13 +178,13 @@ def make_problem(
     )
     predictor = predictor_from_device(space, _device())
     fastest, slowest = (
-        predictor.predict(end).predicted_ms for end in (predictor.fastest(), predictor.slowest())
+        predictor.predict(end).predicted for end in (predictor.fastest(), predictor.slowest())
     )
     return Problem(space, predictor, fastest + share * (slowest - fastest), objectives)
 
 
 def _misleading_prior(problem: Problem) -> Prior:
-    """Of networks within the limit and beyond it, where the better are said to be the worse."""
+    """A prior of networks within and above the limit whose accuracies are reversed."""
     rng = np.random.default_rng(0)
     drawn = [problem.space.sample(rng) for _ in range(30)]
     vectors = np.array([problem.space.encode(architecture) for architecture in drawn])
@@ -192,7 +192,7 @@ def _misleading_prior(problem: Problem) -> Prior:
 
 
 def made_up_error(problem: Problem, architecture: Architecture) -> float:
-    """An error, 0..1, that falls with what a network takes, not quite steadily."""
+    """An error, 0..1, that falls with latency, not quite monotonically."""
     size = problem.latency_ms(architecture) / problem.latency_ms(problem.predictor.slowest())
     ripple = int(architecture.id, 16) % 100 / 2000
     return 1 / (1 + 4 * size) + ripple

@@ -1,1 +1,1 @@
-"""How long does a model take? Sessions, bursts and rounds, so that noise of the machine does not decide."""
+"""How long does a model take? Timing in bursts and rounds that is robust against machine noise."""

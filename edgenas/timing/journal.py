@@ -1,4 +1,4 @@
-"""Rounds of a profile that is not finished, kept in a file so that an interrupted one goes on."""
+"""The journal of an unfinished profile: completed rounds in a file, from which an interrupted profile resumes."""
 
 import time
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from edgenas.formats import Document, read_json, write_json
 from edgenas.timing.measuring import Burst, Bursts
 
 MAX_AGE_S = 3600.0
-"""Rounds older than this were made on another day, as far as a machine's pace goes."""
+"""Older rounds are discarded: the machine's speed may have drifted since."""
 
 
 class Journal(Document):
-    """Whole rounds, and what they belong to: `machine` is any text that changes with runtime and hardware."""
+    """Completed rounds; `machine` is any text that identifies runtime and hardware."""
 
     machine: str
     bursts: dict[str, list[Burst]]
@@ -28,7 +28,7 @@ class Journal(Document):
 
 
 def keep_rounds(path: Path | None, machine: str, bursts: Bursts) -> None:
-    """Write all rounds so far; nothing without a path.
+    """Write all rounds so far; does nothing without a path.
 
     Raises:
         InputError: the folder cannot be written.
@@ -38,11 +38,11 @@ def keep_rounds(path: Path | None, machine: str, bursts: Bursts) -> None:
 
 
 def kept_rounds(path: Path | None, machine: str, models: Sequence[str]) -> Bursts | None:
-    """Rounds of these very models on this very machine, made within the hour; None where there are none."""
+    """Rounds of exactly these models on this machine, at most an hour old; None if there are none."""
     if path is None or not path.is_file() or time.time() - path.stat().st_mtime > MAX_AGE_S:
         return None
     try:
         found = read_json(path, Journal)
-    except FileFormatError:  # what is lost are some seconds of timing
+    except FileFormatError:  # only some seconds of timing are lost
         return None
     return found.bursts if found.machine == machine and list(found.bursts) == list(models) else None

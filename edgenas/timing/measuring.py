@@ -1,12 +1,12 @@
-"""Timing many models so that the machine's moods do not decide.
+"""Timing many models on a noisy machine.
 
-Clocks step up and down, neighbours come and go: on one machine the same block took 1.00, 1.04 or 1.11 times its best,
-for seconds each. A single minimum catches the fast step for some models and not for others. Here every model is
-timed in short bursts, in many interleaved rounds; the minimum of a burst sheds interruptions, and the mean of the
-middle half of these minima over the rounds is the time at the machine's usual step. A sentinel, one small model
-read before and after each burst, tells when the machine was not at its usual step at all (throttled, or busy with
-something else): those bursts are taken again. So are bursts that were interrupted as often as they ran: long models
-that share a core with another program are interrupted in every run, while the small sentinel slips through.
+Clock frequencies change and other processes interfere: on one machine the same block took 1.00, 1.04 or 1.11 times its
+best, for seconds each. A single minimum catches the fastest clock for some models and not for others. Here every model
+is timed in short bursts, in many interleaved rounds. A burst's minimum excludes interruptions, and the interquartile
+mean of these minima over the rounds is the time at the machine's usual clock. A sentinel, one small model timed before
+and after each burst, detects when the machine was throttled or busy; those bursts are repeated. So are bursts with at
+least as many interruptions as runs: long models that share a core with another program are interrupted in every run,
+which the short sentinel may miss.
 """
 
 import time
@@ -22,7 +22,7 @@ from edgenas.device.runtime import Session
 from edgenas.progress import Progress, silent
 
 BURST_MS = 5.0
-"""How long one burst lasts; at least `MIN_CALLS` runs, so that a minimum sheds an interruption."""
+"""Duration of one burst; at least `MIN_CALLS` runs, so that the minimum excludes an interruption."""
 
 MIN_CALLS = 3
 MAX_CALLS = 1000
@@ -31,35 +31,35 @@ SENTINEL_CALLS = 6
 MIN_ROUNDS, MAX_ROUNDS = 9, 25
 
 DISTURBED = 1.15
-"""A sentinel reading further than this factor from its usual level says that the machine was not itself.
+"""Factor between a sentinel reading and its usual level beyond which a burst counts as disturbed.
 
-Twice the usual steps of a clock, half of what throttling or another busy program do.
+Twice the usual clock steps, half the effect of throttling or of another busy program.
 """
 
 MAX_INTERRUPTIONS_PER_S = 30.0
-"""Two programs that share a core interrupt each other 100 to 250 times a second, an idle system's own chores twice."""
+"""Two programs on one core interrupt each other 100 to 250 times a second; an idle system's daemons, twice."""
 
 LEVEL_QUANTILE = 0.25
-"""The usual level of the sentinel: slow moments are forgiven as long as a quarter of the time was quiet."""
+"""Quantile of the sentinel's readings that is its usual level: valid if the machine was quiet a quarter of the time."""
 
 RETAKES = 3
-"""How often disturbed bursts are taken again before they are left as they are."""
+"""How often disturbed bursts are repeated before they are accepted."""
 
 RETAKE_SHARE = 0.5
-"""Share of the budget that may go into it: a busy machine must not take for ever."""
+"""Share of the time budget for repetitions, so that timing ends on a busy machine."""
 
 PAUSE_S = 1.0
-"""Rest before they are: a hot chip cools, a passing job passes."""
+"""Pause before repetitions, for the chip to cool and short jobs to end."""
 
 MIN_QUIET = 3
-"""Quiet bursts that a time can rest on; with fewer, all count."""
+"""Fewest undisturbed bursts to use alone; with fewer, all bursts are used."""
 
 UNSTABLE_SPREAD = 0.1
-"""A quarter of the bursts this far from another quarter says that a time is not to be trusted."""
+"""Relative interquartile range of the bursts above which a time is unstable."""
 
 
 class Burst(NamedTuple):
-    """Consecutive runs of one model, the sentinel's readings around them, how often a core was taken away."""
+    """Consecutive runs of one model, the sentinel's readings before and after, and the number of preemptions."""
 
     min_ms: PositiveFloat
     p50_ms: PositiveFloat
@@ -72,9 +72,9 @@ class Burst(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long a model takes. `typical_ms`, mean of the middle half of the bursts' minima, is what predictions rest on.
+    """Time of a model. `typical_ms`, the interquartile mean of the bursts' minima, is used for predictions.
 
-    `halves_ms` are the same over the first and over the second half of the rounds.
+    `halves_ms` is the same for the first and the second half of the rounds.
     """
 
     typical_ms: float
@@ -93,10 +93,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Times of models, and how quiet the machine was.
+    """Times of models, and how noisy the machine was.
 
-    `sentinel_ms` is the sentinel's usual level, `retaken` counts bursts taken again because it was off that level,
-    `disturbed` is the share of the bursts that still are.
+    `sentinel_ms` is the sentinel's usual level, `retaken` counts repeated bursts, `disturbed` is the share of bursts
+    that are disturbed in the end.
     """
 
     timings: dict[str, Timing]
@@ -120,13 +120,13 @@ def measure(
     """Time loaded models.
 
     Args:
-        sessions: what is timed, by any key; at least one.
-        sentinel: a small model on the same runtime, also timed between the others.
-        budget_s: seconds the rounds should take; 9 to 25 rounds are made, whatever it says.
-        known: whole rounds that an interrupted measurement of the same models made; extended in place.
-        commit: told all bursts after each round, so that an interruption loses no more than one.
-        progress: told about each burst, in seconds of timing.
-        pause: waits some seconds before disturbed bursts are taken again.
+        sessions: models to time, by any key; at least one.
+        sentinel: a small model on the same runtime, timed between the others.
+        budget_s: target duration, seconds; between 9 and 25 rounds are made in any case.
+        known: complete rounds of an interrupted measurement of the same models; extended in place.
+        commit: called with all bursts after each round, so that an interruption loses at most one.
+        progress: called for each burst, in seconds of timing.
+        pause: waits the given seconds before disturbed bursts are repeated.
     """
     bursts: Bursts = {key: [] for key in sessions} if known is None else known
     calls = {key: _calls(session) for key, session in sessions.items()}
@@ -134,22 +134,22 @@ def measure(
     round_s = sum((1 + count) * run_ms + reading_ms for count, run_ms in calls.values()) / 1e3
     finished = len(next(iter(bursts.values())))
     rounds = max(finished, int(np.clip(budget_s / round_s, MIN_ROUNDS, MAX_ROUNDS)))
-    taker = _Taker(sessions, {key: count for key, (count, _) in calls.items()}, sentinel)
+    timer = _BurstTimer(sessions, {key: count for key, (count, _) in calls.items()}, sentinel)
     for done in range(finished, rounds):
-        for number, (key, burst) in enumerate(taker.take(list(sessions))):
+        for number, (key, burst) in enumerate(timer.take(list(sessions))):
             bursts[key].append(burst)
             progress("timing", (done + number / len(sessions)) * round_s, rounds * round_s)
         commit(bursts)
     progress("timing", rounds * round_s, rounds * round_s)
     affordable = int(RETAKE_SHARE * max(budget_s / round_s, MIN_ROUNDS) * len(sessions))
-    retaken = _retake(bursts, taker, affordable, commit, progress, pause)
+    retaken = _retake(bursts, timer, affordable, commit, progress, pause)
     level = _level(bursts)
     timings = {key: _timing(each, level) for key, each in bursts.items()}
     return Measurement(timings, level, retaken, len(_disturbed(bursts)) / (rounds * len(sessions)))
 
 
-class _Taker:
-    """Takes bursts one after the other, the sentinel read between them."""
+class _BurstTimer:
+    """Times bursts in sequence, with the sentinel in between."""
 
     def __init__(self, sessions: Mapping[str, Session], calls: Mapping[str, int], sentinel: Session) -> None:
         self._sessions = sessions
@@ -159,7 +159,7 @@ class _Taker:
     def take(self, keys: Sequence[str]) -> Iterator[tuple[str, Burst]]:
         before_ms = self._read()
         for key in keys:
-            # The first run after another model finds cold caches.
+            # The first run after another model has cold caches.
             session = self._sessions[key]
             times = session.time_ms(1 + self._calls[key])[1:]
             interruptions = session.interruptions
@@ -174,13 +174,13 @@ class _Taker:
 
 def _retake(
     bursts: Bursts,
-    taker: _Taker,
+    timer: _BurstTimer,
     affordable: int,
     commit: Callable[[Bursts], None],
     progress: Progress,
     pause: Callable[[float], None],
 ) -> int:
-    """Replace up to `affordable` disturbed bursts, in place, a few times over; the number of bursts that were."""
+    """Repeat up to `affordable` disturbed bursts, in place, up to `RETAKES` times; the number of bursts replaced."""
     retaken: list[tuple[str, int]] = []
     for _ in range(RETAKES):
         disturbed = _disturbed(bursts)[: affordable - len(retaken)]
@@ -188,22 +188,22 @@ def _retake(
             break
         retaken += disturbed
         pause(PAUSE_S)
-        fresh = taker.take([key for key, _ in disturbed])
+        fresh = timer.take([key for key, _ in disturbed])
         for number, ((key, i), (_, burst)) in enumerate(zip(disturbed, fresh, strict=True)):
             bursts[key][i] = burst
-            progress("taking disturbed times again", number + 1, len(disturbed))
+            progress("repeating disturbed timings", number + 1, len(disturbed))
         commit(bursts)
     return len(set(retaken))
 
 
 def _calls(session: Session) -> tuple[int, float]:
-    """Runs a burst of a model has, and milliseconds of one, after a warm-up."""
+    """Runs per burst of a model, and milliseconds per run, after a warm-up."""
     run_ms = _warm_up(session)
     return int(np.clip(BURST_MS / run_ms, MIN_CALLS, MAX_CALLS)), run_ms
 
 
 def _warm_up(session: Session) -> float:
-    """Run until a run is no longer clearly faster than the ones before it; milliseconds of the fastest."""
+    """Run until runs no longer get clearly faster; milliseconds of the fastest."""
     best = float(session.time_ms(2).min())
     for _ in range(10):
         latest = float(session.time_ms(2).min())
@@ -224,7 +224,7 @@ def _level(bursts: Bursts) -> float:
 
 
 def is_usual(ratio: float) -> bool:
-    """Whether a time over its usual value is the same machine at another moment, not a disturbed or another one."""
+    """Whether a time relative to its usual value is within normal variation of the same machine."""
     return 1 / DISTURBED <= ratio <= DISTURBED
 
 
@@ -234,13 +234,13 @@ def _is_disturbed(burst: Burst, level: float) -> bool:
 
 
 def _shares_its_core(burst: Burst) -> bool:
-    # Interrupted less often than it ran, at least one run was whole, and the minimum is that one's.
+    # With fewer interruptions than runs, at least one run was uninterrupted, and the minimum is from it.
     per_s = burst.interruptions / (burst.n * burst.p50_ms / 1e3)
     return burst.interruptions >= burst.n and per_s > MAX_INTERRUPTIONS_PER_S
 
 
 def _disturbed(bursts: Bursts) -> list[tuple[str, int]]:
-    """(key, round) of disturbed bursts, round by round as they were taken."""
+    """(key, round) of disturbed bursts, by round."""
     level = _level(bursts)
     found = [(i, key) for key, each in bursts.items() for i, b in enumerate(each) if _is_disturbed(b, level)]
     return [(key, i) for i, key in sorted(found, key=lambda pair: pair[0])]
@@ -265,5 +265,5 @@ def _timing(bursts: Sequence[Burst], level: float) -> Timing:
 
 
 def _midmean(values: Sequence[float]) -> float:
-    """Mean of the middle half: as deaf to slow moments as the median, and steadier between two steps of a clock."""
+    """Interquartile mean: as robust to slow bursts as the median, and more stable between two clock frequencies."""
     return max(float(stats.trim_mean(values, 0.25)), min(values))  # of equal values the mean may round below

@@ -1,1 +1,1 @@
-"""Latency on a device that few networks were timed on, from what is known of other devices."""
+"""Latency on a device with few timed networks, using what is known of other devices."""

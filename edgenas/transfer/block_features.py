@@ -1,8 +1,8 @@
-"""What of a network's blocks may take time: views of whole networks as sums over their blocks' work.
+"""Latency features of a network, summed over its blocks, in several alternative feature sets.
 
-Devices differ in what holds them up: arithmetic, memory, the number of kernels, one kind of convolution, a sum that
-their runtime does not fuse. Each view counts some of it, all views the same networks; an average network has 1 of each
-feature, so that a cost is a share of an average network's time.
+Devices have different bottlenecks: arithmetic, memory, kernel launches, one kind of convolution, skip additions that
+the runtime does not fuse. Each feature set models some of them. Features are normalised so that an average network has
+1 of each; a cost is then a share of an average network's latency.
 """
 
 from collections import Counter
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from edgenas.device_models.work import Work, block_work
 from edgenas.space import Architecture, Block, SearchSpace
 from edgenas.space.block import MBConv
-from edgenas.transfer.cell_features import Views
+from edgenas.transfer.cell_features import FeatureSets
 
-AVERAGED = 500
-"""Random networks that say what an average one is."""
+AVERAGE_NETWORKS = 500
+"""Random networks that define the average one."""
 
-VARIES = 1e-3
-"""Features that differ less between networks, as a share of themselves, are part of the constant."""
+MIN_VARIATION = 1e-3
+"""Features that vary less than this between networks, relative to their mean, are absorbed by the constant."""
 
 ARITHMETIC_AND_TRAFFIC = "arithmetic and traffic"
 KERNELS = "kinds of kernel"
@@ -28,8 +28,8 @@ WINDOWS = "windows and stages"
 SUMS = "skip connections"
 
 
-class BlockViews:
-    """Views of the networks of one space, at one batch size.
+class BlockFeatures:
+    """Feature sets of the networks of one space, at one batch size.
 
     Args:
         space: whose networks.
@@ -40,10 +40,13 @@ class BlockViews:
         self._space = space
         self._position = {block: i for i, block in enumerate(space.distinct_blocks)}
         rng = np.random.default_rng(0)
-        self.average = [space.sample(rng) for _ in range(AVERAGED)]
-        """The networks whose average the features are relative to."""
+        self.average = [space.sample(rng) for _ in range(AVERAGE_NETWORKS)]
+        """The networks that features are normalised by."""
         counts = self.counts(self.average)
-        self._features = {name: _scaled(self._count(view, batch), counts) for name, view in _VIEWS.items()}
+        self._features = {
+            name: _scaled(self._count(feature_set, batch), counts)
+            for name, feature_set in _FEATURE_SETS.items()
+        }
 
     def counts(self, networks: Sequence[Architecture]) -> NDArray[np.float64]:
         """How often each distinct block of the space occurs, shape (networks, blocks)."""
@@ -53,38 +56,38 @@ class BlockViews:
                 row[self._position[block]] += 1
         return found
 
-    def of_networks(self, networks: Sequence[Architecture]) -> Views:
-        """Each view's features, shape (networks, features); the first is 1."""
+    def of_networks(self, networks: Sequence[Architecture]) -> FeatureSets:
+        """Feature sets of whole networks, each of shape (networks, features); the first feature is 1."""
         counts = self.counts(networks)
         return {name: _with(1.0, counts @ features) for name, features in self._features.items()}
 
     @property
-    def of_blocks(self) -> Views:
-        """What each distinct block of the space adds to a network's features; nothing to the constant."""
+    def of_blocks(self) -> FeatureSets:
+        """Contribution of each distinct block to a network's features; 0 for the constant."""
         return {name: _with(0.0, features) for name, features in self._features.items()}
 
     @property
-    def of_nothing(self) -> Views:
-        """A network without blocks: the constant alone, one row."""
+    def of_nothing(self) -> FeatureSets:
+        """Features of a network without blocks: the constant alone, one row."""
         return {
             name: _with(1.0, np.zeros((1, features.shape[1]))) for name, features in self._features.items()
         }
 
-    def _count(self, view: "_View", batch: int) -> NDArray[np.float64]:
-        """One view of every distinct block, shape (blocks, features)."""
+    def _count(self, feature_set: "_FeatureSet", batch: int) -> NDArray[np.float64]:
+        """One feature set of every distinct block, not normalised, shape (blocks, features)."""
         heights = [block.height for block in self._position]
         rows: list[Counter[str]] = []
         for block in self._position:
             row: Counter[str] = Counter()
             for work in block_work(block, batch):
-                row.update(view(work, block, block.height**2 <= max(heights) * min(heights)))
+                row.update(feature_set(work, block, block.height**2 <= max(heights) * min(heights)))
             rows.append(row)
         names = sorted(set().union(*rows))
         return np.array([[row[name] for name in names] for row in rows], dtype=float)
 
 
-_View = Callable[[Work, Block, bool], Mapping[str, int]]
-"""What is counted of one kernel, the block it is in, and whether that is a late one: of few rows."""
+_FeatureSet = Callable[[Work, Block, bool], Mapping[str, int]]
+"""Counts features of one kernel, given its block and whether that block is late in the network (low resolution)."""
 
 
 def _arithmetic_and_traffic(work: Work, _block: Block, _late: bool) -> Mapping[str, int]:
@@ -92,13 +95,13 @@ def _arithmetic_and_traffic(work: Work, _block: Block, _late: bool) -> Mapping[s
 
 
 def _kernels(work: Work, _block: Block, _late: bool) -> dict[str, int]:
-    """Kernels started, what is read and written, and arithmetic by kind: depthwise, or a product of matrices."""
+    """Launches, traffic, and arithmetic by kind: depthwise convolution or matrix product."""
     traffic = {"launches": work.launches, "features": work.features, "weights": work.weights}
     return {**traffic, "depthwise" if work.kind == "depthwise" else "product": work.macs}
 
 
 def _windows(work: Work, block: Block, late: bool) -> Mapping[str, int]:
-    """Kinds of kernel; depthwise ones by their window, products by where in the network they are."""
+    """As `_kernels`, with depthwise convolutions split by kernel size and products by position in the network."""
     parts = _kernels(work, block, late)
     if work.kind == "depthwise" and isinstance(block, MBConv):
         parts[f"depthwise {block.kernel}"] = parts.pop("depthwise")
@@ -108,7 +111,7 @@ def _windows(work: Work, block: Block, late: bool) -> Mapping[str, int]:
 
 
 def _sums(work: Work, block: Block, late: bool) -> Mapping[str, int]:
-    """Kinds of kernel; what belongs to a block with a skip connection also on its own."""
+    """As `_kernels`, with additional features for blocks that have a skip connection."""
     parts = _kernels(work, block, late)
     if not (isinstance(block, MBConv) and block.residual):
         return parts
@@ -118,20 +121,20 @@ def _sums(work: Work, block: Block, late: bool) -> Mapping[str, int]:
     return {**parts, **own}
 
 
-_VIEWS: Mapping[str, _View] = {
+_FEATURE_SETS: Mapping[str, _FeatureSet] = {
     ARITHMETIC_AND_TRAFFIC: _arithmetic_and_traffic,
     KERNELS: _kernels,
     WINDOWS: _windows,
     SUMS: _sums,
 }
-"""Simpler ones first."""
+"""By increasing complexity."""
 
 
 def _scaled(features: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Features of blocks, relative to those of an average network; without those that all networks have alike."""
+    """Features of blocks, divided by those of an average network; features that hardly vary are dropped."""
     totals = counts @ features
     average = totals.mean(axis=0)
-    varying = np.ptp(totals, axis=0) > VARIES * average
+    varying = np.ptp(totals, axis=0) > MIN_VARIATION * average
     scaled: NDArray[np.float64] = features[:, varying] / average[varying]
     return scaled
 

@@ -1,7 +1,7 @@
-"""What of a NAS-Bench-201 cell may take time: three views of it, since runtimes differ in what they execute.
+"""Latency features of a NAS-Bench-201 cell, in three feature sets, since runtimes differ in what they execute.
 
-Eager runtimes run every operation, also those whose result nobody reads; exported graphs keep those that reach the
-output; some devices run branches side by side, so that the longest path counts.
+Eager runtimes execute every operation, even if its result is unused; exported graphs keep only operations that reach
+the output; some devices run branches in parallel, so that the longest path matters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ from typing_extensions import override
 from edgenas.space import NASBench201Space
 from edgenas.space.nasbench201 import CONVOLUTIONS, EDGES, NONE, OPERATIONS, POOL
 
-Views = Mapping[str, NDArray[np.float64]]
-"""Features of the same networks by name of the view, each of shape (n, features); the first is 1."""
+FeatureSets = Mapping[str, NDArray[np.float64]]
+"""Alternative features of the same networks by the set's name, each of shape (n, features); the first feature is 1."""
 
 EVERY, LIVE, LONGEST = "every operation", "operations that reach the output", "those and the longest path"
 
 COUNTED = tuple(operation for operation in OPERATIONS if operation != NONE)
 PATHS_OF = (CONVOLUTIONS[1:], CONVOLUTIONS, (*CONVOLUTIONS, POOL))
-"""The longest path is measured in 3x3 convolutions, in convolutions, and in operations that compute."""
+"""Operations that count towards the longest path: 3x3 convolutions, all convolutions, those and pooling."""
 
 
 class WrittenCells(NASBench201Space):
-    """Cells as they are written: two that are the same network may run different operations."""
+    """Cells without canonicalisation: equivalent cells may execute different operations."""
 
     @override
     def canonical(self, choices: Sequence[str]) -> tuple[str, ...]:
@@ -35,8 +35,8 @@ class WrittenCells(NASBench201Space):
         return vectors
 
 
-def views_of(vectors: NDArray[np.int64]) -> Views:
-    """Each view's features of cells as written, encoded as shape (n, edges)."""
+def feature_sets_of(vectors: NDArray[np.int64]) -> FeatureSets:
+    """Feature sets of cells that are not canonicalised, encoded as shape (n, edges)."""
     names = np.array(OPERATIONS)[vectors]
     alive = _alive(names)
     constant = np.ones((len(names), 1))
@@ -49,9 +49,9 @@ def views_of(vectors: NDArray[np.int64]) -> Views:
     }
 
 
-def rows_of(views: Views, rows: NDArray[np.int64]) -> Views:
-    """The views of some of the networks."""
-    return {name: features[rows] for name, features in views.items()}
+def rows_of(feature_sets: FeatureSets, rows: NDArray[np.int64]) -> FeatureSets:
+    """Feature sets of the networks in the given rows."""
+    return {name: features[rows] for name, features in feature_sets.items()}
 
 
 def _counts(names: NDArray[np.str_], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -59,7 +59,7 @@ def _counts(names: NDArray[np.str_], mask: NDArray[np.bool_]) -> NDArray[np.floa
 
 
 def _alive(names: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """Edges that get something from the input and bring it to the output, shape (n, edges)."""
+    """Edges on a path from input to output, shape (n, edges)."""
     present = names != NONE
     fed, read = np.zeros((2, len(names), 4), bool)
     fed[:, 0] = read[:, 3] = True

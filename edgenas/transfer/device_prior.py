@@ -1,9 +1,9 @@
-"""What is believed of a device before it was measured: what an operation costs on the devices that were.
+"""Prior over a new device's costs, from the costs of known devices.
 
-Latency is taken as a sum over features. Devices share how it is divided, not how fast they are: costs are relative, an
-average network takes 1. Their mean and covariance over known devices are a Gaussian prior for the next one (a
-hierarchical, or multi-task, linear model: Bakker and Heskes, JMLR 2003). HELP (Lee et al., NeurIPS 2021) and BRP-NAS
-(Dudziak et al., NeurIPS 2020) carry over what networks learn instead.
+Latency is modelled as linear in the features. Devices differ in speed but share how latency is distributed over
+features, so costs are normalised to an average network. Their mean and covariance over known devices give a Gaussian
+prior for a new one (a hierarchical, or multi-task, linear model: Bakker and Heskes, JMLR 2003). HELP (Lee et al.,
+NeurIPS 2021) and BRP-NAS (Dudziak et al., NeurIPS 2020) transfer neural predictors instead.
 """
 
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from edgenas.transfer.cell_features import Views
+from edgenas.transfer.cell_features import FeatureSets
 
-OUTLYING = 0.03
-"""Relative residual beyond which a network's time counts less and less: published ones are disturbed here and there."""
+OUTLIER_SCALE = 0.03
+"""Scale of the robust loss, as a relative residual: published tables contain outlier timings."""
 
-PACE_SD = 0.3
-"""Of the whole device's pace, which is first guessed from the median of its samples."""
+SPEED_SD = 0.3
+"""Prior standard deviation of the device's overall speed, relative to the estimate from the median of its samples."""
 
-SLACK = 0.05
-"""By how much of its error a simpler view may be worse and is still preferred."""
+TOLERANCE = 0.05
+"""A simpler feature set is preferred while its error is at most this share above the best one's."""
 
 CONSTANT_BREADTH = 5
-"""The constant, stem and head and all, is a larger share than an operation, and as much less certain."""
+"""How much wider the prior of the constant is: with stem and head it is a larger share than any operation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +36,17 @@ class Prior:
     covariance: NDArray[np.float64]
 
     def widened(self, breadth: float) -> "Prior":
-        """For a device that need not be like the known ones: each cost may differ by `breadth` besides."""
+        """The prior for a device that may differ from the known ones: `breadth` is added to each standard deviation."""
         spread = np.full(len(self.mean), breadth)
         spread[0] *= CONSTANT_BREADTH
-        pace = PACE_SD**2 * np.outer(self.mean, self.mean)
-        return Prior(self.mean, self.covariance + pace + np.diag(spread**2))
+        speed = SPEED_SD**2 * np.outer(self.mean, self.mean)
+        return Prior(self.mean, self.covariance + speed + np.diag(spread**2))
 
 
 def prior_from_costs(costs: NDArray[np.float64]) -> Prior:
     """Mean and covariance of relative costs over known devices, shape (devices, features).
 
-    Without a device, every network is expected to take as long as every other, until `widened`.
+    Without known devices the prior has equal latencies for all networks, with no uncertainty until `widened`.
     """
     if not len(costs):
         features = costs.shape[1]
@@ -55,7 +55,7 @@ def prior_from_costs(costs: NDArray[np.float64]) -> Prior:
 
 
 def relative_costs(features: NDArray[np.float64], latencies_ms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What each feature costs on each device, as a share of an average network's time; shape (devices, features).
+    """Cost of each feature on each device, as a share of an average network's latency; shape (devices, features).
 
     Args:
         features: of the networks, shape (n, features), the first of them 1.
@@ -66,36 +66,38 @@ def relative_costs(features: NDArray[np.float64], latencies_ms: NDArray[np.float
 
 
 def _relative_costs(features: NDArray[np.float64], latencies_ms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Costs of least relative error, shape (features,); Cauchy's loss, so that disturbed times count little."""
+    """Costs that minimise the relative error, shape (features,); with a Cauchy loss, robust to outlier timings."""
     scaled = features / latencies_ms[:, None]
     start = np.linalg.lstsq(scaled, np.ones(len(scaled)), rcond=None)[0]
     found = least_squares(
-        lambda costs: scaled @ costs - 1, start, jac=lambda _: scaled, loss="cauchy", f_scale=OUTLYING
+        lambda costs: scaled @ costs - 1, start, jac=lambda _: scaled, loss="cauchy", f_scale=OUTLIER_SCALE
     )
     costs: NDArray[np.float64] = found.x / (features @ found.x).mean()
     return costs
 
 
-def view_probabilities(
-    views: Views, costs: Mapping[str, NDArray[np.float64]], latencies_ms: NDArray[np.float64]
+def feature_set_probabilities(
+    feature_sets: FeatureSets, costs: Mapping[str, NDArray[np.float64]], latencies_ms: NDArray[np.float64]
 ) -> dict[str, float]:
-    """How probable it is of the next device that its times follow each view: by Laplace's rule of succession.
+    """Prior probability of each feature set for a new device, by Laplace's rule of succession.
 
-    A known device counts for the first view that explains its times about as well as the best.
+    Each known device votes for the simplest feature set whose error is close to the best.
 
     Args:
-        views: of the networks, each of shape (n, features); simpler ones first.
-        costs: of each view, `relative_costs`.
+        feature_sets: of the networks, each of shape (n, features); simpler ones first.
+        costs: `relative_costs` of each feature set.
         latencies_ms: shape (n, devices).
     """
-    errors = np.array([_median_errors(views[name] @ costs[name].T, latencies_ms) for name in views])
-    chosen = (errors <= (1 + SLACK) * errors.min(axis=0)).argmax(axis=0)
-    counts = np.bincount(chosen, minlength=len(views)) + 1 / len(views)
-    return dict(zip(views, (counts / counts.sum()).tolist(), strict=True))
+    errors = np.array(
+        [_median_errors(feature_sets[name] @ costs[name].T, latencies_ms) for name in feature_sets]
+    )
+    chosen = (errors <= (1 + TOLERANCE) * errors.min(axis=0)).argmax(axis=0)
+    counts = np.bincount(chosen, minlength=len(feature_sets)) + 1 / len(feature_sets)
+    return dict(zip(feature_sets, (counts / counts.sum()).tolist(), strict=True))
 
 
 def _median_errors(relative: NDArray[np.float64], latencies_ms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each device, relative, at its own pace; shape (devices,)."""
+    """Median relative error on each device, its overall speed factored out; shape (devices,)."""
     ratios = relative / latencies_ms
     errors: NDArray[np.float64] = np.median(np.abs(ratios / np.median(ratios, axis=0) - 1), axis=0)
     return errors

@@ -1,4 +1,4 @@
-"""What the devices that are known tell of the blocks of one that is not, once a few networks were timed on it."""
+"""Inferring a device's block latencies from a few timed networks, with known devices as the prior."""
 
 import logging
 from bisect import bisect_left
@@ -16,34 +16,34 @@ from edgenas.latency.predictor import LatencyPredictor, predictor_from_device, p
 from edgenas.latency.table import Calibration, Inference, Reference, find_table
 from edgenas.space import Architecture, SearchSpace
 from edgenas.transfer.bayesian_regression import INTERVAL_SDS, FewSamples, hypotheses_from_devices
-from edgenas.transfer.block_features import BlockViews
-from edgenas.transfer.cell_features import Views, rows_of
+from edgenas.transfer.block_features import BlockFeatures
+from edgenas.transfer.cell_features import FeatureSets, rows_of
 from edgenas.transfer.sample_selection import CANDIDATES, informative_samples
 
 log = logging.getLogger(__name__)
 
 DRIFT = 0.02
-"""Standard deviation of a machine's pace from one session to the next: a virtual one moved by 1 to 3 % in minutes."""
+"""Relative standard deviation of a machine's speed between sessions: a virtual one drifted by 1 to 3 % in minutes."""
 
-STAYS = INTERVAL_SDS * DRIFT
-"""Half the interval of a device that is known to the last block, as a share of a prediction."""
+DRIFT_HALF_WIDTH = INTERVAL_SDS * DRIFT
+"""Smallest possible half-width of the interval, relative: drift remains even if all costs are known."""
 
 MIN_SAMPLES, MAX_SAMPLES = 3, 100
-"""With more, every block is soon timed as well."""
+"""With more samples, timing every block is hardly slower."""
 
-TELL = 8
-"""Samples that are too few to say that no number of further ones would halve the interval."""
+MIN_FOR_FORECAST = 8
+"""Fewest samples that justify the claim that no further ones would halve the interval."""
 
-MORE = (1, 2, 5, 10, 20, 50)
-"""Numbers of further networks that are tried in thought."""
+FURTHER_SAMPLES = (1, 2, 5, 10, 20, 50)
+"""Numbers of further networks whose effect on the interval is simulated."""
 
-FUTURES, TYPICAL = 25, 100
-"""How often each is, and on how many networks the interval is looked at then."""
+SIMULATIONS, PROBE_NETWORKS = 25, 100
+"""Simulations of each, and networks on which the resulting interval is evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A network and what it took; `uncertainty` is how far that may be off for a restless machine, as a share."""
+    """A timed network; `uncertainty` is the relative standard deviation of the timing, due to machine noise."""
 
     network: Architecture
     measured_ms: float
@@ -52,9 +52,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """What blocks cost, and how well that is known.
+    """Inferred block costs and their uncertainty.
 
-    `halving` is how many more networks should halve the interval; None where none of those tried do.
+    `halving` is how many more networks should halve the interval; None if none of the simulated numbers does.
     """
 
     inference: Inference
@@ -67,27 +67,27 @@ class Inferred:
 
     @property
     def outlook(self) -> str:
-        """What more networks would do to the interval, and what to do about it; for people."""
+        """How more networks would change the interval, and what to do; for people."""
         samples = len(self.inference.calibration.references)
         if self.halving is not None:
             return f"about {self.halving} more should halve the interval: --samples {samples + self.halving}"
-        hardly = "more will hardly halve the interval"
-        if self.half_width < 2 * STAYS:
-            return f"{hardly}: the machine's own drift alone is {STAYS:.1%}"
-        if samples < TELL:
-            return f"{samples} networks are too few to tell how many more would halve the interval: try --samples 10"
+        hardly = "more samples are unlikely to halve the interval"
+        if self.half_width < 2 * DRIFT_HALF_WIDTH:
+            return f"{hardly}: the machine's speed drift alone is {DRIFT_HALF_WIDTH:.1%}"
+        if samples < MIN_FOR_FORECAST:
+            return f"{samples} networks are too few to predict how many more would halve the interval: try --samples 10"
         return (
-            f"{hardly}: what a timing is off and no sum over blocks can tell ({self.inference.noise:.1%}) stays, "
-            "and so does the machine's own drift; leave out --samples to time every block"
+            f"{hardly}: timing noise ({self.inference.noise:.1%}) and the machine's speed drift remain; "
+            "leave out --samples to time every block"
         )
 
 
 class KnownDevices:
-    """All devices but one, as they divide a network's time between its blocks.
+    """All devices except the target, as a prior over how latency is distributed over blocks.
 
     Args:
-        space: whose networks and blocks.
-        target: the device that is not known; its own table and model count for nothing here.
+        space: whose blocks are inferred.
+        target: the new device; its own table and device model are not used.
 
     Raises:
         FileFormatError: a device file is wrong.
@@ -95,36 +95,38 @@ class KnownDevices:
 
     def __init__(self, space: SearchSpace, target: Device) -> None:
         self._space = space
-        self._views = BlockViews(space, target.batch)
-        networks = self._views.average
+        self._block_features = BlockFeatures(space, target.batch)
+        networks = self._block_features.average
         latencies_ms = known_latencies(space, target, networks)
         self._names = tuple(latencies_ms)
-        self._average = self._views.of_networks(networks)
+        self._average = self._block_features.of_networks(networks)
         self._hypotheses = hypotheses_from_devices(
             self._average, np.array([*latencies_ms.values()]).reshape(-1, len(networks)).T
         )
 
-    def telling_networks(self, count: int, known: Sequence[Architecture], seed: int) -> list[Architecture]:
-        """Networks that tell most beside the `known` ones; fewer than `count` where the space has fewer.
+    def informative_networks(
+        self, count: int, known: Sequence[Architecture], seed: int
+    ) -> list[Architecture]:
+        """The most informative networks to time beside the `known` ones; fewer than `count` if the space has fewer.
 
         Args:
             count: how many.
             known: timed already, or about to be.
-            seed: draws those that are chosen from.
+            seed: draws the candidates.
         """
         drawn = random_networks(self._space, max(CANDIDATES, 10 * count), seed, known)
-        views = self._views.of_networks([*known, *drawn])
-        rows = informative_samples(self._hypotheses, views, min(count, len(drawn)), range(len(known)))
+        feature_sets = self._block_features.of_networks([*known, *drawn])
+        rows = informative_samples(self._hypotheses, feature_sets, min(count, len(drawn)), range(len(known)))
         return [drawn[row - len(known)] for row in rows]
 
     def infer(self, samples: Sequence[Sample], sentinel_ms: float) -> Inferred:
-        """What every block of the space costs on the target.
+        """Infer the cost of every block of the space on the target.
 
         Args:
-            samples: what was timed there, at least two networks.
-            sentinel_ms: what the sentinel took meanwhile.
+            samples: timed on the target, at least two networks.
+            sentinel_ms: the sentinel's time in the same session.
         """
-        device = self._after(samples)
+        device = self._posterior_of(samples)
         half = _half_width(device, self._average)
         block_ms, intercept_ms = self._costs(device)
         inference = Inference(
@@ -144,36 +146,37 @@ class KnownDevices:
             low_factor=max(1 - half, MIN_SHARE),
             high_factor=1 + half,
             noise=device.noise,
-            views=dict(device.view_weights),
+            views=dict(device.feature_set_weights),
             known_devices=self._names,
         )
         return Inferred(inference, self._halving(samples, device))
 
     def _halving(self, samples: Sequence[Sample], device: FewSamples) -> int | None:
-        """How many more samples halve the interval in half of the futures that the present ones leave open."""
-        typical = rows_of(self._average, np.arange(TYPICAL))
+        """How many more samples halve the interval in at least half of the simulations from the posterior."""
+        typical = rows_of(self._average, np.arange(PROBE_NETWORKS))
         goal = _half_width(device, typical) / 2
-        if goal < STAYS:
+        if goal < DRIFT_HALF_WIDTH:
             return None
-        telling = self.telling_networks(MORE[-1], [each.network for each in samples], 0)
-        tried = [more for more in MORE if more <= min(len(telling), MAX_SAMPLES - len(samples))]
+        candidates = self.informative_networks(FURTHER_SAMPLES[-1], [each.network for each in samples], 0)
+        tried = [more for more in FURTHER_SAMPLES if more <= min(len(candidates), MAX_SAMPLES - len(samples))]
         rng = np.random.default_rng(0)
 
         def halves(more: int) -> bool:
-            networks = telling[:more]
-            drawn = (device.draw(self._views.of_networks(networks), rng) for _ in range(FUTURES))
+            networks = candidates[:more]
+            drawn = (device.draw(self._block_features.of_networks(networks), rng) for _ in range(SIMULATIONS))
             later = (
-                self._after([*samples, *map(Sample, networks, future_ms.tolist())]) for future_ms in drawn
+                self._posterior_of([*samples, *map(Sample, networks, future_ms.tolist())])
+                for future_ms in drawn
             )
             return bool(np.median([_half_width(each, typical) for each in later]) <= goal)
 
         least = bisect_left(tried, True, key=halves)
         return tried[least] if least < len(tried) else None
 
-    def _after(self, samples: Sequence[Sample]) -> FewSamples:
+    def _posterior_of(self, samples: Sequence[Sample]) -> FewSamples:
         return FewSamples(
             self._hypotheses,
-            self._views.of_networks([each.network for each in samples]),
+            self._block_features.of_networks([each.network for each in samples]),
             np.array([each.measured_ms for each in samples]),
             np.array([each.uncertainty for each in samples]),
         )
@@ -181,36 +184,36 @@ class KnownDevices:
     def _costs(self, device: FewSamples) -> tuple[dict[str, float], float]:
         """Milliseconds of each block, by key, and the intercept.
 
-        A block that would cost less than nothing costs nothing; what an average network loses so goes to the intercept.
+        Negative costs are clipped to 0; the intercept absorbs the change for an average network.
         """
-        found = device.costs_ms(self._views.of_blocks)
+        found = device.costs_ms(self._block_features.of_blocks)
         costs = np.maximum(found, 0.0)
-        share = self._views.counts(self._views.average).mean(axis=0)
-        intercept_ms = float(device.costs_ms(self._views.of_nothing)[0] + share @ (found - costs))
+        share = self._block_features.counts(self._block_features.average).mean(axis=0)
+        intercept_ms = float(device.costs_ms(self._block_features.of_nothing)[0] + share @ (found - costs))
         keys = (block.key for block in self._space.distinct_blocks)
         return dict(zip(keys, costs.tolist(), strict=True)), intercept_ms
 
     def _residuals(self, samples: Sequence[Sample]) -> tuple[float, ...]:
-        """(predicted - measured) / measured of each sample, predicted from the others."""
+        """Leave-one-out residuals of the samples: (predicted - measured) / measured."""
         residuals = []
         for sample in samples:
-            device = self._after([each for each in samples if each is not sample])
-            predicted = device.predict(self._views.of_networks([sample.network]))
+            device = self._posterior_of([each for each in samples if each is not sample])
+            predicted = device.predict(self._block_features.of_networks([sample.network]))
             residuals.append(float(predicted.latency_ms[0]) / sample.measured_ms - 1)
         return tuple(residuals)
 
 
-def _half_width(device: FewSamples, networks: Views) -> float:
-    """Half the interval as a share of a prediction, in another session than this: one width that holds 90 % of all."""
+def _half_width(device: FewSamples, networks: FeatureSets) -> float:
+    """Relative half-width of the 90 % interval in another session, one for all networks: the root mean square."""
     predicted = device.predict(networks)
-    widths = np.hypot(predicted.high_ms / predicted.latency_ms - 1, STAYS)
+    widths = np.hypot(predicted.high_ms / predicted.latency_ms - 1, DRIFT_HALF_WIDTH)
     return float(np.sqrt(np.square(widths).mean()))
 
 
 def known_latencies(
     space: SearchSpace, target: Device, networks: Sequence[Architecture]
 ) -> Mapping[str, NDArray[np.float64]]:
-    """Milliseconds of networks, shape (n,), on every device but the target, by its name.
+    """Latencies of networks, ms, shape (n,), on every device except the target, by device name.
 
     Raises:
         FileFormatError: a device file is wrong.
@@ -226,7 +229,7 @@ def _predictor(space: SearchSpace, device: Device, batch: int) -> LatencyPredict
 
 
 def _from_measurements(space: SearchSpace, device: Device) -> LatencyPredictor | None:
-    """None where the device was not measured on this space, or its table cannot be used."""
+    """None if the device was not measured on this space, or its table cannot be used."""
     try:
         found = find_table(device)
         measured = found is not None and space.signature in found[1].calibrations

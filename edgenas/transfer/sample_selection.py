@@ -1,4 +1,4 @@
-"""Which networks to time: those that tell most about all others."""
+"""Which networks to time: those that reduce the uncertainty about all others most."""
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
@@ -7,32 +7,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.transfer.bayesian_regression import Hypothesis
-from edgenas.transfer.cell_features import Views
+from edgenas.transfer.cell_features import FeatureSets
 
 CANDIDATES = 200
-"""Random networks that samples are chosen from; more where more samples are."""
+"""Random networks that samples are chosen from; more for more samples."""
 
 NOISE = 0.07
-"""What one timing is off, as a share of an average network's time: noise, and what no sum over features holds."""
+"""Relative error of one timing, for an average network: measurement noise and error of the linear model."""
 
 
 def informative_samples(
-    hypotheses: Sequence[Hypothesis], views: Views, count: int, known: Sequence[int] = ()
+    hypotheses: Sequence[Hypothesis], feature_sets: FeatureSets, count: int, known: Sequence[int] = ()
 ) -> list[int]:
-    """Choose networks, one after the other, that most reduce the mean variance of all.
+    """Choose networks greedily, each the one that reduces the mean variance over all candidates most.
 
-    The variance is relative to what is expected, and the mean of that under each prior.
+    The variance is relative to the expected latency and averaged over the hypotheses' priors.
 
     Args:
-        hypotheses: what the device may be like.
-        views: of the candidates.
-        count: how many of them, at most all.
+        hypotheses: about the device.
+        feature_sets: of the candidates.
+        count: how many to choose, at most all.
         known: rows that have been timed already; not chosen again.
 
     Returns:
-        Their rows, the most telling first.
+        Their rows, the most informative first.
     """
-    covariance = _covariance(hypotheses, views)
+    covariance = _covariance(hypotheses, feature_sets)
     noise = np.full(len(covariance), NOISE**2)
     for row in known:
         covariance = _once_timed(covariance, noise, row)
@@ -42,7 +42,7 @@ def informative_samples(
 def _greedy(
     covariance: NDArray[np.float64], noise: NDArray[np.float64], known: Collection[int] = ()
 ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Rows of greatest gain, one after the other, and the covariance once each has been timed."""
+    """Rows of greatest gain in order, each with the covariance after it has been timed."""
     chosen = list(known)
     while len(chosen) < len(covariance):
         gains = (covariance**2).sum(axis=0) / (np.diag(covariance) + noise)
@@ -59,12 +59,14 @@ def _once_timed(covariance: NDArray[np.float64], noise: NDArray[np.float64], row
     return left
 
 
-def _covariance(hypotheses: Sequence[Hypothesis], views: Views) -> NDArray[np.float64]:
-    """Of relative latencies over the square root of those expected, shape (n, n): as noisy each as the other."""
+def _covariance(hypotheses: Sequence[Hypothesis], feature_sets: FeatureSets) -> NDArray[np.float64]:
+    """Covariance of relative latencies, shape (n, n), scaled so that all networks have the same noise."""
     distinct = {id(each.prior): each for each in hypotheses}.values()
-    size = len(next(iter(views.values())))
+    size = len(next(iter(feature_sets.values())))
     total = np.zeros((size, size))
     for each in distinct:
-        features = views[each.view] / np.sqrt(each.typical(views[each.view]))[:, None]
+        features = (
+            feature_sets[each.feature_set] / np.sqrt(each.typical(feature_sets[each.feature_set]))[:, None]
+        )
         total += features @ each.prior.covariance @ features.T
     return total / len(distinct)

@@ -1,4 +1,4 @@
-"""An evaluator that trains nothing but a linear classifier: seconds for what a supernet takes minutes."""
+"""An evaluator that needs no supernet: it trains only a linear classifier on each candidate's features."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from torch import nn
 
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
-from edgenas.accuracy.network_predictions import batch_parts, recalibrate
+from edgenas.accuracy.network_predictions import batch_slices, recalibrate
 from edgenas.accuracy.standalone import fresh_network
 from edgenas.space import Architecture, SearchSpace
 
@@ -19,8 +19,9 @@ TRAINING_IMAGES = 2000
 class RandomFeaturesEvaluator(Evaluator):
     """Accuracy of a linear classifier on the features of the candidate with random weights.
 
-    The classifier is fitted to training images and judged on the validation split, so the figure is a `validation`
-    accuracy, of a network whose last layer alone is trained: it ranks candidates, and is far below what they reach.
+    The classifier is fitted to training images and scored on the validation split, so `kind` is `validation`: the
+    accuracy of a network whose last layer is trained and whose other weights are random. It serves to rank
+    candidates; trained networks are far more accurate.
     """
 
     kind: AccuracyKind = "validation"
@@ -30,8 +31,8 @@ class RandomFeaturesEvaluator(Evaluator):
         train = dataset.train
         self._train = Split(train.images[:TRAINING_IMAGES], train.labels[:TRAINING_IMAGES])
 
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
-        """See `Evaluator`; all images are looked at, whatever the rival."""
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
+        """See `Evaluator`; never stops early."""
         network = fresh_network(self._space, architecture, self._seed, torch.device("cpu"))
         recalibrate(network, self._dataset)
         classifier = RidgeClassifier().fit(self._features(network, self._train), self._train.labels.numpy())
@@ -39,11 +40,11 @@ class RandomFeaturesEvaluator(Evaluator):
         return float(classifier.score(self._features(network, held_out), held_out.labels.numpy()))
 
     def _features(self, network: nn.Module, split: Split) -> NDArray[np.float32]:
-        """What the last layer of a network sees, (N, features)."""
+        """Input of the network's last layer, (N, features)."""
         *_, last = (module for module in network.modules() if isinstance(module, nn.Linear))
         seen: list[NDArray[np.float32]] = []
         hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].numpy()))
         with torch.inference_mode(), hook:
-            for part in batch_parts(split):
+            for part in batch_slices(split):
                 network(self._dataset.normalise(split.images[part]))
         return np.concatenate(seen)

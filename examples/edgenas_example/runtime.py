@@ -1,4 +1,4 @@
-"""A runtime: ONNX's own reference evaluator, which computes every operator with NumPy."""
+"""A runtime: ONNX's reference evaluator, which computes each operator with NumPy."""
 
 import time
 
@@ -14,7 +14,7 @@ from edgenas.errors import DeviceError, first_line
 
 
 class ReferenceRuntime(Runtime):
-    """Runs models in fp32 on the processor, with the device's number of threads in matrix products."""
+    """Runs fp32 models on the processor; the device's number of threads applies to matrix products."""
 
     name = "onnx-reference"
 
@@ -27,7 +27,7 @@ class ReferenceRuntime(Runtime):
 
     @property
     def version(self) -> str:
-        """Of onnx, which brings the evaluator."""
+        """Version of onnx, which contains the evaluator."""
         return onnx.__version__
 
     def load(self, model: bytes, feeds: Feeds) -> Session:
@@ -35,18 +35,17 @@ class ReferenceRuntime(Runtime):
         try:
             onnx.checker.check_model(model)
             evaluator = ReferenceEvaluator(onnx.load_from_string(model))
-        except Exception as error:  # of many types, without a common base
+        except Exception as error:  # the evaluator raises many types
             raise DeviceError(
                 f"{self.name} cannot load the model ({first_line(error)})", "use another runtime"
             ) from error
-        return _ReferenceSession(
-            evaluator, {name: value.copy() for name, value in feeds.items()}, self.threads
-        )
+        return _ReferenceSession(evaluator, feeds, self.threads)
 
 
 class _ReferenceSession(Session):
     def __init__(self, evaluator: ReferenceEvaluator, feeds: Feeds, threads: int) -> None:
-        self._evaluator, self._feeds, self._threads = evaluator, dict(feeds), threads
+        self._evaluator, self._threads = evaluator, threads
+        self._feeds = {name: value.copy() for name, value in feeds.items()}
 
     def run(self) -> list[NDArray[np.float32]]:
         with threadpool_limits(self._threads):

@@ -1,4 +1,4 @@
-"""A searcher: simulated annealing from several starts, each with its own idea of what a millisecond is worth."""
+"""A searcher: several simulated annealing walks, each with its own trade-off between accuracy and latency."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.space import Architecture
 
 LATENCY_WEIGHTS = (0.0, 0.33, 0.67, 1.0)
-"""What latency, as a share of the limit, counts for each walker; error counts for the rest."""
+"""Weight of latency, as a share of the limit, in the energy of each walker; error has the remaining weight."""
 
 TEMPERATURE, COOLING = 0.02, 0.95
-"""Increase of the energy that is usually still accepted at the start; its factor at every step."""
+"""Initial temperature, in units of the energy, and its factor per step."""
 
 
 class AnnealingSearcher(Searcher):
-    """Walkers step in turn to a neighbour nobody has met; worse ones are accepted less and less often.
+    """Walkers take turns in moving to an architecture not visited before; worse ones are accepted ever less often.
 
     (Kirkpatrick, Gelatt and Vecchi, "Optimization by Simulated Annealing", Science 1983.)
     """
@@ -28,21 +28,21 @@ class AnnealingSearcher(Searcher):
         self._problem = problem
         self._rng = np.random.default_rng(seed)
         self._walkers: list[Outcome] = []
-        self._met: set[Architecture] = set()
+        self._visited: set[Architecture] = set()
         self._step = 0
 
     def ask(self) -> Sequence[Architecture]:
-        """First where the walkers start, then one neighbour of the walker whose turn it is."""
+        """Random starts first, then one neighbour of the current walker."""
         if not self._walkers:
-            asked = samples(self._problem, len(LATENCY_WEIGHTS), self._met, self._rng)
+            asked = samples(self._problem, len(LATENCY_WEIGHTS), self._visited, self._rng)
         else:
-            found = unmet(self._problem, self._walkers[self._turn].architecture, self._met, self._rng)
-            asked = [found] if found else []  # everything is met: the search ends
-        self._met.update(asked)
+            found = unmet(self._problem, self._walkers[self._turn].architecture, self._visited, self._rng)
+            asked = [found] if found else []  # all are visited: the search ends
+        self._visited.update(asked)
         return asked
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Go there or stay: an increase d of the energy is accepted with probability exp(-d / temperature)."""
+        """Move or stay: an energy increase d is accepted with probability exp(-d / temperature)."""
         if not self._walkers:
             self._walkers = list(outcomes)
             return
@@ -57,6 +57,6 @@ class AnnealingSearcher(Searcher):
         return self._step % len(self._walkers)
 
     def _energy(self, outcome: Outcome) -> float:
-        """What the walker whose turn it is wants small."""
+        """What the current walker minimises."""
         weight = LATENCY_WEIGHTS[self._turn]
         return (1 - weight) * outcome.error + weight * outcome.latency_ms / self._problem.max_latency_ms

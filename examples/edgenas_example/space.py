@@ -20,11 +20,11 @@ LAYERS = ((16, 1), (24, 2), (24, 1), (40, 2), (40, 1))
 """Channels and stride of each layer."""
 
 SMALLEST, LARGE = 8, 64
-"""Smallest images there is a space for; larger ones than `LARGE` are halved by the stem. Pixels."""
+"""Smallest supported resolution, and the largest that the stem leaves as it is; above, it halves it. Pixels."""
 
 
 class ChainSpace(SearchSpace):
-    """1024 networks; every layer is there, so that each variable has a place of its own."""
+    """1024 networks. No layer can be skipped, so each variable always has the same place."""
 
     name = "chain"
 
@@ -69,7 +69,7 @@ class ChainSpace(SearchSpace):
         return (tuple(CHOICES),) * len(LAYERS)
 
     def canonical(self, choices: Sequence[str]) -> tuple[str, ...]:
-        """No two choices mean the same network."""
+        """Different choices are different networks."""
         return tuple(choices)
 
     def sample(self, rng: np.random.Generator) -> Architecture:

@@ -3,7 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from edgenas.accuracy.accuracy_model import KERNELS, NOISES, Choice, Surrogate
+from edgenas.accuracy.accuracy_model import KERNELS, NOISE_VARIANCES, MixtureComponent, Surrogate
 from edgenas.space import NASBench201Space
 from edgenas.testing.searcher_conformance import make_problem
 
@@ -81,27 +81,27 @@ def test_pairs_of_choices_are_found_where_they_matter(everything: np.ndarray) ->
     errors = np.exp(-2 + table[everything[:, 0], everything[:, 2]])
     known = rng.permutation(len(everything))[:200]
     surrogate = Surrogate(SPACE, everything[known], errors[known])
-    assert surrogate.choices[0].kernel != "choices"
+    assert surrogate.components[0].kernel != "choices"
 
 
 def test_noise_is_told_from_signal(everything: np.ndarray) -> None:
     rng = np.random.default_rng(4)
     errors = np.exp(-2 + rng.normal(0, 0.2, len(everything)))
     known = rng.permutation(len(everything))[:100]
-    assert Surrogate(SPACE, everything[known], errors[known]).choices[0].noise >= 0.1
+    assert Surrogate(SPACE, everything[known], errors[known]).components[0].noise >= 0.1
 
 
 def test_the_chosen_kernels_can_be_used_again(everything: np.ndarray) -> None:
     errors = np.exp(log_error(everything))
     first = Surrogate(SPACE, everything[::7], errors[::7])
-    again = Surrogate(SPACE, everything[::7], errors[::7], first.choices)
-    assert again.choices == first.choices
+    again = Surrogate(SPACE, everything[::7], errors[::7], first.components)
+    assert again.components == first.components
     np.testing.assert_allclose(predicted(again, everything), predicted(first, everything))
 
 
 def test_shares_descend_and_add_up_to_one(everything: np.ndarray) -> None:
     errors = np.exp(log_error(everything))
-    shares = [choice.share for choice in Surrogate(SPACE, everything[::7], errors[::7]).choices]
+    shares = [component.weight for component in Surrogate(SPACE, everything[::7], errors[::7]).components]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1)
 
@@ -111,7 +111,7 @@ def test_each_kernel_is_a_covariance_that_is_one_for_equal_networks(kernel: str)
     space = NASBench201Space()
     rng = np.random.default_rng(0)
     vectors = np.unique([space.encode(space.sample(rng)) for _ in range(80)], axis=0)
-    surrogate = Surrogate(space, vectors, rng.random(len(vectors)), [Choice(kernel, 0.1, 1.0, 1.0)])
+    surrogate = Surrogate(space, vectors, rng.random(len(vectors)), [MixtureComponent(kernel, 0.1, 1.0, 1.0)])
     covariance = KERNELS[kernel](*surrogate._similarity.to(vectors))
     np.testing.assert_allclose(np.diag(covariance), 1)
     np.testing.assert_allclose(covariance, covariance.T)
@@ -132,7 +132,7 @@ def test_a_prior_that_is_right_helps(everything: np.ndarray) -> None:
 
     alone = Surrogate(SPACE, everything[known], here[known])
     helped = Surrogate(SPACE, everything[known], here[known], prior=prior)
-    assert helped.choices[0].prior
+    assert helped.components[0].prior
     assert residual(helped) < 0.7 * residual(alone)
 
 
@@ -151,9 +151,9 @@ def test_a_prior_that_is_wrong_does_little_harm(everything: np.ndarray) -> None:
 def test_a_prior_that_tells_nothing_apart_changes_nothing(everything: np.ndarray) -> None:
     errors = np.exp(log_error(everything))
     prior = Surrogate(SPACE, everything[::3], np.full(len(everything[::3]), 0.3))
-    choices = [Choice("far", 0.01, 1.0, 1.0, prior=True)]
+    choices = [MixtureComponent("far", 0.01, 1.0, 1.0, prior=True)]
     helped = Surrogate(SPACE, everything[::9], errors[::9], choices, prior)
-    alone = Surrogate(SPACE, everything[::9], errors[::9], [Choice("far", 0.01, 1.0, 1.0)])
+    alone = Surrogate(SPACE, everything[::9], errors[::9], [MixtureComponent("far", 0.01, 1.0, 1.0)])
     np.testing.assert_allclose(predicted(helped, everything), predicted(alone, everything))
 
 
@@ -164,7 +164,8 @@ def test_how_bad_the_bad_are_is_told_apart_only_where_asked(everything: np.ndarr
     alike = [predicted(Surrogate(SPACE, known, each[::3]), everything) for each in (errors, worse)]
     np.testing.assert_allclose(*alike)
     apart = [
-        predicted(Surrogate(SPACE, known, each[::3], told_apart=1.0), everything) for each in (errors, worse)
+        predicted(Surrogate(SPACE, known, each[::3], clip_quantile=1.0), everything)
+        for each in (errors, worse)
     ]
     assert np.abs(apart[0] - apart[1]).max() > 0.1
 
@@ -177,14 +178,14 @@ def test_accuracies_that_are_all_the_same_are_predicted_so(error: float, everyth
 
 def test_leave_one_out_is_what_leaving_one_out_gives(everything: np.ndarray) -> None:
     """The closed form against predictions of processes that have not seen the architecture."""
-    from edgenas.accuracy.accuracy_model import _best_noise
+    from edgenas.accuracy.accuracy_model import _fit_noise
 
     vectors = everything[::9]
     targets = log_error(vectors)
     targets = targets - targets.mean()
     same = (vectors[:, None] == vectors[None]).mean(2)
-    density, noise, variance = _best_noise(same, targets)
-    assert noise in NOISES
+    density, noise, variance = _fit_noise(same, targets)
+    assert noise in NOISE_VARIANCES
     covariance = variance * (same + noise * np.eye(len(vectors)))
     expected = []
     for one in range(len(vectors)):

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from edgenas.accuracy.augmentation import Augmentation, augmentation_from_text
-from edgenas.accuracy.batch_augmentation import augmented, random_crop_flip
+from edgenas.accuracy.batch_augmentation import augment, random_crop_flip
 from edgenas.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def batch(n: int, classes: int, device: str = "cpu") -> tuple[Tensor, Tensor]:
 def draw(
     data: "Dataset", augmentation: Augmentation, seed: int = 0, n: int = 20, device: str = "cpu"
 ) -> tuple[Tensor, Tensor]:
-    return augmented(*batch(n, 3, device), data, augmentation, Generator().manual_seed(seed))
+    return augment(*batch(n, 3, device), data, augmentation, Generator().manual_seed(seed))
 
 
 EVERY_SET = [only(), *(only(name) for name in OPTIONS), only("mixup", "cutmix"), only(*OPTIONS)]
@@ -164,7 +164,7 @@ def test_each_option_changes_images_and_another_seed_changes_them_otherwise(
 def test_the_default_is_shifting_and_mirroring(tiny_dataset: "Dataset") -> None:
     images, labels = batch(20, 3)
     expected = tiny_dataset.normalise(random_crop_flip(images, True, Generator().manual_seed(0)))
-    found, same_labels = augmented(images, labels, tiny_dataset, Augmentation(), Generator().manual_seed(0))
+    found, same_labels = augment(images, labels, tiny_dataset, Augmentation(), Generator().manual_seed(0))
     assert torch.equal(found, expected)
     assert torch.equal(same_labels, labels)
 
@@ -188,14 +188,14 @@ def test_images_of_a_batch_go_through_different_operations(tiny_dataset: "Datase
     same = batch(1, 3)[0].expand(64, -1, -1, -1)
     still = replace(tiny_dataset, flip=False)
     labels = torch.zeros(64, dtype=torch.int64)
-    images, _ = augmented(same, labels, still, only("randaugment"), Generator().manual_seed(0))
+    images, _ = augment(same, labels, still, only("randaugment"), Generator().manual_seed(0))
     assert len({image.numpy().tobytes() for image in images}) >= 4
 
 
 def test_mixup_blends_whole_images_as_it_blends_their_labels(tiny_dataset: "Dataset") -> None:
     still = replace(tiny_dataset, flip=False)
     plain = still.normalise(batch(20, 20)[0])
-    images, labels = augmented(
+    images, labels = augment(
         batch(20, 3)[0], torch.arange(20) % 3, still, only("mixup"), Generator().manual_seed(3)
     )
     share = float(labels.max())
@@ -205,7 +205,7 @@ def test_mixup_blends_whole_images_as_it_blends_their_labels(tiny_dataset: "Data
 def test_cutmix_takes_every_pixel_from_one_of_two_images(tiny_dataset: "Dataset") -> None:
     still = replace(tiny_dataset, flip=False)
     plain = still.normalise(batch(20, 3)[0])
-    images, labels = augmented(
+    images, labels = augment(
         batch(20, 3)[0], torch.arange(20) % 3, still, only("cutmix"), Generator().manual_seed(1)
     )
     own = (images == plain).all(1)
@@ -226,7 +226,7 @@ def test_with_mixup_and_cutmix_each_batch_draws_one(tiny_dataset: "Dataset") -> 
 
 def test_a_batch_is_left_as_it_is(tiny_dataset: "Dataset") -> None:
     images, labels = batch(20, 3)
-    augmented(images, labels, tiny_dataset, only(*OPTIONS), Generator().manual_seed(0))
+    augment(images, labels, tiny_dataset, only(*OPTIONS), Generator().manual_seed(0))
     assert torch.equal(images, batch(20, 3)[0])
     assert torch.equal(labels, batch(20, 3)[1])
 
@@ -260,12 +260,10 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
 
 
 def test_a_name_that_occurs_twice_is_refused() -> None:
-    with pytest.raises(InputError, match="--augment crop,mixup,crop: crop occurs twice; name each once"):
+    with pytest.raises(InputError, match="--augment crop,mixup,crop: crop is repeated; list each name once"):
         augmentation_from_text("crop,mixup,crop")
 
 
 def test_none_beside_others_is_refused() -> None:
-    with pytest.raises(
-        InputError, match="--augment none,crop: none cannot stand beside others; leave it, or"
-    ):
+    with pytest.raises(InputError, match="--augment none,crop: none excludes all others; remove it, or"):
         augmentation_from_text("none,crop")

@@ -221,7 +221,7 @@ def test_a_file_that_is_no_checkpoint_of_the_model_is_refused_in_one_line(
     spoil(path)
     with pytest.raises(
         FileFormatError,
-        match=rf"^{path}: is no checkpoint of this search \([^\n]+\); delete it, or use another --run$",
+        match=rf"^{path}: is not a checkpoint of this search \([^\n]+\); delete it, or use another --run$",
     ) as caught:
         Checkpoint(path).restore(*fresh())
     assert "\n" not in str(caught.value)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgenas.accuracy import dataset as module
-from edgenas.accuracy.dataset import Colours, Dataset, Split, dataset_from_arrays
+from edgenas.accuracy.dataset import ChannelStatistics, Dataset, Split, dataset_from_arrays
 from edgenas.errors import DataError
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -62,7 +62,7 @@ def test_rare_classes_are_on_both_sides_of_a_large_common_one() -> None:
 
 
 def test_rare_classes_are_validated_where_validation_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_VALIDATION", 50)
+    monkeypatch.setattr(module, "MAX_VALIDATION_IMAGES", 50)
     data = make([1000, 5], test=numbered([3, 3]))
     assert np.bincount(data.validation.labels).tolist() == [50, 1]
 
@@ -165,30 +165,30 @@ def test_imbalance_above_ten_to_one_is_named_with_what_to_do(caplog: pytest.LogC
     make([51, 20, 5])
     assert (
         "set: class 'class 0' has 51 training images, class 'class 2' only 5: accuracy says little about rare "
-        "classes; --metric macro-f1 counts them like the others" in caplog.text
+        "classes; --metric macro-f1 gives all classes equal weight" in caplog.text
     )
 
 
 def test_mean_and_deviation_stay_exact_where_a_float32_sum_would_stand_still() -> None:
-    colours = Colours()
+    statistics = ChannelStatistics()
     half = np.full((1000, 1000, 3), 255, np.uint8)
     half[:500] = 51
     for _ in range(40):  # sums up to 24 million, above 2**24
-        colours.add(half)
-    assert colours.mean() == pytest.approx([0.6] * 3)
-    assert colours.std() == pytest.approx([0.4] * 3)
+        statistics.add(half)
+    assert statistics.mean() == pytest.approx([0.6] * 3)
+    assert statistics.std() == pytest.approx([0.4] * 3)
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(0, 2**32))
 def test_colours_counted_in_parts_are_those_of_the_whole(counts: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     parts = [rng.integers(0, 256, (count, 3, 3, 3), dtype=np.uint8) for count in counts]
-    colours = Colours()
+    statistics = ChannelStatistics()
     for part in parts:
-        colours.add(part)
+        statistics.add(part)
     pixels = np.concatenate(parts).reshape(-1, 3) / 255
-    assert colours.mean() == pytest.approx(pixels.mean(0).tolist())
-    assert colours.std() == pytest.approx(np.maximum(pixels.std(0), 1e-3).tolist())
+    assert statistics.mean() == pytest.approx(pixels.mean(0).tolist())
+    assert statistics.std() == pytest.approx(np.maximum(pixels.std(0), 1e-3).tolist())
 
 
 def test_on_a_cpu_a_set_is_itself() -> None:

@@ -162,8 +162,8 @@ def test_a_cache_that_cannot_be_written_is_named(
     monkeypatch.setattr(torchvision.datasets, "CIFAR100", failing(error))
     with pytest.raises(
         DataError,
-        match=rf"^--data cifar100: \S*cifar100 cannot be used \({reason}\); make it writable and see that its "
-        "disk is not full, or let XDG_CACHE_HOME name another folder$",
+        match=rf"^--data cifar100: \S*cifar100 cannot be used \({reason}\); make it writable and check for "
+        "free disk space, or set XDG_CACHE_HOME to another folder$",
     ):
         load_dataset("cifar100")
 
@@ -191,7 +191,7 @@ def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "missing"):
         with pytest.raises(
-            DataError, match=rf"--data {path}: is no folder; give a folder with train/<class>/\*"
+            DataError, match=rf"--data {path}: is not a folder; give a folder with train/<class>/\*"
         ):
             load_dataset(str(path))
 

@@ -1,6 +1,7 @@
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -119,10 +120,10 @@ def test_where_they_are_kept_is_said_once(
     root = images(tmp_path / "set")
     load(root)
     path = next(cache.glob("*.u8"))
-    assert f"{root} is large: its decoded images, 2.64e-05 GB, are kept in {path} for later" in caplog.text
+    assert f"{root} is large: its decoded images, 2.64e-05 GB, are cached in {path}" in caplog.text
     caplog.clear()
     load(root)
-    assert "are kept in" not in caplog.text
+    assert "are cached in" not in caplog.text
 
 
 def test_a_copy_has_the_fingerprint_of_the_original_and_a_changed_image_another(tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ def test_a_damaged_file_is_noticed_and_made_again(
     damage(cache)
     after = load(root)
     assert found in caplog.text
-    assert "the images are decoded again" in caplog.text
+    assert "decoding the images again" in caplog.text
     assert all(torch.equal(a, b.images) for a, b in zip(expected, splits(after), strict=True))
 
 
@@ -215,7 +216,7 @@ def test_a_killed_decoding_is_not_taken_for_a_complete_one(tmp_path: Path, cache
     """In a process of its own, that kills itself halfway through."""
     root = images(tmp_path / "set")
     program = f"""
-import os, platformdirs
+import os, signal, platformdirs
 from pathlib import Path
 from edgenas.accuracy import image_folder
 image_folder.MAX_IN_MEMORY = 0
@@ -223,10 +224,12 @@ image_folder._AT_ONCE = 10
 platformdirs.user_cache_path = lambda *_: Path({str(cache.parent)!r})
 def progress(phase, done, total, detail=""):
     if done >= 30:
-        os.kill(os.getpid(), 9)
+        print(done, total, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
 image_folder.dataset_from_folder(Path({str(root)!r}), 12, True, progress)
 """
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "30 50\n")
     assert [path.suffix for path in cache.iterdir() if path.suffix != ".lock"] == [".part"]
     assert len(load(root).test) == 11
     assert {path.suffix for path in cache.iterdir()} - {".lock"} == {".u8", ".json"}
@@ -267,7 +270,7 @@ def test_whatever_is_broken_labels_stay_with_their_images(
 ) -> None:
     root = images(tmp_path_factory.mktemp("set"), test=None)
     monkeypatch.setattr(image_folder, "MAX_UNREADABLE_SHARE", 1)
-    monkeypatch.setattr(image_folder, "_AT_ONCE", 7)
+    monkeypatch.setattr(image_folder, "_DECODE_BATCH", 7)
     for number in broken:
         label, place = divmod(number, 30)
         (root / "train" / f"class {label}" / f"{place}.png").write_bytes(b"")
@@ -280,7 +283,7 @@ def test_whatever_is_broken_labels_stay_with_their_images(
 def test_too_many_broken_images_stop_the_decoding_early_and_leave_no_file(
     tmp_path: Path, cache: Path, reads: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_folder, "_AT_ONCE", 10)
+    monkeypatch.setattr(image_folder, "_DECODE_BATCH", 10)
     root = images(tmp_path / "set")
     for path in (root / "train").rglob("*.png"):
         path.write_bytes(b"")
@@ -308,7 +311,7 @@ def test_a_disk_without_room_is_seen_before_decoding(
     with pytest.raises(
         DataError,
         match=r"decoded: decoded images need 2\.64e-05 GB, 0 GB are free; free some space there, choose a lower "
-        r"--resolution, or let XDG_CACHE_HOME name a larger disk",
+        r"--resolution, or set XDG_CACHE_HOME to a larger disk",
     ):
         load(images(tmp_path / "set"))
     assert not reads
@@ -323,7 +326,7 @@ def test_a_disk_that_fills_up_meanwhile_is_an_error_and_leaves_no_file(
     monkeypatch.setattr(decoded_cache.os, "fsync", full)
     with pytest.raises(
         DataError,
-        match=r"decoded: decoded images cannot be kept there \(No space left on device\); free some space there",
+        match=r"decoded: decoded images cannot be stored there \(No space left on device\); free some space there",
     ):
         load(images(tmp_path / "set"))
     assert {path.suffix for path in cache.iterdir()} <= {".lock"}
@@ -333,7 +336,7 @@ def test_a_cache_folder_that_cannot_be_made_is_an_error(tmp_path: Path, cache: P
     cache.parent.write_text("a file")
     with pytest.raises(
         DataError,
-        match=r"cannot be kept there \(Not a directory\); .* XDG_CACHE_HOME name a folder that you can",
+        match=r"cannot be stored there \(Not a directory\); .* XDG_CACHE_HOME to a writable",
     ):
         load(images(tmp_path / "set"))
 
@@ -343,7 +346,7 @@ def test_a_complete_file_is_opened_where_nothing_can_be_written(
 ) -> None:
     root = images(tmp_path / "set")
     load(root)
-    monkeypatch.setattr(decoded_cache, "_decoded_once", lambda *_: pytest.fail("asked for the lock"))
+    monkeypatch.setattr(decoded_cache, "_decode_under_lock", lambda *_: pytest.fail("asked for the lock"))
     assert len(load(root).test) == 11
 
 

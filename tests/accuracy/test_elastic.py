@@ -12,7 +12,7 @@ from edgenas.accuracy.supernet import Supernet, run_block
 from edgenas.space import Block, MBConvSpace, SearchSpace, nasbench_macro
 from edgenas.space.block import input_shape
 from edgenas.space.layers import Activation
-from edgenas.space.mbconv import Layout, Stage
+from edgenas.space.mbconv_layout import Layout, Stage
 from edgenas.space.modules import BlockModule
 
 ACTIVATIONS: tuple[Activation, ...] = ("relu", "relu6", "hswish")

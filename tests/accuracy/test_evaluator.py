@@ -18,7 +18,7 @@ from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator, SupernetEvaluator
 from edgenas.accuracy.metrics import confusion, score
-from edgenas.accuracy.network_predictions import batch_parts, in_five_positions
+from edgenas.accuracy.network_predictions import batch_slices, five_positions
 from edgenas.accuracy.path_sampling import path_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import train
@@ -31,7 +31,7 @@ from edgenas.vocabulary import Metric
 
 @pytest.fixture(autouse=True)
 def no_split_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SMALL_SPLIT", 0)
+    monkeypatch.setattr(module, "SMALL_SPLIT_IMAGES", 0)
 
 
 RECIPE = SupernetRecipe(epochs=12, batch_size=16, learning_rate=0.01)
@@ -66,9 +66,9 @@ class TestInSmallBatches(TestSupernetEvaluator):
         tiny_dataset: Dataset,
         monkeypatch: pytest.MonkeyPatch,
     ) -> Evaluator:
-        monkeypatch.setattr(network_predictions, "PIXELS", 16 * 64)
+        monkeypatch.setattr(network_predictions, "BATCH_PIXELS", 16 * 64)
         evaluator = SupernetEvaluator(trained, replace(tiny_dataset, validation=tiny_dataset.train))
-        assert len(batch_parts(tiny_dataset.train)) > 2
+        assert len(batch_slices(tiny_dataset.train)) > 2
         return evaluator
 
 
@@ -116,14 +116,14 @@ def test_the_value_is_that_computed_by_hand(
     monkeypatch: pytest.MonkeyPatch,
     metric: Metric,
 ) -> None:
-    monkeypatch.setattr(network_predictions, "PIXELS", 20 * 64)
+    monkeypatch.setattr(network_predictions, "BATCH_PIXELS", 20 * 64)
     split = tiny_dataset.train  # more than one batch
     evaluator = SupernetEvaluator(trained, replace(tiny_dataset, validation=split), metric)
     for architecture in architectures:
         with torch.no_grad():
             logits = [
                 trained(tiny_dataset.normalise(split.images[part]), architecture)
-                for part in batch_parts(split)
+                for part in batch_slices(split)
             ]
         predicted = torch.cat(logits).argmax(1).numpy()
         expected = score(confusion(predicted, split.labels.numpy(), 3), metric)
@@ -221,7 +221,7 @@ def reading(answers: NDArray[np.int64], metric: Metric = "top-1") -> tuple[Super
     dataset = Dataset("d", ("a", "b", "c"), split, split, split, (0.0,) * 3, (1.0,) * 3, False, "")
     reader = Reader()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(network_predictions, "PIXELS", 16)
+        patch.setattr(network_predictions, "BATCH_PIXELS", 16)
         return SupernetEvaluator(reader, dataset, metric), reader  # type: ignore[arg-type]
 
 
@@ -236,38 +236,38 @@ def test_without_a_rival_every_image_is_looked_at(right: int) -> None:
     assert (evaluator.evaluate(ANY), reader.seen) == (right / 400, 400)
 
 
-@pytest.mark.parametrize(("right", "rival", "most"), [(0, 0.5, 32), (120, 0.9, 48), (340, 0.99, 160)])
-def test_what_is_clearly_below_its_rival_is_given_up_early(right: int, rival: float, most: int) -> None:
+@pytest.mark.parametrize(("right", "to_beat", "most"), [(0, 0.5, 32), (120, 0.9, 48), (340, 0.99, 160)])
+def test_what_is_clearly_below_its_rival_is_given_up_early(right: int, to_beat: float, most: int) -> None:
     answers = mixed(400, right, 0)
     evaluator, reader = reading(answers)
-    value = evaluator.evaluate(ANY, rival)
+    value = evaluator.evaluate(ANY, to_beat)
     assert reader.seen <= most
     assert value == (answers[: reader.seen] == 0).mean()
 
 
-@given(right=st.integers(0, 300), rival=st.floats(0, 1), seed=st.integers(0, 99))
+@given(right=st.integers(0, 300), to_beat=st.floats(0, 1), seed=st.integers(0, 99))
 @settings(max_examples=60)
 def test_what_is_given_up_has_a_value_below_its_rival_and_all_else_the_whole_one(
-    right: int, rival: float, seed: int
+    right: int, to_beat: float, seed: int
 ) -> None:
     answers = mixed(300, right, seed)
     evaluator, reader = reading(answers)
-    value = evaluator.evaluate(ANY, rival)
+    value = evaluator.evaluate(ANY, to_beat)
     assert value == (answers[: reader.seen] == 0).mean()
-    assert value < rival or reader.seen == 300
+    assert value < to_beat or reader.seen == 300
 
 
 TRIALS = 200
 
 
 @pytest.mark.parametrize("images", [100, 600])
-@pytest.mark.parametrize("rival", [0.0, 0.1, 0.5, 0.8, 0.95, 0.98, 1.0])
-def test_what_is_as_good_as_its_rival_is_hardly_ever_given_up(images: int, rival: float) -> None:
+@pytest.mark.parametrize("to_beat", [0.0, 0.1, 0.5, 0.8, 0.95, 0.98, 1.0])
+def test_what_is_as_good_as_its_rival_is_hardly_ever_given_up(images: int, to_beat: float) -> None:
     """With as many looks as there are: a batch of 16 images each, hundreds of them at high resolutions."""
     given_up = 0
     for seed in range(TRIALS):
-        evaluator, reader = reading(mixed(images, round(rival * images), seed))
-        evaluator.evaluate(ANY, rival)
+        evaluator, reader = reading(mixed(images, round(to_beat * images), seed))
+        evaluator.evaluate(ANY, to_beat)
         given_up += reader.seen < images
     assert given_up <= 0.02 * TRIALS
 
@@ -299,23 +299,23 @@ class FakeEvaluator(Evaluator):
         self.calls = 0
 
     @override
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
         self.calls += 1
         return int(architecture.id, 16) % 1000 / 1000
 
 
 class Percent(FakeEvaluator):
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
         return 100 * super().evaluate(architecture)
 
 
 class Forgetful(FakeEvaluator):
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
         return super().evaluate(architecture) / self.calls
 
 
 class Noisy(FakeEvaluator):
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
         return float(np.random.random())
 
 
@@ -324,17 +324,17 @@ class ByObject(FakeEvaluator):
         super().__init__()
         self._seen: list[Architecture] = []
 
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
         if not any(architecture is one for one in self._seen):
             self._seen.append(architecture)
         return 1 / (1 + next(i for i, one in enumerate(self._seen) if one is architecture))
 
 
 class Swayed(FakeEvaluator):
-    """Takes a rival for a hint."""
+    """Takes a to_beat for a hint."""
 
-    def evaluate(self, architecture: Architecture, rival: float | None = None) -> float:
-        return super().evaluate(architecture) / (1 if rival is None else 2)
+    def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
+        return super().evaluate(architecture) / (1 if to_beat is None else 2)
 
 
 class Unnamed(FakeEvaluator):
@@ -344,7 +344,7 @@ class Unnamed(FakeEvaluator):
 def broken_checks(evaluator: Evaluator, architectures: list[Architecture]) -> Iterator[str]:
     """Names of the conformance tests that an evaluator fails."""
     kit = EvaluatorConformance()
-    fixtures = {"evaluator": evaluator, "architectures": architectures, "rival": 1.0}
+    fixtures = {"evaluator": evaluator, "architectures": architectures, "to_beat": 1.0}
     for name in (name for name in dir(kit) if name.startswith("test_")):
         check = getattr(kit, name)
         try:
@@ -362,14 +362,14 @@ def broken_checks(evaluator: Evaluator, architectures: list[Architecture]) -> It
             Forgetful,
             {
                 "test_evaluating_again_changes_nothing",
-                "test_a_rival_that_cannot_be_lost_to_changes_nothing",
+                "test_a_rival_with_zero_accuracy_changes_nothing",
                 "test_does_not_depend_on_what_was_evaluated_before",
                 "test_does_not_depend_on_random_states",
                 "test_knows_an_architecture_by_its_choices",
             },
         ),
         (ByObject, {"test_knows_an_architecture_by_its_choices"}),
-        (Swayed, {"test_a_rival_that_cannot_be_lost_to_changes_nothing"}),
+        (Swayed, {"test_a_rival_with_zero_accuracy_changes_nothing"}),
         (Unnamed, {"test_says_what_its_figure_is"}),
     ],
 )
@@ -391,10 +391,10 @@ def test_a_small_split_is_looked_at_in_five_positions_and_never_given_up(
     architectures: list[Architecture],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(network_predictions, "PIXELS", 20 * 64)
-    five = replace(tiny_dataset, validation=in_five_positions(tiny_dataset.train))
+    monkeypatch.setattr(network_predictions, "BATCH_PIXELS", 20 * 64)
+    five = replace(tiny_dataset, validation=five_positions(tiny_dataset.train))
     expected = SupernetEvaluator(trained, five)
-    monkeypatch.setattr(module, "SMALL_SPLIT", len(tiny_dataset.train) + 1)
+    monkeypatch.setattr(module, "SMALL_SPLIT_IMAGES", len(tiny_dataset.train) + 1)
     small = SupernetEvaluator(trained, replace(tiny_dataset, validation=tiny_dataset.train))
     for architecture in architectures:
-        assert small.evaluate(architecture, rival=1.0) == expected.evaluate(architecture)
+        assert small.evaluate(architecture, to_beat=1.0) == expected.evaluate(architecture)

@@ -82,7 +82,7 @@ def test_a_test_folder_may_lack_a_class_and_that_is_said(
     fill(tmp_path / "train", 5)
     fill(tmp_path / "test", 2, names=("dog",))
     assert load(tmp_path).test.labels.tolist() == [1, 1]
-    assert "test has no images of class 'cat': test figures say nothing about it" in caplog.text
+    assert "test has no images of class 'cat': it is missing from all test figures" in caplog.text
 
 
 MODES: dict[str, tuple[str, tuple[int, ...] | int, str, int]] = {
@@ -312,8 +312,8 @@ def bomb(path: Path) -> None:
     [
         (empty, "empty"),
         (text, "not an image"),
-        (broken_link, "link to nothing"),
-        (link_to_itself, "link to nothing"),
+        (broken_link, "broken link"),
+        (link_to_itself, "broken link"),
         (pipe, "not a file"),
         (bomb, "too many pixels"),
     ],
@@ -382,14 +382,14 @@ def test_a_class_folder_without_images_is_named(tmp_path: Path, caplog: pytest.L
     fill(tmp_path / "train", 5)
     (tmp_path / "train" / "horse").mkdir()
     assert load(tmp_path).classes == ("cat", "dog")
-    assert f"{tmp_path}/train: class folders without images are passed over: horse" in caplog.text
+    assert f"{tmp_path}/train: class folders without images are ignored: horse" in caplog.text
 
 
 def test_images_beside_the_class_folders_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fill(tmp_path / "train", 5)
     save(tmp_path / "train" / "loose.png")
     assert total(load(tmp_path)) == 10
-    assert f"{tmp_path}/train: images outside a class folder are not used: loose.png" in caplog.text
+    assert f"{tmp_path}/train: images outside class folders are ignored: loose.png" in caplog.text
 
 
 def test_a_train_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
@@ -434,7 +434,7 @@ def test_links_to_folders_inside_a_class_are_named_and_not_followed(
 def test_a_class_that_links_upwards_is_refused(tmp_path: Path, target: str) -> None:
     fill(tmp_path / "train", 5)
     (tmp_path / "train" / "all").symlink_to(target)
-    with pytest.raises(DataError, match="train/all: is a link to a folder that holds it; remove the link"):
+    with pytest.raises(DataError, match="train/all: is a link to one of its parent folders; remove the link"):
         load(tmp_path)
 
 

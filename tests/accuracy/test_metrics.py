@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
-from edgenas.accuracy.metrics import confusion, score, score_each, scores, shown_better
+from edgenas.accuracy.metrics import confusion, score, score_each, scores, significantly_better
 from edgenas.vocabulary import Metric
 
 Ints = NDArray[np.int64]
@@ -88,7 +88,7 @@ def pair(wins: int, losses: int, ties: int, metric: Metric) -> bool:
     wrong = (right | (np.arange(len(labels)) >= wins + losses)).astype(np.int64)
     first = np.where(wrong == 1, labels, (labels + 1) % 3)
     second = np.where(right, (labels + 1) % 3, labels)
-    return shown_better(first, second, labels, 3, metric)
+    return significantly_better(first, second, labels, 3, metric)
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 50))
@@ -114,7 +114,7 @@ def test_predictors_that_are_alike_are_rarely_called_different(metric: Metric) -
     for _ in range(200):
         labels = rng.integers(0, 4, 120)
         first, second = (np.where(rng.random(120) < 0.7, labels, rng.integers(-1, 4, 120)) for _ in range(2))
-        called.append(shown_better(first, second, labels, 4, metric))
+        called.append(significantly_better(first, second, labels, 4, metric))
     assert np.mean(called) <= 0.1
 
 
@@ -123,13 +123,13 @@ def test_a_gain_on_a_rare_class_is_shown_by_macro_recall_and_not_by_accuracy() -
     first, second = np.zeros(412, np.int64), np.zeros(412, np.int64)
     first[400:] = 1  # right on every rare image
     first[:12] = 1  # wrong on as many common ones
-    assert shown_better(first, second, labels, 2, "macro-recall")
-    assert not shown_better(first, second, labels, 2, "top-1")
+    assert significantly_better(first, second, labels, 2, "macro-recall")
+    assert not significantly_better(first, second, labels, 2, "top-1")
 
 
 def test_two_that_are_wrong_in_different_ways_are_alike_in_accuracy() -> None:
     labels = np.zeros(50, np.int64)
-    assert not shown_better(np.full(50, 1), np.full(50, -1), labels, 2, "top-1")
+    assert not significantly_better(np.full(50, 1), np.full(50, -1), labels, 2, "top-1")
 
 
 def test_the_answer_does_not_depend_on_the_random_state_of_the_process() -> None:
@@ -148,4 +148,4 @@ def test_ten_thousand_images_of_a_thousand_classes_are_compared() -> None:
     first, second = (
         np.where(rng.random(10_000) < share, labels, rng.integers(0, 1000, 10_000)) for share in (0.6, 0.55)
     )
-    assert shown_better(first, second, labels, 1000, "macro-f1")
+    assert significantly_better(first, second, labels, 1000, "macro-f1")

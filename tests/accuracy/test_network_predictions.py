@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from edgenas.accuracy import network_predictions
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.network_predictions import (
-    PIXELS,
-    batch_parts,
-    classified,
-    in_five_positions,
+    BATCH_PIXELS,
+    batch_slices,
+    five_positions,
+    predicted_classes,
     predictions,
     recalibrate,
 )
@@ -26,13 +26,13 @@ from edgenas.space import MBConvSpace
 @given(count=st.integers(1, 20_000), resolution=st.sampled_from([8, 16, 32, 64, 224, 1024]))
 def test_parts_cover_a_split_without_gaps_in_nearly_equal_batches(count: int, resolution: int) -> None:
     image = torch.zeros(1, 3, resolution, resolution, dtype=torch.uint8)
-    parts = batch_parts(Split(image.expand(count, -1, -1, -1), torch.zeros(count, dtype=torch.int64)))
+    parts = batch_slices(Split(image.expand(count, -1, -1, -1), torch.zeros(count, dtype=torch.int64)))
     assert (parts[0].start, parts[-1].stop) == (0, count)
     assert all(before.stop == after.start for before, after in pairwise(parts))
     sizes = [part.stop - part.start for part in parts]
     assert max(sizes) - min(sizes) <= 1
     assert min(sizes) >= min(2, count)
-    assert max(sizes) <= max(16, PIXELS / resolution**2)
+    assert max(sizes) <= max(16, BATCH_PIXELS / resolution**2)
 
 
 class Fixed(nn.Module):
@@ -66,9 +66,9 @@ def test_predicted_is_the_class_of_the_largest_logit(tiny_dataset: Dataset) -> N
 def test_predictions_are_in_the_order_of_the_images_however_they_are_batched(
     tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network_predictions, "PIXELS", 17 * 64)
+    monkeypatch.setattr(network_predictions, "BATCH_PIXELS", 17 * 64)
     split = tiny_dataset.train
-    assert len(batch_parts(split)) > 2
+    assert len(batch_slices(split)) > 2
     expected = tiny_dataset.normalise(split.images).mean((2, 3)).argmax(1)
     assert predictions(Brightest(), tiny_dataset, split).tolist() == expected.tolist()
 
@@ -83,7 +83,7 @@ def test_logits_that_are_no_numbers_predict_nothing(tiny_dataset: Dataset, bad: 
 
 def test_only_the_images_with_bad_logits_are_without_a_class() -> None:
     logits = torch.tensor([[0.0, 3.0, 1.0], [0.0, float("nan"), 1.0], [2.0, 0.0, 1.0]])
-    assert classified(logits).tolist() == [1, -1, 0]
+    assert predicted_classes(logits).tolist() == [1, -1, 0]
 
 
 def test_judging_leaves_a_model_in_evaluation_mode(tiny_dataset: Dataset) -> None:
@@ -97,7 +97,7 @@ def test_running_out_of_memory_is_named(tiny_dataset: Dataset, monkeypatch: pyte
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
     monkeypatch.setattr(Fixed, "forward", forward)
-    with pytest.raises(OutOfMemoryError, match=r"^judging a network: ran out of memory; use a smaller"):
+    with pytest.raises(OutOfMemoryError, match=r"^evaluating a network: ran out of memory; use a smaller"):
         predictions(Fixed([1, 0, 0]), tiny_dataset, tiny_dataset.test)
 
 
@@ -122,7 +122,7 @@ def brightening(dataset: Dataset, count: int) -> Dataset:
 def test_recalibrated_means_are_those_over_all_images_however_they_are_batched(
     tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
-    monkeypatch.setattr(network_predictions, "PIXELS", batch_size * 64)
+    monkeypatch.setattr(network_predictions, "BATCH_PIXELS", batch_size * 64)
     model, dataset = Normed(), brightening(tiny_dataset, 50)
     model.norm.running_mean.fill_(77)
     recalibrate(model, dataset)
@@ -150,7 +150,7 @@ def test_only_the_first_images_recalibrate(tiny_dataset: Dataset, monkeypatch: p
 def test_recalibrating_works_with_one_image_more_than_a_batch(
     tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network_predictions, "PIXELS", 16 * 64)
+    monkeypatch.setattr(network_predictions, "BATCH_PIXELS", 16 * 64)
     model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Flatten())
     recalibrate(model, brightening(tiny_dataset, 17))
     assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
@@ -175,7 +175,7 @@ def test_five_positions_hold_the_image_and_its_four_shifts() -> None:
     images = (
         torch.arange(1, 2 * 3 * 64 + 1, dtype=torch.int64).view(2, 3, 8, 8).remainder(251).to(torch.uint8)
     )
-    five = in_five_positions(Split(images, torch.tensor([4, 7])))
+    five = five_positions(Split(images, torch.tensor([4, 7])))
     assert five.labels.tolist() == [4] * 5 + [7] * 5
     for image, (same, *shifted) in zip(images, five.images.view(2, 5, 3, 8, 8), strict=True):
         assert torch.equal(same, image)

@@ -21,7 +21,7 @@ def test_running_out_of_memory_names_what_needed_it(error: Exception) -> None:
         pytest.raises(
             OutOfMemoryError,
             match=r"^supernet: ran out of memory; use a smaller --resolution or --width, "
-            r"or free memory and go on$",
+            r"or free memory and resume$",
         ) as caught,
         out_of_memory_named("supernet"),
     ):

@@ -78,7 +78,7 @@ def test_looks_up_the_row_whatever_the_rival(write: Write) -> None:
     evaluator = evaluator_from_csv(write(MACRO), space)
     architecture = space.architecture_from_text("01200210")
     assert evaluator.kind == "test"
-    assert evaluator.evaluate(architecture) == evaluator.evaluate(architecture, rival=0.99) == 0.92
+    assert evaluator.evaluate(architecture) == evaluator.evaluate(architecture, to_beat=0.99) == 0.92
 
 
 def test_rows_of_one_network_are_averaged(write: Write) -> None:

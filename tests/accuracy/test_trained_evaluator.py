@@ -82,7 +82,7 @@ def test_the_value_is_that_of_a_network_trained_by_hand(
 
 
 def test_a_rival_does_not_stop_it(make: MAKE, architecture: Architecture) -> None:
-    assert make().evaluate(architecture, rival=1.0) == make().evaluate(architecture)
+    assert make().evaluate(architecture, to_beat=1.0) == make().evaluate(architecture)
 
 
 def test_it_learns(make: MAKE, architecture: Architecture) -> None:
@@ -122,7 +122,7 @@ def test_divergence_names_the_architecture(
 
 
 @pytest.mark.parametrize(
-    ("while_training", "what"), [(True, "training [0-9a-f]{10}"), (False, "judging a network")]
+    ("while_training", "what"), [(True, "training [0-9a-f]{10}"), (False, "evaluating a network")]
 )
 def test_running_out_of_memory_is_named(
     make: MAKE,

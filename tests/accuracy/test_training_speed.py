@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.training_recipe import Recipe
-from edgenas.accuracy.training_speed import TIMED, WARM_UP, judging_seconds, step_seconds
+from edgenas.accuracy.training_speed import TIMED, WARM_UP, evaluation_seconds, step_seconds
 
 
 class Model(nn.Module):
@@ -50,5 +50,5 @@ def test_judging_takes_as_long_for_each_image_of_both_splits_as_one_batch_shows(
             return self.weight.expand(len(images), 3)
 
     count = len(tiny_dataset.validation) + len(tiny_dataset.test)
-    assert judging_seconds(Slow(), tiny_dataset) == pytest.approx(2.0 * count)
+    assert evaluation_seconds(Slow(), tiny_dataset) == pytest.approx(2.0 * count)
     assert looked_at <= len(tiny_dataset.validation)

@@ -8,7 +8,7 @@ import pytest
 from edgenas import benchmark_latency
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.space.nasbench201 import EDGES, OPERATIONS
-from edgenas.transfer.cell_features import EVERY, WrittenCells, views_of
+from edgenas.transfer.cell_features import EVERY, WrittenCells, feature_sets_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 MANY = DATA / "nasbench201_latency_13_devices.csv.gz"
@@ -26,7 +26,7 @@ def _table(path: Path, count: int) -> Path:
     """Additive devices; the times of `whole` are whole milliseconds."""
     rng = np.random.default_rng(0)
     every = np.array(np.unravel_index(rng.permutation(15625)[:count], (5,) * 6)).T
-    times = views_of(every)[EVERY] @ np.array(list(COSTS.values())).T
+    times = feature_sets_of(every)[EVERY] @ np.array(list(COSTS.values())).T
     times *= np.exp(0.01 * rng.standard_normal(times.shape))
     times[:, 3] = times[:, 3].round()
     assert every.shape == (count, len(EDGES))

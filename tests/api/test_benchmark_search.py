@@ -154,7 +154,10 @@ def test_the_published_table(tmp_path: Path) -> None:
             r"unknown search space 'nasbench-marco'; did you mean 'nasbench-macro'",
         ),
         ({"searcher": "nsga"}, r"unknown searcher 'nsga'; did you mean 'nsga\d'\?"),
-        ({"space": "nasbench201"}, r"small\.csv: row 2: arch: '00000000' is no architecture of nasbench201"),
+        (
+            {"space": "nasbench201"},
+            r"small\.csv: row 2: arch: '00000000' is not an architecture of nasbench201",
+        ),
     ],
 )
 def test_wrong_arguments(small: Path, options: dict[str, object], message: str) -> None:

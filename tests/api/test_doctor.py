@@ -11,7 +11,7 @@ from edgenas.device.host import HostState
 
 def checks(monkeypatch: pytest.MonkeyPatch, state: HostState, device: str | None = None) -> dict[str, object]:
     monkeypatch.setattr(host, "state", lambda: state)
-    return {check.name: check for check in doctor(device)}
+    return {check.name: check for check in doctor(device).checks}
 
 
 def test_a_quiet_machine_is_in_order(monkeypatch: pytest.MonkeyPatch) -> None:

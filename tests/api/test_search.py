@@ -16,8 +16,8 @@ from edgenas.accuracy.network_predictions import predictions
 from edgenas.api.search import search
 from edgenas.errors import InfeasibleError, InputError, RunConflictError, UnitError, UnknownNameError
 from edgenas.latency.predictor import predictor_from_device
-from edgenas.pipeline.finalist import load_network
-from edgenas.pipeline.phases import PROXY_SHARE
+from edgenas.pipeline.evaluators import PROXY_SHARE
+from edgenas.pipeline.final_model import load_network
 from edgenas.pipeline.scaled_baselines import WIDTHS
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.random_search import RandomSearcher
@@ -67,7 +67,7 @@ def test_a_complete_run_is_shown_again_not_searched_again(
 
 
 def test_a_run_with_another_configuration_is_refused(in_finished_run: Path, image_folder: Path) -> None:
-    with pytest.raises(RunConflictError, match=r"run done holds a different .*max_latency_ms: 20.0 -> 30.0"):
+    with pytest.raises(RunConflictError, match=r"run done holds a different .*--max-latency: 20ms -> 30ms"):
         search("pi5", "30ms", str(image_folder), run="done", **SMALL)
 
 
@@ -93,7 +93,7 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         ({"data": "cifar11"}, UnknownNameError, "unknown data set 'cifar11'; did you mean 'cifar10'"),
         ({"searcher": "nsga-2"}, UnknownNameError, "unknown searcher 'nsga-2'; did you mean 'nsga2'"),
         ({"evaluator": "super"}, UnknownNameError, "unknown evaluator 'super'; did you mean 'supernet'"),
-        ({"metric": "f1"}, UnknownNameError, "unknown metric 'f1'.*known: macro-f1, macro-precision"),
+        ({"metric": "f1"}, UnknownNameError, "unknown --metric 'f1'.*known: macro-f1, macro-precision"),
         (
             {"objective": "accuracy,latency,mac"},
             UnknownNameError,
@@ -101,25 +101,25 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         ),
         ({"objective": "accuracy,params"}, InputError, "latency is missing; give accuracy,latency,params"),
         ({"augment": "crop,cutmx"}, UnknownNameError, "unknown name in --augment 'cutmx'; did you mean"),
-        ({"augment": "crop,crop"}, InputError, "--augment crop,crop: crop occurs twice; name each once"),
-        ({"augment": "none,crop"}, InputError, "--augment none,crop: none cannot stand beside others"),
+        ({"augment": "crop,crop"}, InputError, "--augment crop,crop: crop is repeated; list each name once"),
+        ({"augment": "none,crop"}, InputError, "--augment none,crop: none excludes all others"),
         ({"time_budget": "10"}, UnitError, "--time-budget: '10' has no unit"),
-        ({"distillation": 1.5}, InputError, "--distillation 1.5 is no weight; give 0 to 1"),
-        ({"distillation": float("nan")}, InputError, "--distillation nan is no weight"),
+        ({"distillation": 1.5}, InputError, "--distillation 1.5 is too large; give at most 1"),
+        ({"distillation": float("nan")}, InputError, "--distillation: nan is not a number"),
         (
             {"distillation": 0.5, "evaluator": "trained"},
             InputError,
-            "--distillation needs a supernet to learn from; leave out --evaluator trained",
+            "--distillation needs --evaluator supernet; leave it out, or give --evaluator supernet",
         ),
         (
             {"sampling": "fair", "evaluator": "trained"},
             InputError,
-            "--sampling needs a supernet to train; leave out --evaluator trained",
+            "--sampling needs --evaluator supernet; leave it out, or give --evaluator supernet",
         ),
         (
             {"searcher": "proxyless", "evaluator": "trained"},
             InputError,
-            "--searcher proxyless learns together with a supernet; leave out --evaluator trained",
+            "--searcher proxyless learns together with a supernet; leave out --evaluator, or use",
         ),
         (
             {"searcher": "proxyless", "objective": "accuracy,latency,macs"},
@@ -134,36 +134,36 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         (
             {"gates": "darts"},
             InputError,
-            "--gates and --latency-loss are of --searcher proxyless; leave them out, or use that",
+            "--gates needs --searcher proxyless; leave it out, or give --searcher proxyless",
         ),
-        ({"latency_loss": "mul#log"}, InputError, "--gates and --latency-loss are of --searcher proxyless"),
-        ({"gates": "full"}, InputError, "--gates and --latency-loss are of --searcher proxyless"),
+        ({"latency_loss": "mul#log"}, InputError, "--latency-loss needs --searcher proxyless"),
+        ({"gates": "full"}, InputError, "--gates needs --searcher proxyless"),
         (
             {"latency_loss": "constraint", "searcher": "random"},
             InputError,
-            "--gates and --latency-loss are of --searcher proxyless",
+            "--latency-loss needs --searcher proxyless",
         ),
         (
             {"searcher": "proxyless", "gates": "two-paths"},
             UnknownNameError,
-            "unknown gates 'two-paths'; did you mean 'two-path'",
+            "unknown --gates 'two-paths'; did you mean 'two-path'",
         ),
         (
             {"searcher": "proxyless", "latency_loss": "mul"},
             UnknownNameError,
-            "unknown latency loss 'mul'; did you mean 'mul#log'",
+            "unknown --latency-loss 'mul'; did you mean 'mul#log'",
         ),
-        ({"evaluations": 0}, InputError, "--evaluations 0 is too few"),
-        ({"finalists": 0}, InputError, "--finalists 0 is too few"),
-        ({"seed": -1}, InputError, "--seed -1 is negative"),
+        ({"evaluations": 0}, InputError, "--evaluations 0 is too small"),
+        ({"finalists": 0}, InputError, "--finalists 0 is too small"),
+        ({"seed": -1}, InputError, "--seed -1 is too small"),
         ({"run": "a/b"}, RunConflictError, "--run 'a/b' is no run name"),
-        ({"resolution": 80}, InputError, "--resolution 80 has no layout"),
-        ({"width": 9.0}, InputError, "--width 9 is out of range"),
-        ({"resolution": -5}, InputError, "--resolution -5 has no layout"),
-        ({"resolution": 0}, InputError, "--resolution 0 has no layout"),
+        ({"resolution": 80}, InputError, "--resolution 80 is not supported"),
+        ({"width": 9.0}, InputError, "--width 9 is too large; give at most 4"),
+        ({"resolution": -5}, InputError, "--resolution -5 is too small"),
+        ({"resolution": 0}, InputError, "--resolution 0 is too small"),
         ({"run": ""}, RunConflictError, "--run '' is no run name"),
         ({"time_budget": ""}, UnitError, "--time-budget: '' is not a quantity"),
-        ({"device": "jetson", "threads": 2}, InputError, "has no threads to choose"),
+        ({"device": "jetson", "threads": 2}, InputError, "has no thread count"),
         (
             {"device": "tx2", "power_mode": "MAXX"},
             UnknownNameError,
@@ -209,6 +209,7 @@ def test_a_time_budget_says_what_it_allowed(
 
 
 def test_the_public_function_stays_a_function_after_its_room_is_loaded() -> None:
+    import edgenas
     import edgenas.searchers.front
 
     assert edgenas.search is search
@@ -306,7 +307,7 @@ def test_baselines_are_trained_exported_and_as_wide_as_the_limit_allows(in_compa
         assert title == BASELINES[model.id].title
         assert model.latency_ms.predicted <= target_ms
         wider, architecture = BASELINES[model.id].make(32, 3, WIDTHS[WIDTHS.index(float(width)) + 1])
-        assert predictor_from_device(wider, device).predict(architecture).predicted_ms > target_ms
+        assert predictor_from_device(wider, device).predict(architecture).predicted > target_ms
         assert model.accuracies.supernet is None
         assert model.accuracies.validation is not None and model.accuracies.test is not None
         assert model.max_abs_error is not None and model.max_abs_error <= 1e-4
@@ -373,7 +374,7 @@ def test_the_gradient_searcher_learns_and_shows_how(
     report = Path("runs/learnt/report.html").read_text()
     assert "How the architecture was learnt" in report and f"{gates} gates" in report
     config = RunFolder(Path("runs/learnt")).read_document().config
-    assert config.gradient == GradientRecipe(gates=gates, latency_loss=latency_loss)
+    assert config.gradient_recipe == GradientRecipe(gates=gates, latency_loss=latency_loss)
 
 
 @pytest.mark.parametrize("searcher", ["nsga2", "nsga3"])
@@ -387,7 +388,8 @@ def test_more_objectives_reach_from_the_searcher_to_the_result(
     )  # fmt: skip
     assert result.status == "complete" and 0 < result.hypervolume < 1
     assert result.objectives == ("accuracy", "latency", "macs", "peak-memory")
-    assert RunFolder(Path("runs/wide")).read_document().config.objectives == result.objectives
+    settings = RunFolder(Path("runs/wide")).read_document().config.settings
+    assert settings.objective == ",".join(result.objectives)
     assert "peak memory" in Path("runs/wide/report.html").read_text()
 
 

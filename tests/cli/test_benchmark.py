@@ -94,7 +94,11 @@ def test_the_help_names_every_searcher(capsys: pytest.CaptureFixture[str]) -> No
         (["--searcher", "nosuch"], 2, "unknown searcher 'nosuch'"),
         (["--searcher", "proxyless"], 2, "searcher proxyless learns together with the weights of a supernet"),
         (["--space", "mbconv"], 2, "space mbconv has too many networks for a table"),
-        (["--space", "nasbench201"], 2, "t.csv: row 2: arch: '00000000' is no architecture of nasbench201"),
+        (
+            ["--space", "nasbench201"],
+            2,
+            "t.csv: row 2: arch: '00000000' is not an architecture of nasbench201",
+        ),
         (["--table", "missing.csv"], 2, "missing.csv: cannot be read"),
         (["--max-latency", "5"], 2, "--max-latency: '5' has no unit"),
         (["--evaluations", "0"], 2, "--evaluations"),
@@ -161,7 +165,7 @@ def test_what_people_see_of_latencies(
         (["--target", "tow"], "unknown device 'tow'; did you mean 'two'?"),
         (
             ["--reference-devices", "one,two"],
-            "--target two is among --reference-devices too; leave it out there",
+            "--target two is also among --reference-devices; remove it there",
         ),
         (["--reference-devices", "four"], "unknown device 'four'"),
         (["--samples", "2"], "--samples 2 is too small; give at least 3"),

@@ -110,7 +110,7 @@ def test_unknown_operators_are_named(answer: Answer, text: Text, tmp_path: Path)
     ("content", "options", "message"),
     [
         (b"", [], "is not ONNX: it has no graph"),
-        (b"\x08\x08nonsense", [], "is not ONNX, or only part of it"),
+        (b"\x08\x08nonsense", [], "is not ONNX, or truncated"),
         (None, ["--device", "none"], "unknown device 'none'"),
     ],
     ids=["empty", "nonsense", "device"],
@@ -178,7 +178,7 @@ def test_blocks_the_table_lacks_are_refused_or_interpolated(
         (["--precision", "fp8"], "--precision"),
         (["--batch", "0"], "--batch"),
         (["--batch", "1.5"], "--batch"),
-        (["--batch", "1025"], "--batch 1025 is out of range; use 1 to 1024"),
+        (["--batch", "1025"], "--batch 1025 is too large; give at most 1024"),
         (["--missing", "guess"], "--missing"),
     ],
     ids=str,

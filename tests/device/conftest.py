@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
 
 from edgenas.device import Device
@@ -14,7 +13,7 @@ from edgenas.device import Device
 def _only_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the working folder nor the user's data folder holds anything."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(platformdirs, "user_data_path", lambda name: tmp_path / "data" / name)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
 @pytest.fixture

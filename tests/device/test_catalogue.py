@@ -84,7 +84,7 @@ def test_threads_replace_the_files_and_scale_its_peak() -> None:
 
 def test_threads_of_what_has_none_are_refused() -> None:
     with pytest.raises(
-        InputError, match="jetson-orin-nano runs on TensorrtExecutionProvider, which has no threads"
+        InputError, match="jetson-orin-nano runs on TensorrtExecutionProvider, which has no thread count"
     ):
         find_device("jetson", threads=2)
 
@@ -122,9 +122,7 @@ def test_a_wrong_file_is_named(tmp_path: Path, fields: dict[str, Any]) -> None:
     ):
         find_device("cpu")
     path.write_text("name = ")
-    with pytest.raises(
-        FileFormatError, match=r"devices/my-board\.toml: is not TOML \(.*\); correct the line"
-    ):
+    with pytest.raises(FileFormatError, match=r"devices/my-board\.toml: is not TOML \(.*\); fix that line"):
         all_devices()
 
 

@@ -143,11 +143,11 @@ def test_runtime_for_torch(make: Callable[..., Device]) -> None:
         ({}, r"device my-board cannot be reached from here \(its file says reach = 'none'\); run edgenas on"),
         (
             {"reach": "local", "runtime": "tflite"},
-            "nothing here times models with tflite; use a device on onnxruntime or torch",
+            "edgenas cannot time models with tflite; use a device on onnxruntime or torch",
         ),
         (
             {"reach": "local", "runtime": "tensorrt"},
-            "nothing here times models with tensorrt; use a device on onnxruntime or torch",
+            "edgenas cannot time models with tensorrt; use a device on onnxruntime or torch",
         ),
         ({"reach": "local", "runtime": "torch"}, "PyTorch times on cuda and cpu here, not on CPUExecution"),
         ({"reach": "local", "provider": "AbacusExecutionProvider"}, "here has no AbacusExecutionProvider"),

@@ -233,7 +233,7 @@ def test_pin_takes_the_fastest_then_the_idlest_cores(monkeypatch: pytest.MonkeyP
     pinned: list[set[int]] = []
     monkeypatch.setattr(host, "_CPU", tmp_path)
     monkeypatch.setattr(host, "_busy_ticks", lambda: next(looks))
-    monkeypatch.setattr(host, "LOOK_S", 0.0)
+    monkeypatch.setattr(host, "LOAD_OBSERVATION_S", 0.0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: pinned.append(set(cores)))
     assert set(host.pin(2)) == {1, 3}
@@ -255,7 +255,7 @@ def test_pin_takes_one_hardware_thread_of_each_core_first(
         (folder / "thread_siblings_list").write_text("0-1\n" if core < 2 else "2-3\n")
     monkeypatch.setattr(host, "_CPU", tmp_path)
     monkeypatch.setattr(host, "_busy_ticks", dict)
-    monkeypatch.setattr(host, "LOOK_S", 0.0)
+    monkeypatch.setattr(host, "LOAD_OBSERVATION_S", 0.0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: None)
     assert set(host.pin(2)) == {1, 3}

@@ -191,6 +191,7 @@ def test_it_ends_when_the_parent_is_killed() -> None:
             assert not _ended(pid)
         finally:
             parent.kill()
+    assert parent.returncode == -signal.SIGKILL
     assert _wait_until(lambda: _ended(pid))
 
 
@@ -204,6 +205,7 @@ def test_ctrl_c_is_the_parents(loaded: Loaded) -> None:
 @pytest.mark.parametrize("ask", [lambda session: session.run(), lambda session: session.time_ms(1)])
 def test_a_killed_process_is_told(ask: Callable[[Session], object]) -> None:
     loaded = Loaded(threads=1)
+    assert not _ended(loaded.pid)
     os.kill(loaded.pid, signal.SIGKILL)
     expected = (
         r"^the process that times models died \(SIGKILL\); "

@@ -114,7 +114,7 @@ class _ZeroTimes(ReferenceRuntime):
         (_HasNoVersion(), "test_says_what_it_is"),
         (_HasNoPrecision(), "test_says_what_it_is"),
         (_GivesDoubles(), "test_outputs_are_float32"),
-        (_ChangesItsPrecision(), "test_what_it_is_stays"),
+        (_ChangesItsPrecision(), "test_identity_stays_unchanged"),
     ],
 )
 def test_kit_catches(runtime: Runtime, test: str) -> None:
@@ -130,7 +130,7 @@ def test_kit_catches_times_that_are_not_positive() -> None:
 @pytest.mark.parametrize("model", [b"", b"not a model"])
 def test_kit_catches_a_runtime_that_accepts_anything(model: bytes) -> None:
     with pytest.raises(BaseException, match="DID NOT RAISE"):
-        RuntimeConformance().test_refuses_what_is_no_model(_AcceptsAnything(), model)
+        RuntimeConformance().test_refuses_invalid_models(_AcceptsAnything(), model)
 
 
 def test_kit_catches_a_silent_fallback() -> None:

@@ -140,10 +140,10 @@ def test_values_go_when_they_were_last_read() -> None:
     program = program_from_onnx(onnx_from_blocks(blocks, random_weights(0)).SerializeToString())
     written, gone = (
         [step.output for step in program.steps],
-        [name for step in program.steps for name in step.done],
+        [name for step in program.steps for name in step.unused_after],
     )
     assert sorted(gone) == sorted(set(written) - set(program.outputs))
     for i, step in enumerate(program.steps):
-        assert set(step.done) <= set(step.inputs)
+        assert set(step.unused_after) <= set(step.inputs)
         later = {name for other in program.steps[i + 1 :] for name in other.inputs}
-        assert not later & set(step.done)
+        assert not later & set(step.unused_after)

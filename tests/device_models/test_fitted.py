@@ -98,8 +98,8 @@ def test_leaving_what_is_calibrated_is_said(caplog: pytest.LogCaptureFixture) ->
     assert not caplog.messages
     model_of(find_device("pi5", precision="int8"))
     assert caplog.messages == [
-        "raspberry-pi-5 is calibrated at fp32, threads 4, batch 1 alone: for anything else its datasheet is all "
-        "there is"
+        "raspberry-pi-5 is calibrated only at fp32, threads 4, batch 1; this prediction is an estimate from its "
+        "datasheet"
     ]
 
 

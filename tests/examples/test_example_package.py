@@ -128,8 +128,8 @@ def test_what_was_found_is_used_as_any_run(
     exported = edgenas.export("done", model=model.id, precision="int8")
     assert exported.models[0].onnx.is_file()
     card = Path(str(model.onnx)).with_suffix(".json")
-    latency = edgenas.predict(str(card), device="reference-cpu").latency
-    assert latency.predicted_ms == pytest.approx(model.latency_ms.predicted)
+    latency = edgenas.predict(str(card), device="reference-cpu").latency_ms
+    assert latency.predicted == pytest.approx(model.latency_ms.predicted)
 
 
 def test_a_search_from_python_uses_all_parts(

@@ -73,7 +73,7 @@ def test_a_measured_latency_is_shown_too(
     latency = {"predicted": 1.25, "low": 1.0, "high": 1.5, "measured": 1.31}
     text = markdown(model=front_model(latency_ms=latency, provenance="measured"))
     assert "1.25 ms (1 ms to 1.5 ms; from measured blocks)" in text
-    assert "| measured latency | 1.31 ms, usual of many runs on the search's host |" in text
+    assert "| measured latency | 1.31 ms, typical of many runs on the search's host |" in text
 
 
 def test_every_accuracy_says_what_it_is(markdown: Callable[..., str]) -> None:
@@ -115,7 +115,7 @@ def test_a_baseline_is_called_by_its_name(
     markdown: Callable[..., str], front_model: Callable[..., Model]
 ) -> None:
     text = markdown(model=front_model(name="MobileNetV2 x0.35"))
-    assert "MobileNetV2 x0.35, made by hand and trained by edgenas run `demo` for device" in text
+    assert "MobileNetV2 x0.35, hand-designed and trained by edgenas run `demo` for device" in text
     assert "Found by" not in text
 
 

@@ -78,7 +78,7 @@ def test_one_wrong_weight_is_found_and_no_file_is_left(
     spoil(monkeypatch, lambda weights: weights["0.0.bias"].add_(0.05))
     with pytest.raises(
         VerificationError,
-        match=r"^a\.onnx differs from the trained network by [\d.e-]+ \(at most 0\.0001 passes\); this is a defect",
+        match=r"^a\.onnx differs from the trained network by [\d.e-]+ \(at most 0\.0001 passes\); this is a bug",
     ) as caught:
         export_onnx(trained_like(0), tmp_path / "a.onnx", images())
     assert caught.value.exit_code == 1
@@ -135,9 +135,7 @@ def test_a_model_that_the_checker_refuses_is_not_written(
 
 def test_a_folder_that_cannot_be_made_is_named(trained_like: MakeNetwork, tmp_path: Path) -> None:
     (tmp_path / "exports").write_text("a file is in the way")
-    with pytest.raises(
-        InputError, match=r"exports/a\.onnx: cannot be written .*; choose a folder you can write to"
-    ):
+    with pytest.raises(InputError, match=r"exports/a\.onnx: cannot be written .*; choose a writable folder"):
         export_onnx(trained_like(0), tmp_path / "exports" / "a.onnx", images())
 
 

@@ -300,7 +300,7 @@ def test_too_few_networks(count: int) -> None:
 def test_blocks_that_seem_to_cost_nothing(least: float) -> None:
     with pytest.raises(
         DeviceError,
-        match=r"^blocks were timed no longer than an empty call; profile again on a quiet machine$",
+        match=r"^blocks took no longer than an empty call; profile again on an idle machine$",
     ):
         fit_calibration({"a": least, "b": 1.0}, {"x": ["a"], "y": ["b"], "z": ["b", "b"]}, [1.0] * 3, 0.0)
 
@@ -308,7 +308,7 @@ def test_blocks_that_seem_to_cost_nothing(least: float) -> None:
 def test_networks_that_get_faster_with_more_work() -> None:
     networks = {"x": ["a"], "y": ["a"] * 2, "z": ["a"] * 3}
     with pytest.raises(
-        DeviceError, match=r"^networks with more work took less time; profile again on a quiet machine$"
+        DeviceError, match=r"^networks with more work took less time; profile again on an idle machine$"
     ):
         fit_calibration({"a": 1.0}, networks, [30.0, 20.0, 10.0], 0.0)
 

@@ -41,7 +41,7 @@ def _enumerated(predictor: LatencyPredictor, probabilities: Sequence[Tensor]) ->
     total = 0.0
     for vector in itertools.product(*(range(n) for n in _sizes(predictor))):
         weight = np.prod([float(each[i]) for each, i in zip(probabilities, vector, strict=True)])
-        total += weight * predictor.predict(predictor.space.decode(vector)).predicted_ms
+        total += weight * predictor.predict(predictor.space.decode(vector)).predicted
     return total
 
 
@@ -60,7 +60,7 @@ def test_certainty_gives_the_prediction(predictor: LatencyPredictor) -> None:
             torch.nn.functional.one_hot(torch.tensor(int(choice)), n).double()
             for choice, n in zip(space.encode(architecture), _sizes(predictor), strict=True)
         ]
-        expected = predictor.predict(architecture).predicted_ms
+        expected = predictor.predict(architecture).predicted
         assert float(expected_latency_ms(predictor, certain)) == pytest.approx(expected, rel=1e-12)
 
 
@@ -100,7 +100,7 @@ def test_the_dtype_is_kept(predictor: LatencyPredictor, dtype: torch.dtype) -> N
 
 @pytest.mark.parametrize("given", [[], [4, 5, 5], [4, 5, 5, 4, 4], [4, 5, 4, 4], [5, 5, 5, 4]], ids=str)
 def test_wrong_sizes_are_refused(predictor: LatencyPredictor, given: list[int]) -> None:
-    text = f"probabilities of {given} choices for variables that have [4, 5, 5, 4]; give one a choice"
+    text = f"probabilities of {given} choices for variables that have [4, 5, 5, 4]; give one per choice"
     with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
         expected_latency_ms(predictor, [torch.full((n,), 1 / n) for n in given])
 
@@ -117,7 +117,7 @@ def test_descent_arrives_at_the_fastest(predictor: LatencyPredictor) -> None:
         (loss / seen[0]).backward()
         optimiser.step()
     assert seen[::10] == sorted(seen[::10], reverse=True)
-    fastest = predictor.predict(predictor.fastest()).predicted_ms
+    fastest = predictor.predict(predictor.fastest()).predicted
     assert fastest <= seen[-1] * (1 + 1e-6) and seen[-1] < fastest + 0.02 * (seen[0] - fastest)
     likeliest = predictor.space.decode([int(each.argmax()) for each in logits])
-    assert predictor.predict(likeliest).predicted_ms == pytest.approx(fastest)
+    assert predictor.predict(likeliest).predicted == pytest.approx(fastest)

@@ -8,13 +8,13 @@ import pytest
 
 from edgenas.device.device import Provenance
 from edgenas.device_models.work import Interval, Work
-from edgenas.latency.predictor import Latency
+from edgenas.latency.latency import Latency
 from edgenas.onnx_latency.costing import (
     UNKNOWN_FACTOR,
     KernelLatency,
+    costing_from_model,
     graph_latency,
     kernel_latencies,
-    modelled,
     unknown_operators,
 )
 from edgenas.onnx_latency.kernels import Kernel
@@ -46,16 +46,16 @@ WEIGHTS: dict[str, Any] = {"w": (4, 8, 3, 3)}
 
 
 def _latency(kernels: list[Kernel]) -> Latency:
-    return graph_latency(kernels, modelled(kernels, FittedModel()))
+    return graph_latency(kernels, costing_from_model(kernels, FittedModel()))
 
 
 def _each(kernels: list[Kernel], precision: Precision) -> list[KernelLatency]:
-    return kernel_latencies(kernels, modelled(kernels, FittedModel()), precision)
+    return kernel_latencies(kernels, costing_from_model(kernels, FittedModel()), precision)
 
 
 def test_any_device_model_can_put_the_times(kernels_of: KERNELS) -> None:
     latency = _latency(kernels_of(NODES, weights=WEIGHTS))
-    assert (latency.predicted_ms, latency.low_ms, latency.high_ms) == pytest.approx((4.0, 3.6, 4.4))
+    assert (latency.predicted, latency.low, latency.high) == pytest.approx((4.0, 3.6, 4.4))
     assert latency.provenance == "calibrated"
 
 
@@ -84,7 +84,7 @@ def test_unknown_operators_are_named_cost_something_and_widen_the_interval(kerne
     assert unknown_operators(kernels) == ("Einsum", "made.up.Odd")
     assert unknown_operators(kernels[:1]) == ()
     latency = _latency(kernels)
-    assert latency.predicted_ms == 4.5
-    assert latency.low_ms == pytest.approx(0.9 * 3)
-    assert latency.high_ms == pytest.approx(1.1 * 3 + UNKNOWN_FACTOR * 1.5)
+    assert latency.predicted == 4.5
+    assert latency.low == pytest.approx(0.9 * 3)
+    assert latency.high == pytest.approx(1.1 * 3 + UNKNOWN_FACTOR * 1.5)
     assert kernels[1].elements_read == kernels[1].elements_written == 64

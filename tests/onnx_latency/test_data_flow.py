@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edgenas.onnx_latency.data_flow import Wiring
+from edgenas.onnx_latency.data_flow import DataFlow
 from edgenas.onnx_latency.shape_inference import Graph
 
 from .conftest import node
@@ -19,14 +19,14 @@ def test_views_are_seen_through(graph_of: Callable[..., Graph]) -> None:
         node("Log", "b", "e"),
         node("Identity", "d", "y"),
     ]
-    wiring = Wiring(graph_of(nodes, output="y e"))
-    assert wiring.views == {1, 2, 5}
-    assert (wiring.users["a"], wiring.users["d"]) == ([3, 4], [])
-    assert wiring.reads(nodes[3]) == {"a": "c"}
-    assert wiring.maker == {"a": 0, "d": 3, "e": 4}
-    assert wiring.leaving == {"d", "e"}
-    assert [wiring.needed_outside("a", places) for places in ([3], [3, 4])] == [True, False]
-    assert wiring.needed_outside("d", [3])
+    flow = DataFlow(graph_of(nodes, output="y e"))
+    assert flow.views == {1, 2, 5}
+    assert (flow.consumers["a"], flow.consumers["d"]) == ([3, 4], [])
+    assert flow.reads(nodes[3]) == {"a": "c"}
+    assert flow.producer == {"a": 0, "d": 3, "e": 4}
+    assert flow.outputs == {"d", "e"}
+    assert [flow.needed_outside("a", places) for places in ([3], [3, 4])] == [True, False]
+    assert flow.needed_outside("d", [3])
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,4 @@ def test_a_transposition_of_single_axes_moves_nothing(
     graph_of: Callable[..., Graph], shape: tuple[int, ...], order: list[int] | None, is_view: bool
 ) -> None:
     transpose = node("Transpose", "x", "y", **({"perm": order} if order else {}))
-    assert Wiring(graph_of([transpose], shape)).views == ({0} if is_view else set())
+    assert DataFlow(graph_of([transpose], shape)).views == ({0} if is_view else set())

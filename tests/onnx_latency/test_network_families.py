@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgenas.onnx_latency.graph_builder import Sketch
+from edgenas.onnx_latency.graph_builder import GraphBuilder
 from edgenas.onnx_latency.network_families import CHANNELS, STYLES, Draw
 from edgenas.space.onnx_graph import INPUT
 
@@ -14,14 +14,14 @@ from edgenas.space.onnx_graph import INPUT
 def test_blocks_chain_and_come_near_the_size_that_is_asked_for(name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     block = STYLES[name](Draw(rng))
-    sketch = Sketch((1, 24, 14, 14), rng)
+    builder = GraphBuilder((1, 24, 14, 14), rng)
     value = INPUT
     for out, stride in ((24, 1), (48, 2), (48, 1), (96, 2)):
-        value = block(sketch, value, out, stride)
-        assert sketch.channels(value) > 0
-        assert sketch.shape(value)[2] <= 14
-    onnx.checker.check_model(sketch.model(value), full_check=True)
-    assert sketch.macs > 0
+        value = block(builder, value, out, stride)
+        assert builder.channels(value) > 0
+        assert builder.shape(value)[2] <= 14
+    onnx.checker.check_model(builder.model(value), full_check=True)
+    assert builder.macs > 0
 
 
 def test_draws_stay_between_their_ends() -> None:

@@ -81,20 +81,23 @@ def _negative_weight() -> onnx.ModelProto:
 
 
 BAD: dict[str, tuple[Callable[[], bytes | onnx.ModelProto], str]] = {
-    "not ONNX": (lambda: b"a text, not a network\n" * 9, "is not ONNX, or only part of it; export the model"),
+    "not ONNX": (lambda: b"a text, not a network\n" * 9, "is not ONNX, or truncated; export the model"),
     "empty file": (lambda: b"", "is not ONNX: it has no graph; export"),
-    "empty graph": (lambda: model([]), "graph: has no operators that reach an output; export"),
+    "empty graph": (lambda: model([]), "graph: has no nodes that reach an output; export"),
     "name": (
         lambda: model(RELU).SerializeToString().replace(b"Relu", b"\xca\xfeLu"),
         "graph: has a name that is not UTF-8",
     ),
-    "opset too new": (lambda: model(RELU, opset=999), r"opset 999 is newer than the \d+ that onnx .* update onnx"),
+    "opset too new": (
+        lambda: model(RELU, opset=999),
+        r"opset 999 is newer than \d+, the newest that onnx .* update onnx",
+    ),
     "no opset": (_without_opset, "opset_import: names no ONNX opset"),
     "no shape": (_without_shape, "input 'x' has no shape; export the model with a fixed input size"),
     "scalar": (lambda: model(RELU, ()), "input 'x' has no shape"),
     "dynamic axes": (
         lambda: model(RELU, ("batch", 3, "height", None)),
-        r"input 'x' has dynamic axes beside the batch: 2 \(height\), 3; fix them: "
+        r"input 'x' has dynamic axes besides the batch: 2 \(height\), 3; fix them: "
         r"python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name x --input_shape 1,3,224,224 "
         r"model.onnx fixed.onnx$",
     ),
@@ -113,11 +116,11 @@ BAD: dict[str, tuple[Callable[[], bytes | onnx.ModelProto], str]] = {
     ),
     "control flow": (
         lambda: model([node("If", "x", "y", then_branch=model(RELU).graph, else_branch=model(RELU).graph)]),
-        "y is control flow, whose cost depends on the data; export the model without If, Loop, Scan$",
+        "y is control flow, so its cost depends on the data; export the model without If, Loop, Scan$",
     ),
     "order": (
         lambda: model([node("Relu", "later", "y"), node("Relu", "x", "later"), node("Add", "x y", "z")], output="z"),
-        "y reads 'later', which nothing before it makes; check the file with onnx.checker",
+        "y reads 'later', which no earlier node produces; check the file with onnx.checker",
     ),
     "weight": (_negative_weight, r"w: has the sizes \[1, -8, 1, 1\]"),
 }  # fmt: skip

@@ -81,10 +81,10 @@ def test_weights_beside_the_model_are_not_opened(tmp_path: Path) -> None:
 def test_an_unknown_operator_gives_what_the_file_notes_or_its_first_input(tmp_path: Path) -> None:
     made = model([node("MadeUp", "x", "a", domain="made.up"), node("Relu", "a", "y")])
     path = tmp_path / "model.onnx"
-    for noted, shape in ((None, (3, 8, 6, 6)), (["batch", 5], (3, 5)), (["batch", "some"], (3, 8, 6, 6))):
+    for declared, shape in ((None, (3, 8, 6, 6)), (["batch", 5], (3, 5)), (["batch", "some"], (3, 8, 6, 6))):
         del made.graph.value_info[:]
-        if noted:
-            made.graph.value_info.append(helper.make_tensor_value_info("a", TensorProto.FLOAT, noted))
+        if declared:
+            made.graph.value_info.append(helper.make_tensor_value_info("a", TensorProto.FLOAT, declared))
         path.write_bytes(made.SerializeToString())
         assert shaped(read_model(path, 3)).shapes["y"] == shape
 
@@ -94,7 +94,7 @@ def test_an_unknown_operator_gives_what_the_file_notes_or_its_first_input(tmp_pa
     [
         (
             [node("NonZero", "x", "where"), node("Cast", "where", "y", to=1)],
-            r"the shape of 'where' at where cannot be known beforehand; export with fixed sizes",
+            r"the shape of 'where' at where depends on data; export with fixed sizes",
         ),
         (
             [node("MatMul", "x w", "y")],
@@ -139,5 +139,5 @@ def test_nodes_that_work_out_sizes_are_counted_where_the_batch_is_open(
         node("Relu", "r", "y"),
     ]
     weights = {"zero": np.array([0]), "rest": np.array([-1])}
-    assert graph_of(nodes, weights=weights).told == 3
-    assert graph_of(nodes, shape=(1, 8, 6, 6), weights=weights).told == 0
+    assert graph_of(nodes, weights=weights).shape_nodes == 3
+    assert graph_of(nodes, shape=(1, 8, 6, 6), weights=weights).shape_nodes == 0

@@ -16,7 +16,7 @@ from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.pipeline import finalist_training as module
-from edgenas.pipeline.finalist import Contender
+from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import bring_out
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import Budget
@@ -27,9 +27,9 @@ from edgenas.space.modules import Network
 
 @dataclass
 class Training:
-    """How one contender was to be trained."""
+    """How one final_model was to be trained."""
 
-    contender: Contender
+    final_model: FinalModel
     network: Network
     recipe: FinalistRecipe
     phase: str
@@ -39,40 +39,40 @@ class Training:
 
 @dataclass
 class Trainings:
-    """Stands in for `train_contender`, and keeps what it was asked."""
+    """Stands in for `train_final_model`, and keeps what it was asked."""
 
     made: list[Training] = field(default_factory=list)
 
     def __call__(
-        self, session: Session, contender: Contender, make_network: Callable[[], Network], *rest: Any
-    ) -> Contender:
-        self.made.append(Training(contender, make_network(), *rest))
-        return contender
+        self, session: Session, final_model: FinalModel, make_network: Callable[[], Network], *rest: Any
+    ) -> FinalModel:
+        self.made.append(Training(final_model, make_network(), *rest))
+        return final_model
 
     @property
     def finalists(self) -> list[Training]:
-        return [training for training in self.made if not training.contender.name]
+        return [training for training in self.made if not training.final_model.name]
 
     @property
     def baselines(self) -> list[Training]:
-        return [training for training in self.made if training.contender.name]
+        return [training for training in self.made if training.final_model.name]
 
 
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainings]:
     trainings = Trainings()
-    monkeypatch.setattr(module, "train_contender", trainings)
+    monkeypatch.setattr(module, "train_final_model", trainings)
     monkeypatch.setattr(module, "scaled_baselines", narrow_baselines)
     yield trainings
 
 
-def narrow_baselines(session: Session) -> list[Contender]:
+def narrow_baselines(session: Session) -> list[FinalModel]:
     """Both baselines, whatever the limit."""
     found = []
     for id_, (title, make) in BASELINES.items():
         space, architecture = make(16, 3, 0.1)
         latency = predictor_from_device(space, session.config.device).predict(architecture)
-        found.append(Contender(id_, space, architecture, latency, name=f"{title} x0.1"))
+        found.append(FinalModel(id_, space, architecture, latency, name=f"{title} x0.1"))
     return found
 
 
@@ -86,11 +86,11 @@ def test_leaders_of_the_search_come_first_then_baselines(
     failed = Evaluated(session.space.sample(np.random.default_rng(5)), None, 0.01, "out of memory")
     brought = bring_out(configured(session, baselines=True), supernet, [failed, *candidates])
     fastest, slowest = (candidate.architecture.id for candidate in candidates)
-    assert [contender.id for contender in brought] == [
+    assert [final_model.id for final_model in brought] == [
         fastest, slowest, "mobilenet-v2", "mobilenet-v3-small"
     ]  # fmt: skip
-    assert [contender.searched for contender in brought] == [0.5, 0.7, None, None]
-    names = [contender.name for contender in brought[2:]]
+    assert [final_model.searched for final_model in brought] == [0.5, 0.7, None, None]
+    names = [final_model.name for final_model in brought[2:]]
     assert [training.phase for training in trainings.made] == [
         "finalist 1/2", "finalist 2/2", *(f"baseline {name}" for name in names)
     ]  # fmt: skip
@@ -111,7 +111,7 @@ def test_what_the_gradient_searcher_arrived_at_is_trained_beside_both_ends_of_th
     if learnt is not None:
         session.store.record("architecture chosen", id=front[learnt].architecture.id)
     bring_out(configured(session, finalists=finalists), supernet, front)
-    assert [each.contender.id for each in trainings.made] == [front[i].architecture.id for i in wanted]
+    assert [each.final_model.id for each in trainings.made] == [front[i].architecture.id for i in wanted]
 
 
 def test_finalists_begin_with_the_supernets_weights_and_baselines_with_none(
@@ -122,7 +122,9 @@ def test_finalists_begin_with_the_supernets_weights_and_baselines_with_none(
     recalibrate(inherited, session.placed)
     assert_equal(trainings.finalists[0].network, inherited)
     baseline = trainings.baselines[0]
-    fresh = fresh_network(baseline.contender.space, baseline.contender.architecture, 0, torch.device("cpu"))
+    fresh = fresh_network(
+        baseline.final_model.space, baseline.final_model.architecture, 0, torch.device("cpu")
+    )
     assert_equal(baseline.network, fresh)
 
 
@@ -200,7 +202,7 @@ def test_a_budget_is_planned_once_in_equal_steps_with_the_supernets_for_baseline
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "step_seconds", lambda *_: 0.5)
-    monkeypatch.setattr(module, "judging_seconds", lambda *_: 0.25)
+    monkeypatch.setattr(module, "evaluation_seconds", lambda *_: 0.25)
     monkeypatch.setattr(module, "MEASURING_S", 4.0)
     session.store.record("supernet trained", epochs=4.0)
     asked = replace(
@@ -228,7 +230,7 @@ def test_no_time_to_measure_is_kept_for_a_device_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "step_seconds", lambda *_: 0.5)
-    monkeypatch.setattr(module, "judging_seconds", lambda *_: 0.0)
+    monkeypatch.setattr(module, "evaluation_seconds", lambda *_: 0.0)
     device = session.config.device.model_copy(update={"reach": "none"})
     asked = replace(configured(session, device=device, time_budget_s=100.0), budget=FixedBudget(84.0))
     bring_out(asked, supernet, candidates)

@@ -11,7 +11,7 @@ from edgenas.accuracy.dataset import Split
 from edgenas.accuracy.metrics import confusion, scores
 from edgenas.device import Provenance
 from edgenas.latency.predictor import LatencyPredictor
-from edgenas.pipeline.finalist import Contender, Trained
+from edgenas.pipeline.final_model import FinalModel, Trained
 from edgenas.pipeline.front_selection import front_of, result_of
 from edgenas.pipeline.learning_record import record_curves
 from edgenas.pipeline.session import Session
@@ -31,18 +31,18 @@ def session(session: Session) -> Session:
     return replace(session, dataset=replace(session.dataset, validation=split))
 
 
-def with_wrong(contender: Contender, wrong: Iterable[int]) -> Contender:
-    """The contender trained, so that it takes these validation images for another class."""
+def with_wrong(final_model: FinalModel, wrong: Iterable[int]) -> FinalModel:
+    """The final_model trained, so that it takes these validation images for another class."""
     predicted = LABELS.copy()
     predicted[list(wrong)] = (predicted[list(wrong)] + 1) % 3
     found = scores(confusion(predicted, LABELS, 3))
-    return replace(contender, trained=Trained(tuple(predicted.tolist()), found, dict.fromkeys(found, 0.9)))
+    return replace(final_model, trained=Trained(tuple(predicted.tolist()), found, dict.fromkeys(found, 0.9)))
 
 
 @pytest.fixture
-def finalists(contenders: list[Contender]) -> list[Contender]:
+def finalists(final_models: list[FinalModel]) -> list[FinalModel]:
     """The fastest and the slowest, which get 2 and 1 of 100 images wrong."""
-    return [with_wrong(contenders[0], [1, 2]), with_wrong(contenders[1], [3])]
+    return [with_wrong(final_models[0], [1, 2]), with_wrong(final_models[1], [3])]
 
 
 def by(session: Session, metric: Metric = "top-1", evaluator: str = "supernet") -> Session:
@@ -50,7 +50,7 @@ def by(session: Session, metric: Metric = "top-1", evaluator: str = "supernet") 
 
 
 def test_all_stay_when_none_is_shown_to_be_beaten(
-    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+    session: Session, candidates: list[Evaluated], finalists: list[FinalModel]
 ) -> None:
     result = result_of(session, candidates, finalists, "complete")
     assert [model.id for model in result.front] == [finalist.id for finalist in finalists]
@@ -62,14 +62,14 @@ def test_all_stay_when_none_is_shown_to_be_beaten(
 
 
 def test_a_slower_model_no_more_accurate_does_not_lead(
-    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+    session: Session, candidates: list[Evaluated], finalists: list[FinalModel]
 ) -> None:
     level = [finalists[0], with_wrong(finalists[1], [5, 6])]
     assert [model.leads for model in result_of(session, candidates, level, "complete").front] == [True, False]
 
 
 def test_a_slower_model_shown_to_be_worse_is_dropped_with_the_reason(
-    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+    session: Session, candidates: list[Evaluated], finalists: list[FinalModel]
 ) -> None:
     worse = with_wrong(finalists[1], range(1, 11))
     result = result_of(session, candidates, [finalists[0], worse], "complete")
@@ -87,7 +87,7 @@ def with_objectives(session: Session, *more: Objective) -> Session:
 
 
 @pytest.fixture
-def faster_but_larger(session: Session, contenders: list[Contender]) -> list[Contender]:
+def faster_but_larger(session: Session, final_models: list[FinalModel]) -> list[FinalModel]:
     """Two networks of which the faster one has more parameters."""
     predict, space = session.predictor.predict, session.space
     rng = np.random.default_rng(0)
@@ -95,13 +95,14 @@ def faster_but_larger(session: Session, contenders: list[Contender]) -> list[Con
         faster, slower = sorted((space.sample(rng) for _ in range(2)), key=session.problem.latency_ms)
         if space.parameters(faster) > space.parameters(slower):
             pair = [
-                replace(contenders[0], id=a.id, architecture=a, latency=predict(a)) for a in (faster, slower)
+                replace(final_models[0], id=a.id, architecture=a, latency=predict(a))
+                for a in (faster, slower)
             ]
             return [with_wrong(pair[0], [1]), with_wrong(pair[1], range(1, 11))]
 
 
 def test_a_model_that_is_beaten_but_cheaper_in_another_objective_stays(
-    session: Session, candidates: list[Evaluated], faster_but_larger: list[Contender]
+    session: Session, candidates: list[Evaluated], faster_but_larger: list[FinalModel]
 ) -> None:
     two = result_of(session, candidates, faster_but_larger, "complete")
     assert [len(two.front), len(two.dropped)] == [1, 1]
@@ -114,7 +115,7 @@ def test_a_model_that_is_beaten_but_cheaper_in_another_objective_stays(
 
 
 def test_a_model_beaten_at_no_less_of_anything_is_dropped_with_the_reason(
-    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+    session: Session, candidates: list[Evaluated], finalists: list[FinalModel]
 ) -> None:
     worse = with_wrong(finalists[1], range(1, 11))
     asked = with_objectives(session, "params", "peak-memory")
@@ -125,9 +126,9 @@ def test_a_model_beaten_at_no_less_of_anything_is_dropped_with_the_reason(
 
 
 def test_a_model_as_accurate_leads_where_it_is_cheaper_in_any_objective(
-    session: Session, candidates: list[Evaluated], faster_but_larger: list[Contender]
+    session: Session, candidates: list[Evaluated], faster_but_larger: list[FinalModel]
 ) -> None:
-    level = [with_wrong(contender, [1]) for contender in faster_but_larger]
+    level = [with_wrong(final_model, [1]) for final_model in faster_but_larger]
     for asked, leads in ((session, [True, False]), (with_objectives(session, "params"), [True, True])):
         assert [model.leads for model in result_of(asked, candidates, level, "complete").front] == leads
 
@@ -142,7 +143,7 @@ def test_hypervolume_has_a_side_for_each_objective(session: Session, candidates:
 
 
 def test_peak_memory_is_always_told(
-    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+    session: Session, candidates: list[Evaluated], finalists: list[FinalModel]
 ) -> None:
     result = result_of(session, candidates, [*finalists, baseline_of(finalists[0])], "complete")
     for model in (*result.front, *result.baselines):
@@ -167,26 +168,26 @@ def test_the_metric_decides_the_front_and_every_figure(
     phrase: str,
     session: Session,
     candidates: list[Evaluated],
-    contenders: list[Contender],
+    final_models: list[FinalModel],
 ) -> None:
     """The slower one is right more often, but never about the rare class: only top-1 keeps it."""
-    faster, slower = with_wrong(contenders[0], COMMON), with_wrong(contenders[1], RARE)
+    faster, slower = with_wrong(final_models[0], COMMON), with_wrong(final_models[1], RARE)
     result = result_of(by(session, metric), candidates, [faster, slower], "complete")
     assert faster.trained and slower.trained
     lead = faster.trained.validation[metric] - slower.trained.validation[metric]
     note = f"once trained, {faster.id} is faster and {100 * lead:.1f} points {phrase}"
     assert [model.note for model in result.dropped] == ([] if metric == "top-1" else [note])
     assert result.metric == metric
-    for model, contender in zip((*result.front, *result.dropped), (faster, slower), strict=True):
-        assert contender.trained
-        assert model.accuracy.value == model.accuracies.validation == contender.trained.validation[metric]
+    for model, final_model in zip((*result.front, *result.dropped), (faster, slower), strict=True):
+        assert final_model.trained
+        assert model.accuracy.value == model.accuracies.validation == final_model.trained.validation[metric]
         assert model.accuracies.test == 0.9
-        assert model.scores.validation == contender.trained.validation
-        assert model.scores.test == contender.trained.test
+        assert model.scores.validation == final_model.trained.validation
+        assert model.scores.test == final_model.trained.test
 
 
 def test_a_model_measured_above_the_limit_is_dropped_with_the_reason(
-    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+    session: Session, candidates: list[Evaluated], finalists: list[FinalModel]
 ) -> None:
     slow = replace(finalists[1], measured_ms=51.0)
     result = result_of(session, candidates, [finalists[0], slow], "complete")
@@ -196,7 +197,7 @@ def test_a_model_measured_above_the_limit_is_dropped_with_the_reason(
 
 
 def test_a_failed_finalist_is_dropped_with_its_reason(
-    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+    session: Session, candidates: list[Evaluated], finalists: list[FinalModel]
 ) -> None:
     failed = replace(finalists[1], trained=None, note="training failed: the loss is nan")
     result = result_of(session, candidates, [finalists[0], failed], "complete")
@@ -205,13 +206,13 @@ def test_a_failed_finalist_is_dropped_with_its_reason(
     assert result.dropped[0].accuracy.kind == "supernet"
 
 
-def baseline_of(contender: Contender, wrong: Iterable[int] = ()) -> Contender:
-    named = replace(contender, id="mobilenet-v2", name="MobileNetV2 x0.35", searched=None)
+def baseline_of(final_model: FinalModel, wrong: Iterable[int] = ()) -> FinalModel:
+    named = replace(final_model, id="mobilenet-v2", name="MobileNetV2 x0.35", searched=None)
     return with_wrong(named, wrong)
 
 
 def test_a_baseline_stands_apart_and_neither_leaves_nor_drives_anyone_out(
-    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+    session: Session, candidates: list[Evaluated], finalists: list[FinalModel]
 ) -> None:
     poor = with_wrong(finalists[1], range(20))
     best = baseline_of(finalists[0])  # faster than `poor`, and beyond chance better
@@ -227,7 +228,7 @@ def test_a_baseline_stands_apart_and_neither_leaves_nor_drives_anyone_out(
 
 
 def test_a_baseline_that_failed_stays_with_its_reason(
-    session: Session, candidates: list[Evaluated], finalists: list[Contender]
+    session: Session, candidates: list[Evaluated], finalists: list[FinalModel]
 ) -> None:
     failed = replace(baseline_of(finalists[0]), trained=None, note="training failed: the loss is nan")
     result = result_of(session, candidates, [*finalists, failed], "complete")
@@ -272,16 +273,16 @@ def test_what_a_time_budget_allowed_is_said(session: Session, candidates: list[E
     assert f"{said}, and 12.3 epochs of the supernet" in result_of(asked, candidates, [], "complete").notes
 
 
-def measured(session: Session, finalists: list[Contender], off: float) -> list[Contender]:
+def measured(session: Session, finalists: list[FinalModel], off: float) -> list[FinalModel]:
     """The finalists, slower by this share than predicted; the interval reaches from -5 to +5 %."""
     return [
         replace(
             each,
-            measured_ms=(1 + off) * each.latency.predicted_ms,
+            measured_ms=(1 + off) * each.latency.predicted,
             latency=replace(
                 each.latency,
-                low_ms=0.95 * each.latency.predicted_ms,
-                high_ms=1.05 * each.latency.predicted_ms,
+                low=0.95 * each.latency.predicted,
+                high=1.05 * each.latency.predicted,
             ),
         )
         for each in finalists
@@ -290,7 +291,7 @@ def measured(session: Session, finalists: list[Contender], off: float) -> list[C
 
 @pytest.mark.parametrize(("off", "said"), [(0.04, ""), (0.06, "6.0% more"), (-0.2, "20.0% less")])
 def test_measured_latencies_that_are_off_are_said_once_and_on_stderr(
-    session: Session, candidates: list[Evaluated], finalists: list[Contender], off: float, said: str,
+    session: Session, candidates: list[Evaluated], finalists: list[FinalModel], off: float, said: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     entrants = measured(session, finalists, off)
@@ -305,7 +306,10 @@ def test_measured_latencies_that_are_off_are_said_once_and_on_stderr(
 
 
 def test_from_a_table_the_way_to_mend_it_is_said_too(
-    session: Session, candidates: list[Evaluated], finalists: list[Contender], monkeypatch: pytest.MonkeyPatch
+    session: Session,
+    candidates: list[Evaluated],
+    finalists: list[FinalModel],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(LatencyPredictor, "provenance", Provenance.MEASURED)
     notes = result_of(session, candidates, measured(session, finalists, 0.5), "complete").notes

@@ -13,7 +13,7 @@ from edgenas.accuracy.evaluator import SupernetEvaluator
 from edgenas.device import find_device
 from edgenas.errors import DivergenceError, EdgenasError, InputError, OutOfMemoryError
 from edgenas.latency.predictor import predictor_from_device
-from edgenas.pipeline import finalist as contender_module
+from edgenas.pipeline import final_model as final_model_module
 from edgenas.pipeline import phases as module
 from edgenas.pipeline import supernet_training as supernet_module
 from edgenas.pipeline import time_budget as budget_module
@@ -56,19 +56,19 @@ class Failing:
         self._evaluate = SupernetEvaluator.evaluate
 
     def __call__(
-        self, evaluator: SupernetEvaluator, architecture: Architecture, rival: float | None
+        self, evaluator: SupernetEvaluator, architecture: Architecture, to_beat: float | None
     ) -> float:
         kind = 0 if self._all else int(architecture.id, 16) % 3
         if kind == 0:
             raise OutOfMemoryError(f"evaluating {architecture.id}: ran out of memory", "free memory")
         if kind == 1:
             raise DivergenceError("training: the loss is nan in epoch 1", "try another --seed")
-        return self._evaluate(evaluator, architecture, rival)
+        return self._evaluate(evaluator, architecture, to_beat)
 
 
 def fail(patch: pytest.MonkeyPatch, all_of_them: bool = False) -> None:
     failing = Failing(all_of_them)
-    patch.setattr(SupernetEvaluator, "evaluate", lambda self, a, rival=None: failing(self, a, rival))
+    patch.setattr(SupernetEvaluator, "evaluate", lambda self, a, to_beat=None: failing(self, a, to_beat))
 
 
 def test_architectures_that_fail_are_recorded_and_the_search_goes_on(
@@ -161,7 +161,7 @@ def test_a_searcher_that_asks_for_nothing_is_named(small_search: Search) -> None
 def test_a_finalist_that_fails_is_dropped_and_the_others_go_on(
     error: type[EdgenasError], small_search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train = contender_module.train
+    train = final_model_module.train
 
     def failing(*arguments: Any) -> float:
         phase = arguments[7]
@@ -169,7 +169,7 @@ def test_a_finalist_that_fails_is_dropped_and_the_others_go_on(
             raise error(f"{phase}: no good", "fix it")
         return train(*arguments)
 
-    monkeypatch.setattr(contender_module, "train", failing)
+    monkeypatch.setattr(final_model_module, "train", failing)
     result = small_search(baselines=True, resolution=32)
     assert result.status == "complete"
     (dropped,) = (model for model in result.dropped if model.note.startswith("training failed"))
@@ -188,13 +188,13 @@ class Asked:
         self.seconds: dict[str, float | None] = {}
         self._train = supernet_module.train
         patch.setattr(supernet_module, "train", self._supernet)
-        patch.setattr(contender_module, "train", self._contender)
+        patch.setattr(final_model_module, "train", self._final_model)
 
     def _supernet(self, *arguments: Any, phase: str, seconds: float | None) -> float:
         self.seconds[phase] = seconds
         return self._train(*arguments, phase=phase, seconds=seconds and 0.05)
 
-    def _contender(self, *arguments: Any) -> float:
+    def _final_model(self, *arguments: Any) -> float:
         *others, phase, seconds = arguments
         self.seconds[phase] = seconds
         return self._train(*others, phase, seconds and 0.05)
@@ -290,13 +290,20 @@ def test_the_kind_of_evaluator_is_part_of_the_configuration(small_search: Search
         ),
         ({"space": 3}, "^space: 3 is neither a name nor a SearchSpace"),
         ({"evaluator": dict}, "^evaluator: <class 'dict'> neither is nor makes an Evaluator"),
+        ({"evaluator": "super"}, "^unknown evaluator 'super'; did you mean 'supernet'"),
         ({"device": 3}, "^device: 3 is neither a name nor a Device"),
     ],
     ids=str,
 )
-def test_objects_of_another_class_are_refused(
-    image_folder: Path, given: dict[str, Any], message: str
+def test_objects_of_another_class_are_refused_before_a_run_is_made(
+    image_folder: Path,
+    given: dict[str, Any],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     arguments = {"device": "pi5", "max_latency": "20ms", "data": str(image_folder), **given}
     with pytest.raises(InputError, match=message):
         search(**arguments)
+    assert not (tmp_path / "runs").exists()

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from edgenas import report
+from edgenas.device import Provenance
 from edgenas.errors import FileFormatError, InputError
+from edgenas.latency.latency import Latency
 from edgenas.pipeline.learning_record import record_curves
 from edgenas.searchers.proxyless.curves import Curve, Curves
 from edgenas.space import space_from_config
 from edgenas.storage.run_folder import find_run
 from edgenas.storage.run_store import Evaluation, RunStore
 
-EXPLAINED = "points that its choice earns"
+EXPLAINED = "points its choice gains"
 LEARNT = "How the architecture was learnt"
 
 
@@ -31,7 +33,15 @@ def copied_run(finished: Path, to: Path, evaluations: int) -> str:
     for i, each in enumerate({a.id: a for a in vectors if a.id not in known}.values()):
         if len(known) + i >= evaluations:
             break
-        store.add(Evaluation(each.id, each.choices, 0.5 + 0.01 * i, "supernet", 1.0, 0.5, 2.0, "estimated"))
+        store.add(
+            Evaluation(
+                each.id,
+                each.choices,
+                0.5 + 0.01 * i,
+                "supernet",
+                Latency(1.0, 0.5, 2.0, Provenance.ESTIMATED),
+            )
+        )
     store.close()
     return str(to)
 
@@ -107,8 +117,8 @@ def test_the_report_of_an_interrupted_learning_shows_how_far_it_was(
     record_curves(store, curves)
     store.close()
     text = report(run).read_text(encoding="utf-8")
-    assert LEARNT in text and "This is how it ended" not in text
-    assert "The learning is not finished: it was interrupted after 43 % of the training." in text
+    assert LEARNT in text and "Final state" not in text
+    assert "The training is not finished: it was interrupted at 43 %." in text
 
 
 def test_a_damaged_record_of_the_learning_names_its_field(in_finished_run: Path, tmp_path: Path) -> None:

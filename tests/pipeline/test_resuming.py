@@ -5,8 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,38 @@ from edgenas.api.search import search
 from edgenas.storage.search_result import SearchResult
 
 SMALL: dict[str, Any] = {"evaluations": 8, "finalists": 2, "run": "done"}
+EPOCHS = 4
+
+Hurry = Callable[[pytest.MonkeyPatch, int], None]
+
+
+def _whole(images: Path, folder: Path, hurry: Hurry, **arguments: Any) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        hurry(patch, EPOCHS)
+        search("pi5", "20ms", str(images), **SMALL, **arguments)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory, hurry: Hurry) -> Path:
+    """Where the run that others resemble in the end was left alone."""
+    return _whole(image_folder, tmp_path_factory.mktemp("whole"), hurry)
+
+
+@pytest.fixture(scope="module")
+def gradient_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory, hurry: Hurry) -> Path:
+    """The like, of the gradient searcher."""
+    return _whole(image_folder, tmp_path_factory.mktemp("gradient"), hurry, searcher="proxyless")
 
 
 @pytest.mark.parametrize(("phase", "after"), [("supernet", 3), ("search", 4), ("finalist 2/2", 2)])
 def test_ctrl_c_ends_with_what_is_known_and_the_same_call_goes_on(
-    phase: str, after: int, finished_run: Path, image_folder: Path, tmp_path: Path,
-    interrupt: Any, monkeypatch: pytest.MonkeyPatch,
+    phase: str, after: int, whole_run: Path, image_folder: Path, tmp_path: Path,
+    interrupt: Any, hurry: Hurry, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
+    hurry(monkeypatch, EPOCHS)
     interrupted = search("pi5", "20ms", str(image_folder), progress=interrupt(phase, after), **SMALL)
     assert interrupted.status == "interrupted"
     known = {"supernet": 0, "search": 4, "finalist 2/2": 8}[phase]
@@ -32,7 +55,7 @@ def test_ctrl_c_ends_with_what_is_known_and_the_same_call_goes_on(
     assert all(model.accuracy.kind == "supernet" for model in interrupted.front)
     assert (tmp_path / "runs/done/report.html").is_file()
     complete = search("pi5", "20ms", str(image_folder), **SMALL)
-    assert _essence(complete) == _essence(_result(finished_run))
+    assert _essence(complete) == _essence(_result(whole_run))
 
 
 def test_an_interrupted_baseline_goes_on_and_nothing_else_is_trained_again(
@@ -86,78 +109,119 @@ def test_a_search_that_trains_every_candidate_repeats_nothing(
     assert not trained_again
 
 
+SEARCH = ["search", "--device", "pi5", "--max-latency", "20ms", "--evaluations", "8", "--finalists", "2"]
+
+KILLED = """
+import os, signal, sys, threading
+from contextlib import contextmanager
+from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
+from edgenas.cli import main, search
+from edgenas.pipeline import phases
+
+epochs, phase_to_come, left, delay_s = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+
+def recipes(images, augmentation):
+    fields = {"epochs": epochs, "batch_size": 8, "augmentation": augmentation}
+    return SupernetRecipe(**fields), FinalistRecipe(**fields)
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def progress(phase, done, total, detail=""):
+    global left
+    if left == 0:
+        kill()
+    left -= phase.startswith(phase_to_come)
+    if left == 0:
+        print(phase, flush=True)
+        threading.Timer(delay_s, kill).start()
+
+@contextmanager
+def reporting():
+    yield progress
+
+phases.default_recipes = recipes
+search.reporting = reporting
+sys.exit(main.run(sys.argv[5:]))
+"""
+"""A command that is killed some time after the n-th report of a phase, at the latest as the next report comes."""
+
+
+def _run(
+    command: list[str], folder: Path, phase: str, after: int, delay_s: float
+) -> "subprocess.CompletedProcess[str]":
+    program = [sys.executable, "-c", KILLED, str(EPOCHS), phase, str(after), str(delay_s)]
+    return subprocess.run([*program, *command], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def _run_and_kill(command: list[str], folder: Path, phase: str, after: int, delay_s: float) -> None:
+    done = _run(command, folder, phase, after, delay_s)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert done.stdout.startswith(phase)
+    assert not (folder / "runs/done/front.json").exists()
+
+
+def _run_to_its_end(command: list[str], folder: Path) -> None:
+    done = _run(command, folder, "no such phase", 1, 0)
+    assert done.returncode == 0, done.stderr
+
+
 def test_killed_searches_lose_nothing_and_end_with_the_same_front(
-    finished_run: Path, image_folder: Path, tmp_path: Path
+    whole_run: Path, image_folder: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "edgenas", "search", "--device", "pi5", "--max-latency", "20ms"]
-    command += ["--data", str(image_folder), "--evaluations", "8", "--finalists", "2", "--run", "done"]
+    command = [*SEARCH, "--data", str(image_folder), "--run", "done"]
     moments = random.Random(0)
     reported: list[tuple[object, ...]] = []
-    for _ in range(4):
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        _wait_for_work(process)
-        time.sleep(moments.uniform(0, 3))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+    for phase, after, within_s, known in (
+        ("supernet", 3, 0.1, {0}),
+        ("search", 4, 0.01, {4, 5}),
+        ("finalist 1/2", 2, 0.1, {8}),
+        ("finalist 2/2", 2, 0.1, {8}),
+    ):
+        _run_and_kill(command, tmp_path, phase, after, moments.uniform(0, within_s))
         rows = list(_evaluations(tmp_path))
+        assert len(rows) in known
         assert rows[: len(reported)] == reported
         reported = rows
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    _run_to_its_end(command, tmp_path)
     rows = list(_evaluations(tmp_path))
     assert rows[: len(reported)] == reported
     assert len(rows) == len({row[1] for row in rows}) == 8
-    assert _essence(_result(tmp_path)) == _essence(_result(finished_run))
+    assert _essence(_result(tmp_path)) == _essence(_result(whole_run))
 
 
 @pytest.mark.parametrize(("phase", "after"), [("supernet", 2), ("supernet", 4), ("search", 3)])
 def test_a_gradient_search_that_is_interrupted_ends_as_an_uninterrupted_one(
-    phase: str, after: int, image_folder: Path, tmp_path: Path, interrupt: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    phase: str, after: int, gradient_run: Path, image_folder: Path, tmp_path: Path,
+    interrupt: Any, hurry: Hurry, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     arguments = {**SMALL, "searcher": "proxyless"}
-    results = []
-    for folder, progress in (("whole", interrupt("", 0)), ("parts", interrupt(phase, after))):
-        (tmp_path / folder).mkdir()
-        monkeypatch.chdir(tmp_path / folder)
-        results.append(search("pi5", "20ms", str(image_folder), progress=progress, **arguments))
-    assert [result.status for result in results] == ["complete", "interrupted"]
+    monkeypatch.chdir(tmp_path)
+    hurry(monkeypatch, EPOCHS)
+    interrupted = search("pi5", "20ms", str(image_folder), progress=interrupt(phase, after), **arguments)
+    assert interrupted.status == "interrupted"
     complete = search("pi5", "20ms", str(image_folder), **arguments)
-    assert _essence(complete) == _essence(results[0])
-    assert complete.chosen is not None
-    learnt = [_learnt(tmp_path / folder) for folder in ("whole", "parts")]
-    assert learnt[0] == learnt[1] and len(learnt[0]) == 1
+    assert complete.status == "complete" and complete.chosen is not None
+    assert _essence(complete) == _essence(_result(gradient_run))
+    learnt = _learnt(tmp_path)
+    assert learnt == _learnt(gradient_run) and len(learnt) == 1
 
 
 def test_a_killed_gradient_search_ends_as_an_uninterrupted_one(
-    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gradient_run: Path, image_folder: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "whole").mkdir()
-    monkeypatch.chdir(tmp_path / "whole")
-    whole = search("pi5", "20ms", str(image_folder), searcher="proxyless", **SMALL)
-    command = [sys.executable, "-m", "edgenas", "search", "--device", "pi5", "--max-latency", "20ms"]
-    command += ["--data", str(image_folder), "--evaluations", "8", "--finalists", "2", "--run", "done"]
-    command += ["--searcher", "proxyless"]
+    command = [*SEARCH, "--data", str(image_folder), "--run", "done", "--searcher", "proxyless"]
     moments = random.Random(1)
-    for _ in range(2):
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        _wait_for_work(process)
-        time.sleep(moments.uniform(0, 2))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    assert _essence(_result(tmp_path)) == _essence(whole)
-    assert _learnt(tmp_path) == _learnt(tmp_path / "whole")
+    for phase, after, within_s in (("supernet", 3, 0.1), ("search", 3, 0.01)):
+        _run_and_kill(command, tmp_path, phase, after, moments.uniform(0, within_s))
+    _run_to_its_end(command, tmp_path)
+    assert _essence(_result(tmp_path)) == _essence(_result(gradient_run))
+    assert _learnt(tmp_path) == _learnt(gradient_run)
 
 
 def _learnt(folder: Path) -> list[tuple[object, ...]]:
     with sqlite3.connect(folder / "runs/done/run.sqlite") as connection:
         return connection.execute("SELECT payload FROM events WHERE name = 'architecture learnt'").fetchall()
-
-
-def _wait_for_work(process: "subprocess.Popen[bytes]") -> None:
-    """Imports take seconds; the interesting moments come once a phase has begun."""
-    assert process.stderr is not None
-    next((line for line in process.stderr if line.startswith((b"supernet", b"search", b"finalist"))), None)
 
 
 def _evaluations(folder: Path) -> Iterator[tuple[object, ...]]:

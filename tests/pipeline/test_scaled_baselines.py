@@ -35,7 +35,7 @@ def slowest_ms(session: Session) -> float:
 
 def latency_ms(session: Session, id_: str, width: float) -> float:
     space, architecture = BASELINES[id_].make(32, 3, width)
-    return predictor_from_device(space, session.config.device).predict(architecture).predicted_ms
+    return predictor_from_device(space, session.config.device).predict(architecture).predicted
 
 
 @pytest.mark.parametrize(("bound", "fitting"), [("limit", 1), ("limit", 2), ("slowest", 2)])
@@ -49,23 +49,23 @@ def test_each_baseline_is_the_widest_within_the_limit_and_the_spaces_slowest(
     assert (target_ms == limit_ms) == (bound == "limit")
     found = scaled_baselines(limited(session, limit_ms))
     assert len(found) == fitting
-    for contender in found:
-        title, _, width = contender.name.partition(" x")
-        assert title == BASELINES[contender.id].title
+    for final_model in found:
+        title, _, width = final_model.name.partition(" x")
+        assert title == BASELINES[final_model.id].title
         place = WIDTHS.index(float(width))
-        predicted = [latency_ms(session, contender.id, each) for each in WIDTHS[place : place + 2]]
-        assert contender.latency.predicted_ms == pytest.approx(predicted[0])
+        predicted = [latency_ms(session, final_model.id, each) for each in WIDTHS[place : place + 2]]
+        assert final_model.latency.predicted == pytest.approx(predicted[0])
         assert predicted[0] <= target_ms < predicted[1]
-        assert contender.space.classes == session.space.classes
-        assert contender.space.input_shape == session.space.input_shape
-        assert contender.searched is None
+        assert final_model.space.classes == session.space.classes
+        assert final_model.space.input_shape == session.space.input_shape
+        assert final_model.searched is None
 
 
 def test_the_widest_there_is_serves_where_everything_fits(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "WIDTHS", WIDTHS[:2])
-    names = [contender.name for contender in scaled_baselines(session)]
+    names = [final_model.name for final_model in scaled_baselines(session)]
     assert names == ["MobileNetV2 x0.15", "MobileNetV3-Small x0.15"]
 
 
@@ -87,9 +87,9 @@ def test_where_even_the_narrowest_is_slower_than_the_space_it_is_taken(
 ) -> None:
     monkeypatch.setattr(module, "WIDTHS", (2.0, 4.0))
     found = scaled_baselines(limited(session, 1e3))
-    assert [contender.name for contender in found] == ["MobileNetV2 x2", "MobileNetV3-Small x2"]
+    assert [final_model.name for final_model in found] == ["MobileNetV2 x2", "MobileNetV3-Small x2"]
     slowest = session.problem.predictor.predict(session.problem.predictor.slowest())
-    assert all(slowest.predicted_ms < contender.latency.predicted_ms <= 1e3 for contender in found)
+    assert all(slowest.predicted < final_model.latency.predicted <= 1e3 for final_model in found)
 
 
 def test_where_there_is_a_table_blocks_it_lacks_are_interpolated(

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from edgenas.device import Provenance
+from edgenas.latency.latency import Latency
 from edgenas.pipeline.session import Session
 from edgenas.searchers.loop import Evaluated
 from edgenas.storage.run_store import Evaluation
@@ -33,10 +35,7 @@ def test_what_the_store_holds_is_known_in_order(session: Session, candidates: li
                 one.architecture.choices,
                 one.accuracy,
                 "supernet",
-                one.latency_ms,
-                0.1,
-                9.0,
-                "estimated",
+                Latency(one.latency_ms, 0.1, 9.0, Provenance.ESTIMATED),
                 one.reason,
                 one.seconds,
             )

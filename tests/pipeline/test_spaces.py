@@ -62,8 +62,10 @@ def test_a_name_whose_networks_cannot_be_timed_is_unknown(name: str) -> None:
         _space(name)
 
 
-def test_a_space_that_no_name_can_stand_for_is_refused(add_package: AddPackage) -> None:
+def test_a_class_without_for_images_cannot_be_chosen_by_name(add_package: AddPackage) -> None:
     source = "from edgenas.space import SearchSpace\nclass Mine(SearchSpace): ...\n"
     add_package("my_space", "[edgenas.spaces]\nmine = my_space:Mine\n", source)
-    with pytest.raises(InputError, match=r"^Mine has no for_images: no name can stand for it; write it, or"):
+    with pytest.raises(
+        InputError, match=r"^space class Mine has no for_images, so it cannot be chosen by name;"
+    ):
         _space("mine")

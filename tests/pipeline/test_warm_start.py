@@ -12,8 +12,10 @@ import pytest
 from fixtures.configurations import changed_config
 
 from edgenas.api.search import search
+from edgenas.device import Provenance
 from edgenas.errors import FileFormatError, InputError, RunConflictError, UnknownNameError
 from edgenas.formats import read_json
+from edgenas.latency.latency import Latency
 from edgenas.pipeline.warm_start import PriorDocument, keep, prior_for
 from edgenas.space import MBConvSpace
 from edgenas.storage.run_config import RunConfig
@@ -48,7 +50,15 @@ def make_run(
 
 def add(store: RunStore, space: MBConvSpace, number: int, accuracy: float | None) -> None:
     architecture = space.sample(np.random.default_rng(number))
-    store.add(Evaluation(str(number), architecture.choices, accuracy, "supernet", 1.0, 0.5, 2.0, "estimated"))
+    store.add(
+        Evaluation(
+            str(number),
+            architecture.choices,
+            accuracy,
+            "supernet",
+            Latency(1.0, 0.5, 2.0, Provenance.ESTIMATED),
+        )
+    )
 
 
 def test_what_succeeded_becomes_a_prior_in_the_order_it_was_made(

@@ -36,7 +36,7 @@ def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "PAUSE_S", 0)
 
 
-def _restless(number: int) -> float:
+def _noisy(number: int) -> float:
     """Steps of 14 %, too small to count as disturbed."""
     return float(np.random.default_rng(number).choice([1.0, 1.14]))
 
@@ -107,12 +107,12 @@ def test_unstable_entries_are_timed_again(space: SearchSpace, device: Device, fa
     assert profile(space, device, fake(), report.table, NETWORKS).measured_blocks == 0
 
 
-def test_a_restless_machine_is_recorded_and_mended_later(
+def test_a_noisy_machine_is_recorded_and_fixed_later(
     space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measuring, "MAX_ROUNDS", 25)
     monkeypatch.setattr(measuring, "MIN_ROUNDS", 25)
-    table = profile(space, device, fake(mood=_restless), networks=NETWORKS).table
+    table = profile(space, device, fake(slowdown=_noisy), networks=NETWORKS).table
     unstable = [key for key, entry in table.entries.items() if entry.unstable]
     assert len(unstable) > 0.8 * len(table.entries)
     report = profile(space, device, fake(), table, NETWORKS)
@@ -180,7 +180,7 @@ def test_prediction_of_unseen_networks(space: SearchSpace, device: Device, fake:
         architecture = space.sample(rng)
         session = load_blocks(space.blocks(architecture), 1, runtime)
         measured_ms = float(session.time_ms(1)[0])
-        assert predictor.predict(architecture).predicted_ms == pytest.approx(measured_ms, rel=0.01)
+        assert predictor.predict(architecture).predicted == pytest.approx(measured_ms, rel=0.01)
 
 
 def test_noise_on_whole_networks_widens_the_interval(space: SearchSpace, device: Device, fake: Fake) -> None:
@@ -189,7 +189,7 @@ def test_noise_on_whole_networks_widens_the_interval(space: SearchSpace, device:
     widths = []
     for table in (quiet, noisy):
         latency = predictor_from_table(space, device, table).predict(space.sample(np.random.default_rng(0)))
-        widths.append((latency.high_ms - latency.low_ms) / latency.predicted_ms)
+        widths.append((latency.high - latency.low) / latency.predicted)
     assert widths[0] < 0.02 < 0.05 < widths[1]
 
 
@@ -200,13 +200,13 @@ def test_a_machine_that_changes_over_time_widens_the_interval(
     quiet = fake()
     steady = profile(space, device, quiet).table
     drifting = profile(
-        space, device, fake(mood=lambda number: 1.1 if 2 * number > quiet.timings else 1.0)
+        space, device, fake(slowdown=lambda number: 1.1 if 2 * number > quiet.timings else 1.0)
     ).table
     assert (steady.disturbed, drifting.disturbed) == (0, 0)
     widths = []
     for table in (steady, drifting):
         latency = predictor_from_table(space, device, table).predict(space.sample(np.random.default_rng(0)))
-        widths.append((latency.high_ms - latency.low_ms) / latency.predicted_ms)
+        widths.append((latency.high - latency.low) / latency.predicted)
     assert widths[0] < 0.02 < 0.05 < widths[1]
 
 
@@ -214,7 +214,7 @@ def test_a_slow_moment_hits_no_figure(space: SearchSpace, device: Device, fake: 
     quiet = profile(space, device, fake(), networks=NETWORKS)
     slow = range(300, 360)  # thirty bursts and the sentinel's readings around them, amid the rounds
     report = profile(
-        space, device, fake(mood=lambda number: 10.0 if number in slow else 1.0), networks=NETWORKS
+        space, device, fake(slowdown=lambda number: 10.0 if number in slow else 1.0), networks=NETWORKS
     )
     assert 29 <= report.retaken <= 32
     assert report.disturbed == report.table.disturbed == 0
@@ -223,7 +223,7 @@ def test_a_slow_moment_hits_no_figure(space: SearchSpace, device: Device, fake: 
 
 def test_a_machine_that_stays_uneasy_is_recorded(space: SearchSpace, device: Device, fake: Fake) -> None:
     report = profile(
-        space, device, fake(mood=lambda number: 2.0 if number % 10 < 5 else 1.0), networks=NETWORKS
+        space, device, fake(slowdown=lambda number: 2.0 if number % 10 < 5 else 1.0), networks=NETWORKS
     )
     assert report.retaken > 0
     assert 0.2 < report.disturbed == report.table.disturbed <= 1
@@ -355,7 +355,7 @@ def test_a_runtime_that_cannot_run_a_block(
 
 
 def test_blocks_that_cost_nothing(space: SearchSpace, device: Device, fake: Fake) -> None:
-    with pytest.raises(DeviceError, match=r"^blocks were timed no longer than an empty call; profile again"):
+    with pytest.raises(DeviceError, match=r"^blocks took no longer than an empty call; profile again"):
         profile(space, device, fake(weight_ms=0.0), networks=NETWORKS)
 
 
@@ -396,7 +396,7 @@ def test_real_profile_has_the_right_structure(
     if hasattr(os, "sched_setaffinity"):
         assert len(set(table.cores)) == min(threads, host.cores())
     latency = predictor_from_table(space, device, table).predict(space.sample(np.random.default_rng(0)))
-    assert latency.low_ms <= latency.predicted_ms <= latency.high_ms
+    assert latency.low <= latency.predicted <= latency.high
     assert latency.provenance == "measured"
     assert [each.name for each in path.parent.iterdir() if not each.name.startswith(".")] == [path.name]
     assert block_profiling.profile(space, device, runtime, table, 4).measured_blocks == sum(
@@ -440,11 +440,13 @@ def test_interrupted_in_the_fragments_it_goes_on_with_the_blocks_times(
         patch.setattr(block_profiling, "timed_fragments", interrupted)
         profile(space, device, fake(), networks=NETWORKS, journal=journal)
     kept = read_json(journal, Journal)
-    told = []
+    shape_nodes = []
     with monkeypatch.context() as patch:
         patch.setattr(
-            block_profiling, "measure", lambda *args, **_: told.append(args[3]) or measuring.measure(*args)
+            block_profiling,
+            "measure",
+            lambda *args, **_: shape_nodes.append(args[3]) or measuring.measure(*args),
         )
         profile(space, device, fake(), networks=NETWORKS, journal=journal)
-    assert told == [kept.bursts]
+    assert shape_nodes == [kept.bursts]
     assert not journal.exists()

@@ -85,10 +85,12 @@ def test_a_machine_at_another_speed_is_timed_anew(
     space: SearchSpace, device: Device, fake: Fake, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = profile_from_few(space, device, fake(), samples=4)
-    runtime = fake(mood=lambda number: 2.0)
+    runtime = fake(slowdown=lambda number: 2.0)
     with caplog.at_level(logging.WARNING):
         second = profile_from_few(space, device, runtime, first.table, samples=6)
-    assert "cpu runs at another speed than when 4 networks were timed: they are timed again" in caplog.text
+    assert (
+        "cpu runs at a different speed than when 4 networks were timed: they are timed again" in caplog.text
+    )
     assert (second.measured, second.kept) == (6, 0)
     old, new = (each.inferred.inference.calibration.references for each in (first, second))
     assert [each.measured_ms for each in new[:4]] == pytest.approx([2 * each.measured_ms for each in old])
@@ -99,11 +101,11 @@ def test_the_speed_is_that_of_its_own_session_not_of_the_tables_latest(
 ) -> None:
     """Another space's profile, on a machine that was slower, does not make old times fit new ones."""
     first = profile_from_few(space, device, fake(), samples=4)
-    slower = profile(small_space, device, fake(mood=lambda number: 2.0), first.table, networks=6).table
+    slower = profile(small_space, device, fake(slowdown=lambda number: 2.0), first.table, networks=6).table
     usual_ms, slow_ms = first.table.sentinel_ms, slower.sentinel_ms
     assert slow_ms == pytest.approx(2 * usual_ms)
-    for mood, kept, sentinel_ms in ((2.0, 0, slow_ms), (1.0, 4, usual_ms)):
-        runtime = fake(mood=lambda number, mood=mood: mood)
+    for slowdown, kept, sentinel_ms in ((2.0, 0, slow_ms), (1.0, 4, usual_ms)):
+        runtime = fake(slowdown=lambda number, slowdown=slowdown: slowdown)
         second = profile_from_few(space, device, runtime, slower, samples=6)
         assert (second.measured, second.kept) == (6 - kept, kept)
         assert second.inferred.inference.sentinel_ms == pytest.approx(sentinel_ms)
@@ -123,10 +125,10 @@ def test_unstable_samples_count_for_less_and_are_timed_again(
     monkeypatch.setattr(measuring, "MIN_ROUNDS", 25)
     monkeypatch.setattr(measuring, "MAX_ROUNDS", 25)
 
-    def restless(number: int) -> float:
+    def noisy(number: int) -> float:
         return float(np.random.default_rng(number).choice([1.0, 1.14]))
 
-    first = profile_from_few(space, device, fake(mood=restless), samples=5)
+    first = profile_from_few(space, device, fake(slowdown=noisy), samples=5)
     assert len(first.unstable) > 2
     uncertainties = first.inferred.inference.uncertainties
     assert sum(each >= measuring.UNSTABLE_SPREAD for each in uncertainties) == len(first.unstable)

@@ -7,8 +7,9 @@ import pytest
 
 from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Datasheet, Device, Provenance
-from edgenas.profiling.validation import Pair, Validation, agreement
-from edgenas.reporting.report_content import Point, ReportView
+from edgenas.latency.latency import Latency
+from edgenas.profiling.validation import Pair, Validation, agreement_of
+from edgenas.reporting.report_content import Point, ReportContent
 from edgenas.searchers.choice_contributions import Contribution
 from edgenas.searchers.proxyless.curves import Curve, Curves
 from edgenas.settings.search import SearchSettings
@@ -24,10 +25,7 @@ def make_point(number: int, accuracy: float | None, ms: float, reason: str = "")
         choices=("k3e3", "k3e3", "k5e6", "skip"),
         accuracy=accuracy,
         kind="supernet",
-        predicted_ms=ms,
-        low_ms=ms / 2,
-        high_ms=ms * 2,
-        provenance=Provenance.ESTIMATED,
+        latency=Latency(ms, ms / 2, ms * 2, Provenance.ESTIMATED),
         params=12_000 + number,
         macs=1_200_000 + number,
         reason=reason,
@@ -55,7 +53,7 @@ def make_model(number: int, value: float, ms: float, **changes: Any) -> Model:
 
 
 def make_baseline(number: int, name: str, value: float | None, ms: float, **changes: Any) -> Model:
-    """A network made by hand; without a value its training failed."""
+    """A network hand-designed; without a value its training failed."""
     if value is None:
         failed = {"accuracies": {}, "onnx": None, "max_abs_error": None, "note": "training failed: nan"}
         latency = {"predicted": ms, "low": ms / 2, "high": ms * 2}
@@ -69,15 +67,13 @@ def make_validation(*rows: tuple[float, float], **changes: Any) -> Validation:
         Pair(
             architecture=f"{0xA0 + i:010x}",
             choices=("k3e3", "k3e3", "skip"),
-            predicted_ms=predicted,
-            low_ms=predicted * 0.96,
-            high_ms=predicted * 1.05,
-            measured_ms=measured,
+            latency=Latency(predicted, predicted * 0.96, predicted * 1.05, Provenance.ESTIMATED, measured),
         )
         for i, (predicted, measured) in enumerate(rows)
     )
     fields: dict[str, Any] = {
-        **dict(agreement(pairs)),
+        **dict(agreement_of(pairs)),
+        "networks": len(pairs),
         "device": "jetson-orin-nano",
         "table": "tensorrt-tensorrt-fp16-t1-b1",
         "space": "mbconv-16px-12345678",
@@ -207,29 +203,29 @@ def unmeasured() -> dict[str, Any]:
 
 
 @pytest.fixture
-def make_view() -> Callable[..., ReportView]:
+def make_view() -> Callable[..., ReportContent]:
     """`make_view(**changes of the result)`: 36 evaluations and a failed one."""
 
     def make(
         points: tuple[Point, ...] | None = None,
         validation: Validation | None = None,
         contributions: dict[str, tuple[Contribution, ...]] | None = None,
-        unexplained: str = "",
+        no_contributions_reason: str = "",
         learning: Curves | None = None,
         **changes: Any,
-    ) -> ReportView:
+    ) -> ReportContent:
         if points is None:
             good = [make_point(i, 0.35 + 0.4 * (i * 37 % 36) / 36, 0.4 + 0.04 * i) for i in range(36)]
             points = (*good, make_point(99, None, 1.0, reason="the loss is nan in epoch 1"))
         versions = {"edgenas": "0.1.0", "python": "3.11.2"}
-        return ReportView(
+        return ReportContent(
             make_result(**changes),
             make_config(),
             versions,
             points,
             validation,
             contributions or {},
-            unexplained,
+            no_contributions_reason,
             learning,
         )
 

@@ -1,55 +1,59 @@
-"""The sentence that says what a search was worth."""
+"""The sentence that says what a search was baseline_sentence."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from edgenas.reporting.baseline_comparison import worth
-from edgenas.reporting.series import Mark
+from edgenas.reporting.baseline_comparison import baseline_sentence
+from edgenas.reporting.series import ModelEntry
 from edgenas.storage.search_result import Model
 
 Make = Callable[..., Any]
 
 
-def _front(*models: Model) -> list[Mark]:
-    return [Mark(number, model) for number, model in enumerate(models, start=1)]
+def _front(*models: Model) -> list[ModelEntry]:
+    return [ModelEntry(number, model) for number, model in enumerate(models, start=1)]
 
 
-def _hand(model: Model) -> Mark:
-    return Mark(9, model, "baseline")
+def _hand(model: Model) -> ModelEntry:
+    return ModelEntry(9, model, "baseline")
 
 
 @pytest.fixture
-def front(model: Make) -> list[Mark]:
+def front(model: Make) -> list[ModelEntry]:
     return _front(model(1, 0.91, 0.5), model(2, 0.95, 0.9), model(3, 0.97, 1.6))
 
 
-def test_the_most_accurate_of_those_as_fast_is_set_beside_it(front: list[Mark], baseline: Make) -> None:
-    text = worth(_hand(baseline(60, "MobileNetV2 x0.5", 0.93, 1.5)), front, "accuracy")
+def test_the_most_accurate_of_those_as_fast_is_set_beside_it(front: list[ModelEntry], baseline: Make) -> None:
+    text = baseline_sentence(_hand(baseline(60, "MobileNetV2 x0.5", 0.93, 1.5)), front, "accuracy")
     assert text == (
         "Of the models predicted no slower than MobileNetV2 x0.5, number 2 (0000000002) is the most accurate: "
         "2.0 points ahead in validation accuracy, 3.0 points ahead in test accuracy, at 0.900 ms against 1.50 ms."
     )
 
 
-def test_one_exactly_as_fast_counts(front: list[Mark], baseline: Make) -> None:
-    assert "number 3 (0000000003)" in worth(_hand(baseline(60, "M", 0.93, 1.6)), front, "accuracy")
+def test_one_exactly_as_fast_counts(front: list[ModelEntry], baseline: Make) -> None:
+    assert "number 3 (0000000003)" in baseline_sentence(
+        _hand(baseline(60, "M", 0.93, 1.6)), front, "accuracy"
+    )
 
 
 def test_of_equals_the_faster_is_named(model: Make, baseline: Make) -> None:
     front = _front(model(1, 0.95, 0.5), model(2, 0.95, 0.9))
-    assert "number 1 (0000000001)" in worth(_hand(baseline(60, "M", 0.93, 1.6)), front, "accuracy")
+    assert "number 1 (0000000001)" in baseline_sentence(
+        _hand(baseline(60, "M", 0.93, 1.6)), front, "accuracy"
+    )
 
 
-def test_it_says_so_when_the_search_is_behind(front: list[Mark], baseline: Make) -> None:
+def test_it_says_so_when_the_search_is_behind(front: list[ModelEntry], baseline: Make) -> None:
     made = baseline(60, "MobileNetV2 x1", 0.985, 2.0, accuracies={"validation": 0.985, "test": 0.9602})
-    text = worth(_hand(made), front, "macro F1")
+    text = baseline_sentence(_hand(made), front, "macro F1")
     assert "1.5 points behind in validation macro F1, level in test macro F1, at 1.60 ms" in text
 
 
-def test_it_says_so_when_no_model_is_as_fast(front: list[Mark], baseline: Make) -> None:
-    text = worth(_hand(baseline(60, "MobileNetV2 x0.1", 0.8, 0.3)), front, "accuracy")
+def test_it_says_so_when_no_model_is_as_fast(front: list[ModelEntry], baseline: Make) -> None:
+    text = baseline_sentence(_hand(baseline(60, "MobileNetV2 x0.1", 0.8, 0.3)), front, "accuracy")
     assert text == (
         "No model of the front is predicted as fast as MobileNetV2 x0.1, 0.300 ms. The fastest, number 1 "
         "(0000000001), takes 0.500 ms and is 11.0 points ahead in validation accuracy, 12.0 points ahead in test "
@@ -57,17 +61,22 @@ def test_it_says_so_when_no_model_is_as_fast(front: list[Mark], baseline: Make) 
     )
 
 
-def test_a_failed_baseline_comes_with_its_note(front: list[Mark], baseline: Make) -> None:
-    text = worth(_hand(baseline(60, "MobileNetV2 x1", None, 2.0)), front, "accuracy")
+def test_a_failed_baseline_comes_with_its_note(front: list[ModelEntry], baseline: Make) -> None:
+    text = baseline_sentence(_hand(baseline(60, "MobileNetV2 x1", None, 2.0)), front, "accuracy")
     assert text == "MobileNetV2 x1 has no accuracy to compare: training failed: nan."
 
 
 def test_an_untrained_front_is_not_compared(model: Make, baseline: Make, untrained: dict[str, Any]) -> None:
     made = _hand(baseline(60, "M x1", 0.9, 2.0))
     for front in ([], _front(*untrained["front"])):
-        assert worth(made, front, "accuracy") == "There is no trained model on the front to set beside M x1."
+        assert (
+            baseline_sentence(made, front, "accuracy")
+            == "There is no trained model on the front to compare with M x1."
+        )
 
 
-def test_a_test_figure_that_one_lacks_is_left_out(front: list[Mark], baseline: Make) -> None:
+def test_a_test_figure_that_one_lacks_is_left_out(front: list[ModelEntry], baseline: Make) -> None:
     made = baseline(60, "M x1", 0.93, 1.0, accuracies={"validation": 0.93})
-    assert "2.0 points ahead in validation accuracy, at 0.900 ms" in worth(_hand(made), front, "accuracy")
+    assert "2.0 points ahead in validation accuracy, at 0.900 ms" in baseline_sentence(
+        _hand(made), front, "accuracy"
+    )

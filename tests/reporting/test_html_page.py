@@ -154,10 +154,10 @@ def test_what_was_chosen_is_marked_in_tables_and_chart(page: Make) -> None:
 def test_an_unfinished_learning_says_how_far_it_is(page: Make, curves: Make) -> None:
     found = curves(8.0, 16.0)
     ended = page(learning=found).text
-    assert "This is how it ended:" in ended and "not finished" not in ended
+    assert "Final state:" in ended and "not finished" not in ended
     half = page(learning=found.model_copy(update={"finished": False, "done": (0.1, 0.2, 0.3, 0.5)})).text
-    assert "The learning is not finished: it was interrupted after 50 % of the training." in half
-    assert "This is how it ended:" not in half
+    assert "The training is not finished: it was interrupted at 50 %." in half
+    assert "Final state:" not in half
 
 
 def test_empty_front_says_so(page: Make) -> None:
@@ -169,7 +169,7 @@ def test_empty_front_says_so(page: Make) -> None:
 
 def test_a_limit_that_binds_is_drawn_and_explained(page: Make) -> None:
     made = page(constraint={"max_latency_ms": 2.0, "fastest_ms": 0.3, "slowest_ms": 3.1, "binding": True})
-    assert "networks of this space reach from 0.300 ms [0.150 to 0.600] to 3.10 ms [1.55" in made.text
+    assert "networks of this space range from 0.300 ms [0.150 to 0.600] to 3.10 ms [1.55" in made.text
     assert '"shapes":[{' in made.figure
     assert '"text":"limit 2 ms"' in made.figure
 
@@ -201,7 +201,7 @@ def test_a_predicted_latency_is_never_called_measured(
 
 def test_measured_models_are_set_against_their_predictions(page: Make) -> None:
     made = page()
-    chart = made.chart("agreement-chart")
+    chart = made.chart("predicted-vs-measured-chart")
     assert "Predicted and measured" in made.text
     assert "Mean error of this run's models 9.1 % 4 measured" in made.text
     assert "edgenas validate adds random networks of the same space" in made.text.replace(" .", ".")
@@ -215,12 +215,12 @@ def test_a_validation_comes_with_its_figures_and_networks(
 ) -> None:
     found = validation((1.0, 1.0), (1.02, 1.0), (2.0, 2.5), (3.0, 3.0))
     made = page(validation=found, **unmeasured)
-    assert "Random networks 4 none of them used in calibration" in made.text
+    assert "Random networks 4 not used in calibration" in made.text
     assert "Rank correlation (Spearman) 0.9487" in made.text
     assert "Mean error 5.5 % Predicted within 5 % 75 % Measured inside the interval 75 %" in made.text
     assert "on 2026-01-02, seed 7" in made.text
     assert "this run's models" not in made.text
-    chart = made.chart("agreement-chart")
+    chart = made.chart("predicted-vs-measured-chart")
     assert '"x":[1.0,1.0,2.5,3.0]' in chart and '"y":[1.0,1.02,2.0,3.0]' in chart
     assert "measured 2.50 ms: predicted -20.0%" in chart
 
@@ -228,7 +228,7 @@ def test_a_validation_comes_with_its_figures_and_networks(
 def test_without_anything_measured_there_is_no_comparison(page: Make, unmeasured: dict[str, Any]) -> None:
     made = page(**unmeasured)
     assert "Predicted and measured" not in made.text
-    assert not any("agreement-chart" in script for script in made.scripts)
+    assert not any("predicted-vs-measured-chart" in script for script in made.scripts)
 
 
 def _scores(value: float) -> dict[str, Any]:
@@ -246,7 +246,7 @@ def test_baselines_have_a_table_and_a_sentence_each(page: Make, baseline: Make) 
         ]
     )
     none = "\N{EN DASH}"
-    assert "Beside networks made by hand" in made.text
+    assert "Comparison with hand-designed networks" in made.text
     assert "Of the models predicted no slower than MobileNetV2 x0.5, number 2 (0000000002)" in made.text
     assert "MobileNetV3-Small x0.7 has no accuracy to compare: training failed: nan." in made.text
     assert "5 MobileNetV2 x0.5 exports/demo/000000003c.onnx 1.50 ms [0.750 to 3.00]" in made.text
@@ -261,17 +261,17 @@ def test_baselines_are_a_series_of_the_chart(page: Make, baseline: Make) -> None
         baselines=[baseline(60, "MobileNetV2 x0.5", 0.92, 1.5), baseline(61, "MobileNetV3-Small", None, 1.4)]
     )
     figure = made.figure
-    assert '"name":"made by hand (validation accuracy)"' in figure
+    assert '"name":"hand-designed (validation accuracy)"' in figure
     assert '"symbol":"diamond"' in figure
     assert "5 MobileNetV2 x0.5" in figure  # the name in the chart
     assert "MobileNetV2 x0.5 measured: 1.65 ms" in figure
     assert "MobileNetV3-Small" not in figure
-    assert '"name":"made by hand"' in made.chart("agreement-chart")
+    assert '"name":"hand-designed"' in made.chart("predicted-vs-measured-chart")
 
 
 def test_without_baselines_nothing_is_set_beside_them(page: Make) -> None:
     made = page()
-    assert "made by hand" not in made.text + made.figure + made.chart("agreement-chart")
+    assert "hand-designed" not in made.text + made.figure + made.chart("predicted-vs-measured-chart")
 
 
 def test_another_metric_is_named_wherever_accuracy_was(page: Make, baseline: Make) -> None:
@@ -321,7 +321,7 @@ def test_a_result_from_before_baselines_still_has_a_page(page: Make, make_view: 
         del model["name"], model["scores"]
     text = page(**old).text
     assert "Best model: 0000000003 , validation accuracy 0.970" in text
-    assert "made by hand" not in text
+    assert "hand-designed" not in text
 
 
 def test_plotly_is_in_the_page_once(page: Make, validation: Make) -> None:
@@ -333,7 +333,7 @@ def test_latencies_over_decades_are_drawn_on_logarithmic_axes(
     page: Make, validation: Make, unmeasured: dict[str, Any]
 ) -> None:
     made = page(validation=validation((1.0, 1.0), (100.0, 90.0)), **unmeasured)
-    assert made.chart("agreement-chart").count('"type":"log"') == 2
+    assert made.chart("predicted-vs-measured-chart").count('"type":"log"') == 2
     assert '"type":"log"' not in made.figure
 
 
@@ -343,9 +343,9 @@ def test_each_layer_is_shown_with_what_it_earns_and_costs(page: Make) -> None:
         Contribution("stage 1 layer 2", "skip", -0.002, 0.008, -0.1),
     )
     text = page(contributions={"0000000002": rows, "0000000004": rows[1:]}).text
-    assert "What each layer earns and costs For each layer: the accuracy points" in text
+    assert "What each layer gains and costs For each layer: the accuracy points" in text
     assert (
-        "2 0000000002 0.900 ms [0.450 to 1.80] datasheet estimate layer: choice accuracy points earned"
+        "2 0000000002 0.900 ms [0.450 to 1.80] datasheet estimate layer: choice accuracy points gained"
         in text
     )
     assert "stage 1 layer 1: k5e6 ★ +3.1 ± 0.8 +0.250" in text
@@ -372,7 +372,7 @@ def test_bars_are_pale_where_their_sign_is_open(make_view: Make, tmp_path: Path)
 def test_layers_of_another_metric_speak_of_it(page: Make) -> None:
     rows = (Contribution("layer 1", "k5e6", 0.031, 0.008, 0.25),)
     text = page(metric="macro-f1", contributions={"0000000001": rows}).text
-    assert "macro F1 points earned" in text
+    assert "macro F1 points gained" in text
     assert "accuracy" not in text.replace("objective accuracy,latency", "")
 
 
@@ -382,8 +382,8 @@ def test_how_the_architecture_was_learnt_is_told_for_each_target(page: Make, cur
     assert "(two-path gates, latency by constraint ), after a warm-up of 25 %" in made.text
     assert "8.00 ms 8.08 ms, +1.0 % 7.84 ms, \N{MINUS SIGN}2.0 % 1.000 0.20 +0.300 50 %" in made.text
     assert "16.0 ms 16.2 ms, +1.0 % 15.7 ms, \N{MINUS SIGN}2.0 % 1.000 0.20 +0.300 50 %" in made.text
-    assert "a skip collapse: skipping won because it is easy to learn" in made.text
-    assert "keep the limit of 20 ms" in made.text
+    assert "collapsed: it won because it is easy to learn" in made.text
+    assert "most likely architectures within the limit of 20 ms" in made.text
     for name in ("latency", "off-target", "loss", "entropy", "multiplier", "skips"):
         assert made.chart(f"learning-{name}").count('"name":"16.0 ms"') == (
             2 if name in ("latency", "off-target", "loss") else 1  # dots beside the line
@@ -413,7 +413,7 @@ def test_hostile_names_of_what_was_learnt_stay_texts(page: Make, curves: Make) -
 
 
 def test_what_cannot_be_explained_is_said_and_not_drawn(page: Make) -> None:
-    made = page(unexplained="There is too little to tell.")
-    assert "What each layer earns and costs There is too little to tell." in made.text
-    assert "points earned" not in made.text
+    made = page(no_contributions_reason="There is too little to tell.")
+    assert "What each layer gains and costs There is too little to tell." in made.text
+    assert "points gained" not in made.text
     assert "What each layer" not in page().text

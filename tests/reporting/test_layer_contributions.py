@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from edgenas.reporting.layer_contributions import LayersView, Panel, Scale
-from edgenas.reporting.series import Mark
+from edgenas.reporting.layer_contributions import LayerContributions, Panel, Scale
+from edgenas.reporting.series import ModelEntry
 from edgenas.searchers.choice_contributions import Contribution
 
 Make = Callable[..., Any]
@@ -52,7 +52,7 @@ def test_a_scale_of_nothing_but_zeros_can_be_drawn() -> None:
 
 
 def test_the_best_value_surely_earns_and_costs_what_counts(model: Make) -> None:
-    mark = Mark(1, model(1, 0.9, 1.0))
+    mark = ModelEntry(1, model(1, 0.9, 1.0))
     best = row(0.02, 0.01, 0.1)
     others = (row(0.05, 0.01, 0.5), row(0.03, 0.01, 0.009), row(0.03, 0.01, -0.1), row(0.04, 0.05, 0.1))
     assert Panel(mark, (*others, best)).best_value is best
@@ -62,8 +62,8 @@ def test_the_best_value_surely_earns_and_costs_what_counts(model: Make) -> None:
 def test_panels_share_their_scales_and_are_the_front_then_the_dropped(make_view: Make) -> None:
     rows = {"0000000003": (row(0.02, 0.01, 0.1),), "0000000004": (row(-0.04, 0.01, 2.0),)}
     layers = make_view(contributions=rows).layers
-    assert isinstance(layers, LayersView)
-    assert [panel.mark.number for panel in layers.panels] == [3, 4]
+    assert isinstance(layers, LayerContributions)
+    assert [panel.entry.number for panel in layers.panels] == [3, 4]
     assert layers.points.low < -5 and layers.points.high > 3
     assert layers.milliseconds.low < 0 and layers.milliseconds.high > 2
     assert layers.relative_interval == (0.5, 1.0)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from edgenas.reporting.report_content import (
-    ReportView,
+    ReportContent,
     accuracy_text,
     compact_choices,
     figure_ms,
@@ -12,7 +12,7 @@ from edgenas.reporting.report_content import (
     percent,
     rank_text,
 )
-from edgenas.reporting.series import Mark
+from edgenas.reporting.series import ModelEntry
 
 Make = Callable[..., Any]
 
@@ -20,7 +20,7 @@ Make = Callable[..., Any]
 def test_non_dominated_points_rise_and_stay_within_the_limit(make_view: Make, point: Make) -> None:
     pairs = [(0.5, 1.0), (0.4, 0.5), (0.45, 0.9), (0.44, 0.95), (0.9, 30), (None, 0.1)]
     view = make_view(points=tuple(point(i, *pair) for i, pair in enumerate(pairs)))
-    assert [p.predicted_ms for p in view.non_dominated] == [0.5, 0.9, 1.0]
+    assert [p.latency.predicted for p in view.non_dominated] == [0.5, 0.9, 1.0]
 
 
 def test_equal_points_leave_one(make_view: Make, point: Make) -> None:
@@ -63,16 +63,14 @@ def test_an_interrupted_front_is_called_untrained(make_view: Make, untrained: di
 
 
 def test_axis_holds_all_points_but_cuts_wide_intervals(make_view: Make) -> None:
-    view: ReportView = make_view()
+    view: ReportContent = make_view()
     low, high = view.latency_range_ms
     assert 0 <= low < 0.4
     assert 1.8 < high < 3.2
     assert view.limit_note == "limit 20 ms: beyond the slowest network"
 
 
-@pytest.mark.parametrize(
-    ("limit_ms", "note"), [(1.9, ""), (2.5, ""), (3.0, "limit 3 ms: beyond this picture")]
-)
+@pytest.mark.parametrize(("limit_ms", "note"), [(1.9, ""), (2.5, ""), (3.0, "limit 3 ms: beyond this chart")])
 def test_a_limit_nearby_is_drawn_and_a_far_one_noted(make_view: Make, limit_ms: float, note: str) -> None:
     constraint = {"max_latency_ms": limit_ms, "fastest_ms": 0.3, "slowest_ms": 3.1, "binding": True}
     assert make_view(constraint=constraint).limit_note == note
@@ -147,15 +145,15 @@ def test_baselines_are_numbered_on_from_what_was_dropped(make_view: Make, baseli
         (5, "MobileNetV2 x0.5", "baseline"),
         (6, "MobileNetV3-Small x0.7", "baseline"),
     ]
-    assert [mark.number for mark in view.marks] == [1, 2, 3, 4, 5, 6]
+    assert [mark.number for mark in view.entries] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_baseline_without_accuracy_is_not_drawn(make_view: Make, baseline: Make) -> None:
     view = make_view(baselines=_two(baseline))
     assert [mark.number for mark in view.drawn] == [1, 2, 3, 4, 5]
     last = view.series[-1]
-    assert (last.title, last.role) == ("made by hand (validation accuracy)", "baseline")
-    assert [mark.label for mark in last.marks] == ["MobileNetV2 x0.5"]
+    assert (last.title, last.role) == ("hand-designed (validation accuracy)", "baseline")
+    assert [mark.label for mark in last.entries] == ["MobileNetV2 x0.5"]
     assert [label.text for label in view.labels] == ["5 MobileNetV2 x0.5"]
     assert view.latency_range_ms == make_view(baselines=_two(baseline)[:1]).latency_range_ms
 
@@ -171,13 +169,13 @@ def test_baselines_are_measured_like_the_others(make_view: Make, baseline: Make)
     view = make_view(baselines=_two(baseline))
     assert [model.name for model, _ in view.measured][-1] == "MobileNetV2 x0.5"
     assert view.measured[-1][1] == pytest.approx(1.65)
-    assert [mark.number for mark in view.agreement.marks] == [1, 2, 3, 4, 5]
+    assert [mark.number for mark in view.latency_comparison.entries] == [1, 2, 3, 4, 5]
 
 
 def test_a_result_without_baselines_has_none(make_view: Make) -> None:
     view = make_view()
     assert view.baselines == view.labels == ()
-    assert all(mark.role != "baseline" for mark in view.marks)
+    assert all(mark.role != "baseline" for mark in view.entries)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +189,7 @@ def test_a_result_without_baselines_has_none(make_view: Make) -> None:
 )
 def test_titles_say_what_the_metric_is(make_view: Make, metric: str, measure: str) -> None:
     view = make_view(metric=metric)
-    assert view.measure == measure
+    assert view.metric_name == measure
     assert view.points_title == f"evaluated (supernet {measure})"
     assert view.steps_title == f"non-dominated (supernet {measure})"
     assert [series.title for series in view.series] == [
@@ -201,5 +199,5 @@ def test_titles_say_what_the_metric_is(make_view: Make, metric: str, measure: st
 
 
 def test_a_mark_is_labelled_by_its_name_or_id(model: Make) -> None:
-    assert Mark(1, model(1, 0.9, 0.5)).label == "0000000001"
-    assert Mark(1, model(1, 0.9, 0.5, name="MobileNetV2 x1")).label == "MobileNetV2 x1"
+    assert ModelEntry(1, model(1, 0.9, 0.5)).label == "0000000001"
+    assert ModelEntry(1, model(1, 0.9, 0.5, name="MobileNetV2 x1")).label == "MobileNetV2 x1"

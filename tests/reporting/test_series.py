@@ -5,21 +5,23 @@ from typing import Any
 
 import pytest
 
-from edgenas.reporting.series import Mark, by_kind, labels, numbered
+from edgenas.reporting.series import ModelEntry, numbered_entries, place_labels, series_by_kind
 
 Make = Callable[..., Any]
 RANGE_MS, ACCURACIES = (0.0, 10.0), (0.0, 1.0)
 
 
-def _places(names: list[Mark], others: list[Mark] | None = None) -> dict[int, tuple[int, str]]:
-    found = labels(names, others or [], RANGE_MS, ACCURACIES)
-    return {label.mark.number: (label.lines, label.side) for label in found}
+def _places(names: list[ModelEntry], others: list[ModelEntry] | None = None) -> dict[int, tuple[int, str]]:
+    found = place_labels(names, others or [], RANGE_MS, ACCURACIES)
+    return {label.entry.number: (label.lines, label.side) for label in found}
 
 
 @pytest.fixture
-def mark(baseline: Make) -> Callable[..., Mark]:
+def mark(baseline: Make) -> Callable[..., ModelEntry]:
     """`mark(number, accuracy, ms)`: a baseline with a name of twenty letters."""
-    return lambda number, value, ms: Mark(number, baseline(number, "x" * 20, value, ms), role="baseline")
+    return lambda number, value, ms: ModelEntry(
+        number, baseline(number, "x" * 20, value, ms), role="baseline"
+    )
 
 
 def test_a_name_stands_above_its_mark(mark: Make) -> None:
@@ -34,7 +36,7 @@ def test_a_name_stays_inside_the_picture(mark: Make, value: float, ms: float, pl
 
 
 def test_a_name_avoids_other_marks(mark: Make, model: Make) -> None:
-    above = Mark(2, model(2, 0.55, 5.0))
+    above = ModelEntry(2, model(2, 0.55, 5.0))
     assert _places([mark(1, 0.5, 5)], [above]) == {1: (-1, "center")}
 
 
@@ -44,15 +46,15 @@ def test_names_avoid_each_other(mark: Make) -> None:
 
 
 def test_numbers_go_on(model: Make) -> None:
-    marks = numbered("dropped", [model(1, 0.5, 1), model(2, 0.5, 1)], 4)
+    marks = numbered_entries("dropped", [model(1, 0.5, 1), model(2, 0.5, 1)], 4)
     assert [(each.number, each.role) for each in marks] == [(4, "dropped"), (5, "dropped")]
 
 
 def test_series_are_apart_by_kind(model: Make) -> None:
     raw = {"accuracy": {"value": 0.6, "kind": "supernet"}}
-    marks = numbered("front", [model(1, 0.5, 1), model(2, 0.6, 1, **raw)], 1)
-    assert [(s.title, s.role, len(s.marks)) for s in by_kind("front", marks, "macro F1")] == [
+    marks = numbered_entries("front", [model(1, 0.5, 1), model(2, 0.6, 1, **raw)], 1)
+    assert [(s.title, s.role, len(s.entries)) for s in series_by_kind("front", marks, "macro F1")] == [
         ("front (validation macro F1)", "front", 1),
         ("front (supernet macro F1)", "front", 1),
     ]
-    assert by_kind("front", [], "accuracy") == []
+    assert series_by_kind("front", [], "accuracy") == []

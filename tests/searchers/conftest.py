@@ -21,7 +21,7 @@ def additive_problem(board: Device) -> Problem:
     """The space of the digits, half a million networks, limited to the faster half of its range."""
     predictor = predictor_from_device(mbconv(16, 10), board)
     ends = (predictor.fastest(), predictor.slowest())
-    return Problem(predictor.space, predictor, sum(predictor.predict(end).predicted_ms for end in ends) / 2)
+    return Problem(predictor.space, predictor, sum(predictor.predict(end).predicted for end in ends) / 2)
 
 
 @pytest.fixture(scope="session")

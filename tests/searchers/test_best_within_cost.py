@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.searchers.best_within_cost import rivals
+from edgenas.searchers.best_within_cost import best_within_costs
 
 FIFTHS = st.integers(0, 5).map(lambda fifths: fifths / 5)
 
@@ -14,7 +14,7 @@ FIFTHS = st.integers(0, 5).map(lambda fifths: fifths / 5)
 @given(data=st.data())
 def test_the_best_is_the_most_accurate_of_those_that_cost_no_more(costs: int, data: st.DataObject) -> None:
     point = st.tuples(*[st.integers(0, 4)] * costs)
-    found = rivals(costs)
+    found = best_within_costs(costs)
     added: list[tuple[tuple[int, ...], float]] = []
     for at, accuracy in data.draw(st.lists(st.tuples(point, FIFTHS), max_size=30)):
         as_cheap = [a for c, a in added if all(x <= y for x, y in zip(c, at, strict=True))]

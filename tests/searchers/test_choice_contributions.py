@@ -105,10 +105,10 @@ def test_latencies_are_those_of_the_predictor(
     found: tuple[tuple[Contribution, ...], ...],
 ) -> None:
     for architecture, rows in zip(best, found, strict=True):
-        mine_ms = predictor.predict(architecture).predicted_ms
+        mine_ms = predictor.predict(architecture).predicted
         for layer, row in enumerate(rows):
             average_ms = np.mean(
-                [predictor.predict(each).predicted_ms for each in others(space, architecture, layer)]
+                [predictor.predict(each).predicted for each in others(space, architecture, layer)]
             )
             assert row.latency_ms == pytest.approx(mine_ms - average_ms)
 

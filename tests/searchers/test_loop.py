@@ -51,7 +51,7 @@ class Disk:
         self.stop_before: int | None = None
         self.stop_after: int | None = None
 
-    def evaluate(self, architecture: Architecture, rival: float | None) -> float:
+    def evaluate(self, architecture: Architecture, to_beat: float | None) -> float:
         if len(self.kept) == self.stop_before:
             raise KeyboardInterrupt
         self.log.append(f"evaluate {architecture.id}")
@@ -197,7 +197,7 @@ def test_a_search_stopped_again_and_again_loses_and_repeats_nothing() -> None:
 def test_a_failure_is_recorded_with_its_reason_and_told_as_the_worst_error(
     disk: Disk, feasible: list[Architecture]
 ) -> None:
-    def evaluate(architecture: Architecture, rival: float | None) -> float:
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
         if architecture == feasible[0]:
             raise DivergenceError("the loss is nan in epoch 3", "lower the learning rate")
         return 0.5
@@ -224,7 +224,7 @@ def test_a_known_failure_is_not_tried_again(disk: Disk, feasible: list[Architect
 def test_an_error_that_is_no_failure_of_the_candidate_ends_the_search(
     disk: Disk, feasible: list[Architecture]
 ) -> None:
-    def evaluate(architecture: Architecture, rival: float | None) -> float:
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
         raise ZeroDivisionError("a mistake in the program")
 
     with pytest.raises(ZeroDivisionError, match="a mistake in the program"):
@@ -280,7 +280,7 @@ def test_progress_counts_known_and_new_alike_and_shows_the_best(
 
 
 def test_an_accuracy_that_is_no_number_is_a_failure(disk: Disk, feasible: list[Architecture]) -> None:
-    found = search(disk.problem, Scripted(feasible[:1]), lambda _, rival: float("nan"), 9, {}, disk.commit)
+    found = search(disk.problem, Scripted(feasible[:1]), lambda _, to_beat: float("nan"), 9, {}, disk.commit)
     assert [(one.accuracy, one.reason) for one in found] == [(None, "the accuracy is nan")]
 
 
@@ -331,10 +331,10 @@ def test_the_rival_is_the_most_accurate_of_those_evaluated_that_are_as_fast(
         for a, (latency, accuracy, is_known) in zip(asked, drawn, strict=True)
         if is_known
     }
-    rivals: dict[str, float | None] = {}
+    best_within_costs: dict[str, float | None] = {}
 
-    def evaluate(architecture: Architecture, rival: float | None) -> float:
-        rivals[architecture.id] = rival
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
+        best_within_costs[architecture.id] = to_beat
         accuracy = accuracies[architecture.id]
         if accuracy is None:
             raise DivergenceError("the loss is nan")
@@ -342,24 +342,24 @@ def test_the_rival_is_the_most_accurate_of_those_evaluated_that_are_as_fast(
 
     found = search(problem, Scripted(asked), evaluate, 99, known, lambda one: None)
     assert ids(found) == names(asked)
-    assert set(rivals) == set(names(asked)) - set(known)
+    assert set(best_within_costs) == set(names(asked)) - set(known)
     for i, one in enumerate(found):
-        if one.architecture.id in rivals:
-            assert rivals[one.architecture.id] == best_so_far(found[:i], one.latency_ms)
+        if one.architecture.id in best_within_costs:
+            assert best_within_costs[one.architecture.id] == best_so_far(found[:i], one.latency_ms)
 
 
 def test_a_rival_may_be_as_fast_but_no_slower(disk: Disk, feasible: list[Architecture]) -> None:
     fast, middle, slow = feasible[0], feasible[len(feasible) // 2], feasible[-1]
     assert disk.problem.latency_ms(fast) < disk.problem.latency_ms(middle) < disk.problem.latency_ms(slow)
-    rivals: list[float | None] = []
+    best_within_costs: list[float | None] = []
     values = {middle.id: 0.5, fast.id: 0.25, slow.id: 0.75}
 
-    def evaluate(architecture: Architecture, rival: float | None) -> float:
-        rivals.append(rival)
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
+        best_within_costs.append(to_beat)
         return values[architecture.id]
 
     search(disk.problem, Scripted([middle, fast, slow]), evaluate, 9, {}, disk.commit)
-    assert rivals == [None, None, 0.5]
+    assert best_within_costs == [None, None, 0.5]
 
 
 @pytest.mark.parametrize(("time_for", "expected"), [(0, 1), (1, 1), (2, 2), (4, 4)])
@@ -378,7 +378,7 @@ def test_when_out_of_time_a_search_ends_but_never_before_its_first_evaluation(
 def test_a_failure_is_an_evaluation_too_after_which_time_may_end(
     disk: Disk, feasible: list[Architecture]
 ) -> None:
-    def evaluate(architecture: Architecture, rival: float | None) -> float:
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
         raise DivergenceError("the loss is nan")
 
     found = search(disk.problem, Scripted(feasible), evaluate, 9, {}, disk.commit, out_of_time=lambda: True)

@@ -2,13 +2,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from pymoo.algorithms.moo.nsga2 import NSGA2
 from typing_extensions import override
 
 from edgenas.device import Device
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.searchers.front import hypervolume
 from edgenas.searchers.loop import search
-from edgenas.searchers.nsga2 import POPULATION, NSGA2Searcher, rank_and_crowding
+from edgenas.searchers.nsga2 import POPULATION, NSGA2Searcher, fittest
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.random_search import RandomSearcher
 from edgenas.searchers.searcher import Outcome, Searcher
@@ -25,11 +26,28 @@ class TestNSGA2(SearcherConformance):
 def test_the_best_front_survives_and_the_next_is_thinned_where_it_is_crowded() -> None:
     front = np.array([[0, 3], [1, 2], [3, 0.0]])
     behind = np.array([[0, 9], [4, 4], [4.1, 3.9], [9, 3.5]])
-    kept, merit = rank_and_crowding(np.concatenate([behind, front]), 6, np.random.default_rng(0))
+    kept = fittest(np.concatenate([behind, front]), 6, np.random.default_rng(0))
     assert set(kept[:3].tolist()) == {4, 5, 6}
     assert set(kept[3:5].tolist()) == {0, 3}
     assert kept[5] == 1  # its neighbours (0, 9) and (4.1, 3.9) are further apart than (4, 4) and (9, 3.5)
-    assert (np.diff(merit) < 0).all()
+
+
+def test_it_is_pymoos(large_problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each ask and tell goes through pymoo's `NSGA2`."""
+    called = []
+    for name in ("infill", "advance"):
+        theirs = getattr(NSGA2, name)
+        monkeypatch.setattr(
+            NSGA2,
+            name,
+            lambda self, *args, name=name, theirs=theirs, **kwargs: (
+                called.append(name) or theirs(self, *args, **kwargs)
+            ),
+        )
+    searcher = NSGA2Searcher(large_problem, 0)
+    for _ in range(2):
+        searcher.tell([outcome(large_problem, a) for a in searcher.ask()])
+    assert called == ["infill", "advance"] * 2
 
 
 class TestSmallPopulation(SearcherConformance):
@@ -43,7 +61,7 @@ def large_problem(board: Device) -> Problem:
     """The space of the digits, half a million networks, limited to the faster half of its range."""
     predictor = predictor_from_device(mbconv(16, 10), board)
     ends = (predictor.fastest(), predictor.slowest())
-    return Problem(predictor.space, predictor, sum(predictor.predict(end).predicted_ms for end in ends) / 2)
+    return Problem(predictor.space, predictor, sum(predictor.predict(end).predicted for end in ends) / 2)
 
 
 def first_ask(problem: Problem, seed: int = 0) -> list[Architecture]:

@@ -23,7 +23,7 @@ def everything(tiny_space: MBConvSpace) -> list[Architecture]:
 def test_latency_is_what_is_predicted(make_problem: MakeProblem, everything: list[Architecture]) -> None:
     problem = make_problem(0.5)
     for architecture in everything[::20]:
-        assert problem.latency_ms(architecture) == problem.predictor.predict(architecture).predicted_ms
+        assert problem.latency_ms(architecture) == problem.predictor.predict(architecture).predicted
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.searchers.visited import Archive
+from edgenas.searchers.visited import Visited
 
 SIZES = np.array([300, 2, 1])
 vectors = st.lists(
@@ -12,7 +12,7 @@ vectors = st.lists(
 
 @given(vectors, vectors)
 def test_new_is_what_was_neither_added_nor_met_further_up(known: np.ndarray, asked: np.ndarray) -> None:
-    archive = Archive(SIZES)
+    archive = Visited(SIZES)
     archive.add(known)
     met = {tuple(row) for row in known.tolist()}
     assert len(archive) == len(met)

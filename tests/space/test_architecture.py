@@ -99,7 +99,7 @@ def test_text_is_the_choices_between_dashes() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"1 choices for space colours, which has 2 variables; give one choice a variable"),
+        ("", r"1 choices for space colours, which has 2 variables; give one choice per variable"),
         ("red-pink", r"choices\.1: unknown choice 'pink'; use one of red, green, blue"),
     ],
 )

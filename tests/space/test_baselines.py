@@ -142,7 +142,7 @@ def test_what_people_call_them() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"resolution": 80}, r"--resolution 80 has no layout; use 16 to 64 or 96 to 224"),
+        ({"resolution": 80}, r"--resolution 80 is not supported; use 16 to 64 or 96 to 224"),
         ({"width": 0.05}, r"--width 0\.05 is out of range; use 0\.1 to 4"),
         ({"classes": 1}, r"--classes 1 is out of range; use 2 to 100000"),
     ],

@@ -74,9 +74,12 @@ def test_the_order_is_the_file_s(write: Write) -> None:
         ("arch,accuracy_percent\n", r"t\.csv: has no rows; give a row for each architecture"),
         (
             MACRO + "00000003,5\n",
-            r"t\.csv: row 4: arch: '00000003' is no architecture of nasbench-macro; expected 8",
+            r"t\.csv: row 4: arch: '00000003' is not an architecture of nasbench-macro; expected 8",
         ),
-        (MACRO + f"{CELL},5\n", r"t\.csv: row 4: arch: '\|none~0.*' is no architecture of nasbench-macro"),
+        (
+            MACRO + f"{CELL},5\n",
+            r"t\.csv: row 4: arch: '\|none~0.*' is not an architecture of nasbench-macro",
+        ),
         (MACRO + "00000000\n", r"t\.csv: row 4: has 1 of 2 columns; complete the row"),
         (MACRO + "00000000,5,6\n", r"t\.csv: row 4: has 3 of 2 columns"),
         (
@@ -84,12 +87,12 @@ def test_the_order_is_the_file_s(write: Write) -> None:
             r"t\.csv: row 4: accuracy_percent: found '5%'; use a number from 0 to 100$",
         ),
         (MACRO + "00000000,101\n", r"t\.csv: row 4: accuracy_percent: found '101'; use a number"),
-        (MACRO + '00000000,"5\n', r"t\.csv: row 4: is not CSV \(unexpected end of data\); correct it"),
+        (MACRO + '00000000,"5\n', r"t\.csv: row 4: is not CSV \(unexpected end of data\); fix that row"),
         (MACRO + "0" * 200_000, r"t\.csv: row 4: is not CSV \(field larger than field limit"),
-        (b"\x89PNG\x0d\x0a\x1a\x0a\xff", r"t\.csv: is neither CSV in UTF-8 nor gzip; give such a file"),
-        (b"\x1f\x8bxx", r"t\.csv: is not gzip to its end \(.+\); fetch it again"),
-        (gzip.compress(MACRO.encode() * 99, mtime=0)[:-20], r"t\.csv: is not gzip to its end"),
-        (gzip.compress(MACRO.encode() * 99, mtime=0)[:-20] + b"\0" * 20, r"t\.csv: is not gzip to its end"),
+        (b"\x89PNG\x0d\x0a\x1a\x0a\xff", r"t\.csv: is neither UTF-8 CSV nor gzip; provide one of these"),
+        (b"\x1f\x8bxx", r"t\.csv: is a damaged gzip file \(.+\); download it again"),
+        (gzip.compress(MACRO.encode() * 99, mtime=0)[:-20], r"t\.csv: is a damaged gzip file"),
+        (gzip.compress(MACRO.encode() * 99, mtime=0)[:-20] + b"\0" * 20, r"t\.csv: is a damaged gzip file"),
     ],
 )
 def test_wrong_tables(write: Write, content: str | bytes, message: str) -> None:

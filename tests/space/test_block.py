@@ -82,7 +82,7 @@ GOOD = "mbconv/k5/e6/s2/se0/relu6/24-40/112x112"
 )
 def test_garbage_is_refused(key: str) -> None:
     with pytest.raises(
-        InputError, match=r"is no block key; expected such as mbconv/k5/e6/s2/se0/relu6/24-40"
+        InputError, match=r"is not a block key; use a form like mbconv/k5/e6/s2/se0/relu6/24-40"
     ):
         block_from_key(key)
 

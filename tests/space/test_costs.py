@@ -79,7 +79,7 @@ def test_peak_memory_of_a_network_made_up_by_hand() -> None:
 def test_a_space_without_blocks_has_no_such_costs(name: CostName) -> None:
     with pytest.raises(
         InputError,
-        match=rf"objective {name}: space nasbench201 does not say what its networks are made of; "
+        match=rf"objective {name}: space nasbench201 does not define the blocks of its networks; "
         "use accuracy,latency",
     ):
         cost_function(NASBench201Space(), name)

@@ -232,7 +232,7 @@ GOOD = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
 )
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(
-        InputError, match=r"is no architecture of nasbench201; expected such as \|nor_conv_3x3~0"
+        InputError, match=r"is not an architecture of nasbench201; use a form like \|nor_conv_3x3~0"
     ) as e:
         SPACE.architecture_from_text(text)
     assert len(str(e.value)) < 300

@@ -114,7 +114,7 @@ def test_canonical_form_runs_the_same_blocks(text: str) -> None:
 )
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(
-        InputError, match=r"is no architecture of nasbench-macro; expected 8 digits from 0 to 2"
+        InputError, match=r"is not an architecture of nasbench-macro; expected 8 digits from 0 to 2"
     ):
         nasbench_macro().architecture_from_text(text)
 
@@ -163,7 +163,7 @@ def test_latency_is_predicted(board: Device) -> None:
     layers = predictor.layers(predictor.fastest())
     assert [layer.block for layer in layers][1] == "projection/s2/32-64/32x32"
     total = sum(layer.latency_ms for layer in layers)
-    assert total == pytest.approx(predictor.predict(predictor.fastest()).predicted_ms)
+    assert total == pytest.approx(predictor.predict(predictor.fastest()).predicted)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class ToySpace(SearchSpace):
         stem = self.candidates[0][self.variables[0].index(architecture.choices[0])]
         return ((0, stem), (1, self.fixed_blocks[0]))
 
-    def standing_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+    def choice_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
         return ((0, 0, 0),)
 
     def canonical(self, choices: Sequence[str]) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ class _LeavesTheHeadOut(ToySpace):
 
 
 class _StandsElsewhere(ToySpace):
-    def standing_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+    def choice_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
         return ((1, 1, 1),)
 
 
@@ -104,7 +104,7 @@ class _WrongShape(ToySpace):
         (_LeavesTheHeadOut(), "test_cost_is_additive"),
         (_LeavesTheHeadOut(), "test_blocks_fit_together"),
         (_LeavesTheHeadOut(), "test_build_gives_logits"),
-        (_StandsElsewhere(), "test_choices_stand_where_the_path_has_them"),
+        (_StandsElsewhere(), "test_choices_take_the_places_of_the_path"),
         (_RunsBackwards(), "test_path_goes_through_the_places"),
         (_IgnoresTheSeed(), "test_sample_follows_the_seed"),
         (_CannotReachAll(), "test_sample_reaches_every_candidate"),
@@ -158,8 +158,8 @@ def test_distinct_blocks_are_each_once_in_running_order() -> None:
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ([], r"0 choices for space toy, which has 1 variables; give one choice a variable"),
-        (["k3", "k3"], r"2 choices for space toy, which has 1 variables; give one choice a variable"),
+        ([], r"0 choices for space toy, which has 1 variables; give one choice per variable"),
+        (["k3", "k3"], r"2 choices for space toy, which has 1 variables; give one choice per variable"),
         (["k9"], r"choices\.0: unknown choice 'k9'; use one of k3, k5, k7"),
     ],
 )
@@ -261,7 +261,7 @@ POINTS = "".join(
         ("picky", r"^arch\.json: no classes; give classes$"),
         (
             "unnamed",
-            r"^arch\.json: Unnamed has no from_config: no name can stand for it; write it, or hand in",
+            r"^arch\.json: space class Unnamed has no from_config, so it cannot be chosen by name; impl",
         ),
         (
             "function",

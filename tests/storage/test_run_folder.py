@@ -8,13 +8,15 @@ from pathlib import Path
 import filelock
 import pytest
 
+from edgenas.device import Provenance
 from edgenas.errors import InputError, RunConflictError
+from edgenas.latency.latency import Latency
 from edgenas.storage import run_folder as module
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder, find_run, open_run
 from edgenas.storage.run_store import Evaluation
 
-EVALUATION = Evaluation("ab", ("k3e3",), 0.5, "supernet", 1.0, 0.5, 2.0, "estimated")
+EVALUATION = Evaluation("ab", ("k3e3",), 0.5, "supernet", Latency(1.0, 0.5, 2.0, Provenance.ESTIMATED))
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +118,7 @@ def test_a_second_process_is_refused_and_may_work_once_the_first_has_ended(run_c
     command = [sys.executable, "-c", code]
     with open_run("demo", run_config):
         second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert second.returncode == 1
     assert "RunConflictError: run demo is being worked on by another process; wait for it" in second.stderr
     third = subprocess.run(command, capture_output=True, text=True, check=False)
     assert third.returncode == 0, third.stderr

@@ -1,3 +1,4 @@
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -11,13 +12,20 @@ from hypothesis import strategies as st
 
 from edgenas.device import Provenance
 from edgenas.errors import RunConflictError
+from edgenas.latency.latency import Latency
 from edgenas.storage import run_store as module
 from edgenas.storage.run_store import Evaluation, RunStore
 
 
 def evaluation(id_: str = "ab", accuracy: float | None = 0.5, reason: str = "") -> Evaluation:
     return Evaluation(
-        id_, ("k3e3", "skip"), accuracy, "supernet", 1.25, 0.6, 2.5, Provenance.ESTIMATED, reason, 0.1
+        id_,
+        ("k3e3", "skip"),
+        accuracy,
+        "supernet",
+        Latency(1.25, 0.6, 2.5, Provenance.ESTIMATED),
+        reason,
+        0.1,
     )
 
 
@@ -69,10 +77,14 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
             choices=st.lists(texts).map(tuple),
             accuracy=st.none() | st.floats(0, 1),
             kind=texts,
-            predicted_ms=st.floats(0, 1e9),
-            low_ms=st.floats(0, 1e9),
-            high_ms=st.floats(0, 1e9),
-            provenance=st.sampled_from(Provenance),
+            latency=st.builds(
+                Latency,
+                predicted=st.floats(0, 1e9),
+                low=st.floats(0, 1e9),
+                high=st.floats(0, 1e9),
+                provenance=st.sampled_from(Provenance),
+                measured=st.none(),
+            ),
             reason=texts,
             seconds=st.floats(0, 1e9),
         ),
@@ -126,12 +138,13 @@ def test_an_attempt_that_ends_in_any_way_is_forgotten(store: RunStore) -> None:
 
 def test_attempts_during_which_the_process_died_are_counted_until_one_ends(store: RunStore) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from edgenas.storage.run_store import RunStore;"
-        "attempt = RunStore(Path(sys.argv[1])).attempt('ab'); attempt.__enter__(); os._exit(9)"
+        "import os, signal, sys; from pathlib import Path; from edgenas.storage.run_store import RunStore;"
+        "attempt = RunStore(Path(sys.argv[1])).attempt('ab'); attempt.__enter__();"
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     for expected in (1, 2):
         done = subprocess.run([sys.executable, "-c", code, str(store.path)], check=False)
-        assert done.returncode == 9
+        assert done.returncode == -signal.SIGKILL
         row = sqlite3.connect(store.path).execute("SELECT id, count FROM attempts").fetchall()
         assert row == [("ab", expected)]
     with store.attempt("cd") as others:

@@ -102,7 +102,7 @@ def test_how_a_learning_ended_survives_its_file(front_model: MakeModel, tmp_path
         ({"latency_ms": {"predicted": -1, "low": 1, "high": 2}}, "latency_ms.predicted"),
         ({"latency_ms": {"predicted": 1, "low": 1, "high": float("nan")}}, "latency_ms.high"),
         ({"latency_ms": {"predicted": 1, "low": 1}}, "latency_ms.high"),
-        ({"provenance": "felt"}, "provenance"),
+        ({"provenance": "felt"}, r"latency_ms\.provenance"),
         ({"scores": {"validation": {"top-5": 0.9}}}, r"scores\.validation\.top-5\.\[key\]"),
         ({"params": -1}, "params"),
         ({"colour": "red"}, "colour"),
@@ -129,6 +129,6 @@ def test_a_file_against_the_schema_is_refused_by_field(
     path = tmp_path / "front.json"
     path.write_text(json.dumps(result_of(front_model()).model_dump(mode="json") | changes))
     with pytest.raises(
-        FileFormatError, match=rf"front\.json: {complaint}; correct the field, or delete the file"
+        FileFormatError, match=rf"front\.json: {complaint}; fix the field, or delete and recreate"
     ):
         read_json(path, SearchResult)

@@ -131,9 +131,9 @@ def test_interrupted_while_times_are_taken_again_no_round_is_repeated(
     journal = _interrupt(
         space,
         device,
-        fake(mood=lambda number: 10.0 if number in range(300, 340) else 1.0),
+        fake(slowdown=lambda number: 10.0 if number in range(300, 340) else 1.0),
         5,
-        "taking disturbed times again",
+        "repeating disturbed timings",
     )
     assert journal.exists()
     runtime = fake()
@@ -268,9 +268,9 @@ def test_a_journal_of_impossible_figures_is_ignored(
     journal = _interrupt(
         space,
         device,
-        fake(mood=lambda number: 10.0 if number in range(300, 340) else 1.0),
+        fake(slowdown=lambda number: 10.0 if number in range(300, 340) else 1.0),
         1,
-        "taking disturbed times again",
+        "repeating disturbed timings",
     )
     journal.write_bytes(damage(journal.read_bytes()))
     runtime = fake()
@@ -283,22 +283,22 @@ def test_a_journal_of_more_rounds_than_are_made_now_is_used(
 ) -> None:
     """The number of rounds follows from how fast the machine is; it may have become slower meanwhile."""
 
-    def mood(number: int) -> float:
+    def slowdown(number: int) -> float:
         return 1.0 if number % 4 < 2 else 2.0
 
-    _interrupt(space, device, fake(mood=mood), 1, "taking disturbed times again")
+    _interrupt(space, device, fake(slowdown=slowdown), 1, "repeating disturbed timings")
     monkeypatch.setattr(measuring, "MIN_ROUNDS", 2)
     monkeypatch.setattr(measuring, "MAX_ROUNDS", 2)
-    report = _resume(space, device, fake(mood=mood))
+    report = _resume(space, device, fake(slowdown=slowdown))
     assert 0 < report.disturbed <= 1
 
 
 def test_after_a_failed_calibration_times_are_taken_anew(
     space: SearchSpace, device: Device, fake: Fake
 ) -> None:
-    """The message says: profile again on a quiet machine. That must then not replay the loud one's times."""
+    """The message says: profile again on an idle machine. That must then not replay the loud one's times."""
     journal = journal_path(device, "a-space")
-    with pytest.raises(DeviceError, match="profile again on a quiet machine"):
+    with pytest.raises(DeviceError, match="profile again on an idle machine"):
         profile(space, device, fake(weight_ms=0.0), networks=NETWORKS, journal=journal)
     table, _ = _whole(space, device, fake)
     assert _figures(_resume(space, device, fake()).table) == _figures(table)

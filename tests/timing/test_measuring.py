@@ -153,10 +153,10 @@ def test_the_median_finds_the_usual_step_where_a_minimum_would_find_a_rare_one()
 
 def test_a_model_that_never_settles_is_unstable() -> None:
     machine = Machine(6)
-    restless = machine.session(0.5)
-    take, turn = restless.time_ms, iter(range(10**6))
-    restless.time_ms = lambda calls: take(calls) * (1 + 0.3 * (next(turn) % 3))  # type: ignore[method-assign]
-    sessions = {"steady": machine.session(0.5), "restless": restless}
+    noisy = machine.session(0.5)
+    take, turn = noisy.time_ms, iter(range(10**6))
+    noisy.time_ms = lambda calls: take(calls) * (1 + 0.3 * (next(turn) % 3))  # type: ignore[method-assign]
+    sessions = {"steady": machine.session(0.5), "noisy": noisy}
     result = measure(sessions, machine.session(SENTINEL_MS), BUDGET_S, pause=machine.rest)
     assert [result.timings[key].unstable for key in sessions] == [False, True]
 
@@ -224,7 +224,7 @@ def test_progress_rises_to_its_total() -> None:
         Machine(12, slowed(0.3 * SPAN_S, 0.4 * SPAN_S)),
         progress=lambda phase, done, total, detail="": seen.setdefault(phase, []).append((done, total)),
     )
-    assert set(seen) == {"timing", "taking disturbed times again"}
+    assert set(seen) == {"timing", "repeating disturbed timings"}
     done = [each for each, _ in seen["timing"]]
     assert done == sorted(done)
     assert done[0] == 0 and done[-1] == seen["timing"][-1][1]

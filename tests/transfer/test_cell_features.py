@@ -1,4 +1,4 @@
-"""Views of cells: what is counted, which edges are alive, how long the longest path is."""
+"""FeatureSets of cells: what is counted, which edges are alive, how long the longest path is."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edgenas.space import NASBench201Space
 from edgenas.space.nasbench201 import OPERATIONS
-from edgenas.transfer.cell_features import EVERY, LIVE, LONGEST, WrittenCells, rows_of, views_of
+from edgenas.transfer.cell_features import EVERY, LIVE, LONGEST, WrittenCells, feature_sets_of, rows_of
 
 SHORT = {"-": "none", "s": "skip_connect", "1": "nor_conv_1x1", "3": "nor_conv_3x3", "p": "avg_pool_3x3"}
 
@@ -30,26 +30,26 @@ def _vectors(*cells: str) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     ],
 )
 def test_what_is_counted(cell: str, every: list[int], live: list[int], longest: list[int]) -> None:
-    views = views_of(_vectors(cell))
-    assert views[EVERY].tolist() == [[1, *every]]
-    assert views[LIVE].tolist() == [[1, *live]]
-    assert views[LONGEST].tolist() == [[1, *live, *longest]]
+    feature_sets = feature_sets_of(_vectors(cell))
+    assert feature_sets[EVERY].tolist() == [[1, *every]]
+    assert feature_sets[LIVE].tolist() == [[1, *live]]
+    assert feature_sets[LONGEST].tolist() == [[1, *live, *longest]]
 
 
 @given(st.lists(st.text("-s13p", min_size=6, max_size=6), min_size=1, max_size=20))
 def test_views_agree_with_each_other(cells: list[str]) -> None:
-    views = views_of(_vectors(*cells))
-    assert (views[LIVE] <= views[EVERY]).all()
-    paths = views[LONGEST][:, 5:]
+    feature_sets = feature_sets_of(_vectors(*cells))
+    assert (feature_sets[LIVE] <= feature_sets[EVERY]).all()
+    paths = feature_sets[LONGEST][:, 5:]
     assert (np.diff(paths, axis=1) >= 0).all()
     assert (paths[:, 2] <= 3).all()
-    assert (paths[:, 2] <= views[LIVE][:, 2:].sum(axis=1)).all()
+    assert (paths[:, 2] <= feature_sets[LIVE][:, 2:].sum(axis=1)).all()
 
 
 def test_rows_are_those_of_the_networks_alone() -> None:
     vectors = _vectors("3-3--3", "31p3--", "33-s11")
-    some = rows_of(views_of(vectors), np.array([2, 0]))
-    alone = views_of(vectors[[2, 0]])
+    some = rows_of(feature_sets_of(vectors), np.array([2, 0]))
+    alone = feature_sets_of(vectors[[2, 0]])
     assert all((some[name] == alone[name]).all() for name in alone)
 
 

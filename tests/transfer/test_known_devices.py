@@ -18,7 +18,7 @@ from edgenas.latency.table import Inference, LatencyTable, save_table
 from edgenas.space import Architecture, Block, SearchSpace
 from edgenas.transfer import known_devices as module
 from edgenas.transfer.known_devices import (
-    STAYS,
+    DRIFT_HALF_WIDTH,
     Inferred,
     KnownDevices,
     Sample,
@@ -32,8 +32,8 @@ SENTINEL_MS = 0.125
 class Board:
     """A device unlike the known ones: depthwise convolutions are slow, a call has a constant, blocks have moods."""
 
-    def __init__(self, space: SearchSpace, mood: float = 0.03, noise: float = 0.01) -> None:
-        self.space, self.mood, self.noise = space, mood, noise
+    def __init__(self, space: SearchSpace, slowdown: float = 0.03, noise: float = 0.01) -> None:
+        self.space, self.slowdown, self.noise = space, slowdown, noise
 
     @cached_property
     def block_ms(self) -> dict[Block, float]:
@@ -41,7 +41,7 @@ class Board:
         found = {}
         for block in self.space.distinct_blocks:
             plain = sum(map(self._work_ms, block_work(block, 1)))
-            found[block] = plain * float(np.exp(self.mood * rng.standard_normal()))
+            found[block] = plain * float(np.exp(self.slowdown * rng.standard_normal()))
         return found
 
     def time(self, networks: Sequence[Architecture]) -> NDArray[np.float64]:
@@ -82,14 +82,14 @@ def test_ten_samples_tell_a_board_like_no_other(
     space: SearchSpace, device: Device, others: KnownDevices, make_table: Make, noise: float
 ) -> None:
     board = Board(space, noise=noise)
-    found = others.infer(board.samples(others.telling_networks(10, [], 0)), SENTINEL_MS)
+    found = others.infer(board.samples(others.informative_networks(10, [], 0)), SENTINEL_MS)
     networks = _random(space, 200)
     measured = board.time(networks)
     predictor = _predictor(space, device, make_table, found)
     predictions = [predictor.predict(each) for each in networks]
-    errors = np.array([each.predicted_ms for each in predictions]) / measured - 1
+    errors = np.array([each.predicted for each in predictions]) / measured - 1
     assert (np.abs(errors) <= 0.1).mean() >= 0.9
-    inside = [each.low_ms <= ms <= each.high_ms for each, ms in zip(predictions, measured, strict=True)]
+    inside = [each.low <= ms <= each.high for each, ms in zip(predictions, measured, strict=True)]
     assert 0.8 <= np.mean(inside) <= 1
     assert found.inference.noise < 0.08
     assert {each.provenance for each in predictions} == {"calibrated"}
@@ -98,25 +98,25 @@ def test_ten_samples_tell_a_board_like_no_other(
 def test_more_samples_narrow_the_interval(space: SearchSpace, others: KnownDevices) -> None:
     board = Board(space)
     widths = [
-        others.infer(board.samples(others.telling_networks(count, [], 0)), SENTINEL_MS).half_width
+        others.infer(board.samples(others.informative_networks(count, [], 0)), SENTINEL_MS).half_width
         for count in (4, 30)
     ]
     assert widths[1] < 0.7 * widths[0]
 
 
 def test_what_halves_the_interval(space: SearchSpace, others: KnownDevices) -> None:
-    board = Board(space, mood=0, noise=0.001)
+    board = Board(space, slowdown=0, noise=0.001)
     ratios = []
     for count in (3, 4, 5):
-        first = others.telling_networks(count, [], 0)
+        first = others.informative_networks(count, [], 0)
         found = others.infer(board.samples(first), SENTINEL_MS)
         if found.halving is not None:
-            more = others.telling_networks(found.halving, first, 0)
+            more = others.informative_networks(found.halving, first, 0)
             later = others.infer(board.samples([*first, *more]), SENTINEL_MS)
             ratios.append(later.half_width / found.half_width)
     assert ratios and max(ratios) < 0.6
     noisy = Board(space, noise=0.1)
-    assert others.infer(noisy.samples(others.telling_networks(20, [], 0)), SENTINEL_MS).halving is None
+    assert others.infer(noisy.samples(others.informative_networks(20, [], 0)), SENTINEL_MS).halving is None
 
 
 @pytest.mark.parametrize(
@@ -135,23 +135,34 @@ def test_the_fewest_that_halve_it_of_those_allowed(
 
     def after(_: KnownDevices, samples: Sequence[Sample]) -> SimpleNamespace:
         return SimpleNamespace(
-            half_width=1 / len(samples), draw=lambda views, rng: np.ones(len(next(iter(views.values()))))
+            half_width=1 / len(samples),
+            draw=lambda feature_sets, rng: np.ones(len(next(iter(feature_sets.values())))),
         )
 
-    monkeypatch.setattr(KnownDevices, "_after", after)
+    monkeypatch.setattr(KnownDevices, "_posterior_of", after)
     monkeypatch.setattr(module, "_half_width", lambda device, _: device.half_width)
     monkeypatch.setattr(module, "MAX_SAMPLES", most)
     samples = [Sample(network, 1.0) for network in _random(space, known)]
-    assert others._halving(samples, others._after(samples)) == halving
+    assert others._halving(samples, others._posterior_of(samples)) == halving
 
 
 @pytest.mark.parametrize(
     ("halving", "half_width", "samples", "outlook"),
     [
         (5, 0.2, 4, r"^about 5 more should halve the interval: --samples 9$"),
-        (None, 1.9 * STAYS, 4, r"^more will hardly halve .*: the machine's own drift alone is 3\.3%$"),
-        (None, 0.2, 7, r"^7 networks are too few to tell .* halve the interval: try --samples 10$"),
-        (None, 0.2, 8, r"^more will hardly halve the interval: .* \(2\.0%\) stays.*; leave out --samples to"),
+        (
+            None,
+            1.9 * DRIFT_HALF_WIDTH,
+            4,
+            r"^more samples are unlikely .*: the machine's speed drift alone is 3\.3%$",
+        ),
+        (None, 0.2, 7, r"^7 networks are too few to predict .* halve the interval: try --samples 10$"),
+        (
+            None,
+            0.2,
+            8,
+            r"^more samples are unlikely to halve the interval: .* \(2\.0%\).* remain; leave out --samples to",
+        ),
     ],
 )
 def test_what_more_samples_would_do_is_said(
@@ -164,7 +175,7 @@ def test_what_more_samples_would_do_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(KnownDevices, "_halving", lambda *_: halving)
-    found = others.infer(Board(space).samples(others.telling_networks(samples, [], 0)), SENTINEL_MS)
+    found = others.infer(Board(space).samples(others.informative_networks(samples, [], 0)), SENTINEL_MS)
     inference = found.inference.model_copy(update={"high_factor": 1 + half_width, "noise": 0.02})
     assert re.search(outlook, Inferred(inference, found.halving).outlook)
 
@@ -172,14 +183,14 @@ def test_what_more_samples_would_do_is_said(
 def test_the_interval_that_is_told_is_the_one_predictions_have(
     space: SearchSpace, device: Device, others: KnownDevices, make_table: Make
 ) -> None:
-    found = others.infer(Board(space).samples(others.telling_networks(5, [], 0)), SENTINEL_MS)
+    found = others.infer(Board(space).samples(others.informative_networks(5, [], 0)), SENTINEL_MS)
     latency = _predictor(space, device, make_table, found).predict(_random(space, 1)[0])
-    assert latency.high_ms / latency.predicted_ms - 1 == pytest.approx(found.half_width)
-    assert 1 - latency.low_ms / latency.predicted_ms == pytest.approx(found.half_width)
+    assert latency.high / latency.predicted - 1 == pytest.approx(found.half_width)
+    assert 1 - latency.low / latency.predicted == pytest.approx(found.half_width)
 
 
 def test_costs_and_intercept_are_the_posteriors_sum(space: SearchSpace, others: KnownDevices) -> None:
-    samples = Board(space).samples(others.telling_networks(10, [], 0))
+    samples = Board(space).samples(others.informative_networks(10, [], 0))
     inference = others.infer(samples, SENTINEL_MS).inference
     assert set(inference.block_ms) == {block.key for block in space.distinct_blocks}
     assert min(inference.block_ms.values()) >= 0
@@ -188,12 +199,12 @@ def test_costs_and_intercept_are_the_posteriors_sum(space: SearchSpace, others: 
         inference.calibration.intercept_ms + sum(inference.block_ms[b.key] for b in space.blocks(each))
         for each in networks
     ]
-    posterior = others._after(samples).predict(others._views.of_networks(networks)).latency_ms
+    posterior = others._posterior_of(samples).predict(others._block_features.of_networks(networks)).latency_ms
     assert sums == pytest.approx(posterior, rel=0.02)
 
 
 def test_an_inference_says_what_it_rests_on(space: SearchSpace, others: KnownDevices) -> None:
-    samples = Board(space).samples(others.telling_networks(10, [], 0))
+    samples = Board(space).samples(others.informative_networks(10, [], 0))
     inference: Inference = others.infer(samples, SENTINEL_MS).inference
     assert [each.measured_ms for each in inference.calibration.references] == [s.measured_ms for s in samples]
     assert inference.calibration.networks == tuple(each.network.id for each in samples)
@@ -208,8 +219,8 @@ def test_an_inference_says_what_it_rests_on(space: SearchSpace, others: KnownDev
 def test_a_disturbed_sample_counts_for_less_when_it_is_known(
     space: SearchSpace, device: Device, others: KnownDevices, make_table: Make
 ) -> None:
-    board = Board(space, mood=0, noise=0)
-    samples = board.samples(others.telling_networks(10, [], 0))
+    board = Board(space, slowdown=0, noise=0)
+    samples = board.samples(others.informative_networks(10, [], 0))
     networks = _random(space, 100)
     measured = board.time(networks)
 
@@ -224,19 +235,19 @@ def test_a_disturbed_sample_counts_for_less_when_it_is_known(
 
 
 def test_telling_networks_are_new_distinct_and_repeat(space: SearchSpace, others: KnownDevices) -> None:
-    first = others.telling_networks(10, [], 0)
+    first = others.informative_networks(10, [], 0)
     assert len({each.id for each in first}) == 10
-    assert others.telling_networks(10, [], 0) == first
-    assert others.telling_networks(10, [], 1) != first
-    more = others.telling_networks(10, first, 0)
+    assert others.informative_networks(10, [], 0) == first
+    assert others.informative_networks(10, [], 1) != first
+    more = others.informative_networks(10, first, 0)
     assert not {each.id for each in more} & {each.id for each in first}
 
 
 def test_a_small_space_gives_all_it_has(small_space: SearchSpace, device: Device) -> None:
     few = KnownDevices(small_space, device)
-    everything = few.telling_networks(400, [], 0)
+    everything = few.informative_networks(400, [], 0)
     assert len({each.id for each in everything}) == len(everything) < 400
-    assert few.telling_networks(5, everything, 0) == []
+    assert few.informative_networks(5, everything, 0) == []
 
 
 def test_a_measured_table_is_known_better_than_a_datasheet(

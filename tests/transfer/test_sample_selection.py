@@ -11,12 +11,14 @@ from edgenas.transfer.sample_selection import informative_samples
 
 
 def test_samples_are_distinct_and_repeat(world: SimpleNamespace) -> None:
-    hypotheses = hypotheses_from_devices(world.views, world.references_ms)
-    chosen = informative_samples(hypotheses, rows_of(world.views, np.arange(100)), 12)
+    hypotheses = hypotheses_from_devices(world.feature_sets, world.references_ms)
+    chosen = informative_samples(hypotheses, rows_of(world.feature_sets, np.arange(100)), 12)
     assert len(set(chosen)) == 12
     assert set(chosen) <= set(range(100))
-    assert informative_samples(hypotheses, rows_of(world.views, np.arange(100)), 12) == chosen
-    assert sorted(informative_samples(hypotheses, rows_of(world.views, np.arange(5)), 5)) == list(range(5))
+    assert informative_samples(hypotheses, rows_of(world.feature_sets, np.arange(100)), 12) == chosen
+    assert sorted(informative_samples(hypotheses, rows_of(world.feature_sets, np.arange(5)), 5)) == list(
+        range(5)
+    )
 
 
 def test_each_unknown_cost_is_sampled() -> None:
@@ -27,24 +29,28 @@ def test_each_unknown_cost_is_sampled() -> None:
 
 
 def test_what_is_known_is_not_chosen_and_counts(world: SimpleNamespace) -> None:
-    hypotheses = hypotheses_from_devices(world.views, world.references_ms)
-    views = rows_of(world.views, np.arange(100))
-    chosen = informative_samples(hypotheses, views, 12)
-    assert informative_samples(hypotheses, views, 7, chosen[:5]) == chosen[5:]
-    assert sorted(informative_samples(hypotheses, rows_of(world.views, np.arange(5)), 9, [0, 3])) == [1, 2, 4]
+    hypotheses = hypotheses_from_devices(world.feature_sets, world.references_ms)
+    feature_sets = rows_of(world.feature_sets, np.arange(100))
+    chosen = informative_samples(hypotheses, feature_sets, 12)
+    assert informative_samples(hypotheses, feature_sets, 7, chosen[:5]) == chosen[5:]
+    assert sorted(informative_samples(hypotheses, rows_of(world.feature_sets, np.arange(5)), 9, [0, 3])) == [
+        1,
+        2,
+        4,
+    ]
 
 
 def test_it_is_better_than_chance(world: SimpleNamespace) -> None:
-    hypotheses = hypotheses_from_devices(world.views, world.references_ms[:, :0])
+    hypotheses = hypotheses_from_devices(world.feature_sets, world.references_ms[:, :0])
     times = world.target_ms(noise=0.02)
     candidates, rest = np.arange(200), np.arange(200, 600)
 
     def error(rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> float:
-        found = FewSamples(hypotheses, rows_of(world.views, rows), times[rows]).predict(
-            rows_of(world.views, rest)
+        found = FewSamples(hypotheses, rows_of(world.feature_sets, rows), times[rows]).predict(
+            rows_of(world.feature_sets, rest)
         )
         return float(np.abs(found.latency_ms / times[rest] - 1).mean())
 
-    chosen = candidates[informative_samples(hypotheses, rows_of(world.views, candidates), 8)]
+    chosen = candidates[informative_samples(hypotheses, rows_of(world.feature_sets, candidates), 8)]
     rng = np.random.default_rng(0)
     assert error(chosen) < np.median([error(rng.choice(candidates, 8, replace=False)) for _ in range(9)])

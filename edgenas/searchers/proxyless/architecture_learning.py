@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.path_sampling import ANCHORED_SHARE, extremes, path_losses
+from edgenas.accuracy.path_sampling import ANCHORED_SHARE, path_losses, smallest_and_largest
 from edgenas.accuracy.supernet import Supernet
-from edgenas.accuracy.training import drawn_batch
+from edgenas.accuracy.training import augmented_batch
 from edgenas.accuracy.training_recipe import SupernetRecipe
 from edgenas.errors import DivergenceError
 from edgenas.searchers.proxyless.curve_recorder import Recorder
@@ -59,7 +59,7 @@ class Learner(nn.Module):
         self._weights = weights
         self._recipe = recipe
         self._warm_up = path_losses(supernet, weights)
-        self._largest = supernet.space.encode(extremes(supernet.space)[1])
+        self._largest = supernet.space.encode(smallest_and_largest(supernet.space)[1])
 
     def forward(
         self, images: Tensor, labels: Tensor, rng: np.random.Generator, done: float
@@ -128,7 +128,7 @@ class Learner(nn.Module):
         size = min(self._weights.batch_size, len(split))
         chosen = torch.from_numpy(rng.choice(len(split), size, replace=False))
         device = next(self.supernet.parameters()).device
-        return drawn_batch(self._dataset, split, chosen, self._weights, rng, device)
+        return augmented_batch(self._dataset, split, chosen, self._weights, rng, device)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return functional.cross_entropy(logits, labels, label_smoothing=self._weights.label_smoothing)

@@ -139,7 +139,7 @@ def relaxed(
     space, relax = supernet.space, RELAXATIONS[gates]
     # A mixture has no skipped layers: every block stands at its own place.
     vector = _without_skips(supernet) if gates in MIXED else drawn
-    standing = space.standing_places(vector)
+    standing = space.choice_places(vector)
     used = {places[choice] for places, choice in zip(standing, vector, strict=True)}
     fixed = [(place, block) for place, block in space.path(space.decode(vector)) if place not in used]
     x = images

@@ -6,11 +6,11 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.searchers.evolution import Evolution, prior_leaders
 from edgenas.searchers.front import leaders
-from edgenas.searchers.nsga2 import rank_and_crowding
+from edgenas.searchers.genetic_operators import prior_leaders
+from edgenas.searchers.nsga2 import nsga2
 from edgenas.searchers.problem import Problem
-from edgenas.searchers.visited import Archive
+from edgenas.searchers.visited import Visited
 
 Vectors = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -32,7 +32,7 @@ class Candidates:
         rng: decides everything random.
     """
 
-    def __init__(self, problem: Problem, asked: Archive, rng: np.random.Generator) -> None:
+    def __init__(self, problem: Problem, asked: Visited, rng: np.random.Generator) -> None:
         self._problem = problem
         self._asked = asked
         self._rng = rng
@@ -47,7 +47,7 @@ class Candidates:
         problem = self._problem
         best = prior_leaders(problem, count // 2)
         found = np.concatenate([best, self.spread(count - len(best))])
-        return found[Archive(problem.sizes).new(found)]
+        return found[Visited(problem.sizes).new(found)]
 
     def spread(self, count: int) -> Vectors:
         """The fastest, the slowest, and one from each of so many parts of the range of latencies.
@@ -87,17 +87,14 @@ class Candidates:
             return self._all[self._asked.new(self._all)]
         best = vectors[leaders(points, POPULATION)]
         start = np.unique(np.concatenate([best, self._problem.sample_vectors(POPULATION, self._rng)]), axis=0)
-        visited = Archive(self._problem.sizes)
-        evolution = Evolution(
-            self._problem, self._rng, POPULATION, rank_and_crowding, start=start, asked=visited
-        )
+        inner = nsga2(self._problem, self._rng, POPULATION, Visited(self._problem.sizes), start)
         found = []
         for _ in range(GENERATIONS):
-            asked = evolution.ask()
+            asked = inner.ask()
             if not len(asked):
                 break
             found.append(asked)
-            evolution.tell(np.column_stack([error(asked), self._problem.costs(asked)]))
+            inner.tell(np.column_stack([error(asked), self._problem.costs(asked)]))
         pool = np.concatenate(found)
         return pool[self._asked.new(pool)]
 

@@ -8,15 +8,14 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 from typing_extensions import override
 
-from edgenas.accuracy.accuracy_model import QUANTILES, Choice, Surrogate
-from edgenas.searchers.evolution import Evolution
+from edgenas.accuracy.accuracy_model import QUANTILES, MixtureComponent, Surrogate
 from edgenas.searchers.front import non_dominated
-from edgenas.searchers.nsga2 import rank_and_crowding
+from edgenas.searchers.nsga2 import fittest, nsga2
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.searchers.surrogate.candidates import Candidates
 from edgenas.searchers.surrogate.improvement import Improvement
-from edgenas.searchers.visited import Archive
+from edgenas.searchers.visited import Visited
 from edgenas.space import Architecture
 
 Vectors = NDArray[np.int64]
@@ -79,16 +78,16 @@ class SurrogateSearcher(Searcher):
         # Small matrices: a thread for each core costs more than it brings, and the sums would depend on their number.
         self._threads = ThreadpoolController()
         self._rng = np.random.default_rng(seed)
-        self._asked = Archive(problem.sizes)
+        self._asked = Visited(problem.sizes)
         self._candidates = Candidates(problem, self._asked, self._rng)
         with self._threads.limit(limits=1, user_api="blas"):
             self._prior = self._surrogate_of_prior()
         start = self._candidates.first(FIRST)
-        self._evolution = Evolution(problem, self._rng, FIRST, rank_and_crowding, start, self._asked)
+        self._plain = nsga2(problem, self._rng, FIRST, self._asked, start)
         self._vectors = np.empty((0, len(problem.sizes)), np.int64)
         self._points = np.empty((0, len(problem.objectives)))
         self._pending = self._vectors
-        self._choices: tuple[Choice, ...] | None = None
+        self._choices: tuple[MixtureComponent, ...] | None = None
         self._chosen_at = 0
         self._evaluated = 0
         self._idle = 0
@@ -100,7 +99,7 @@ class SurrogateSearcher(Searcher):
                 self._pending = self._batch()
             self._asked.add(self._pending)
         else:
-            self._pending = self._evolution.ask()
+            self._pending = self._plain.ask()
         return [self._problem.space.decode(vector) for vector in self._pending]
 
     @override
@@ -108,7 +107,7 @@ class SurrogateSearcher(Searcher):
         errors = [outcome.error for outcome in outcomes]
         points = np.column_stack([errors, self._problem.costs(self._pending)])
         if not self._can_learn:
-            self._evolution.tell(points)
+            self._plain.tell(points)
         known = len(self._points)
         self._evaluated += len(points)
         self._vectors = np.concatenate([self._vectors, self._pending])
@@ -139,7 +138,7 @@ class SurrogateSearcher(Searcher):
             self._choices, self._chosen_at = None, self._evaluated
         space, vectors, errors = self._problem.space, self._vectors[known], self._points[known, 0]
         surrogate = Surrogate(space, vectors, errors, self._choices, self._prior)
-        self._choices = surrogate.choices
+        self._choices = surrogate.components
         return surrogate
 
     def _surrogate_of_prior(self) -> Surrogate | None:
@@ -154,7 +153,7 @@ class SurrogateSearcher(Searcher):
         """Indices of at most so many: half of them the best, the others drawn from the rest."""
         if len(points) <= count:
             return np.arange(len(points))
-        best, _ = rank_and_crowding(points, count // 2, self._rng)
+        best = fittest(points, count // 2, self._rng)
         others = np.setdiff1d(np.arange(len(points)), best)
         return np.concatenate([best, self._rng.choice(others, count - len(best), replace=False)])
 

@@ -27,7 +27,7 @@ def predictor(tiny_space: MBConvSpace, board: Device) -> LatencyPredictor:
 def ends_ms(predictor: LatencyPredictor) -> tuple[float, float]:
     """Latency of the fastest and of the slowest network."""
     fastest, slowest = (
-        predictor.predict(end).predicted_ms for end in (predictor.fastest(), predictor.slowest())
+        predictor.predict(end).predicted for end in (predictor.fastest(), predictor.slowest())
     )
     return fastest, slowest
 

@@ -18,7 +18,7 @@ from edgenas.accuracy import training
 from edgenas.accuracy.augmentation import Augmentation
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
-from edgenas.accuracy.path_sampling import extremes, path_losses
+from edgenas.accuracy.path_sampling import path_losses, smallest_and_largest
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import SupernetRecipe
@@ -68,13 +68,15 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     )
 
 
-def one_step(
+def training_step(
     learner: Learner, dataset: Dataset, recipe: SupernetRecipe, done: float = 0.5, seed: int = 0
 ) -> None:
     """A step on the first training images."""
     optimizer = torch.optim.SGD(learner.parameters(), 0.1)
     rng = np.random.default_rng(seed)
-    training.one_step(optimizer, learner, dataset, torch.arange(16), recipe, rng, torch.device("cpu"), done)
+    training.training_step(
+        optimizer, learner, dataset, torch.arange(16), recipe, rng, torch.device("cpu"), done
+    )
 
 
 # Warm-up.
@@ -105,7 +107,7 @@ def test_the_distribution_is_learnt_from_the_end_of_the_warm_up_on(
     for done, learns in ((0.0, warm_up == 0), (0.399, warm_up == 0), (0.4, True), (0.99, True)):
         learner = make_learner(warm_up=warm_up)
         before, weights = state_of(learner.distribution), state_of(learner.supernet)
-        one_step(learner, tiny_dataset, weights_recipe, done)
+        training_step(learner, tiny_dataset, weights_recipe, done)
         assert same(state_of(learner.distribution), before) != learns
         assert not same(state_of(learner.supernet), weights)
 
@@ -129,7 +131,7 @@ def test_the_architecture_learns_from_validation_images_and_weights_from_trainin
     found = {}
     for name, dataset in {"as it is": tiny_dataset, **changed}.items():
         learner = make_learner(dataset=dataset, gates=gates, warm_up=0)
-        one_step(learner, dataset, weights_recipe)
+        training_step(learner, dataset, weights_recipe)
         found[name] = (state_of(learner.supernet), state_of(learner.distribution))
     weights, logits = found["as it is"]
     assert same(found["neither"][0], weights) and same(found["neither"][1], logits)
@@ -171,14 +173,14 @@ def test_each_step_learns_from_as_many_different_validation_images_as_a_batch_ha
     def spy(dataset: Dataset, split: Split, chosen: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
         assert split is tiny_dataset.validation
         seen.append(chosen.tolist())
-        return training.drawn_batch(dataset, split, chosen, *rest)
+        return training.augmented_batch(dataset, split, chosen, *rest)
 
-    monkeypatch.setattr(architecture_learning, "drawn_batch", spy)
+    monkeypatch.setattr(architecture_learning, "augmented_batch", spy)
     for batch_size in (4, 64):
         recipe = weights_recipe.model_copy(update={"batch_size": batch_size})
         learner = make_learner(weights=recipe, warm_up=0)
         for seed in range(3):
-            one_step(learner, tiny_dataset, recipe, seed=seed)
+            training_step(learner, tiny_dataset, recipe, seed=seed)
     assert len({tuple(numbers) for numbers in seen}) == 6
     for numbers, size in zip(seen, [4] * 3 + [len(tiny_dataset.validation)] * 3, strict=True):
         assert len(set(numbers)) == len(numbers) == size
@@ -188,7 +190,7 @@ def test_a_two_path_step_moves_one_pair_of_each_variable_at_unchanged_mass(
     make_learner: Make, tiny_dataset: Dataset, weights_recipe: SupernetRecipe, tiny_space: MBConvSpace
 ) -> None:
     learner = make_learner(gates="two-path", warm_up=0)
-    one_step(learner, tiny_dataset, weights_recipe)
+    training_step(learner, tiny_dataset, weights_recipe)
     distribution = learner.distribution
     (target,) = distribution.steps[1:].amax((1, 2)).nonzero().flatten().tolist()
     for utilities, names in zip(
@@ -202,7 +204,7 @@ def test_a_full_step_moves_every_choice(
     make_learner: Make, tiny_dataset: Dataset, weights_recipe: SupernetRecipe
 ) -> None:
     learner = make_learner(gates="full", warm_up=0)
-    one_step(learner, tiny_dataset, weights_recipe)
+    training_step(learner, tiny_dataset, weights_recipe)
     assert all((row != 0).all() for row in learner.distribution.split(learner.distribution.shared))
 
 
@@ -212,7 +214,7 @@ def test_logits_stand_still_at_the_end_of_the_training(
     moved = []
     for done in (0.4, 0.7, 0.99999):
         learner = make_learner()
-        one_step(learner, tiny_dataset, weights_recipe, done)
+        training_step(learner, tiny_dataset, weights_recipe, done)
         moved.append(float(learner.distribution.shared.abs().max()))
     rate = GradientRecipe().learning_rate
     assert moved == pytest.approx([rate, rate / 2, 0], abs=1e-3)
@@ -241,7 +243,7 @@ def test_weights_are_trained_on_what_is_drawn_and_in_a_quarter_of_the_steps_on_t
     rng = np.random.default_rng(0)
     for _ in range(600):
         next(learner(torch.zeros(2, 3, 8, 8), torch.zeros(2, dtype=torch.long), rng, 0.5))
-    smallest, largest = tiny_space.decode([0, 0, 0, 0]), extremes(tiny_space)[1]
+    smallest, largest = tiny_space.decode([0, 0, 0, 0]), smallest_and_largest(tiny_space)[1]
     assert seen.keys() == {smallest, largest}
     assert 110 < seen[largest] < 190
 
@@ -254,7 +256,9 @@ def test_a_step_is_of_one_target_alone(
         distribution.own[target, :, target] = 1000
     learner = make_learner(distribution=distribution, gates="full", warm_up=0, learning_rate=1e-12)
     space, used = learner.supernet.space, Counter[int]()
-    paths = {space.decode([target] * 4): target for target in range(3)} | {extremes(space)[1]: None}
+    paths = {space.decode([target] * 4): target for target in range(3)} | {
+        smallest_and_largest(space)[1]: None
+    }
     trained_on: list[int | None] = []
     learnt_on: list[int] = []
 
@@ -304,18 +308,19 @@ def test_pairs_are_drawn_by_their_probabilities_without_replacement_and_apart_fr
     monkeypatch.setattr(architecture_learning, "relaxed", spy)
     monkeypatch.setattr(learner.supernet, "forward", lambda x, _: torch.zeros(len(x), 3))
     batch = torch.zeros(2, 3, 8, 8), torch.zeros(2, dtype=torch.long)
-    monkeypatch.setattr(architecture_learning, "drawn_batch", lambda *_: batch)
+    monkeypatch.setattr(architecture_learning, "augmented_batch", lambda *_: batch)
     rng, count = np.random.default_rng(0), 1000
     for _ in range(count):
         list(learner(*batch, rng, 0.5))
+    paths, of_pairs = np.array(drawn), np.array(pairs)
     for i, row in enumerate(distribution.split(distribution.logits()[0].softmax(-1))):
         shares = row.numpy()
         statistic, cells = 0.0, 0
         for a, b in combinations(range(len(shares)), 2):
             of_pair = shares[a] * shares[b] * (1 / (1 - shares[a]) + 1 / (1 - shares[b]))
-            with_pair = np.array([tuple(pair[i]) == (a, b) for pair in pairs])
+            with_pair = (of_pairs[:, i] == (a, b)).all(1)
             for choice, share in enumerate(shares):
-                seen = (with_pair & (np.array(drawn)[:, i] == choice)).sum()
+                seen = (with_pair & (paths[:, i] == choice)).sum()
                 expected = count * of_pair * share
                 statistic += (seen - expected) ** 2 / expected
                 cells += 1
@@ -339,7 +344,7 @@ def test_logits_are_learnt_alike_where_weights_are_trained_in_half_precision(
             lambda device, on=half: torch.autocast(device.type, torch.bfloat16, enabled=on),
         )
         learner = make_learner(gates=gates, warm_up=0)
-        one_step(learner, tiny_dataset, weights_recipe)
+        training_step(learner, tiny_dataset, weights_recipe)
         found.append((state_of(learner.supernet), state_of(learner.distribution)))
     assert same(found[0][1], found[1][1])
     assert not same(found[0][0], found[1][0])

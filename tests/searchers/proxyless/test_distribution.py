@@ -64,7 +64,7 @@ def test_targets_are_even_steps_from_the_fastest_network_to_the_limit_or_the_slo
     make_distribution: Make, predictor: LatencyPredictor, targets: int, share: float
 ) -> None:
     fastest_ms, slowest_ms = (
-        predictor.predict(end).predicted_ms for end in (predictor.fastest(), predictor.slowest())
+        predictor.predict(end).predicted for end in (predictor.fastest(), predictor.slowest())
     )
     distribution = make_distribution(targets, share)
     top_ms = min(slowest_ms, fastest_ms + share * (slowest_ms - fastest_ms))
@@ -231,7 +231,7 @@ def test_likeliest_latency_is_that_of_the_most_likely_choices(make_distribution:
         distribution.logits(), distribution.likeliest_ms(distribution.logits()), strict=True
     ):
         chosen = space.decode([int(row.argmax()) for row in distribution.split(logits)])
-        assert float(found_ms) == pytest.approx(distribution.predictor.predict(chosen).predicted_ms)
+        assert float(found_ms) == pytest.approx(distribution.predictor.predict(chosen).predicted)
 
 
 # The multiplier.
@@ -334,7 +334,7 @@ def test_a_limit_at_the_fastest_network_is_met_by_it(
     make_distribution: Make, predictor: LatencyPredictor, targets: int
 ) -> None:
     distribution = make_distribution(targets, share=0.0, spread=1)
-    fastest_ms = predictor.predict(predictor.fastest()).predicted_ms
+    fastest_ms = predictor.predict(predictor.fastest()).predicted
     misses, _ = settle(distribution)
     assert misses.abs().max() < 0.05
     np.testing.assert_allclose(distribution.likeliest_ms(distribution.logits()).numpy(), fastest_ms)

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from edgenas.accuracy.path_sampling import extremes
+from edgenas.accuracy.path_sampling import smallest_and_largest
 from edgenas.accuracy.supernet import Supernet
 from edgenas.searchers.proxyless.relaxations import MIXED, RELAXATIONS, Variable, frozen, relaxed
 from edgenas.space import Block, MBConvSpace, SearchSpace, nasbench_macro
-from edgenas.space.mbconv import Layout, Stage
+from edgenas.space.mbconv_layout import Layout, Stage
 from edgenas.vocabulary import Gates
 
 GATES: tuple[Gates, ...] = get_args(Gates)
@@ -215,7 +215,7 @@ def test_gradients_of_two_paths_reach_the_pair_alone_and_are_opposite(space: Sea
 def slopes_by_hand(supernet: Supernet, vector: NDArray[np.int64], variable: int) -> Tensor:
     """What each choice of a variable would change the loss by, to first order in the layer's output."""
     space = supernet.space
-    standing = space.standing_places(vector)
+    standing = space.choice_places(vector)
     own_place = standing[variable][vector[variable]]
     path = space.path(space.decode(vector))
     # A skipped layer stands before the first place that a later variable, or the head, takes.
@@ -361,7 +361,7 @@ def test_one_path_at_a_time_is_in_memory_but_in_mixtures() -> None:
     """Forward and backward; the plain step is a training step of the largest path."""
     space = deep(channels=16, resolution=16)
     supernet = Supernet(space, 0).double()
-    largest = extremes(space)[1]
+    largest = smallest_and_largest(space)[1]
     vector = space.encode(largest)
 
     def plain() -> None:

@@ -4,7 +4,7 @@ from edgenas.device import Device
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.surrogate.candidates import POPULATION, SMALL, Candidates, everything
-from edgenas.searchers.visited import Archive
+from edgenas.searchers.visited import Visited
 from edgenas.space import mbconv
 from edgenas.testing.searcher_conformance import make_problem
 
@@ -19,7 +19,7 @@ def test_everything_is_each_network_within_the_limit_once() -> None:
 
 def test_a_small_space_is_looked_through_whole_but_for_what_was_asked() -> None:
     problem = make_problem(0.5)
-    asked = Archive(problem.sizes)
+    asked = Visited(problem.sizes)
     known = everything(problem)[::3]
     asked.add(known)
     pool = Candidates(problem, asked, np.random.default_rng(0)).promising(
@@ -32,7 +32,7 @@ def test_a_small_space_is_looked_through_whole_but_for_what_was_asked() -> None:
 def test_in_a_large_space_the_inner_search_finds_what_the_model_likes(board: Device) -> None:
     space = mbconv(32, 10)
     predictor = predictor_from_device(space, board)
-    ends = [predictor.predict(end).predicted_ms for end in (predictor.fastest(), predictor.slowest())]
+    ends = [predictor.predict(end).predicted for end in (predictor.fastest(), predictor.slowest())]
     problem = Problem(space, predictor, float(np.mean(ends)))
     assert np.prod(problem.sizes.astype(float)) > SMALL
     rng = np.random.default_rng(0)
@@ -42,7 +42,7 @@ def test_in_a_large_space_the_inner_search_finds_what_the_model_likes(board: Dev
         """Low where most layers take their second choice."""
         return 1 - (vectors == 1).mean(1)
 
-    asked = Archive(problem.sizes)
+    asked = Visited(problem.sizes)
     asked.add(known)
     points = np.column_stack([error(known), problem.costs(known)])
     pool = Candidates(problem, asked, rng).promising(error, known, points)
@@ -54,13 +54,13 @@ def test_in_a_large_space_the_inner_search_finds_what_the_model_likes(board: Dev
 
 def test_a_spread_of_more_than_there_is_gives_all() -> None:
     problem = make_problem(0.02)
-    candidates = Candidates(problem, Archive(problem.sizes), np.random.default_rng(0))
+    candidates = Candidates(problem, Visited(problem.sizes), np.random.default_rng(0))
     assert sorted(map(tuple, candidates.spread(1000))) == sorted(map(tuple, everything(problem)))
 
 
 def test_chance_draws_are_new() -> None:
     problem = make_problem(1.0)
-    asked = Archive(problem.sizes)
+    asked = Visited(problem.sizes)
     asked.add(everything(problem)[5:])
     drawn = Candidates(problem, asked, np.random.default_rng(0)).by_chance(20)
     assert sorted(map(tuple, drawn)) == sorted(map(tuple, everything(problem)[:5]))

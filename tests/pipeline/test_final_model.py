@@ -11,14 +11,14 @@ from edgenas.accuracy.network_predictions import predictions
 from edgenas.accuracy.standalone import fresh_network
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.errors import DeviceError, FileFormatError, OutOfMemoryError, VerificationError
-from edgenas.pipeline import finalist as module
-from edgenas.pipeline.finalist import (
-    Contender,
-    export_contender,
+from edgenas.pipeline import final_model as module
+from edgenas.pipeline.final_model import (
+    FinalModel,
+    export_final_model,
     load_network,
-    measure_contenders,
+    measure_final_models,
     onnx_path,
-    train_contender,
+    train_final_model,
 )
 from edgenas.pipeline.session import Session
 from edgenas.space.modules import Network
@@ -26,17 +26,19 @@ from edgenas.space.modules import Network
 RECIPE = FinalistRecipe(epochs=1, batch_size=8)
 
 
-def network_of(contender: Contender) -> Network:
-    return fresh_network(contender.space, contender.architecture, 0, torch.device("cpu"))
+def network_of(final_model: FinalModel) -> Network:
+    return fresh_network(final_model.space, final_model.architecture, 0, torch.device("cpu"))
 
 
 @pytest.fixture
-def trained(session: Session, contenders: list[Contender]) -> Contender:
-    return train_contender(session, contenders[0], lambda: network_of(contenders[0]), RECIPE, "finalist 1/1")
+def trained(session: Session, final_models: list[FinalModel]) -> FinalModel:
+    return train_final_model(
+        session, final_models[0], lambda: network_of(final_models[0]), RECIPE, "finalist 1/1"
+    )
 
 
 def test_a_trained_contender_keeps_weights_and_is_not_trained_again(
-    session: Session, contenders: list[Contender], trained: Contender
+    session: Session, final_models: list[FinalModel], trained: FinalModel
 ) -> None:
     assert trained.trained is not None
     assert session.folder.weights(trained.id).is_file()
@@ -45,11 +47,11 @@ def test_a_trained_contender_keeps_weights_and_is_not_trained_again(
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.zero_()
-    assert train_contender(session, contenders[0], lambda: other, RECIPE, "again") == trained
+    assert train_final_model(session, final_models[0], lambda: other, RECIPE, "again") == trained
     assert all((parameter == 0).all() for parameter in other.parameters())
 
 
-def test_every_metric_is_known_of_both_splits(session: Session, trained: Contender) -> None:
+def test_every_metric_is_known_of_both_splits(session: Session, trained: FinalModel) -> None:
     from sklearn.metrics import accuracy_score, f1_score
 
     assert trained.trained is not None
@@ -64,100 +66,103 @@ def test_every_metric_is_known_of_both_splits(session: Session, trained: Contend
     assert found["macro-f1"] == pytest.approx(expected)
 
 
-def test_trainings_of_different_contenders_draw_differently(
-    session: Session, contenders: list[Contender], trained: Contender
+def test_trainings_of_different_final_models_draw_differently(
+    session: Session, final_models: list[FinalModel], trained: FinalModel
 ) -> None:
-    namesake = replace(contenders[0], id="mobilenet-v2", name="MobileNetV2 x1")
-    train_contender(session, namesake, lambda: network_of(namesake), RECIPE, "baseline")
+    namesake = replace(final_models[0], id="mobilenet-v2", name="MobileNetV2 x1")
+    train_final_model(session, namesake, lambda: network_of(namesake), RECIPE, "baseline")
     one, other = (load_file(session.folder.weights(each.id)) for each in (trained, namesake))
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_diverging_contender_is_noted_and_not_exported(
-    session: Session, contenders: list[Contender]
+    session: Session, final_models: list[FinalModel]
 ) -> None:
-    network = network_of(contenders[0])
+    network = network_of(final_models[0])
     with torch.no_grad():
         next(network.parameters()).fill_(float("nan"))
-    failed = train_contender(session, contenders[0], lambda: network, RECIPE, "finalist 1/2")
+    failed = train_final_model(session, final_models[0], lambda: network, RECIPE, "finalist 1/2")
     assert failed.note == "training failed: finalist 1/2: the loss is nan in epoch 1"
     assert failed.trained is None
     assert not session.folder.weights(failed.id).exists()
-    assert export_contender(session, failed) is failed
+    assert export_final_model(session, failed) is failed
     assert (
-        train_contender(session, contenders[0], lambda: network_of(contenders[0]), RECIPE, "again") == failed
+        train_final_model(session, final_models[0], lambda: network_of(final_models[0]), RECIPE, "again")
+        == failed
     )
 
 
 def test_a_contender_too_large_for_memory_is_noted(
-    session: Session, contenders: list[Contender], monkeypatch: pytest.MonkeyPatch
+    session: Session, final_models: list[FinalModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OutOfMemoryError("finalist 1/2: ran out of memory", "free memory")
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "train", full)
-        failed = train_contender(
-            session, contenders[0], lambda: network_of(contenders[0]), RECIPE, "finalist 1/2"
+        failed = train_final_model(
+            session, final_models[0], lambda: network_of(final_models[0]), RECIPE, "finalist 1/2"
         )
     assert failed.note == "training failed: finalist 1/2: ran out of memory"
-    other = train_contender(session, contenders[1], lambda: network_of(contenders[1]), RECIPE, "finalist 2/2")
+    other = train_final_model(
+        session, final_models[1], lambda: network_of(final_models[1]), RECIPE, "finalist 2/2"
+    )
     assert other.trained is not None and not other.note
 
 
 def test_an_exported_contender_is_verified_and_measured_once(
-    session: Session, trained: Contender, quick_timing: None, monkeypatch: pytest.MonkeyPatch
+    session: Session, trained: FinalModel, quick_timing: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MEASURING_S", 0.2)
-    exported = export_contender(session, trained)
+    exported = export_final_model(session, trained)
     assert exported.exported is not None
     assert exported.exported.path == onnx_path(session.folder, trained.id)
     assert exported.exported.max_abs_error <= 1e-4
-    first = measure_contenders(session, [exported])
+    first = measure_final_models(session, [exported])
     assert first[0].measured_ms is not None and first[0].measured_ms > 0
     monkeypatch.setattr(module, "_typical_ms", lambda *_: pytest.fail("measured again"))
-    assert measure_contenders(session, [exported]) == first
+    assert measure_final_models(session, [exported]) == first
 
 
 def test_a_model_that_fails_verification_is_noted(
-    session: Session, trained: Contender, monkeypatch: pytest.MonkeyPatch
+    session: Session, trained: FinalModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise VerificationError("x.onnx differs")
 
     monkeypatch.setattr(module, "export_onnx", refuse)
-    refused = export_contender(session, trained)
+    refused = export_final_model(session, trained)
     assert refused.exported is None
     assert refused.note == "x.onnx differs"
-    assert measure_contenders(session, [refused]) == [refused]
+    assert measure_final_models(session, [refused]) == [refused]
 
 
-def test_devices_out_of_reach_are_not_measured(session: Session, trained: Contender) -> None:
-    exported = export_contender(session, trained)
+def test_devices_out_of_reach_are_not_measured(session: Session, trained: FinalModel) -> None:
+    exported = export_final_model(session, trained)
     device = session.config.device.model_copy(update={"reach": "none"})
     elsewhere = replace(session, config=session.config.model_copy(update={"device": device}))
-    assert measure_contenders(elsewhere, [exported]) == [exported]
+    assert measure_final_models(elsewhere, [exported]) == [exported]
     assert session.store.last_event("measured") is None
 
 
 def test_a_missing_runtime_is_noted_beside_other_notes_and_the_models_stay(
-    session: Session, trained: Contender, monkeypatch: pytest.MonkeyPatch
+    session: Session, trained: FinalModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: object) -> None:
         raise DeviceError("no provider")
 
     monkeypatch.setattr(module, "runtime_for", refuse)
     session.note("MobileNetV2 is left out")
-    exported = export_contender(session, trained)
+    exported = export_final_model(session, trained)
     for _ in range(2):
-        assert measure_contenders(session, [exported]) == [exported]
+        assert measure_final_models(session, [exported]) == [exported]
     assert [event["text"] for event in session.store.events("note")] == [
         "MobileNetV2 is left out",
         "latency was not measured: no provider",
     ]
 
 
-def test_loaded_weights_are_the_trained_ones(session: Session, trained: Contender) -> None:
+def test_loaded_weights_are_the_trained_ones(session: Session, trained: FinalModel) -> None:
     network = load_network(session.folder, trained.space.build(trained.architecture), trained.id)
     assert not network.training
     assert trained.trained is not None
@@ -166,8 +171,8 @@ def test_loaded_weights_are_the_trained_ones(session: Session, trained: Contende
 
 
 def test_weights_of_another_network_are_refused(
-    session: Session, contenders: list[Contender], trained: Contender
+    session: Session, final_models: list[FinalModel], trained: FinalModel
 ) -> None:
-    other = contenders[1]
+    other = final_models[1]
     with pytest.raises(FileFormatError, match=rf"holds no weights of {trained.id} .*restore it, or search"):
         load_network(session.folder, other.space.build(other.architecture), trained.id)

@@ -1,4 +1,4 @@
-"""Networks on their way out: finalists of a search, and baselines made by hand; trained, exported, measured alike."""
+"""Final models: finalists of a search and hand-designed baselines, trained, exported and measured alike."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Split
 from edgenas.accuracy.metrics import confusion, scores
-from edgenas.accuracy.network_predictions import checked, predictions
+from edgenas.accuracy.network_predictions import predictions, require_predictions
 from edgenas.accuracy.standalone import Teacher, network_losses
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import FinalistRecipe
@@ -27,7 +27,7 @@ from edgenas.errors import (
 )
 from edgenas.exporting.onnx_export import Exported, export_onnx
 from edgenas.formats import write_bytes
-from edgenas.latency.predictor import Latency
+from edgenas.latency.latency import Latency
 from edgenas.pipeline.session import Session
 from edgenas.space import Architecture, SearchSpace
 from edgenas.space.modules import Network
@@ -52,7 +52,7 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
+class FinalModel:
     """A network that may be deployed. `searched` is the accuracy that the search saw, of a finalist.
 
     `name` is what a baseline is known by; `note` says what went wrong with it, if anything did.
@@ -70,17 +70,17 @@ class Contender:
     note: str = ""
 
 
-def train_contender(
+def train_final_model(
     session: Session,
-    contender: Contender,
+    final_model: FinalModel,
     make_network: Callable[[], Network],
     recipe: FinalistRecipe,
     phase: str,
     seconds: float | None = None,
     teacher: Teacher | None = None,
-) -> Contender:
+) -> FinalModel:
     """Make, train and judge a network, once; what came of it goes to the store."""
-    id_, folder = contender.id, session.folder
+    id_, folder = final_model.id, session.folder
     if (known := session.store.last_event("trained", id=id_)) is None:
         checkpoint = Checkpoint(folder.training(id_))
         known = {"id": id_, "note": ""}
@@ -98,16 +98,16 @@ def train_contender(
         session.store.record("trained", **known)
         checkpoint.path.unlink(missing_ok=True)
     if known["note"]:
-        return replace(contender, note=known["note"])
+        return replace(final_model, note=known["note"])
     trained = Trained(tuple(known["predicted"]), known["validation"], known["test"])
-    return replace(contender, trained=trained)
+    return replace(final_model, trained=trained)
 
 
 def _judged(session: Session, network: Network) -> dict[str, object]:
     classes = len(session.dataset.classes)
 
     def found(split: Split) -> tuple[NDArray[np.int64], dict[Metric, float]]:
-        predicted = checked(predictions(network, session.dataset, split), "the trained network")
+        predicted = require_predictions(predictions(network, session.dataset, split), "the trained network")
         return predicted, scores(confusion(predicted, split.labels.numpy(), classes))
 
     predicted, validation = found(session.dataset.validation)
@@ -118,36 +118,36 @@ def _judged(session: Session, network: Network) -> dict[str, object]:
     }
 
 
-def export_contender(session: Session, contender: Contender) -> Contender:
+def export_final_model(session: Session, final_model: FinalModel) -> FinalModel:
     """Write and verify the ONNX file; a model that fails verification is noted, and no file of it is left."""
-    if contender.trained is None:
-        return contender
-    network = load_network(session.folder, contender.space.build(contender.architecture), contender.id)
+    if final_model.trained is None:
+        return final_model
+    network = load_network(session.folder, final_model.space.build(final_model.architecture), final_model.id)
     images = session.dataset.normalise(session.dataset.validation.images[:VERIFICATION_IMAGES])
     try:
-        exported = export_onnx(network, onnx_path(session.folder, contender.id), images)
+        exported = export_onnx(network, onnx_path(session.folder, final_model.id), images)
     except VerificationError as error:
-        return replace(contender, note=str(error))
-    return replace(contender, exported=exported)
+        return replace(final_model, note=str(error))
+    return replace(final_model, exported=exported)
 
 
-def measure_contenders(session: Session, contenders: list[Contender]) -> list[Contender]:
+def measure_final_models(session: Session, final_models: list[FinalModel]) -> list[FinalModel]:
     """Time the exported files, in turn, when the device is this host; the typical time of each is kept.
 
     A figure in the store is not measured again: a resumed run must not end with another front.
     """
     device = session.config.device
-    ready = {contender.id: contender.exported for contender in contenders if contender.exported}
+    ready = {final_model.id: final_model.exported for final_model in final_models if final_model.exported}
     if not device.is_host or not ready:
-        return contenders
+        return final_models
     if not (known := session.store.last_event("measured")):
         try:
             known = _typical_ms(session, ready)
         except DeviceError as error:
             session.note(f"latency was not measured: {error}")
-            return contenders
+            return final_models
         session.store.record("measured", **known)
-    return [replace(contender, measured_ms=known.get(contender.id)) for contender in contenders]
+    return [replace(final_model, measured_ms=known.get(final_model.id)) for final_model in final_models]
 
 
 def _typical_ms(session: Session, exported: dict[str, Exported]) -> dict[str, float]:

@@ -1,0 +1,55 @@
+"""Tests, and the commands they run, leave the home and the caches of whoever runs them alone."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+SHOWN = "import platformdirs; print(platformdirs.user_data_path(), platformdirs.user_cache_path())"
+SEARCH = ["search", "--device", "pi5", "--max-latency", "20ms"]
+
+
+def test_no_folder_is_the_user_s(own_user_folders: Path) -> None:
+    assert Path.home() != Path(pwd.getpwuid(os.getuid()).pw_dir)
+    own = own_user_folders.parents[1]
+    assert platformdirs.user_data_path("edgenas") == own / "data" / "edgenas" == own_user_folders
+    assert platformdirs.user_cache_path("edgenas") == own / "cache" / "edgenas"
+    for path in (platformdirs.user_config_path(), platformdirs.user_state_path()):
+        assert path.parent == Path.home().parent
+    shown = subprocess.run([sys.executable, "-c", SHOWN], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == [str(own / "data"), str(own / "cache")]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["doctor", "--device", "cpu"],
+        ["predict", "model.onnx", "--device", "pi5"],
+        [*SEARCH, "--evaluations", "8", "--finalists", "2", "--run", "done"],
+        ["export", "done"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_command_leaves_no_file_in_the_home(
+    command: list[str], in_finished_run: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    """Not even in its cache, as a new user has it; pictures' fonts are listed elsewhere, see `conftest.py`."""
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    data = ["--data", str(image_folder)] if command[0] == "search" else []
+    shutil.copy(next(Path("exports/done").glob("*.onnx")), "model.onnx")
+    done = subprocess.run(
+        [sys.executable, "-m", "edgenas", *command, *data],
+        env={**environment, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 or command[0] == "doctor", done.stderr  # it may not like this machine
+    assert [path for path in home.rglob("*") if path.is_file()] == []
