@@ -100,7 +100,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_light_commands_do_not_import_heavy_libraries(arguments: list[str]) -> None:
     program = (
         "import sys; from edgenas.cli.main import run; code = run(sys.argv[1:]); "
-        "heavy = {'torch', 'onnxruntime', 'pymoo', 'plotly', 'sklearn', 'matplotlib'} & set(sys.modules); "
+        "heavy = {'torch', 'pydantic', 'numpy', 'onnxruntime', 'pymoo', 'plotly', 'sklearn', 'matplotlib'} & set(sys.modules); "
         "sys.exit(f'loaded {heavy}' if heavy else code)"
     )
     done = subprocess.run(
