@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeClassifier
 from torch import nn
+from typing_extensions import override
 
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
@@ -31,8 +32,8 @@ class RandomFeaturesEvaluator(Evaluator):
         train = dataset.train
         self._train = Split(train.images[:TRAINING_IMAGES], train.labels[:TRAINING_IMAGES])
 
+    @override
     def evaluate(self, architecture: Architecture, to_beat: float | None = None) -> float:
-        """See `Evaluator`; never stops early."""
         network = fresh_network(self._space, architecture, self._seed, torch.device("cpu"))
         recalibrate(network, self._dataset)
         classifier = RidgeClassifier().fit(self._features(network, self._train), self._train.labels.numpy())

@@ -7,6 +7,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 from threadpoolctl import threadpool_limits
+from typing_extensions import override
 
 from edgenas.device import CPU, Device
 from edgenas.device.runtime import Feeds, Runtime, Session
@@ -26,12 +27,12 @@ class ReferenceRuntime(Runtime):
         self.provider, self.threads, self.precision = device.provider, device.threads, device.precision
 
     @property
+    @override
     def version(self) -> str:
-        """Version of onnx, which contains the evaluator."""
         return onnx.__version__
 
+    @override
     def load(self, model: bytes, feeds: Feeds) -> Session:
-        """See `Runtime`."""
         try:
             onnx.checker.check_model(model)
             evaluator = ReferenceEvaluator(onnx.load_from_string(model))
@@ -47,10 +48,12 @@ class _ReferenceSession(Session):
         self._evaluator, self._threads = evaluator, threads
         self._feeds = {name: value.copy() for name, value in feeds.items()}
 
+    @override
     def run(self) -> list[NDArray[np.float32]]:
         with threadpool_limits(self._threads):
             return [np.array(output) for output in self._evaluator.run(None, self._feeds)]
 
+    @override
     def time_ms(self, calls: int) -> NDArray[np.float64]:
         times = np.empty(calls)
         with threadpool_limits(self._threads):

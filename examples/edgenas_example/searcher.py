@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from typing_extensions import override
 
 from edgenas.searchers.neighbours import samples, unmet
 from edgenas.searchers.problem import Problem
@@ -31,6 +32,7 @@ class AnnealingSearcher(Searcher):
         self._visited: set[Architecture] = set()
         self._step = 0
 
+    @override
     def ask(self) -> Sequence[Architecture]:
         """Random starts first, then one neighbour of the current walker."""
         if not self._walkers:
@@ -41,6 +43,7 @@ class AnnealingSearcher(Searcher):
         self._visited.update(asked)
         return asked
 
+    @override
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Move or stay: an energy increase d is accepted with probability exp(-d / temperature)."""
         if not self._walkers:

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from edgenas.errors import InputError
 from edgenas.space import Architecture, Block, SearchSpace
@@ -19,8 +20,8 @@ STEM_CHANNELS, HEAD_CHANNELS = 16, 128
 LAYERS = ((16, 1), (24, 2), (24, 1), (40, 2), (40, 1))
 """Channels and stride of each layer."""
 
-SMALLEST, LARGE = 8, 64
-"""Smallest supported resolution, and the largest that the stem leaves as it is; above, it halves it. Pixels."""
+MIN_RESOLUTION, MAX_FULL_RESOLUTION = 8, 64
+"""Smallest supported resolution; largest that the stem does not halve. Pixels."""
 
 
 class ChainSpace(SearchSpace):
@@ -29,58 +30,58 @@ class ChainSpace(SearchSpace):
     name = "chain"
 
     def __init__(self, resolution: int, classes: int) -> None:
-        if resolution < SMALLEST or classes < 2:
+        if resolution < MIN_RESOLUTION or classes < 2:
             raise InputError(
                 f"no {self.name} space tells {classes} classes of images of {resolution} px apart",
-                f"give at least 2 classes and {SMALLEST} px",
+                f"give at least 2 classes and {MIN_RESOLUTION} px",
             )
         self._resolution, self._classes = resolution, classes
 
     @classmethod
+    @override
     def for_images(cls, resolution: int, classes: int) -> Self:
-        """See `SearchSpace`."""
         return cls(resolution, classes)
 
     @classmethod
+    @override
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """See `SearchSpace`."""
         match config:
             case {"name": cls.name, "resolution": int(resolution), "classes": int(classes)}:
                 return cls(resolution, classes)
         raise InputError(f"{config} describes no {cls.name} space", "give its name, resolution and classes")
 
+    @override
     def config(self) -> dict[str, Any]:
-        """See `ArchitectureSpace`."""
         return {"name": self.name, "resolution": self._resolution, "classes": self._classes}
 
     @property
+    @override
     def input_shape(self) -> tuple[int, int, int]:
-        """Colour images."""
         return (3, self._resolution, self._resolution)
 
     @property
+    @override
     def classes(self) -> int:
-        """Number of classes."""
         return self._classes
 
     @property
+    @override
     def variables(self) -> tuple[tuple[str, ...], ...]:
-        """One for each layer."""
         return (tuple(CHOICES),) * len(LAYERS)
 
+    @override
     def canonical(self, choices: Sequence[str]) -> tuple[str, ...]:
-        """Different choices are different networks."""
         return tuple(choices)
 
+    @override
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Every network is equally likely."""
         return self.decode(rng.integers(len(CHOICES), size=len(LAYERS)))
 
     @cached_property
+    @override
     def places(self) -> tuple[tuple[Block, ...], ...]:
-        """Stem, layers, head."""
         size, channels = self._resolution, STEM_CHANNELS
-        stem = Stem(3, 2 if size > LARGE else 1, "relu6", 3, channels, size, size)
+        stem = Stem(3, 2 if size > MAX_FULL_RESOLUTION else 1, "relu6", 3, channels, size, size)
         size = strided(size, stem.stride)
         places: list[tuple[Block, ...]] = [(stem,)]
         for out_channels, stride in LAYERS:
@@ -90,22 +91,20 @@ class ChainSpace(SearchSpace):
         return (*places, (Head("relu6", channels, HEAD_CHANNELS, self._classes, size, size),))
 
     @property
+    @override
     def fixed_blocks(self) -> tuple[Block, ...]:
-        """Stem and head."""
         return (*self.places[0], *self.places[-1])
 
     @property
+    @override
     def candidates(self) -> tuple[tuple[Block | None, ...], ...]:
-        """The blocks of each layer."""
         return self.places[1:-1]
 
+    @override
     def path(self, architecture: Architecture) -> tuple[tuple[int, Block], ...]:
-        """Every place is used."""
         chosen = (0, *self.encode(architecture), 0)
-        return tuple(
-            (i, blocks[index]) for i, (blocks, index) in enumerate(zip(self.places, chosen, strict=True))
-        )
+        return tuple(enumerate(blocks[i] for blocks, i in zip(self.places, chosen, strict=True)))
 
-    def standing_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
-        """Those of a layer, whatever the others choose."""
+    @override
+    def choice_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
         return tuple((i,) * len(CHOICES) for i in range(1, len(vector) + 1))

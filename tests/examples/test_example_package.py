@@ -62,7 +62,7 @@ def done(site: Path, image_folder: Path, tmp_path_factory: pytest.TempPathFactor
     """A working folder with the run `done` of a search with all its parts, from the command line."""
     folder = tmp_path_factory.mktemp("done")
     options = {"max-latency": "10s", "data": str(image_folder), "evaluations": "5", "finalists": "1"}
-    options |= {**NAMES, "time-budget": "10s", "run": "done"}
+    options |= {**NAMES, "time-budget": "5s", "run": "done"}
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     answer = _python(["-m", "edgenas", "search", *arguments, "--json"], folder, site)
     (folder / "answer.json").write_text(answer)
@@ -74,7 +74,7 @@ def _python(arguments: list[str], folder: Path, *paths: Path) -> str:
     result = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "HOME": str(folder)},  # pip asks rustc, which writes there
         capture_output=True,
         text=True,
         check=False,
