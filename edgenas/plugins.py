@@ -44,7 +44,8 @@ class Plugin:
 def _entry_points(group: str) -> "dict[str, EntryPoint]":
     from importlib import metadata  # not for every --help
 
-    return {each.name: each for each in metadata.entry_points(group=group)}
+    # Of two packages with the same name, the first on the path counts, as in an import.
+    return {each.name: each for each in reversed(metadata.entry_points(group=group))}
 
 
 def plugin_names(group: str) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """Parts of other packages: found without being loaded, and broken ones named."""
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from fixtures.plugins import AddPackage
@@ -90,3 +92,17 @@ def test_groups_are_named_after_what_they_hold() -> None:
         "searchers",
         "spaces",
     }
+
+
+def test_of_two_packages_with_one_name_the_first_on_the_path_counts(
+    tmp_path: Path, see_packages: Callable[[Path], None]
+) -> None:
+    for name in ("later", "earlier"):
+        info = tmp_path / name / f"{name}_parts-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}_parts\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[edgenas.searchers]\nmine = {name}_parts:make\n")
+        (tmp_path / name / f"{name}_parts.py").write_text(SOURCE)
+        see_packages(tmp_path / name)
+    assert load_plugin(SEARCHERS, "mine").__module__ == "earlier_parts"
+    assert Plugin(SEARCHERS, "mine", "earlier_parts 1.0") in plugins()

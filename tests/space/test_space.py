@@ -277,12 +277,12 @@ def test_a_space_of_a_package_that_refuses_a_config_is_an_error_of_the_file(
         space_from_config({"name": name}, Path("arch.json"))
 
 
-class _MadeForOthers(ToySpace):
+class _IgnoresTheImages(ToySpace):
     @classmethod
-    def for_images(cls, resolution: int, classes: int) -> "_MadeForOthers":
+    def for_images(cls, resolution: int, classes: int) -> "_IgnoresTheImages":
         return cls()
 
 
-def test_kit_catches_a_space_that_is_made_for_others() -> None:
+def test_kit_catches_a_space_for_other_images() -> None:
     with pytest.raises(AssertionError):
-        SearchSpaceConformance().test_for_images_makes_it_for_these(_MadeForOthers())
+        SearchSpaceConformance().test_for_images_gives_what_is_asked_for(_IgnoresTheImages())
