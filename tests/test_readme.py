@@ -78,5 +78,5 @@ def test_the_device_file_of_the_docs_is_valid(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "devices").mkdir()
     (tmp_path / "devices/my-board.toml").write_text(example)
     monkeypatch.chdir(tmp_path)
-    (info,) = edgenas.devices("board")
-    assert info.device.name == "my-board"
+    (info,) = edgenas.devices("board").devices
+    assert info.name == "my-board"
