@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 SEARCHERS = "edgenas.searchers"
-"""Called with a problem and a seed; gives a `Searcher`."""
+"""Called with a problem and a seed; returns a `Searcher`."""
 EVALUATORS = "edgenas.evaluators"
-"""Called with a space, a data set and a seed; gives an `Evaluator`."""
+"""Called with a space, a data set and a seed; returns an `Evaluator`."""
 SPACES = "edgenas.spaces"
 """A class derived from `SearchSpace`, with `for_images` and `from_config`."""
 RUNTIMES = "edgenas.runtimes"
-"""Called with a device; gives a `Runtime`."""
+"""Called with a device; returns a `Runtime`."""
 DEVICES = "edgenas.devices"
 """A package whose folder holds device files, `*.toml`."""
 
@@ -44,7 +44,8 @@ class Plugin:
 def _entry_points(group: str) -> "dict[str, EntryPoint]":
     from importlib import metadata  # not for every --help
 
-    return {each.name: each for each in metadata.entry_points(group=group)}
+    # Of two packages with the same name, the first on the path counts, as in an import.
+    return {each.name: each for each in reversed(metadata.entry_points(group=group))}
 
 
 def plugin_names(group: str) -> tuple[str, ...]:
@@ -61,17 +62,28 @@ def plugins() -> list[Plugin]:
     ]
 
 
+def may_make(given: object, kind: type) -> bool:
+    """Whether an object is a class derived from `kind`, or a function, whose result is known only once it is called."""
+    return issubclass(given, kind) if isinstance(given, type) else callable(given)
+
+
 def load_plugin(group: str, name: str) -> Any:
     """The object of a name.
 
     Raises:
-        InputError: its package cannot be imported, or lacks the object.
+        InputError: its package cannot be imported, lacks the object, or names one of the wrong sort.
     """
     entry = _entry_points(group)[name]
+    mend = "fix or uninstall the package that brings it"
     try:
-        return entry.load()
+        found = entry.load()
     except Exception as error:  # whatever another package does while it is imported
         raise InputError(
             f"{group} {name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {first_line(error)}",
-            "fix or uninstall the package that brings it",
+            mend,
         ) from error
+    fits = hasattr(found, "__path__") if group == DEVICES else callable(found)
+    if not fits:
+        needed = "package" if group == DEVICES else "class or function"
+        raise InputError(f"{group} {name!r} ({entry.value}) is no {needed}", mend)
+    return found

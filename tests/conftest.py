@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from fixtures.plugins import add_package, see_packages
 from hypothesis import settings
 from PIL import Image
 
@@ -27,6 +28,8 @@ from edgenas.storage.search_result import Model
 if TYPE_CHECKING:
     from edgenas.accuracy.dataset import Dataset
     from edgenas.space.modules import Network
+
+__all__ = ["add_package", "see_packages"]
 
 # Where cores are busy, threads that wait for each other make small trainings twenty times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -18,6 +18,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "examples/README.md",
     *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
 ]
 
@@ -77,5 +78,5 @@ def test_the_device_file_of_the_docs_is_valid(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "devices").mkdir()
     (tmp_path / "devices/my-board.toml").write_text(example)
     monkeypatch.chdir(tmp_path)
-    (info,) = edgenas.devices("board")
-    assert info.device.name == "my-board"
+    (info,) = edgenas.devices("board").devices
+    assert info.name == "my-board"

@@ -43,11 +43,19 @@ def runtime_for(device: Device) -> "Runtime":
     if device.runtime in _MAKERS:
         return _MAKERS[device.runtime](device)
     if device.runtime in plugin_names(plugins.RUNTIMES):
-        runtime: Runtime = load_plugin(plugins.RUNTIMES, device.runtime)(device)
-        return runtime
+        return _of_package(device)
     raise DeviceError(
         f"edgenas cannot time models with {device.runtime}", f"use a device on {' or '.join(_MAKERS)}"
     )
+
+
+def _of_package(device: Device) -> "Runtime":
+    from edgenas.device.runtime import Runtime
+
+    runtime = load_plugin(plugins.RUNTIMES, device.runtime)(device)
+    if not isinstance(runtime, Runtime):
+        raise DeviceError(f"{plugins.RUNTIMES} {device.runtime!r} makes no Runtime", "see docs/extending.md")
+    return runtime
 
 
 def _onnxruntime(device: Device) -> "Runtime":

@@ -1,5 +1,6 @@
 """Finds device files: of the working folder, the user's data folder, edgenas, and other packages, in this order."""
 
+import logging
 from pathlib import Path
 from typing import get_args
 
@@ -14,6 +15,8 @@ from edgenas.vocabulary import Precision
 
 DEVICES, TABLES = "devices", "latency_models"
 MAX_BATCH = 1024
+
+log = logging.getLogger(__name__)
 
 
 def data_folders(kind: str) -> list[Path]:
@@ -87,12 +90,14 @@ def _in_folder_order() -> list[Device]:
 
 
 def _plugin_folders() -> list[Path]:
-    """Where installed packages that bring devices keep their files."""
-    return [
-        Path(folder)
-        for name in plugin_names(plugins.DEVICES)
-        for folder in load_plugin(plugins.DEVICES, name).__path__
-    ]
+    """Where installed packages that bring devices keep their files; a broken one hides no other's."""
+    folders: list[Path] = []
+    for name in plugin_names(plugins.DEVICES):
+        try:
+            folders += map(Path, load_plugin(plugins.DEVICES, name).__path__)
+        except InputError as error:
+            log.warning("%s", error)
+    return folders
 
 
 def _with_options(

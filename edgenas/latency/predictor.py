@@ -303,9 +303,14 @@ def operating_point(device: Device) -> str:
 
 
 def _is_preset(space: SearchSpace) -> bool:
-    """Whether the space is fully determined by resolution and classes."""
+    """Whether the space is fully determined by resolution and classes; those of other packages are."""
+    presets: dict[str, Callable[[int, int], SearchSpace]] = {
+        "mbconv": mbconv,
+        "nasbench-macro": nasbench_macro,
+    }
+    if space.name not in presets:
+        return True
     try:
-        preset = nasbench_macro if space.name == "nasbench-macro" else mbconv
-        return space.config() == preset(space.input_shape[1], space.classes).config()
+        return space.config() == presets[space.name](space.input_shape[1], space.classes).config()
     except InputError:  # a size without a preset
         return False

@@ -1,12 +1,12 @@
 """What tells a search how good its candidates are: the supernet, a training each, or an evaluator handed in."""
 
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.evaluator import Evaluator, SupernetEvaluator
+from edgenas.accuracy.evaluator import Evaluator, MakeEvaluator, SupernetEvaluator
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.trained_evaluator import TrainedEvaluator
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.pipeline.session import Session
-from edgenas.plugins import EVALUATORS, load_plugin, plugin_names
+from edgenas.plugins import EVALUATORS, load_plugin, may_make, plugin_names
 from edgenas.settings.search import SUPERNET, TRAINED, SearchSettings
 from edgenas.space import SearchSpace
 
@@ -14,26 +14,29 @@ PROXY_SHARE = 0.25
 """Epochs of a finalist that the `trained` evaluator trains a candidate for."""
 
 
-def own_evaluator(asked: SearchSettings, space: SearchSpace, dataset: Dataset) -> Evaluator | None:
-    """The evaluator handed in or brought by another package; None for those of edgenas.
+def own_evaluator_maker(asked: SearchSettings) -> MakeEvaluator | None:
+    """What makes the evaluator handed in or brought by another package; None for those of edgenas.
 
     Raises:
-        InputError: no such evaluator, or an object that is none.
+        InputError: no such evaluator, or an object that neither is nor makes one.
     """
-    make = asked.evaluator
-    if isinstance(make, str):
-        if make in (SUPERNET, TRAINED):
+    given = asked.evaluator
+    if isinstance(given, str):
+        if given in (SUPERNET, TRAINED):
             return None
-        if make not in plugin_names(EVALUATORS):
-            raise UnknownNameError("evaluator", make, (SUPERNET, TRAINED, *plugin_names(EVALUATORS)))
-        make = load_plugin(EVALUATORS, make)
-    found = make if isinstance(make, Evaluator) or not callable(make) else make(space, dataset, asked.seed)
-    if not isinstance(found, Evaluator):
+        if given not in plugin_names(EVALUATORS):
+            raise UnknownNameError("evaluator", given, (SUPERNET, TRAINED, *plugin_names(EVALUATORS)))
+        given = load_plugin(EVALUATORS, given)
+
+    def make(space: SearchSpace, dataset: Dataset, seed: int) -> Evaluator:
+        return given if isinstance(given, Evaluator) else given(space, dataset, seed)
+
+    if not isinstance(given, Evaluator) and not may_make(given, Evaluator):
         raise InputError(
             f"evaluator: {asked.evaluator!r:.60} neither is nor makes an Evaluator",
             "give a name, an object, or a function of (space, dataset, seed)",
         )
-    return found
+    return make
 
 
 def evaluator_for(session: Session, supernet: Supernet | None) -> Evaluator:

@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,7 @@ from edgenas.device import Device
 from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
 from edgenas.latency.predictor import LatencyPredictor, predictor_for
-from edgenas.pipeline.evaluators import evaluator_for, own_evaluator
+from edgenas.pipeline.evaluators import evaluator_for, own_evaluator_maker
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import bring_out
 from edgenas.pipeline.front_selection import result_of, succeeded
@@ -29,10 +30,12 @@ from edgenas.pipeline.spaces import space_for_images
 from edgenas.pipeline.supernet_training import Trained, planned_s, trained_supernet
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import keep, prior_for
+from edgenas.plugins import may_make
 from edgenas.searchers.loop import Evaluated, search
 from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
+from edgenas.searchers.searcher import Searcher
 from edgenas.settings.declaration import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture, SearchSpace
@@ -55,7 +58,7 @@ def run_session(asked: SearchSettings, device: Device, started_s: float) -> Sear
         device: the device asked for, at its operating point.
         started_s: when the search was asked for, by `time.monotonic`.
     """
-    make_searcher = _make_searcher(asked)
+    make_searcher, make_evaluator = _make_searcher(asked), own_evaluator_maker(asked)
     if asked.baselines:
         check_baselines(device)
     dataset = _dataset(asked)
@@ -88,7 +91,7 @@ def run_session(asked: SearchSettings, device: Device, started_s: float) -> Sear
             budget=Budget(asked.time_budget_s, before_s, started_s),
             torch_device=torch_device,
             progress=asked.progress,
-            own_evaluator=own_evaluator(asked, space, dataset),
+            own_evaluator=make_evaluator and make_evaluator(space, dataset, asked.seed),
         )
         if begun is not None:
             keep(begun, folder)
@@ -100,13 +103,18 @@ def _make_searcher(asked: SearchSettings) -> MakeSearcher | None:
     """What makes the searcher; None for the gradient searcher.
 
     Raises:
-        InputError: no such searcher, or one that has no use for `--warm-start`.
+        InputError: no such searcher, an object that makes none, or one that has no use for `--warm-start`.
     """
     make_searcher: MakeSearcher | None = None
     if not isinstance(asked.searcher, str):
         make_searcher = asked.searcher
     elif not asked.uses_gradients:
         make_searcher = searcher_for(asked.searcher, ALL_SEARCHERS)
+    if make_searcher is not None and not may_make(make_searcher, Searcher):
+        raise InputError(
+            f"searcher: {asked.searcher!r:.60} does not make a Searcher",
+            "give a name, a class derived from Searcher, or a function of (problem, seed)",
+        )
     uses_prior = make_searcher is not None and getattr(make_searcher, "uses_prior", True)
     if asked.warm_start is not None and not uses_prior:
         raise InputError(
@@ -125,6 +133,11 @@ def _dataset(asked: SearchSettings) -> Dataset:
     resolution = asked.resolution
     if isinstance(asked.space, SearchSpace) and resolution is None:
         resolution = asked.space.input_shape[1]
+    if not isinstance(asked.data, str | PathLike | Dataset):
+        raise InputError(
+            f"data: {asked.data!r:.60} is neither a name, a folder nor a Dataset",
+            "make one of arrays: edgenas.dataset_from_arrays",
+        )
     if not isinstance(asked.data, Dataset):
         return load_dataset(name_of(asked.data), resolution, asked.flip, asked.progress)
     if resolution is not None and asked.data.resolution != resolution:

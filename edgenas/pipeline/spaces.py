@@ -1,9 +1,9 @@
 """The search space that settings ask for, by name or as an object."""
 
 from edgenas.errors import InputError, UnknownNameError
-from edgenas.plugins import SPACES, load_plugin, plugin_names
+from edgenas.plugins import SPACES, plugin_names
 from edgenas.settings.shared import SpaceSettings, SpaceWithoutData
-from edgenas.space import SearchSpace, mbconv, nasbench_macro
+from edgenas.space import SearchSpace, mbconv, nasbench_macro, space_of_package
 
 RESOLUTIONS = {"mbconv": 224, "nasbench-macro": 32}
 """Of the images, by space, where nothing else says."""
@@ -46,8 +46,7 @@ def space_for_images(settings: SpaceSettings, resolution: int, classes: int) -> 
     _refuse(settings.space, refused)
     if settings.space == "nasbench-macro":
         return nasbench_macro(resolution, classes, settings.width)
-    space = load_plugin(SPACES, settings.space).for_images(resolution, classes)
-    return _checked(space, resolution, classes)
+    return _checked(space_of_package(settings.space).for_images(resolution, classes), resolution, classes)
 
 
 def check_space_name(name: str) -> None:

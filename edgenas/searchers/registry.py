@@ -56,9 +56,9 @@ def searcher_for(name: str, known: Sequence[str] = SEARCHERS) -> MakeSearcher:
             f"searcher {name} learns together with the weights of a supernet, which a table has none of",
             "use it in `edgenas search`, or another here",
         )
-    if name in plugin_names(SEARCHERS_OF_PACKAGES):
-        return cast(MakeSearcher, load_plugin(SEARCHERS_OF_PACKAGES, name))
-    if name not in _HOMES:
+    if name in _HOMES:
+        module, _, member = _HOMES[name].partition(":")
+        return cast(MakeSearcher, getattr(importlib.import_module(module), member))
+    if name not in plugin_names(SEARCHERS_OF_PACKAGES):
         raise UnknownNameError("searcher", name, (*known, *plugin_names(SEARCHERS_OF_PACKAGES)))
-    module, _, member = _HOMES[name].partition(":")
-    return cast(MakeSearcher, getattr(importlib.import_module(module), member))
+    return cast(MakeSearcher, load_plugin(SEARCHERS_OF_PACKAGES, name))

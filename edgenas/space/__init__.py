@@ -34,6 +34,7 @@ __all__ = [
     "mbconv",
     "nasbench_macro",
     "space_from_config",
+    "space_of_package",
 ]
 
 
@@ -63,8 +64,24 @@ def architecture_space_from_config(config: dict[str, Any], path: Path = Path("sp
         return spaces[name]()
     if name not in plugin_names(SPACES):
         raise UnknownNameError("search space", name, (*spaces, *plugin_names(SPACES)))
-    space: ArchitectureSpace = load_plugin(SPACES, name).from_config(config)
-    return space
+    try:
+        return space_of_package(name).from_config(config)
+    except FileFormatError:
+        raise
+    except InputError as error:
+        raise FileFormatError(path, "", error.problem, error.hint) from None
+
+
+def space_of_package(name: str) -> type[SearchSpace]:
+    """The class that another package brings under a name.
+
+    Raises:
+        InputError: it cannot be loaded, or is no search space.
+    """
+    found = load_plugin(SPACES, name)
+    if not (isinstance(found, type) and issubclass(found, SearchSpace)):
+        raise InputError(f"{SPACES} {name!r} is no class derived from SearchSpace", "see docs/extending.md")
+    return found
 
 
 def space_from_config(config: dict[str, Any], path: Path = Path("space")) -> SearchSpace:

@@ -5,12 +5,13 @@ import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from edgenas.errors import InputError
 from edgenas.space.architecture import Architecture, ArchitectureSpace
 from edgenas.space.block import Block, block_macs, block_parameters
 
@@ -31,12 +32,21 @@ class SearchSpace(ArchitectureSpace):
       - `sample` draws small and large networks about equally often.
       - `space_from_config(space.config())` is the same space.
       - Only `build` may import torch.
-      - A class that other packages name under the entry point `edgenas.spaces` has two class methods more:
-        `for_images(resolution, classes)` makes the space for images of that size, `from_config(config)` the one that
-        `config` described.
+      - A class that another package registers under the entry point `edgenas.spaces` also implements the class
+        methods `for_images` and `from_config`; both raise an `InputError` for arguments they cannot use.
 
     Checked by `edgenas.testing.SearchSpaceConformance`.
     """
+
+    @classmethod
+    def for_images(cls, resolution: int, classes: int) -> Self:
+        """The space for square images of this resolution and this many classes; used when it is chosen by name."""
+        raise _unnamed(cls, "for_images")
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The space that `config()` describes; `config` comes from a file and has not been validated."""
+        raise _unnamed(cls, "from_config")
 
     @property
     @abstractmethod
@@ -108,3 +118,10 @@ class SearchSpace(ArchitectureSpace):
         text = json.dumps(self.config(), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return f"{self.name}-{self.input_shape[1]}px-{digest}"
+
+
+def _unnamed(kind: type[SearchSpace], missing: str) -> InputError:
+    return InputError(
+        f"space class {kind.__name__} has no {missing}, so it cannot be chosen by name",
+        "implement it, or pass a space object from Python",
+    )

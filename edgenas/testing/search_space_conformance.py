@@ -142,6 +142,15 @@ class SearchSpaceConformance(ArchitectureSpaceConformance):
         for name in ("candidates", "fixed_blocks", "places", "input_shape", "classes"):
             assert getattr(again, name) == getattr(space, name)
 
+    def test_for_images_gives_what_is_asked_for(self, space: SearchSpace) -> None:
+        """`for_images`, where the class has it, makes a space of that resolution and number of classes."""
+        kind, (_, resolution, _) = type(space), space.input_shape
+        if kind.for_images.__func__ is SearchSpace.for_images.__func__:  # type: ignore[attr-defined]
+            pytest.skip("this class has no for_images")
+        for classes in (space.classes, space.classes + 1):
+            made = kind.for_images(resolution, classes)
+            assert (made.input_shape[1:], made.classes) == ((resolution, resolution), classes)
+
     def test_signature_is_a_file_name(self, space: SearchSpace) -> None:
         """The signature is short and consists of letters, digits, dashes and underscores."""
         assert re.fullmatch(r"[A-Za-z0-9_-]{1,60}", space.signature)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.plugins import AddPackage
 
 from edgenas.device import all_devices, data_folders, find_device
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
@@ -180,3 +181,11 @@ def test_an_unknown_power_mode_lists_those_there_are() -> None:
         find_device("tx2", power_mode="MAXX")
     with pytest.raises(UnknownNameError, match="unknown power mode '5W'; cpu has: '"):
         find_device("cpu", power_mode="5W")
+
+
+def test_a_broken_package_of_devices_hides_no_others(
+    add_package: AddPackage, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_package("broken_boards", "[edgenas.devices]\nboards = broken_boards\n", "import no_such_library")
+    assert find_device("cpu").name == "cpu"
+    assert "edgenas.devices 'boards' (broken_boards) cannot be loaded: ModuleNotFoundError" in caplog.text

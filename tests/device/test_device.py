@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.plugins import AddPackage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -230,3 +231,13 @@ def test_power_modes_hold_the_devices_own_and_that_of_its_figures(
         validate({**fields, "power_modes": {**modes, "slow": 0}}, Device, Path("d.toml"))
     with pytest.raises(FileFormatError, match="power_modes must differ in letters or digits"):
         validate({**fields, "power_modes": {**modes, "5 W": 2.0, "5-W": 1.0}}, Device, Path("d.toml"))
+
+
+def test_a_package_that_makes_no_runtime_is_named(
+    make: Callable[..., Device], add_package: AddPackage
+) -> None:
+    add_package("no_runtime", "[edgenas.runtimes]\nmine = no_runtime:make\n", "def make(device): return 1\n")
+    with pytest.raises(
+        DeviceError, match=r"^edgenas\.runtimes 'mine' makes no Runtime; see docs/extending\.md$"
+    ):
+        runtime_for(make(reach="local", runtime="mine"))

@@ -11,7 +11,7 @@ import pytest
 from edgenas import search
 from edgenas.accuracy.evaluator import SupernetEvaluator
 from edgenas.device import find_device
-from edgenas.errors import DivergenceError, EdgenasError, OutOfMemoryError
+from edgenas.errors import DivergenceError, EdgenasError, InputError, OutOfMemoryError
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.pipeline import final_model as final_model_module
 from edgenas.pipeline import phases as module
@@ -271,6 +271,39 @@ def test_the_same_settings_give_the_same_name_and_others_another(small_search: S
 
 
 def test_the_kind_of_evaluator_is_part_of_the_configuration(small_search: Search) -> None:
-    with pytest.raises(EdgenasError, match=r"different configuration \(evaluator: trained -> supernet\)"):
+    with pytest.raises(EdgenasError, match=r"different configuration \(--evaluator: trained -> supernet\)"):
         for evaluator in ("trained", "supernet"):
             small_search(evaluator=evaluator, evaluations=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"searcher": 3},
+            "^searcher: 3 does not make a Searcher; give a name, a class derived from Searcher,",
+        ),
+        ({"searcher": dict}, "^searcher: <class 'dict'> does not make a Searcher"),
+        (
+            {"data": [1, 2]},
+            r"^data: \[1, 2\] is neither a name, a folder nor a Dataset; make one of arrays: ",
+        ),
+        ({"space": 3}, "^space: 3 is neither a name nor a SearchSpace"),
+        ({"evaluator": dict}, "^evaluator: <class 'dict'> neither is nor makes an Evaluator"),
+        ({"evaluator": "super"}, "^unknown evaluator 'super'; did you mean 'supernet'"),
+        ({"device": 3}, "^device: 3 is neither a name nor a Device"),
+    ],
+    ids=str,
+)
+def test_objects_of_another_class_are_refused_before_a_run_is_made(
+    image_folder: Path,
+    given: dict[str, Any],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = {"device": "pi5", "max_latency": "20ms", "data": str(image_folder), **given}
+    with pytest.raises(InputError, match=message):
+        search(**arguments)
+    assert not (tmp_path / "runs").exists()

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from fixtures.plugins import AddPackage
 
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.pipeline.spaces import space_without_data
@@ -59,3 +60,12 @@ def test_what_nasbench_macro_does_not_have_is_refused(options: dict[str, Any], m
 def test_a_name_whose_networks_cannot_be_timed_is_unknown(name: str) -> None:
     with pytest.raises(UnknownNameError, match=rf"^unknown search space '{name}'.*nasbench-macro"):
         _space(name)
+
+
+def test_a_class_without_for_images_cannot_be_chosen_by_name(add_package: AddPackage) -> None:
+    source = "from edgenas.space import SearchSpace\nclass Mine(SearchSpace): ...\n"
+    add_package("my_space", "[edgenas.spaces]\nmine = my_space:Mine\n", source)
+    with pytest.raises(
+        InputError, match=r"^space class Mine has no for_images, so it cannot be chosen by name;"
+    ):
+        _space("mine")

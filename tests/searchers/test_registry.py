@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import pytest
+from fixtures.plugins import AddPackage
 
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.searchers.nsga2 import NSGA2Searcher
@@ -45,3 +46,12 @@ def test_a_searcher_of_ones_own_is_called_by_its_name_or_by_what_makes_it() -> N
         pass
 
     assert name_of(Derived) == "Derived"
+
+
+def test_a_package_adds_searchers_and_replaces_none(add_package: AddPackage) -> None:
+    points = "[edgenas.searchers]\nmine = my_searchers:make\nnsga2 = my_searchers:make\n"
+    add_package("my_searchers", points, "def make(problem, seed): ...\n")
+    assert searcher_for("mine").__module__ == "my_searchers"
+    assert searcher_for("nsga2") is NSGA2Searcher
+    with pytest.raises(UnknownNameError, match=r"did you mean 'mine'\? known: bayes, .*, mine, nsga2, "):
+        searcher_for("mime")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixtures.plugins import AddPackage
 from numpy.typing import NDArray
 
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
@@ -232,3 +233,56 @@ def test_wrong_architecture_files(tmp_path: Path, changes: dict[str, Any], messa
     path.write_text(json.dumps(_document(**changes)))
     with pytest.raises(FileFormatError, match=message):
         architecture_from_json(path)
+
+
+PACKAGE = """
+from edgenas.errors import InputError
+from edgenas.space import SearchSpace
+
+class Unnamed(SearchSpace):
+    pass
+
+class Picky(SearchSpace):
+    @classmethod
+    def from_config(cls, config):
+        raise InputError("no classes", "give classes")
+
+def function(): ...
+"""
+POINTS = "".join(
+    f"{name} = my_spaces:{member}\n"
+    for name, member in (("unnamed", "Unnamed"), ("picky", "Picky"), ("function", "function"))
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("picky", r"^arch\.json: no classes; give classes$"),
+        (
+            "unnamed",
+            r"^arch\.json: space class Unnamed has no from_config, so it cannot be chosen by name; impl",
+        ),
+        (
+            "function",
+            r"^arch\.json: edgenas\.spaces 'function' is no class derived from SearchSpace; see docs/",
+        ),
+    ],
+)
+def test_a_space_of_a_package_that_refuses_a_config_is_an_error_of_the_file(
+    add_package: AddPackage, name: str, message: str
+) -> None:
+    add_package("my_spaces", f"[edgenas.spaces]\n{POINTS}", PACKAGE)
+    with pytest.raises(FileFormatError, match=message):
+        space_from_config({"name": name}, Path("arch.json"))
+
+
+class _IgnoresTheImages(ToySpace):
+    @classmethod
+    def for_images(cls, resolution: int, classes: int) -> "_IgnoresTheImages":
+        return cls()
+
+
+def test_kit_catches_a_space_for_other_images() -> None:
+    with pytest.raises(AssertionError):
+        SearchSpaceConformance().test_for_images_gives_what_is_asked_for(_IgnoresTheImages())
