@@ -29,4 +29,4 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         for model in result.models
     ]
     columns = ("file", "size", "max error", "validation before", "after")
-    print_table(f"{len(rows)} models, {result.precision}", columns, rows)
+    print_table(f"exported models, {result.precision}", columns, rows)

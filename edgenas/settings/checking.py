@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from edgenas.errors import FileFormatError, InputError, UnknownNameError
+from edgenas.errors import FileFormatError, InputError, UnitError, UnknownNameError
 from edgenas.settings.declaration import Setting, Settings, settings_of
 
 Plain = str | int | float | bool | None
@@ -55,6 +55,9 @@ def _as_input_error(errors: list[ErrorDetails], declared: Mapping[str, Setting])
         return UnknownNameError("setting", name.replace("_", "-"), [each.key for each in declared.values()])
     setting, value = declared[name], first["input"]
     shown = f"{value:g}" if isinstance(value, float) else repr(value)
+    if setting.option.quantity is not None and not isinstance(value, str):
+        unit = f"give text with a unit, such as {setting.option.example!r}"
+        return UnitError(f"{setting.flag}: {shown[:60]} has no unit", unit)
     match first["type"]:
         case "literal_error":
             return UnknownNameError(setting.flag, str(value), setting.choices)
@@ -86,5 +89,7 @@ def check_file_values(declaring: type[Settings], values: Mapping[str, Any], path
         try:
             check_values(declaring, {by_key[key].name: value})
         except InputError as error:
-            raise FileFormatError(path, str(key), error.problem, error.hint) from None
+            flag = by_key[key].flag  # the file's key says it already
+            problem = error.problem.removeprefix(flag).lstrip(": ").replace(f"unknown {flag} ", "unknown ")
+            raise FileFormatError(path, str(key), problem, error.hint) from None
     return named

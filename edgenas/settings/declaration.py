@@ -11,6 +11,7 @@ values the same way (`Settings.__post_init__`).
 Light to import: a command's `--help` is made from here, without pydantic, numpy or torch.
 """
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, MISSING, dataclass, fields, replace
 from enum import StrEnum
@@ -164,10 +165,10 @@ class Settings:
 
 
 def settings_of(declaring: type[Settings]) -> tuple[Setting, ...]:
-    """The settings that a class declares, in the order of its fields."""
+    """The settings that a class declares, in the order of its signature: positional ones first."""
     return tuple(
         _setting(field.name, field.type, option, field.default)
-        for field in fields(declaring)
+        for field in sorted(fields(declaring), key=lambda field: bool(field.kw_only))
         if (option := _option(field.type)) is not None
     )
 
@@ -218,17 +219,31 @@ def taking(declaring: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P
     """
 
     def decorate(function: Callable[[S], R]) -> Callable[P, R]:
+        assert isinstance(declaring, type)
+        signature = _signature(declaring, function)
+
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                near = _nearest(kwargs, signature)
+                raise TypeError(f"{function.__name__}() {error}{near}") from None
             return function(declaring(*args, **kwargs))
 
         update_wrapper(call, function)
-        assert isinstance(declaring, type)
         call.__doc__ = _documented(function.__doc__ or "", declaring)
-        call.__signature__ = _signature(declaring, function)  # type: ignore[attr-defined]
+        call.__signature__ = signature  # type: ignore[attr-defined]
         call.__annotations__ = {"return": function.__annotations__.get("return")}
         return call
 
     return decorate
+
+
+def _nearest(given: Mapping[str, Any], signature: Signature) -> str:
+    """What an unknown keyword may have meant."""
+    unknown = [name for name in given if name not in signature.parameters]
+    near = difflib.get_close_matches(unknown[0], signature.parameters, n=1) if unknown else []
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _signature(declaring: type, function: Callable[..., Any]) -> Signature:

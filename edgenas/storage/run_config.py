@@ -111,5 +111,7 @@ def _differences(mine: dict[str, Any], theirs: dict[str, Any], prefix: str) -> l
 
 
 def _short(value: object) -> str:
+    if value is None:
+        return "not set"
     text = str(value.get("name", "...") if isinstance(value, dict) else value)
     return text if len(text) <= 40 else text[:37] + "..."

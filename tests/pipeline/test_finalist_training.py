@@ -206,7 +206,7 @@ def test_a_budget_is_planned_once_in_equal_steps_with_the_supernets_for_baseline
     monkeypatch.setattr(module, "MEASURING_S", 4.0)
     session.store.record("supernet trained", epochs=4.0)
     asked = replace(
-        configured(session, baselines=True, time_budget_s=100.0), budget=FixedBudget(85.0)
+        configured(session, baselines=True, time_budget="100s"), budget=FixedBudget(85.0)
     )  # a second of it to judge four
     bring_out(asked, supernet, candidates)
     # 2 supernet epochs a finalist of 6 steps each are 12 extra steps, 6 s, for each of two baselines.
@@ -232,6 +232,6 @@ def test_no_time_to_measure_is_kept_for_a_device_elsewhere(
     monkeypatch.setattr(module, "step_seconds", lambda *_: 0.5)
     monkeypatch.setattr(module, "evaluation_seconds", lambda *_: 0.0)
     device = session.config.device.model_copy(update={"reach": "none"})
-    asked = replace(configured(session, device=device, time_budget_s=100.0), budget=FixedBudget(84.0))
+    asked = replace(configured(session, device=device, time_budget="100s"), budget=FixedBudget(84.0))
     bring_out(asked, supernet, candidates)
     assert [training.seconds for training in trainings.made] == pytest.approx([42.0, 42.0])

@@ -54,7 +54,7 @@ def record(run: str, **payload: Any) -> None:
 
 
 def test_the_report_shows_every_evaluation_and_model(in_finished_run: Path) -> None:
-    path = report("done")
+    path = report("done").report
     assert path == Path("runs/done/report.html")
     text = path.read_text(encoding="utf-8")
     front = json.loads(Path("runs/done/front.json").read_text())["front"]
@@ -69,14 +69,14 @@ def test_a_run_without_result_is_refused(in_finished_run: Path, tmp_path: Path) 
 
 def test_the_report_explains_each_model_by_its_layers(in_finished_run: Path, tmp_path: Path) -> None:
     run = copied_run(in_finished_run, tmp_path / "long", 12)
-    text = report(run).read_text(encoding="utf-8")
+    text = report(run).report.read_text(encoding="utf-8")
     result = find_run(run).read_result()
     assert EXPLAINED in text
     assert text.count('<div class="card panel">') == len(result.front) + len(result.dropped) > 0
 
 
 def test_a_short_run_has_too_little_to_tell(in_finished_run: Path) -> None:
-    text = report("done").read_text(encoding="utf-8")
+    text = report("done").report.read_text(encoding="utf-8")
     assert "There is too little to tell: it takes at least 10 evaluated networks" in text
     assert EXPLAINED not in text
 
@@ -87,7 +87,7 @@ def test_another_table_than_the_run_went_by_explains_nothing(in_finished_run: Pa
     path.write_text(
         re.sub(r'"table_checksum": *(null|"[^"]*")', '"table_checksum": "0123"', path.read_text())
     )
-    text = report(run).read_text(encoding="utf-8")
+    text = report(run).report.read_text(encoding="utf-8")
     assert "The latencies that this run went by are gone" in text.replace("&#39;", "'")
     assert EXPLAINED not in text
 
@@ -98,10 +98,10 @@ def test_the_report_shows_how_the_architecture_was_learnt(in_finished_run: Path,
     curves = Curves(gates="two-path", latency_loss="constraint", warm_up=0.2, done=(1.0,), targets=(curve,))
     run = copied_run(in_finished_run, tmp_path / "learnt", 0)
     record(run, **curves.model_dump(mode="json"))
-    text = report(run).read_text(encoding="utf-8")
+    text = report(run).report.read_text(encoding="utf-8")
     assert LEARNT in text
     assert "4.10 ms, +2.5 %" in text
-    assert LEARNT not in report("done").read_text(encoding="utf-8")
+    assert LEARNT not in report("done").report.read_text(encoding="utf-8")
 
 
 def test_the_report_of_an_interrupted_learning_shows_how_far_it_was(
@@ -116,7 +116,7 @@ def test_the_report_of_an_interrupted_learning_shows_how_far_it_was(
     store = RunStore(find_run(run).store)
     record_curves(store, curves)
     store.close()
-    text = report(run).read_text(encoding="utf-8")
+    text = report(run).report.read_text(encoding="utf-8")
     assert LEARNT in text and "Final state" not in text
     assert "The training is not finished: it was interrupted at 43 %." in text
 

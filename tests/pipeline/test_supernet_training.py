@@ -49,7 +49,7 @@ def test_a_gradient_searcher_is_made_from_what_was_learnt(gradient: Session) -> 
     trained = trained_supernet(gradient)
     searcher = trained.make_searcher(gradient.problem, 0)
     assert isinstance(searcher, ProxylessSearcher)
-    assert searcher.best(gradient.config.max_latency_ms).id == gradient.chosen
+    assert searcher.best(gradient.settings.max_latency_ms).id == gradient.chosen
     curves = Curves.model_validate(gradient.store.last_event("architecture learnt"))
     assert len(curves.targets) == 2 and curves.done[0] >= curves.warm_up
 
@@ -104,4 +104,4 @@ def test_a_budget_that_ends_before_anything_was_learnt_is_said(gradient: Session
 def budgeted(session: Session, seconds: float) -> Session:
     """With so much of a time budget for the supernet."""
     session.store.record("plan", supernet=seconds, search=1.0)
-    return changed(session, time_budget_s=10.0)
+    return changed(session, time_budget="10s")

@@ -331,6 +331,6 @@ def test_a_default_name_does_not_hang_on_how_far_the_earlier_run_is(
 def test_beginning_from_elsewhere_is_another_configuration(after_done: Path, image_folder: Path) -> None:
     search("jetson", "20ms", str(image_folder), **SMALL)
     shutil.copytree("runs/done", "runs/other")
-    for other, difference in (("other", "done -> other"), (None, "done -> None")):
+    for other, difference in (("other", "done -> other"), (None, "done -> not set")):
         with pytest.raises(RunConflictError, match=f"a different configuration .*warm_start: {difference}"):
             search("jetson", "20ms", str(image_folder), **{**SMALL, "warm_start": other})

@@ -83,7 +83,7 @@ def test_another_warm_start_is_told_by_its_run_and_else_by_what_it_gave(run_conf
         return run_config.model_copy(update={"warm_start": warm_start})
 
     assert RunConfig.model_validate_json(begun(one).model_dump_json()) == begun(one)
-    assert run_config.differences(begun(one)) == ["warm_start: None -> one"]
+    assert run_config.differences(begun(one)) == ["warm_start: not set -> one"]
     other = one.model_copy(update={"name": "other", "digest": "cd"})
     assert begun(one).differences(begun(other)) == ["warm_start: one -> other"]
     grown = one.model_copy(update={"evaluations": 4})
@@ -92,8 +92,8 @@ def test_another_warm_start_is_told_by_its_run_and_else_by_what_it_gave(run_conf
 
 def test_a_field_that_one_side_lacks_is_a_difference(run_config: RunConfig) -> None:
     other = run_config.model_copy(update={"space": {**run_config.space, "extra": 1}})
-    assert run_config.differences(other) == ["space.extra: None -> 1"]
-    assert other.differences(run_config) == ["space.extra: 1 -> None"]
+    assert run_config.differences(other) == ["space.extra: not set -> 1"]
+    assert other.differences(run_config) == ["space.extra: 1 -> not set"]
 
 
 def test_long_values_are_cut(run_config: RunConfig) -> None:
