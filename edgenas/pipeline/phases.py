@@ -20,9 +20,10 @@ from edgenas.latency.predictor import LatencyPredictor, predictor_for
 from edgenas.pipeline.evaluators import evaluator_for, own_evaluator
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import bring_out
-from edgenas.pipeline.front_selection import result_of, succeeded
+from edgenas.pipeline.front_selection import succeeded
 from edgenas.pipeline.model_cards import write_model_card
 from edgenas.pipeline.report_assembly import write_report
+from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.scaled_baselines import check_baselines
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.spaces import space_for_images
