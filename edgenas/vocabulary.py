@@ -25,3 +25,6 @@ LatencyLoss = Literal["constraint", "mul#log", "add#linear"]
 
 Missing = Literal["refuse", "interpolate"]
 """What a predictor does about blocks that the latency table lacks."""
+
+LatencyProtocol = Literal["all", "help"]
+"""Which networks of a published table are sampled and which are predicted; see `edgenas.benchmark_latency`."""

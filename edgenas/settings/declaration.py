@@ -191,12 +191,14 @@ def _setting(name: str, annotation: Any, option: Option, default: Any) -> Settin
 
 
 def name_of(value: Any) -> str:
-    """What an object handed in for a name is called: its own `name`, else its class's or function's.
+    """The name of an object passed in place of a name: its own `name`, else that of its class or function.
 
-    Of a path it is the path.
+    A path is its own name; that of a list or tuple is the names of its items, separated by commas.
     """
     if isinstance(value, str | PathLike):
         return fspath(value)
+    if isinstance(value, list | tuple):
+        return ",".join(map(name_of, value))
     # A class's own name: one inherited from edgenas would say that its results are edgenas's.
     own = value.__dict__.get("name") if isinstance(value, type) else getattr(value, "name", None)
     return str(own or getattr(value, "__name__", type(value).__name__))
