@@ -92,7 +92,11 @@ def test_the_help_names_every_searcher(capsys: pytest.CaptureFixture[str]) -> No
     [
         (["--max-latency", "0.5ms"], 1, "the fastest possible network takes 1 ms; raise --max-latency"),
         (["--searcher", "nosuch"], 2, "unknown searcher 'nosuch'"),
-        (["--searcher", "proxyless"], 2, "searcher proxyless learns together with the weights of a supernet"),
+        (
+            ["--searcher", "proxyless"],
+            2,
+            "searcher proxyless is trained together with the weights of a supernet",
+        ),
         (["--space", "mbconv"], 2, "space mbconv has too many networks for a table"),
         (
             ["--space", "nasbench201"],
