@@ -1,11 +1,11 @@
-"""Parts of other packages, found through entry points.
+"""Plug-ins of other packages, found through entry points.
 
-A package names them in its `pyproject.toml`, each under the name that the command line then takes:
+A package lists them in its `pyproject.toml`, under the names by which the command line selects them:
 
     [project.entry-points."edgenas.searchers"]
     annealing = "my_package.annealing:AnnealingSearcher"
 
-What the named object must be, by group, is in the contract of the base class; see docs/extending.md.
+Each object must fulfil the contract of its group's base class; see docs/extending.md.
 """
 
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from typing import Any
 from edgenas.errors import InputError, first_line
 
 SEARCHERS = "edgenas.searchers"
-"""Called with a problem and a seed; gives a `Searcher`."""
+"""Called with a problem and a seed; returns a `Searcher`."""
 EVALUATORS = "edgenas.evaluators"
-"""Called with a space, a data set and a seed; gives an `Evaluator`."""
+"""Called with a space, a data set and a seed; returns an `Evaluator`."""
 SPACES = "edgenas.spaces"
 """A class derived from `SearchSpace`, with `for_images` and `from_config`."""
 RUNTIMES = "edgenas.runtimes"
-"""Called with a device; gives a `Runtime`."""
+"""Called with a device; returns a `Runtime`."""
 DEVICES = "edgenas.devices"
-"""A package whose folder holds device files, `*.toml`."""
+"""A package whose folder contains device files, `*.toml`."""
 
 GROUPS = (SEARCHERS, EVALUATORS, SPACES, RUNTIMES, DEVICES)
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One entry point: its group, its name, and the package that brings it."""
+    """One entry point: its group, its name, and the package that provides it."""
 
     group: str
     name: str
@@ -44,12 +44,12 @@ def _entry_points(group: str) -> dict[str, metadata.EntryPoint]:
 
 
 def plugin_names(group: str) -> tuple[str, ...]:
-    """Names of a group that installed packages bring; nothing of them is loaded."""
+    """Names of a group's plug-ins in the installed packages, without importing them."""
     return tuple(sorted(_entry_points(group)))
 
 
 def plugins() -> list[Plugin]:
-    """Every part that installed packages bring; nothing of them is loaded."""
+    """All plug-ins of the installed packages, without importing them."""
     return [
         Plugin(group, name, f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package")
         for group in GROUPS
@@ -58,7 +58,7 @@ def plugins() -> list[Plugin]:
 
 
 def load_plugin(group: str, name: str) -> Any:
-    """The object of a name.
+    """Import a plug-in.
 
     Raises:
         InputError: its package cannot be imported, or lacks the object.
@@ -66,8 +66,8 @@ def load_plugin(group: str, name: str) -> Any:
     entry = _entry_points(group)[name]
     try:
         return entry.load()
-    except Exception as error:  # whatever another package does while it is imported
+    except Exception as error:  # importing another package can raise anything
         raise InputError(
             f"{group} {name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {first_line(error)}",
-            "fix or uninstall the package that brings it",
+            "fix or uninstall the package that provides it",
         ) from error

@@ -97,7 +97,7 @@ def benchmark_search(settings: BenchmarkSearchSettings) -> SearchBenchmark:
     name = name_of(searcher)
     if not found:
         raise EdgenasError(
-            f"searcher {name} asked for no architecture within the limit", "use another --searcher"
+            f"searcher {name} proposed no architecture within the limit", "use another --searcher"
         )
     curve = _curve(oracle, _points([each.architecture for each in found], evaluator, problem))
     return SearchBenchmark(
