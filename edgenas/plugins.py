@@ -10,10 +10,12 @@ Each object must fulfil the contract of its group's base class; see docs/extendi
 
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgenas.errors import InputError, first_line
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 SEARCHERS = "edgenas.searchers"
 """Called with a problem and a seed; returns a `Searcher`."""
@@ -39,7 +41,9 @@ class Plugin:
 
 
 @cache
-def _entry_points(group: str) -> dict[str, metadata.EntryPoint]:
+def _entry_points(group: str) -> "dict[str, EntryPoint]":
+    from importlib import metadata  # not for every --help
+
     return {each.name: each for each in metadata.entry_points(group=group)}
 
 

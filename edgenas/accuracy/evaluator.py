@@ -65,8 +65,8 @@ class SupernetEvaluator(Evaluator):
     """Score on the validation split with weights inherited from a trained supernet.
 
     One pass over the validation images, whose batches (in random order) also give the batch-norm statistics. With
-    `top-1`, a candidate clearly below the accuracy to beat is stopped early. The images of a small split are evaluated in five
-    positions each, without early stopping.
+    `top-1`, a candidate clearly below the accuracy to beat is stopped early. The images of a small split are evaluated
+    in five positions each, without early stopping.
 
     Args:
         supernet: trained, on the evaluation device.

@@ -43,7 +43,7 @@ class TrainedModel(Model):
     def load(self) -> "Network":
         """The trained network, a `torch.nn.Module` in evaluation mode on the CPU.
 
-        It maps normalised images, float32 (N, 3, R, R), to logits, (N, classes); `predict` takes image files.
+        It maps normalised images, float32 (N, 3, R, R), to logits, (N, classes); `predict` takes unprocessed images.
 
         Raises:
             InputError: it was never trained (the run was interrupted), or its weights are missing or damaged.
@@ -118,7 +118,7 @@ class Run(SearchResult):
         try:
             import pandas
         except ImportError:
-            raise InputError("to_dataframe needs pandas", "pip install pandas") from None
+            raise InputError("to_dataframe needs pandas", "pip install 'edgenas[tables]'") from None
         groups = (("front", self.front), ("dropped", self.dropped), ("baseline", self.baselines))
         return pandas.DataFrame([_row(model, role) for role, models in groups for model in models])
 

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from edgenas.api.report import report
 from edgenas.cli.console import print_json, print_lines
 from edgenas.cli.options import JsonOption
 
@@ -16,6 +15,8 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Write the HTML report and the picture of a run's front."""
+    from edgenas.api.report import report
+
     result = report(run)
     if json:
         print_json(result)

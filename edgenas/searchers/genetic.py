@@ -93,8 +93,18 @@ class Genetic:
             self._scale = np.where(span > 0, span, 1.0)
         for individual, point in zip(self._pending, points / self._scale, strict=True):
             individual.F = point
+        algorithm = self.algorithm
         with warnings.catch_warnings():  # pymoo's NSGA-III disables warnings globally
-            self.algorithm.tell(infills=self._pending)
+            algorithm.tell(infills=self._pending)
+            if len(algorithm.pop) > algorithm.pop_size:
+                # pymoo lets the whole initial population survive, however large.
+                algorithm.pop = algorithm.survival.do(
+                    algorithm.problem,
+                    algorithm.pop,
+                    n_survive=algorithm.pop_size,
+                    algorithm=algorithm,
+                    random_state=algorithm.random_state,
+                )
 
 
 class GeneticSearcher(Searcher):

@@ -54,7 +54,7 @@ def _as_input_error(errors: list[ErrorDetails], declared: Mapping[str, Setting])
     if name not in declared:
         return UnknownNameError("setting", name.replace("_", "-"), [each.key for each in declared.values()])
     setting, value = declared[name], first["input"]
-    shown = repr(value) if isinstance(value, str) else f"{value}"
+    shown = f"{value:g}" if isinstance(value, float) else repr(value)
     match first["type"]:
         case "literal_error":
             return UnknownNameError(setting.flag, str(value), setting.choices)

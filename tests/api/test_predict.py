@@ -187,9 +187,9 @@ def test_onnx_files_that_cannot_be_predicted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "fp8"}, "^unknown precision 'fp8'; use one of fp32, fp16, int8$"),
-        ({"batch": 0}, "^--batch 0 is out of range; use 1 to 1024$"),
-        ({"threads": 0}, "^--threads 0 is out of range; use 1 or more$"),
+        ({"precision": "fp8"}, "^unknown --precision 'fp8'; did you mean 'fp32'\\? known: fp16, fp32, int8$"),
+        ({"batch": 0}, "^--batch 0 is too small; give at least 1$"),
+        ({"threads": 0}, "^--threads 0 is too small; give at least 1$"),
     ],
     ids=str,
 )

@@ -259,7 +259,7 @@ def test_a_measured_table_survives_an_upgrade_of_the_runtime(classes: int) -> No
         (
             {"device": "cpu", "precision": "fp8"},
             InputError,
-            "^unknown --precision 'fp8'; did you mean 'fp16'",
+            "^unknown --precision 'fp8'; did you mean 'fp32'",
         ),
         ({"device": "cpu", "batch": 0}, InputError, "^--batch 0 is too small; give at least 1$"),
         ({"device": "cpu", "batch": 1025}, InputError, "^--batch 1025 is too large; give at most 1024$"),

@@ -11,7 +11,8 @@ from edgenas.errors import InputError
 def test_a_lost_report_and_picture_are_written_again(in_finished_run: Path) -> None:
     for name in ("report.html", "front.png"):
         Path("runs/done", name).unlink()
-    assert report("done") == Path("runs/done/report.html")
+    result = report("done")
+    assert (result.report, result.picture) == (Path("runs/done/report.html"), Path("runs/done/front.png"))
     assert Path("runs/done/report.html").is_file() and Path("runs/done/front.png").is_file()
 
 
@@ -19,7 +20,7 @@ def test_a_run_is_found_by_its_folder_from_anywhere(
     in_finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert report(str(in_finished_run / "runs/done")) == in_finished_run / "runs/done/report.html"
+    assert report(str(in_finished_run / "runs/done")).report == in_finished_run / "runs/done/report.html"
     assert list(tmp_path.iterdir()) == []
 
 

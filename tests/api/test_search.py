@@ -67,7 +67,7 @@ def test_a_complete_run_is_shown_again_not_searched_again(
 
 
 def test_a_run_with_another_configuration_is_refused(in_finished_run: Path, image_folder: Path) -> None:
-    with pytest.raises(RunConflictError, match=r"run done has a different .*max_latency_ms: 20.0 -> 30.0"):
+    with pytest.raises(RunConflictError, match=r"run done has a different .*--max-latency: 20ms -> 30ms"):
         search("pi5", "30ms", str(image_folder), run="done", **SMALL)
 
 
@@ -158,7 +158,7 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         ({"seed": -1}, InputError, "--seed -1 is too small"),
         ({"run": "a/b"}, RunConflictError, "--run 'a/b' is not a valid run name"),
         ({"resolution": 80}, InputError, "--resolution 80 is not supported"),
-        ({"width": 9.0}, InputError, "--width 9 is out of range"),
+        ({"width": 9.0}, InputError, "--width 9 is too large; give at most 4"),
         ({"resolution": -5}, InputError, "--resolution -5 is too small"),
         ({"resolution": 0}, InputError, "--resolution 0 is too small"),
         ({"run": ""}, RunConflictError, "--run '' is not a valid run name"),
@@ -375,7 +375,7 @@ def test_the_gradient_searcher_learns_and_shows_how(
     report = Path("runs/learnt/report.html").read_text()
     assert "How the architecture was learnt" in report and f"{gates} gates" in report
     config = RunFolder(Path("runs/learnt")).read_document().config
-    assert config.gradient == GradientRecipe(gates=gates, latency_loss=latency_loss)
+    assert config.gradient_recipe == GradientRecipe(gates=gates, latency_loss=latency_loss)
 
 
 @pytest.mark.parametrize("searcher", ["nsga2", "nsga3"])
@@ -389,7 +389,8 @@ def test_more_objectives_reach_from_the_searcher_to_the_result(
     )  # fmt: skip
     assert result.status == "complete" and 0 < result.hypervolume < 1
     assert result.objectives == ("accuracy", "latency", "macs", "peak-memory")
-    assert RunFolder(Path("runs/wide")).read_document().config.objectives == result.objectives
+    settings = RunFolder(Path("runs/wide")).read_document().config.settings
+    assert settings.objective == ",".join(result.objectives)
     assert "peak memory" in Path("runs/wide/report.html").read_text()
 
 

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from pydantic import BaseModel
 
 from edgenas.cli.console import print_json, print_lines, print_table, reporting
 
@@ -43,10 +44,13 @@ def test_warnings_are_shown_while_reporting_only(capsys: pytest.CaptureFixture[s
 
 
 def test_json_is_one_object_and_refuses_nan(capsys: pytest.CaptureFixture[str]) -> None:
-    print_json({"a": 1})
-    assert capsys.readouterr().out == '{\n  "a": 1\n}\n'
+    class Figure(BaseModel):
+        a: float
+
+    print_json(Figure(a=1))
+    assert capsys.readouterr().out == '{\n  "a": 1.0\n}\n'
     with pytest.raises(ValueError, match="not JSON compliant"):
-        print_json({"a": float("nan")})
+        print_json(Figure(a=float("nan")))
 
 
 def test_tables_show_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -181,7 +181,7 @@ def test_blocks_the_table_lacks_are_refused_or_interpolated(
         (["--precision", "fp8"], "--precision"),
         (["--batch", "0"], "--batch"),
         (["--batch", "1.5"], "--batch"),
-        (["--batch", "1025"], "--batch 1025 is out of range; use 1 to 1024"),
+        (["--batch", "1025"], "--batch 1025 is too large; give at most 1024"),
         (["--missing", "guess"], "--missing"),
     ],
     ids=str,

@@ -171,10 +171,13 @@ def test_a_few_networks_make_a_table_that_validate_predict_and_search_use(
         (["--batch", "0"], "--batch"),
         (["--batch", "-1"], "--batch"),
         (["--batch", "two"], "--batch"),
-        (["--batch", "1025"], "--batch 1025 is out of range; use 1 to 1024"),
+        (["--batch", "1025"], "--batch 1025 is too large; give at most 1024"),
         (["--threads", "0"], "--threads"),
-        (["--networks", "2"], "--networks 2 is too few to calibrate on; give at least 3"),
-        (["--samples", "10"], "--networks is of a full profile, --samples of one without; give one of them"),
+        (["--networks", "2"], "--networks 2 is too small; give at least 3"),
+        (
+            ["--samples", "10"],
+            "--networks is for a full profile, --samples for one from a few networks; give only one of them",
+        ),
         (["--classes", "1"], "--classes"),
         (["--space", "nasbench-macro", "--squeeze-excite"], "space nasbench-macro has no --squeeze-excite"),
         (["--space", "nasbench-macro", "--activation", "relu6"], "space nasbench-macro has no --activation"),
@@ -194,7 +197,7 @@ def test_bad_values_are_one_line(
 
 def test_too_few_samples_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*PROFILE[:-2], "--samples", "2"]) == 2
-    expected = "error: --samples 2 is too few to infer a table from; give at least 3\n"
+    expected = "error: --samples 2 is too small; give at least 3\n"
     assert capsys.readouterr().err == expected
 
 

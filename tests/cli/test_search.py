@@ -8,7 +8,7 @@ import pytest
 
 from edgenas.cli.main import run
 from edgenas.errors import OutOfMemoryError
-from edgenas.searchers.registry import ALL_SEARCHERS, DEFAULT_SEARCHER
+from edgenas.searchers.registry import ALL_SEARCHERS
 from edgenas.storage.search_result import SearchResult
 
 Answer = Callable[[list[str]], dict[str, Any]]
@@ -184,64 +184,20 @@ def test_help_shows_every_option(text: Text, monkeypatch: pytest.MonkeyPatch) ->
         assert choice in shown
 
 
-def test_options_reach_the_search(in_finished_run: Path, monkeypatch: pytest.MonkeyPatch, text: Text) -> None:
+def test_only_what_is_given_reaches_the_search(
+    in_finished_run: Path, monkeypatch: pytest.MonkeyPatch, text: Text
+) -> None:
     result = shown_result("runs/done")
     given: dict[str, Any] = {}
 
-    def search(*places: object, **options: object) -> SearchResult:
-        given.update(options)
+    def search(**keywords: object) -> SearchResult:
+        given.update(keywords)
         return result
 
     monkeypatch.setattr("edgenas.cli.search.search", search)
-    plain = {
-        "searcher": DEFAULT_SEARCHER,
-        "warm_start": None,
-        "evaluator": "supernet",
-        "metric": "top-1",
-        "objective": "accuracy,latency",
-        "baselines": False,
-        "time_budget": None,
-        "augment": "crop",
-        "distillation": 0.0,
-        "flip": None,
-        "gates": None,
-        "latency_loss": None,
-    }
-    text(SEARCH)
-    assert {name: given[name] for name in plain} == plain
-    options = ["--evaluator", "trained", "--metric", "macro-recall", "--baselines", "--time-budget", "5min"]
-    text(
-        [
-            *SEARCH,
-            *options,
-            "--augment",
-            "crop,mixup",
-            "--distillation",
-            "0.25",
-            "--no-flip",
-            "--objective",
-            "accuracy,latency,macs",
-            "--searcher",
-            "random",
-            "--warm-start",
-            "old",
-            "--gates",
-            "single-path",
-            "--latency-loss",
-            "add#linear",
-        ]
-    )
-    assert {name: given[name] for name in plain} == {
-        "searcher": "random",
-        "warm_start": "old",
-        "evaluator": "trained",
-        "metric": "macro-recall",
-        "objective": "accuracy,latency,macs",
-        "baselines": True,
-        "time_budget": "5min",
-        "augment": "crop,mixup",
-        "distillation": 0.25,
-        "flip": False,
-        "gates": "single-path",
-        "latency_loss": "add#linear",
-    }
+    text([*SEARCH, "--no-flip", "--baselines", "--distillation", "0.25"])
+    progress = given.pop("progress")
+    assert callable(progress)
+    asked = {"device": "pi5", "max_latency": "20ms", "evaluations": 8, "finalists": 2}
+    asked |= {"flip": False, "baselines": True, "distillation": 0.25}
+    assert given == asked

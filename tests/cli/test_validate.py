@@ -85,7 +85,7 @@ def test_a_table_that_lacks_the_space_is_refused_unless_interpolated(
             "raspberry-pi-5 cannot be reached from here (its file says reach = 'none'); "
             "run edgenas on the device itself",
         ),
-        ([*SMALL, "--networks", "1"], 2, "--networks 1 is too few to compare; give at least 2"),
+        ([*SMALL, "--networks", "1"], 2, "--networks 1 is too small; give at least 2"),
         (["--device", "cp", "--networks", "3"], 2, "did you mean 'cpu'?"),
         ([*SMALL, "--networks", "x"], 2, "--networks"),
         ([*SMALL, "--missing", "guess"], 2, "--missing"),

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from edgenas.reporting.charts import agreement_chart, front_chart
-from edgenas.reporting.predicted_vs_measured import AgreementView
+from edgenas.reporting.charts import front_chart, predicted_vs_measured_chart
+from edgenas.reporting.predicted_vs_measured import LatencyComparison
 
 Make = Callable[..., Any]
 
@@ -25,7 +25,7 @@ def test_every_evaluation_with_an_accuracy_is_a_point(make_view: Make) -> None:
     view = make_view()
     traces, _ = drawn(front_chart(view))
     evaluated = next(trace for name, trace in traces.items() if name.startswith("evaluated"))
-    assert evaluated["x"] == [point.predicted_ms for point in view.evaluated]
+    assert evaluated["x"] == [point.latency.predicted for point in view.evaluated]
     assert evaluated["y"] == [point.accuracy for point in view.evaluated]
     assert len(evaluated["x"]) == 36  # of 37: one failed
 
@@ -61,12 +61,14 @@ def test_the_limit_is_a_line_or_a_note_where_no_network_reaches_it(
 
 def test_markup_in_a_name_is_shown_as_it_is(make_view: Make, baseline: Make) -> None:
     traces, _ = drawn(front_chart(make_view(baselines=[baseline(8, "<b>x</b>", 0.9, 1.0)])))
-    made = next(trace for name, trace in traces.items() if name.startswith("made by hand"))
+    made = next(trace for name, trace in traces.items() if name.startswith("hand-designed"))
     assert "&lt;b&gt;x&lt;/b&gt;" in made["hovertext"][0]
 
 
 def test_agreement_is_measured_across_and_predicted_upwards(validation: Make) -> None:
-    traces, layout = drawn(agreement_chart(AgreementView(validation((1.0, 1.2), (2.0, 1.6))), "accuracy"))
+    traces, layout = drawn(
+        predicted_vs_measured_chart(LatencyComparison(validation((1.0, 1.2), (2.0, 1.6))), "accuracy")
+    )
     networks = traces["random network"]
     assert (networks["x"], networks["y"]) == ([1.2, 1.6], [1.0, 2.0])
     assert networks["error_y"]["array"] == pytest.approx([0.05, 0.1])
@@ -77,8 +79,8 @@ def test_agreement_is_measured_across_and_predicted_upwards(validation: Make) ->
 
 
 def test_beyond_a_decade_both_axes_are_logarithmic(validation: Make) -> None:
-    view = AgreementView(validation((1.0, 1.0), (100.0, 90.0)))
-    _, layout = drawn(agreement_chart(view, "accuracy"))
+    view = LatencyComparison(validation((1.0, 1.0), (100.0, 90.0)))
+    _, layout = drawn(predicted_vs_measured_chart(view, "accuracy"))
     for name in ("xaxis", "yaxis"):
         assert layout[name]["type"] == "log"
         assert [10**end for end in layout[name]["range"]] == pytest.approx(view.range_ms)

@@ -152,3 +152,11 @@ def test_what_another_search_found_helps(
 
     for seed in range(3):
         assert dominated(make, seed, 50) > dominated(NSGA2Searcher, seed, 50)
+
+
+def test_of_a_larger_first_population_only_the_fittest_survive(large_problem: Problem) -> None:
+    rng = np.random.default_rng(0)
+    start = np.unique(large_problem.sample_vectors(40, rng), axis=0)
+    genetic = nsga2(large_problem, rng, 8, Visited(large_problem.sizes), start)
+    tell(genetic, large_problem, genetic.ask())
+    assert len(start) > len(genetic.algorithm.pop) == 8

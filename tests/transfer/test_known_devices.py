@@ -30,7 +30,7 @@ SENTINEL_MS = 0.125
 
 
 class Board:
-    """A device unlike the known ones: depthwise convolutions are slow, a call has a constant, blocks have moods."""
+    """A device unlike the known ones: depthwise convolutions are slow, a call has a constant, blocks vary at random."""
 
     def __init__(self, space: SearchSpace, slowdown: float = 0.03, noise: float = 0.01) -> None:
         self.space, self.slowdown, self.noise = space, slowdown, noise
