@@ -1,11 +1,11 @@
-"""Parts of other packages, found through entry points.
+"""Plug-ins of other packages, found through entry points.
 
-A package names them in its `pyproject.toml`, each under the name that the command line then takes:
+A package lists them in its `pyproject.toml`, under the names by which the command line selects them:
 
     [project.entry-points."edgenas.searchers"]
     annealing = "my_package.annealing:AnnealingSearcher"
 
-What the named object must be, by group, is in the contract of the base class; see docs/extending.md.
+Each object must fulfil the contract of its group's base class; see docs/extending.md.
 """
 
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ SPACES = "edgenas.spaces"
 RUNTIMES = "edgenas.runtimes"
 """Called with a device; returns a `Runtime`."""
 DEVICES = "edgenas.devices"
-"""A package whose folder holds device files, `*.toml`."""
+"""A package whose folder contains device files, `*.toml`."""
 
 GROUPS = (SEARCHERS, EVALUATORS, SPACES, RUNTIMES, DEVICES)
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One entry point: its group, its name, and the package that brings it."""
+    """One entry point: its group, its name, and the package that provides it."""
 
     group: str
     name: str
@@ -49,12 +49,12 @@ def _entry_points(group: str) -> "dict[str, EntryPoint]":
 
 
 def plugin_names(group: str) -> tuple[str, ...]:
-    """Names of a group that installed packages bring; nothing of them is loaded."""
+    """Names of a group's plug-ins in the installed packages, without importing them."""
     return tuple(sorted(_entry_points(group)))
 
 
 def plugins() -> list[Plugin]:
-    """Every part that installed packages bring; nothing of them is loaded."""
+    """All plug-ins of the installed packages, without importing them."""
     return [
         Plugin(group, name, f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package")
         for group in GROUPS
@@ -68,22 +68,22 @@ def may_make(given: object, kind: type) -> bool:
 
 
 def load_plugin(group: str, name: str) -> Any:
-    """The object of a name.
+    """Import a plug-in.
 
     Raises:
         InputError: its package cannot be imported, lacks the object, or names one of the wrong sort.
     """
     entry = _entry_points(group)[name]
-    mend = "fix or uninstall the package that brings it"
+    hint = "fix or uninstall the package that provides it"
     try:
         found = entry.load()
-    except Exception as error:  # whatever another package does while it is imported
+    except Exception as error:  # importing another package can raise anything
         raise InputError(
             f"{group} {name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {first_line(error)}",
-            mend,
+            hint,
         ) from error
     fits = hasattr(found, "__path__") if group == DEVICES else callable(found)
     if not fits:
         needed = "package" if group == DEVICES else "class or function"
-        raise InputError(f"{group} {name!r} ({entry.value}) is no {needed}", mend)
+        raise InputError(f"{group} {name!r} ({entry.value}) is not a {needed}", hint)
     return found

@@ -1,1 +1,1 @@
-"""What does a user ask for? The public Python API, one module a command; the command line renders its results."""
+"""What can a user do? The public Python API, one module per command; the command line prints its results."""

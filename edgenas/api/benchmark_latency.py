@@ -1,33 +1,34 @@
 """Latency prediction from a few samples on a published table, where every network's latency is known."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from edgenas.errors import InputError, UnknownNameError
+from edgenas.errors import InputError
 from edgenas.latency.agreement import Agreement, agreement, relative_errors
 from edgenas.latency.multi_device_table import PublishedLatencies, latencies_from_csv
+from edgenas.settings.benchmark import BenchmarkLatencySettings
+from edgenas.settings.declaration import taking
 from edgenas.transfer.bayesian_regression import FewSamples, hypotheses_from_devices
 from edgenas.transfer.cell_features import WrittenCells, feature_sets_of, rows_of
 from edgenas.transfer.sample_selection import CANDIDATES, informative_samples
+from edgenas.vocabulary import LatencyProtocol
 
-PROTOCOLS = ("all", "help")
-"""Who is sampled and who is asked about; see `benchmark_latency`."""
+PROTOCOLS: tuple[LatencyProtocol, ...] = get_args(LatencyProtocol)
 
 POOL = 900
-"""Networks that samples may be chosen from and references are known on; half of a smaller table."""
+"""Networks known on the reference devices, from which samples are chosen; half of a smaller table."""
 
 HELP_QUERIES = 1000
 HELP_TRIMMED = 0.1
-"""Share of networks that HELP leaves out at either end of the latencies."""
+"""Share of networks that HELP leaves out at each end of the latency range."""
 
-MIN_SAMPLES, MIN_NETWORKS = 3, 8
+MIN_NETWORKS = 8
 
 
 class LatencyBenchmark(Agreement):
@@ -55,50 +56,29 @@ class LatencyBenchmark(Agreement):
     seconds: float
 
 
-def benchmark_latency(
-    table: Path | str,
-    target: str | None = None,
-    reference_devices: Sequence[str] = (),
-    *,
-    samples: int = 10,
-    seed: int = 0,
-    protocol: str = "all",
-) -> LatencyBenchmark:
+@taking(BenchmarkLatencySettings)
+def benchmark_latency(settings: BenchmarkLatencySettings) -> LatencyBenchmark:
     """Predict a device's latencies from a few of them, and compare with the rest of a published table.
 
-    Nothing of a query network is looked at, on no device: what the reference devices have in common is learnt from the
-    pool that samples are chosen from.
+    The latencies of the query networks are used on no device: what the reference devices have in common is learnt
+    from the pool that samples are chosen from. Rows with 0 in a column `measured` are skipped.
 
       - `all`: the pool is 900 random networks (half of a smaller table), the queries are all others.
-      - `help`: samples from the first 900 networks, queries the next 1,000, of both the middle 80 % by latency (Lee et
-        al., "HELP", NeurIPS 2021).
-
-    Args:
-        table: CSV of NAS-Bench-201 cells with the column `arch` and one in milliseconds a device, also compressed with
-            gzip. Rows with 0 in a column `measured` are left out.
-        target: the device whose latencies are predicted; None for the only one of the table.
-        reference_devices: devices that are known; `["all"]` for every other of the table.
-        samples: how many networks of the target are timed.
-        seed: of everything random.
-        protocol: `all` or `help`.
+      - `help`: samples come from the first 900 networks, queries are the next 1,000, of both the middle 80 % by
+        latency (Lee et al., "HELP", NeurIPS 2021).
 
     Raises:
-        InputError: an argument or the table cannot be used.
+        InputError: a setting or the table cannot be used.
     """
-    for option, value, least in (("--samples", samples, MIN_SAMPLES), ("--seed", seed, 0)):
-        if value < least:
-            raise InputError(f"{option} {value} is too small", f"give at least {least}")
-    if protocol not in PROTOCOLS:
-        raise UnknownNameError("protocol", protocol, PROTOCOLS)
-    path = Path(table)
-    published = latencies_from_csv(path, WrittenCells(), target, reference_devices)
-    return judged(published, path, samples, seed, protocol)
+    path = Path(settings.table)
+    published = latencies_from_csv(path, WrittenCells(), settings.target, settings.references)
+    return judged(published, path, settings.samples, settings.seed, settings.protocol)
 
 
 def judged(
     published: PublishedLatencies, path: Path, samples: int, seed: int, protocol: str
 ) -> LatencyBenchmark:
-    """`benchmark_latency` on a table that has been read.
+    """`benchmark_latency` on a table that is already read.
 
     Raises:
         InputError: the table is too small.
@@ -138,7 +118,7 @@ def judged(
 
 @dataclass(frozen=True, eq=False)
 class _Split:
-    """Rows of a table: those known on the references, of them those that samples are chosen from, and the others."""
+    """Rows of a table: the pool known on the reference devices, the sample candidates among them, and the queries."""
 
     pool: NDArray[np.int64]
     candidates: NDArray[np.int64]

@@ -13,21 +13,20 @@ from edgenas.accuracy.tabular_evaluator import TabularEvaluator, evaluator_from_
 from edgenas.errors import EdgenasError, InputError, UnknownNameError
 from edgenas.formats import Document
 from edgenas.latency.tabular_predictor import TabularPredictor, predictor_from_csv
-from edgenas.progress import Progress, silent
 from edgenas.searchers.loop import search
 from edgenas.searchers.oracle import Oracle
 from edgenas.searchers.problem import Problem
-from edgenas.searchers.registry import DEFAULT_SEARCHER, MakeSearcher, searcher_for
-from edgenas.settings.declaration import name_of
+from edgenas.searchers.registry import searcher_for
+from edgenas.settings.benchmark import BenchmarkSearchSettings
+from edgenas.settings.declaration import name_of, taking
 from edgenas.space import Architecture, ArchitectureSpace, architecture_space_from_config
-from edgenas.units import parse_milliseconds
 
 SPACES = ("nasbench201", "nasbench-macro")
-"""Those of published tables."""
+"""Spaces that published tables cover."""
 
 
 class CurvePoint(Document):
-    """How the search stood after so many evaluations of distinct networks; all but the count are fractions 0..1."""
+    """Quality of a search after a number of distinct evaluations; all but the count are fractions 0..1."""
 
     evaluations: int = Field(ge=1)
     hypervolume_ratio: float = Field(ge=0, le=1)
@@ -38,10 +37,10 @@ class CurvePoint(Document):
 class SearchBenchmark(Document):
     """A searcher's curve against the oracle front of a table.
 
-    `networks` counts the distinct ones of the table, `feasible` those within the limit, `front` the true front's.
-    `oracle_hypervolume` is the true front's: objectives normalised by its ideal and nadir, reference point 1.1 in each.
-    `evaluations` were made of the number `asked_for`: fewer where the searcher found nothing new any more. `seconds` is
-    the search's time.
+    `networks` counts the distinct networks of the table, `feasible` those within the limit, `front` those on the true
+    front. `oracle_hypervolume` is that of the true front: objectives normalised by its ideal and nadir, reference point
+    1.1 in each. `evaluations` is less than `asked_for` if the searcher stopped finding new networks. `seconds` is the
+    duration of the search.
     """
 
     schema_: Literal["edgenas.benchmark-search/1"] = Field(
@@ -64,63 +63,50 @@ class SearchBenchmark(Document):
     curve: tuple[CurvePoint, ...]
 
 
-def benchmark_search(
-    table: Path | str,
-    space: str = "nasbench201",
-    searcher: str | MakeSearcher = DEFAULT_SEARCHER,
-    *,
-    evaluations: int = 200,
-    seed: int = 0,
-    max_latency: str | None = None,
-    progress: Progress = silent,
-) -> SearchBenchmark:
-    """Run a searcher on a published table and compare what it finds with the true front.
+@taking(BenchmarkSearchSettings)
+def benchmark_search(settings: BenchmarkSearchSettings) -> SearchBenchmark:
+    """Run a searcher on a published table and compare its results with the true front.
 
-    Rows that are the same network count as one, with the mean of their figures. A network without a row is never
-    looked at. A search that knows every network ends early.
-
-    Args:
-        table: CSV with the columns `arch`, `accuracy_percent` and `latency_ms`, also compressed with gzip.
-        space: whose architectures its rows name: `nasbench201` or `nasbench-macro`.
-        searcher: a name, or your own: called with the problem and the seed (see `Searcher`).
-        evaluations: how many distinct networks may be looked up.
-        seed: of everything random.
-        max_latency: the limit with its unit, such as "5ms"; the true front is then of those within it.
-        progress: told about each evaluation.
+    Rows that describe the same network count as one, with the mean of their figures. Networks without a row are never
+    evaluated. A search that has seen every network ends early. `searcher` takes a name, or a function of a problem and
+    a seed that makes a `Searcher`, such as its class.
 
     Raises:
-        InputError: an argument or the table cannot be used.
-        InfeasibleError: no network of the table keeps the limit.
+        InputError: a setting or the table cannot be used.
+        InfeasibleError: no network of the table is within the limit.
     """
-    for option, value, least in (("--evaluations", evaluations, 1), ("--seed", seed, 0)):
-        if value < least:
-            raise InputError(f"{option} {value} is too small", f"give at least {least}")
-    limit_ms = None if max_latency is None else parse_milliseconds(max_latency, "--max-latency")
+    searcher, limit_ms = settings.searcher, settings.max_latency_ms
     make_searcher = searcher_for(searcher) if isinstance(searcher, str) else searcher
-    chosen, path = _space(space), Path(table)
-    evaluator, predictor = evaluator_from_csv(path, chosen), predictor_from_csv(path, chosen)
-    problem = _problem(chosen, predictor, limit_ms)
+    space, path = _space(settings.space), Path(settings.table)
+    evaluator, predictor = evaluator_from_csv(path, space), predictor_from_csv(path, space)
+    problem = _problem(space, predictor, limit_ms)
     problem.check()
     feasible = [a for a in predictor.architectures if problem.latency_ms(a) <= problem.max_latency_ms]
     oracle = Oracle(_points(feasible, evaluator, problem))
     start = time.monotonic()
     found = search(
-        problem, make_searcher(problem, seed), evaluator.evaluate, evaluations, {}, _forget, progress
+        problem,
+        make_searcher(problem, settings.seed),
+        evaluator.evaluate,
+        settings.evaluations,
+        known={},
+        commit=lambda _: None,
+        progress=settings.progress,
     )
     seconds = time.monotonic() - start
-    name = searcher if isinstance(searcher, str) else name_of(searcher)
+    name = name_of(searcher)
     if not found:
         raise EdgenasError(
-            f"searcher {name} asked for no architecture within the limit", "use another --searcher"
+            f"searcher {name} proposed no architecture within the limit", "use another --searcher"
         )
     curve = _curve(oracle, _points([each.architecture for each in found], evaluator, problem))
     return SearchBenchmark(
         table=str(path),
-        space=chosen.name,
+        space=space.name,
         searcher=name,
         evaluations=len(curve),
-        asked_for=evaluations,
-        seed=seed,
+        asked_for=settings.evaluations,
+        seed=settings.seed,
         max_latency_ms=limit_ms,
         networks=len(predictor.architectures),
         feasible=len(feasible),
@@ -137,7 +123,7 @@ def _space(name: str) -> ArchitectureSpace:
     if name == "mbconv":
         raise InputError(
             "space mbconv has too many networks for a table of all of them",
-            "use nasbench201 or nasbench-macro",
+            f"use {' or '.join(SPACES)}",
         )
     if name not in SPACES:
         raise UnknownNameError("search space", name, SPACES)
@@ -145,7 +131,7 @@ def _space(name: str) -> ArchitectureSpace:
 
 
 def _problem(space: ArchitectureSpace, predictor: TabularPredictor, limit_ms: float | None) -> Problem:
-    """Without a limit, whatever the table knows keeps it."""
+    """Without a limit, the slowest network of the table sets it."""
     if limit_ms is None:
         slowest = space.encode(predictor.slowest())
         limit_ms = float(predictor.predict_encoded(slowest[None])[0])
@@ -174,7 +160,3 @@ def _curve(oracle: Oracle, points: NDArray[np.float64]) -> tuple[CurvePoint, ...
             zip(oracle.standings(points), best.tolist(), strict=True), start=1
         )
     )
-
-
-def _forget(_: object) -> None:
-    """Nothing of a benchmark is kept."""

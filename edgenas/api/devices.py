@@ -1,4 +1,4 @@
-"""Listing devices, their tables and where their latencies come from."""
+"""Listing devices, their latency tables and the provenance of their latencies."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from edgenas.vocabulary import Precision
 
 
 class TableInfo(Document):
-    """A table file of a device, and how it was measured; of a damaged one only its `problem` is known."""
+    """A table file of a device and how it was measured; for a damaged file, only its `problem`."""
 
     path: Path
     problem: str = ""
@@ -29,7 +29,7 @@ class TableInfo(Document):
 
 
 class DeviceInfo(Document):
-    """A device, its tables, and the provenance a search on it would have."""
+    """A device, its tables, and the provenance of latencies in a search for it."""
 
     name: str
     aliases: tuple[str, ...]
@@ -48,17 +48,17 @@ class DeviceInfo(Document):
 
 
 class DevicesResult(Document):
-    """What is known of devices."""
+    """The known devices."""
 
     devices: tuple[DeviceInfo, ...]
 
 
 def devices(name: str | None = None) -> DevicesResult:
-    """Describe all devices, or the one of a name or alias.
+    """Describe all devices, or the one with this name or alias.
 
     Raises:
         UnknownNameError: no such device.
-        FileFormatError: a device file is wrong.
+        FileFormatError: a device file is invalid.
     """
     chosen = [find_device(name)] if name else all_devices()
     return DevicesResult(devices=tuple(map(_describe, chosen)))
@@ -73,7 +73,7 @@ def _describe(device: Device) -> DeviceInfo:
 def _provenance(device: Device) -> Provenance:
     try:
         found = find_table(device)
-    except FileFormatError:  # listed among the tables with its problem
+    except FileFormatError:  # listed among the tables, with its problem
         found = None
     if found is None:
         return model_of(device).provenance

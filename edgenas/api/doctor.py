@@ -1,4 +1,4 @@
-"""What this machine or a target can do, and what would spoil a measurement."""
+"""Checks of this machine and of a device: what works, and what would disturb a measurement."""
 
 import shutil
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ MAX_TEMPERATURE_C = 80.0
 
 
 class Check(Document):
-    """One thing looked at; `mend`, what to do about it, is empty when it is in order."""
+    """One check; `mend` is the hint how to fix a problem, empty if there is none."""
 
     name: str
     ok: bool
@@ -28,18 +28,18 @@ class Check(Document):
 
 
 class DoctorResult(Document):
-    """What was looked at."""
+    """All checks made."""
 
     checks: tuple[Check, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether all is in order."""
+        """Whether every check passed."""
         return all(check.ok for check in self.checks)
 
 
 def doctor(device: str | None = None) -> DoctorResult:
-    """Look at this machine, at parts that other packages bring and, where named, at a device.
+    """Check this machine, the plug-ins of other packages and, if given, a device.
 
     Raises:
         UnknownNameError: no such device.
@@ -62,21 +62,21 @@ def _machine() -> Iterator[Check]:
     yield _check(
         "load",
         not busy,
-        f"{state.load_per_core:.2f} a core over the last minute",
-        "end other programs before profiling" if busy else "",
+        f"{state.load_per_core:.2f} per core over the last minute",
+        "close other programs before profiling" if busy else "",
     )
     slow = state.governor not in (None, "performance")
     yield _check(
         "clock governor",
         not slow,
-        state.governor or "not shown by this system",
+        state.governor or "not available on this system",
         "before profiling: sudo cpupower frequency-set -g performance" if slow else "",
     )
     hot = (state.temperature_c or 0) > MAX_TEMPERATURE_C
     yield _check(
         "temperature",
         not hot,
-        f"{state.temperature_c:.0f} C" if state.temperature_c else "not shown by this system",
+        f"{state.temperature_c:.0f} C" if state.temperature_c else "not available on this system",
         "let the machine cool down before profiling" if hot else "",
     )
 
@@ -114,7 +114,7 @@ def _plugins() -> Iterator[Check]:
         kind = plugin.group.removeprefix("edgenas.").removesuffix("s")
         try:
             load_plugin(plugin.group, plugin.name)
-            yield _check(f"{kind} {plugin.name}", True, f"brought by {plugin.package}")
+            yield _check(f"{kind} {plugin.name}", True, f"from {plugin.package}")
         except InputError as error:
             yield _check(f"{kind} {plugin.name}", False, error.problem, error.hint)
 
@@ -132,7 +132,9 @@ def _device(name: str) -> Iterator[Check]:
         except DeviceError as error:
             yield _check("runtime", False, error.problem, error.hint)
     else:
-        yield _check("runtime", True, f"{device.runtime}, out of reach from here: nothing is measured on it")
+        yield _check(
+            "runtime", True, f"{device.runtime}, not reachable from here: nothing can be measured on it"
+        )
     try:
         table = find_table(device)
     except FileFormatError as error:

@@ -1,4 +1,4 @@
-"""`edgenas.export`: models of a run again, in any precision."""
+"""`edgenas.export`: exporting the models of a run in any precision."""
 
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 def export(settings: ExportSettings) -> "ExportResult":
     """Export the trained models of a run to `exports/<run>/`, verified, with their cards.
 
-    int8 is calibrated on training images.
+    int8 models are calibrated on training images.
 
     Raises:
-        InputError: no such run or model, or the data are gone or have changed.
+        InputError: no such run or model, or its data are missing or have changed.
         VerificationError: an exported fp32 file does not match the trained network.
     """
     from edgenas.pipeline.reexport import reexport

@@ -27,18 +27,18 @@ log = logging.getLogger(__name__)
 
 
 class Prediction(Document):
-    """A network's latency and what each of its parts adds; `constant_ms` belongs to none of them.
+    """A network's latency and the contribution of each part; `constant_ms` belongs to none of them.
 
     Attributes:
         device: the device's name.
         architecture: the architecture's id, or the name of the ONNX file.
-        conditions: what the latency holds for: runtime, precision, threads, batch, power mode.
+        conditions: the operating point of the latency: runtime, precision, threads, batch, power mode.
         latency_ms: of one call.
-        layers: an architecture's blocks; an ONNX file's kernels (`KernelLatency`).
-        constant_ms: what the network costs beside them.
+        layers: the blocks of an architecture, or the kernels of an ONNX file (`KernelLatency`).
+        constant_ms: latency beyond that of the layers.
         macs: multiply-accumulates for one image.
-        params: parameters; of an ONNX file the numbers in its weights, batch norm folded or not.
-        unknown_operators: of an ONNX file: costed as memory traffic alone.
+        params: parameters; for an ONNX file the number of its weights, whether batch norm is folded or not.
+        unknown_operators: operators of an ONNX file whose cost is estimated as memory traffic only.
     """
 
     device: str
@@ -51,15 +51,15 @@ class Prediction(Document):
     params: int
     unknown_operators: tuple[str, ...] = ()
 
-    @computed_field  # type: ignore[prop-decorator]  # a known limit of mypy
+    @computed_field  # type: ignore[prop-decorator]  # a known limitation of mypy
     @property
     def provenance(self) -> Provenance:
-        """Where the latency comes from."""
+        """Provenance of the latency."""
         return self.latency_ms.provenance
 
     @property
     def is_of_onnx_file(self) -> bool:
-        """Whether its layers are kernels."""
+        """Whether the layers are kernels of an ONNX file."""
         return hasattr(self.layers[0], "kind")
 
     @field_serializer("latency_ms")
@@ -71,10 +71,10 @@ class Prediction(Document):
 def predict(settings: PredictSettings) -> Prediction:
     """Predict the latency of an architecture file or an ONNX file on a device.
 
-    An architecture file is JSON as `SearchSpace.document` gives it; `front.json` and cards hold such. An ONNX file is
-    split into the kernels that runtimes fuse; what each costs was learnt from fragments of networks that `profile`
-    timed, or follows from the device's model: fitted to published latencies, or its datasheet alone. `precision` is
-    also that of an ONNX file, whatever the file's numbers are.
+    An architecture file is JSON as returned by `SearchSpace.document`; `front.json` and model cards contain such
+    objects. An ONNX file is split into the kernels that runtimes fuse. Their costs are learnt from fragments of
+    networks that `profile` timed; otherwise they come from the device's model, which is fitted to published latencies
+    or based on the datasheet only. `precision` applies to an ONNX file too, whatever the data type of its weights.
 
     Raises:
         InputError: the file, the device or its table cannot be used.
@@ -102,13 +102,13 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
 
 
 def _of_onnx(path: Path, device: Device) -> Prediction:
-    # Not for every prediction: onnx takes a while to load.
+    # Imported only when needed: onnx loads slowly.
     from edgenas.onnx_latency import costing, kernel_fusion, onnx_reading, shape_inference
 
     graph = shape_inference.shaped(onnx_reading.read_model(path, device.batch))
     kernels = kernel_fusion.fused_kernels(graph)
     if not kernels:
-        raise InputError(f"{path}: only reshapes its input", "give a model that computes something")
+        raise InputError(f"{path}: the model only reshapes its input", "give a model that computes something")
     costs = _costing(kernels, graph.shape_nodes, device)
     return Prediction(
         device=device.name,
@@ -124,7 +124,7 @@ def _of_onnx(path: Path, device: Device) -> Prediction:
 
 
 def _costing(kernels: Sequence["Kernel"], shape_nodes: int, device: Device) -> "Costing":
-    """By what was timed on the device; where nothing was, by its model."""
+    """Costs by the kernels timed on the device; if there are none, by the device's model."""
     from edgenas.device_models.fitted import model_of
     from edgenas.onnx_latency import costing, fragment_timing, kernel_fitting
 
@@ -136,11 +136,11 @@ def _costing(kernels: Sequence["Kernel"], shape_nodes: int, device: Device) -> "
     model = model_of(device)
     if device.is_host and model.provenance is Provenance.ESTIMATED:
         log.warning(
-            "no kernels of ONNX files were timed on %s, and its datasheet need not describe this machine: it may be "
-            "many times off; %s",
+            "no kernels of ONNX files were timed on %s, and its datasheet may not describe this machine: the "
+            "prediction may be wrong by a large factor; %s",
             device.name,
             f"time them with a full profile: edgenas profile --device {device.name} {operating_point(device)}"
             if device.precision == fragment_timing.PRECISION
-            else f"that is done at {fragment_timing.PRECISION} alone",
+            else f"they can be timed at {fragment_timing.PRECISION} only",
         )
     return costing.costing_from_model(kernels, model)

@@ -1,4 +1,4 @@
-"""Measuring a device: a latency table for a space, ready for search; of all blocks, or inferred from a few networks."""
+"""Measuring a device: the latency table of a space, from all its blocks or inferred from a few networks."""
 
 import time
 from pathlib import Path
@@ -21,10 +21,10 @@ from edgenas.space import SearchSpace
 
 
 class ProfileResult(Document):
-    """Where the table is and how it came out.
+    """The table and the quality of its measurements.
 
-    `unstable` lists keys of blocks timed under noise; of the timings, `retaken` were made again because the
-    machine was slower or faster than usual, and a share `disturbed` stayed so.
+    `unstable` lists keys of blocks with noisy timings. `retaken` timings were repeated because the machine was slower
+    or faster than usual; for a share `disturbed` of all timings it still was.
     """
 
     table: Path
@@ -36,15 +36,15 @@ class ProfileResult(Document):
     disturbed: float
     calibration: Calibration
 
-    @computed_field  # type: ignore[prop-decorator]  # a known limit of mypy
+    @computed_field  # type: ignore[prop-decorator]  # a known limitation of mypy
     @property
     def unstable_entries(self) -> int:
-        """How many of them there are."""
+        """Number of unstable blocks."""
         return len(self.unstable)
 
 
 class Samples(Document):
-    """Networks that a table was inferred from: timed now, and known from before."""
+    """Networks that a table was inferred from: timed now, and kept from earlier profiles."""
 
     measured: int
     kept: int
@@ -59,9 +59,9 @@ class InferredInterval(Document):
 
 
 class FewSamplesResult(ProfileResult):
-    """A table inferred from a few networks: `entries` are the blocks inferred, `unstable` ids of networks.
+    """A table inferred from a few networks: `entries` counts inferred blocks, `unstable` lists ids of networks.
 
-    `halving_samples` says how many networks would halve the interval, or `halving_reason` why more would not.
+    `halving_samples` is the number of networks that would halve the interval; if None, `halving_reason` says why not.
     """
 
     samples: Samples
@@ -70,23 +70,21 @@ class FewSamplesResult(ProfileResult):
     halving_reason: str | None
     outlook: str
     noise_percent: float
-    views: dict[str, float] = Field(
-        description="how probable it is that each set of features is what costs time"
-    )
+    views: dict[str, float] = Field(description="probability of each feature set to explain the latencies")
     known_devices: tuple[str, ...]
     provenance: Provenance = Provenance.CALIBRATED
 
 
 @taking(ProfileSettings)
 def profile(settings: ProfileSettings) -> ProfileResult:
-    """Time every block of a space on a device and calibrate their sum on whole networks; or only a few of these.
+    """Time every block of a space on a device and calibrate their sum on whole networks, or time only a few of these.
 
-    With `samples`, only the whole networks that tell most are timed, and what each block costs is inferred from them
-    and from what other devices are like (provenance `calibrated`; the result is a `FewSamplesResult`). Networks timed
-    by an earlier such profile count.
+    With `samples`, only the most informative whole networks are timed, and the latency of each block is inferred from
+    them and from other devices (provenance `calibrated`; the result is a `FewSamplesResult`). Networks timed by an
+    earlier such profile count.
 
-    An existing table grows: only blocks it lacks, or knows badly, are timed. It is written to `./latency_models`
-    where that folder exists, else to the user's data folder. An interrupted profile goes on when repeated.
+    An existing table is extended: only missing or unstable blocks are timed. It is written to `./latency_models` if
+    that folder exists, otherwise to the user's data folder. Repeating an interrupted profile resumes it.
 
     Raises:
         InputError: a setting cannot be used.
@@ -98,7 +96,7 @@ def profile(settings: ProfileSettings) -> ProfileResult:
     start = time.monotonic()
     known = find_table(device)
     table = known[1] if known else None
-    # A table found elsewhere is carried along: the new one would hide it.
+    # A table found in another folder is copied: the new one would hide it.
     in_place = known is not None and known[0] == table_path(device)
     seed, progress = settings.seed, settings.progress
     if settings.samples is None:
@@ -118,7 +116,7 @@ def profile(settings: ProfileSettings) -> ProfileResult:
 def _refuse_measured(
     space: SearchSpace, device: Device, runtime: Runtime, path: Path, table: LatencyTable
 ) -> None:
-    """Raise where every block was measured, or a table that was would go: nothing can be inferred better than that."""
+    """Raise if inference would replace, or add nothing to, measured blocks, which are always more accurate."""
     if table.calibrations and not block_profiling.is_still_valid(table, device, runtime):
         raise InputError(
             f"{device.name} has a table measured with {table.runtime} {table.runtime_version}, power mode "

@@ -1,4 +1,4 @@
-"""`edgenas.report`: the report of a run again."""
+"""`edgenas.report`: writing the report of a run again."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from edgenas.formats import Document
 
 
 class ReportResult(Document):
-    """Where the page and the picture of the front are."""
+    """Paths of the HTML report and of the picture of the front."""
 
     report: Path
     picture: Path

@@ -1,4 +1,4 @@
-"""A run's result as one uses it: the front as a table or a picture, its models as trained modules."""
+"""A run's result for use in Python: the front as a table or a picture, its models as trained modules."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Classification(Document):
-    """What a model says of one picture: the most probable class, and the probability of each."""
+    """A model's prediction for one image: the most probable class, and the probability of each."""
 
     label: str
     probability: float
@@ -36,17 +36,17 @@ class Classification(Document):
 
 
 class TrainedModel(Model):
-    """A model of a run, with the weights it was trained to."""
+    """A model of a run, with its trained weights."""
 
     _folder: RunFolder = PrivateAttr()
 
     def load(self) -> "Network":
         """The trained network, a `torch.nn.Module` in evaluation mode on the CPU.
 
-        It takes normalised images, float32 (N, 3, R, R), and gives logits, (N, classes); `predict` takes pictures.
+        It maps normalised images, float32 (N, 3, R, R), to logits, (N, classes); `predict` takes unprocessed images.
 
         Raises:
-            InputError: it was never trained (the run was interrupted), or its weights are gone or damaged.
+            InputError: it was never trained (the run was interrupted), or its weights are missing or damaged.
         """
         from edgenas.pipeline.final_model import load_network
 
@@ -55,22 +55,22 @@ class TrainedModel(Model):
         return load_network(self._folder, space.build(architecture), self.id)
 
     def predict(self, images: "Picture | Iterable[Picture]") -> list[Classification]:
-        """Classify pictures, each prepared as training pictures were.
+        """Classify images, preprocessed like the training images.
 
         Args:
             images: one or several: paths, PIL images, or uint8 arrays of shape (H, W, 3) or (H, W); or one array of
                 shape (N, H, W, 3).
 
         Raises:
-            InputError: a picture cannot be read, or the weights are gone.
+            InputError: an image cannot be read, or the weights are missing.
         """
         import torch
 
         data = self._folder.read_document().config.data
         if not data.classes:
             raise InputError(
-                f"run {self._folder.name} is of an earlier edgenas and does not know its classes",
-                "use the card beside the exported file",
+                f"run {self._folder.name} was made by an earlier version of edgenas and lacks its class names",
+                "take them from the card beside the exported file",
             )
         network = self.load()
         _, resolution, _ = self._space().input_shape
@@ -88,7 +88,7 @@ class TrainedModel(Model):
 
 
 class Run(SearchResult):
-    """The result of a search, and the run it lies in.
+    """The result of a search, with access to its run.
 
     `front`, `dropped` and `baselines` are tuples of `TrainedModel`.
     """
@@ -101,16 +101,16 @@ class Run(SearchResult):
 
     @property
     def folder(self) -> Path:
-        """Where it is kept."""
+        """Folder of the run."""
         return self._folder.path
 
     @property
     def settings(self) -> SearchSettings:
-        """What the search was asked to do, with what was left open filled in."""
+        """The settings of the search, with defaults filled in."""
         return self._folder.read_document().config.settings
 
     def to_dataframe(self) -> "pandas.DataFrame":
-        """A row for each model: front, then dropped, then baselines; latencies in milliseconds. Needs pandas.
+        """A row per model: front, then dropped, then baselines; latencies in milliseconds. Needs pandas.
 
         Raises:
             InputError: pandas is not installed.
@@ -156,20 +156,20 @@ class Run(SearchResult):
 
 
 def load_run(run: str | Path) -> Run:
-    """The result of a run that has ended or was interrupted.
+    """Load the result of a complete or interrupted run.
 
     Args:
         run: name under `runs/`, or path of the run's folder.
 
     Raises:
-        InputError: no such run, it has no result yet, or a file of it is damaged.
+        InputError: no such run, it has no result yet, or one of its files is damaged.
     """
     folder = find_run(str(run))
     return run_of(folder.read_result(), folder)
 
 
 def run_of(result: SearchResult, folder: RunFolder | None = None) -> Run:
-    """A result as one uses it; without a folder it lies under `runs/`."""
+    """A result with access to its run, which is under `runs/` unless a folder is given."""
     place = RunFolder((folder.path if folder else RUNS / result.run).absolute())
     run = Run.model_validate(result.model_dump())
     run._folder = place
@@ -189,14 +189,16 @@ def _listed(images: "Picture | Iterable[Picture]") -> "list[Picture]":
 
 
 def _pixels(picture: "Picture", resolution: int) -> NDArray[np.uint8]:
-    """What the network sees of a picture, (resolution, resolution, 3)."""
+    """The pixels of a picture as the network sees them, (resolution, resolution, 3)."""
     from PIL import Image, UnidentifiedImageError
 
     from edgenas.accuracy.image_folder import fitted
 
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8:
-            raise InputError(f"an image is of {picture.dtype}, not uint8", "give values 0 to 255 as uint8")
+            raise InputError(
+                f"an image has the type {picture.dtype}, not uint8", "give values 0 to 255 as uint8"
+            )
         picture = Image.fromarray(picture)
     if isinstance(picture, Image.Image):
         return fitted(picture, resolution)

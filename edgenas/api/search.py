@@ -10,24 +10,24 @@ if TYPE_CHECKING:
     from edgenas.api.run import Run
 
 PROBE_RESOLUTION, PROBE_CLASSES = 32, 2
-"""Of a space that is made only to see whether it can be, before any image is loaded."""
+"""Of a space that is built only to check the settings before any image is loaded."""
 
 
 @taking(SearchSettings)
 def search(settings: SearchSettings) -> "Run":
     """Search, train and export the networks worth deploying on a device.
 
-    Everything is kept in `runs/<run>`: the same call resumes an interrupted one. Ctrl-C ends it in good order, with
-    what is known so far (`status` is then "interrupted").
+    Everything is stored in `runs/<run>`, and the same call resumes an interrupted search. Ctrl-C ends it cleanly with
+    the results so far (`status` is then "interrupted").
 
     `device`, `data`, `space`, `searcher` and `evaluator` take a name or an object: a `Device`, a `Dataset`, a
-    `SearchSpace`, what makes a `Searcher` from a problem and a seed (its class, say), and an `Evaluator` or what makes
-    one from space, data set and seed.
+    `SearchSpace`, a function that makes a `Searcher` from a problem and a seed (such as its class), and an `Evaluator`
+    or a function that makes one from space, data set and seed.
 
     Raises:
         InputError: a setting, the data or a table cannot be used (see `edgenas.errors`).
-        InfeasibleError: nothing in the space keeps the limit.
-        DeviceError: a runtime that is needed here cannot be used.
+        InfeasibleError: no architecture of the space is within the limit.
+        DeviceError: a runtime needed on this machine cannot be used.
     """
     started_s = time.monotonic()
     from edgenas.pipeline.spaces import space_for_images
@@ -36,7 +36,7 @@ def search(settings: SearchSettings) -> "Run":
     device = device_for(settings)
     if isinstance(settings.space, str):
         space_for_images(settings, settings.resolution or PROBE_RESOLUTION, PROBE_CLASSES)
-    # What follows loads torch and images: wrong settings are reported before that.
+    # What follows loads torch and images, so invalid settings are reported first.
     from edgenas.api.run import run_of
     from edgenas.pipeline.phases import run_session
 

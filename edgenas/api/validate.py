@@ -1,4 +1,4 @@
-"""Checking predictions: random whole networks, predicted and measured."""
+"""Checking predictions on random whole networks."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from edgenas.settings.measuring import ValidateSettings
 
 
 class ValidationResult(Validation):
-    """What was found, and where it is kept as JSON and as a picture."""
+    """The validation, and the JSON file and the picture it is saved to."""
 
     file: Path
     picture: Path
@@ -24,9 +24,8 @@ class ValidationResult(Validation):
 def validate(settings: ValidateSettings) -> ValidationResult:
     """Predict and measure random whole networks that were not used in calibration.
 
-    Predictions come from the device's table, or from its model where it has none. The figures and a picture are
-    written beside the tables, in `latency_models/<device>/validation/`, in place of earlier ones of the same table
-    and space.
+    Predictions come from the device's table, or from its model if it has none. The figures and a picture are written to
+    `latency_models/<device>/validation/`, replacing earlier ones of the same table and space.
 
     Raises:
         InputError: a setting, or the device's table, cannot be used.

@@ -1,13 +1,12 @@
-"""`edgenas benchmark`: edgenas on published tables, where the truth is known."""
+"""`edgenas benchmark`: searchers and latency prediction on published tables, where the truth is known."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from edgenas.cli.console import print_json, print_lines, print_table, reporting
-from edgenas.cli.options import JsonOption
-from edgenas.searchers.registry import DEFAULT_SEARCHER, SEARCHERS
+from edgenas.cli.options import command_of
+from edgenas.settings.benchmark import BenchmarkLatencySettings, BenchmarkSearchSettings
 from edgenas.units import format_seconds
 
 if TYPE_CHECKING:
@@ -21,39 +20,20 @@ LATENCY_EXAMPLE = (
 
 app = typer.Typer(
     name="benchmark",
-    help="Judge searchers and latency prediction on published tables.",
+    help="Benchmark searchers and latency prediction on published tables.",
     no_args_is_help=True,
     epilog=EXAMPLE,
 )
 
 
 @app.command("search", epilog=EXAMPLE)
-def search(
-    table: Annotated[Path, typer.Option(help="CSV (or .csv.gz) with arch, accuracy_percent, latency_ms.")],
-    space: Annotated[
-        str, typer.Option(help="What its rows name: nasbench201 or nasbench-macro.")
-    ] = "nasbench201",
-    searcher: Annotated[str, typer.Option(help=f"{', '.join(SEARCHERS)}.")] = DEFAULT_SEARCHER,
-    evaluations: Annotated[int, typer.Option(min=1, help="Distinct networks to look up.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    max_latency: Annotated[
-        str | None, typer.Option(help="Latency limit with its unit, such as 5ms; default none.")
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """Run a searcher on a table of known accuracies and latencies; its curve against the true front."""
+@command_of(BenchmarkSearchSettings)
+def search(keywords: dict[str, Any], json: bool) -> None:
+    """Run a searcher on a table of known accuracies and latencies; compare its curve with the true front."""
     from edgenas.api.benchmark_search import benchmark_search
 
     with reporting() as progress:
-        result = benchmark_search(
-            table,
-            space,
-            searcher,
-            evaluations=evaluations,
-            seed=seed,
-            max_latency=max_latency,
-            progress=progress,
-        )
+        result = benchmark_search(**keywords, progress=progress)
     if json:
         print_json(result)
     else:
@@ -61,32 +41,13 @@ def search(
 
 
 @app.command("latency", epilog=LATENCY_EXAMPLE)
-def latency(
-    table: Annotated[
-        Path, typer.Option(help="CSV (or .csv.gz) with arch and a column of milliseconds a device.")
-    ],
-    reference_devices: Annotated[
-        str, typer.Option(help="Known devices: A,B,... or all others of the table; default none.")
-    ] = "",
-    target: Annotated[
-        str | None, typer.Option(help="Device to predict; not needed where the table has one.")
-    ] = None,
-    samples: Annotated[int, typer.Option(help="Networks timed on the target.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    protocol: Annotated[
-        str,
-        typer.Option(
-            help="all: sampled from 900 random networks, asked about all others. help: as the paper of HELP."
-        ),
-    ] = "all",
-    json: JsonOption = False,
-) -> None:
+@command_of(BenchmarkLatencySettings)
+def latency(keywords: dict[str, Any], json: bool) -> None:
     """Predict a device's latencies from a few of them; compare with the rest of a published table."""
     from edgenas.api.benchmark_latency import benchmark_latency
 
-    references = [name.strip() for name in reference_devices.split(",") if name.strip()]
     with reporting():
-        result = benchmark_latency(table, target, references, samples=samples, seed=seed, protocol=protocol)
+        result = benchmark_latency(**keywords)
     if json:
         print_json(result)
     else:
@@ -106,14 +67,14 @@ def _print_latency(result: "LatencyBenchmark") -> None:
         ("mean error", f"{result.mape_percent:.3g}%"),
         ("within 5%", f"{result.within_5_percent:.1%}"),
         ("within 10%", f"{result.within_10_percent:.1%}"),
-        ("inside their 90% interval", f"{result.interval_coverage:.1%}"),
-        ("the interval, typically", f"±{result.interval_percent:.3g}%"),
+        ("inside the 90% interval", f"{result.interval_coverage:.1%}"),
+        ("median interval", f"±{result.interval_percent:.3g}%"),
     ]
     title = f"{result.target}: {result.queries} networks from {result.samples} samples and {known}"
-    print_table(title, ("predicted and published", "value"), rows)
-    view, weight = max(result.features.items(), key=lambda pair: pair[1])
+    print_table(title, ("predicted against published", "value"), rows)
+    feature_set, weight = max(result.features.items(), key=lambda pair: pair[1])
     print_lines(
-        f"what takes time: {view} ({weight:.0%} probable); noise of a timing: {result.noise_percent:.2g}%",
+        f"what costs time: {feature_set} (probability {weight:.0%}); noise of a timing: {result.noise_percent:.2g}%",
         f"time: {format_seconds(result.seconds)}",
     )
 
@@ -125,7 +86,9 @@ def _print_result(result: "SearchBenchmark") -> None:
     print_table(title, columns, [_row(point) for point in (*shown, result.curve[-1])])
     limit = "" if result.max_latency_ms is None else f" within {result.max_latency_ms:g} ms"
     if result.evaluations < result.asked_for:
-        print_lines(f"ended at {result.evaluations} of {result.asked_for}: the searcher found no new network")
+        print_lines(
+            f"ended at {result.evaluations} of {result.asked_for}: the searcher found no new networks"
+        )
     print_lines(
         f"true front: {result.front} of {result.feasible} networks{limit}, hypervolume "
         f"{result.oracle_hypervolume:.4f}, best accuracy {result.oracle_best_accuracy:.2%}",
@@ -134,7 +97,7 @@ def _print_result(result: "SearchBenchmark") -> None:
 
 
 def _is_round(count: int) -> bool:
-    """Whether it is 10, 20, 50, 100, 200, 500, ..."""
+    """Whether a count is 10, 20, 50, 100, 200, 500, ..."""
     digits = str(count)
     return len(digits) > 1 and digits[0] in "125" and not digits[1:].strip("0")
 

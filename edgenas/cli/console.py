@@ -1,4 +1,4 @@
-"""What people see: tables and JSON on stdout; progress, warnings and notes on stderr."""
+"""Output: tables and JSON on stdout; progress and warnings on stderr."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 PLAIN_INTERVAL_S = 15.0
-"""Seconds between lines about one phase where there is no terminal."""
+"""Seconds between progress lines of a phase if stderr is not a terminal."""
 
 
 def print_json(result: "BaseModel") -> None:
@@ -30,7 +30,7 @@ def print_lines(*lines: str) -> None:
 def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[str] = ()
 ) -> None:
-    """Print a table on stdout; every column but the first and those of `left` is right-aligned."""
+    """Print a table on stdout; columns are right-aligned except the first and those in `left`."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -44,16 +44,16 @@ def print_table(
 
 
 def disturbance_lines(retaken: int, disturbed: float) -> list[str]:
-    """What there is to say about a machine that was not at its usual speed while it was timed."""
+    """Lines about timings during which the machine was not at its usual speed."""
     if not retaken:
         return []
-    rest = f"; {disturbed:.1%} of all stayed so (edgenas doctor)" if disturbed else ""
-    return [f"{retaken} timings were taken again: the machine was slower or faster than usual{rest}"]
+    rest = f"; for {disturbed:.1%} of all timings it still was (see edgenas doctor)" if disturbed else ""
+    return [f"{retaken} timings were repeated because the machine was slower or faster than usual{rest}"]
 
 
 @contextmanager
 def reporting() -> Iterator[Progress]:
-    """Give a progress callback that draws bars with time left on stderr, and show warnings there."""
+    """Yield a progress callback that draws bars with the remaining time on stderr; warnings go there too."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logger = logging.getLogger("edgenas")
@@ -70,7 +70,7 @@ def reporting() -> Iterator[Progress]:
 
 
 class _PlainProgress:
-    """For logs and pipes: a line as a phase begins, every so often, and as it ends."""
+    """For logs and pipes: a line when a phase starts, at intervals, and when it ends."""
 
     def __init__(self) -> None:
         self._phase = ""

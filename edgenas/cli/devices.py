@@ -1,4 +1,4 @@
-"""`edgenas devices`: what is known."""
+"""`edgenas devices`: listing devices."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,10 +14,10 @@ EXAMPLE = "Example: edgenas devices jetson"
 
 
 def run(
-    name: Annotated[str | None, typer.Argument(help="One device; all without.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Device to show; default: all.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """List devices, their latency tables and where their latencies come from."""
+    """List devices, their latency tables and the provenance of their latencies."""
     from edgenas.api.devices import devices
 
     result = devices(name)
@@ -48,7 +48,7 @@ def _print_details(info: "DeviceInfo") -> None:
         info.description,
         f"power mode: {info.power_mode}{_other_modes(info)}",
         f"peak {sheet.peak_gflops:g} GFLOP/s, {sheet.memory_bandwidth_gb_s:g} GB/s, "
-        f"{sheet.kernel_launch_us:g} us a kernel",
+        f"{sheet.kernel_launch_us:g} us per kernel",
         *_calibration_lines(info),
         *(f"source: {source}" for source in info.sources),
         *(f"table: {_table_text(item)}" for item in info.tables),
@@ -66,7 +66,7 @@ def _calibration_lines(device: "DeviceInfo") -> list[str]:
         return []
     return [
         f"calibrated for {fitted.precision}, threads {fitted.threads}, batch {fitted.batch}, {fitted.power_mode}, "
-        f"on {fitted.networks} networks: those left out were {fitted.median_error_percent:g} % off in the median "
+        f"on {fitted.networks} networks: median error of left-out networks {fitted.median_error_percent:g} % "
         f"(Spearman {fitted.spearman:g})",
         *(f"figures: {figures}" for figures in fitted.figures),
     ]

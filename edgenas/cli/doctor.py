@@ -1,4 +1,4 @@
-"""`edgenas doctor`: what this machine can do, and what would spoil a measurement."""
+"""`edgenas doctor`: checks of this machine and of a device."""
 
 from typing import Annotated
 
@@ -11,10 +11,10 @@ EXAMPLE = "Example: edgenas doctor --device cpu"
 
 
 def run(
-    device: Annotated[str | None, typer.Option(help="Also look at this device.")] = None,
+    device: Annotated[str | None, typer.Option(help="Also check this device.")] = None,
     json: JsonOption = False,
 ) -> int:
-    """Check this machine, and a device, for what would stop a search or spoil a measurement."""
+    """Check this machine, and a device, for anything that would stop a search or disturb a measurement."""
     from edgenas.api.doctor import doctor
 
     result = doctor(device)

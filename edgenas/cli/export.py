@@ -1,4 +1,4 @@
-"""`edgenas export`: models of a run again."""
+"""`edgenas export`: exporting the models of a run again."""
 
 from typing import Any
 

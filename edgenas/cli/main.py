@@ -1,4 +1,4 @@
-"""The typer app, and the one place where errors become exit codes."""
+"""The typer app, and the only place where errors become exit codes."""
 
 import sys
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ for command in (search, profile, validate, predict, devices, export, report, doc
     app.command(command.__name__.rpartition(".")[2], epilog=command.EXAMPLE)(command.run)
 app.add_typer(benchmark.app)
 
-# The base of typer's usage errors has no public name; it is two steps above this one.
+# The base class of typer's usage errors has no public name; it is two levels above this one.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
@@ -47,7 +47,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     try:
         code = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
-        if code == INTERRUPTED:  # typer turns Ctrl-C into this code, without a word
+        if code == INTERRUPTED:  # typer turns Ctrl-C into this code without a message
             return _fail("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
     except EdgenasError as error:
@@ -56,7 +56,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _usage_error(error)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output (head, less) has left
+    except BrokenPipeError:  # the reader of the output (head, less) has exited
         sys.stderr.close()
         return 0
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A command's options, made from the declarations of its settings."""
+"""The options of a command, made from the declarations of its settings."""
 
 import typing
 from collections.abc import Callable
@@ -16,23 +16,27 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 _FILES = {"rich_help_panel": Group.FILES.value}
 _ConfigOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.toml", help="Settings from a file; options given here win.", **_FILES),
+    typer.Option(
+        metavar="FILE.toml",
+        help="Settings from a file; command-line options override them.",
+        **_FILES,
+    ),
 ]
 _SaveConfigOption = Annotated[
-    Path | None, typer.Option(metavar="FILE.toml", help="Write all settings to a file, too.", **_FILES)
+    Path | None, typer.Option(metavar="FILE.toml", help="Also write all settings to a file.", **_FILES)
 ]
 _GroupedJsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout.", **_FILES)
 ]
 
 Run = Callable[[dict[str, Any], bool], int | None]
-"""Runs a command on keywords, those given alone, and prints its result, as JSON if so wanted; gives the exit code."""
+"""Runs a command with the keywords given, prints its result (the flag asks for JSON) and returns the exit code."""
 
 
 def command_of(declaring: type[Settings]) -> Callable[[Run], Callable[..., int | None]]:
-    """Make a function of keywords a typer command with an option for each setting of a class.
+    """Turn a function of keywords into a typer command with an option for each setting of a class.
 
-    Nothing is checked here: options that are not given are left out, and the rest is checked as at every other door.
+    Options that are not given are omitted from the keywords; the class checks the others, as those from Python.
     """
 
     def decorate(run: Run) -> Callable[..., int | None]:
@@ -59,7 +63,7 @@ def command_of(declaring: type[Settings]) -> Callable[[Run], Callable[..., int |
 def _keywords(
     declaring: type[Settings], given: dict[str, Any], config: Path | None, save_config: Path | None
 ) -> dict[str, Any]:
-    """What the file says, then what the command line says."""
+    """Settings from the file, overridden by those from the command line."""
     if config is not None:
         from edgenas.settings.files import read_settings
 
@@ -91,11 +95,11 @@ def _annotation(setting: Setting) -> Any:
         show_default=False,
         rich_help_panel=option.group.value,
     )
-    return Annotated[typing.Optional[setting.kind], described]  # noqa: UP045 - of a type only known here
+    return Annotated[typing.Optional[setting.kind], described]  # noqa: UP045 - the type is only known at run time
 
 
 def _default_text(setting: Setting) -> str:
-    """What follows the help; where nothing does, the default is off, or the help itself says what it is."""
+    """Text appended to the help; none if the default is off or stated in the help itself."""
     if setting.required:
         return " Required."
     return "" if setting.default in (None, False) else f" Default: {_text(setting.default)}."
@@ -106,7 +110,7 @@ def _text(value: object) -> str:
 
 
 def _metavar(setting: Setting) -> str | None:
-    """What is to be written, with the bounds of a number."""
+    """Placeholder of the value, with the bounds of a number."""
     least, most = setting.option.at_least, setting.option.at_most
     kind = {str: "TEXT", int: "INT", float: "NUMBER"}.get(setting.kind)
     if least is None:

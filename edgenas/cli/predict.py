@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgenas.latency.predictor import LayerLatency
 
 BAR_WIDTH = 32
-WATERFALL = "from 0 to the whole"
+WATERFALL = "from 0 to the total"
 EXAMPLE = "Example: edgenas predict architecture.json --device jetson"
 
 
@@ -26,7 +26,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         print_json(result)
         return
     latency = result.latency_ms
-    # What is beside the blocks can be negative: a network then costs less than its blocks alone.
+    # The latency beyond the blocks can be negative: a network then takes less time than its blocks alone.
     floor_ms = min(0.0, result.constant_ms)
     scale = BAR_WIDTH / (latency.predicted - floor_ms)
     rows = []
@@ -50,14 +50,14 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     if result.unknown_operators:
         print_lines(
             f"unknown operators: {', '.join(result.unknown_operators)} "
-            "(costed as memory traffic alone; the interval is wider for it)"
+            "(costed as memory traffic only; the interval is wider because of them)"
         )
 
 
 def _steps(result: "Prediction") -> list[tuple[str, float, str]]:
-    """What adds up to the whole: its name, milliseconds, a remark."""
+    """The parts that add up to the total: name, milliseconds, remark."""
     layers = [(row.block, row.latency_ms, _remark(row)) for row in result.layers]
-    return layers if result.is_of_onnx_file else [("beside the blocks", result.constant_ms, ""), *layers]
+    return layers if result.is_of_onnx_file else [("beyond the blocks", result.constant_ms, ""), *layers]
 
 
 def _remark(row: "LayerLatency") -> str:
@@ -69,6 +69,6 @@ def _remark(row: "LayerLatency") -> str:
 
 
 def _bar(start: float, length: float) -> str:
-    """One step of the waterfall, in characters; one that takes time away is drawn from where it ends."""
+    """One bar of the waterfall chart, in characters; a negative one is drawn from its end."""
     left, right = sorted((round(start), round(start + length)))
     return " " * left + "█" * max(right - left, 1)

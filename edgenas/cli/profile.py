@@ -41,22 +41,22 @@ def _print_result(result: "ProfileResult") -> None:
     print_lines(
         f"{result.measured} blocks measured in {format_seconds(result.seconds)}, {result.entries} in the table",
         f"whole networks: slope {result.calibration.slope:.3f}, intercept "
-        f"{result.calibration.intercept_ms:.4g} ms; {len(errors)} of them, each predicted from all others, are off by "
-        f"{sum(errors) / len(errors):.1%} on average, {errors[-1]:.1%} at most",
+        f"{result.calibration.intercept_ms:.4g} ms; {len(errors)} of them, each predicted from all others, have errors "
+        f"of {sum(errors) / len(errors):.1%} on average, {errors[-1]:.1%} at most",
     )
 
 
 def _print_few(result: "FewSamplesResult") -> None:
     errors = sorted(abs(residual) for residual in result.calibration.residuals)
     features = sorted(result.views.items(), key=lambda item: -item[1])
-    kept = f", {result.samples.kept} known from before" if result.samples.kept else ""
+    kept = f", {result.samples.kept} kept from earlier profiles" if result.samples.kept else ""
     print_lines(
-        f"{result.measured} networks measured in {format_seconds(result.seconds)}{kept}; from them and from "
-        f"{len(result.known_devices)} other devices {result.entries} blocks inferred",
-        f"a network takes what is predicted within {result.interval.half_width_percent:.1f}% (90 % interval); each of "
-        f"the {len(errors)}, predicted from the others, is off by {sum(errors) / len(errors):.1%} on average, "
+        f"{result.measured} networks measured in {format_seconds(result.seconds)}{kept}; {result.entries} blocks "
+        f"inferred from them and from {len(result.known_devices)} other devices",
+        f"predictions are accurate to ±{result.interval.half_width_percent:.1f}% (90 % interval); the {len(errors)} "
+        f"networks, each predicted from the others, have errors of {sum(errors) / len(errors):.1%} on average, "
         f"{errors[-1]:.1%} at most",
         result.outlook,
-        "features believed to cost time: "
+        "probability of each feature set: "
         + ", ".join(f"{name} {weight:.0%}" for name, weight in features if weight > 0.01),
     )

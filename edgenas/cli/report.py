@@ -1,4 +1,4 @@
-"""`edgenas report`: write a run's report again."""
+"""`edgenas report`: writing a run's report again."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ EXAMPLE = "Example: edgenas report my-run"
 
 
 def run(
-    run: Annotated[str, typer.Argument(help="Name of a run, or its folder.")],
+    run: Annotated[str, typer.Argument(help="Name of a run under runs/, or the path of its folder.")],
     json: JsonOption = False,
 ) -> None:
     """Write the HTML report and the picture of a run's front."""

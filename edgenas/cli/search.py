@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 EXAMPLE = "Example: edgenas search --device jetson --max-latency 20ms --data photos/"
 
 INTERRUPTED, NOTHING_LEFT = 130, 1
-"""Exit codes: Ctrl-C; every finalist was dropped, for the reasons printed."""
+"""Exit codes: after Ctrl-C; if every finalist was dropped."""
 
 
 @command_of(SearchSettings)
 def run(keywords: dict[str, Any], json: bool) -> int:
-    """Search the networks worth deploying on a device; train, export and verify them."""
+    """Search for the networks worth deploying on a device; train, export and verify them."""
     with reporting() as progress:
         result = search(**keywords, progress=progress)
     if json:
@@ -40,17 +40,19 @@ def _print_result(result: "SearchResult") -> None:
     models = (*result.front, *result.baselines)
     print_table(title, columns, [_row(model, model.id == result.chosen, with_memory) for model in models])
     if any(model.leads for model in result.front):
-        alone = "more accurate than every faster model"
-        print_lines(f"* {alone if len(result.objectives) == 2 else 'no other is as good in every objective'}")
+        leader = "more accurate than every faster model"
+        print_lines(
+            f"* {leader if len(result.objectives) == 2 else 'no other model matches it in every objective'}"
+        )
     if any(model.id == result.chosen for model in (*result.front, *result.dropped)):
-        print_lines("@ chosen: what was learnt for the limit itself")
+        print_lines("@ chosen: learnt for the limit itself")
     for model in result.dropped:
         print_lines(f"dropped {model.id}{' @' if model.id == result.chosen else ''}: {model.note}")
     print_lines(*(f"{model.name}: {model.note}" for model in result.baselines if model.note))
     print_lines(*(f"note: {note}" for note in result.notes))
     phases = ", ".join(f"{phase} {format_seconds(s)}" for phase, s in result.seconds.items())
     if result.status == "interrupted":
-        print_lines("interrupted: the same command goes on from here")
+        print_lines("interrupted: repeat the command to resume")
     else:
         print_lines(f"models: exports/{result.run}/")
     print_lines(f"report: {result.report}", f"time: {phases}")
@@ -58,7 +60,7 @@ def _print_result(result: "SearchResult") -> None:
 
 def _row(model: "Model", chosen: bool, with_memory: bool) -> tuple[str, ...]:
     latency, test = model.latency_ms, model.accuracies.test
-    failed = model.name and model.accuracies.validation is None  # a baseline: nothing is known of it
+    failed = model.name and model.accuracies.validation is None  # a baseline without any accuracy
     return (
         f"{model.name or model.id}{' *' if model.leads else ''}{' @' if chosen else ''}",
         f"{format_milliseconds(latency.predicted)} {model.provenance.basis}",

@@ -1,4 +1,4 @@
-"""`edgenas validate`: how good predictions are on a device."""
+"""`edgenas validate`: the accuracy of predictions on a device."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ def _print_result(found: "ValidationResult") -> None:
         f"{found.networks} networks of {found.space} on {found.device}, predicted "
         f"({found.provenance.basis}) and measured",
         f"rank correlation: Spearman {rank_text(found.spearman)}, Kendall {rank_text(found.kendall)}",
-        f"off by {found.mape_percent:.3g}% on average, {found.within_5_percent:.0%} within 5%, "
+        f"mean error {found.mape_percent:.3g}%, {found.within_5_percent:.0%} within 5%, "
         f"{found.within_10_percent:.0%} within 10%; {found.interval_coverage:.0%} inside their interval",
         *_pace_lines(found),
         "worst:",
@@ -51,8 +51,8 @@ def _pace_lines(found: "Validation") -> list[str]:
     change = f"{abs(found.pace - 1):.1%} {'slower' if found.pace > 1 else 'faster'}"
     there = found.at_table_pace
     return [
-        f"the machine runs {change} than when it was profiled (networks timed then and now); at the table's pace: "
-        f"off by {there.mape_percent:.3g}% on average, {there.within_5_percent:.0%} within 5%, "
+        f"the machine runs {change} than when it was profiled (networks timed then and now); corrected for that: "
+        f"mean error {there.mape_percent:.3g}%, {there.within_5_percent:.0%} within 5%, "
         f"{there.interval_coverage:.0%} inside their interval"
     ]
 

@@ -1,1 +1,1 @@
-"""How is a search carried out? Its phases in order, each going on from what an earlier session committed."""
+"""How is a search carried out? Its phases in order, each resuming from what earlier sessions committed."""

@@ -1,4 +1,4 @@
-"""What tells a search how good its candidates are: the supernet, a training each, or an evaluator handed in."""
+"""The evaluator of a search: the supernet, training each candidate, or an evaluator from outside edgenas."""
 
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import Evaluator, MakeEvaluator, SupernetEvaluator
@@ -11,16 +11,16 @@ from edgenas.settings.search import SUPERNET, TRAINED, SearchSettings
 from edgenas.space import SearchSpace
 
 PROXY_SHARE = 0.25
-"""Epochs of a finalist that the `trained` evaluator trains a candidate for."""
+"""Training of a candidate by the `trained` evaluator, as a share of a finalist's epochs."""
 
 
-def own_evaluator_maker(asked: SearchSettings) -> MakeEvaluator | None:
-    """What makes the evaluator handed in or brought by another package; None for those of edgenas.
+def custom_evaluator_maker(settings: SearchSettings) -> MakeEvaluator | None:
+    """What makes the evaluator passed as an object or provided by another package; None for those of edgenas.
 
     Raises:
-        InputError: no such evaluator, or an object that neither is nor makes one.
+        InputError: an unknown name, or an object that neither is nor makes an evaluator.
     """
-    given = asked.evaluator
+    given = settings.evaluator
     if isinstance(given, str):
         if given in (SUPERNET, TRAINED):
             return None
@@ -28,29 +28,34 @@ def own_evaluator_maker(asked: SearchSettings) -> MakeEvaluator | None:
             raise UnknownNameError("evaluator", given, (SUPERNET, TRAINED, *plugin_names(EVALUATORS)))
         given = load_plugin(EVALUATORS, given)
 
-    def make(space: SearchSpace, dataset: Dataset, seed: int) -> Evaluator:
-        return given if isinstance(given, Evaluator) else given(space, dataset, seed)
-
+    refused = InputError(
+        f"evaluator: {settings.evaluator!r:.60} is not an Evaluator and does not make one",
+        "give a name, an object, or a function of (space, dataset, seed)",
+    )
     if not isinstance(given, Evaluator) and not may_make(given, Evaluator):
-        raise InputError(
-            f"evaluator: {asked.evaluator!r:.60} neither is nor makes an Evaluator",
-            "give a name, an object, or a function of (space, dataset, seed)",
-        )
+        raise refused
+
+    def make(space: SearchSpace, dataset: Dataset, seed: int) -> Evaluator:
+        evaluator = given if isinstance(given, Evaluator) else given(space, dataset, seed)
+        if not isinstance(evaluator, Evaluator):
+            raise refused
+        return evaluator
+
     return make
 
 
 def evaluator_for(session: Session, supernet: Supernet | None) -> Evaluator:
-    """The evaluator of a session, once its supernet, if it has one, is trained."""
-    if session.own_evaluator is not None:
-        return session.own_evaluator
+    """The evaluator of a session; `supernet` is trained, or None if the session has none."""
+    if session.custom_evaluator is not None:
+        return session.custom_evaluator
     config, metric = session.config, session.settings.metric
     if supernet is not None:
-        shifted = config.supernet_recipe.augmentation.crop
-        return SupernetEvaluator(supernet, session.placed, metric, shifted)
+        shifts = config.supernet_recipe.augmentation.crop
+        return SupernetEvaluator(supernet, session.dataset_on_device, metric, shifts)
     recipe = config.finalist_recipe
     return TrainedEvaluator(
         session.space,
-        session.placed,
+        session.dataset_on_device,
         recipe.model_copy(update={"epochs": max(1, round(PROXY_SHARE * recipe.epochs))}),
         session.settings.seed,
         session.folder.training,

@@ -44,7 +44,7 @@ MEASURING_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training gave: predictions of the validation images, (N,), and every metric on both splits."""
+    """Outcome of a training: predictions of the validation images, (N,), and every metric on both splits."""
 
     predicted: tuple[int, ...]
     validation: dict[Metric, float]
@@ -53,9 +53,10 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class FinalModel:
-    """A network that may be deployed. `searched` is the accuracy that the search saw, of a finalist.
+    """A network that may be deployed.
 
-    `name` is what a baseline is known by; `note` says what went wrong with it, if anything did.
+    `searched` is the accuracy a finalist had in the search; `name` is set for baselines only; `note` says what went
+    wrong, if anything.
     """
 
     id: str
@@ -79,7 +80,7 @@ def train_final_model(
     seconds: float | None = None,
     teacher: Teacher | None = None,
 ) -> FinalModel:
-    """Make, train and judge a network, once; what came of it goes to the store."""
+    """Build, train and evaluate a network, once; the outcome is recorded in the store."""
     id_, folder = final_model.id, session.folder
     if (known := session.store.last_event("trained", id=id_)) is None:
         checkpoint = Checkpoint(folder.training(id_))
@@ -88,8 +89,18 @@ def train_final_model(
         try:
             network = make_network()
             losses = network_losses(network, recipe, teacher, recipe.distillation)
-            train(network, losses, session.placed, recipe, seed, checkpoint, session.progress, phase, seconds)
-            known |= _judged(session, network)
+            train(
+                network,
+                losses,
+                session.dataset_on_device,
+                recipe,
+                seed,
+                checkpoint,
+                session.progress,
+                phase,
+                seconds,
+            )
+            known |= _evaluate(session, network)
         except (DivergenceError, OutOfMemoryError) as error:
             known["note"] = f"training failed: {error.problem}"
         else:
@@ -103,23 +114,23 @@ def train_final_model(
     return replace(final_model, trained=trained)
 
 
-def _judged(session: Session, network: Network) -> dict[str, object]:
+def _evaluate(session: Session, network: Network) -> dict[str, object]:
     classes = len(session.dataset.classes)
 
-    def found(split: Split) -> tuple[NDArray[np.int64], dict[Metric, float]]:
+    def evaluated(split: Split) -> tuple[NDArray[np.int64], dict[Metric, float]]:
         predicted = require_predictions(predictions(network, session.dataset, split), "the trained network")
         return predicted, scores(confusion(predicted, split.labels.numpy(), classes))
 
-    predicted, validation = found(session.dataset.validation)
+    predicted, validation = evaluated(session.dataset.validation)
     return {
         "predicted": predicted.tolist(),
         "validation": validation,
-        "test": found(session.dataset.test)[1],
+        "test": evaluated(session.dataset.test)[1],
     }
 
 
 def export_final_model(session: Session, final_model: FinalModel) -> FinalModel:
-    """Write and verify the ONNX file; a model that fails verification is noted, and no file of it is left."""
+    """Write and verify the ONNX file; a model that fails verification gets a note and leaves no file."""
     if final_model.trained is None:
         return final_model
     network = load_network(session.folder, final_model.space.build(final_model.architecture), final_model.id)
@@ -132,9 +143,9 @@ def export_final_model(session: Session, final_model: FinalModel) -> FinalModel:
 
 
 def measure_final_models(session: Session, final_models: list[FinalModel]) -> list[FinalModel]:
-    """Time the exported files, in turn, when the device is this host; the typical time of each is kept.
+    """Time the exported files, interleaved, if the device is this host.
 
-    A figure in the store is not measured again: a resumed run must not end with another front.
+    Figures in the store are not measured again: a resumed run must end with the same front.
     """
     device = session.config.device
     ready = {final_model.id: final_model.exported for final_model in final_models if final_model.exported}
@@ -151,7 +162,7 @@ def measure_final_models(session: Session, final_models: list[FinalModel]) -> li
 
 
 def _typical_ms(session: Session, exported: dict[str, Exported]) -> dict[str, float]:
-    """Milliseconds of each exported file, by id."""
+    """Typical latency of each exported file, ms, by id."""
     runtime = runtime_for(session.config.device)
     shape = (session.config.device.batch, *session.space.input_shape)
     image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
@@ -161,7 +172,7 @@ def _typical_ms(session: Session, exported: dict[str, Exported]) -> dict[str, fl
 
 
 def onnx_path(folder: RunFolder, model: str, suffix: str = "") -> Path:
-    """Where a model of a run is exported to."""
+    """The file a model of a run is exported to."""
     return EXPORTS / folder.name / f"{model}{suffix}.onnx"
 
 
@@ -169,14 +180,17 @@ def load_network(folder: RunFolder, network: Network, model: str) -> Network:
     """Load a model's trained weights; the network is left in evaluation mode on the CPU.
 
     Raises:
-        FileFormatError: the weights are missing, damaged, or another network's.
+        FileFormatError: the weights are missing, damaged, or of another network.
     """
     path = folder.weights(model)
     try:
         network.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise FileFormatError(
-            path, "", f"holds no weights of {model} ({first_line(error)})", "restore it, or search again"
+            path,
+            "",
+            f"holds no weights of {model} ({first_line(error)})",
+            "restore the file, or search again",
         ) from None
     network.eval()
     return network

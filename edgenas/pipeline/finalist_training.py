@@ -1,4 +1,4 @@
-"""Who is trained after the search, how long, and from which weights."""
+"""Training after the search: which models, for how long, and from which weights."""
 
 from functools import partial
 
@@ -19,21 +19,23 @@ from edgenas.pipeline.final_model import (
 from edgenas.pipeline.front_selection import points, succeeded
 from edgenas.pipeline.scaled_baselines import scaled_baselines
 from edgenas.pipeline.session import Session
-from edgenas.pipeline.time_budget import LEAST_S, shared
+from edgenas.pipeline.time_budget import LEAST_S, split_time
 from edgenas.searchers.front import leaders
 from edgenas.searchers.loop import Evaluated
 from edgenas.space.modules import Network
 
 
-def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evaluated]) -> list[FinalModel]:
-    """Train, export and measure the leaders of the search, and the baselines where they are asked for.
+def train_and_export(
+    session: Session, supernet: Supernet | None, evaluated: list[Evaluated]
+) -> list[FinalModel]:
+    """Train, export and measure the finalists, and the baselines if requested.
 
     Returns:
         Finalists first, then baselines.
     """
     trained = []
     with session.store.timed("finalists"):
-        final_models = _chosen(session, evaluated)
+        final_models = _select_finalists(session, evaluated)
         final_models += scaled_baselines(session) if session.settings.baselines else []
         trainings = _Trainings(session, supernet, final_models)
         seconds = trainings.seconds()
@@ -63,14 +65,14 @@ def bring_out(session: Session, supernet: Supernet | None, evaluated: list[Evalu
         return measure_final_models(session, exported)
 
 
-def _chosen(session: Session, evaluated: list[Evaluated]) -> list[FinalModel]:
+def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[FinalModel]:
     valid, learnt = succeeded(evaluated), session.chosen
     found, count = points(session.problem, valid), session.settings.finalists
     chosen = [valid[i] for i in leaders(found, count)]
     if learnt not in {each.architecture.id for each in chosen}:
-        # What the gradient searcher arrived at is trained, also where a few images say that others lead.
-        own = [each for each in valid if each.architecture.id == learnt]
-        chosen = [valid[i] for i in leaders(found, count - len(own))] + own
+        # The gradient searcher's own choice is trained even if others lead on the few validation images.
+        chosen_one = [each for each in valid if each.architecture.id == learnt]
+        chosen = [valid[i] for i in leaders(found, count - len(chosen_one))] + chosen_one
     return [
         FinalModel(
             id=candidate.architecture.id,
@@ -84,9 +86,9 @@ def _chosen(session: Session, evaluated: list[Evaluated]) -> list[FinalModel]:
 
 
 class _Trainings:
-    """How the final_models are trained.
+    """How the final models are trained.
 
-    Finalists begin with the supernet's weights. A baseline begins with none, and is trained longer instead: by a
+    Finalists start from the supernet's weights. Baselines start from scratch and are trained longer in exchange: by one
     finalist's share of the supernet's training.
     """
 
@@ -99,18 +101,18 @@ class _Trainings:
         self.teacher: Teacher | None = (lambda images: supernet(images, largest)) if supernet else None
 
     def network(self, final_model: FinalModel) -> Network:
-        """With the weights a training begins with, on the device to train on."""
+        """The network with its initial weights, on the training device."""
         session = self._session
         if self._supernet is not None and not final_model.name:
             network = self._supernet.extract(final_model.architecture)
-            recalibrate(network, session.placed)
+            recalibrate(network, session.dataset_on_device)
             return network
         return fresh_network(
             final_model.space, final_model.architecture, session.settings.seed, session.torch_device
         )
 
     def recipe(self, final_model: FinalModel) -> FinalistRecipe:
-        """A baseline's is a finalist's with more epochs, and no teacher."""
+        """A baseline is trained as a finalist, but for more epochs and without a teacher."""
         recipe = self._session.config.finalist_recipe
         if not final_model.name:
             return recipe
@@ -118,7 +120,7 @@ class _Trainings:
         return recipe.model_copy(update={"epochs": epochs, "distillation": 0.0})
 
     def seconds(self) -> dict[str, float]:
-        """Under a time budget, of each training, by id; planned once. Else nothing."""
+        """Seconds of each training under a time budget, by id, planned once; empty without a budget."""
         session = self._session
         if session.settings.time_budget_s is None:
             return {}
@@ -126,32 +128,32 @@ class _Trainings:
             return dict(known["seconds"])
         speeds = {final_model.id: self._speed(final_model) for final_model in self._final_models}
         step_s = {id_: step for id_, (step, _) in speeds.items()}
-        left_s = session.budget.left_s - sum(judging for _, judging in speeds.values())
+        left_s = session.budget.left_s - sum(evaluation for _, evaluation in speeds.values())
         left_s -= MEASURING_S if session.config.device.is_host else 0.0
-        batches = len(session.placed.train) / session.config.finalist_recipe.batch_size
+        batches = len(session.dataset_on_device.train) / session.config.finalist_recipe.batch_size
         extra = {c.id: self._inherited_epochs * batches for c in self._final_models if c.name}
-        seconds, share = shared(left_s, step_s, extra)
+        seconds, share = split_time(left_s, step_s, extra)
         if extra and share < 1:
             session.note(
-                f"the time budget left baselines {share:.0%} of a finalist's share of the supernet's training"
+                f"within the time budget, baselines got {share:.0%} of a finalist's share of the supernet's training"
             )
         session.store.record("finalist plan", seconds=seconds)
         return seconds
 
     @property
     def _inherited_epochs(self) -> float:
-        """Of the supernet, for each finalist."""
+        """Epochs of the supernet per finalist."""
         trained = self._session.store.last_event("supernet trained")
         return trained["epochs"] / self.finalists if trained else 0.0
 
     def _speed(self, final_model: FinalModel) -> tuple[float, float]:
-        """Seconds of a training step, and of judging the trained network."""
+        """Seconds of a training step, and of evaluating the trained network."""
         recipe = self.recipe(final_model)
         teacher = None if final_model.name else self.teacher
         try:
             network = self.network(final_model)
             losses = network_losses(network, recipe, teacher, recipe.distillation)
-            step_s = step_seconds(network, losses, self._session.placed, recipe)
-            return step_s, evaluation_seconds(network, self._session.placed)
-        except OutOfMemoryError:  # its training will say so
+            step_s = step_seconds(network, losses, self._session.dataset_on_device, recipe)
+            return step_s, evaluation_seconds(network, self._session.dataset_on_device)
+        except OutOfMemoryError:  # reported by its training
             return LEAST_S, 0.0

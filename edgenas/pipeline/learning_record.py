@@ -1,4 +1,4 @@
-"""How a gradient searcher learnt, in a run's store: recorded once it has ended, and where it was interrupted."""
+"""Learning curves of the gradient searcher in a run's store, recorded when it ends or is interrupted."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ _ENDED, _SO_FAR = "architecture learnt", "architecture learnt so far"
 
 
 def record_curves(store: RunStore, curves: Curves) -> None:
-    """Keep curves, if they have a moment; those of a learning that has ended count before all others."""
+    """Record curves unless they are empty; those of a finished training take precedence."""
     if curves.done:
         name = _ENDED if curves.finished else _SO_FAR
         store.record(name, **curves.model_dump(mode="json", by_alias=True))
 
 
 def recorded_curves(store: RunStore) -> Curves | None:
-    """The newest curves; None where there are none, as of every other searcher.
+    """The latest curves; None without a gradient searcher.
 
     Raises:
         FileFormatError: the record is damaged.
@@ -28,7 +28,7 @@ def recorded_curves(store: RunStore) -> Curves | None:
 
 
 def learning_of(store: RunStore, chosen: str | None) -> Learning | None:
-    """The last moment of the newest curves, for a result; `chosen` is what was learnt for the limit itself."""
+    """The last moment of the latest curves, for a result; `chosen` is the architecture learnt for the limit itself."""
     curves = recorded_curves(store)
     if curves is None:
         return None
@@ -47,5 +47,5 @@ def _last(curve: Curve) -> TargetLearning:
 
 
 def _share(values: Sequence[float]) -> float:
-    """The last one, without what rounding puts outside 0..1."""
+    """The last value, clipped to 0..1, which rounding may exceed."""
     return min(max(values[-1], 0.0), 1.0)

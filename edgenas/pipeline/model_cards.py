@@ -1,4 +1,4 @@
-"""Writing the card of an exported model from what the run knows."""
+"""Writing the card of an exported model from the data of its run."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The phases of a search in order, each going on from what an earlier session committed."""
+"""The phases of a search in order, each resuming from what earlier sessions committed."""
 
 import hashlib
 import logging
@@ -18,18 +18,19 @@ from edgenas.device import Device
 from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
 from edgenas.latency.predictor import LatencyPredictor, predictor_for
-from edgenas.pipeline.evaluators import evaluator_for, own_evaluator_maker
+from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
-from edgenas.pipeline.finalist_training import bring_out
-from edgenas.pipeline.front_selection import result_of, succeeded
+from edgenas.pipeline.finalist_training import train_and_export
+from edgenas.pipeline.front_selection import succeeded
 from edgenas.pipeline.model_cards import write_model_card
 from edgenas.pipeline.report_assembly import write_report
+from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.scaled_baselines import check_baselines
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.spaces import space_for_images
-from edgenas.pipeline.supernet_training import Trained, planned_s, trained_supernet
+from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained_supernet
 from edgenas.pipeline.time_budget import Budget
-from edgenas.pipeline.warm_start import keep, prior_for
+from edgenas.pipeline.warm_start import prior_for, save_prior
 from edgenas.plugins import may_make
 from edgenas.searchers.loop import Evaluated, search
 from edgenas.searchers.problem import Problem, objectives_from_text
@@ -45,36 +46,37 @@ from edgenas.storage.run_store import Evaluation
 from edgenas.storage.search_result import SearchResult
 
 MAX_DEATHS = 5
-"""Of the process while it evaluates one architecture; such a one is then recorded as failed, not tried again."""
+"""How often the process may die while evaluating an architecture before it is recorded as failed."""
 
 log = logging.getLogger(__name__)
 
 
-def run_session(asked: SearchSettings, device: Device, started_s: float) -> SearchResult:
-    """Run or resume a search until it is complete or interrupted; errors as `edgenas.search`.
+def run_session(settings: SearchSettings, device: Device, started_s: float) -> SearchResult:
+    """Run or resume a search until it is complete or interrupted; raises the errors of `edgenas.search`.
 
     Args:
-        asked: what the search is asked to do.
-        device: the device asked for, at its operating point.
-        started_s: when the search was asked for, by `time.monotonic`.
+        settings: the settings of the search.
+        device: the target device at its operating point.
+        started_s: when the search was called, by `time.monotonic`.
     """
-    make_searcher, make_evaluator = _make_searcher(asked), own_evaluator_maker(asked)
-    if asked.baselines:
+    make_searcher, make_evaluator = _make_searcher(settings), custom_evaluator_maker(settings)
+    if settings.baselines:
         check_baselines(device)
-    dataset = _dataset(asked)
-    space = space_for_images(asked, dataset.resolution, len(dataset.classes))
-    predictor = predictor_for(space, device, asked.missing)
-    objectives = objectives_from_text(asked.objective)
-    config = _config(_completed(asked, device, dataset), device, dataset, predictor)
-    name = _default_name(config) if asked.run is None else asked.run
-    begun = None if asked.warm_start is None else prior_for(name, asked.warm_start, space)
-    config = config.with_settings(run=name).model_copy(update={"warm_start": begun and begun.fingerprint})
-    prior = None if begun is None else begun.prior(space)
-    problem = Problem(space, predictor, asked.max_latency_ms, objectives, prior)
+    dataset = _dataset(settings)
+    space = space_for_images(settings, dataset.resolution, len(dataset.classes))
+    predictor = predictor_for(space, device, settings.missing)
+    objectives = objectives_from_text(settings.objective)
+    config = _config(_with_defaults(settings, device, dataset), device, dataset, predictor)
+    name = _default_name(config) if settings.run is None else settings.run
+    prior_document = None if settings.warm_start is None else prior_for(name, settings.warm_start, space)
+    warm_start = None if prior_document is None else prior_document.fingerprint
+    config = config.with_settings(run=name).model_copy(update={"warm_start": warm_start})
+    prior = None if prior_document is None else prior_document.prior(space)
+    problem = Problem(space, predictor, settings.max_latency_ms, objectives, prior)
     problem.check()
     with open_run(name, config) as (folder, store):
         if folder.front.is_file() and (done := folder.read_result()).status == "complete":
-            log.warning("run %s is already complete: its result is shown", folder.name)
+            log.warning("run %s is already complete; this is its result", folder.name)
             return done
         torch_device = training_device()
         before_s = sum(store.seconds().values())
@@ -85,80 +87,80 @@ def run_session(asked: SearchSettings, device: Device, started_s: float) -> Sear
             folder=folder,
             store=store,
             dataset=dataset,
-            placed=dataset.on(torch_device),
+            dataset_on_device=dataset.on(torch_device),
             predictor=predictor,
             problem=problem,
-            budget=Budget(asked.time_budget_s, before_s, started_s),
+            budget=Budget(settings.time_budget_s, before_s, started_s),
             torch_device=torch_device,
-            progress=asked.progress,
-            own_evaluator=make_evaluator and make_evaluator(space, dataset, asked.seed),
+            progress=settings.progress,
+            custom_evaluator=make_evaluator and make_evaluator(space, dataset, settings.seed),
         )
-        if begun is not None:
-            keep(begun, folder)
-            session.note(begun.text)
+        if prior_document is not None:
+            save_prior(prior_document, folder)
+            session.note(prior_document.text)
         return _complete_or_interrupted(session)
 
 
-def _make_searcher(asked: SearchSettings) -> MakeSearcher | None:
-    """What makes the searcher; None for the gradient searcher.
+def _make_searcher(settings: SearchSettings) -> MakeSearcher | None:
+    """The factory of the searcher; None for the gradient searcher.
 
     Raises:
-        InputError: no such searcher, an object that makes none, or one that has no use for `--warm-start`.
+        InputError: an unknown searcher, an object that makes none, or one that cannot use `--warm-start`.
     """
     make_searcher: MakeSearcher | None = None
-    if not isinstance(asked.searcher, str):
-        make_searcher = asked.searcher
-    elif not asked.uses_gradients:
-        make_searcher = searcher_for(asked.searcher, ALL_SEARCHERS)
+    if not isinstance(settings.searcher, str):
+        make_searcher = settings.searcher
+    elif not settings.uses_gradients:
+        make_searcher = searcher_for(settings.searcher, ALL_SEARCHERS)
     if make_searcher is not None and not may_make(make_searcher, Searcher):
         raise InputError(
-            f"searcher: {asked.searcher!r:.60} does not make a Searcher",
+            f"searcher: {settings.searcher!r:.60} does not make a Searcher",
             "give a name, a class derived from Searcher, or a function of (problem, seed)",
         )
     uses_prior = make_searcher is not None and getattr(make_searcher, "uses_prior", True)
-    if asked.warm_start is not None and not uses_prior:
+    if settings.warm_start is not None and not uses_prior:
         raise InputError(
-            f"--searcher {name_of(asked.searcher)} does not begin from what another run found",
+            f"--searcher {name_of(settings.searcher)} cannot start from the evaluations of another run",
             "use nsga2-surrogate, nsga2 or nsga3, or leave out --warm-start",
         )
     return make_searcher
 
 
-def _dataset(asked: SearchSettings) -> Dataset:
-    """The images; where a space is handed in, at its resolution.
+def _dataset(settings: SearchSettings) -> Dataset:
+    """The data set, at the resolution of the space if that is an object.
 
     Raises:
-        InputError: no such data, or an object that is none, or images of another size than asked for.
+        InputError: unknown or unusable data, or images of another size than requested.
     """
-    resolution = asked.resolution
-    if isinstance(asked.space, SearchSpace) and resolution is None:
-        resolution = asked.space.input_shape[1]
-    if not isinstance(asked.data, str | PathLike | Dataset):
+    resolution = settings.resolution
+    if isinstance(settings.space, SearchSpace) and resolution is None:
+        resolution = settings.space.input_shape[1]
+    if not isinstance(settings.data, str | PathLike | Dataset):
         raise InputError(
-            f"data: {asked.data!r:.60} is neither a name, a folder nor a Dataset",
-            "make one of arrays: edgenas.dataset_from_arrays",
+            f"data: {settings.data!r:.60} is neither a name, a folder nor a Dataset",
+            "make one from arrays: edgenas.dataset_from_arrays",
         )
-    if not isinstance(asked.data, Dataset):
-        return load_dataset(name_of(asked.data), resolution, asked.flip, asked.progress)
-    if resolution is not None and asked.data.resolution != resolution:
+    if not isinstance(settings.data, Dataset):
+        return load_dataset(name_of(settings.data), resolution, settings.flip, settings.progress)
+    if resolution is not None and settings.data.resolution != resolution:
         raise InputError(
-            f"data set {asked.data.name} has images of {asked.data.resolution} px, not {resolution}",
-            f"give --resolution {asked.data.resolution}",
+            f"data set {settings.data.name} has images of {settings.data.resolution} px, not {resolution}",
+            f"give --resolution {settings.data.resolution}",
         )
-    return asked.data if asked.flip is None else replace(asked.data, flip=asked.flip)
+    return settings.data if settings.flip is None else replace(settings.data, flip=settings.flip)
 
 
-def _completed(asked: SearchSettings, device: Device, dataset: Dataset) -> SearchSettings:
-    """The settings with what was left open filled in, and in one form: equal searches have equal settings."""
-    budget_s = asked.time_budget_s
+def _with_defaults(settings: SearchSettings, device: Device, dataset: Dataset) -> SearchSettings:
+    """The settings with defaults filled in and in normal form, so that equal searches have equal settings."""
+    budget_s = settings.time_budget_s
     gradient: dict[str, object] = {}
-    if asked.uses_gradients:
-        recipe = _gradient_recipe(asked)
+    if settings.uses_gradients:
+        recipe = _gradient_recipe(settings)
         gradient = {"gates": recipe.gates, "latency_loss": recipe.latency_loss}
-    named = {name: name_of(getattr(asked, name)) for name in ("space", "searcher", "evaluator")}
-    if named["space"] == "mbconv" and isinstance(asked.space, str):
-        named["activation"] = asked.activation or "relu6"
-    return asked.with_changes(
+    named = {name: name_of(getattr(settings, name)) for name in ("space", "searcher", "evaluator")}
+    if named["space"] == "mbconv" and isinstance(settings.space, str):
+        named["activation"] = settings.activation or "relu6"
+    return settings.with_changes(
         device=device.name,
         threads=device.threads,
         precision=device.precision,
@@ -167,10 +169,10 @@ def _completed(asked: SearchSettings, device: Device, dataset: Dataset) -> Searc
         data=dataset.name,
         resolution=dataset.resolution,
         flip=dataset.flip,
-        max_latency=f"{asked.max_latency_ms:.10g}ms",
+        max_latency=f"{settings.max_latency_ms:.10g}ms",
         time_budget=None if budget_s is None else f"{budget_s:.10g}s",
-        objective=",".join(objectives_from_text(asked.objective)),
-        augment=augmentation_from_text(asked.augment).text,
+        objective=",".join(objectives_from_text(settings.objective)),
+        augment=augmentation_from_text(settings.augment).text,
         **named,
         **gradient,
     )
@@ -182,9 +184,9 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
     try:
         trained = trained_supernet(session)
         evaluated = _search(session, trained)
-        final_models = bring_out(session, trained.supernet, evaluated)
+        final_models = train_and_export(session, trained.supernet, evaluated)
     except KeyboardInterrupt:
-        evaluated = list(session.known().values())
+        evaluated = list(session.stored_evaluations().values())
         status = "interrupted"
         session.store.record("interrupted")
     result = result_of(session, evaluated, final_models, status)
@@ -194,7 +196,7 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
                 Path(model.onnx), session.folder, session.config, session.dataset, model, "fp32", versions()
             )
     write_report(session.folder, session.store, result, session.space)
-    write_json(session.folder.front, result)  # last: a run with a complete result is not worked on again
+    write_json(session.folder.front, result)  # last: it marks the run as complete
     return result
 
 
@@ -222,13 +224,13 @@ def _gradient_recipe(settings: SearchSettings) -> GradientRecipe:
 
 
 def _default_name(config: RunConfig) -> str:
-    """The same settings give the same name, so that repeating a command goes on with its run.
+    """The name follows from the settings, so that repeating a command resumes its run.
 
-    What the run named by `--warm-start` has evaluated by now is no part of them.
+    The evaluations of a run named by `--warm-start` do not affect it.
     """
     settings = config.settings
-    asked = config.model_dump_json(exclude={"warm_start"})
-    digest = hashlib.sha256(asked.encode()).hexdigest()[:6]
+    content = config.model_dump_json(exclude={"warm_start"})
+    digest = hashlib.sha256(content.encode()).hexdigest()[:6]
     data = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name_of(settings.data)).name)[:40]
     return f"{config.device.name}-{data}-{settings.max_latency_ms:.10g}ms-{digest}"
 
@@ -239,7 +241,7 @@ def _search(session: Session, trained: Trained) -> list[Evaluated]:
     def evaluate(architecture: Architecture, to_beat: float | None) -> float:
         with store.attempt(architecture.id) as deaths:
             if deaths >= MAX_DEATHS:
-                raise EdgenasError(f"edgenas was killed {deaths} times while evaluating it")
+                raise EdgenasError(f"edgenas was killed {deaths} times during its evaluation")
             return evaluator.evaluate(architecture, to_beat)
 
     def commit(result: Evaluated) -> None:
@@ -256,14 +258,14 @@ def _search(session: Session, trained: Trained) -> list[Evaluated]:
         )
 
     ended = store.last_event("search ended")
-    until_s = time.monotonic() + planned_s(session)["search"] - store.seconds().get("search", 0.0)
+    until_s = time.monotonic() + phase_budgets_s(session)["search"] - store.seconds().get("search", 0.0)
     with store.timed("search"):
         evaluated = search(
             session.problem,
             trained.make_searcher(session.problem, session.settings.seed),
             evaluate,
             ended["evaluations"] if ended else session.settings.evaluations,
-            session.known(),
+            session.stored_evaluations(),
             commit,
             session.progress,
             lambda: ended is None and time.monotonic() >= until_s,
@@ -272,12 +274,12 @@ def _search(session: Session, trained: Trained) -> list[Evaluated]:
         store.record("search ended", evaluations=len(evaluated))
     if not evaluated:
         raise EdgenasError(
-            f"searcher {name_of(session.settings.searcher)} asked for no architecture within the limit",
+            f"searcher {name_of(session.settings.searcher)} proposed no architecture within the limit",
             "use another --searcher, or raise --max-latency",
         )
     if not succeeded(evaluated):
         raise EdgenasError(
             f"every evaluation failed, the first because: {evaluated[0].reason}",
-            "fix that, and search under a new --run",
+            "fix the cause, and search under a new --run",
         )
     return evaluated

@@ -1,4 +1,4 @@
-"""Exporting again: weights of a run, in any precision, verified and with a card."""
+"""Exporting the trained models of a run again: in any precision, verified, with a card."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,7 @@ class ExportedModel(Document):
 
 
 class ExportResult(Document):
-    """What `edgenas.export` wrote, in this precision."""
+    """The files that `edgenas.export` wrote, and their precision."""
 
     precision: Precision
     models: tuple[ExportedModel, ...]
@@ -50,7 +50,7 @@ def reexport(settings: ExportSettings) -> ExportResult:
     """See `edgenas.export`."""
     precision, progress = settings.precision, settings.progress
     folder = find_run(settings.run)
-    models = _chosen(folder, settings.model)
+    models = _select_models(folder, settings.model)
     document = folder.read_document()
     space = space_from_config(document.config.space, folder.document)
     dataset = _same_dataset(document, space, progress)
@@ -62,7 +62,7 @@ def reexport(settings: ExportSettings) -> ExportResult:
     return ExportResult(precision=precision, models=tuple(exported))
 
 
-def _chosen(folder: RunFolder, model: str | None) -> list[Model]:
+def _select_models(folder: RunFolder, model: str | None) -> list[Model]:
     result = folder.read_result()
     trained = {
         m.id: m for m in (*result.front, *result.dropped, *result.baselines) if folder.weights(m.id).is_file()
@@ -97,7 +97,7 @@ def _export(
     model: Model,
     precision: Precision,
 ) -> ExportedModel:
-    space = space_from_config(model.architecture["space"], folder.front)  # a baseline has one of its own
+    space = space_from_config(model.architecture["space"], folder.front)  # a baseline has its own space
     architecture = space.architecture(model.architecture["choices"])
     network = load_network(folder, space.build(architecture), model.id)
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
@@ -134,7 +134,7 @@ def _converted(
     metric: Metric,
     validation: dict[Metric, float],
 ) -> Model:
-    """What is known of a model in another precision: its own validation scores, and no measurement."""
+    """The model in another precision: with its own validation scores, without a measured latency."""
     return model.model_copy(
         update={
             "accuracy": AccuracyFigure(value=validation[metric], kind="validation"),

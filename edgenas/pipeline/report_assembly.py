@@ -1,4 +1,4 @@
-"""Reports: gathering a run's files into the one view that the report room draws."""
+"""Reports: gathering the contents of a run's report from its files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,23 +12,23 @@ from edgenas.profiling.validation import find_validation
 from edgenas.reporting.html_page import write_html
 from edgenas.reporting.pictures import write_png
 from edgenas.reporting.report_content import Point, ReportContent
-from edgenas.searchers.choice_contributions import LEAST, Contribution, contributions
+from edgenas.searchers.choice_contributions import MIN_EVALUATIONS, Contribution, contributions
 from edgenas.space import SearchSpace, space_from_config
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import Evaluation, RunStore
 from edgenas.storage.search_result import Model, SearchResult
 
-_TABLE_CHANGED = "The latencies that this run went by are gone: the device's table was made again, or moved."
-_TOO_LITTLE = (
-    f"There is too little to tell: it takes at least {LEAST} evaluated networks, not all equally accurate."
+_TABLE_CHANGED = "The latency table that this run used is no longer available: it was replaced or moved."
+_TOO_FEW = (
+    f"Too few data: at least {MIN_EVALUATIONS} evaluated networks are needed, not all of the same accuracy."
 )
 
 
 def write_report(
     folder: RunFolder, store: RunStore, result: SearchResult, space: SearchSpace | None = None
 ) -> Path:
-    """Write `report.html` and `front.png` of a run; `space` where it cannot be made from its configuration."""
+    """Write `report.html` and `front.png` of a run; pass `space` if its configuration cannot rebuild it."""
     content = report_content(folder, store, result, space)
     write_png(content, folder.picture)
     write_html(content, folder.report)
@@ -38,7 +38,7 @@ def write_report(
 def report_content(
     folder: RunFolder, store: RunStore, result: SearchResult, space: SearchSpace | None = None
 ) -> ReportContent:
-    """What a run's report shows; arguments as of `write_report`."""
+    """The contents of a run's report; arguments as in `write_report`."""
     document = folder.read_document()
     config = document.config
     space = space or space_from_config(config.space, folder.document)
@@ -61,18 +61,18 @@ def report_content(
 def _explained(
     predictor: LatencyPredictor | None, rows: Sequence[Evaluation], models: Sequence[Model]
 ) -> dict[str, tuple[Contribution, ...]] | str:
-    """What the choices of each model bring, by its id; or why that cannot be told: no predictor, too few rows."""
+    """The contributions of each model's choices, by id; or the reason why there are none."""
     if predictor is None:
         return _TABLE_CHANGED
     space = predictor.space
     evaluated = {space.architecture(row.choices): row.accuracy for row in rows if row.accuracy is not None}
     chosen = [space.architecture(model.architecture["choices"]) for model in models]
     found = contributions(space, predictor, evaluated, chosen)
-    return dict(zip((model.id for model in models), found, strict=True)) if found else _TOO_LITTLE
+    return dict(zip((model.id for model in models), found, strict=True)) if found else _TOO_FEW
 
 
 def _predictor(space: SearchSpace, config: RunConfig) -> LatencyPredictor | None:
-    """What the run's latencies are from; None when the device's table is another now, or gone."""
+    """The source of the run's latencies; None if the device's table has changed or is gone."""
     if config.table_checksum is None:
         return predictor_from_device(space, config.device)
     try:

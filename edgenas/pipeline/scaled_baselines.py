@@ -1,4 +1,4 @@
-"""Networks made by hand, as wide as the latency limit allows: what a search has to beat."""
+"""Hand-designed networks, as wide as the latency limit allows: the baselines of a search."""
 
 from collections.abc import Callable
 
@@ -22,25 +22,25 @@ WIDTHS = tuple(float(width) for width in np.round(np.arange(0.1, 4.01, 0.05), 2)
 
 
 def check_baselines(device: Device) -> None:
-    """Raise where nothing can be told of baselines: blocks that were inferred are those of one space.
+    """Check that latencies of baselines can be predicted: a table inferred for one space does not cover them.
 
     Raises:
-        InputError: the device's table has no measured block.
-        FileFormatError: a table file is wrong.
+        InputError: the device's table has no measured blocks.
+        FileFormatError: a table file is invalid.
     """
     found = find_table(device)
     if found and not found[1].calibrations:
         raise InputError(
-            f"--baselines needs measured blocks, and those of {device.name}'s table were inferred from a few networks",
+            f"--baselines needs measured blocks, but those in {device.name}'s table were inferred from a few networks",
             "leave out --baselines, or profile without --samples",
         )
 
 
 def scaled_baselines(session: Session) -> list[FinalModel]:
-    """Each baseline at the largest width that keeps the limit, and is no slower than the space's slowest network.
+    """Each baseline at the largest width within the limit and no slower than the space's slowest network.
 
-    Where even the narrowest is slower than that, it is taken at this width, as long as it keeps the limit; one
-    that does not is left out, with a note on the run. Blocks that the device's table lacks are interpolated.
+    If even the narrowest is slower than that network, it is used at that width as long as it is within the limit;
+    otherwise it is left out with a note on the run. Blocks missing from the device's table are interpolated.
     """
     problem = session.problem
     limit_ms, slowest_ms = problem.max_latency_ms, problem.latency_ms(problem.predictor.slowest())
@@ -66,7 +66,7 @@ def scaled_baselines(session: Session) -> list[FinalModel]:
 
 
 def _predictors(session: Session) -> Callable[[SearchSpace], LatencyPredictor]:
-    """From a baseline's space to its predictor: from what the search's own predictions rest on."""
+    """Maps a baseline's space to a predictor with the same source of latencies as the search."""
     device = session.config.device
     table = find_table(device)
     if table is None:

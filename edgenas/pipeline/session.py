@@ -1,4 +1,4 @@
-"""What the phases of a search work with."""
+"""The state that the phases of a search share."""
 
 from dataclasses import dataclass
 
@@ -21,10 +21,10 @@ from edgenas.storage.run_store import RunStore
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Everything the phases work with.
+    """Everything the phases need.
 
-    `placed` is the data set on the device that is trained on; `make_searcher` is None for the gradient searcher, which
-    is made from what it learnt; `own_evaluator` is an evaluator that edgenas does not bring.
+    `dataset_on_device` is the data set on the training device; `make_searcher` is None for the gradient searcher, which
+    is made from what it has learnt; `custom_evaluator` is an evaluator from outside edgenas, if there is one.
     """
 
     config: RunConfig
@@ -32,48 +32,48 @@ class Session:
     folder: RunFolder
     store: RunStore
     dataset: Dataset
-    placed: Dataset
+    dataset_on_device: Dataset
     predictor: LatencyPredictor
     problem: Problem
     budget: Budget
     torch_device: torch.device
     progress: Progress
-    own_evaluator: Evaluator | None = None
+    custom_evaluator: Evaluator | None = None
 
     @property
     def settings(self) -> SearchSettings:
-        """What was asked for, completed."""
+        """The settings of the search, with defaults filled in."""
         return self.config.settings
 
     @property
     def space(self) -> SearchSpace:
-        """The space searched."""
+        """The search space."""
         return self.predictor.space
 
     @property
     def search_kind(self) -> AccuracyKind:
-        """What the search's own accuracies are."""
-        if self.own_evaluator is not None:
-            return self.own_evaluator.kind
+        """The kind of the accuracies in the search."""
+        if self.custom_evaluator is not None:
+            return self.custom_evaluator.kind
         return "supernet" if self.settings.evaluator == SUPERNET else "validation"
 
     @property
     def chosen(self) -> str | None:
-        """The id of what a gradient searcher has for the limit, once it has learnt."""
+        """The id of the architecture that the gradient searcher learnt for the limit, once known."""
         event = self.store.last_event("architecture chosen")
         return None if event is None else str(event["id"])
 
     def note(self, text: str) -> None:
-        """Keep something to say about the result: once, however often the run is resumed."""
+        """Record a note on the result, once however often the run is resumed."""
         if self.store.last_event("note", text=text) is None:
             self.store.record("note", text=text)
 
-    def known(self) -> dict[str, Evaluated]:
-        """What the store holds, by id, in the order it was evaluated."""
-        known = {}
+    def stored_evaluations(self) -> dict[str, Evaluated]:
+        """The evaluations in the store, by id, in the order they were made."""
+        stored = {}
         for row in self.store.evaluations():
             architecture = Architecture(self.space.name, row.choices)
-            known[row.id] = Evaluated(
+            stored[row.id] = Evaluated(
                 architecture, row.accuracy, row.latency.predicted, row.reason, row.seconds
             )
-        return known
+        return stored

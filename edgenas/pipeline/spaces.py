@@ -1,4 +1,4 @@
-"""The search space that settings ask for, by name or as an object."""
+"""The search space of settings, given by name or as an object."""
 
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.plugins import SPACES, plugin_names
@@ -6,14 +6,14 @@ from edgenas.settings.shared import SpaceSettings, SpaceWithoutData
 from edgenas.space import SearchSpace, mbconv, nasbench_macro, space_of_package
 
 RESOLUTIONS = {"mbconv": 224, "nasbench-macro": 32}
-"""Of the images, by space, where nothing else says."""
+"""Default image resolution of each space, without data."""
 
 DEFAULT_RESOLUTION = 224
 SMALL_RESOLUTION, SMALL_CLASSES, LARGE_CLASSES = 64, 10, 1000
 
 
 def space_without_data(settings: SpaceWithoutData) -> SearchSpace:
-    """The space of a profile or a validation, where no data say what the images are.
+    """The space of a profile or a validation, where no data determine the images.
 
     Raises:
         InputError: see `space_for_images`.
@@ -27,11 +27,11 @@ def space_without_data(settings: SpaceWithoutData) -> SearchSpace:
 
 
 def space_for_images(settings: SpaceSettings, resolution: int, classes: int) -> SearchSpace:
-    """The space for images of a size and a number of classes.
+    """The space for images of this resolution and number of classes.
 
     Raises:
-        InputError: an unknown name, a setting or a layout that the space does not have, or a space handed in that is
-            made for other images.
+        InputError: an unknown name, a setting or resolution that the space does not support, or an object made for
+            other images.
     """
     if not isinstance(settings.space, str):
         return _checked_object(settings, resolution, classes)
@@ -50,10 +50,10 @@ def space_for_images(settings: SpaceSettings, resolution: int, classes: int) -> 
 
 
 def check_space_name(name: str) -> None:
-    """Make sure that there is such a space.
+    """Check that a space of this name exists.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: no such space.
     """
     known = (*RESOLUTIONS, *plugin_names(SPACES))
     if name not in known:
@@ -65,7 +65,7 @@ def _checked_object(settings: SpaceSettings, resolution: int | None, classes: in
     if not isinstance(space, SearchSpace):
         raise InputError(
             f"space: {space!r:.60} is neither a name nor a SearchSpace",
-            f"give one of {', '.join(RESOLUTIONS)}, or an object",
+            f"give {', '.join(RESOLUTIONS)}, or a SearchSpace",
         )
     given = {
         "--width": settings.width != 1,
@@ -83,15 +83,15 @@ def _refuse(name: str, given: dict[str, bool]) -> None:
 
 
 def _checked(space: SearchSpace, resolution: int | None, classes: int | None) -> SearchSpace:
-    _, own, _ = space.input_shape
-    if resolution is not None and own != resolution:
+    _, expected, _ = space.input_shape
+    if resolution is not None and expected != resolution:
         raise InputError(
-            f"space {space.name} is for images of {own} px, these are of {resolution} px",
-            f"give --resolution {own}",
+            f"space {space.name} is for images of {expected} px, but these have {resolution} px",
+            f"give --resolution {expected}",
         )
     if classes is not None and space.classes != classes:
         raise InputError(
-            f"space {space.name} tells {space.classes} classes apart, the data have {classes}",
-            "make it for as many",
+            f"space {space.name} has {space.classes} classes, but the data have {classes}",
+            f"make it for {classes} classes",
         )
     return space

@@ -1,4 +1,4 @@
-"""The supernet of a run, trained; with a gradient searcher, together with its architecture."""
+"""Training the supernet of a run; with the gradient searcher, together with the architecture."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -19,22 +19,22 @@ from edgenas.searchers.proxyless.proxyless_searcher import ProxylessSearcher
 from edgenas.searchers.registry import MakeSearcher
 from edgenas.settings.search import SUPERNET
 
-SETTLED = 0.1
-"""How far, relatively, expected latencies may end from their targets before that is said."""
+CONVERGED = 0.1
+"""Relative deviation of expected latencies from their targets above which a note says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What is there before the search: weights, None where every candidate is trained on its own, and a searcher."""
+    """What the search needs: the supernet (None if candidates are trained individually) and the searcher's factory."""
 
     supernet: Supernet | None
     make_searcher: MakeSearcher
 
 
-def planned_s(session: Session) -> dict[str, float]:
-    """Seconds that supernet and search may take; planned once. Infinite without a budget."""
-    if known := session.store.last_event("plan"):
-        return known
+def phase_budgets_s(session: Session) -> dict[str, float]:
+    """Time budgets of supernet and search in seconds, planned once; infinite without a budget."""
+    if recorded := session.store.last_event("plan"):
+        return recorded
     left_s = session.budget.left_s
     shares = {"supernet": SUPERNET_SHARE, "search": SEARCH_SHARE}
     if session.settings.evaluator != SUPERNET:
@@ -46,23 +46,23 @@ def planned_s(session: Session) -> dict[str, float]:
 
 
 def trained_supernet(session: Session) -> Trained:
-    """Train the supernet, or go on with it; under a gradient searcher its distribution is learnt on the way."""
+    """Train the supernet, or resume its training; with the gradient searcher, also learn the architecture."""
     config = session.config
     supernet = None
     if session.settings.evaluator == SUPERNET:
         supernet = Supernet(session.space, session.settings.seed).to(session.torch_device)
     if supernet is not None and config.gradient_recipe is not None:
-        return Trained(supernet, _learnt(session, supernet, config.gradient_recipe))
+        return Trained(supernet, _learn_architecture(session, supernet, config.gradient_recipe))
     if supernet is not None:
         _train(session, supernet, path_losses(supernet, config.supernet_recipe))
-    assert session.make_searcher is not None, "a gradient searcher has a supernet"
+    assert session.make_searcher is not None, "the gradient searcher needs a supernet"
     return Trained(supernet, session.make_searcher)
 
 
-def _learnt(session: Session, supernet: Supernet, recipe: GradientRecipe) -> MakeSearcher:
+def _learn_architecture(session: Session, supernet: Supernet, recipe: GradientRecipe) -> MakeSearcher:
     config = session.config
     distribution = Distribution(session.predictor, session.settings.max_latency_ms, recipe.targets)
-    learner = Learner(supernet, distribution, session.placed, config.supernet_recipe, recipe)
+    learner = Learner(supernet, distribution, session.dataset_on_device, config.supernet_recipe, recipe)
     try:
         _train(session, learner, learner)
     except KeyboardInterrupt:
@@ -74,12 +74,13 @@ def _learnt(session: Session, supernet: Supernet, recipe: GradientRecipe) -> Mak
     elif session.store.last_event("architecture learnt") is None:
         chosen = make_searcher(session.problem, session.settings.seed).best(session.settings.max_latency_ms)
         session.note(
-            f"{chosen.id} is what was learnt for the limit itself: predicted at {session.predictor.text(chosen)}"
+            f"{chosen.id} is the architecture learnt for the limit itself, predicted at "
+            f"{session.predictor.text(chosen)}"
         )
-        if recipe.latency_loss == "constraint" and (missed := distribution.missed()) > SETTLED:
+        if recipe.latency_loss == "constraint" and (missed := distribution.missed()) > CONVERGED:
             session.note(
-                f"what was learnt has not settled: expected latency is up to {missed:.0%} off its targets; give it "
-                "more time"
+                f"the learnt architectures have not converged: expected latencies deviate by up to {missed:.0%} from "
+                "their targets; allow more time"
             )
         session.store.record("architecture chosen", id=chosen.id)
         record_curves(session.store, learner.recorder.curves(distribution, recipe))
@@ -92,13 +93,13 @@ def _train(session: Session, model: nn.Module, losses: Losses) -> None:
         epochs = train(
             model,
             losses,
-            session.placed,
+            session.dataset_on_device,
             config.supernet_recipe,
             session.settings.seed,
             Checkpoint(session.folder.supernet),
             session.progress,
             phase="supernet",
-            seconds=None if session.settings.time_budget_s is None else planned_s(session)["supernet"],
+            seconds=None if session.settings.time_budget_s is None else phase_budgets_s(session)["supernet"],
         )
     if session.store.last_event("supernet trained") is None:
         session.store.record("supernet trained", epochs=epochs)

@@ -1,28 +1,28 @@
-"""A time budget, and what each phase may take of it."""
+"""A time budget and its division among the phases."""
 
 import time
 from collections.abc import Mapping
 
 SUPERNET_SHARE, SEARCH_SHARE = 0.35, 0.15
-"""Of what is left of a budget once the data are loaded; finalists get what is left when they begin."""
+"""Shares of the budget left once the data are loaded; finalists get what is left when they start."""
 
 RESERVE = 0.02
-"""Share of a budget kept for export and the report."""
+"""Share of a budget reserved for export and the report."""
 
 RESERVE_S = 2.0
-"""And seconds, whatever the budget."""
+"""Seconds reserved in addition, whatever the budget."""
 
 LEAST_S = 0.1
-"""What a budget that is spent has left: every training takes a step, and the search evaluates one architecture."""
+"""Seconds that an exhausted budget still grants: a training takes one step, a search makes one evaluation."""
 
 
 class Budget:
-    """How much time a run has, all its sessions together; without a total there is no limit.
+    """The time a run may take, over all its sessions.
 
     Args:
-        total_s: the budget.
-        before_s: what earlier sessions took, as far as they ended in good order.
-        started_s: when this session began, by `time.monotonic`.
+        total_s: the budget; None for no limit.
+        before_s: time taken by earlier sessions, except those that were killed.
+        started_s: when this session started, by `time.monotonic`.
     """
 
     def __init__(self, total_s: float | None, before_s: float, started_s: float) -> None:
@@ -39,19 +39,19 @@ class Budget:
         return max(LEAST_S, (1 - RESERVE) * self.total_s - RESERVE_S - spent_s)
 
 
-def shared(
+def split_time(
     left_s: float, step_s: Mapping[str, float], extra_steps: Mapping[str, float]
 ) -> tuple[dict[str, float], float]:
-    """Share time so that all trainings take equally many steps, but for the extra steps of some.
+    """Divide time so that all trainings take the same number of steps, apart from the extra steps of some.
 
     Args:
-        left_s: what is shared.
-        step_s: seconds of a step of each training, by id.
-        extra_steps: steps that some take beyond the common number; scaled down where they would take more than
-            half of what a step each leaves.
+        left_s: the time to divide.
+        step_s: seconds per step of each training, by id.
+        extra_steps: steps of some trainings beyond the common number; scaled down if they would take more than half of
+            the time that remains after one step each.
 
     Returns:
-        Seconds of each training, by id, at least one step; and the share, 0..1, of the extra steps that is left.
+        Seconds of each training, by id, at least one step; and the share, 0..1, of the extra steps that is granted.
     """
     each_s = sum(step_s.values())
     extra_s = {id_: steps * step_s[id_] for id_, steps in extra_steps.items()}

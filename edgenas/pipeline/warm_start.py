@@ -1,7 +1,7 @@
-"""Beginning from an earlier run: what it evaluated becomes the prior of another search.
+"""Warm starts: the evaluations of an earlier run become the prior of another search.
 
-A run keeps a copy of what it began from (`prior.json`) and is resumed from that: replaying asks for the same
-architectures even where the earlier run has gone on since, or is gone.
+A run keeps a copy of its prior (`prior.json`) and resumes from that: a replay makes the same proposals even if the
+earlier run has continued since, or was removed.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from edgenas.storage.run_store import stored_accuracies
 
 
 class PriorEvaluation(Document):
-    """What an earlier run says of one architecture; the accuracy is of whatever kind and metric that run looked at."""
+    """One evaluation of an earlier run; the kind and metric of its accuracy are those of that run."""
 
     choices: tuple[str, ...]
     accuracy: float = Field(ge=0, le=1)
@@ -39,7 +39,7 @@ class PriorDocument(Document):
 
     @property
     def fingerprint(self) -> WarmStart:
-        """What a configuration keeps of it."""
+        """The record of this prior in a run's configuration."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         return WarmStart(name=self.run, evaluations=len(self.evaluations), digest=digest)
@@ -48,7 +48,7 @@ class PriorDocument(Document):
     def text(self) -> str:
         """For people."""
         return (
-            f"begins from {len(self.evaluations)} evaluations of run {self.run} "
+            f"starts from {len(self.evaluations)} evaluations of run {self.run} "
             f"(device {self.device}, data {self.data})"
         )
 
@@ -62,7 +62,7 @@ class PriorDocument(Document):
         )
 
     def prior(self, space: ArchitectureSpace) -> Prior:
-        """As searchers see it.
+        """The prior in the form that searchers use.
 
         Raises:
             FileFormatError: choices that the space does not have.
@@ -78,12 +78,12 @@ class PriorDocument(Document):
 
 
 def prior_for(name: str, run: str, space: ArchitectureSpace) -> PriorDocument:
-    """What the run `name` begins from: its copy where it has one, else what the run `run` has evaluated by now.
+    """The prior of the run `name`: its own copy if it has one, otherwise the current evaluations of the run `run`.
 
     Raises:
         UnknownNameError: no such run under `./runs`.
-        FileFormatError: the copy, or a file of that run, is broken.
-        InputError: it has no evaluations, or is of a space with other choices.
+        FileFormatError: the copy, or a file of that run, is damaged.
+        InputError: it has no evaluations, or its space has other choices.
     """
     copy = RunFolder(RUNS / name).prior
     if copy.is_file() and (kept := read_json(copy, PriorDocument)).run == run and kept.fits(space):
@@ -91,26 +91,26 @@ def prior_for(name: str, run: str, space: ArchitectureSpace) -> PriorDocument:
     return _read_run(run, space)
 
 
-def keep(prior: PriorDocument, folder: RunFolder) -> None:
-    """Copy it into the folder of the run that begins from it."""
+def save_prior(prior: PriorDocument, folder: RunFolder) -> None:
+    """Save the prior in the folder of the run that starts from it."""
     write_json(folder.prior, prior)
 
 
 def _read_run(run: str, space: ArchitectureSpace) -> PriorDocument:
-    """What a run has evaluated by now; it may be running, interrupted or complete, and is left as it is."""
+    """The current evaluations of a run, which may be running, interrupted or complete; it is not modified."""
     names = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
     if run not in names:
-        raise UnknownNameError("run", run, names, "" if names else "there is none under ./runs")
+        raise UnknownNameError("run", run, names, "" if names else "there are no runs under ./runs")
     folder = RunFolder(RUNS / run)
     config = folder.read_document().config
-    _check_alike(run, architecture_space_from_config(config.space, folder.document), space)
+    _check_compatible(run, architecture_space_from_config(config.space, folder.document), space)
     known = [
         (choices, accuracy) for choices, accuracy in stored_accuracies(folder.store) if accuracy is not None
     ]
     if not known:
         raise InputError(
             f"--warm-start {run}: no evaluation of that run has succeeded yet",
-            "let it go on first, or name another",
+            "let it continue first, or name another run",
         )
     rows = [{"choices": choices, "accuracy": accuracy} for choices, accuracy in known]
     content = {
@@ -122,8 +122,8 @@ def _read_run(run: str, space: ArchitectureSpace) -> PriorDocument:
     return validate(content, PriorDocument, folder.store)
 
 
-def _check_alike(run: str, earlier: ArchitectureSpace, space: ArchitectureSpace) -> None:
-    """Variables must be the same; what a choice costs, and on what images, may differ."""
+def _check_compatible(run: str, earlier: ArchitectureSpace, space: ArchitectureSpace) -> None:
+    """Check that both spaces have the same variables; costs and images may differ."""
     theirs, ours = earlier.variables, space.variables
     if theirs == ours:
         return

@@ -1,1 +1,1 @@
-"""Which ones to keep? The problem, searchers, the loop and fronts."""
+"""Which architectures to evaluate next, and which to keep? The problem, the searchers, the loop and fronts."""

@@ -1,6 +1,6 @@
 """Bayesian optimisation: Optuna's tree-structured Parzen estimator, over all objectives at once.
 
-Optuna is an extra, and missed when this module is loaded: before any work is done for a search that needs it.
+Optuna is an optional dependency. Without it, importing this module fails, before a search does any work.
 """
 
 import warnings
@@ -10,7 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from edgenas.errors import InputError
-from edgenas.searchers.neighbours import unmet
+from edgenas.searchers.neighbours import unvisited
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.scalarisation import points_of
 from edgenas.searchers.searcher import Outcome, Searcher
@@ -23,13 +23,13 @@ except ImportError:
 
 
 class BayesSearcher(Searcher):
-    """Asks for what Optuna's multi-objective TPE suggests (Ozaki et al., GECCO 2020), one architecture at a time.
+    """Proposes what Optuna's multi-objective TPE suggests (Ozaki et al., GECCO 2020), one architecture at a time.
 
-    A suggestion above the limit stands for its repaired form. For one met before, one near it is asked for.
+    A suggestion above the limit is repaired; one that was visited before is replaced by an unvisited neighbour.
 
     Args:
-        problem: what is searched.
-        seed: decides everything random.
+        problem: space, costs and limit.
+        seed: for everything random.
     """
 
     name = "bayes"
@@ -38,31 +38,33 @@ class BayesSearcher(Searcher):
         self._problem = problem
         self._rng = np.random.default_rng(seed)
         self._study = _quiet_study(seed, len(problem.objectives))
-        self._met: set[Architecture] = set()
+        self._visited: set[Architecture] = set()
         self._suggested: optuna.Trial | None = None
         self._distributions: dict[str, optuna.distributions.BaseDistribution] = {
-            str(place): optuna.distributions.CategoricalDistribution(choices)
-            for place, choices in enumerate(problem.space.variables)
+            str(variable): optuna.distributions.CategoricalDistribution(choices)
+            for variable, choices in enumerate(problem.space.variables)
         }
 
     @override
     def ask(self) -> Sequence[Architecture]:
         trial = self._study.ask(self._distributions)
-        drawn = self._problem.space.architecture([trial.params[place] for place in self._distributions])
-        architecture = self._problem.repaired(drawn, self._rng)
-        if architecture not in self._met:
+        suggestion = self._problem.space.architecture(
+            [trial.params[variable] for variable in self._distributions]
+        )
+        architecture = self._problem.repaired(suggestion, self._rng)
+        if architecture not in self._visited:
             self._suggested = trial
             return [architecture]
         self._suggested = None
-        self._study.tell(trial, state=optuna.trial.TrialState.FAIL)  # which the sampler does not look at
-        other = unmet(self._problem, architecture, self._met, self._rng)
+        self._study.tell(trial, state=optuna.trial.TrialState.FAIL)  # the sampler ignores failed trials
+        other = unvisited(self._problem, architecture, self._visited, self._rng)
         return [] if other is None else [other]
 
     @override
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         architecture = outcomes[0].architecture
         values = points_of(self._problem, outcomes)[0].tolist()
-        self._met.add(architecture)
+        self._visited.add(architecture)
         if self._suggested is not None:
             self._study.tell(self._suggested, values)
             return
@@ -72,7 +74,7 @@ class BayesSearcher(Searcher):
 
 
 def _quiet_study(seed: int, objectives: int) -> optuna.Study:
-    """A study in memory; what Optuna says when one is made is not worth a line on the user's screen."""
+    """An in-memory study, created without Optuna's log messages and warnings."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""The best accuracy among evaluated architectures that cost no more: what a new one has to beat."""
+"""The best accuracy among evaluated architectures that cost no more: what a new candidate has to beat."""
 
 import math
 from bisect import bisect_right, insort
@@ -10,30 +10,30 @@ from typing_extensions import override
 
 
 class BestWithinCosts(Protocol):
-    """Evaluated architectures; one that costs no less and is no more accurate than another is dropped."""
+    """Evaluated architectures, without those that cost no less and are no more accurate than another."""
 
     def best(self, costs: NDArray[np.float64]) -> float | None:
-        """The best accuracy of those that cost at most so much, shape (costs,), of each; None when there is none."""
+        """The best accuracy within the given costs, shape (costs,); None if no architecture is within all of them."""
 
     def add(self, costs: NDArray[np.float64], accuracy: float) -> None:
-        """Take note of an evaluation."""
+        """Record an evaluation."""
 
 
 def best_within_costs(costs: int) -> BestWithinCosts:
-    """None yet, to be compared in so many costs."""
+    """An empty record for architectures with this number of costs."""
     return _Staircase() if costs == 1 else _Front(costs)
 
 
 class _Staircase(BestWithinCosts):
-    """For one cost: steps that lead up, found by bisection."""
+    """For one cost: accuracy as an increasing step function of cost, searched by bisection."""
 
     def __init__(self) -> None:
         self._steps: list[tuple[float, float]] = []
 
     @override
     def best(self, costs: NDArray[np.float64]) -> float | None:
-        place = bisect_right(self._steps, (costs[0], math.inf))
-        return self._steps[place - 1][1] if place else None
+        index = bisect_right(self._steps, (costs[0], math.inf))
+        return self._steps[index - 1][1] if index else None
 
     @override
     def add(self, costs: NDArray[np.float64], accuracy: float) -> None:
@@ -42,13 +42,13 @@ class _Staircase(BestWithinCosts):
             return
         step = (float(costs[0]), accuracy)
         insort(self._steps, step)
-        place = self._steps.index(step) + 1
-        while place < len(self._steps) and self._steps[place][1] <= accuracy:
-            del self._steps[place]
+        index = self._steps.index(step) + 1
+        while index < len(self._steps) and self._steps[index][1] <= accuracy:
+            del self._steps[index]
 
 
 class _Front(BestWithinCosts):
-    """For several costs: all that no other beats, looked through one and all."""
+    """For several costs: the non-dominated architectures, searched linearly."""
 
     def __init__(self, costs: int) -> None:
         self._costs = np.empty((0, costs))
@@ -56,8 +56,8 @@ class _Front(BestWithinCosts):
 
     @override
     def best(self, costs: NDArray[np.float64]) -> float | None:
-        as_cheap = self._accuracies[(self._costs <= costs).all(axis=1)]
-        return float(as_cheap.max()) if len(as_cheap) else None
+        affordable = self._accuracies[(self._costs <= costs).all(axis=1)]
+        return float(affordable.max()) if len(affordable) else None
 
     @override
     def add(self, costs: NDArray[np.float64], accuracy: float) -> None:

@@ -1,4 +1,4 @@
-"""Which choices of an architecture earn accuracy, and which cost latency? One layer at a time, all else as it is."""
+"""Which choices of an architecture gain accuracy, and which cost latency? One layer at a time, the rest unchanged."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from edgenas.space import Architecture, ArchitectureSpace, SearchSpace
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.int64]
 
-LEAST = 10
-"""Evaluated architectures without which there is too little to tell."""
+MIN_EVALUATIONS = 10
+"""Evaluated architectures needed for an explanation."""
 
 FITTED_TO = 1000
-"""Evaluations the surrogate is fitted to, those most like the architectures in question; its fit is cubic in them."""
+"""Most evaluations the surrogate is fitted to, nearest to the explained architectures first; its cost is cubic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one layer's choice brings, against the average of the layer's other choices with all else as it is.
+    """The effect of one layer's choice, compared with the average of the layer's other choices, the rest unchanged.
 
     Args:
         layer: its name, such as `stage 2 layer 1`.
-        choice: what the architecture has there.
-        accuracy: what it earns, a share (0.01 is one point), as a surrogate expects; negative where it loses.
+        choice: the choice that the architecture has in this layer.
+        accuracy: accuracy gained, as a fraction (0.01 is one point), as the surrogate expects; negative for a loss.
         accuracy_sd: one standard deviation of that.
-        latency_ms: what it costs; negative where it saves.
+        latency_ms: latency added; negative if it saves some.
     """
 
     layer: str
@@ -40,7 +40,7 @@ class Contribution:
 
     @property
     def certain(self) -> bool:
-        """Whether one standard deviation leaves the sign of what is earned."""
+        """Whether the accuracy differs from 0 by more than one standard deviation."""
         return abs(self.accuracy) > self.accuracy_sd
 
 
@@ -50,22 +50,22 @@ def contributions(
     evaluated: Mapping[Architecture, float],
     architectures: Sequence[Architecture],
 ) -> tuple[tuple[Contribution, ...], ...]:
-    """What each layer's choice earns and costs; layers without a choice are left out.
+    """The accuracy and latency that each layer's choice contributes, for layers with more than one choice.
 
-    Accuracies are a surrogate's, fitted to what was evaluated. The standard deviation takes the surrogate's doubts
-    about the networks compared as independent.
+    Accuracies come from a surrogate fitted to the evaluations. Standard deviations treat the surrogate's errors on the
+    compared networks as independent.
 
     Args:
-        space: whose architectures they are.
-        predictor: what they take.
-        evaluated: architectures with their accuracies, shares of one kind.
+        space: of the architectures.
+        predictor: of their latencies.
+        evaluated: architectures with their accuracies, fractions of one kind.
         architectures: those to explain.
 
     Returns:
-        A tuple for each architecture; empty where there is too little to tell: fewer than `LEAST` were evaluated, or
-        their accuracies are all the same.
+        A tuple for each architecture; empty if the evaluations do not suffice: fewer than `MIN_EVALUATIONS`, or all
+        of the same accuracy.
     """
-    if len(evaluated) < LEAST or len(set(evaluated.values())) == 1 or not architectures:
+    if len(evaluated) < MIN_EVALUATIONS or len(set(evaluated.values())) == 1 or not architectures:
         return ()
     vectors = np.array([space.encode(architecture) for architecture in architectures])
     surrogate = _fitted(space, evaluated, vectors)
@@ -73,15 +73,15 @@ def contributions(
 
 
 def layer_names(space: ArchitectureSpace) -> tuple[str, ...]:
-    """A name for each variable: `stage 2 layer 1`, or `layer 4` where a space does not show its stages.
+    """A name for each variable: `stage 2 layer 1`, or `layer 4` if the stages of the space are unknown.
 
-    A stage begins where a layer cannot be left out.
+    A stage begins at a layer that cannot be skipped.
     """
     candidates = space.candidates if isinstance(space, SearchSpace) else ()
-    begins = [None not in blocks for blocks in candidates]
-    if all(begins) or not begins[0]:
+    starts_stage = [None not in blocks for blocks in candidates]
+    if all(starts_stage) or not starts_stage[0]:
         return tuple(f"layer {number}" for number in range(1, len(space.variables) + 1))
-    stages = np.cumsum(begins)
+    stages = np.cumsum(starts_stage)
     return tuple(
         f"stage {stage} layer {1 + i - stages.searchsorted(stage)}" for i, stage in enumerate(stages)
     )
@@ -92,8 +92,8 @@ def _fitted(
 ) -> Surrogate:
     vectors = np.array([space.encode(architecture) for architecture in evaluated])
     errors = 1 - np.array(list(evaluated.values()))
-    unlike = np.min([(vectors != vector).sum(1) for vector in explained], axis=0)
-    nearest = np.argsort(unlike, kind="stable")[:FITTED_TO]
+    distances = np.min([(vectors != vector).sum(1) for vector in explained], axis=0)
+    nearest = np.argsort(distances, kind="stable")[:FITTED_TO]
     return Surrogate(space, vectors[nearest], errors[nearest], clip_quantile=1.0)
 
 
@@ -106,7 +106,7 @@ def _explained(
         others = np.tile(vector, (len(choices) - 1, 1))
         others[:, i] = np.delete(np.arange(len(choices)), vector[i])
         compared = space.canonical_vectors(np.vstack([vector, others]))
-        # A choice that makes no difference leaves no doubt either.
+        # A choice that does not change the network has no uncertainty.
         shares = (compared != compared[0]).any(1) / len(others)
         errors, variances = _expected(surrogate, compared)
         latencies_ms = predictor.predict_encoded(compared)

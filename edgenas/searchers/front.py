@@ -1,4 +1,4 @@
-"""Fronts: which points no other point beats, how much they dominate, and a few spread along them."""
+"""Fronts: non-dominated points, the hypervolume they dominate, and a few points spread along them."""
 
 import moocore
 import numpy as np
@@ -6,13 +6,13 @@ from numpy.typing import NDArray
 
 
 def non_dominated(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Indices of the points no other point dominates, all objectives minimised.
+    """Indices of the non-dominated points, all objectives minimised.
 
     Args:
         points: shape (n, objectives), no NaN. Of several equal points the first is kept.
 
     Returns:
-        Indices, shape (front,), ordered by the second objective, then by those after it, the first last.
+        Indices, shape (front,), sorted by the second objective, then by those after it, then by the first.
     """
     front = np.flatnonzero(moocore.is_nondominated(points))
     return front[_order(points[front])]
@@ -22,7 +22,7 @@ def hypervolume(points: NDArray[np.float64], reference: NDArray[np.float64]) -> 
     """Share, 0..1, of the box from the origin to `reference` that the points dominate (Zitzler and Thiele 1999).
 
     Args:
-        points: shape (n, objectives), non-negative, minimised; those beyond the reference add nothing.
+        points: shape (n, objectives), non-negative, minimised; points beyond the reference add nothing.
         reference: shape (objectives,), positive.
     """
     if len(points) == 0:
@@ -31,16 +31,16 @@ def hypervolume(points: NDArray[np.float64], reference: NDArray[np.float64]) -> 
 
 
 def leaders(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Choose `count` points: spread along the front, filled up from the fronts behind it when it is shorter.
+    """Choose `count` points spread along the front; if it is too short, also from the fronts behind it.
 
-    Accuracies are noisy: what is just behind a short front is worth training too.
+    Accuracies are noisy: architectures just behind a short front are worth training too.
 
     Args:
         points: shape (n, objectives), minimised, no NaN.
         count: how many to choose; all when there are fewer.
 
     Returns:
-        Indices, ordered as those of `non_dominated`.
+        Indices, sorted as those of `non_dominated`.
     """
     remaining = np.arange(len(points))
     chosen: list[int] = []
@@ -52,9 +52,9 @@ def leaders(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
 
 
 def spread(points: NDArray[np.float64], count: int) -> list[int]:
-    """Choose points spread along a front: both ends, then always the one farthest from those chosen.
+    """Choose points spread along a front: both ends, then repeatedly the one farthest from those chosen.
 
-    Distances are taken after scaling each objective to 0..1 over the front.
+    Each objective is scaled to 0..1 over the front before distances are computed.
 
     Args:
         points: the front, shape (n, objectives).
@@ -75,5 +75,5 @@ def spread(points: NDArray[np.float64], count: int) -> list[int]:
 
 
 def _order(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """By the second objective, ties by the next, at last by the first: a problem's latency comes second."""
+    """Sort by the second objective (a problem's latency), ties by the next ones, finally by the first."""
     return np.lexsort(np.roll(points, -1, axis=1).T[::-1])

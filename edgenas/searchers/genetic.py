@@ -1,8 +1,8 @@
 """pymoo's genetic algorithms over encodings of architectures, through its ask and tell.
 
-pymoo (Blank and Deb, IEEE Access 2020) selects, mates and lets survive; `genetic_operators` is what it is given to know
-of architectures. Everything random comes from one generator that it is handed, so that a search asked again from the
-start, and told the same, asks the same.
+pymoo (Blank and Deb, IEEE Access 2020) does selection, mating and survival; `genetic_operators` adapts it to
+architectures. All randomness comes from one generator passed to it, so that a search replayed from the start with the
+same outcomes makes the same proposals.
 """
 
 import warnings
@@ -19,11 +19,11 @@ from pymoo.core.termination import NoTermination
 from typing_extensions import override
 
 from edgenas.searchers.genetic_operators import (
-    EndsLeadersAndSamples,
+    ExcludeVisited,
+    InitialPopulation,
     LimitedProblem,
-    MatingOrSampling,
-    NeverAskedFor,
-    TowardsParent,
+    MatingThenSampling,
+    RepairTowardsParent,
     encodings,
 )
 from edgenas.searchers.problem import Problem
@@ -34,69 +34,70 @@ from edgenas.space import Architecture
 Vectors = NDArray[np.int64]
 Points = NDArray[np.float64]
 
-Config.warnings["not_compiled"] = False  # where pymoo has no wheel it would say so on stdout, among results
+Config.warnings["not_compiled"] = (
+    False  # where pymoo has no compiled wheel, it would print a notice on stdout
+)
 
 
-def operators(selection: Selection, asked: Visited, start: Vectors | None = None) -> dict[str, Any]:
-    """Arguments of a `GeneticAlgorithm` that make it one over architectures.
+def operators(selection: Selection, visited: Visited, start: Vectors | None = None) -> dict[str, Any]:
+    """Arguments that make a pymoo `GeneticAlgorithm` work on architectures.
 
     Args:
-        selection: the algorithm's own, of parents.
-        asked: what is not to be asked for.
-        start: the first population, canonical and within the limit, shape (n, variables); None for
-            `EndsLeadersAndSamples`.
+        selection: the algorithm's selection of parents.
+        visited: encodings not to propose again.
+        start: the initial population, canonical and within the limit, shape (n, variables); None for
+            `InitialPopulation`.
     """
     return {
-        "sampling": EndsLeadersAndSamples(asked) if start is None else start,
-        "repair": TowardsParent(),
-        "eliminate_duplicates": NeverAskedFor(asked),
-        "mating": MatingOrSampling(selection, asked),
+        "sampling": InitialPopulation(visited) if start is None else start,
+        "repair": RepairTowardsParent(),
+        "eliminate_duplicates": ExcludeVisited(visited),
+        "mating": MatingThenSampling(selection, visited),
     }
 
 
 class Genetic:
-    """One of pymoo's algorithms, asked and told, of encodings alone; what the points mean is the caller's affair.
+    """One of pymoo's algorithms through ask and tell; knows only encodings and points, whatever the points mean.
 
     Args:
         algorithm: made with `operators`.
         problem: space and limit.
-        rng: decides everything random.
-        asked: what is not to be asked for, the archive that `operators` has; it is added to.
+        rng: for everything random.
+        visited: the one passed to `operators`; proposals are added to it.
     """
 
     def __init__(
-        self, algorithm: GeneticAlgorithm, problem: Problem, rng: np.random.Generator, asked: Visited
+        self, algorithm: GeneticAlgorithm, problem: Problem, rng: np.random.Generator, visited: Visited
     ) -> None:
         self.algorithm = algorithm
-        """pymoo's own; `algorithm.pop` is what survived."""
+        """pymoo's algorithm; `algorithm.pop` is the surviving population."""
         algorithm.setup(LimitedProblem(problem), seed=rng, termination=NoTermination())
-        self._asked = asked
+        self._visited = visited
         self._variables = len(problem.sizes)
         self._pending = Population.empty()
-        self._unit: Points | None = None
+        self._scale: Points | None = None
 
     def ask(self) -> Vectors:
-        """Canonical encodings within the limit that are new, shape (m, variables); none where none were found."""
+        """New canonical encodings within the limit, shape (m, variables); empty if none were found."""
         self._pending = self.algorithm.ask()
         if self._pending is None:
             return np.empty((0, self._variables), np.int64)
         vectors = encodings(self._pending).reshape(-1, self._variables)
-        self._asked.add(vectors)
+        self._visited.add(vectors)
         return vectors
 
     def tell(self, points: Points) -> None:
-        """What became of the last ask, shape (m, objectives), minimised, finite."""
-        if self._unit is None:  # tolerances of pymoo's NSGA-III are absolute
+        """Pass on the objectives of the last `ask`, shape (m, objectives), minimised, finite."""
+        if self._scale is None:  # pymoo's NSGA-III has absolute tolerances
             span = np.ptp(points, axis=0)
-            self._unit = np.where(span > 0, span, 1.0)
-        for individual, point in zip(self._pending, points / self._unit, strict=True):
+            self._scale = np.where(span > 0, span, 1.0)
+        for individual, point in zip(self._pending, points / self._scale, strict=True):
             individual.F = point
         algorithm = self.algorithm
-        with warnings.catch_warnings():  # pymoo's NSGA-III turns all off, for good
+        with warnings.catch_warnings():  # pymoo's NSGA-III disables warnings globally
             algorithm.tell(infills=self._pending)
-            if (
-                len(algorithm.pop) > algorithm.pop_size
-            ):  # pymoo lets all of a first population survive, however large
+            if len(algorithm.pop) > algorithm.pop_size:
+                # pymoo lets the whole initial population survive, however large.
                 algorithm.pop = algorithm.survival.do(
                     algorithm.problem,
                     algorithm.pop,
@@ -107,11 +108,11 @@ class Genetic:
 
 
 class GeneticSearcher(Searcher):
-    """Asks for what a genetic algorithm over (error, costs) asks for.
+    """Proposes what a genetic algorithm over (error, costs) proposes.
 
     Args:
-        problem: what is searched.
-        genetic: fresh, of the same problem.
+        problem: space, costs and limit.
+        genetic: a new one, for the same problem.
     """
 
     uses_prior = True

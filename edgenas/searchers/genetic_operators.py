@@ -1,8 +1,8 @@
-"""What edgenas knows of architectures, at the places where pymoo's genetic algorithms ask for it.
+"""Operators that adapt pymoo's genetic algorithms to architectures.
 
-Latency is known before anything is evaluated and equal networks have equal encodings: the first population, the mending
-of children and the removal of duplicates see to it that what is asked for keeps the limit and is new. Individuals hold
-integer encodings, shape (variables,), in pymoo's `X`.
+Latency is known before an evaluation, and equal networks have equal encodings: the initial population, the repair of
+children and the removal of duplicates ensure that every proposal is new and within the limit. Individuals hold integer
+encodings, shape (variables,), in pymoo's `X`.
 """
 
 import math
@@ -27,24 +27,24 @@ from edgenas.searchers.visited import Visited
 
 Vectors = NDArray[np.int64]
 
-CROSSOVER = 0.9
-"""Share of the pairs whose children mix them; those of the others begin as copies."""
+CROSSOVER_PROBABILITY = 0.9
+"""Probability that the children of a pair are crossed; otherwise they start as copies."""
 
-MATINGS = 3
-"""How often parents are mated for the children that are missing; then samples stand in for them."""
+MATING_ROUNDS = 3
+"""Rounds of mating to obtain enough new children; samples replace those still missing."""
 
-DRAWS = 10
-"""How often samples are drawn for those that are missing."""
+SAMPLING_ROUNDS = 10
+"""Rounds of sampling to obtain enough new architectures."""
 
-FRESH = 1 / 3
-"""Least share of samples in a first population, however much an earlier search found: it may mislead."""
+MIN_SAMPLE_SHARE = 1 / 3
+"""Smallest share of samples in an initial population, however large the prior is: the prior may mislead."""
 
 
 class LimitedProblem(PymooProblem):  # type: ignore[misc]  # pymoo has no types
     """A problem as pymoo sees it: integers within bounds, objectives, no constraints.
 
-    The limit is none of pymoo's constraints: latency is known beforehand, so that `TowardsParent` makes every child
-    keep it, and survival need not tell the feasible from others.
+    The limit is not a pymoo constraint: latency is known in advance, so `RepairTowardsParent` brings every child within
+    it, and survival deals with feasible individuals only.
 
     Args:
         searched: space, costs and limit.
@@ -56,16 +56,16 @@ class LimitedProblem(PymooProblem):  # type: ignore[misc]  # pymoo has no types
         self.searched = searched
 
 
-class EndsLeadersAndSamples(Sampling):  # type: ignore[misc]
-    """The fastest architecture, the slowest where it keeps the limit, leaders of the problem's prior, and samples.
+class InitialPopulation(Sampling):  # type: ignore[misc]
+    """The fastest architecture, the slowest if within the limit, leaders of the problem's prior, and samples.
 
     Args:
-        asked: what is not to be asked for.
+        visited: encodings not to propose again.
     """
 
-    def __init__(self, asked: Visited) -> None:
+    def __init__(self, visited: Visited) -> None:
         super().__init__()
-        self._asked = asked
+        self._visited = visited
 
     @override
     def _do(
@@ -80,30 +80,30 @@ class EndsLeadersAndSamples(Sampling):  # type: ignore[misc]
         predictor, encode = searched.predictor, searched.space.encode
         ends = np.stack([encode(predictor.fastest()), encode(predictor.slowest())])
         ends = ends[searched.keeps_limit(ends)]
-        ends = ends[self._asked.new(ends)][:n_samples]
-        room = n_samples - len(ends) - math.ceil(FRESH * n_samples)
+        ends = ends[self._visited.new(ends)][:n_samples]
+        room = n_samples - len(ends) - math.ceil(MIN_SAMPLE_SHARE * n_samples)
         found = np.concatenate([ends, prior_leaders(searched, max(room, 0))])
-        found = found[self._asked.new(found)]
+        found = found[self._visited.new(found)]
         return np.concatenate(
-            [found, new_samples(searched, n_samples - len(found), self._asked, found, random_state)]
+            [found, new_samples(searched, n_samples - len(found), self._visited, found, random_state)]
         )
 
 
-class UniformWithParents(Crossover):  # type: ignore[misc]
-    """Uniform crossover, two children a pair; each notes as its `parent` the encoding that it began as."""
+class CrossoverWithParents(Crossover):  # type: ignore[misc]
+    """Uniform crossover, two children per pair; each records the encoding it started from as its `parent`."""
 
     def __init__(self) -> None:
-        super().__init__(n_parents=2, n_offsprings=2, prob=CROSSOVER)
+        super().__init__(n_parents=2, n_offsprings=2, prob=CROSSOVER_PROBABILITY)
 
     @override
     def do(
         self, problem: LimitedProblem, pop: Population, *, random_state: np.random.Generator, **kwargs: Any
     ) -> Population:
         mothers, fathers = (encodings(parents) for parents in pop.T)
-        crossed = random_state.random((len(pop), 1)) < CROSSOVER
+        crossed = random_state.random((len(pop), 1)) < CROSSOVER_PROBABILITY
         swapped = crossed & (random_state.random(mothers.shape) < 0.5)
         children = Population.empty(2 * len(pop))
-        take(
+        set_encodings(
             children,
             np.concatenate([np.where(swapped, fathers, mothers), np.where(swapped, mothers, fathers)]),
         )
@@ -112,8 +112,8 @@ class UniformWithParents(Crossover):  # type: ignore[misc]
         return children
 
 
-class AnotherChoice(Mutation):  # type: ignore[misc]
-    """Each variable takes another of its choices with probability 1 / variables."""
+class ChoiceMutation(Mutation):  # type: ignore[misc]
+    """Changes each variable to another of its choices with probability 1 / variables."""
 
     @override
     def do(
@@ -122,58 +122,58 @@ class AnotherChoice(Mutation):  # type: ignore[misc]
         sizes, vectors = problem.searched.sizes, encodings(pop)
         others = vectors + 1 + random_state.integers(np.maximum(sizes - 1, 1), size=vectors.shape)
         mutated = random_state.random(vectors.shape) < 1 / len(sizes)
-        return take(pop, np.where(mutated, others % sizes, vectors))
+        return set_encodings(pop, np.where(mutated, others % sizes, vectors))
 
 
-class TowardsParent(Repair):  # type: ignore[misc]
-    """Canonical encodings that keep the limit: who is too slow takes choices back from its parent until it does."""
+class RepairTowardsParent(Repair):  # type: ignore[misc]
+    """Makes encodings canonical and within the limit: a child that is too slow takes choices back from its parent."""
 
     @override
     def do(
         self, problem: LimitedProblem, pop: Population, *, random_state: np.random.Generator, **kwargs: Any
     ) -> Population:
-        known = "parent" in pop[0].data  # a first population has none, and keeps the limit
+        known = "parent" in pop[0].data  # an initial population has none, and is within the limit
         parents = np.array([child.data.pop("parent") for child in pop]) if known else None
-        return take(pop, problem.searched.repaired_vectors(encodings(pop), random_state, parents))
+        return set_encodings(pop, problem.searched.repaired_vectors(encodings(pop), random_state, parents))
 
 
-class NeverAskedFor(DuplicateElimination):  # type: ignore[misc]
-    """Leaves out what is in an archive, the population with it, and who equals another child before it.
+class ExcludeVisited(DuplicateElimination):  # type: ignore[misc]
+    """Removes children that were visited, the population among them, or that repeat an earlier child.
 
     Args:
-        asked: what was asked for.
+        visited: encodings proposed so far.
     """
 
-    def __init__(self, asked: Visited) -> None:
+    def __init__(self, visited: Visited) -> None:
         super().__init__()
-        self._asked = asked
+        self._visited = visited
 
     @override
     def do(self, pop: Population, *others: Population, **kwargs: Any) -> Population:
         if not len(pop):
             return pop
         before = [encodings(other) for other in others[1:] if len(other)]  # the first is the population
-        return pop[self._asked.new(np.concatenate([*before, encodings(pop)]))[-len(pop) :]]
+        return pop[self._visited.new(np.concatenate([*before, encodings(pop)]))[-len(pop) :]]
 
 
-class MatingOrSampling(Mating):  # type: ignore[misc]
-    """Mates until there are as many new children as are wanted, and draws samples for those that are missing.
+class MatingThenSampling(Mating):  # type: ignore[misc]
+    """Mates to obtain the requested number of new children, then adds samples for those that are missing.
 
     Args:
         selection: of parents.
-        asked: what is not to be asked for.
+        visited: encodings not to propose again.
     """
 
-    def __init__(self, selection: Selection, asked: Visited) -> None:
+    def __init__(self, selection: Selection, visited: Visited) -> None:
         super().__init__(
             selection,
-            UniformWithParents(),
-            AnotherChoice(),
-            repair=TowardsParent(),
-            eliminate_duplicates=NeverAskedFor(asked),
-            n_max_iterations=MATINGS,
+            CrossoverWithParents(),
+            ChoiceMutation(),
+            repair=RepairTowardsParent(),
+            eliminate_duplicates=ExcludeVisited(visited),
+            n_max_iterations=MATING_ROUNDS,
         )
-        self._asked = asked
+        self._visited = visited
 
     @override
     def do(
@@ -190,49 +190,49 @@ class MatingOrSampling(Mating):  # type: ignore[misc]
         if not missing:
             return children
         found = encodings(children).reshape(-1, problem.n_var)
-        samples = new_samples(problem.searched, missing, self._asked, found, random_state)
+        samples = new_samples(problem.searched, missing, self._visited, found, random_state)
         return Population.merge(children, Population.new("X", samples))
 
 
 def encodings(pop: Population) -> Vectors:
-    """What individuals encode, shape (n, variables); `Population.get` takes ten times as long."""
+    """Encodings of individuals, shape (n, variables); `Population.get` takes ten times as long."""
     return np.array([individual.X for individual in pop], np.int64)
 
 
-def take(pop: Population, vectors: Vectors) -> Population:
-    """Give individuals their encodings, shape (n, variables), and return them."""
+def set_encodings(pop: Population, vectors: Vectors) -> Population:
+    """Assign encodings, shape (n, variables), to individuals, and return these."""
     for individual, vector in zip(pop, vectors, strict=True):
         individual.X = vector
     return pop
 
 
 def new_samples(
-    problem: Problem, count: int, asked: Visited, found: Vectors, rng: np.random.Generator
+    problem: Problem, count: int, visited: Visited, found: Vectors, rng: np.random.Generator
 ) -> Vectors:
-    """Distinct samples that were never asked for and are not among those found; fewer where few are met.
+    """Distinct samples that are neither visited nor in `found`; fewer if they are hard to find.
 
     Args:
         problem: space and limit.
         count: how many.
-        asked: what was asked for.
+        visited: encodings proposed so far.
         found: encodings, shape (n, variables).
-        rng: decides everything random.
+        rng: for everything random.
 
     Returns:
         Canonical encodings within the limit, shape (m, variables), m at most `count`.
     """
     known = len(found)
-    for _ in range(DRAWS):
+    for _ in range(SAMPLING_ROUNDS):
         if len(found) == known + count:
             break
         drawn = problem.sample_vectors(known + count - len(found), rng)
         found = np.concatenate([found, drawn])
-        found = found[asked.new(found)]
+        found = found[visited.new(found)]
     return found[known:]
 
 
 def prior_leaders(problem: Problem, count: int) -> Vectors:
-    """The best of the prior by its errors and this problem's costs, within this limit; at most `count`."""
+    """The best of the prior within the limit, by its errors and this problem's costs; at most `count`."""
     if problem.prior is None:
         return np.empty((0, len(problem.sizes)), np.int64)
     kept = problem.keeps_limit(problem.prior.vectors)

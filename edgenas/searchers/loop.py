@@ -1,4 +1,4 @@
-"""The search loop: ask, evaluate what is new and fast enough, tell."""
+"""The search loop: ask, evaluate what is new and within the limit, tell."""
 
 import math
 import time
@@ -13,7 +13,7 @@ from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.space import Architecture
 
 PATIENCE = 30
-"""Rounds without a single new architecture after which a space counts as exhausted."""
+"""Rounds without a new architecture after which the search ends."""
 
 Evaluate = Callable[[Architecture, float | None], float]
 """Accuracy of an architecture, 0..1, given the best accuracy of those that cost no more (see `Evaluator`)."""
@@ -40,35 +40,35 @@ def search(
     progress: Progress = silent,
     out_of_time: Callable[[], bool] = lambda: False,
 ) -> list[Evaluated]:
-    """Run a searcher until it has seen `evaluations` distinct architectures, or finds no new ones.
+    """Run a searcher until `evaluations` distinct architectures are evaluated, or it finds no new ones.
 
-    Architectures above the limit are told but never evaluated; none is evaluated twice.
+    Outcomes of architectures above the limit are told without evaluating them; none is evaluated twice.
 
     Args:
         problem: space, latency and limit.
-        searcher: fresh; see `Searcher` for how an interrupted search is resumed.
-        evaluate: gives an accuracy; an `EdgenasError` it raises is recorded as a failure.
-        evaluations: how many distinct architectures to evaluate, known ones counted.
-        known: by id, what an earlier session evaluated.
+        searcher: a new one; see `Searcher` for how an interrupted search is resumed.
+        evaluate: returns an accuracy; an `EdgenasError` it raises is recorded as a failure.
+        evaluations: how many distinct architectures to evaluate, including those in `known`.
+        known: by id, what earlier sessions evaluated.
         commit: called after each evaluation, before the next begins.
-        progress: told about each evaluation.
-        out_of_time: asked before each evaluation but the first; ends the search.
+        progress: called after each evaluation.
+        out_of_time: called before each evaluation except the first; True ends the search.
 
     Returns:
-        The distinct architectures evaluated, in the order they were first asked for. Beside them nothing is kept of
-        an evaluation, so that memory grows by what one of them takes.
+        The distinct architectures evaluated, in the order they were first proposed. Nothing else of an evaluation
+        is kept in memory.
     """
     seen: dict[Architecture, Evaluated] = {}
-    beaten = best_within_costs(len(problem.objectives) - 1)
+    best_so_far = best_within_costs(len(problem.objectives) - 1)
     best = 0.0
-    idle = 0
-    while len(seen) < evaluations and idle < PATIENCE:
-        asked = searcher.ask()
-        if not asked:
+    rounds_without_new = 0
+    while len(seen) < evaluations and rounds_without_new < PATIENCE:
+        proposed = searcher.ask()
+        if not proposed:
             break
         before = len(seen)
         outcomes = []
-        for architecture, costs in zip(asked, problem.costs_of(asked), strict=True):
+        for architecture, costs in zip(proposed, problem.costs_of(proposed), strict=True):
             latency_ms = float(costs[0])
             excess_ms = latency_ms - problem.max_latency_ms
             if excess_ms <= 0 and architecture not in seen:
@@ -77,16 +77,16 @@ def search(
                 if (result := known.get(architecture.id)) is None:
                     if seen and out_of_time():
                         return list(seen.values())
-                    result = _evaluated(architecture, latency_ms, evaluate, beaten.best(costs))
+                    result = _evaluated(architecture, latency_ms, evaluate, best_so_far.best(costs))
                     commit(result)
                 seen[architecture] = result
                 if result.accuracy is not None:
-                    beaten.add(costs, result.accuracy)
+                    best_so_far.add(costs, result.accuracy)
                     best = max(best, result.accuracy)
                 progress("search", len(seen), evaluations, f"best {best:.1%}")
             outcomes.append(_outcome(architecture, latency_ms, excess_ms, seen.get(architecture)))
         searcher.tell(outcomes)
-        idle = 0 if len(seen) > before else idle + 1
+        rounds_without_new = 0 if len(seen) > before else rounds_without_new + 1
     return list(seen.values())
 
 

@@ -7,54 +7,54 @@ import numpy as np
 from edgenas.searchers.problem import Problem
 from edgenas.space import Architecture
 
-TRIES = 100
-"""Steps to something new before it counts as hard to find."""
+ATTEMPTS = 100
+"""Attempts to find an unvisited architecture."""
 
 
 def neighbours(problem: Problem, architecture: Architecture) -> list[Architecture]:
-    """All others that one changed variable leads to and that keep the limit, each once, variable by variable."""
+    """All other architectures within the limit that differ in one variable, each once, variable by variable."""
     space = problem.space
     changed = (
-        space.architecture([*architecture.choices[:place], choice, *architecture.choices[place + 1 :]])
-        for place, known in enumerate(space.variables)
-        for choice in known
+        space.architecture([*architecture.choices[:index], choice, *architecture.choices[index + 1 :]])
+        for index, choices_of in enumerate(space.variables)
+        for choice in choices_of
     )
     others = [other for other in dict.fromkeys(changed) if other != architecture]
     if not others:
         return []
-    kept = problem.keeps_limit(np.stack([space.encode(other) for other in others]))
-    return [other for other, keeps in zip(others, kept, strict=True) if keeps]
+    within = problem.keeps_limit(np.stack([space.encode(other) for other in others]))
+    return [other for other, is_within in zip(others, within, strict=True) if is_within]
 
 
 def mutated(problem: Problem, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-    """One random variable takes another of its choices at random; `repaired` where that is too slow."""
+    """Change one random variable to another of its choices; the result is repaired if it is too slow."""
     choices, variables = list(architecture.choices), problem.space.variables
-    place = int(rng.integers(len(choices)))
-    others = [choice for choice in variables[place] if choice != choices[place]] or variables[place]
-    choices[place] = others[rng.integers(len(others))]
+    index = int(rng.integers(len(choices)))
+    others = [choice for choice in variables[index] if choice != choices[index]] or variables[index]
+    choices[index] = others[rng.integers(len(others))]
     return problem.repaired(problem.space.architecture(choices), rng)
 
 
-def unmet(
-    problem: Problem, start: Architecture, met: Container[Architecture], rng: np.random.Generator
+def unvisited(
+    problem: Problem, start: Architecture, visited: Container[Architecture], rng: np.random.Generator
 ) -> Architecture | None:
-    """The first not in `met` on a walk of mutations from `start`; where that fails, among samples; None there too."""
-    here = start
-    for _ in range(TRIES):
-        here = mutated(problem, here, rng)
-        if here not in met:
-            return here
-    return next((a for a in samples(problem, 1, met, rng)), None)
+    """The first unvisited architecture on a random walk from `start`, else among samples; None if neither finds one."""
+    current = start
+    for _ in range(ATTEMPTS):
+        current = mutated(problem, current, rng)
+        if current not in visited:
+            return current
+    return next((a for a in samples(problem, 1, visited, rng)), None)
 
 
 def samples(
-    problem: Problem, count: int, met: Container[Architecture], rng: np.random.Generator
+    problem: Problem, count: int, visited: Container[Architecture], rng: np.random.Generator
 ) -> list[Architecture]:
-    """At most `count` distinct samples that are not in `met`; fewer where they are hard to find."""
+    """At most `count` distinct unvisited samples; fewer if they are hard to find."""
     found: dict[Architecture, None] = {}
-    for _ in range(count * TRIES):
+    for _ in range(count * ATTEMPTS):
         if len(found) == count:
             break
-        if (drawn := problem.sample(rng)) not in met:
+        if (drawn := problem.sample(rng)) not in visited:
             found[drawn] = None
     return list(found)

@@ -1,4 +1,4 @@
-"""NSGA-II (Deb et al., IEEE TEC 2002), which is pymoo's: survival by non-dominated rank, then by crowding distance."""
+"""NSGA-II (Deb et al., IEEE TEC 2002), by pymoo: survival by non-dominated rank, then by crowding distance."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ POPULATION = 24
 
 
 class NSGA2Searcher(GeneticSearcher):
-    """NSGA-II over error and all costs of the problem; `genetic_operators` says how it begins and mates."""
+    """NSGA-II over error and all costs of the problem; see `genetic_operators` for its start and mating."""
 
     name = "nsga2"
 
@@ -30,35 +30,35 @@ def nsga2(
     problem: Problem,
     rng: np.random.Generator,
     population: int,
-    asked: Visited,
+    visited: Visited,
     start: NDArray[np.int64] | None = None,
 ) -> Genetic:
     """pymoo's NSGA-II over encodings.
 
     Args:
         problem: space and limit.
-        rng: decides everything random.
-        population: how many survive each generation, and are asked for in one.
-        asked: what is not to be asked for; it is added to.
-        start: what is asked for first, canonical and within the limit, shape (n, variables).
+        rng: for everything random.
+        population: survivors, and proposals, per generation.
+        visited: encodings not to propose again; proposals are added to it.
+        start: the initial population, canonical and within the limit, shape (n, variables).
     """
     selection = TournamentSelection(func_comp=by_rank_then_crowding)
-    algorithm = NSGA2(pop_size=population, **operators(selection, asked, start))
-    return Genetic(algorithm, problem, rng, asked)
+    algorithm = NSGA2(pop_size=population, **operators(selection, visited, start))
+    return Genetic(algorithm, problem, rng, visited)
 
 
 def by_rank_then_crowding(
     pop: Population, pairs: NDArray[np.int64], *, random_state: np.random.Generator, **kwargs: Any
 ) -> NDArray[np.int64]:
-    """Who wins each tournament of two: the lesser rank, then the greater distance, then chance.
+    """Winners of binary tournaments: the lower rank, then the greater crowding distance, then at random.
 
-    It is what pymoo's `comp_by_rank_and_crowding` chooses by, for all pairs at once: pair by pair that takes as long
-    as everything else.
+    As pymoo's `comp_by_rank_and_crowding`, but for all pairs at once: pair by pair it takes as long as everything
+    else together.
 
     Args:
         pop: the population, ranked.
         pairs: indices, shape (n, 2).
-        random_state: decides between equals.
+        random_state: breaks ties.
 
     Returns:
         Indices, shape (n, 1).
@@ -67,7 +67,7 @@ def by_rank_then_crowding(
     for i in np.unique(pairs):
         known = pop[i].data
         rank[i], crowding[i] = known["rank"], known["crowding"]
-    one, other = random_state.permuted(pairs, axis=1).T  # who stands first wins where they are equal
+    one, other = random_state.permuted(pairs, axis=1).T  # the first wins a tie
     tied = rank[one] == rank[other]
     better = np.where(tied, crowding[other] > crowding[one], rank[other] < rank[one])
     winners: NDArray[np.int64] = np.where(better, other, one)
@@ -75,18 +75,18 @@ def by_rank_then_crowding(
 
 
 def fittest(points: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Who survives NSGA-II: the best fronts, the last of them thinned where it is most crowded.
+    """Survivors by NSGA-II: the best fronts, the last of them thinned where it is most crowded.
 
     Args:
         points: shape (n, objectives), minimised.
         count: how many survive, at most n.
-        rng: decides between those equally crowded.
+        rng: breaks ties between equally crowded points.
 
     Returns:
         Indices, shape (count,), front by front.
     """
     survival = RankAndCrowding()
-    survival.filter_infeasible = False  # nothing is
+    survival.filter_infeasible = False  # all are feasible
     kept = survival.do(
         None, Population.new("F", points), n_survive=count, random_state=rng, return_indices=True
     )

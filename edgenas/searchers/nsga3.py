@@ -1,4 +1,4 @@
-"""NSGA-III (Deb and Jain, IEEE TEC 2014), which is pymoo's: survival by rank, then by niches along directions."""
+"""NSGA-III (Deb and Jain, IEEE TEC 2014), by pymoo: survival by rank, then by niches along reference directions."""
 
 from math import comb
 
@@ -13,34 +13,34 @@ from edgenas.searchers.problem import Problem
 from edgenas.searchers.visited import Visited
 
 POPULATION = 36
-"""As many as three objectives have directions with seven parts to a side; four and five have one direction less."""
+"""The number of directions for three objectives with seven partitions; four and five objectives have one fewer."""
 
 
 class NSGA3Searcher(GeneticSearcher):
     """NSGA-III over error and all costs of the problem; meant for three objectives and more.
 
-    What it asks for first, and how it mates, is as in NSGA-II.
+    Its initial population and mating are those of NSGA-II.
     """
 
     name = "nsga3"
 
     def __init__(self, problem: Problem, seed: int, population: int = POPULATION) -> None:
-        rng, asked = np.random.default_rng(seed), Visited(problem.sizes)
+        rng, visited = np.random.default_rng(seed), Visited(problem.sizes)
         directions = reference_directions(len(problem.objectives), population)
         algorithm = NSGA3(
             directions,
             pop_size=max(population, len(directions)),
-            **operators(TournamentSelection(func_comp=comp_by_cv_then_random), asked),
+            **operators(TournamentSelection(func_comp=comp_by_cv_then_random), visited),
         )
-        super().__init__(problem, Genetic(algorithm, problem, rng, asked))
+        super().__init__(problem, Genetic(algorithm, problem, rng, visited))
 
 
 def reference_directions(objectives: int, count: int) -> NDArray[np.float64]:
-    """The finest even grid with no more directions (Das and Dennis, SIAM J. Optim. 1998), the axes at least.
+    """The finest uniform grid of at most `count` directions (Das and Dennis, SIAM J. Optim. 1998), at least the axes.
 
     Args:
-        objectives: how many.
-        count: how many directions there may be.
+        objectives: number of objectives.
+        count: largest number of directions.
 
     Returns:
         Shape (n, objectives), each of sum 1; n is at most the greater of `count` and `objectives`.

@@ -1,7 +1,7 @@
-"""How near a search comes to the true front, where every network's figures are known.
+"""How close a search comes to the true front, where the figures of every network are known.
 
-Hypervolume (Zitzler and Thiele, IEEE TEC 1999) of two objectives, both minimised, is kept up to date as points come: a
-point costs what it changes, so that the curve of a hundred thousand evaluations takes about a second.
+Hypervolume (Zitzler and Thiele, IEEE TEC 1999) of two objectives, both minimised, is updated incrementally: a point
+costs only what it changes, so that the curve of a hundred thousand evaluations takes about a second.
 """
 
 from bisect import bisect_left
@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from edgenas.searchers.front import non_dominated
 
 REFERENCE = 1.1
-"""Of each objective, once the true front's ideal is 0 and its nadir 1."""
+"""Reference point in each objective, with the true front's ideal at 0 and its nadir at 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What was found so far: share of the true front's hypervolume, and of its points; both 0..1."""
+    """Progress so far: share of the true front's hypervolume, and of its points; both 0..1."""
 
     hypervolume_ratio: float
     pareto_recall: float
 
 
 class Oracle:
-    """The true front of some networks.
+    """The true front of a set of networks.
 
-    A front of a single point spans nothing: there an objective's own unit counts as its span.
+    Where the front spans nothing (a single point), the span of an objective is taken as 1 of its unit.
 
     Args:
         points: objectives of every network, shape (n, 2), no NaN; n at least 1.
@@ -46,12 +46,12 @@ class Oracle:
         self.hypervolume = list(_hypervolumes(self._normalised(self.front)))[-1]
 
     def standings(self, points: NDArray[np.float64]) -> Iterator[Standing]:
-        """How a search stands after each of its evaluations.
+        """Progress of a search after each of its evaluations.
 
         A point of the front counts as found once an evaluated network has the same figures.
 
         Args:
-            points: objectives of the networks evaluated, in that order, shape (n, 2); as precise as the oracle's own.
+            points: objectives of the evaluated networks, in order, shape (n, 2); as precise as the oracle's points.
         """
         missing = set(map(tuple, self.front.tolist()))
         volumes = _hypervolumes(self._normalised(points))
@@ -68,31 +68,31 @@ def _hypervolumes(points: NDArray[np.float64]) -> Iterator[float]:
     """Hypervolume of the first point, the first two, and so on."""
     staircase = _Dominated()
     volume = 0.0
-    for high, right in points.tolist():
-        volume += staircase.add(high, right)
+    for error, cost in points.tolist():
+        volume += staircase.add(error, cost)
         yield volume
 
 
 class _Dominated:
-    """The edge of what points dominate: `rights` ascending, `highs` descending."""
+    """The boundary of the dominated region: costs ascending, errors descending."""
 
     def __init__(self) -> None:
-        self._rights: list[float] = []
-        self._highs: list[float] = []
+        self._costs: list[float] = []
+        self._errors: list[float] = []
 
-    def add(self, high: float, right: float) -> float:
-        """Add a point; the area it adds up to the reference."""
-        if high >= REFERENCE or right >= REFERENCE:
+    def add(self, error: float, cost: float) -> float:
+        """Add a point and return the area it adds, up to the reference."""
+        if error >= REFERENCE or cost >= REFERENCE:
             return 0.0
-        rights, highs = self._rights, self._highs
-        place = bisect_left(rights, right)
-        ceiling = highs[place - 1] if place else REFERENCE
-        if ceiling <= high or (place < len(rights) and rights[place] == right and highs[place] <= high):
+        costs, errors = self._costs, self._errors
+        place = bisect_left(costs, cost)
+        ceiling = errors[place - 1] if place else REFERENCE
+        if ceiling <= error or (place < len(costs) and costs[place] == cost and errors[place] <= error):
             return 0.0
-        gained, left, end = 0.0, right, place
-        while end < len(rights) and highs[end] >= high:
-            gained += (rights[end] - left) * (ceiling - high)
-            left, ceiling, end = rights[end], highs[end], end + 1
-        gained += ((rights[end] if end < len(rights) else REFERENCE) - left) * (ceiling - high)
-        rights[place:end], highs[place:end] = [right], [high]
+        gained, left, end = 0.0, cost, place
+        while end < len(costs) and errors[end] >= error:
+            gained += (costs[end] - left) * (ceiling - error)
+            left, ceiling, end = costs[end], errors[end], end + 1
+        gained += ((costs[end] if end < len(costs) else REFERENCE) - left) * (ceiling - error)
+        costs[place:end], errors[place:end] = [cost], [error]
         return gained

@@ -1,4 +1,4 @@
-"""Searchers that learn to make one choice after another, told what is wanted."""
+"""Searchers that learn a policy: it makes one choice after another, given the weights of the objectives."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -11,28 +11,28 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from edgenas.searchers.neighbours import unmet
+from edgenas.searchers.neighbours import unvisited
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.scalarisation import Scalarisation, points_of
 from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.space import Architecture
 
 BATCH = 10
-"""Proposals between two rounds of learning, one for each weight vector of two objectives."""
+"""Proposals between two rounds of learning: with two objectives, one for each weight vector."""
 
 INITIAL = 0.1
-"""Parameters start uniform within this of 0, as ENAS's: at first all choices are nearly alike."""
+"""Parameters start uniform in +-`INITIAL`, as in ENAS: at first, all choices are almost equally probable."""
 
 
 @dataclass(frozen=True)
 class Proposals:
-    """Choices made one variable after another, and what they stand for.
+    """Choices of a policy, and the architectures proposed for them.
 
     Args:
         choices: shape (n, variables).
-        weights: of the objectives they were made for, shape (n, objectives).
-        architectures: what they stand for; one that keeps the limit in place of one that does not.
-        excess: how far above the limit the choices themselves are, as a share of it, 0 to 1, shape (n,).
+        weights: of the objectives, which the choices were made for, shape (n, objectives).
+        architectures: those of the choices, repaired where they exceed the limit.
+        excess: latency of the unrepaired choices above the limit, as a share of it, 0 to 1, shape (n,).
     """
 
     choices: Tensor
@@ -42,14 +42,14 @@ class Proposals:
 
 
 class PolicySearcher(Searcher):
-    """Asks for what a policy proposes under the weights of a sweep, and has the policy learn from all of it.
+    """Proposes what a policy chooses under a sweep of weights, and trains the policy on all its proposals.
 
-    What is proposed again is not asked for again but learnt from as it was told. Where nothing new is proposed, one
-    near the first proposal is asked for.
+    A repeated proposal is not asked for again; the policy learns from its known outcome. If nothing new is proposed, an
+    unvisited neighbour of the first proposal is asked for.
 
     Args:
-        problem: what is searched.
-        seed: decides everything random; the generators that a process shares are left alone.
+        problem: space, costs and limit.
+        seed: for everything random; global random generators are not used.
     """
 
     def __init__(self, problem: Problem, seed: int) -> None:
@@ -63,11 +63,11 @@ class PolicySearcher(Searcher):
 
     @abstractmethod
     def propose(self, weights: Tensor) -> Tensor:
-        """Choices for each row of weights, shape (n, objectives) to (n, variables); too slow ones are repaired."""
+        """Choices for each row of weights, shape (n, objectives) to (n, variables); slow ones will be repaired."""
 
     @abstractmethod
     def learn(self, proposals: Proposals, points: NDArray[np.float64]) -> None:
-        """Learn from what was proposed last and its objectives, shape (n, objectives)."""
+        """Learn from the last proposals and their objectives, shape (n, objectives)."""
 
     @override
     def ask(self) -> Sequence[Architecture]:
@@ -75,7 +75,7 @@ class PolicySearcher(Searcher):
         proposed = self._proposals.architectures
         if new := [one for one in dict.fromkeys(proposed) if one not in self._points]:
             return new
-        other = unmet(self.problem, proposed[0], self._points, self._rng)
+        other = unvisited(self.problem, proposed[0], self._points, self._rng)
         return [] if other is None else [other]
 
     @override
@@ -89,24 +89,24 @@ class PolicySearcher(Searcher):
     def _proposed(self, weights: NDArray[np.float64]) -> Proposals:
         problem = self.problem
         choices = self.propose(as_floats(weights))
-        drawn = [problem.space.decode(row) for row in choices.numpy()]
-        taken_ms = np.array([problem.latency_ms(one) for one in drawn])
-        excess = np.clip(taken_ms / problem.max_latency_ms - 1, 0, 1)
-        return Proposals(choices, weights, [problem.repaired(one, self._rng) for one in drawn], excess)
+        chosen = [problem.space.decode(row) for row in choices.numpy()]
+        latencies_ms = np.array([problem.latency_ms(one) for one in chosen])
+        excess = np.clip(latencies_ms / problem.max_latency_ms - 1, 0, 1)
+        return Proposals(choices, weights, [problem.repaired(one, self._rng) for one in chosen], excess)
 
 
-def numbered(sizes: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """Numbers for the choices of all variables: each variable's first, and the variable that each belongs to."""
+def choice_offsets(sizes: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Number all choices consecutively: the first number of each variable, and the variable of each number."""
     return torch.as_tensor(np.cumsum(sizes) - sizes), torch.as_tensor(np.repeat(np.arange(len(sizes)), sizes))
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
-    """Give parameters to a module made on the `meta` device, where its making drew nothing from torch's generator."""
+    """Initialise a module built on the `meta` device, where building it did not use torch's global generator."""
     module.to_empty(device="cpu")
     for parameter in module.parameters():
         nn.init.uniform_(parameter, -INITIAL, INITIAL, generator=generator)
 
 
 def as_floats(values: NDArray[np.float64]) -> Tensor:
-    """The same numbers as networks read them."""
+    """Convert to the float32 tensors that networks take."""
     return torch.as_tensor(values, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""What is searched: a space, what its architectures cost, and the limit they must keep."""
+"""The search problem: a space, the costs of its architectures, and the latency limit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from edgenas.space import Architecture, ArchitectureSpace, SearchSpace
 from edgenas.space.costs import Cost, cost_function
 from edgenas.vocabulary import Objective
 
-DRAWS = 10
-"""How often a sample is drawn again that does not keep the limit."""
+REDRAWS = 10
+"""How often a sample above the limit is redrawn."""
 
 TWO: tuple[Objective, ...] = ("accuracy", "latency")
 
 
 def objectives_from_text(text: str) -> tuple[Objective, ...]:
-    """Read names between commas, such as `accuracy,latency,macs`; in the order of `Objective`, whatever theirs.
+    """Parse names separated by commas, such as `accuracy,latency,macs`; returned in the order of `Objective`.
 
     Raises:
-        InputError: an unknown name, one given twice, or accuracy or latency left out.
+        InputError: an unknown or repeated name, or accuracy or latency is missing.
     """
     names = [name.strip() for name in text.split(",")]
     known: tuple[Objective, ...] = get_args(Objective)
@@ -31,7 +31,7 @@ def objectives_from_text(text: str) -> tuple[Objective, ...]:
         if name not in known:
             raise UnknownNameError("objective", name, known)
         if names.count(name) > 1:
-            raise InputError(f"--objective {text}: {name} is given twice", "give each once")
+            raise InputError(f"--objective {text}: {name} is repeated", "list each name once")
     found = tuple(name for name in known if name in {*TWO, *names})
     for name in TWO:
         if name not in names:
@@ -40,28 +40,28 @@ def objectives_from_text(text: str) -> tuple[Objective, ...]:
 
 
 class Predictor(Protocol):
-    """What a search asks of latencies; a `LatencyPredictor` gives it, a published table too."""
+    """The latencies that a search needs; implemented by `LatencyPredictor` and by published tables."""
 
     @property
     def name(self) -> str:
-        """Device or table the latencies are of."""
+        """Name of the device or table."""
 
     def predict_encoded(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Milliseconds of canonical integer encodings, shape (n, variables) to (n,); infinite where unknown."""
+        """Latencies, ms, of canonical integer encodings, shape (n, variables) to (n,); infinite if unknown."""
 
     def fastest(self) -> Architecture:
-        """The architecture of least latency."""
+        """The architecture with the lowest latency."""
 
     def slowest(self) -> Architecture:
-        """The architecture of greatest latency that is known."""
+        """The architecture with the highest known latency."""
 
     def text(self, architecture: Architecture) -> str:
-        """Its latency for people, with what is known of it."""
+        """The latency of an architecture for people, with its interval and provenance where known."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Prior:
-    """What an earlier search found, of another device or data set: where to begin, not what is true here.
+    """Evaluations of an earlier search, perhaps for another device or data set: a starting point, not data.
 
     Args:
         vectors: canonical encodings, shape (n, variables); some may be too slow here.
@@ -74,16 +74,16 @@ class Prior:
 
 @dataclass(frozen=True)
 class Problem:
-    """Minimise error and what else is named in `objectives` over a space, latency at most `max_latency_ms`.
+    """Minimise the error and the costs named in `objectives` over a space, with latency at most `max_latency_ms`.
 
-    Everything but accuracy is known before anything is evaluated.
+    All objectives except accuracy are known without an evaluation.
 
     Args:
-        space: what is searched.
-        predictor: what its architectures take.
-        max_latency_ms: what they may take.
-        objectives: accuracy first, then latency, then others; at least those two.
-        prior: what searchers may begin from; none of it counts as evaluated.
+        space: the architectures.
+        predictor: of their latencies.
+        max_latency_ms: the limit, inclusive.
+        objectives: accuracy, latency, then any others.
+        prior: what searchers may begin from; it does not count as evaluated.
     """
 
     space: ArchitectureSpace
@@ -102,30 +102,30 @@ class Problem:
         return float(self.predictor.predict_encoded(self.space.encode(architecture)[None])[0])
 
     def keeps_limit(self, vectors: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which canonical encodings keep the limit, shape (n, variables) to (n,)."""
+        """Which canonical encodings are within the limit, shape (n, variables) to (n,)."""
         return self.predictor.predict_encoded(vectors) <= self.max_latency_ms
 
     def costs(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
-        """All objectives but accuracy of canonical encodings, shape (n, variables) to (n, objectives - 1)."""
+        """All objectives except accuracy, of canonical encodings: shape (n, variables) to (n, objectives - 1)."""
         columns = [self.predictor.predict_encoded(vectors)]
         columns += [cost(vectors) for cost in self._other_costs]
         return np.stack(columns, axis=1)
 
     def costs_of(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
-        """All objectives but accuracy, shape (n, objectives - 1)."""
+        """All objectives except accuracy, of architectures, shape (n, objectives - 1)."""
         vectors = [self.space.encode(architecture) for architecture in architectures]
         return self.costs(np.array(vectors, np.int64).reshape(-1, len(self.sizes)))
 
     @cached_property
     def corner(self) -> NDArray[np.float64]:
-        """What nothing is worse than, shape (objectives,): error 1, the limit, of other costs the space's largest."""
+        """Upper bounds of all objectives, shape (objectives,): error 1, the limit, the space's largest other costs."""
         return np.array([1.0, self.max_latency_ms, *(cost.largest for cost in self._other_costs)])
 
     def check(self) -> None:
-        """Make sure that something can keep the limit.
+        """Check that the limit can be met.
 
         Raises:
-            InfeasibleError: not even the fastest architecture does.
+            InfeasibleError: even the fastest architecture is above the limit.
         """
         fastest = self.predictor.fastest()
         fastest_ms = self.latency_ms(fastest)
@@ -140,25 +140,25 @@ class Problem:
             )
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Draw an architecture that keeps the limit; see `sample_vectors`."""
+        """Sample an architecture within the limit; see `sample_vectors`."""
         return self.space.decode(self.sample_vectors(1, rng)[0])
 
     def sample_vectors(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Encodings of so many samples, shape (count, variables).
+        """Sample canonical encodings within the limit, shape (count, variables).
 
-        One that is too slow is drawn again, `DRAWS` times at most, and then repaired: what is repaired ends near the
-        fastest architecture.
+        A sample that is too slow is redrawn, at most `REDRAWS` times, and then repaired. Repair comes last because it
+        ends near the fastest architecture.
         """
-        drawn = self._drawn(count, rng)
-        for _ in range(DRAWS):
-            slow = np.flatnonzero(~self.keeps_limit(drawn))
-            if not len(slow):
+        drawn = self._sampled(count, rng)
+        for _ in range(REDRAWS):
+            too_slow = np.flatnonzero(~self.keeps_limit(drawn))
+            if not len(too_slow):
                 break
-            drawn[slow] = self._drawn(len(slow), rng)
+            drawn[too_slow] = self._sampled(len(too_slow), rng)
         return self.repaired_vectors(drawn, rng)
 
     def repaired(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """The architecture itself where it keeps the limit, else one near it that does; see `repaired_vectors`."""
+        """The architecture itself if within the limit, else one near it that is; see `repaired_vectors`."""
         if self.latency_ms(architecture) <= self.max_latency_ms:
             return architecture
         return self.space.decode(self.repaired_vectors(self.space.encode(architecture)[None], rng)[0])
@@ -166,38 +166,40 @@ class Problem:
     def repaired_vectors(
         self, vectors: NDArray[np.int64], rng: np.random.Generator, towards: NDArray[np.int64] | None = None
     ) -> NDArray[np.int64]:
-        """Canonical encodings that keep the limit: those given, or near them.
+        """Canonical encodings within the limit: those given, or others near them.
 
-        One that is too slow takes over one choice after another, in random order, until it keeps the limit: also where
-        feasible architectures are too rare to meet by chance.
+        An encoding that is too slow adopts the choices of another, one by one in random order, until it is within the
+        limit. This works even if feasible architectures are too rare to be sampled.
 
         Args:
             vectors: any valid encodings, shape (n, variables).
             rng: decides the order.
-            towards: canonical encodings that keep the limit, whose choices are taken over, of the same shape; None
-                for the fastest architecture.
+            towards: canonical encodings within the limit whose choices are adopted, of the same shape; None for the
+                fastest architecture.
 
         Returns:
             Shape (n, variables).
         """
         found = self.space.canonical_vectors(vectors)
-        slow = np.flatnonzero(~self.keeps_limit(found))
-        if not len(slow):
+        too_slow = np.flatnonzero(~self.keeps_limit(found))
+        if not len(too_slow):
             return found
         if towards is None:
             towards = np.broadcast_to(self.space.encode(self.predictor.fastest()), vectors.shape)
-        # Every step of every row at once: in the order of `turn`, (rows, 1, variables) against (steps, 1).
+        # All steps of all rows at once: positions in `order`, (rows, 1, variables), against steps, (steps, 1).
         steps = np.arange(vectors.shape[1])
-        turn = rng.permuted(np.tile(steps, (len(slow), 1)), axis=1)
-        taken = turn[:, None, :] <= steps[:, None]
-        trials = np.where(taken, towards[slow, None, :], vectors[slow, None, :])
+        order = rng.permuted(np.tile(steps, (len(too_slow), 1)), axis=1)
+        adopted = order[:, None, :] <= steps[:, None]
+        trials = np.where(adopted, towards[too_slow, None, :], vectors[too_slow, None, :])
         trials = self.space.canonical_vectors(trials.reshape(-1, len(steps)))
-        kept = self.keeps_limit(trials).reshape(len(slow), len(steps))
-        kept[:, -1] = True  # all choices are taken over: as good as it gets
-        found[slow] = trials.reshape(len(slow), len(steps), -1)[np.arange(len(slow)), kept.argmax(axis=1)]
+        within = self.keeps_limit(trials).reshape(len(too_slow), len(steps))
+        within[:, -1] = True  # all choices are adopted: the other encoding itself
+        found[too_slow] = trials.reshape(len(too_slow), len(steps), -1)[
+            np.arange(len(too_slow)), within.argmax(axis=1)
+        ]
         return found
 
-    def _drawn(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def _sampled(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
         drawn = [self.space.encode(self.space.sample(rng)) for _ in range(count)]
         return np.array(drawn, np.int64).reshape(count, len(self.sizes))
 

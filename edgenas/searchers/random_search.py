@@ -1,4 +1,4 @@
-"""Random search: what every other searcher has to beat."""
+"""Random search: the baseline for every other searcher."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ BATCH = 16
 
 
 class RandomSearcher(Searcher):
-    """Draws architectures that keep the limit, each as `Problem.sample` gives it."""
+    """Samples architectures within the limit by `Problem.sample`."""
 
     name = "random"
 

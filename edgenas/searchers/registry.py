@@ -8,7 +8,7 @@ from edgenas.errors import InputError, UnknownNameError
 from edgenas.plugins import SEARCHERS as SEARCHERS_OF_PACKAGES
 from edgenas.plugins import load_plugin, plugin_names
 
-if TYPE_CHECKING:  # `edgenas benchmark search --help` names the searchers and must load nothing more
+if TYPE_CHECKING:  # `--help` lists the searchers without loading any
     from edgenas.searchers.problem import Problem
     from edgenas.searchers.searcher import Searcher
 
@@ -17,7 +17,7 @@ MakeSearcher = Callable[["Problem", int], "Searcher"]
 
 DEFAULT_SEARCHER = "nsga2-surrogate"
 
-_HOMES = {
+_LOCATIONS = {
     "bayes": "edgenas.searchers.bayes:BayesSearcher",
     "dqn": "edgenas.searchers.dqn:DQNSearcher",
     "local-search": "edgenas.searchers.local_search:LocalSearcher",
@@ -30,34 +30,34 @@ _HOMES = {
     "reinforce": "edgenas.searchers.reinforce:ReinforceSearcher",
 }
 
-SEARCHERS = tuple(_HOMES)
-"""Names of those that work on any problem, a published table too."""
+SEARCHERS = tuple(_LOCATIONS)
+"""Names of the searchers that work on any problem, including a published table."""
 
 GRADIENT_SEARCHER = "proxyless"
-"""The one that learns together with a supernet's weights: made from what was learnt (see `search/proxyless`)."""
+"""Learns the architecture together with a supernet's weights; made from what it learnt (`searchers/proxyless`)."""
 
 ALL_SEARCHERS = tuple(sorted((*SEARCHERS, GRADIENT_SEARCHER)))
 """Names that `edgenas search` takes."""
 
 
 def searcher_for(name: str, known: Sequence[str] = SEARCHERS) -> MakeSearcher:
-    """The searcher of a name; only its own module is loaded, as some need libraries that take long.
+    """Find a searcher by name; only its own module is imported, because some need slow libraries.
 
     Args:
         name: of the searcher.
-        known: what an error says there is.
+        known: the names that an error lists.
 
     Raises:
         UnknownNameError: no such searcher.
-        InputError: the gradient searcher, which a problem alone does not make.
+        InputError: the gradient searcher, which needs more than a problem.
     """
     if name == GRADIENT_SEARCHER:
         raise InputError(
-            f"searcher {name} learns together with the weights of a supernet, which a table has none of",
-            "use it in `edgenas search`, or another here",
+            f"searcher {name} is trained together with the weights of a supernet, and a table has no supernet",
+            "use it in `edgenas search`, or choose another searcher here",
         )
-    if name in _HOMES:
-        module, _, member = _HOMES[name].partition(":")
+    if name in _LOCATIONS:
+        module, _, member = _LOCATIONS[name].partition(":")
         return cast(MakeSearcher, getattr(importlib.import_module(module), member))
     if name not in plugin_names(SEARCHERS_OF_PACKAGES):
         raise UnknownNameError("searcher", name, (*known, *plugin_names(SEARCHERS_OF_PACKAGES)))

@@ -1,4 +1,4 @@
-"""Regularised evolution, which let AmoebaNet be found: tournaments, mutation and death by age."""
+"""Regularised evolution, which found AmoebaNet: tournament selection, mutation, and removal of the oldest."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from edgenas.searchers.neighbours import samples, unmet
+from edgenas.searchers.neighbours import samples, unvisited
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.scalarisation import Scalarisation, points_of
 from edgenas.searchers.searcher import Outcome, Searcher
@@ -19,15 +19,15 @@ TOURNAMENT = 10
 
 
 class RegularizedEvolutionSearcher(Searcher):
-    """The best of a random few is mutated, the oldest of all dies (Real et al., AAAI 2019).
+    """Mutates the best of a random few and removes the oldest of all (Real et al., AAAI 2019).
 
-    Each tournament is decided under the next weights of a sweep. The first population holds samples.
+    Each tournament uses the next weights of a sweep. The initial population consists of samples.
 
     Args:
-        problem: what is searched.
-        seed: decides everything random.
-        population: how many live.
-        tournament: how many are drawn, with replacement, for each tournament.
+        problem: space, costs and limit.
+        seed: for everything random.
+        population: its size.
+        tournament: entrants per tournament, drawn with replacement.
     """
 
     name = "regularized-evolution"
@@ -40,15 +40,15 @@ class RegularizedEvolutionSearcher(Searcher):
         self._tournament = tournament
         self._scalarisation = Scalarisation(len(problem.objectives))
         self._weights = cycle(self._scalarisation.weights)
-        self._asked: set[Architecture] = set()
+        self._visited: set[Architecture] = set()
         self.population: deque[tuple[Architecture, NDArray[np.float64]]] = deque(maxlen=population)
-        """Those alive with their objectives, oldest first."""
+        """Its members with their objectives, oldest first."""
 
     @override
     def ask(self) -> Sequence[Architecture]:
-        asked = self._child() if self.population else self._first()
-        self._asked.update(asked)
-        return asked
+        proposed = self._mutant() if self.population else self._initial_population()
+        self._visited.update(proposed)
+        return proposed
 
     @override
     def tell(self, outcomes: Sequence[Outcome]) -> None:
@@ -56,12 +56,12 @@ class RegularizedEvolutionSearcher(Searcher):
         self._scalarisation.see(points)
         self.population.extend((o.architecture, point) for o, point in zip(outcomes, points, strict=True))
 
-    def _first(self) -> list[Architecture]:
-        return samples(self._problem, self.population.maxlen or 1, self._asked, self._rng)
+    def _initial_population(self) -> list[Architecture]:
+        return samples(self._problem, self.population.maxlen or 1, self._visited, self._rng)
 
-    def _child(self) -> list[Architecture]:
-        drawn = self._rng.integers(len(self.population), size=self._tournament)
-        points = np.stack([self.population[place][1] for place in drawn])
-        best = drawn[self._scalarisation.values(points, next(self._weights)).argmin()]
-        child = unmet(self._problem, self.population[best][0], self._asked, self._rng)
-        return [] if child is None else [child]
+    def _mutant(self) -> list[Architecture]:
+        entrants = self._rng.integers(len(self.population), size=self._tournament)
+        points = np.stack([self.population[index][1] for index in entrants])
+        best = entrants[self._scalarisation.values(points, next(self._weights)).argmin()]
+        mutant = unvisited(self._problem, self.population[best][0], self._visited, self._rng)
+        return [] if mutant is None else [mutant]

@@ -1,4 +1,4 @@
-"""REINFORCE: a controller learns by policy gradient which architectures pay."""
+"""REINFORCE: a controller learns by policy gradient to propose good architectures."""
 
 from torch import Tensor
 from typing_extensions import override
@@ -7,13 +7,13 @@ from edgenas.searchers.controller import ENTROPY, ControllerSearcher
 
 
 class ReinforceSearcher(ControllerSearcher):
-    """Policy gradient with a moving baseline (Williams, 1992; Zoph and Le, ICLR 2017), steered by accuracy and latency.
+    """Policy gradient with a moving baseline (Williams, 1992; Zoph and Le, ICLR 2017), on accuracy and latency.
 
-    The reward weighs them as MnasNet's does (Tan et al., CVPR 2019), under weights the controller is told.
+    The reward combines them, as in MnasNet (Tan et al., CVPR 2019), under the weights given to the controller.
 
     Args:
-        problem: what is searched.
-        seed: decides everything random.
+        problem: space, costs and limit.
+        seed: for everything random.
         learning_rate: of Adam.
     """
 

@@ -1,4 +1,4 @@
-"""Searchers: what proposes the next architectures."""
+"""Searchers propose the architectures to evaluate next."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from edgenas.space import Architecture
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a proposed architecture.
+    """The outcome of a proposed architecture.
 
-    `error` is 1 - accuracy, in 0..1; 1 for one that failed or was not evaluated because it is too slow.
-    `excess_ms` is how far its latency is above the limit; 0 or less when it keeps the limit.
+    `error` is 1 - accuracy, in 0..1; it is 1 if the evaluation failed or was skipped because the latency is above the
+    limit. `excess_ms` is the latency minus the limit; 0 or less within the limit.
     """
 
     architecture: Architecture
@@ -22,16 +22,14 @@ class Outcome:
 
 
 class Searcher(ABC):
-    """Something that proposes architectures and learns from what became of them.
+    """Proposes architectures and learns from their outcomes.
 
     The contract:
-      - `ask` and `tell` alternate, starting with `ask`; each `tell` gives the outcomes of the whole last
-        `ask`, in the same order. The caller may stop at any time without a last `tell`.
-      - What is asked depends on the problem, the seed and the outcomes told, on nothing else. Resuming an
-        interrupted search relies on it: the searcher is asked again from the start, and outcomes that are
-        already known are told without evaluating.
-      - Architectures may repeat and may be too slow; the caller evaluates neither. An empty `ask` ends the
-        search.
+      - `ask` and `tell` alternate, starting with `ask`; each `tell` passes the outcomes of the whole last `ask`, in
+        the same order. The caller may stop at any time, without a last `tell`.
+      - Proposals depend only on the problem, the seed and the outcomes so far. Resuming an interrupted search relies
+        on it: the search is replayed from the start, with known outcomes instead of evaluations.
+      - Proposals may repeat and may exceed the limit; the caller evaluates neither. An empty `ask` ends the search.
 
     Checked by `edgenas.testing.SearcherConformance`.
     """
@@ -40,12 +38,12 @@ class Searcher(ABC):
     """Name on the command line, such as `nsga2`."""
 
     uses_prior = False
-    """Whether it begins from `Problem.prior` where there is one."""
+    """Whether it makes use of `Problem.prior`."""
 
     @abstractmethod
     def ask(self) -> Sequence[Architecture]:
-        """The next architectures to look at."""
+        """Propose the next architectures."""
 
     @abstractmethod
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Learn what became of them."""
+        """Learn from the outcomes of the last `ask`."""

@@ -1,1 +1,1 @@
-"""What can be asked for? Every setting of every command, declared once."""
+"""What can be set? Every setting of every command, declared once."""

@@ -1,4 +1,4 @@
-"""Checking settings, at whichever door they come in: one pydantic schema made from their declarations."""
+"""Checking settings, wherever they come from, by one pydantic schema made from their declarations."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from edgenas.errors import FileFormatError, InputError, UnitError, UnknownNameEr
 from edgenas.settings.declaration import Setting, Settings, settings_of
 
 Plain = str | int | float | bool | None
-"""What a setting is in JSON."""
+"""A setting in JSON."""
 
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -19,7 +19,7 @@ def check_values(declaring: type[Settings], values: Mapping[str, Any]) -> None:
     """Check values against their declarations.
 
     Raises:
-        InputError: the first one that is unknown, of another type or out of bounds, named as on the command line.
+        InputError: a value is unknown, of the wrong type or out of bounds; names the option of the first such value.
     """
     declared = {setting.name: setting for setting in settings_of(declaring)}
     try:
@@ -36,7 +36,7 @@ _SCHEMAS: dict[type, type[BaseModel]] = {}
 
 
 def _schema(declaring: type[Settings]) -> type[BaseModel]:
-    """Keys are names of settings; none is required, as a file may leave to the command line what it likes."""
+    """The schema, keyed by name; no setting is required, because a file may leave any to the command line."""
     if declaring not in _SCHEMAS:
         columns: dict[str, Any] = {}
         for setting in settings_of(declaring):
@@ -74,17 +74,17 @@ def _as_input_error(errors: list[ErrorDetails], declared: Mapping[str, Setting])
 
 
 def check_file_values(declaring: type[Settings], values: Mapping[str, Any], path: Any) -> dict[str, Any]:
-    """Check what a file says, by keys such as `max-latency`; return it by names of settings.
+    """Check the values of a file, keyed as in `max-latency`, and return them keyed by name.
 
     Raises:
-        FileFormatError: an unknown key, with the nearest known one; a value of another type or out of bounds.
+        FileFormatError: an unknown key, with the nearest known one; a value of the wrong type or out of bounds.
     """
     by_key = {setting.key: setting for setting in settings_of(declaring)}
     named: dict[str, Any] = {}
     for key, value in values.items():
         if key not in by_key:
             unknown = UnknownNameError("setting", str(key), by_key)
-            raise FileFormatError(path, str(key), "is no setting of this command", unknown.hint)
+            raise FileFormatError(path, str(key), "is not a setting of this command", unknown.hint)
         named[by_key[key].name] = value
         try:
             check_values(declaring, {by_key[key].name: value})

@@ -5,10 +5,10 @@
         seed: Annotated[int, Option("Seed of everything random.", Group.SEARCH, at_least=0)] = 0
 
 From that one field come the keyword `seed=` of `edgenas.search` (typed for editors and mypy), the command's option
-`--seed` with its help, the key `seed` of a `--config` file, and the field `seed` of `run.json`. All four doors check
-values the same way (`Settings.__post_init__`).
+`--seed` with its help, the key `seed` of a `--config` file, and the field `seed` of `run.json`. Values from all four
+sources are checked in the same place (`Settings.__post_init__`).
 
-Light to import: a command's `--help` is made from here, without pydantic, numpy or torch.
+Importing this is fast: a command's `--help` is made from it, without pydantic, numpy or torch.
 """
 
 import difflib
@@ -44,7 +44,7 @@ R = TypeVar("R")
 
 
 class Group(StrEnum):
-    """Panels of `--help`, in the order they are shown: what nearly everybody needs first."""
+    """Panels of `--help` in order of display, the most needed first."""
 
     ESSENTIALS = "Essentials"
     SEARCH = "Search"
@@ -57,17 +57,17 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What a setting is beside its name, type and default.
+    """A setting's properties beyond its name, type and default.
 
     Attributes:
         help: one or two sentences, for the command's help and the function's docstring.
-        group: the panel it is shown in.
+        group: its panel in the help.
         at_least: smallest number allowed.
         at_most: largest number allowed.
-        quantity: turns text with a unit into a number; called with the text and the option's name.
-        only_with: another setting and the value it must have wherever this one is not at its default.
-        argument: on the command line it is an argument, not an option.
-        example: a value, where not every text or number is one; tests send it through every door.
+        quantity: parses text with a unit to a number; called with the text and the option's name.
+        only_with: another setting, and the value it must have if this one is not at its default.
+        argument: whether it is an argument on the command line rather than an option.
+        example: a valid value, if not every text or number is one; used by tests.
     """
 
     help: str
@@ -83,15 +83,15 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One declared setting, as the doors see it.
+    """One declared setting.
 
     Attributes:
         name: the Python keyword, such as `max_latency`.
         kind: `str`, `int`, `float` or `bool`.
-        choices: the names it takes, where it takes only these.
-        takes_objects: whether Python may give an object in place of a name.
-        optional: whether it may be None: left to the device, the data or the space.
-        default: `MISSING` where it must be given.
+        choices: the allowed names, if it is limited to some.
+        takes_objects: whether Python may pass an object in place of a name.
+        optional: whether it may be None, so that the device, the data or the space decides.
+        default: `MISSING` if it is required.
         option: its declaration.
     """
 
@@ -110,7 +110,7 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        """Its name on the command line, such as `--max-latency`; of an argument in capitals."""
+        """Its name on the command line, such as `--max-latency`; capitals for an argument."""
         return self.name.upper() if self.option.argument else f"--{self.key}"
 
     @property
@@ -121,14 +121,14 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Base of the settings of one command; immutable, checked when made.
+    """Base class of the settings of a command; immutable, and checked on creation.
 
     Raises:
-        InputError: a value out of bounds or of another type, or settings that exclude each other.
+        InputError: a value is out of bounds or of the wrong type, or settings are incompatible.
     """
 
     progress: Progress = silent
-    """Told how far each phase is; how a call reports, not a setting."""
+    """Progress callback of the call; not a setting."""
 
     def __post_init__(self) -> None:
         from edgenas.settings.checking import check_values
@@ -138,17 +138,17 @@ class Settings:
             raise InputError(problem, hint)
 
     def plain(self) -> "dict[str, Plain]":
-        """Values by name as JSON and TOML can hold them: an object is there by its name."""
+        """Values by name, in types of JSON and TOML; objects are represented by their names."""
         return {
             setting.name: _plain(getattr(self, setting.name), setting) for setting in settings_of(type(self))
         }
 
     def with_changes(self, **changes: Any) -> Self:
-        """A copy with other values."""
+        """A copy with some values changed."""
         return replace(self, **changes)
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        """Rules between settings that this class has: the problem and a hint for each that is broken."""
+        """Check rules between settings of this class; yields a problem and a hint for each violation."""
         yield from ()
 
     def _broken_rules(self) -> Iterator[tuple[str, str]]:
@@ -181,7 +181,7 @@ def _setting(name: str, annotation: Any, option: Option, default: Any) -> Settin
     declared = annotation.__origin__
     if isinstance(
         declared, ForwardRef
-    ):  # "str | Device": a name, or an object whose class is not loaded here
+    ):  # "str | Device": a name, or an object of a class that is not imported here
         optional = declared.__forward_arg__.endswith("| None")
         return Setting(name, str, (), True, optional, default, option)
     optional = NoneType in get_args(declared)
@@ -192,13 +192,15 @@ def _setting(name: str, annotation: Any, option: Option, default: Any) -> Settin
 
 
 def name_of(value: Any) -> str:
-    """What an object handed in for a name is called: its own `name`, else its class's or function's.
+    """The name of an object passed in place of a name: its own `name`, else that of its class or function.
 
-    Of a path it is the path.
+    A path is its own name; that of a list or tuple is the names of its items, separated by commas.
     """
     if isinstance(value, str | PathLike):
         return fspath(value)
-    # A class's own name: one inherited from edgenas would say that its results are edgenas's.
+    if isinstance(value, list | tuple):
+        return ",".join(map(name_of, value))
+    # Not an inherited name: it would attribute results of a derived class to edgenas.
     own = value.__dict__.get("name") if isinstance(value, type) else getattr(value, "name", None)
     return str(own or getattr(value, "__name__", type(value).__name__))
 
@@ -206,16 +208,16 @@ def name_of(value: Any) -> str:
 def _plain(value: Any, setting: Setting) -> "Plain":
     if setting.takes_objects and value is not None:
         return name_of(value)
-    # A whole number is a number: 2 and 2.0 are the same setting, and are written alike.
+    # 2 and 2.0 are the same setting and are written alike.
     number = setting.kind is float and isinstance(value, int) and not isinstance(value, bool)
     plain: Plain = float(value) if number else value
     return plain
 
 
 def taking(declaring: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P, R]]:
-    """Make a function of settings one of keywords: those of the class that declares them, with its types.
+    """Turn a function of settings into one of keywords, with the names and types of the declaring class.
 
-    Its docstring gets a section `Args` from the declarations.
+    Its docstring gets an `Args` section from the declarations.
     """
 
     def decorate(function: Callable[[S], R]) -> Callable[P, R]:
@@ -261,7 +263,7 @@ def _signature(declaring: type, function: Callable[..., Any]) -> Signature:
 
 
 def _bare(annotation: Any) -> Any:
-    """The type without what edgenas says of it."""
+    """The type without its `Option`."""
     if get_origin(annotation) is not Annotated:
         return annotation
     bare = annotation.__origin__
@@ -271,10 +273,10 @@ def _bare(annotation: Any) -> Any:
 def _documented(doc: str, declaring: type[Settings]) -> str:
     body, raises, rest = doc.partition("\n    Raises:")
     lines = [f"        {setting.name}: {setting.option.help}" for setting in settings_of(declaring)]
-    lines.append("        progress: called with how far each phase is.")
+    lines.append("        progress: called with the progress of each phase.")
     return "\n".join([body.rstrip(), "", "    Args:", *lines, raises + rest])
 
 
 def missing_of(declaring: type[Settings], given: Mapping[str, Any]) -> Iterable[Setting]:
-    """Settings without a default that are not given."""
+    """Required settings that are not given."""
     return (each for each in settings_of(declaring) if each.required and each.name not in given)

@@ -10,7 +10,7 @@ from edgenas.vocabulary import Precision
 
 @dataclass(frozen=True)
 class ExportSettings(Settings):
-    """What is exported again."""
+    """What to export."""
 
     run: RunSetting
     model: Annotated[

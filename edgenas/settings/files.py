@@ -9,16 +9,16 @@ from edgenas.settings.declaration import Settings, settings_of
 
 
 def read_settings(path: Path, declaring: type[Settings]) -> dict[str, Any]:
-    """The settings in a file, as keywords; what it leaves out is not there.
+    """The settings given in a file, as keywords.
 
     Raises:
-        FileFormatError: not TOML, an unknown key, or a value that cannot be.
+        FileFormatError: not TOML, an unknown key, or an invalid value.
     """
     return check_file_values(declaring, read_toml_values(path), path)
 
 
 def write_settings(path: Path, settings: Settings) -> None:
-    """Write every setting that has a value; read back, it asks for the same.
+    """Write every setting that has a value; reading the file gives equal settings.
 
     Raises:
         InputError: the file cannot be written.

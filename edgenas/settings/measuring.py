@@ -17,7 +17,7 @@ from edgenas.settings.shared import (
 )
 
 MIN_SAMPLES, MAX_SAMPLES = 3, 100
-"""Networks that a table can be inferred from; more tell little that timing every block would not."""
+"""Networks to infer a table from; with more, timing every block is hardly slower and better."""
 
 MIN_CALIBRATION, MAX_CALIBRATION = 3, 500
 """Networks to calibrate on; more would take hours."""
@@ -25,14 +25,14 @@ MIN_CALIBRATION, MAX_CALIBRATION = 3, 500
 
 @dataclass(frozen=True)
 class ProfileSettings(OperatingPoint, SpaceWithoutData):
-    """What a profile is asked to do."""
+    """How a device is profiled."""
 
     device: DeviceSetting
     _: KW_ONLY
     samples: Annotated[
         int | None,
         Option(
-            "Time only this many whole networks, such as 10, and infer what every block costs.",
+            "Time only this many whole networks, such as 10, and infer the latency of every block.",
             at_least=MIN_SAMPLES,
             at_most=MAX_SAMPLES,
         ),
@@ -40,7 +40,7 @@ class ProfileSettings(OperatingPoint, SpaceWithoutData):
     networks: Annotated[
         int | None,
         Option(
-            "Whole networks timed to calibrate the sum of blocks; default: 80.",
+            "Whole networks to time for calibrating the sum of blocks; default: 80.",
             at_least=MIN_CALIBRATION,
             at_most=MAX_CALIBRATION,
         ),
@@ -51,14 +51,14 @@ class ProfileSettings(OperatingPoint, SpaceWithoutData):
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.networks is not None and self.samples is not None:
             yield (
-                "--networks belongs to a full profile, --samples to one from few networks",
-                "give one of them",
+                "--networks is for a full profile, --samples for one from a few networks",
+                "give only one of them",
             )
 
 
 @dataclass(frozen=True)
 class ValidateSettings(OperatingPoint, SpaceWithoutData):
-    """What a validation is asked to do."""
+    """How predictions are validated."""
 
     device: DeviceSetting
     networks: Annotated[int, Option("Random whole networks to time.", at_least=2)] = 50
@@ -69,7 +69,7 @@ class ValidateSettings(OperatingPoint, SpaceWithoutData):
 
 @dataclass(frozen=True)
 class PredictSettings(OperatingPoint):
-    """What a prediction is asked for."""
+    """What to predict."""
 
     target: Annotated[
         "str | Path",

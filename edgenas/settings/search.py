@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from edgenas.searchers.searcher import Searcher
 
 SUPERNET, TRAINED = "supernet", "trained"
-"""The evaluators that edgenas brings."""
+"""The built-in evaluators."""
 
 
 @dataclass(frozen=True)
 class SearchSettings(OperatingPoint, SpaceSettings):
-    """What a search is asked to do."""
+    """How to search."""
 
     device: DeviceSetting
     max_latency: Annotated[
@@ -40,12 +40,16 @@ class SearchSettings(OperatingPoint, SpaceSettings):
     _: KW_ONLY
     time_budget: Annotated[
         str | None,
-        Option("Such as 10min: train and search as much as fits.", quantity=parse_seconds, example="600s"),
+        Option(
+            "Time limit, such as 10min: train and search as much as fits.",
+            quantity=parse_seconds,
+            example="600s",
+        ),
     ] = None
     run: Annotated[
         str | None,
         Option(
-            "Name of the run under runs/; the same name resumes it. Default: made from the settings.",
+            "Name of the run under runs/; the same name resumes it. Default: derived from the settings.",
             example="photos",
         ),
     ] = None
@@ -61,17 +65,17 @@ class SearchSettings(OperatingPoint, SpaceSettings):
     objective: Annotated[
         str,
         Option(
-            "accuracy,latency and, after them, any of params, macs, peak-memory.",
+            "accuracy,latency, optionally followed by any of params, macs, peak-memory.",
             Group.SEARCH,
             example="accuracy,latency,macs",
         ),
     ] = "accuracy,latency"
-    metric: Annotated[Metric, Option("What accuracy means; macro-f1 for rare classes.", Group.SEARCH)] = (
-        "top-1"
-    )
+    metric: Annotated[
+        Metric, Option("Metric that accuracy refers to; macro-f1 for rare classes.", Group.SEARCH)
+    ] = "top-1"
     seed: SeedSetting = 0
     warm_start: Annotated[
-        str | None, Option("Run whose evaluations the search begins from.", Group.SEARCH, example="earlier")
+        str | None, Option("Run whose evaluations the search starts from.", Group.SEARCH, example="earlier")
     ] = None
 
     missing: MissingSetting = "refuse"
@@ -79,19 +83,19 @@ class SearchSettings(OperatingPoint, SpaceSettings):
     evaluator: Annotated[
         "str | Evaluator | MakeEvaluator",
         Option(
-            "supernet; trained: each candidate from scratch (slow); or one of an installed package.",
+            "supernet; trained (train each candidate from scratch, slow); or one of an installed package.",
             Group.TRAINING,
             example="trained",
         ),
     ] = SUPERNET
     flip: Annotated[
         bool | None,
-        Option("Whether mirrored images keep their class; default: what suits the data.", Group.TRAINING),
+        Option("Whether mirrored images keep their class; default: depends on the data.", Group.TRAINING),
     ] = None
     augment: Annotated[
         str,
         Option(
-            "Changes to training images: any of crop, randaugment, mixup, cutmix, or none.",
+            "Augmentation of training images: any of crop, randaugment, mixup, cutmix, or none.",
             Group.TRAINING,
             example="crop,mixup",
         ),
@@ -113,7 +117,7 @@ class SearchSettings(OperatingPoint, SpaceSettings):
     sampling: Annotated[
         Sampling,
         Option(
-            "Paths a supernet's training step samples; see docs/accuracy.md.",
+            "How a training step of the supernet samples paths; see docs/accuracy.md.",
             Group.COMPARISON,
             only_with=("evaluator", SUPERNET),
         ),
@@ -121,7 +125,7 @@ class SearchSettings(OperatingPoint, SpaceSettings):
     gates: Annotated[
         Gates | None,
         Option(
-            "Gradient estimate of --searcher proxyless; default: full. two-path for many choices a layer.",
+            "Gradient estimate of --searcher proxyless; default: full. two-path for many choices per layer.",
             Group.COMPARISON,
             only_with=("searcher", GRADIENT_SEARCHER),
         ),
@@ -142,7 +146,7 @@ class SearchSettings(OperatingPoint, SpaceSettings):
 
     @property
     def time_budget_s(self) -> float | None:
-        """The budget in seconds; None without."""
+        """The budget in seconds; None without a budget."""
         return None if self.time_budget is None else parse_seconds(self.time_budget, "--time-budget")
 
     @property
@@ -158,14 +162,14 @@ class SearchSettings(OperatingPoint, SpaceSettings):
         augmentation_from_text(self.augment)
         objectives = objectives_from_text(self.objective)
         if self.warm_start is not None and self.warm_start == self.run:
-            yield f"--warm-start {self.warm_start} is the run to be made", "give another --run"
+            yield f"--warm-start {self.warm_start} is the new run itself", "give another --run"
         if self.uses_gradients and name_of(self.evaluator) != SUPERNET:
             yield (
-                f"--searcher {GRADIENT_SEARCHER} learns together with a supernet",
+                f"--searcher {GRADIENT_SEARCHER} is trained together with a supernet",
                 "leave out --evaluator, or use another searcher",
             )
         if self.uses_gradients and len(objectives) > 2:
             yield (
-                f"--searcher {GRADIENT_SEARCHER} optimises accuracy and latency alone",
+                f"--searcher {GRADIENT_SEARCHER} optimises accuracy and latency only",
                 f"leave out --objective, or use {DEFAULT_SEARCHER}",
             )

@@ -1,4 +1,4 @@
-"""What several commands share: the operating point of a device, the space, and a few single settings."""
+"""Settings that several commands share: the operating point of a device, the space, and some single ones."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +18,9 @@ DeviceSetting = Annotated[
 SeedSetting = Annotated[int, Option("Seed of everything random.", Group.SEARCH, at_least=0)]
 MissingSetting = Annotated[
     Missing,
-    Option("Blocks that the latency table lacks: refuse, or interpolate between the others.", Group.DEVICE),
+    Option(
+        "Blocks missing from the latency table: refuse, or interpolate between other blocks.", Group.DEVICE
+    ),
 ]
 RunSetting = Annotated[
     str, Option("Name of a run under runs/, or the path of its folder.", argument=True, example="photos")
@@ -27,19 +29,21 @@ RunSetting = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint(Settings):
-    """How a device runs: as its file says, unless set here."""
+    """How the device runs; by default as in its file."""
 
     threads: Annotated[
         int | None,
-        Option("Threads; default: as the device's file says.", Group.DEVICE, at_least=1, at_most=MAX_THREADS),
+        Option(
+            "Threads; default: those in the device's file.", Group.DEVICE, at_least=1, at_most=MAX_THREADS
+        ),
     ] = None
     precision: Annotated[
-        Precision | None, Option("Precision; default: as the device's file says.", Group.DEVICE)
+        Precision | None, Option("Precision; default: that in the device's file.", Group.DEVICE)
     ] = None
     batch: Annotated[
         int | None,
         Option(
-            "Images per call; default: as the device's file says.",
+            "Images per call; default: the number in the device's file.",
             Group.DEVICE,
             at_least=1,
             at_most=MAX_BATCH,
@@ -48,7 +52,7 @@ class OperatingPoint(Settings):
     power_mode: Annotated[
         str | None,
         Option(
-            "Power mode, such as 10W; default: as the device's file says.",
+            "Power mode, such as 10W; default: that in the device's file.",
             Group.DEVICE,
             example="stock clocks, 2.4 GHz, cooled",
         ),
@@ -57,7 +61,7 @@ class OperatingPoint(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceSettings(Settings):
-    """Which networks there are."""
+    """The search space."""
 
     space: Annotated[
         "str | SearchSpace",
@@ -70,7 +74,7 @@ class SpaceSettings(Settings):
     resolution: Annotated[
         int | None,
         Option(
-            "Rows and columns of the images; default: what suits the data, else 224, nasbench-macro 32.",
+            "Height and width of the images; default: depends on the data; without data 224, nasbench-macro 32.",
             Group.NETWORKS,
             at_least=1,
             example="32",
@@ -88,9 +92,9 @@ class SpaceSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceWithoutData(SpaceSettings):
-    """A space where no data say how many classes there are."""
+    """A search space without data to determine the number of classes."""
 
     classes: Annotated[
         int | None,
-        Option("Classes; default: 10 up to 64 px, 1000 above.", Group.NETWORKS, at_least=2),
+        Option("Number of classes; default: 10 up to 64 px, 1000 above.", Group.NETWORKS, at_least=2),
     ] = None

@@ -1,1 +1,1 @@
-"""What has happened? A run's folder, its configuration, its store and its result."""
+"""What happened in a run? Its folder, configuration, store and result."""

@@ -1,4 +1,4 @@
-"""Reading what earlier versions of edgenas wrote: a document of an earlier schema becomes one of the current."""
+"""Upgrading documents written by earlier versions of edgenas to the current schema."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,10 +7,10 @@ RUN_1 = "edgenas.run/1"
 
 
 def upgraded_run(content: object) -> object:
-    """`run.json` of schema 1, which kept settings among what followed from them, as one of schema 2.
+    """Upgrade `run.json` from schema 1, which mixed settings with values derived from them, to schema 2.
 
-    What schema 1 did not keep (width, activation, class names) is left at its default: the space itself is kept
-    whole. Anything else is given back as it is.
+    Settings that schema 1 lacked (width, activation, class names) get their defaults; the space itself is complete.
+    Any other document is returned unchanged.
     """
     if not isinstance(content, Mapping) or content.get("schema") != RUN_1:
         return content
@@ -66,5 +66,5 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _quantity(number: Any, unit: str) -> str:
-    """What is no number is refused where settings are checked."""
+    """A quantity with its unit; anything but a number is rejected later, when settings are checked."""
     return f"{number:.10g}{unit}" if isinstance(number, int | float) else f"{number}{unit}"

@@ -1,4 +1,4 @@
-"""What a run was asked to do and what came of that here: everything that decides its result, kept in `run.json`."""
+"""The configuration of a run, stored in `run.json`: its settings and everything else that determines its result."""
 
 import platform
 from importlib import metadata
@@ -26,9 +26,9 @@ def _settings(value: Any) -> SearchSettings:
 
 
 class DataRecord(Document):
-    """The data set that was learnt from: what using a trained model needs, without the images.
+    """What using a trained model needs to know about its data set.
 
-    `mean` and `std` are per channel, of images scaled to 0..1. `classes` is empty in a run from before it was kept.
+    `mean` and `std` are per channel, of images scaled to 0..1. `classes` is empty in runs of earlier versions.
     """
 
     fingerprint: str
@@ -38,7 +38,7 @@ class DataRecord(Document):
 
 
 class WarmStart(Document):
-    """The earlier run that a run began from, and what it was given of it."""
+    """The earlier run that a run started from, and a digest of the evaluations it used."""
 
     name: str
     evaluations: int = Field(ge=1)
@@ -46,9 +46,9 @@ class WarmStart(Document):
 
 
 class RunConfig(Document):
-    """Two runs with equal configurations, on the same machine and versions, end with the same front.
+    """Runs with equal configurations end with the same front on the same machine and versions.
 
-    `settings` are complete: what was left open is filled in with what the device, the data and the space said.
+    `settings` are complete: defaults that depend on the device, the data or the space are filled in.
     """
 
     settings: Annotated[
@@ -57,22 +57,22 @@ class RunConfig(Document):
         PlainSerializer(lambda settings: settings.plain()),
     ]
     device: Device
-    table_checksum: str | None = Field(description="of the table used; None for the device's model")
+    table_checksum: str | None = Field(description="of the latency table; None if the device's model is used")
     space: dict[str, Any]
     data: DataRecord
     supernet_recipe: SupernetRecipe
     finalist_recipe: FinalistRecipe
-    gradient_recipe: GradientRecipe | None = Field(default=None, description="of the gradient searcher alone")
+    gradient_recipe: GradientRecipe | None = Field(default=None, description="only for the gradient searcher")
     warm_start: WarmStart | None = None
 
     def with_settings(self, **changes: Any) -> Self:
-        """A copy that was asked for something else."""
+        """A copy with other settings."""
         return self.model_copy(update={"settings": self.settings.with_changes(**changes)})
 
     def differences(self, other: "RunConfig") -> list[str]:
-        """In what two configurations differ, as `--option: here -> there`.
+        """The differences of two configurations, as `--option: here -> there`.
 
-        Where all settings are the same, the other fields that differ: what follows from a setting goes without saying.
+        Other fields are compared only if all settings are equal, because they mostly follow from settings.
         """
         mine, theirs = (each.model_dump(mode="json") for each in (self, other))
         asked, now_asked = ({_flag(k): v for k, v in each.pop("settings").items()} for each in (mine, theirs))
@@ -90,7 +90,7 @@ class RunDocument(Document):
 
 
 def versions() -> dict[str, str]:
-    """Versions that a result may depend on."""
+    """Versions of Python and of the libraries that a result may depend on."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in _VERSIONED}}
 
 
@@ -99,7 +99,7 @@ def _flag(name: str) -> str:
 
 
 def _differences(mine: dict[str, Any], theirs: dict[str, Any], prefix: str) -> list[str]:
-    """Down to the single field, but for things with a name: another name says it all."""
+    """Differences by single fields; of objects with different names, only the names."""
     found: list[str] = []
     for key in dict.fromkeys([*mine, *theirs]):
         here, there = mine.get(key), theirs.get(key)

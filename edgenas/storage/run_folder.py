@@ -25,7 +25,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Where the files of one run are."""
+    """Paths of the files of one run."""
 
     path: Path
 
@@ -46,7 +46,7 @@ class RunFolder:
 
     @property
     def prior(self) -> Path:
-        """Evaluations of an earlier run that this one begins from, where it does."""
+        """Evaluations of an earlier run, for a warm start."""
         return self.path / "prior.json"
 
     @property
@@ -74,11 +74,11 @@ class RunFolder:
         return self.path / "models" / f"{model}.safetensors"
 
     def training(self, model: str) -> Path:
-        """Training state of a model that is not finished."""
+        """Training state of an unfinished model."""
         return self.path / "models" / f"{model}.training.safetensors"
 
     def read_document(self) -> RunDocument:
-        """Read `run.json`, also one that an earlier version of edgenas wrote."""
+        """Read `run.json`, including those of earlier versions of edgenas."""
         return validate(upgraded_run(parse_json(self.document)), RunDocument, self.document)
 
     def read_result(self) -> SearchResult:
@@ -87,7 +87,7 @@ class RunFolder:
 
 
 def find_run(run: str) -> RunFolder:
-    """An existing run by name (under `./runs`) or by path of its folder.
+    """Find a run by name (under `./runs`) or by the path of its folder.
 
     Raises:
         InputError: there is no such run, or it has no result yet.
@@ -99,20 +99,22 @@ def find_run(run: str) -> RunFolder:
                 raise InputError(f"run {run} has no result yet", "let `edgenas search` finish it first")
             return folder
     names = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
-    known = f"runs here: {', '.join(names)}" if names else "there is none under ./runs"
+    known = f"runs here: {', '.join(names)}" if names else "there are no runs under ./runs"
     raise InputError(f"no run {run!r}", known)
 
 
 @contextmanager
 def open_run(name: str, config: RunConfig) -> Iterator[tuple[RunFolder, RunStore]]:
-    """Open a run to work on it, making it when new; closed and unlocked on leaving.
+    """Open a run exclusively, creating it if it is new; it is closed and unlocked on exit.
 
     Raises:
-        RunConflictError: the name holds another configuration, another process works on it, or the folder
-            cannot be written.
+        RunConflictError: the run has another configuration, another process is using it, or the folder cannot be
+            written.
     """
     if not _NAME.fullmatch(name):
-        raise RunConflictError(f"--run {name!r} is no run name", "use letters, digits, '.', '_' and '-'")
+        raise RunConflictError(
+            f"--run {name!r} is not a valid run name", "use letters, digits, '.', '_' and '-'"
+        )
     folder = RunFolder(RUNS / name)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -120,7 +122,7 @@ def open_run(name: str, config: RunConfig) -> Iterator[tuple[RunFolder, RunStore
         lock.acquire(blocking=False)
     except Timeout:
         raise RunConflictError(
-            f"run {name} is being worked on by another process", "wait for it, or use another --run"
+            f"run {name} is in use by another process", "wait for it, or use another --run"
         ) from None
     except OSError as error:
         raise RunConflictError(
@@ -150,7 +152,7 @@ def _check_or_write(folder: RunFolder, config: RunConfig) -> None:
         raise RunConflictError(error.problem, "use another --run, or delete the folder") from None
     if differences := document.config.differences(config):
         raise RunConflictError(
-            f"run {folder.name} holds a different configuration ({'; '.join(differences)})",
+            f"run {folder.name} has a different configuration ({'; '.join(differences)})",
             "use another --run, or the options it was started with",
         )
     if document.versions != versions():

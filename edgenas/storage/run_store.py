@@ -45,7 +45,7 @@ _ROW = "id, choices, accuracy, kind, predicted_ms, low_ms, high_ms, provenance, 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One evaluated architecture; `accuracy` is None when it failed, and `reason` then says why."""
+    """One evaluated architecture; `accuracy` is None if the evaluation failed, for the `reason` given."""
 
     id: str
     choices: tuple[str, ...]
@@ -57,10 +57,10 @@ class Evaluation:
 
 
 class RunStore:
-    """What a run did, on disk. One process at a time; each write is a transaction of its own.
+    """The evaluations and events of a run, on disk. For one process at a time; each write is a separate transaction.
 
     Args:
-        path: the SQLite file, made when missing; write-ahead log, so that readers never wait.
+        path: the SQLite file, created if missing; it uses a write-ahead log, so that readers never wait.
 
     Raises:
         RunConflictError: the file is not a run's store, or cannot be written.
@@ -83,7 +83,7 @@ class RunStore:
         self._connection.close()
 
     def add(self, evaluation: Evaluation) -> None:
-        """Commit one evaluation; an id can be added once."""
+        """Commit one evaluation; each id can be added only once."""
         row = {
             "id": evaluation.id,
             "choices": json.dumps(evaluation.choices),
@@ -94,14 +94,16 @@ class RunStore:
             **evaluation.latency.columns,
         }
         columns = ", ".join(row)
-        marks = ", ".join("?" * len(row))
-        self._connection.execute(f"INSERT INTO evaluations ({columns}) VALUES ({marks})", tuple(row.values()))
+        placeholders = ", ".join("?" * len(row))
+        self._connection.execute(
+            f"INSERT INTO evaluations ({columns}) VALUES ({placeholders})", tuple(row.values())
+        )
 
     @contextmanager
     def attempt(self, id_: str) -> Iterator[int]:
-        """Note that an evaluation has begun, until it ends in whatever way; gives how many never ended.
+        """Mark an evaluation as started until it ends in any way; yields how often the process died during it before.
 
-        Only a process that dies leaves its note: it is how a resumed run knows what took it down.
+        Only a dying process leaves the mark, which tells a resumed run what killed it.
         """
         row = self._connection.execute("SELECT count FROM attempts WHERE id = ?", (id_,)).fetchone()
         deaths = row[0] if row else 0
@@ -135,20 +137,20 @@ class RunStore:
         )
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Payloads of the events of a name, oldest first."""
+        """Payloads of the events of this name, oldest first."""
         rows = self._connection.execute(
             "SELECT payload FROM events WHERE name = ? ORDER BY sequence", (name,)
         )
         return [json.loads(row[0]) for row in rows]
 
     def last_event(self, name: str, **match: Any) -> dict[str, Any] | None:
-        """The newest event of a name whose payload has the given values; None when there is none."""
+        """Payload of the latest event of this name that has the given values; None if there is none."""
         matching = (p for p in reversed(self.events(name)) if all(p.get(k) == v for k, v in match.items()))
         return next(matching, None)
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
-        """Record how long a phase took in this session, also when it is interrupted."""
+        """Record how long a phase takes in this session, even if it is interrupted."""
         start = time.monotonic()
         try:
             yield
@@ -156,7 +158,7 @@ class RunStore:
             self.record("phase", phase=phase, seconds=time.monotonic() - start)
 
     def seconds(self) -> dict[str, float]:
-        """Time spent in each phase, all sessions that ended in an orderly way together."""
+        """Time spent in each phase, over all sessions except those that were killed."""
         total: dict[str, float] = {}
         for event in self.events("phase"):
             total[event["phase"]] = round(total.get(event["phase"], 0.0) + event["seconds"], 3)
@@ -164,14 +166,14 @@ class RunStore:
 
 
 def stored_accuracies(path: Path) -> list[tuple[list[str], float | None]]:
-    """Choices and accuracy of each evaluation of a store that another process may be writing; nothing is changed.
+    """Choices and accuracy of each evaluation, read-only, from a store that another process may be writing.
 
     Raises:
-        FileFormatError: the file is missing or no run's store.
+        FileFormatError: the file is missing or not a run's store.
     """
-    # A store without a log is at rest. Opening it as such leaves no log behind, also in a folder that is read-only.
-    at_rest = not path.with_name(f"{path.name}-wal").exists()
-    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if at_rest else ''}"
+    # Without a log, nobody is writing: opening the file as immutable creates no log and works in a read-only folder.
+    immutable = not path.with_name(f"{path.name}-wal").exists()
+    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
     try:
         with closing(sqlite3.connect(uri, uri=True)) as connection:
             rows = connection.execute(

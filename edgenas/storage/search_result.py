@@ -1,4 +1,4 @@
-"""What a run found: the file `front.json`, which is also what `edgenas search --json` prints."""
+"""The result of a run: the file `front.json`, which `edgenas search --json` also prints."""
 
 from typing import Any, Literal
 
@@ -14,14 +14,14 @@ Fraction = Field(ge=0, le=1)
 
 
 class AccuracyFigure(Document):
-    """An accuracy, by the run's metric, and what it is."""
+    """An accuracy, by the run's metric, and its kind."""
 
     value: float = Fraction
     kind: Literal["supernet", "validation", "test"]
 
 
 class Accuracies(Document):
-    """All figures of one model by the run's metric; None for what was not looked at."""
+    """All accuracies of one model, by the run's metric; None for those not evaluated."""
 
     supernet: float | None = Field(default=None, ge=0, le=1)
     validation: float | None = Field(default=None, ge=0, le=1)
@@ -38,12 +38,11 @@ class Scores(Document):
 class Model(Document):
     """One architecture of the front.
 
-    `accuracy` is the best-founded figure the search may look at: validation once trained, supernet before.
-    `leads` tells a model of the front that no other one equals in every objective; where accuracy and latency are all,
-    one that is more accurate than every faster one. `peak_memory_bytes` is that of one image in fp32, all parameters
-    included; None in a result from before it was told. `note` says why a model was
-    dropped, or is empty. `name` is what a baseline is known by, such as "MobileNetV2 x0.35"; empty for what was
-    found.
+    `accuracy` is the most reliable figure that the search may use: validation once trained, supernet before that.
+    `leads` marks a model of the front that no other one matches in every objective; with accuracy and latency only,
+    one that is more accurate than every faster one. `peak_memory_bytes` is for one image in fp32, including all
+    parameters; None in results of earlier versions. `note` says why a model was dropped, or is empty. `name` is that
+    of a baseline, such as "MobileNetV2 x0.35", and empty otherwise.
     """
 
     id: str
@@ -63,13 +62,13 @@ class Model(Document):
 
     @property
     def provenance(self) -> Provenance:
-        """Where the predicted latency comes from."""
+        """Provenance of the predicted latency."""
         return self.latency_ms.provenance
 
     @model_validator(mode="before")
     @classmethod
     def _provenance_is_the_latency_s(cls, value: Any) -> Any:
-        """JSON has the provenance beside `latency_ms`."""
+        """In JSON, the provenance is beside `latency_ms`."""
         if not (isinstance(value, dict) and isinstance(value.get("latency_ms"), dict)):
             return value
         rest = {name: each for name, each in value.items() if name != "provenance"}
@@ -83,7 +82,7 @@ class Model(Document):
 
 
 class Constraint(Document):
-    """The latency limit, and whether it excluded anything: the space reaches from fastest to slowest."""
+    """The latency limit, the latency range of the space, and whether the limit excludes anything (`binding`)."""
 
     max_latency_ms: float
     fastest_ms: float
@@ -92,11 +91,11 @@ class Constraint(Document):
 
 
 class TargetLearning(Document):
-    """What a gradient searcher had learnt for one latency when its learning ended.
+    """What the gradient searcher had learnt for one target latency at the end.
 
-    `expected_ms` is the mean over the distribution, `most_likely_ms` that of its most likely architecture, both
-    predicted. A millisecond is worth `price_nats_per_ms` of log-probability, 0 where `--latency-loss` has no price.
-    `entropy` is a share of that of the uniform distribution, `skip_share` one of the layers that may be skipped.
+    `expected_ms` is the mean latency over the distribution, `most_likely_ms` that of its most likely architecture, both
+    predicted. `price_nats_per_ms` is the price of a millisecond in log-probability, 0 if `--latency-loss` has none.
+    `entropy` is relative to the uniform distribution, `skip_share` the share of skippable layers that are skipped.
     """
 
     target_ms: float = Field(gt=0)
@@ -108,20 +107,20 @@ class TargetLearning(Document):
 
 
 class Learning(Document):
-    """How the learning of a gradient searcher ended, or how far it was when interrupted (not `finished`)."""
+    """The final state of the gradient searcher's learning, or its state when interrupted (not `finished`)."""
 
     finished: bool
-    chosen: str | None = Field(description="id; what was learnt for the limit itself, once that is known")
+    chosen: str | None = Field(description="id of the architecture learnt for the limit itself, once known")
     targets: tuple[TargetLearning, ...] = Field(min_length=1, description="by ascending `target_ms`")
 
 
 class SearchResult(Document):
     """Everything a search found.
 
-    `front` holds the trained and verified models, fastest first (architectures known so far, untrained, when
-    interrupted); `dropped` those that training or measuring showed not to belong there. `hypervolume` is the
-    share, 0..1, of the box (error 0..1) x (latency 0..limit) that the evaluated architectures dominate; each further
-    objective is one more side of the box, as long as the largest figure the space allows.
+    `front` holds the trained and verified models, fastest first (if interrupted, the untrained architectures found so
+    far); `dropped` those that training or measurement excluded from it. `hypervolume` is the share, 0..1, of the box
+    (error 0..1) x (latency 0..limit) that the evaluated architectures dominate; each further objective adds a
+    dimension, up to its largest value in the space.
     """
 
     schema_: Literal["edgenas.front/1"] = Field(default="edgenas.front/1", alias="schema")
@@ -136,11 +135,11 @@ class SearchResult(Document):
     evaluations: int
     constraint: Constraint
     hypervolume: float = Fraction
-    chosen: str | None = Field(default=None, description="id; what the gradient searcher has for the limit")
-    learning: Learning | None = Field(default=None, description="of the gradient searcher alone")
+    chosen: str | None = Field(default=None, description="id of the architecture learnt for the limit")
+    learning: Learning | None = Field(default=None, description="only for the gradient searcher")
     front: tuple[Model, ...]
     dropped: tuple[Model, ...] = ()
     baselines: tuple[Model, ...] = ()
-    seconds: dict[str, float] = Field(description="by phase; of an interrupted run, all sessions together")
+    seconds: dict[str, float] = Field(description="by phase, over all sessions of the run")
     notes: tuple[str, ...] = ()
     report: str

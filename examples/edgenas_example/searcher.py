@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from typing_extensions import override
 
-from edgenas.searchers.neighbours import samples, unmet
+from edgenas.searchers.neighbours import samples, unvisited
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.space import Architecture
@@ -38,7 +38,7 @@ class AnnealingSearcher(Searcher):
         if not self._walkers:
             asked = samples(self._problem, len(LATENCY_WEIGHTS), self._visited, self._rng)
         else:
-            found = unmet(self._problem, self._walkers[self._turn].architecture, self._visited, self._rng)
+            found = unvisited(self._problem, self._walkers[self._turn].architecture, self._visited, self._rng)
             asked = [found] if found else []  # all are visited: the search ends
         self._visited.update(asked)
         return asked

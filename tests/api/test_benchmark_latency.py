@@ -45,10 +45,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _table(tmp_path_factory.mktemp("few") / "t.csv", 2000)
 
 
-@pytest.mark.parametrize("references", [["a", "b"], ["all"], []])
-def test_ten_samples_of_an_additive_device(table: Path, references: list[str]) -> None:
+@pytest.mark.parametrize("references", [["a", "b"], "a, b", ["all"], []])
+def test_ten_samples_of_an_additive_device(table: Path, references: list[str] | str) -> None:
     found = benchmark_latency(table, "c", references)
-    assert found.reference_devices == (("a", "b", "whole") if references == ["all"] else tuple(references))
+    expected = {"all": ("a", "b", "whole"), "": ()}.get("".join(references), ("a", "b"))
+    assert found.reference_devices == expected
     assert (found.queries, found.samples, len(set(found.sampled))) == (1100, 10, 10)
     assert found.spearman is not None and found.spearman > 0.99
     assert found.kendall is not None and 0.9 < found.kendall < found.spearman
@@ -99,8 +100,8 @@ def test_bad_arguments(table: Path, options: dict[str, int], message: str) -> No
 
 
 def test_unknown_names(table: Path) -> None:
-    with pytest.raises(UnknownNameError, match="unknown protocol 'halp'; did you mean 'help'"):
-        benchmark_latency(table, "c", protocol="halp")
+    with pytest.raises(UnknownNameError, match="unknown --protocol 'halp'; did you mean 'help'"):
+        benchmark_latency(table, "c", protocol="halp")  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match="unknown device 'd'; known: a, b, c, whole"):
         benchmark_latency(table, "d")
 

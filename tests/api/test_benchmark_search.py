@@ -174,7 +174,7 @@ def test_a_limit_that_nothing_keeps(small: Path) -> None:
 
 
 def test_a_searcher_that_asks_for_nothing(small: Path) -> None:
-    with pytest.raises(EdgenasError, match=r"searcher Named asked for no architecture within the limit"):
+    with pytest.raises(EdgenasError, match=r"searcher Named proposed no architecture within the limit"):
         benchmark_search(small, "nasbench-macro", in_turn())
 
 

@@ -37,7 +37,7 @@ def test_a_device_without_table_is_pointed_to_profile(
 
 def test_a_device_out_of_reach_needs_no_runtime_here(monkeypatch: pytest.MonkeyPatch) -> None:
     found = checks(monkeypatch, HostState(None, None, None, 0.0), "jetson")
-    assert found["runtime"].ok and "out of reach" in found["runtime"].detail  # type: ignore[attr-defined]
+    assert found["runtime"].ok and "not reachable" in found["runtime"].detail  # type: ignore[attr-defined]
     table = found["latency table"]
     assert table.ok and table.detail == "none: latencies are calibrated"  # type: ignore[attr-defined]
 

@@ -67,7 +67,7 @@ def test_a_complete_run_is_shown_again_not_searched_again(
 
 
 def test_a_run_with_another_configuration_is_refused(in_finished_run: Path, image_folder: Path) -> None:
-    with pytest.raises(RunConflictError, match=r"run done holds a different .*--max-latency: 20ms -> 30ms"):
+    with pytest.raises(RunConflictError, match=r"run done has a different .*--max-latency: 20ms -> 30ms"):
         search("pi5", "30ms", str(image_folder), run="done", **SMALL)
 
 
@@ -119,17 +119,17 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         (
             {"searcher": "proxyless", "evaluator": "trained"},
             InputError,
-            "--searcher proxyless learns together with a supernet; leave out --evaluator, or use",
+            "--searcher proxyless is trained together with a supernet; leave out --evaluator, or use",
         ),
         (
             {"searcher": "proxyless", "objective": "accuracy,latency,macs"},
             InputError,
-            "--searcher proxyless optimises accuracy and latency alone; leave out --objective, or use nsga2-su",
+            "--searcher proxyless optimises accuracy and latency only; leave out --objective, or use nsga2-su",
         ),
         (
             {"searcher": "proxyless", "warm_start": "old"},
             InputError,
-            "--searcher proxyless does not begin from what another run found; use nsga2-surrogate",
+            "--searcher proxyless cannot start from the evaluations of another run; use nsga2-surrogate",
         ),
         (
             {"gates": "darts"},
@@ -156,12 +156,12 @@ def test_an_infeasible_limit_names_the_fastest_possible_latency(
         ({"evaluations": 0}, InputError, "--evaluations 0 is too small"),
         ({"finalists": 0}, InputError, "--finalists 0 is too small"),
         ({"seed": -1}, InputError, "--seed -1 is too small"),
-        ({"run": "a/b"}, RunConflictError, "--run 'a/b' is no run name"),
+        ({"run": "a/b"}, RunConflictError, "--run 'a/b' is not a valid run name"),
         ({"resolution": 80}, InputError, "--resolution 80 is not supported"),
         ({"width": 9.0}, InputError, "--width 9 is too large; give at most 4"),
         ({"resolution": -5}, InputError, "--resolution -5 is too small"),
         ({"resolution": 0}, InputError, "--resolution 0 is too small"),
-        ({"run": ""}, RunConflictError, "--run '' is no run name"),
+        ({"run": ""}, RunConflictError, "--run '' is not a valid run name"),
         ({"time_budget": ""}, UnitError, "--time-budget: '' is not a quantity"),
         ({"device": "jetson", "threads": 2}, InputError, "has no thread count"),
         (
@@ -365,7 +365,8 @@ def test_the_gradient_searcher_learns_and_shows_how(
     assert (result.status, result.searcher, result.evaluations) == ("complete", "proxyless", 10)
     assert result.chosen in {model.id for model in (*result.front, *result.dropped)}
     assert any(
-        note.startswith(f"{result.chosen} is what was learnt for the limit itself") for note in result.notes
+        note.startswith(f"{result.chosen} is the architecture learnt for the limit itself")
+        for note in result.notes
     )
     assert result.learning is not None and result.learning.finished
     assert (

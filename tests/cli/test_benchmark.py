@@ -76,7 +76,7 @@ def test_what_people_see(text: Text, command: list[str]) -> None:
 
 
 def test_an_early_end_is_said(text: Text, command: list[str]) -> None:
-    assert "of 500: the searcher found no new network" in text([*command, "--evaluations", "500"])
+    assert "of 500: the searcher found no new networks" in text([*command, "--evaluations", "500"])
 
 
 def test_the_help_names_every_searcher(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +92,11 @@ def test_the_help_names_every_searcher(capsys: pytest.CaptureFixture[str]) -> No
     [
         (["--max-latency", "0.5ms"], 1, "the fastest possible network takes 1 ms; raise --max-latency"),
         (["--searcher", "nosuch"], 2, "unknown searcher 'nosuch'"),
-        (["--searcher", "proxyless"], 2, "searcher proxyless learns together with the weights of a supernet"),
+        (
+            ["--searcher", "proxyless"],
+            2,
+            "searcher proxyless is trained together with the weights of a supernet",
+        ),
         (["--space", "mbconv"], 2, "space mbconv has too many networks for a table"),
         (
             ["--space", "nasbench201"],
@@ -154,9 +158,9 @@ def test_what_people_see_of_latencies(
     shown = " ".join(text([*latencies, *references]).split())
     assert "63 networks" in shown and said in shown
     assert all(
-        word in shown for word in ("Spearman", "median error", "within 10%", "inside their 90% interval")
+        word in shown for word in ("Spearman", "median error", "within 10%", "inside the 90% interval")
     )
-    assert "what takes time: " in shown and "noise of a timing: " in shown
+    assert "what costs time: " in shown and "noise of a timing: " in shown
 
 
 @pytest.mark.parametrize(
@@ -174,7 +178,7 @@ def test_what_people_see_of_latencies(
             ["--protocol", "help"],
             "has 125 networks, too few for --protocol help; give a table of at least 1900",
         ),
-        (["--protocol", "half"], "unknown protocol 'half'"),
+        (["--protocol", "half"], "unknown --protocol 'half'; did you mean 'all'?"),
         (["--table", "missing.csv"], "missing.csv: cannot be read"),
         (["--seed", "-1"], "--seed"),
     ],
@@ -193,6 +197,14 @@ def test_the_help_of_latencies(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["benchmark", "latency", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "Example: edgenas benchmark latency --table T.csv.gz" in shown
+
+
+def test_settings_come_from_a_file_too(answer: Answer, latencies: list[str], tmp_path: Path) -> None:
+    table = latencies[latencies.index("--table") + 1]
+    file = tmp_path / "asked.toml"
+    file.write_text(f'table = "{table}"\ntarget = "two"\nreference-devices = "one, three"\nsamples = 12\n')
+    found = answer(["benchmark", "latency", "--config", str(file), "--samples", "11"])
+    assert (found["reference_devices"], found["samples"]) == (["one", "three"], 11)
 
 
 def test_benchmark_alone_shows_its_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ def test_devices(answer: Answer, text: Text) -> None:
     shown = text(["devices", "jetson"])
     assert "jetson-orin-nano" in shown and "source:" in shown
     assert "power mode: 15W (also: 7W, MAXN SUPER)" in shown
-    assert "those left out were" in shown and "Apache-2.0" in shown
+    assert "median error of left-out networks" in shown and "Apache-2.0" in shown
 
 
 def test_an_inferred_table_names_its_spaces(

@@ -103,7 +103,10 @@ def test_unknown_operators_are_named(answer: Answer, text: Text, tmp_path: Path)
     path.write_bytes(proto.SerializeToString())
     assert answer(["predict", str(path), "--device", "pi5"])["unknown_operators"] == ["Odd"]
     shown = text(["predict", str(path), "--device", "pi5"])
-    assert "unknown operators: Odd (costed as memory traffic alone; the interval is wider for it)" in shown
+    assert (
+        "unknown operators: Odd (costed as memory traffic only; the interval is wider because of them)"
+        in shown
+    )
 
 
 @pytest.mark.parametrize(

@@ -114,16 +114,19 @@ def test_a_quiet_profile_is_three_lines(text: Text, monkeypatch: pytest.MonkeyPa
     first, second, third = text(PROFILE).splitlines()
     assert first.startswith("38 blocks measured in ") and first.endswith(", 40 in the table")
     assert "slope 0.900, intercept 0.125 ms" in second
-    assert "3 of them, each predicted from all others, are off by 2.0% on average, 3.0% at most" in second
+    assert "3 of them, each predicted from all others, have errors of 2.0% on average, 3.0% at most" in second
     assert third == "table: t.json"
 
 
 def test_a_loud_machine_is_told(text: Text, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
     _pretend(monkeypatch, retaken=7)
-    assert "7 timings were taken again" in text(PROFILE) and "stayed so" not in text(PROFILE)
+    assert "7 timings were repeated" in text(PROFILE) and "it still was" not in text(PROFILE)
     _pretend(monkeypatch, retaken=7, disturbed=0.025, unstable=["x", "y"])
     shown = text(PROFILE)
-    assert "7 timings were taken again" in shown and "2.5% of all stayed so (edgenas doctor)" in shown
+    assert (
+        "7 timings were repeated" in shown
+        and "for 2.5% of all timings it still was (see edgenas doctor)" in shown
+    )
     assert "unstable: 2 blocks" in shown and "repeat the command" in shown
     found = answer(PROFILE)
     assert (found["retaken"], found["disturbed"]) == (7, 0.025)
@@ -156,8 +159,8 @@ def test_a_few_networks_make_a_table_that_validate_predict_and_search_use(
     assert more["samples"]["measured"] + more["samples"]["kept"] == 6
     shown = text([*FEW[:-1], "6"])
     assert "networks measured in" in shown and "other devices" in shown
-    assert "within" in shown and "(90 % interval)" in shown
-    assert "halve the interval" in shown and "features believed to cost time: " in shown
+    assert "accurate to ±" in shown and "(90 % interval)" in shown
+    assert "halve the interval" in shown and "probability of each feature set: " in shown
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,7 @@ def test_a_few_networks_make_a_table_that_validate_predict_and_search_use(
         (["--networks", "2"], "--networks 2 is too small; give at least 3"),
         (
             ["--samples", "10"],
-            "--networks belongs to a full profile, --samples to one from few networks; give one of them",
+            "--networks is for a full profile, --samples for one from a few networks; give only one of them",
         ),
         (["--classes", "1"], "--classes"),
         (["--space", "nasbench-macro", "--squeeze-excite"], "space nasbench-macro has no --squeeze-excite"),

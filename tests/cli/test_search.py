@@ -79,7 +79,7 @@ def test_peak_memory_is_shown_where_it_is_an_objective(
         monkeypatch.setattr("edgenas.cli.search.search", lambda *_, found=result, **__: found)
         shown = text(SEARCH)
         assert ("memory" in shown) == (result is wide)
-        assert ("* no other is as good in every objective" in shown) == (result is wide)
+        assert ("* no other model matches it in every objective" in shown) == (result is wide)
         assert ("* more accurate than every faster model" in shown) == (result is plain)
 
 
@@ -88,7 +88,7 @@ def test_what_was_chosen_is_marked_wherever_it_is(
 ) -> None:
     plain = shown_result("runs/done")
     dropped = plain.front[0].model_copy(update={"id": "ffffffffff", "note": "measured 30 ms"})
-    legend = "@ chosen: what was learnt for the limit itself"
+    legend = "@ chosen: learnt for the limit itself"
     for changes, marked in (
         ({}, 0),
         ({"chosen": plain.front[0].id}, 1),
@@ -139,7 +139,7 @@ def test_an_interrupted_search_exits_130_and_says_how_to_go_on(
     interrupted = shown_result("runs/done", status="interrupted")
     monkeypatch.setattr("edgenas.cli.search.search", lambda *_, **__: interrupted)
     assert run(SEARCH) == 130
-    assert "interrupted: the same command goes on from here" in capsys.readouterr().out
+    assert "interrupted: repeat the command to resume" in capsys.readouterr().out
 
 
 def test_when_every_evaluation_fails_the_error_is_one_line(
@@ -160,7 +160,7 @@ def test_when_every_evaluation_fails_the_error_is_one_line(
     (error,) = (line for line in output.err.splitlines() if line.startswith("error"))
     assert error == (
         "error: every evaluation failed, the first because: evaluating x: ran out of memory; free memory; "
-        "fix that, and search under a new --run"
+        "fix the cause, and search under a new --run"
     )
 
 

@@ -56,7 +56,7 @@ def test_people_see_the_figures_the_worst_networks_and_the_picture(text: Text) -
     shown = text(["validate", *SMALL, "--networks", "4"])
     kept = json.loads(next(Path("latency_models/cpu/validation").glob("*.json")).read_text())
     assert "predicted (datasheet estimate) and measured" in shown
-    assert f"off by {kept['mape_percent']:.3g}% on average" in shown
+    assert f"mean error {kept['mape_percent']:.3g}%" in shown
     assert f"Spearman {kept['spearman']:.4f}" in shown
     errors = {p["architecture"]: abs(p["predicted_ms"] / p["measured_ms"] - 1) for p in kept["pairs"]}
     order = sorted(errors, key=lambda architecture: -errors[architecture])

@@ -174,5 +174,7 @@ def test_weights_of_another_network_are_refused(
     session: Session, final_models: list[FinalModel], trained: FinalModel
 ) -> None:
     other = final_models[1]
-    with pytest.raises(FileFormatError, match=rf"holds no weights of {trained.id} .*restore it, or search"):
+    with pytest.raises(
+        FileFormatError, match=rf"holds no weights of {trained.id} .*restore the file, or search"
+    ):
         load_network(session.folder, other.space.build(other.architecture), trained.id)

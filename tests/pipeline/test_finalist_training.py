@@ -17,7 +17,7 @@ from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.pipeline import finalist_training as module
 from edgenas.pipeline.final_model import FinalModel
-from edgenas.pipeline.finalist_training import bring_out
+from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import Budget
 from edgenas.searchers.loop import Evaluated
@@ -84,7 +84,7 @@ def test_leaders_of_the_search_come_first_then_baselines(
     session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
 ) -> None:
     failed = Evaluated(session.space.sample(np.random.default_rng(5)), None, 0.01, "out of memory")
-    brought = bring_out(configured(session, baselines=True), supernet, [failed, *candidates])
+    brought = train_and_export(configured(session, baselines=True), supernet, [failed, *candidates])
     fastest, slowest = (candidate.architecture.id for candidate in candidates)
     assert [final_model.id for final_model in brought] == [
         fastest, slowest, "mobilenet-v2", "mobilenet-v3-small"
@@ -110,16 +110,16 @@ def test_what_the_gradient_searcher_arrived_at_is_trained_beside_both_ends_of_th
     front = [Evaluated(a, 0.5 + 0.1 * i, session.problem.latency_ms(a)) for i, a in enumerate(ordered)]
     if learnt is not None:
         session.store.record("architecture chosen", id=front[learnt].architecture.id)
-    bring_out(configured(session, finalists=finalists), supernet, front)
+    train_and_export(configured(session, finalists=finalists), supernet, front)
     assert [each.final_model.id for each in trainings.made] == [front[i].architecture.id for i in wanted]
 
 
 def test_finalists_begin_with_the_supernets_weights_and_baselines_with_none(
     session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
 ) -> None:
-    bring_out(configured(session, baselines=True), supernet, candidates)
+    train_and_export(configured(session, baselines=True), supernet, candidates)
     inherited = supernet.extract(candidates[0].architecture)
-    recalibrate(inherited, session.placed)
+    recalibrate(inherited, session.dataset_on_device)
     assert_equal(trainings.finalists[0].network, inherited)
     baseline = trainings.baselines[0]
     fresh = fresh_network(
@@ -147,7 +147,7 @@ def test_a_baseline_is_trained_longer_by_a_finalists_share_of_the_supernet(
     if supernet_epochs is not None:
         session.store.record("supernet trained", epochs=supernet_epochs)
     asked = configured(session, baselines=True, finalist_recipe=recipe)
-    bring_out(asked, supernet, candidates)
+    train_and_export(asked, supernet, candidates)
     expected = recipe.model_copy(update={"epochs": baseline_epochs, "distillation": 0.0})
     assert [training.recipe for training in trainings.finalists] == [recipe, recipe]
     assert [training.recipe for training in trainings.baselines] == [expected, expected]
@@ -156,7 +156,7 @@ def test_a_baseline_is_trained_longer_by_a_finalists_share_of_the_supernet(
 def test_the_supernets_largest_network_teaches_finalists_only(
     session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
 ) -> None:
-    bring_out(configured(session, baselines=True), supernet, candidates)
+    train_and_export(configured(session, baselines=True), supernet, candidates)
     images = session.dataset.normalise(session.dataset.train.images[:4])
     largest = session.problem.predictor.slowest()
     assert all(training.teacher is None for training in trainings.baselines)
@@ -168,7 +168,7 @@ def test_the_supernets_largest_network_teaches_finalists_only(
 def test_without_a_supernet_finalists_begin_afresh_and_have_no_teacher(
     session: Session, candidates: list[Evaluated], trainings: Trainings
 ) -> None:
-    bring_out(configured(session, evaluator="trained"), None, candidates)
+    train_and_export(configured(session, evaluator="trained"), None, candidates)
     fresh = fresh_network(session.space, candidates[0].architecture, 0, torch.device("cpu"))
     assert_equal(trainings.finalists[0].network, fresh)
     assert all(training.teacher is None for training in trainings.made)
@@ -177,7 +177,7 @@ def test_without_a_supernet_finalists_begin_afresh_and_have_no_teacher(
 def test_without_a_budget_the_recipe_says_how_long(
     session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings
 ) -> None:
-    bring_out(session, supernet, candidates)
+    train_and_export(session, supernet, candidates)
     assert all(training.seconds is None for training in trainings.made)
     assert session.store.last_event("finalist plan") is None
 
@@ -208,7 +208,7 @@ def test_a_budget_is_planned_once_in_equal_steps_with_the_supernets_for_baseline
     asked = replace(
         configured(session, baselines=True, time_budget="100s"), budget=FixedBudget(85.0)
     )  # a second of it to judge four
-    bring_out(asked, supernet, candidates)
+    train_and_export(asked, supernet, candidates)
     # 2 supernet epochs a finalist of 6 steps each are 12 extra steps, 6 s, for each of two baselines.
     seconds = [training.seconds for training in trainings.made]
     assert seconds == pytest.approx([17.0, 17.0, 23.0, 23.0])
@@ -217,7 +217,7 @@ def test_a_budget_is_planned_once_in_equal_steps_with_the_supernets_for_baseline
     assert list(plan["seconds"].values()) == pytest.approx(seconds)
 
     monkeypatch.setattr(module, "step_seconds", lambda *_: pytest.fail("timed again"))
-    bring_out(replace(asked, budget=FixedBudget(1.0)), supernet, candidates)
+    train_and_export(replace(asked, budget=FixedBudget(1.0)), supernet, candidates)
     assert [training.seconds for training in trainings.made[4:]] == seconds
     assert session.store.events("finalist plan") == [plan]
 
@@ -233,5 +233,5 @@ def test_no_time_to_measure_is_kept_for_a_device_elsewhere(
     monkeypatch.setattr(module, "evaluation_seconds", lambda *_: 0.0)
     device = session.config.device.model_copy(update={"reach": "none"})
     asked = replace(configured(session, device=device, time_budget="100s"), budget=FixedBudget(84.0))
-    bring_out(asked, supernet, candidates)
+    train_and_export(asked, supernet, candidates)
     assert [training.seconds for training in trainings.made] == pytest.approx([42.0, 42.0])

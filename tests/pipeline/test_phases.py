@@ -112,7 +112,7 @@ def test_when_every_evaluation_fails_that_is_the_error(
     fail(monkeypatch, all_of_them=True)
     message = (
         r"every evaluation failed, the first because: evaluating \w{10}: ran out of memory; free memory; "
-        r"fix that, and search under a new --run$"
+        r"fix the cause, and search under a new --run$"
     )
     for _ in range(2):  # resuming does not hide it
         with pytest.raises(EdgenasError, match=message) as caught:
@@ -129,7 +129,7 @@ def test_what_killed_the_process_again_and_again_is_given_up(
     result = small_search()
     first, *others = store().evaluations()
     assert (first.id, first.accuracy) == (doomed, None)
-    reason = f"edgenas was killed {module.MAX_DEATHS} times while evaluating it"
+    reason = f"edgenas was killed {module.MAX_DEATHS} times during its evaluation"
     assert first.reason == reason
     assert f"1 evaluations failed, the first because: {reason}" in result.notes
     assert len(others) == 7 and all(row.accuracy is not None for row in others)
@@ -152,7 +152,7 @@ class Idle(Searcher):
 
 
 def test_a_searcher_that_asks_for_nothing_is_named(small_search: Search) -> None:
-    message = "searcher idle asked for no architecture within the limit; use another --searcher, or raise"
+    message = "searcher idle proposed no architecture within the limit; use another --searcher, or raise"
     with pytest.raises(EdgenasError, match=message):
         small_search(searcher=Idle)
 

@@ -71,7 +71,7 @@ def test_damaged_weights_are_named(
     weights = next((tmp_path / "runs/done/models").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:100])
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileFormatError, match=r"holds no weights of .*; restore it, or search again"):
+    with pytest.raises(FileFormatError, match=r"holds no weights of .*; restore the file, or search again"):
         export("done", weights.stem)
 
 

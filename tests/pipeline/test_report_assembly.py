@@ -77,7 +77,7 @@ def test_the_report_explains_each_model_by_its_layers(in_finished_run: Path, tmp
 
 def test_a_short_run_has_too_little_to_tell(in_finished_run: Path) -> None:
     text = report("done").report.read_text(encoding="utf-8")
-    assert "There is too little to tell: it takes at least 10 evaluated networks" in text
+    assert "Too few data: at least 10 evaluated networks are needed" in text
     assert EXPLAINED not in text
 
 
@@ -88,7 +88,7 @@ def test_another_table_than_the_run_went_by_explains_nothing(in_finished_run: Pa
         re.sub(r'"table_checksum": *(null|"[^"]*")', '"table_checksum": "0123"', path.read_text())
     )
     text = report(run).report.read_text(encoding="utf-8")
-    assert "The latencies that this run went by are gone" in text.replace("&#39;", "'")
+    assert "The latency table that this run used is no longer available" in text.replace("&#39;", "'")
     assert EXPLAINED not in text
 
 

@@ -40,4 +40,4 @@ def test_what_the_store_holds_is_known_in_order(session: Session, candidates: li
                 one.seconds,
             )
         )
-    assert list(session.known().items()) == [(one.architecture.id, one) for one in made]
+    assert list(session.stored_evaluations().items()) == [(one.architecture.id, one) for one in made]

@@ -58,9 +58,9 @@ def test_what_was_learnt_is_said_once_however_often_the_run_is_resumed(gradient:
     first, second = (trained_supernet(gradient).make_searcher(gradient.problem, 3) for _ in range(2))
     assert first.ask() == second.ask()
     note, *others = gradient.store.events("note")
-    assert [each["text"][:34] for each in others] == ["what was learnt has not settled: e"]
+    assert [each["text"][:37] for each in others] == ["the learnt architectures have not con"]
     assert note["text"].startswith(
-        f"{gradient.chosen} is what was learnt for the limit itself: predicted at "
+        f"{gradient.chosen} is the architecture learnt for the limit itself, predicted at "
     )
     for name in ("architecture learnt", "architecture chosen", "supernet trained"):
         assert len(gradient.store.events(name)) == 1

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.pipeline import time_budget as module
-from edgenas.pipeline.time_budget import LEAST_S, RESERVE, RESERVE_S, Budget, shared
+from edgenas.pipeline.time_budget import LEAST_S, RESERVE, RESERVE_S, Budget, split_time
 
 
 class Clock:
@@ -66,7 +66,7 @@ def test_a_budget_is_shared_by_equal_steps_but_for_the_extra_ones(
     step_s: dict[str, float], extra: dict[str, float], left_s: float
 ) -> None:
     extra = {id_: steps for id_, steps in extra.items() if id_ in step_s}
-    found, share = shared(left_s, step_s, extra)
+    found, share = split_time(left_s, step_s, extra)
     assert found.keys() == step_s.keys()
     assert 0 <= share <= 1
     steps = {id_: seconds / step_s[id_] for id_, seconds in found.items()}
@@ -87,16 +87,16 @@ def _extra_s(step_s: dict[str, float], extra: dict[str, float], left_s: float) -
 
 
 def test_extra_steps_that_would_leave_nothing_are_scaled_down() -> None:
-    found, share = shared(102.0, {"finalist": 1.0, "baseline": 1.0}, {"baseline": 1000.0})
+    found, share = split_time(102.0, {"finalist": 1.0, "baseline": 1.0}, {"baseline": 1000.0})
     assert found == pytest.approx({"finalist": 26.0, "baseline": 76.0})
     assert share == pytest.approx(0.05)
 
 
 def test_extra_steps_that_fit_are_given_in_full() -> None:
-    found, share = shared(70.0, {"finalist": 0.5, "baseline": 2.0}, {"baseline": 10.0})
+    found, share = split_time(70.0, {"finalist": 0.5, "baseline": 2.0}, {"baseline": 10.0})
     assert found == pytest.approx({"finalist": 10.0, "baseline": 60.0})
     assert share == 1
 
 
 def test_without_time_everything_is_trained_for_a_step() -> None:
-    assert shared(-5.0, {"a": 0.5, "b": 2.0}, {"b": 10.0}) == ({"a": 0.5, "b": 2.0}, 0.0)
+    assert split_time(-5.0, {"a": 0.5, "b": 2.0}, {"b": 10.0}) == ({"a": 0.5, "b": 2.0}, 0.0)

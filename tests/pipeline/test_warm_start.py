@@ -16,7 +16,7 @@ from edgenas.device import Provenance
 from edgenas.errors import FileFormatError, InputError, RunConflictError, UnknownNameError
 from edgenas.formats import read_json
 from edgenas.latency.latency import Latency
-from edgenas.pipeline.warm_start import PriorDocument, keep, prior_for
+from edgenas.pipeline.warm_start import PriorDocument, prior_for, save_prior
 from edgenas.space import MBConvSpace
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder, open_run
@@ -70,7 +70,7 @@ def test_what_succeeded_becomes_a_prior_in_the_order_it_was_made(
     expected = [tiny_space.encode(tiny_space.sample(np.random.default_rng(number))) for number in (0, 2)]
     assert prior.vectors.tolist() == np.array(expected).tolist()
     assert prior.errors.tolist() == [0.5, 0.25]
-    assert found.text == "begins from 2 evaluations of run old (device board, data digits)"
+    assert found.text == "starts from 2 evaluations of run old (device board, data digits)"
     assert (found.fingerprint.name, found.fingerprint.evaluations) == ("old", 2)
 
 
@@ -123,7 +123,7 @@ def test_a_kept_prior_is_used_whatever_became_of_the_earlier_run(
 ) -> None:
     old, new = make_run("old", [0.5, 0.6]), make_run("new", [])
     taken = prior_for("new", "old", tiny_space)
-    keep(taken, new)
+    save_prior(taken, new)
     with open_run("old", run_config) as (_, store):
         add(store, tiny_space, 5, 0.9)
     assert prior_for("new", "old", tiny_space) == taken
@@ -138,7 +138,7 @@ def test_a_kept_prior_survives_json_and_is_checked(make_run: MakeRun, tiny_space
     make_run("old", [0.5, 1 / 3])
     new = make_run("new", [])
     taken = prior_for("new", "old", tiny_space)
-    keep(taken, new)
+    save_prior(taken, new)
     path = new.path / "prior.json"
     assert read_json(path, PriorDocument).fingerprint == taken.fingerprint
     content = json.loads(path.read_text())
@@ -162,7 +162,7 @@ def test_other_evaluations_have_another_fingerprint(
 def test_a_run_that_is_not_there_is_refused_with_the_nearest_name(
     make_run: MakeRun, tiny_space: MBConvSpace
 ) -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown run 'digits-5ms'; there is none under \./runs"):
+    with pytest.raises(UnknownNameError, match=r"unknown run 'digits-5ms'; there are no runs under \./runs"):
         prior_for("new", "digits-5ms", tiny_space)
     make_run("digits-50ms", [0.5])
     with pytest.raises(
@@ -254,14 +254,14 @@ def test_a_broken_run_is_refused(
 
 
 def test_a_run_does_not_begin_from_itself() -> None:
-    with pytest.raises(InputError, match="--warm-start a is the run to be made; give another --run"):
+    with pytest.raises(InputError, match="--warm-start a is the new run itself; give another --run"):
         search("pi5", "20ms", run="a", warm_start="a")
 
 
 def test_a_searcher_that_begins_from_nothing_is_refused() -> None:
     with pytest.raises(
         InputError,
-        match="--searcher random does not begin from what another run found; use nsga2-surrogate, nsga2 or nsga3",
+        match="--searcher random cannot start from the evaluations of another run; use nsga2-surrogate, nsga2 or nsga3",
     ):
         search("pi5", "20ms", searcher="random", warm_start="a", run="b")
 
@@ -294,7 +294,7 @@ def test_a_search_begins_from_an_earlier_run_and_says_so(after_done: Path, image
     assert contents(after_done / "runs/done") == before
     assert result.status == "complete" and result.evaluations == 8
     earlier = SearchResult.model_validate_json(before["front.json"])
-    said = f"begins from 8 evaluations of run done (device raspberry-pi-5, data {earlier.data})"
+    said = f"starts from 8 evaluations of run done (device raspberry-pi-5, data {earlier.data})"
     assert result.notes.count(said) == 1
     assert said in (after_done / "runs/new/report.html").read_text()
     made = RunFolder(Path("runs/new")).read_document().config.warm_start

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from edgenas.device import find_device
 from edgenas.latency.predictor import LatencyPredictor, predictor_from_device
 from edgenas.searchers import choice_contributions as module
-from edgenas.searchers.choice_contributions import LEAST, Contribution, contributions, layer_names
+from edgenas.searchers.choice_contributions import MIN_EVALUATIONS, Contribution, contributions, layer_names
 from edgenas.space import (
     Architecture,
     ArchitectureSpace,
@@ -135,7 +135,7 @@ def test_it_takes_some_evaluations_of_different_accuracy(
     evaluated: dict[Architecture, float],
     best: list[Architecture],
 ) -> None:
-    some = list(evaluated.items())[:LEAST]
+    some = list(evaluated.items())[:MIN_EVALUATIONS]
     assert contributions(space, predictor, dict(some), best)
     assert contributions(space, predictor, dict(some[1:]), best) == ()
     assert contributions(space, predictor, dict.fromkeys(evaluated, 0.5), best) == ()

@@ -9,14 +9,14 @@ from pymoo.operators.selection.tournament import TournamentSelection
 
 from edgenas.searchers.front import leaders
 from edgenas.searchers.genetic_operators import (
-    FRESH,
-    AnotherChoice,
-    EndsLeadersAndSamples,
+    MIN_SAMPLE_SHARE,
+    ChoiceMutation,
+    CrossoverWithParents,
+    ExcludeVisited,
+    InitialPopulation,
     LimitedProblem,
-    MatingOrSampling,
-    NeverAskedFor,
-    TowardsParent,
-    UniformWithParents,
+    MatingThenSampling,
+    RepairTowardsParent,
     encodings,
     new_samples,
     prior_leaders,
@@ -45,7 +45,7 @@ def as_set(vectors: np.ndarray) -> set[tuple[int, ...]]:
 def test_a_pairs_children_share_its_choices_out(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     parents = pairs_of(FREE, count, rng)
-    children = UniformWithParents()(LimitedProblem(FREE), parents, random_state=rng)
+    children = CrossoverWithParents()(LimitedProblem(FREE), parents, random_state=rng)
     mothers, fathers = (encodings(one) for one in parents.T)
     first, second = np.split(encodings(children), 2)
     assert (((first == mothers) & (second == fathers)) | ((first == fathers) & (second == mothers))).all()
@@ -57,7 +57,7 @@ def test_nearly_all_pairs_mix_and_half_of_their_choices() -> None:
     rng = np.random.default_rng(0)
     zeros, ones = np.zeros((2000, len(FREE.sizes)), np.int64), np.ones((2000, len(FREE.sizes)), np.int64)
     parents = Population.new("X", np.stack([zeros, ones], 1).reshape(4000, -1)).reshape(2000, 2)
-    first = encodings(UniformWithParents()(LimitedProblem(FREE), parents, random_state=rng))[:2000]
+    first = encodings(CrossoverWithParents()(LimitedProblem(FREE), parents, random_state=rng))[:2000]
     assert 0.43 < first.mean() < 0.47  # 0.9 / 2
 
 
@@ -66,7 +66,7 @@ def test_nearly_all_pairs_mix_and_half_of_their_choices() -> None:
 def test_a_mutation_takes_other_valid_choices(seed: int) -> None:
     rng = np.random.default_rng(seed)
     before = FREE.sample_vectors(40, rng)
-    mutants = AnotherChoice()(LimitedProblem(FREE), Population.new("X", before), random_state=rng)
+    mutants = ChoiceMutation()(LimitedProblem(FREE), Population.new("X", before), random_state=rng)
     after = encodings(mutants)
     assert ((after >= 0) & (after < FREE.sizes)).all()
     assert 0 < (after != before).mean() < 3 / len(FREE.sizes)
@@ -79,7 +79,9 @@ def test_what_is_mended_keeps_the_limit_between_itself_and_its_parent(seed: int,
     rng = np.random.default_rng(seed)
     wild, kin = FREE.sample_vectors(20, rng), problem.sample_vectors(20, rng)
     mended = encodings(
-        TowardsParent()(LimitedProblem(problem), Population.new("X", wild, "parent", kin), random_state=rng)
+        RepairTowardsParent()(
+            LimitedProblem(problem), Population.new("X", wild, "parent", kin), random_state=rng
+        )
     )
     assert problem.keeps_limit(mended).all()
     assert (problem.space.canonical_vectors(mended) == mended).all()
@@ -95,7 +97,7 @@ def test_what_was_asked_for_is_left_out_and_so_is_who_comes_second(seed: int) ->
     asked = Visited(FREE.sizes)
     asked.add(known)
     pops = [Population.new("X", vectors) for vectors in (children, known, siblings)]
-    left = encodings(NeverAskedFor(asked).do(*pops))
+    left = encodings(ExcludeVisited(asked).do(*pops))
     assert as_set(left) == as_set(children) - as_set(known) - as_set(siblings)
     assert len(as_set(left)) == len(left)
 
@@ -112,7 +114,7 @@ def test_offspring_are_new_within_the_limit_and_no_more_than_wanted(
     asked.add(known)
     zeros = np.zeros(len(known))
     pop = Population.new("X", known, "rank", zeros, "crowding", zeros)
-    mating = MatingOrSampling(TournamentSelection(func_comp=by_rank_then_crowding), asked)
+    mating = MatingThenSampling(TournamentSelection(func_comp=by_rank_then_crowding), asked)
     found = encodings(mating.do(LimitedProblem(problem), pop, count, random_state=rng))
     assert len(found) <= count
     assert len(as_set(found)) == len(found)
@@ -127,8 +129,8 @@ def test_children_resemble_their_parents() -> None:
     rng = np.random.default_rng(0)
     problem = LimitedProblem(FREE)
     parents = pairs_of(FREE, 200, rng)
-    children = AnotherChoice()(
-        problem, UniformWithParents()(problem, parents, random_state=rng), random_state=rng
+    children = ChoiceMutation()(
+        problem, CrossoverWithParents()(problem, parents, random_state=rng), random_state=rng
     )
     mothers, fathers = (np.tile(encodings(one), (2, 1)) for one in parents.T)
 
@@ -157,7 +159,7 @@ def prior_of(problem: Problem, count: int) -> Prior:
 
 
 def first_population(problem: Problem, size: int = 24) -> np.ndarray:
-    sampling = EndsLeadersAndSamples(Visited(problem.sizes))
+    sampling = InitialPopulation(Visited(problem.sizes))
     return encodings(sampling(LimitedProblem(problem), size, random_state=np.random.default_rng(0)))
 
 
@@ -185,7 +187,7 @@ def test_at_least_a_third_of_a_first_population_is_drawn(size: int) -> None:
     without = as_set(first_population(FREE, size))
     first = as_set(first_population(problem, size))
     assert len(first) == size
-    assert len((first & led) - without) <= max((1 - FRESH) * size, 2)
+    assert len((first & led) - without) <= max((1 - MIN_SAMPLE_SHARE) * size, 2)
 
 
 def test_a_prior_that_is_too_slow_or_repeats_itself_is_filled_up_with_samples() -> None:

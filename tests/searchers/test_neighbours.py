@@ -4,7 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from edgenas.searchers.neighbours import mutated, neighbours, samples, unmet
+from edgenas.searchers.neighbours import mutated, neighbours, samples, unvisited
 from edgenas.searchers.problem import Problem
 from edgenas.space import Architecture
 
@@ -54,14 +54,14 @@ def test_what_is_left_is_found_until_nothing_is(problem: Problem) -> None:
     rng, allowed = np.random.default_rng(0), feasible(problem)
     met = set(sorted(allowed, key=lambda one: one.id)[1:])
     (left,) = allowed - met
-    assert unmet(problem, problem.predictor.fastest(), met, rng) in {left, None}
-    assert unmet(problem, problem.predictor.fastest(), allowed, rng) is None
+    assert unvisited(problem, problem.predictor.fastest(), met, rng) in {left, None}
+    assert unvisited(problem, problem.predictor.fastest(), allowed, rng) is None
 
 
 def test_the_new_is_found_however_much_is_known(make_problem: MakeProblem) -> None:
     problem, rng = make_problem(0.5), np.random.default_rng(0)
     allowed, met = feasible(problem), set[Architecture]()
-    while (one := unmet(problem, problem.predictor.fastest(), met, rng)) is not None:
+    while (one := unvisited(problem, problem.predictor.fastest(), met, rng)) is not None:
         assert one in allowed - met
         met.add(one)
     assert len(met) > 0.9 * len(allowed)

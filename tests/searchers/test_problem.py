@@ -139,7 +139,7 @@ def test_objectives_are_read_in_one_order(text: str, found: tuple[str, ...]) -> 
         ("", r"unknown objective ''"),
         (
             "accuracy,latency,macs,macs",
-            r"--objective accuracy,latency,macs,macs: macs is given twice; give each once",
+            r"--objective accuracy,latency,macs,macs: macs is repeated; list each name once",
         ),
         ("accuracy,macs", r"--objective accuracy,macs: latency is missing; give accuracy,latency,macs$"),
         ("latency", r"--objective latency: accuracy is missing; give accuracy,latency$"),

@@ -20,9 +20,7 @@ def test_every_searcher_is_found_by_its_own_name(make_problem: Callable[[float],
 
 def test_the_gradient_searcher_cannot_be_made_from_a_problem() -> None:
     assert {*ALL_SEARCHERS} == {*SEARCHERS, "proxyless"}
-    message = (
-        "searcher proxyless learns together with the weights of a supernet, .*; use it in `edgenas search`"
-    )
+    message = "searcher proxyless is trained together with the weights of a supernet, .*; use it in `edgenas search`"
     with pytest.raises(InputError, match=message):
         searcher_for("proxyless")
 

@@ -53,7 +53,7 @@ def test_its_signature_and_its_docstring_come_from_the_declaration() -> None:
     assert parameters["size"].default == 0.5 and parameters["part"].annotation == "str | Path"
     assert inspect.getdoc(toy) == (
         "Do it.\n\nArgs:\n    colour: Colour of it.\n    size: Size.\n    shade: Shade; default: none.\n"
-        "    part: A part.\n    progress: called with how far each phase is.\n\nRaises:\n    InputError: no."
+        "    part: A part.\n    progress: called with the progress of each phase.\n\nRaises:\n    InputError: no."
     )
 
 

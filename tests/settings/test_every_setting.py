@@ -10,6 +10,7 @@ import tomli_w
 
 import edgenas
 from edgenas.cli.main import run as command_line
+from edgenas.settings.benchmark import BenchmarkLatencySettings, BenchmarkSearchSettings
 from edgenas.settings.declaration import Setting, Settings, settings_of
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.measuring import PredictSettings, ProfileSettings, ValidateSettings
@@ -22,6 +23,8 @@ COMMANDS: dict[str, type[Settings]] = {
     "validate": ValidateSettings,
     "predict": PredictSettings,
     "export": ExportSettings,
+    "benchmark search": BenchmarkSearchSettings,
+    "benchmark latency": BenchmarkLatencySettings,
 }
 EVERY = [(command, each) for command, declaring in COMMANDS.items() for each in settings_of(declaring)]
 every_setting = pytest.mark.parametrize(
@@ -61,7 +64,7 @@ def asked_with(command: str, setting: Setting) -> dict[str, Any]:
 
 def as_arguments(command: str, values: dict[str, Any]) -> list[str]:
     declared = {each.name: each for each in settings_of(COMMANDS[command])}
-    words = [command]
+    words = command.split()
     for name, value in values.items():
         each = declared[name]
         if each.option.argument:
@@ -103,9 +106,9 @@ def test_it_goes_through_python_the_command_line_and_a_file(
     file = tmp_path / "asked.toml"
     file.write_text(tomli_w.dumps({by_key[name]: value for name, value in asked.items()}))
     doors: list[Callable[[], object]] = [
-        lambda: getattr(edgenas, command)(**asked),
+        lambda: getattr(edgenas, command.replace(" ", "_"))(**asked),
         lambda: command_line(as_arguments(command, asked)),
-        lambda: command_line([command, "--config", str(file)]),
+        lambda: command_line([*command.split(), "--config", str(file)]),
     ]
     for door in doors:
         assert made(door)[setting.name] == asked[setting.name] != setting.default
@@ -131,7 +134,7 @@ def test_the_help_names_it(
     command: str, setting: Setting, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
-    assert command_line([command, "--help"]) == 0
+    assert command_line([*command.split(), "--help"]) == 0
     shown = "".join(char for char in capsys.readouterr().out if char not in "│\n ")
     assert setting.flag in shown
     assert setting.option.help.replace(" ", "") in shown
@@ -169,7 +172,7 @@ def test_every_setting_is_used(
     def recorded(settings: SearchSettings, name: str) -> Any:
         caller = sys._getframe(1)
         module, function = caller.f_globals.get("__name__", ""), caller.f_code.co_name
-        in_pipeline = module.startswith(("edgenas.pipeline", "edgenas.api")) and function != "_completed"
+        in_pipeline = module.startswith(("edgenas.pipeline", "edgenas.api")) and function != "_with_defaults"
         if in_pipeline or function in ("max_latency_ms", "time_budget_s", "uses_gradients"):
             reads.add(name)
         return read(settings, name)

@@ -62,9 +62,12 @@ def test_keys_are_the_names_of_the_options(tmp_path: Path) -> None:
     [
         (
             "max-latncy = '20ms'",
-            r"asked.toml: max-latncy: is no setting of this command; did you mean 'max-latency'\?",
+            r"asked.toml: max-latncy: is not a setting of this command; did you mean 'max-latency'\?",
         ),
-        ("max_latency = '20ms'", r"max_latency: is no setting of this command; did you mean 'max-latency'\?"),
+        (
+            "max_latency = '20ms'",
+            r"max_latency: is not a setting of this command; did you mean 'max-latency'\?",
+        ),
         (
             "max-latency = 20",
             r"asked.toml: max-latency: 20 has no unit; give text with a unit, such as '15ms'",

@@ -67,7 +67,7 @@ def test_another_configuration_is_refused_and_every_difference_named(run_config:
         pytest.raises(
             RunConflictError,
             match=(
-                r"run demo holds a different configuration \(--max-latency: 20ms -> 10ms; --seed: 0 -> 3\);"
+                r"run demo has a different configuration \(--max-latency: 20ms -> 10ms; --seed: 0 -> 3\);"
                 " use another --run, or the options it was started with"
             ),
         ),
@@ -119,7 +119,7 @@ def test_a_second_process_is_refused_and_may_work_once_the_first_has_ended(run_c
     with open_run("demo", run_config):
         second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 1
-    assert "RunConflictError: run demo is being worked on by another process; wait for it" in second.stderr
+    assert "RunConflictError: run demo is in use by another process; wait for it" in second.stderr
     third = subprocess.run(command, capture_output=True, text=True, check=False)
     assert third.returncode == 0, third.stderr
 
@@ -127,9 +127,7 @@ def test_a_second_process_is_refused_and_may_work_once_the_first_has_ended(run_c
 def test_the_same_process_cannot_open_a_run_twice(run_config: RunConfig) -> None:
     with (
         open_run("demo", run_config),
-        pytest.raises(
-            RunConflictError, match="run demo is being worked on by another process; wait for it, or use"
-        ),
+        pytest.raises(RunConflictError, match="run demo is in use by another process; wait for it, or use"),
         open_run("demo", run_config),
     ):
         pass
@@ -164,7 +162,9 @@ def test_a_run_that_was_refused_is_unlocked(run_config: RunConfig) -> None:
 )
 def test_a_name_that_is_no_folder_name_is_refused(run_config: RunConfig, name: str, tmp_path: Path) -> None:
     with (
-        pytest.raises(RunConflictError, match=r"is no run name; use letters, digits, '\.', '_' and '-'"),
+        pytest.raises(
+            RunConflictError, match=r"is not a valid run name; use letters, digits, '\.', '_' and '-'"
+        ),
         open_run(name, run_config),
     ):
         pass
@@ -228,7 +228,7 @@ def test_an_unknown_run_lists_those_there_are(run_config: RunConfig) -> None:
 
 
 def test_an_unknown_run_where_there_is_none_says_so() -> None:
-    with pytest.raises(InputError, match=r"no run 'demo'; there is none under \./runs$"):
+    with pytest.raises(InputError, match=r"no run 'demo'; there are no runs under \./runs$"):
         find_run("demo")
 
 

@@ -1,1 +1,1 @@
-"""ProxylessNAS: the gradient searcher that meets its latency."""
+"""ProxylessNAS: gradient-based search under a latency constraint."""

@@ -1,7 +1,7 @@
 """The steps of ProxylessNAS: weights on training images, the architecture on validation images, in turn.
 
-Both live in one module, `Learner`, that the ordinary training loop trains: checkpoints, resuming, time budgets and
-learning rates are those of any supernet.
+Both are in one module, `Learner`, trained by the ordinary training loop: checkpoints, resuming, time budgets and
+learning rates work as for any supernet.
 """
 
 import math
@@ -29,18 +29,18 @@ from edgenas.searchers.proxyless.relaxations import MIXED, frozen, relaxed
 class Learner(nn.Module):
     """A supernet and the distribution over its architectures, trained together.
 
-    Calling it gives the losses of a step, as `accuracy.training.train` wants them. While `recipe.warm_up` lasts,
-    weights alone are trained, on paths that `weights.sampling` draws. Then every step draws one of the targets,
-    trains weights on a path drawn for it (a quarter of the steps on the largest path, as `anchored` does), and one
-    step in `recipe.every` moves the logits by the gradient on a batch of validation images. Multipliers follow at
-    every step: that takes no images.
+    Calling it yields the losses of a step, as `accuracy.training.train` expects. During `recipe.warm_up`, only weights
+    are trained, on paths sampled by `weights.sampling`. After that, every step picks one of the targets at random and
+    trains the weights on a path sampled for it (in a quarter of the steps on the largest path, as `anchored` does);
+    one step in `recipe.every` also updates the logits by the gradient on a batch of validation images. Multipliers
+    are updated at every step, which needs no images.
 
     Args:
-        supernet: on the device to train on.
+        supernet: on the training device.
         distribution: over the choices of the same space.
-        dataset: whose validation images the architecture learns from.
-        weights: how weights are trained.
-        recipe: how the architecture is learnt.
+        dataset: provides the validation images that the architecture is learnt on.
+        weights: recipe of the weights.
+        recipe: recipe of the architecture.
     """
 
     def __init__(
@@ -68,58 +68,60 @@ class Learner(nn.Module):
         if done < self._recipe.warm_up:
             yield from self._warm_up(images, labels, rng, done)
             return
-        learnt = (done - self._recipe.warm_up) / (1 - self._recipe.warm_up)
+        progress = (done - self._recipe.warm_up) / (1 - self._recipe.warm_up)
         target = int(rng.integers(len(self.distribution.targets_ms)))
-        yield self._weight_loss(target, images, labels, learnt, rng)
+        yield self._weight_loss(target, images, labels, progress, rng)
         loss = None
         if rng.random() * self._recipe.every < 1:
-            with torch.autocast(images.device.type, enabled=False):  # slopes: small differences of large sums
-                loss = self._learn(target, learnt, rng)
+            with torch.autocast(
+                images.device.type, enabled=False
+            ):  # slopes are small differences of large sums
+                loss = self._architecture_step(target, progress, rng)
         if self._recipe.latency_loss == "constraint":
-            self.distribution.learn_multipliers(DAMPING * _decayed(learnt))
+            self.distribution.learn_multipliers(DAMPING * _decay(progress))
         if loss is not None:
             self.recorder.record(done, target, loss, self.distribution)
 
     def _weight_loss(
-        self, target: int, images: Tensor, labels: Tensor, learnt: float, rng: np.random.Generator
+        self, target: int, images: Tensor, labels: Tensor, progress: float, rng: np.random.Generator
     ) -> Tensor:
         drawn = self.distribution.drawn(target, rng)
         largest = rng.random() < ANCHORED_SHARE
         if self._recipe.gates not in MIXED or largest:
             vector = self._largest if largest else drawn
             return self._loss(self.supernet(images, self.supernet.space.decode(vector)), labels)
-        logits, unused = self._leaves(target, images.device), np.stack([drawn, drawn], 1)
+        logits, unused = self._leaf_logits(target, images.device), np.stack([drawn, drawn], 1)
         return self._loss(
-            relaxed(self.supernet, images, logits, self._recipe.gates, drawn, unused, learnt, rng), labels
+            relaxed(self.supernet, images, logits, self._recipe.gates, drawn, unused, progress, rng), labels
         )
 
-    def _learn(self, target: int, learnt: float, rng: np.random.Generator) -> float:
-        """One step of the architecture; gives the loss it saw."""
+    def _architecture_step(self, target: int, progress: float, rng: np.random.Generator) -> float:
+        """Take one architecture step and return its validation loss."""
         distribution = self.distribution
         images, labels = self._validation_batch(rng)
         drawn = distribution.drawn(target, rng)
         before = distribution.logits()[target]
         pairs = _pairs(distribution.split(before), rng)
-        leaves = self._leaves(target, images.device)
+        leaves = self._leaf_logits(target, images.device)
         with frozen(self.supernet):
-            found = relaxed(self.supernet, images, leaves, self._recipe.gates, drawn, pairs, learnt, rng)
-            loss = self._loss(found, labels)
-        seen = float(loss.detach())
-        if not math.isfinite(seen):
+            output = relaxed(self.supernet, images, leaves, self._recipe.gates, drawn, pairs, progress, rng)
+            loss = self._loss(output, labels)
+        value = float(loss.detach())
+        if not math.isfinite(value):
             raise DivergenceError(
-                f"supernet: the loss on validation images is {seen}",
+                f"supernet: the loss on validation images is {value}",
                 "look for blank or mislabelled images, or try another --seed",
             )
         slopes = torch.autograd.grad(loss, leaves)
         gradient = with_latency(
-            self._recipe.latency_loss, seen, _padded(slopes, before), distribution, target
+            self._recipe.latency_loss, value, _padded(slopes, before), distribution, target
         )
-        distribution.descend(target, gradient, self._recipe.learning_rate * _decayed(learnt))
+        distribution.descend(target, gradient, self._recipe.learning_rate * _decay(progress))
         if self._recipe.gates == "two-path" and self._recipe.latency_loss == "constraint":
             distribution.keep_mass(target, before, pairs)
-        return seen
+        return value
 
-    def _leaves(self, target: int, device: torch.device) -> list[Tensor]:
+    def _leaf_logits(self, target: int, device: torch.device) -> list[Tensor]:
         rows = self.distribution.split(self.distribution.logits()[target])
         return [row.to(device, torch.float32).requires_grad_() for row in rows]
 
@@ -134,15 +136,15 @@ class Learner(nn.Module):
         return functional.cross_entropy(logits, labels, label_smoothing=self._weights.label_smoothing)
 
 
-def _decayed(learnt: float) -> float:
-    """What is left of a rate once so much is learnt: from 1 to 0 as a cosine."""
-    return (1 + math.cos(math.pi * learnt)) / 2
+def _decay(progress: float) -> float:
+    """Factor of a learning rate: a cosine from 1 to 0 as `progress` goes from 0 to 1."""
+    return (1 + math.cos(math.pi * progress)) / 2
 
 
 def _pairs(logits: list[Tensor], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Two choices of each variable, by their probabilities without replacement; a lone choice twice.
+    """Sample two choices of each variable without replacement; the same one twice if there is only one.
 
-    The largest logits after Gumbel noise are such a draw (Kool et al., "Stochastic Beams", ICML 2019).
+    The largest logits after adding Gumbel noise are such a sample (Kool et al., "Stochastic Beams", ICML 2019).
     """
     pairs = []
     for row in logits:

@@ -1,4 +1,4 @@
-"""Keeps how the learning went, in the checkpoint: what a resumed run shows is what an uninterrupted one would."""
+"""Records the learning curves in the checkpoint, so that a resumed run shows the same as an uninterrupted one."""
 
 import torch
 from torch import Tensor, nn
@@ -8,13 +8,13 @@ from edgenas.searchers.proxyless.distribution import Distribution
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 
 MOMENTS = 100
-"""In which the training is divided; each keeps its last state, and the mean of its losses."""
+"""Intervals the training is divided into; each keeps its last state and the mean of its losses."""
 
 _STATES = ("expected_ms", "likeliest_ms", "entropy", "multiplier", "skips")
 
 
 class Recorder(nn.Module):
-    """The state of each target at each moment, as buffers; 0 where nothing was learnt."""
+    """The state of each target at each moment, as buffers; 0 where nothing is recorded."""
 
     losses: Tensor
     states: Tensor
@@ -27,13 +27,13 @@ class Recorder(nn.Module):
         self.register_buffer("done", torch.zeros(MOMENTS, dtype=torch.float64))
 
     def record(self, done: float, target: int, loss: float, distribution: Distribution) -> None:
-        """Keep the state after a step.
+        """Record the state after a step.
 
         Args:
             done: share of the training, 0..1.
-            target: whose path the loss is of.
+            target: index of the target the loss belongs to.
             loss: on validation images.
-            distribution: all of whose targets are looked at.
+            distribution: provides the state of all targets.
         """
         moment = min(int(MOMENTS * done), MOMENTS - 1)
         logits = distribution.logits()
@@ -46,11 +46,11 @@ class Recorder(nn.Module):
         )
         self.states[:, moment] = torch.stack(states)
         self.done[moment] = done
-        # Last: a moment without a loss is not shown, so that Ctrl-C leaves none half written.
+        # Last: moments without a loss are not shown, so an interruption never leaves one half recorded.
         self.losses[:, moment, target] += torch.tensor([loss, 1.0], dtype=torch.float64)
 
     def curves(self, distribution: Distribution, recipe: GradientRecipe, finished: bool = True) -> Curves:
-        """What a report shows; `finished` says whether that is all."""
+        """The recorded curves; `finished` says whether the training is complete."""
         kept = self.losses[1].sum(1).nonzero().flatten()
         return Curves(
             gates=recipe.gates,

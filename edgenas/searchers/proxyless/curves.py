@@ -1,4 +1,4 @@
-"""How the distribution over architectures was learnt: what the searcher records and the report shows."""
+"""Learning curves of the distribution over architectures: recorded by the searcher, shown in the report."""
 
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from edgenas.formats import Document
 
-_ROUNDING = 1e-9  # what sums of probabilities may be off
+_ROUNDING = 1e-9  # tolerance of sums of probabilities
 _Share = Annotated[float, Field(ge=-_ROUNDING, le=1 + _ROUNDING)]
 _Done = Annotated[float, Field(ge=0, le=1)]
 
@@ -19,17 +19,17 @@ class Curve(Document):
     expected_ms: tuple[float, ...] = Field(description="expected latency under the distribution")
     likeliest_ms: tuple[float, ...] = Field(description="latency of the most likely architecture")
     loss: tuple[float | None, ...] = Field(
-        description="mean loss of paths drawn since the moment before, on validation images augmented and with "
-        "labels smoothed as in training; None without any"
+        description="mean loss of paths sampled since the previous moment, on validation images with augmentation "
+        "and label smoothing as in training; None if none was sampled"
     )
     entropy: tuple[_Share, ...] = Field(
-        description="mean over variables, as a share of the uniform distribution's"
+        description="mean over variables, relative to the uniform distribution"
     )
     multiplier: tuple[float, ...] = Field(
-        description="price of a millisecond, nats per ms; negative where latency would else be below the target"
+        description="price of a millisecond, nats per ms; negative if latency would otherwise be below the target"
     )
     skips: tuple[_Share, ...] = Field(
-        description="expected share, of the layers that may be skipped, which are; 0 where none may"
+        description="expected share of skippable layers that are skipped; 0 if no layer is skippable"
     )
 
 
@@ -37,12 +37,12 @@ class Curves(Document):
     """All targets of one training, over the same moments."""
 
     schema_: Literal["edgenas.curves/1"] = Field(default="edgenas.curves/1", alias="schema")
-    gates: str = Field(description="what carries gradients to the distribution, such as `two-path`")
+    gates: str = Field(description="gradient estimator, such as `two-path`")
     latency_loss: str = Field(
-        description="`constraint`, or a loss of the paper without multiplier (all 0): `mul#log`, `add#linear`"
+        description="`constraint`, or a loss of the paper, without multipliers (all 0): `mul#log`, `add#linear`"
     )
-    warm_up: float = Field(ge=0, le=1, description="share of the training before the distribution is learnt")
-    finished: bool = Field(default=True, description="False where the training was interrupted")
+    warm_up: float = Field(ge=0, le=1, description="share of the training before the architecture is learnt")
+    finished: bool = Field(default=True, description="False if the training was interrupted")
     done: tuple[_Done, ...] = Field(description="moments: shares of the training, ascending")
     targets: tuple[Curve, ...] = Field(min_length=1, description="by ascending `target_ms`")
 

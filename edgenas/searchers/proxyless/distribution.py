@@ -1,8 +1,8 @@
-"""What is learnt of the architecture: how probable each choice is, for each of several latencies.
+"""The learnt architecture: the probability of each choice, for each of several target latencies.
 
-Choices are independent: a softmax a variable. The logits of a target are what all targets share, what is its own,
-and the price of latency: `shared + own - multiplier * cost`. The multiplier is learnt until the target's latency is
-met. One training so gives a network for every latency, and what a step finds out for one target serves all.
+Choices are independent: one softmax per variable. The logits of a target are a part shared by all targets, a part of
+its own, and the price of latency: `shared + own - multiplier * cost`. The multiplier is adjusted until the latency
+meets the target. One training thus gives a network for every latency, and a step for one target benefits all.
 """
 
 import numpy as np
@@ -14,28 +14,28 @@ from edgenas.latency.expectation import expected_latency_ms
 from edgenas.latency.predictor import LatencyPredictor
 
 DECAY = 0.999
-"""Of Adam's mean of squares."""
+"""Decay of Adam's second moment."""
 
 EPSILON = 1e-8
 
 DAMPING = 0.3
-"""Share of a Newton step that a multiplier takes at first."""
+"""Share of a Newton step by which a multiplier moves initially."""
 
 LEAST_VARIANCE = 1e-2
-"""Of a target's latency, in squares of the range; a distribution that has settled would otherwise ask for endless
-steps."""
+"""Lower bound of a target's latency variance, in squares of the range; a converged distribution would otherwise take
+unbounded steps."""
 
 
 class Distribution(nn.Module):
-    """Probabilities of choices for several targets, with everything that learning them needs to be gone on with.
+    """Probabilities of choices for several targets, with the complete state of their optimiser.
 
-    Held as buffers, in float64 on the CPU: no optimiser of weights touches them, checkpoints keep them. P is the
-    padded number of choices; the logits of what pads are minus infinity.
+    All are buffers, in float64 on the CPU: checkpoints include them, but the optimiser of the weights does not touch
+    them. P is the padded number of choices; padding has logits of minus infinity.
 
     Args:
-        predictor: what choices cost.
-        limit_ms: the largest target, or the slowest network where that is faster.
-        targets: how many; evenly spaced above the fastest network.
+        predictor: provides the latency of choices.
+        limit_ms: the largest target, capped at the latency of the slowest network.
+        targets: number of targets, evenly spaced above the fastest network.
     """
 
     targets_ms: Tensor
@@ -54,7 +54,7 @@ class Distribution(nn.Module):
             for end in (predictor.fastest(), predictor.slowest())
         )
         self.range_ms = max(slowest_ms - fastest_ms, 1e-9)
-        """Between the fastest and the slowest network; multipliers are a price of all of it, in nats."""
+        """From the fastest to the slowest network; multipliers are nats per this range."""
         self._binding = limit_ms < slowest_ms
         top_ms = min(limit_ms, slowest_ms)
         shape = (len(self.sizes), max(self.sizes))
@@ -72,27 +72,27 @@ class Distribution(nn.Module):
         self.register_buffer("steps", torch.zeros((1 + targets, *shape), dtype=torch.float64))
 
     def logits(self) -> Tensor:
-        """Of all targets, shape (targets, variables, P)."""
+        """Logits of all targets, shape (targets, variables, P)."""
         priced = self.shared + self.own - self.multipliers[:, None, None] * self._costs
         return priced.masked_fill(~self._valid, -torch.inf)
 
     def log_probabilities(self, target_ms: float) -> list[NDArray[np.float64]]:
-        """For each variable of its choices, for any latency: between targets, logits are interpolated."""
+        """Log-probabilities of each variable's choices, for any latency: logits are interpolated between targets."""
         known = self.targets_ms.numpy()
-        place = float(np.interp(target_ms, known, np.arange(len(known))))
-        low = min(int(place), len(known) - 1)
+        position = float(np.interp(target_ms, known, np.arange(len(known))))
+        low = min(int(position), len(known) - 1)
         high = min(low + 1, len(known) - 1)
         logits = self.logits().nan_to_num(neginf=-1e9)
-        mixed = torch.lerp(logits[low], logits[high], place - low)
+        mixed = torch.lerp(logits[low], logits[high], position - low)
         return [row[:size].log_softmax(0).numpy() for row, size in zip(mixed, self.sizes, strict=True)]
 
     @property
     def learnt(self) -> bool:
-        """Whether any step was taken."""
+        """Whether any step has been taken."""
         return bool(self.steps.any())
 
     def split(self, padded: Tensor) -> list[Tensor]:
-        """A tensor of shape (..., variables, P) as one of shape (..., choices) for each variable."""
+        """Split a tensor of shape (..., variables, P) into one of shape (..., choices) for each variable."""
         return [padded[..., i, :size] for i, size in enumerate(self.sizes)]
 
     def expected_ms(self, logits: Tensor) -> Tensor:
@@ -100,71 +100,73 @@ class Distribution(nn.Module):
         return expected_latency_ms(self.predictor, self.split(logits.softmax(-1)))
 
     def missed(self) -> float:
-        """How far expected latency is off its target, relatively, where it is furthest off.
+        """Largest relative deviation of expected latency from its target.
 
-        Below a limit that no network exceeds it may be as far as it likes.
+        If no network exceeds the limit, being faster than the last target does not count.
         """
-        off = self.expected_ms(self.logits()) / self.targets_ms - 1
+        deviation = self.expected_ms(self.logits()) / self.targets_ms - 1
         if not self._binding:
-            off[-1].clamp_(min=0)
-        return float(off.abs().max())
+            deviation[-1].clamp_(min=0)
+        return float(deviation.abs().max())
 
     def likeliest_ms(self, logits: Tensor) -> Tensor:
         """Latency of the most likely choices under logits of shape (targets, variables, P); shape (targets,)."""
         return torch.from_numpy(self.predictor.predict_encoded(logits.argmax(-1).numpy()))
 
     def drawn(self, target: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """A choice for each variable, shape (variables,), by the probabilities of a target."""
+        """Sample a choice of each variable from the distribution of a target; shape (variables,)."""
         probabilities = self.logits()[target].softmax(-1).numpy()
         passed = probabilities.cumsum(-1) <= rng.random((len(self.sizes), 1))
         chosen: NDArray[np.int64] = np.minimum(passed.sum(-1), np.array(self.sizes) - 1)
         return chosen
 
     def descend(self, target: int, gradient: Tensor, rate: float) -> None:
-        """One step of Adam without momentum (beta1 = 0), on what the targets share and on the target's own.
+        """Take an Adam step without momentum (beta1 = 0), on the shared part and on the target's own part.
 
-        A choice without a gradient is left alone, also its mean of squares (as in `torch.optim.SparseAdam`): else
-        the first comparison after many others would move it by a multiple of the rate.
+        A choice without a gradient is left unchanged, including its second moment (as in `torch.optim.SparseAdam`):
+        otherwise its first comparison after many others would move it by a multiple of the rate.
 
         Args:
-            target: whose logits the gradient is of.
-            gradient: shape (variables, P), zero where padded and where nothing was compared.
-            rate: how far each of the two parts of a logit moves at first.
+            target: index of the target the gradient belongs to.
+            gradient: shape (variables, P), zero for padding and for choices that were not compared.
+            rate: initial step of each of the two parts of a logit.
         """
         seen = (gradient != 0).to(gradient)
-        for moving, row in ((self.shared, 0), (self.own[target], 1 + target)):
+        for part, row in ((self.shared, 0), (self.own[target], 1 + target)):
             self.steps[row] += seen
             self.squares[row] += seen * (1 - DECAY) * (gradient**2 - self.squares[row])
             mean = self.squares[row] / (1 - DECAY ** self.steps[row].clamp(min=1))
-            moving -= rate * gradient / (mean.sqrt() + EPSILON)
+            part -= rate * gradient / (mean.sqrt() + EPSILON)
 
     def keep_mass(self, target: int, before: Tensor, pairs: NDArray[np.int64]) -> None:
-        """Move each pair of a target together so that it is as probable as before.
+        """Shift both logits of each pair so that the pair's total probability is unchanged.
 
-        ProxylessNAS, 3.2.1: a pair's comparison says nothing of the other choices. For other targets, which share
-        logits with this one, it holds roughly.
+        ProxylessNAS, 3.2.1: comparing a pair says nothing about the other choices. For other targets, which share
+        logits with this one, it holds approximately.
 
         Args:
-            target: whose logits moved.
-            before: its logits then, shape (variables, P).
+            target: index of the target whose logits moved.
+            before: its logits before that, shape (variables, P).
             pairs: two choices of each variable, shape (variables, 2).
         """
         index = torch.from_numpy(pairs)
-        then, now = (
+        mass_before, mass_after = (
             torch.gather(logits, 1, index).logsumexp(1) for logits in (before, self.logits()[target])
         )
-        self.own[target].scatter_add_(1, index, (then - now)[:, None].expand(-1, 2).contiguous())
+        self.own[target].scatter_add_(
+            1, index, (mass_before - mass_after)[:, None].expand(-1, 2).contiguous()
+        )
 
     def learn_multipliers(self, damping: float = DAMPING) -> None:
-        """Raise the price where a target's latency is above it, lower it where it is below.
+        """Raise the price of latency where a target is exceeded, lower it where latency is below the target.
 
-        Latency is the mean of the expected one and of that of the most likely architecture (as LightNAS, Luo et
-        al., 2022, learns its multiplier on the latter): the one is smooth, the other is what is got in the end. A
-        damped Newton step: the derivative of the expectation by the price is minus the latency's variance. A limit
-        that no network exceeds is no reason to be slow: there the price does not fall below zero.
+        Latency is the mean of the expected latency, which is smooth, and that of the most likely architecture, which
+        is the one deployed (LightNAS, Luo et al., 2022, uses the latter). This is a damped Newton step: the derivative
+        of the expectation with respect to the price is minus the variance of the latency. If no network exceeds the
+        limit, its price does not fall below zero.
 
         Args:
-            damping: share of the step that is taken.
+            damping: share of the Newton step.
         """
         logits = self.logits()
         probabilities = logits.softmax(-1)
@@ -177,7 +179,7 @@ class Distribution(nn.Module):
             self.multipliers[-1].clamp_(min=0)
 
     def entropies(self) -> Tensor:
-        """Mean entropy of the variables, as a share of a uniform one's; shape (targets,)."""
+        """Mean entropy of the variables, relative to the uniform distribution; shape (targets,)."""
         parts = [
             torch.special.entr(logits.softmax(-1)).sum(-1) / np.log(size)
             for logits, size in zip(self.split(self.logits()), self.sizes, strict=True)
@@ -186,7 +188,7 @@ class Distribution(nn.Module):
         return torch.stack(parts).mean(0) if parts else torch.zeros(len(self.targets_ms), dtype=torch.float64)
 
     def skips(self) -> Tensor:
-        """Expected share of the layers that may be skipped which are; shape (targets,)."""
+        """Expected share of skippable layers that are skipped; shape (targets,)."""
         parts = [
             logits.softmax(-1)[..., [block is None for block in blocks]].sum(-1)
             for logits, blocks in zip(self.split(self.logits()), self.predictor.space.candidates, strict=True)

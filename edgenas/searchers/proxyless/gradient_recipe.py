@@ -1,4 +1,4 @@
-"""How an architecture is learnt by gradient, as it is kept in `run.json`; read without loading torch."""
+"""How an architecture is learnt by gradient, as stored in `run.json`; imported without torch."""
 
 from pydantic import Field
 
@@ -7,13 +7,15 @@ from edgenas.vocabulary import Gates, LatencyLoss
 
 
 class GradientRecipe(Document):
-    """What ProxylessNAS (Cai et al., ICLR 2019) does beside training a supernet."""
+    """The settings of ProxylessNAS (Cai et al., ICLR 2019) beyond those of a supernet."""
 
     gates: Gates = "full"
     latency_loss: LatencyLoss = "constraint"
-    targets: int = Field(default=5, ge=1, le=16, description="latencies learnt for, the limit the largest")
-    every: int = Field(
-        default=4, ge=1, description="weight steps for each step of the architecture, on average"
+    targets: int = Field(
+        default=5, ge=1, le=16, description="number of target latencies, the limit being the largest"
     )
-    warm_up: float = Field(default=0.4, ge=0, lt=1, description="share of the training without architecture")
-    learning_rate: float = Field(default=0.2, gt=0, description="how far a step moves a logit, decaying to 0")
+    every: int = Field(default=4, ge=1, description="weight steps per architecture step, on average")
+    warm_up: float = Field(
+        default=0.4, ge=0, lt=1, description="share of the training in which only weights are trained"
+    )
+    learning_rate: float = Field(default=0.2, gt=0, description="step size of a logit, decaying to 0")

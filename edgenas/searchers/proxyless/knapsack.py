@@ -1,8 +1,8 @@
-"""The best of independent choices within a budget, exactly: the multiple-choice knapsack.
+"""The exact best combination of independent choices within a budget: the multiple-choice knapsack problem.
 
-A table over a grid of costs bounds what an assignment begun can still be worth; a best-first search (Hart, Nilsson
-and Raphael 1968) led by those bounds goes nearly straight to the best one and compares its true cost. The problem is
-that of Sinha and Zoltners (Operations Research 1979), with a floor.
+A table over a grid of costs bounds the value of completing a partial assignment; a best-first search (Hart, Nilsson
+and Raphael 1968) guided by these bounds goes almost straight to the optimum and checks true costs. The problem is
+that of Sinha and Zoltners (Operations Research 1979), with a lower bound on the cost.
 """
 
 import heapq
@@ -21,21 +21,21 @@ STEPS = 2**15
 def best_within(
     values: Sequence[Floats], costs: Sequence[Floats], limit: float, floor: float = -math.inf
 ) -> NDArray[np.int64] | None:
-    """Choose for each variable, with the largest sum of values among all whose sum of costs is in [floor, limit].
+    """Choose one option per variable, maximising the sum of values with the sum of costs in [floor, limit].
 
-    A sum of costs is what adding them to 0.0 in the order of the variables gives in double precision, as in
-    `LatencyPredictor.predict_encoded` when a first variable of one choice costs `fixed_ms`. Both ends count, without
-    tolerance. Sums of values are compared after rounding each value to about 2e-16 of the largest possible sum; of
-    equal sums always the same one is chosen.
+    Costs are summed from 0.0 in the order of the variables in double precision, as in
+    `LatencyPredictor.predict_encoded` if a first variable with a single choice costs `fixed_ms`. Both bounds are
+    inclusive, without tolerance. Values are rounded to about 2e-16 of the largest possible sum before they are summed;
+    ties are broken deterministically.
 
-    The time grows with the assignments that fit the grid and not the window: milliseconds where the window is wide
-    against a step for each variable, but possibly exponential for a narrower one that hardly any assignment hits.
+    Time grows with the assignments that fit the grid but not the window: milliseconds if the window is wide compared
+    with one grid step per variable, but possibly exponential for a narrower window that hardly any assignment hits.
 
     Args:
-        values: of each variable's choices, shape (choices,), no NaN; -inf is a choice never taken.
+        values: of each variable's choices, shape (choices,), no NaN; -inf excludes a choice.
         costs: of the same, finite; a calibration may make some negative.
-        limit: the largest sum of costs; inf for none.
-        floor: the least one.
+        limit: the largest sum of costs; inf for no limit.
+        floor: the smallest sum of costs.
 
     Returns:
         The choice of each variable, shape (variables,); None where no assignment fits.
@@ -44,7 +44,7 @@ def best_within(
     bounds = _Bounds(exact, costs, limit, floor)
     options = [list(zip(v.tolist(), c.tolist(), strict=True)) for v, c in zip(exact, costs, strict=True)]
     best_of: dict[tuple[int, float], float] = {}
-    # By bound; of equal ones the longest, or many assignments of one value would all be begun before one is ended.
+    # By bound, then longest first: otherwise many assignments of equal value would be expanded before one is complete.
     queue: list[tuple[float, int, tuple[int, ...], float, float]] = [(-math.inf, 0, (), 0.0, 0.0)]
     while queue:
         _, minus_done, chosen, value, cost = heapq.heappop(queue)
@@ -65,17 +65,17 @@ def best_within(
 
 
 class _Bounds:
-    """What an assignment begun can be worth at most, its end within the limit and above the floor.
+    """Upper bounds of the value of partial assignments that can be completed between floor and limit.
 
-    Costs are counted above the cheapest choice's, in steps rounded down; what is left to spend is rounded up. So each
-    variable loosens the bound by less than a step, and nothing that fits is ruled out.
+    Costs are relative to the cheapest choice, in steps rounded down; the remaining budget is rounded up. Each variable
+    thus loosens the bound by less than a step, and no feasible assignment is excluded.
     """
 
     def __init__(self, values: Sequence[Floats], costs: Sequence[Floats], limit: float, floor: float) -> None:
         cheapest, dearest = ([float(end(each)) for each in costs] for end in (np.min, np.max))
         self._least_left = np.append(np.cumsum(cheapest[::-1])[::-1], 0.0).tolist()
         self._limit = min(limit, sum(dearest))
-        # Next to the second, rounding errors of the sums are small; the third is for costs of 0.
+        # The second bound is large compared with rounding errors of the sums; the third handles costs of 0.
         largest = sum(map(max, map(abs, cheapest), map(abs, dearest)))
         self._step = max((self._limit - self._least_left[0]) / STEPS, 1e-12 * largest, 1e-300)
         size = STEPS + 2
@@ -89,13 +89,13 @@ class _Bounds:
                 np.maximum(here[steps:], after[: size - steps] + value, out=here[steps:])
 
     def of(self, done: int, value: float, cost: float) -> float:
-        """The bound once the first `done` variables are chosen; -inf where no end can fit."""
+        """The bound once the first `done` variables are chosen; -inf if no completion is feasible."""
         left = (self._limit - cost - self._least_left[done]) / self._step
         return value + float(self._table[done, int(left) + 1]) if left >= -1 else -math.inf
 
 
 def _summable(values: Sequence[Floats]) -> list[Floats]:
-    """Round to multiples of a power of two that double precision adds without error: ties stay ties in any order."""
+    """Round to multiples of a power of two whose sums are exact in double precision: ties remain ties in any order."""
     largest = sum(np.abs(each[np.isfinite(each)]).max(initial=0.0) for each in values)
     unit = 2.0 ** max(math.frexp(largest)[1] - 52, -1000)
     return [np.round(each / unit) * unit for each in values]

@@ -9,22 +9,22 @@ from edgenas.searchers.proxyless.distribution import Distribution
 from edgenas.vocabulary import LatencyLoss
 
 EXPONENT = 0.3
-"""Of `mul#log`; as in the authors' scripts."""
+"""Exponent of `mul#log`, as in the authors' scripts."""
 
 WEIGHT = 0.1
-"""Of `add#linear`; as in the authors' scripts."""
+"""Weight of `add#linear`, as in the authors' scripts."""
 
 UNITS = 1000
-"""Of latency in a target, for logarithms. Milliseconds, the authors' unit, would give targets of 1 ms no logarithm."""
+"""Units of latency per target, for logarithms. In milliseconds, as the authors have it, log T would be 0 at 1 ms."""
 
 
 def with_latency(
     kind: LatencyLoss, loss: float, slopes: Tensor, distribution: Distribution, target: int
 ) -> Tensor:
-    """The gradient of the loss with its latency term, by the logits of a target; shape (variables, P).
+    """The gradient of the loss, including its latency term, for the logits of a target; shape (variables, P).
 
-    `constraint` has none: latency is priced in the logits themselves. The others are after ProxylessNAS (Cai et al.,
-    ICLR 2019, and the authors' code), where a weight set by hand decides where the search ends up:
+    `constraint` has no such term: the logits themselves include the price of latency. The others follow ProxylessNAS
+    (Cai et al., ICLR 2019, and the authors' code), where a hand-set weight decides which latency results:
 
         mul#log      loss * (log E / log T) ** 0.3, E and T in thousandths of T
         add#linear   loss + 0.1 * (E - T) / T
@@ -34,7 +34,7 @@ def with_latency(
         loss: on the validation batch.
         slopes: its gradient, shape (variables, P).
         distribution: gives the expected latency E.
-        target: whose logits are learnt; T is its latency.
+        target: index of the target; T is its latency.
     """
     if kind == "constraint":
         return slopes

@@ -1,4 +1,4 @@
-"""The architectures of a distribution that was learnt: the best within each of many limits, then draws around them."""
+"""Proposals from a learnt distribution: the best architecture within each of many limits, then random variations."""
 
 from collections.abc import Sequence
 
@@ -13,39 +13,39 @@ from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.space import Architecture
 
 SWEEP = 32
-"""Limits, evenly spaced from the fastest network to the problem's limit, whose best are asked for first."""
+"""Limits, evenly spaced from the fastest network to the problem's limit, whose optima are proposed first."""
 
 _HALVING = sorted(range(SWEEP), key=lambda i: f"{i:05b}"[::-1])
 ORDER = tuple(dict.fromkeys([0, SWEEP - 1, *_HALVING]))
-"""Of those limits, the largest being 0: both ends, then ever finer halves. However early it ends, a front is spread."""
+"""Order of those limits, 0 being the largest: both ends, then finer and finer halves, so that an early end still
+leaves a spread front."""
 
 BATCH = 8
-"""Draws asked for at a time."""
+"""Random variations proposed at a time."""
 
-CLOSE = 0.92
-"""Of a limit: what is asked for it takes at least so much where there is any such network. A limit is there to be
-used; that a much faster network is as probable says only that the difference was not learnt."""
+MIN_UTILISATION = 0.92
+"""Smallest share of a limit that its optimum should use, if any network does. A limit is there to be used; if a much
+faster network is as probable, their difference was not learnt."""
 
 SLACK = 1e-12
-"""Relative: a latency summed in the order of the canonical form may differ so much from the sum over variables."""
+"""Relative tolerance: a latency summed in canonical order may differ this much from the sum over variables."""
 
-HEATING = 1.25
-"""What noise is multiplied by after a batch that held nothing new."""
+NOISE_GROWTH = 1.25
+"""Growth of the noise after a batch without new architectures."""
 
 
 class ProxylessSearcher(Searcher):
-    """Proposes what a distribution says, as learnt by gradient (ProxylessNAS, Cai et al., ICLR 2019).
+    """Proposes probable architectures of a distribution learnt by gradient (ProxylessNAS, Cai et al., ICLR 2019).
 
-    Choices are independent given their log-probabilities, and latency is a sum over them: the most probable
-    architecture within a limit is the solution of a small knapsack problem, found exactly. First those of a sweep
-    of limits are asked for, the problem's own first of all. Then log-probabilities are disturbed by Gumbel noise,
-    which without a limit would be a draw from the distribution (Papandreou and Yuille, ICCV 2011), and solved
-    likewise.
+    Choices are independent and latency is a sum over them, so the most probable architecture within a limit is the
+    exact solution of a small knapsack problem. First come the optima of a sweep of limits, starting with the problem's
+    own. After that, Gumbel noise is added to the log-probabilities before solving; without a limit that would be a
+    sample from the distribution (Papandreou and Yuille, ICCV 2011).
 
     Args:
         problem: with the predictor that the distribution was learnt with.
-        seed: of the draws.
-        distribution: what was learnt.
+        seed: for the noise.
+        distribution: the learnt distribution.
     """
 
     name = "proxyless"
@@ -54,46 +54,50 @@ class ProxylessSearcher(Searcher):
         self._problem = problem
         self._distribution = distribution
         self._rng = np.random.default_rng(seed)
-        self._seen: set[Architecture] = set()
-        self._heat = 1.0
+        self._proposed: set[Architecture] = set()
+        self._noise_scale = 1.0
         ends = (problem.predictor.fastest(), problem.predictor.slowest())
         fastest_ms, self._slowest_ms = map(problem.latency_ms, ends)
         self._range_ms = (fastest_ms, max(fastest_ms, min(problem.max_latency_ms, self._slowest_ms)))
 
     @override
     def ask(self) -> Sequence[Architecture]:
-        if not self._seen:
+        if not self._proposed:
             limits = np.linspace(*self._range_ms[::-1], SWEEP)
-            asked = [self.best(float(limits[i])) for i in ORDER]
+            proposed = [self.best(float(limits[i])) for i in ORDER]
         else:
-            asked = [self._drawn(float(self._rng.uniform(*self._range_ms))) for _ in range(BATCH)]
-        found = list(dict.fromkeys(asked))
-        if self._seen.issuperset(found):
-            self._heat *= HEATING
-        self._seen.update(found)
+            proposed = [self._noisy_best(float(self._rng.uniform(*self._range_ms))) for _ in range(BATCH)]
+        found = list(dict.fromkeys(proposed))
+        if self._proposed.issuperset(found):
+            self._noise_scale *= NOISE_GROWTH
+        self._proposed.update(found)
         return found
 
     @override
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         pass
 
-    def best(self, limit_ms: float, close: float = CLOSE) -> Architecture:
-        """The most probable architecture that uses a limit, or keeps it where none uses it.
+    def best(self, limit_ms: float, utilisation: float = MIN_UTILISATION) -> Architecture:
+        """The most probable architecture that makes use of a limit, or is within it if none does.
 
         Args:
-            limit_ms: at least what the fastest network takes.
-            close: share of the limit that it has to take; of a limit that no network exceeds, none.
+            limit_ms: at least the latency of the fastest network.
+            utilisation: smallest share of the limit to use; ignored if no network exceeds the limit.
         """
         values = self._distribution.log_probabilities(limit_ms)
-        floor_ms = close * limit_ms if limit_ms < self._slowest_ms else -np.inf
-        return self._solved(values, limit_ms, floor_ms) or self._solved(values, limit_ms) or self._fastest
+        floor_ms = utilisation * limit_ms if limit_ms < self._slowest_ms else -np.inf
+        return (
+            self._most_probable(values, limit_ms, floor_ms)
+            or self._most_probable(values, limit_ms)
+            or self._fastest
+        )
 
-    def _drawn(self, limit_ms: float) -> Architecture:
+    def _noisy_best(self, limit_ms: float) -> Architecture:
         values = self._distribution.log_probabilities(limit_ms)
-        noisy = [row + self._heat * self._rng.gumbel(size=len(row)) for row in values]
-        return self._solved(noisy, limit_ms) or self._fastest
+        noisy = [row + self._noise_scale * self._rng.gumbel(size=len(row)) for row in values]
+        return self._most_probable(noisy, limit_ms) or self._fastest
 
-    def _solved(
+    def _most_probable(
         self, values: Sequence[NDArray[np.float64]], limit_ms: float, floor_ms: float = -np.inf
     ) -> Architecture | None:
         predictor = self._distribution.predictor

@@ -1,10 +1,10 @@
 """How a network runs while its architecture is learnt, and where the gradient of each choice comes from.
 
-two-path, full   one drawn path; the others are compared on the way back (see `gates`)
-darts            the mean of all choices, weighed by their probabilities (Liu et al., ICLR 2019): memory of all
-gumbel           as darts, with probabilities disturbed by Gumbel noise, at a falling temperature
+two-path, full   one sampled path; others are compared in the backward pass (see `gates`)
+darts            the mean of all choices, weighted by probability (Liu et al., ICLR 2019); memory of all
+gumbel           as darts, with Gumbel noise on the logits and a falling temperature
                  (Xie et al., "SNAS", and Wu et al., "FBNet", 2019)
-single-path      one block a layer, the largest, masked to the drawn choice; the masks carry the gradient
+single-path      one block per layer, the largest, masked to the sampled choice; the masks carry the gradient
                  (Stamoulis et al., 2019)
 """
 
@@ -25,14 +25,14 @@ from edgenas.space import Block
 from edgenas.vocabulary import Gates
 
 HOTTEST, COLDEST = 5.0, 0.5
-"""Temperatures of `gumbel` when the architecture begins to be learnt, and at the end."""
+"""Temperatures of `gumbel` at the start and at the end of learning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One variable of a supernet: its choices, each with the place it stands at (-1 for none).
+    """One variable of a supernet: its choices, each with its place (-1 for none).
 
-    `active` is the drawn choice, `pair` two others or the same, to be compared.
+    `active` is the sampled choice; `pair` are two choices to compare, which may include it.
     """
 
     supernet: Supernet
@@ -47,7 +47,7 @@ class Variable:
 
 
 Relaxation = Callable[[Variable, Tensor, Tensor, float, np.random.Generator], Tensor]
-"""From a variable, its logits, (choices,), its input, how far learning is, 0..1, and a generator to its output."""
+"""Maps a variable, its logits, (choices,), its input, the progress of learning, 0..1, and a generator to its output."""
 
 
 def _two_path(variable: Variable, logits: Tensor, x: Tensor, _: float, __: np.random.Generator) -> Tensor:
@@ -64,32 +64,34 @@ def _darts(variable: Variable, logits: Tensor, x: Tensor, _: float, __: np.rando
     return _mean(variable, logits.softmax(0), x)
 
 
-def _gumbel(variable: Variable, logits: Tensor, x: Tensor, learnt: float, rng: np.random.Generator) -> Tensor:
-    temperature = HOTTEST * (COLDEST / HOTTEST) ** learnt
+def _gumbel(
+    variable: Variable, logits: Tensor, x: Tensor, progress: float, rng: np.random.Generator
+) -> Tensor:
+    temperature = HOTTEST * (COLDEST / HOTTEST) ** progress
     noise = torch.as_tensor(rng.gumbel(size=len(logits)), dtype=logits.dtype, device=logits.device)
     return _mean(variable, ((logits + noise) / temperature).softmax(0), x)
 
 
 def _single_path(variable: Variable, logits: Tensor, x: Tensor, _: float, __: np.random.Generator) -> Tensor:
-    """Choices that stand at one place are one block; between places, and with a skip, outputs are blended."""
+    """Choices at one place share one block; outputs of different places, and of a skip, are blended."""
     probabilities = logits.softmax(0)
-    hard = functional.one_hot(torch.tensor(variable.active, device=logits.device), len(logits)).to(
+    one_hot = functional.one_hot(torch.tensor(variable.active, device=logits.device), len(logits)).to(
         logits.dtype
     )
     total = torch.zeros((), dtype=x.dtype, device=x.device)
     for place in dict.fromkeys(variable.places):
         members = [i for i, each in enumerate(variable.places) if each == place]
         soft = probabilities[members].sum()
-        share = hard[members].sum() + soft - soft.detach()
-        total = total + share * (x if place == -1 else _blended(variable, members, logits, hard, x))
+        share = one_hot[members].sum() + soft - soft.detach()
+        total = total + share * (x if place == -1 else _blended(variable, members, logits, one_hot, x))
     return total
 
 
-def _blended(variable: Variable, members: list[int], logits: Tensor, hard: Tensor, x: Tensor) -> Tensor:
-    """The blocks of one place as one; as the drawn one is, where it is among them."""
+def _blended(variable: Variable, members: list[int], logits: Tensor, one_hot: Tensor, x: Tensor) -> Tensor:
+    """Run the blocks of one place as one; its value is that of the active block if that is among them."""
     weights = logits[members].softmax(0)
     if variable.active in members:
-        weights = hard[members] + weights - weights.detach()
+        weights = one_hot[members] + weights - weights.detach()
     blocks = [block for i in members if (block := variable.blocks[i]) is not None]
     return run_blended(variable.supernet.module(variable.places[members[0]]), blocks, weights, x)
 
@@ -108,7 +110,7 @@ RELAXATIONS: dict[Gates, Relaxation] = {
 }
 
 MIXED: frozenset[Gates] = frozenset({"darts", "gumbel"})
-"""Those that run every choice, also when weights are trained."""
+"""Relaxations that run every choice, even when weights are trained."""
 
 
 def relaxed(
@@ -116,38 +118,38 @@ def relaxed(
     images: Tensor,
     logits: list[Tensor],
     gates: Gates,
-    drawn: NDArray[np.int64],
+    sampled: NDArray[np.int64],
     pairs: NDArray[np.int64],
-    learnt: float,
+    progress: float,
     rng: np.random.Generator,
 ) -> Tensor:
     """Run a supernet with differentiable choices.
 
     Args:
-        supernet: its weights get gradients unless they are `frozen`.
+        supernet: its weights get gradients unless `frozen`.
         images: normalised, (N, C, H, W).
         logits: of each variable, (choices,), on the supernet's device.
         gates: how choices are relaxed.
-        drawn: the choice of each variable, shape (variables,), drawn by the logits; not used by mixtures.
+        sampled: the sampled choice of each variable, shape (variables,); not used by mixtures.
         pairs: two choices of each variable to compare, shape (variables, 2); used by `two-path`.
-        learnt: how far the learning is, 0..1.
-        rng: drawn from by `gumbel`.
+        progress: progress of learning, 0..1.
+        rng: used by `gumbel`.
 
     Returns:
         Logits of the classes, (N, classes).
     """
     space, relax = supernet.space, RELAXATIONS[gates]
-    # A mixture has no skipped layers: every block stands at its own place.
-    vector = _without_skips(supernet) if gates in MIXED else drawn
-    standing = space.choice_places(vector)
-    used = {places[choice] for places, choice in zip(standing, vector, strict=True)}
+    # A mixture skips no layers: every block is at its own place.
+    vector = _without_skips(supernet) if gates in MIXED else sampled
+    places_of = space.choice_places(vector)
+    used = {places[choice] for places, choice in zip(places_of, vector, strict=True)}
     fixed = [(place, block) for place, block in space.path(space.decode(vector)) if place not in used]
     x = images
-    for i, (blocks, places) in enumerate(zip(space.candidates, standing, strict=True)):
+    for i, (blocks, places) in enumerate(zip(space.candidates, places_of, strict=True)):
         while fixed and fixed[0][0] < max(places):
             x = supernet.run(*fixed.pop(0), x)
-        variable = Variable(supernet, blocks, places, int(drawn[i]), (int(pairs[i, 0]), int(pairs[i, 1])))
-        x = relax(variable, logits[i], x, learnt, rng)
+        variable = Variable(supernet, blocks, places, int(sampled[i]), (int(pairs[i, 0]), int(pairs[i, 1])))
+        x = relax(variable, logits[i], x, progress, rng)
     for place, block in fixed:
         x = supernet.run(place, block, x)
     return x
@@ -160,7 +162,7 @@ def _without_skips(supernet: Supernet) -> NDArray[np.int64]:
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """Within it, no graph is kept for the model's parameters: only gates get gradients."""
+    """A context in which the model's parameters need no gradients, so that only gates get them."""
     parameters = [each for each in model.parameters() if each.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)

@@ -1,1 +1,1 @@
-"""NSGA-II that learns from what was evaluated; see `searcher`."""
+"""NSGA-II assisted by a model of accuracy; see `surrogate_searcher`."""

@@ -1,4 +1,4 @@
-"""Where to look for what a surrogate may like: everywhere in a small space, else where an inner NSGA-II goes."""
+"""Candidates for the surrogate to rank: all of a small space, otherwise those an inner NSGA-II finds."""
 
 from collections.abc import Callable
 from itertools import product
@@ -15,8 +15,8 @@ from edgenas.searchers.visited import Visited
 Vectors = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-SMALL = 20_000
-"""Encodings up to which a space is looked through whole."""
+MAX_ENUMERATED = 20_000
+"""Largest number of encodings of a space that is enumerated."""
 
 POPULATION = 100
 GENERATIONS = 20
@@ -24,22 +24,22 @@ GENERATIONS = 20
 
 
 class Candidates:
-    """Finds architectures that keep the limit and were not asked for.
+    """Finds unvisited architectures within the limit.
 
     Args:
-        problem: what is searched.
-        asked: what was asked for; it is read, never added to.
-        rng: decides everything random.
+        problem: space, costs and limit.
+        visited: encodings proposed so far; only read.
+        rng: for everything random.
     """
 
-    def __init__(self, problem: Problem, asked: Visited, rng: np.random.Generator) -> None:
+    def __init__(self, problem: Problem, visited: Visited, rng: np.random.Generator) -> None:
         self._problem = problem
-        self._asked = asked
+        self._visited = visited
         self._rng = rng
-        self._all = everything(problem) if np.prod(problem.sizes.astype(float)) <= SMALL else None
+        self._all = all_feasible(problem) if np.prod(problem.sizes.astype(float)) <= MAX_ENUMERATED else None
 
-    def first(self, count: int) -> Vectors:
-        """A first look: half of it what leads by the problem's prior, where it has one; for the rest see `spread`.
+    def initial(self, count: int) -> Vectors:
+        """The initial architectures: up to half are leaders of the problem's prior; for the rest see `spread`.
 
         Returns:
             Distinct canonical encodings, shape (m, variables), m at most `count`.
@@ -50,57 +50,57 @@ class Candidates:
         return found[Visited(problem.sizes).new(found)]
 
     def spread(self, count: int) -> Vectors:
-        """The fastest, the slowest, and one from each of so many parts of the range of latencies.
+        """The fastest, the slowest, and random ones from equal parts of the latency order between them.
 
         Returns:
             Distinct canonical encodings, shape (m, variables), m at most `count`.
         """
         problem = self._problem
-        drawn = problem.sample_vectors(20 * count, self._rng) if self._all is None else self._all
+        sampled = problem.sample_vectors(20 * count, self._rng) if self._all is None else self._all
         ends = [problem.predictor.fastest(), problem.predictor.slowest()]
-        drawn = np.concatenate([drawn, [problem.space.encode(end) for end in ends]])
-        drawn = np.unique(drawn[problem.keeps_limit(drawn)], axis=0)
-        drawn = drawn[np.argsort(problem.costs(drawn)[:, 0], kind="stable")]
-        if len(drawn) <= count:
-            return drawn
-        parts = np.array_split(np.arange(1, len(drawn) - 1), count - 2)
-        places = [0, *(int(self._rng.choice(part)) for part in parts), len(drawn) - 1]
-        return drawn[places[:count]]
+        sampled = np.concatenate([sampled, [problem.space.encode(end) for end in ends]])
+        sampled = np.unique(sampled[problem.keeps_limit(sampled)], axis=0)
+        sampled = sampled[np.argsort(problem.costs(sampled)[:, 0], kind="stable")]
+        if len(sampled) <= count:
+            return sampled
+        parts = np.array_split(np.arange(1, len(sampled) - 1), count - 2)
+        chosen = [0, *(int(self._rng.choice(part)) for part in parts), len(sampled) - 1]
+        return sampled[chosen[:count]]
 
-    def by_chance(self, count: int) -> Vectors:
-        """New encodings, each as likely as any other where the space is small; fewer when there are no more."""
+    def random(self, count: int) -> Vectors:
+        """Random unvisited encodings, uniform if the space is small; fewer if there are no more."""
         if self._all is None:
-            drawn = self._problem.sample_vectors(4 * count, self._rng)
+            sampled = self._problem.sample_vectors(4 * count, self._rng)
         else:
-            drawn = self._rng.permutation(self._all)
-        return drawn[self._asked.new(drawn)][:count]
+            sampled = self._rng.permutation(self._all)
+        return sampled[self._visited.new(sampled)][:count]
 
     def promising(self, error: Callable[[Vectors], Floats], vectors: Vectors, points: Floats) -> Vectors:
-        """New encodings among which to choose.
+        """Unvisited encodings to choose from.
 
         Args:
-            error: what a model makes of encodings, to be low.
-            vectors: what was evaluated, shape (n, variables).
-            points: objectives of the same, shape (n, objectives).
+            error: a model's estimate for encodings, to be minimised.
+            vectors: the evaluated encodings, shape (n, variables).
+            points: their objectives, shape (n, objectives).
         """
         if self._all is not None:
-            return self._all[self._asked.new(self._all)]
+            return self._all[self._visited.new(self._all)]
         best = vectors[leaders(points, POPULATION)]
         start = np.unique(np.concatenate([best, self._problem.sample_vectors(POPULATION, self._rng)]), axis=0)
         inner = nsga2(self._problem, self._rng, POPULATION, Visited(self._problem.sizes), start)
         found = []
         for _ in range(GENERATIONS):
-            asked = inner.ask()
-            if not len(asked):
+            visited = inner.ask()
+            if not len(visited):
                 break
-            found.append(asked)
-            inner.tell(np.column_stack([error(asked), self._problem.costs(asked)]))
+            found.append(visited)
+            inner.tell(np.column_stack([error(visited), self._problem.costs(visited)]))
         pool = np.concatenate(found)
-        return pool[self._asked.new(pool)]
+        return pool[self._visited.new(pool)]
 
 
-def everything(problem: Problem) -> Vectors:
-    """Canonical encodings of all architectures that keep the limit, shape (n, variables)."""
+def all_feasible(problem: Problem) -> Vectors:
+    """Canonical encodings of all architectures within the limit, shape (n, variables)."""
     vectors = np.array(list(product(*(range(size) for size in problem.sizes))))
     vectors = np.unique(problem.space.canonical_vectors(vectors), axis=0)
     return vectors[problem.keeps_limit(vectors)]

@@ -1,4 +1,4 @@
-"""NSGA-II assisted by a surrogate: a model learnt from the evaluations says what is worth evaluating next."""
+"""NSGA-II assisted by a surrogate: a model fitted to the evaluations ranks what to evaluate next."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -21,51 +21,52 @@ from edgenas.space import Architecture
 Vectors = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-FIRST = 16
-"""Architectures evaluated to begin with."""
+INITIAL_BATCH = 16
+"""Size of the initial batch."""
 
-LEAST = 10
-"""Architectures that have to be known before anything is learnt."""
+MIN_EVALUATIONS = 10
+"""Evaluations needed before a model is fitted."""
 
 BATCH_SHARE = 0.05
-"""Of what was evaluated, how much more is asked for at once."""
+"""Size of a batch, as a share of the evaluations so far."""
 
 LARGEST_BATCH = 50
 
-FOR_THE_BEST = 0.2
-"""Share of the choices made for the best accuracy alone: under a limit that is what many look for."""
+ACCURACY_SHARE = 0.2
+"""Share of proposals chosen for the best accuracy alone, which many users want under a limit."""
 
-BORED = 0.05
-"""By how much the share of chance draws grows with each batch that did not improve the front."""
+RANDOM_SHARE_STEP = 0.05
+"""Growth of the share of random proposals with each batch that did not improve the front."""
 
-MOST_BORED = 0.5
+MAX_RANDOM_SHARE = 0.5
+"""Upper bound of that share."""
 
-LEARNT_FROM = 512
-"""Evaluations a model is learnt from; beyond, the best and a random choice of the others."""
+MAX_FITTED = 512
+"""Evaluations a model is fitted to; if there are more, half are the best ones and half are random."""
 
-REMEMBERED = 4 * LEARNT_FROM
-"""Evaluations that are kept; where there are more, half of them go, so that time and memory stay bounded."""
+MAX_KEPT = 4 * MAX_FITTED
+"""Evaluations kept; when exceeded, half of them are discarded, so that time and memory stay bounded."""
 
-RECHOSEN_AFTER = 1.1
-"""Kernels are chosen anew when the evaluations have grown by this factor."""
+RESELECTION_GROWTH = 1.1
+"""Kernels are selected again when the number of evaluations has grown by this factor."""
 
 SHORT_LIST = 256
-"""Candidates of each kind that are looked at again for the rest of a batch."""
+"""Candidates per criterion that are reconsidered for the rest of a batch."""
 
 
 class SurrogateSearcher(Searcher):
-    """Begins with a spread over latencies, then asks for what promises the greatest gain of hypervolume.
+    """Starts with a spread over latencies, then proposes what has the greatest expected gain of hypervolume.
 
-    A prior decides half of the first architectures, and the model learns how far to follow it.
-    Candidates are what an inner NSGA-II finds on the model, all costs exact; in a small space everything. Batches
-    are chosen one by one, each as if the model were right about those before; some go to what may be more accurate
-    than all that is known, by one of the model's processes. A part of each batch, greater the longer nothing has
-    improved, is drawn by chance, so that a model that is wrong cannot end the search. Where the outcomes
-    do not differ there is nothing to learn, and plain NSGA-II goes on.
+    A prior determines up to half of the initial architectures, and the model learns how far to trust it. Candidates
+    come from an inner NSGA-II on the model, with exact costs; in a small space all architectures are candidates. A
+    batch is chosen greedily, each choice as if the model were right about those before it. Some choices instead
+    maximise the expected accuracy beyond the best so far, by one of the model's processes. A random part of each batch,
+    larger the longer the front has not improved, keeps a wrong model from ending the search. While all outcomes are
+    equal there is nothing to fit, and plain NSGA-II runs.
 
     Args:
-        problem: what is searched.
-        seed: decides everything random.
+        problem: space, costs and limit.
+        seed: for everything random.
     """
 
     name = "nsga2-surrogate"
@@ -75,31 +76,31 @@ class SurrogateSearcher(Searcher):
         self._problem = problem
         self._corner = problem.corner[1:].copy()
         self._corner[0] = min(self._corner[0], problem.latency_ms(problem.predictor.slowest()))
-        # Small matrices: a thread for each core costs more than it brings, and the sums would depend on their number.
+        # Matrices are small: more threads cost time, and results would depend on the number of cores.
         self._threads = ThreadpoolController()
         self._rng = np.random.default_rng(seed)
-        self._asked = Visited(problem.sizes)
-        self._candidates = Candidates(problem, self._asked, self._rng)
+        self._visited = Visited(problem.sizes)
+        self._candidates = Candidates(problem, self._visited, self._rng)
         with self._threads.limit(limits=1, user_api="blas"):
             self._prior = self._surrogate_of_prior()
-        start = self._candidates.first(FIRST)
-        self._plain = nsga2(problem, self._rng, FIRST, self._asked, start)
+        start = self._candidates.initial(INITIAL_BATCH)
+        self._nsga2 = nsga2(problem, self._rng, INITIAL_BATCH, self._visited, start)
         self._vectors = np.empty((0, len(problem.sizes)), np.int64)
         self._points = np.empty((0, len(problem.objectives)))
         self._pending = self._vectors
-        self._choices: tuple[MixtureComponent, ...] | None = None
-        self._chosen_at = 0
+        self._kernels: tuple[MixtureComponent, ...] | None = None
+        self._kernels_selected_at = 0
         self._evaluated = 0
-        self._idle = 0
+        self._batches_without_gain = 0
 
     @override
     def ask(self) -> Sequence[Architecture]:
         if self._can_learn:
             with self._threads.limit(limits=1, user_api="blas"):
                 self._pending = self._batch()
-            self._asked.add(self._pending)
+            self._visited.add(self._pending)
         else:
-            self._pending = self._plain.ask()
+            self._pending = self._nsga2.ask()
         return [self._problem.space.decode(vector) for vector in self._pending]
 
     @override
@@ -107,38 +108,40 @@ class SurrogateSearcher(Searcher):
         errors = [outcome.error for outcome in outcomes]
         points = np.column_stack([errors, self._problem.costs(self._pending)])
         if not self._can_learn:
-            self._plain.tell(points)
+            self._nsga2.tell(points)
         known = len(self._points)
         self._evaluated += len(points)
         self._vectors = np.concatenate([self._vectors, self._pending])
         self._points = np.concatenate([self._points, points])
         improved = (non_dominated(self._points) >= known).any()
-        self._idle = 0 if improved else self._idle + 1
-        if len(self._points) > REMEMBERED:
-            kept = self._representative(self._points, REMEMBERED // 2)
+        self._batches_without_gain = 0 if improved else self._batches_without_gain + 1
+        if len(self._points) > MAX_KEPT:
+            kept = self._representative(self._points, MAX_KEPT // 2)
             self._vectors, self._points = self._vectors[kept], self._points[kept]
 
     @property
     def _can_learn(self) -> bool:
-        return len(self._points) >= LEAST and bool(np.ptp(self._points[:, 0]) > 0)
+        return len(self._points) >= MIN_EVALUATIONS and bool(np.ptp(self._points[:, 0]) > 0)
 
     def _batch(self) -> Vectors:
         size = min(max(1, int(BATCH_SHARE * self._evaluated)), LARGEST_BATCH)
-        by_chance = self._rng.binomial(size, min(MOST_BORED, BORED * self._idle))
-        drawn = self._candidates.by_chance(by_chance)
+        random = self._rng.binomial(
+            size, min(MAX_RANDOM_SHARE, RANDOM_SHARE_STEP * self._batches_without_gain)
+        )
+        drawn = self._candidates.random(random)
         surrogate = self._surrogate()
         pool = self._candidates.promising(partial(_optimistic, surrogate), self._vectors, self._points)
-        chosen = self._best_of(surrogate, pool, size - by_chance)
+        chosen = self._most_promising(surrogate, pool, size - random)
         batch = np.concatenate([chosen, drawn])
-        return batch[self._asked.new(batch)]
+        return batch[self._visited.new(batch)]
 
     def _surrogate(self) -> Surrogate:
-        known = self._representative(self._points, LEARNT_FROM)
-        if self._evaluated >= RECHOSEN_AFTER * self._chosen_at:
-            self._choices, self._chosen_at = None, self._evaluated
+        known = self._representative(self._points, MAX_FITTED)
+        if self._evaluated >= RESELECTION_GROWTH * self._kernels_selected_at:
+            self._kernels, self._kernels_selected_at = None, self._evaluated
         space, vectors, errors = self._problem.space, self._vectors[known], self._points[known, 0]
-        surrogate = Surrogate(space, vectors, errors, self._choices, self._prior)
-        self._choices = surrogate.components
+        surrogate = Surrogate(space, vectors, errors, self._kernels, self._prior)
+        self._kernels = surrogate.components
         return surrogate
 
     def _surrogate_of_prior(self) -> Surrogate | None:
@@ -146,56 +149,56 @@ class SurrogateSearcher(Searcher):
         if prior is None:
             return None
         costs = self._problem.costs(prior.vectors)
-        known = self._representative(np.column_stack([prior.errors, costs]), LEARNT_FROM)
+        known = self._representative(np.column_stack([prior.errors, costs]), MAX_FITTED)
         return Surrogate(self._problem.space, prior.vectors[known], prior.errors[known])
 
     def _representative(self, points: Floats, count: int) -> NDArray[np.int64]:
-        """Indices of at most so many: half of them the best, the others drawn from the rest."""
+        """Indices of at most `count` points: half of them the best, the others random."""
         if len(points) <= count:
             return np.arange(len(points))
         best = fittest(points, count // 2, self._rng)
         others = np.setdiff1d(np.arange(len(points)), best)
         return np.concatenate([best, self._rng.choice(others, count - len(best), replace=False)])
 
-    def _best_of(self, surrogate: Surrogate, pool: Vectors, count: int) -> Vectors:
-        """The candidates that promise most, one by one, each as if those before it turned out as expected."""
+    def _most_promising(self, surrogate: Surrogate, pool: Vectors, count: int) -> Vectors:
+        """Choose the most promising candidates greedily, each as if those before it turned out as expected."""
         if not (len(pool) and count):
             return pool[:0]
-        left = Improvement(self._points[:, 0], self._points[:, 1:], self._corner)
+        remaining = Improvement(self._points[:, 0], self._points[:, 1:], self._corner)
         samples, weights = surrogate.sample(pool)
         costs = self._problem.costs(pool)
-        leads = _leads(samples, float(self._points[:, 0].min()))
-        # Gains hardly ever grow with a batch: what promises little now will not promise much later.
-        looked_at = [_greatest(gains) for gains in (left.of(samples, weights, costs), *leads)]
-        listed = np.unique(np.concatenate(looked_at))
-        samples, costs, leads = samples[listed], costs[listed], leads[:, listed]
+        improvement = _expected_improvement(samples, float(self._points[:, 0].min()))
+        # Gains hardly ever grow within a batch: a candidate of little gain now will not gain much later.
+        shortlists = [_shortlist(gains) for gains in (remaining.of(samples, weights, costs), *improvement)]
+        listed = np.unique(np.concatenate(shortlists))
+        samples, costs, improvement = samples[listed], costs[listed], improvement[:, listed]
         chosen: list[int] = []
         for _ in range(min(count, len(listed))):
-            if self._rng.random() < FOR_THE_BEST and leads.any():
-                gain = self._rng.choice(leads).copy()
+            if self._rng.random() < ACCURACY_SHARE and improvement.any():
+                gain = self._rng.choice(improvement).copy()
             else:
-                gain = left.of(samples, weights, costs)
+                gain = remaining.of(samples, weights, costs)
             gain[chosen] = -1
             best = int(gain.argmax())
             chosen.append(best)
-            left = left.after(float(samples[best] @ weights), costs[best])
+            remaining = remaining.after(float(samples[best] @ weights), costs[best])
         return pool[listed[chosen]]
 
 
-def _leads(samples: Floats, best: float) -> Floats:
-    """By how much each candidate may be expected to beat the best error, by each process: shape (processes, n)."""
+def _expected_improvement(samples: Floats, best: float) -> Floats:
+    """Expected improvement of each candidate on the best error, by each process; shape (processes, n)."""
     by_process = samples.reshape(len(samples), -1, QUANTILES)
     expected: Floats = np.maximum(best - by_process, 0).mean(2).T
     return expected
 
 
-def _greatest(gains: Floats) -> NDArray[np.int64]:
-    """Indices of the candidates worth a second look."""
+def _shortlist(gains: Floats) -> NDArray[np.int64]:
+    """Indices of the candidates with the greatest gains."""
     return np.argsort(-gains, kind="stable")[:SHORT_LIST]
 
 
 def _optimistic(surrogate: Surrogate, vectors: Vectors) -> Floats:
-    """A standard deviation less than the expected error, shape (n, variables) to (n,)."""
+    """The expected error minus one standard deviation, shape (n, variables) to (n,)."""
     samples, weights = surrogate.sample(vectors)
     mean = samples @ weights
     deviation: Floats = np.sqrt((samples - mean[:, None]) ** 2 @ weights)

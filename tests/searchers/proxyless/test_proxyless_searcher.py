@@ -12,7 +12,7 @@ from edgenas.latency.predictor import LatencyPredictor
 from edgenas.searchers.loop import search
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.proxyless.distribution import Distribution
-from edgenas.searchers.proxyless.proxyless_searcher import CLOSE, ORDER, SWEEP, ProxylessSearcher
+from edgenas.searchers.proxyless.proxyless_searcher import MIN_UTILISATION, ORDER, SWEEP, ProxylessSearcher
 from edgenas.searchers.searcher import Searcher
 from edgenas.testing.searcher_conformance import SearcherConformance
 
@@ -60,7 +60,7 @@ def test_what_is_best_for_a_limit_uses_it_and_keeps_it(
     fastest_ms, slowest_ms = ends_ms(problem)
     limit_ms = fastest_ms + share * (slowest_ms - fastest_ms)
     best = ProxylessSearcher(problem, 0, learnt(problem, seed)).best(limit_ms)
-    assert CLOSE * limit_ms <= problem.latency_ms(best) <= limit_ms
+    assert MIN_UTILISATION * limit_ms <= problem.latency_ms(best) <= limit_ms
 
 
 @pytest.mark.parametrize("room", [1.0, 1.5])
@@ -85,7 +85,7 @@ def test_without_a_share_to_use_the_best_is_the_most_probable_within_the_limit(
     for i, choice in enumerate(additive_problem.space.encode(fastest)):
         distribution.shared[i, int(choice)] = 50.0
     searcher = ProxylessSearcher(additive_problem, 0, distribution)
-    assert searcher.best(additive_problem.max_latency_ms, close=0.0) == fastest
+    assert searcher.best(additive_problem.max_latency_ms, utilisation=0.0) == fastest
     assert searcher.best(additive_problem.max_latency_ms) != fastest
 
 
@@ -96,7 +96,7 @@ def test_a_distribution_that_favours_skips_does_not_collapse(additive_problem: P
             distribution.shared[i, j] = 50.0 if block is None else 0.0
     limit_ms = additive_problem.max_latency_ms
     best = ProxylessSearcher(additive_problem, 0, distribution).best(limit_ms)
-    assert additive_problem.latency_ms(best) >= CLOSE * limit_ms
+    assert additive_problem.latency_ms(best) >= MIN_UTILISATION * limit_ms
 
 
 def test_the_best_is_the_most_probable_of_all_within_the_window(
@@ -111,7 +111,7 @@ def test_the_best_is_the_most_probable_of_all_within_the_window(
     )
     latency_ms = problem.predictor.predict_encoded(grid)
     values = np.sum([row[column] for row, column in zip(rows, grid.T, strict=True)], axis=0)
-    fits = (latency_ms <= limit_ms) & (latency_ms >= CLOSE * limit_ms)
+    fits = (latency_ms <= limit_ms) & (latency_ms >= MIN_UTILISATION * limit_ms)
     most_probable = problem.space.decode(grid[np.argmax(np.where(fits, values, -np.inf))])
     assert ProxylessSearcher(problem, 0, distribution).best(limit_ms) == most_probable
 

@@ -10,7 +10,7 @@ from edgenas.searchers.problem import Problem
 from edgenas.searchers.random_search import RandomSearcher
 from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.searchers.surrogate import surrogate_searcher as module
-from edgenas.searchers.surrogate.surrogate_searcher import FIRST, LEARNT_FROM, SurrogateSearcher
+from edgenas.searchers.surrogate.surrogate_searcher import INITIAL_BATCH, MAX_FITTED, SurrogateSearcher
 from edgenas.space import Architecture
 from edgenas.testing.searcher_conformance import SearcherConformance, made_up_error, make_problem
 
@@ -40,7 +40,7 @@ def test_nothing_is_asked_twice_or_above_the_limit() -> None:
 def test_the_first_look_is_spread_over_latencies() -> None:
     problem = make_problem(1.0)
     latencies = [problem.latency_ms(one) for one in SurrogateSearcher(problem, 0).ask()]
-    assert len(latencies) == FIRST
+    assert len(latencies) == INITIAL_BATCH
     assert latencies == sorted(latencies)
     assert latencies[0] == problem.latency_ms(problem.predictor.fastest())
     assert latencies[-1] == problem.latency_ms(problem.predictor.slowest())
@@ -50,7 +50,7 @@ def test_the_first_look_is_spread_over_latencies() -> None:
 def test_where_outcomes_do_not_differ_evolution_goes_on(error: float) -> None:
     problem = make_problem(1.0)
     asked = _asked(problem, rounds=6, error=lambda _: error)
-    assert len({architecture.id for architecture in asked}) == len(asked) == 6 * FIRST
+    assert len({architecture.id for architecture in asked}) == len(asked) == 6 * INITIAL_BATCH
 
 
 def test_batches_grow_with_what_is_known() -> None:
@@ -69,8 +69,8 @@ def test_chance_draws_follow_where_nothing_improves(monkeypatch: pytest.MonkeyPa
     """One good architecture, all others alike: a model has nothing to go by."""
     problem = make_problem(1.0)
     fastest = problem.predictor.fastest()
-    monkeypatch.setattr(module, "BORED", 1.0)
-    monkeypatch.setattr(module, "MOST_BORED", 1.0)
+    monkeypatch.setattr(module, "RANDOM_SHARE_STEP", 1.0)
+    monkeypatch.setattr(module, "MAX_RANDOM_SHARE", 1.0)
     searcher = SurrogateSearcher(problem, 0)
     drawn: list[int] = []
     by_chance = searcher._candidates.by_chance
@@ -86,17 +86,17 @@ def test_chance_draws_follow_where_nothing_improves(monkeypatch: pytest.MonkeyPa
 def test_a_model_is_learnt_from_a_bounded_number_the_front_among_them() -> None:
     problem = make_problem(1.0)
     searcher = SurrogateSearcher(problem, 0)
-    count = 3 * LEARNT_FROM
+    count = 3 * MAX_FITTED
     rng = np.random.default_rng(0)
     points = rng.random((count, 2))
     points[7] = 0.0
-    known = searcher._representative(points, LEARNT_FROM)
-    assert len(known) == len(set(known.tolist())) == LEARNT_FROM
+    known = searcher._representative(points, MAX_FITTED)
+    assert len(known) == len(set(known.tolist())) == MAX_FITTED
     assert 7 in known
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REMEMBERED", 60)
+    monkeypatch.setattr(module, "MAX_KEPT", 60)
     problem = make_problem(1.0)
     searcher = SurrogateSearcher(problem, 0)
     best: float = 1.0

@@ -1,0 +1,112 @@
+"""Assembling the result of a search from what its phases produced."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from edgenas.accuracy.evaluator import AccuracyKind
+from edgenas.pipeline.final_model import FinalModel
+from edgenas.pipeline.front_selection import front_of, kept_and_dropped, points, succeeded
+from edgenas.pipeline.learning_record import learning_of
+from edgenas.pipeline.result_notes import notes_on
+from edgenas.pipeline.session import Session
+from edgenas.searchers.front import hypervolume, non_dominated
+from edgenas.searchers.loop import Evaluated
+from edgenas.settings.declaration import name_of
+from edgenas.space.costs import peak_memory_bytes
+from edgenas.storage.search_result import (
+    Accuracies,
+    AccuracyFigure,
+    Constraint,
+    Model,
+    Scores,
+    SearchResult,
+)
+
+
+def result_of(
+    session: Session,
+    evaluated: Sequence[Evaluated],
+    final_models: Sequence[FinalModel],
+    status: Literal["complete", "interrupted"],
+) -> SearchResult:
+    """Assemble the result. Without final models (interrupted), the front is that of the search, untrained."""
+    finalists = [final_model for final_model in final_models if not final_model.name]
+    candidates = finalists or [
+        _untrained(session, candidate) for candidate in front_of(session.problem, evaluated)
+    ]
+    kept, dropped = kept_and_dropped(session, candidates)
+    constraint = _constraint(session)
+    return SearchResult(
+        run=session.folder.name,
+        status=status,
+        device=session.config.device.name,
+        data=name_of(session.settings.data),
+        searcher=name_of(session.settings.searcher),
+        metric=session.settings.metric,
+        objectives=session.problem.objectives,
+        seed=session.settings.seed,
+        evaluations=len(evaluated),
+        constraint=constraint,
+        hypervolume=hypervolume(points(session.problem, succeeded(evaluated)), session.problem.corner),
+        chosen=session.chosen,
+        learning=learning_of(session.store, session.chosen),
+        front=_with_leaders(session, kept),
+        dropped=tuple(_model(session, finalist) for finalist in dropped),
+        baselines=tuple(_model(session, final_model) for final_model in final_models if final_model.name),
+        seconds=session.store.seconds(),
+        notes=tuple(notes_on(session, constraint, evaluated, finalists, kept)),
+        report=str(session.folder.report),
+    )
+
+
+def _untrained(session: Session, candidate: Evaluated) -> FinalModel:
+    architecture = candidate.architecture
+    latency = session.predictor.predict(architecture)
+    return FinalModel(architecture.id, session.space, architecture, latency, candidate.accuracy)
+
+
+def _model(session: Session, final_model: FinalModel) -> Model:
+    architecture, space, metric = final_model.architecture, final_model.space, session.settings.metric
+    trained, exported = final_model.trained, final_model.exported
+    kind: AccuracyKind = "validation" if trained else session.search_kind
+    figures: dict[AccuracyKind, float | None] = {session.search_kind: final_model.searched}
+    if trained:
+        figures |= {"validation": trained.validation[metric], "test": trained.test[metric]}
+    return Model(
+        id=final_model.id,
+        name=final_model.name,
+        architecture=space.document(architecture),
+        accuracy=AccuracyFigure(value=figures[kind] or 0.0, kind=kind),
+        accuracies=Accuracies.model_validate(figures),
+        scores=Scores(validation=trained.validation, test=trained.test) if trained else Scores(),
+        latency_ms=replace(final_model.latency, measured=final_model.measured_ms),
+        params=space.parameters(architecture),
+        macs=space.macs(architecture),
+        peak_memory_bytes=peak_memory_bytes(space, architecture),
+        onnx=str(exported.path) if exported else None,
+        max_abs_error=exported.max_abs_error if exported else None,
+        note=final_model.note,
+    )
+
+
+def _with_leaders(session: Session, kept: Sequence[FinalModel]) -> tuple[Model, ...]:
+    """The models of the front; `leads` marks those that no other one matches in every objective."""
+    models = [_model(session, final_model) for final_model in kept]
+    errors = [1 - model.accuracy.value for model in models]
+    costs = session.problem.costs_of([final_model.architecture for final_model in kept])
+    leading = set(non_dominated(np.column_stack([errors, costs])).tolist())
+    return tuple(model.model_copy(update={"leads": i in leading}) for i, model in enumerate(models))
+
+
+def _constraint(session: Session) -> Constraint:
+    problem = session.problem
+    slowest_ms = problem.latency_ms(problem.predictor.slowest())
+    return Constraint(
+        max_latency_ms=problem.max_latency_ms,
+        fastest_ms=problem.latency_ms(problem.predictor.fastest()),
+        slowest_ms=slowest_ms,
+        binding=slowest_ms > problem.max_latency_ms,
+    )

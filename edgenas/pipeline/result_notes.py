@@ -1,0 +1,116 @@
+"""What a user should know about a result beyond its figures: failures, the time budget, the trust in its latencies."""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from edgenas.device import Provenance
+from edgenas.latency.predictor import profile_command
+from edgenas.pipeline.final_model import FinalModel
+from edgenas.pipeline.session import Session
+from edgenas.searchers.loop import Evaluated
+from edgenas.storage.search_result import Constraint
+from edgenas.units import format_seconds
+
+OVERRUN = 1.1
+"""Multiple of its time budget above which a note says that a run took too long."""
+
+DISAGREEMENT = 0.1
+"""Median relative error of predicted latencies above which a note says so, however wide their intervals are."""
+
+log = logging.getLogger(__name__)
+
+
+def notes_on(
+    session: Session,
+    constraint: Constraint,
+    evaluated: Sequence[Evaluated],
+    finalists: Sequence[FinalModel],
+    front: Sequence[FinalModel],
+) -> Iterator[str]:
+    """The notes on a result, those recorded by the phases first."""
+    yield from (event["text"] for event in session.store.events("note"))
+    yield from _failures(evaluated)
+    yield from _time_budget(session, evaluated)
+    yield from _chosen_is_missing(session, evaluated, front)
+    yield from _disagreement(session, finalists)
+    yield from _limit(session, constraint, front)
+    yield from _no_table(session)
+
+
+def _failures(evaluated: Sequence[Evaluated]) -> Iterator[str]:
+    failed = [e for e in evaluated if e.accuracy is None]
+    if failed:
+        yield f"{len(failed)} evaluations failed, the first because: {failed[0].reason}"
+
+
+def _time_budget(session: Session, evaluated: Sequence[Evaluated]) -> Iterator[str]:
+    budget_s = session.settings.time_budget_s
+    if budget_s is None:
+        return
+    trained = session.store.last_event("supernet trained")
+    epochs = f", and {trained['epochs']:.3g} epochs of the supernet" if trained else ""
+    yield (
+        f"the time budget of {format_seconds(budget_s)} allowed {len(evaluated)} of "
+        f"{session.settings.evaluations} evaluations{epochs}"
+    )
+    spent_s = sum(session.store.seconds().values())
+    if spent_s > OVERRUN * budget_s:
+        yield f"the run took {format_seconds(spent_s)}, more than its time budget"
+
+
+def _chosen_is_missing(
+    session: Session, evaluated: Sequence[Evaluated], front: Sequence[FinalModel]
+) -> Iterator[str]:
+    """The reason why the gradient searcher's own choice is not on the front."""
+    chosen = session.chosen
+    if chosen in {e.architecture.id for e in evaluated if e.accuracy is None}:
+        yield f"{chosen}, learnt for the limit itself, is not on the front: its evaluation failed"
+    elif chosen and front and chosen not in {model.id for model in front}:
+        yield f"{chosen}, learnt for the limit itself, is not on the front: it was dropped"
+
+
+def _disagreement(session: Session, finalists: Sequence[FinalModel]) -> Iterator[str]:
+    """Measured latencies of exported models that differ from the predicted ones; also logged as a warning."""
+    relative = [
+        np.array([each.measured_ms, each.latency.low, each.latency.high]) / each.latency.predicted
+        for each in finalists
+        if each.measured_ms is not None
+    ]
+    if not relative:
+        return
+    off, low, high = np.median(relative, axis=0) - 1
+    if low <= off <= high and abs(off) <= DISAGREEMENT:
+        return
+    text = (
+        f"exported models take {abs(off):.1%} {'more' if off > 0 else 'less'} time than predicted (median of "
+        f"{len(relative)}; the interval is {low:+.1%} to {high:+.1%})"
+    )
+    if (
+        session.predictor.provenance is not Provenance.ESTIMATED
+    ):  # without a table, `_no_table` gives the hint
+        command = profile_command(session.space, session.config.device)
+        text += f"; see edgenas doctor, then profile again: {command}"
+    log.warning("%s", text)
+    yield text
+
+
+def _limit(session: Session, constraint: Constraint, front: Sequence[FinalModel]) -> Iterator[str]:
+    limit_ms = constraint.max_latency_ms
+    if above := sum(model.latency.high > limit_ms for model in front):
+        yield (
+            f"the limit applies to predicted latencies; the intervals of {above} models extend above {limit_ms:g} ms"
+        )
+    if not constraint.binding:
+        slowest = session.predictor.predict(session.predictor.slowest()).text
+        yield (
+            f"the limit of {limit_ms:g} ms does not bind: even the slowest network of the space takes {slowest}"
+        )
+
+
+def _no_table(session: Session) -> Iterator[str]:
+    device = session.config.device
+    if session.predictor.provenance is Provenance.ESTIMATED:
+        hint = f"; to measure: {profile_command(session.space, device)}" if device.is_host else ""
+        yield f"latencies are estimated from the datasheet of {device.name}: it has no table{hint}"
