@@ -79,15 +79,16 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_user_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def own_user_folders() -> Iterator[Path]:
     """Give each test, and processes it starts, data and cache folders of its own; its home stays empty.
 
-    The folder of edgenas's data; nothing is there yet.
+    The folder of edgenas's data; nothing is there yet. It ends after `monkeypatch`, which may have changed `Path`.
     """
     folder = Path(_USER.name, "tests", str(next(_numbers)))
-    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    yield folder / "data" / "edgenas"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(folder / "data"))
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield folder / "data" / "edgenas"
     found = sorted(str(path) for path in HOME.rglob("*"))
     shutil.rmtree(folder, ignore_errors=True)
     for path in HOME.iterdir():  # the next test is not to blame

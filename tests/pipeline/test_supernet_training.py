@@ -1,11 +1,14 @@
 """What is there before the search: weights, a searcher, and with a gradient searcher what it learnt."""
 
+import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fixtures.configurations import changed_config
 
+from edgenas.accuracy import training
 from edgenas.pipeline.learning_record import recorded_curves
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.supernet_training import trained_supernet
@@ -82,7 +85,11 @@ def test_an_interrupted_learning_leaves_its_curves_so_far(
     assert ended is not None and ended.finished
 
 
-def test_a_time_budget_is_kept_and_the_architecture_is_learnt_by_the_clock(gradient: Session) -> None:
+def test_a_time_budget_is_kept_and_the_architecture_is_learnt_by_the_clock(
+    gradient: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = itertools.count()  # at a clock that goes on by 20 ms each time, however fast the machine is
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: 0.02 * next(looks)))
     gradient = budgeted(gradient, seconds=3.0)
     trained = trained_supernet(gradient)
     curves = Curves.model_validate(gradient.store.last_event("architecture learnt"))
