@@ -16,7 +16,6 @@ from edgenas.exporting.onnx_export import max_abs_difference, run_onnx, verified
 from edgenas.formats import Document, write_bytes
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.model_cards import write_model_card
-from edgenas.progress import Progress
 from edgenas.settings.declaration import name_of
 from edgenas.settings.export import ExportSettings
 from edgenas.space import SearchSpace, space_from_config
@@ -53,7 +52,7 @@ def reexport(settings: ExportSettings) -> ExportResult:
     models = _select_models(folder, settings.model)
     document = folder.read_document()
     space = space_from_config(document.config.space, folder.document)
-    dataset = _same_dataset(document, space, progress)
+    dataset = _same_dataset(settings, document, space)
     exported = []
     for number, chosen in enumerate(models):
         progress("export", number, len(models))
@@ -79,13 +78,23 @@ def _select_models(folder: RunFolder, model: str | None) -> list[Model]:
     return [trained[model]]
 
 
-def _same_dataset(document: RunDocument, space: SearchSpace, progress: Progress) -> Dataset:
+def _same_dataset(settings: ExportSettings, document: RunDocument, space: SearchSpace) -> Dataset:
+    """The very images that the run was trained on.
+
+    Raises:
+        RunConflictError: they have changed, or others were given.
+    """
     config = document.config
-    data = name_of(config.settings.data)
-    dataset = load_dataset(data, space.input_shape[1], config.settings.flip, progress)
+    given = config.settings.data if settings.data is None else settings.data
+    if isinstance(given, Dataset):
+        dataset = given
+    else:
+        flip, resolution = config.settings.flip, space.input_shape[1]
+        dataset = load_dataset(name_of(given), resolution, flip, settings.progress)
     if dataset.fingerprint != config.data.fingerprint:
         raise RunConflictError(
-            f"{data} has changed since run {document.name}", "restore the images, or search again"
+            f"{dataset.name} does not hold the images of run {document.name}, or they have changed",
+            "give the run's own images with --data, or search again",
         )
     return dataset
 

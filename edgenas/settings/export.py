@@ -1,11 +1,14 @@
 """The settings of `edgenas export`."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from edgenas.settings.declaration import Option, Settings
 from edgenas.settings.shared import RunSetting
 from edgenas.vocabulary import Precision
+
+if TYPE_CHECKING:
+    from edgenas.accuracy.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -17,3 +20,7 @@ class ExportSettings(Settings):
         str | None, Option("Id of one model; default: the whole front.", example="d5288284a9")
     ] = None
     precision: Annotated[Precision, Option("Precision to export.")] = "fp32"
+    data: Annotated[
+        "str | Dataset | None",
+        Option("The run's images, if they have moved since; default: where they were.", example="photos"),
+    ] = None
