@@ -96,5 +96,23 @@ def test_data_that_changed_under_a_run_is_refused(
     document = tmp_path / "runs/done/run.json"
     document.write_text(document.read_text().replace(str(image_folder), str(tmp_path / "images")))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RunConflictError, match="has changed since run done; restore the images"):
+    with pytest.raises(RunConflictError, match="does not hold the images of run done, or they have changed; give the run's own"):
         export("done")
+
+
+def test_images_that_have_moved_are_found_by_name_or_handed_in(
+    in_finished_run: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    before = export("done").models
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(image_folder, moved)
+    by_name = export("done", data=moved).models
+    by_object = export("done", data=load_dataset(str(moved), 16)).models
+    figures = [(model.id, model.accuracy_after, model.max_abs_error) for model in before]
+    for found in (by_name, by_object):
+        assert [(model.id, model.accuracy_after, model.max_abs_error) for model in found] == figures
+
+
+def test_other_images_are_refused(in_finished_run: Path, imbalanced_folder: Path) -> None:
+    with pytest.raises(RunConflictError, match=r"imbalanced.* does not hold the images of run done"):
+        export("done", data=imbalanced_folder)
