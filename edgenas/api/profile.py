@@ -16,7 +16,7 @@ from edgenas.profiling import block_profiling
 from edgenas.profiling.block_profiling import ProfileReport
 from edgenas.profiling.few_samples import FewSamplesReport, profile_from_few
 from edgenas.settings.declaration import taking
-from edgenas.settings.measuring import ProfileSettings
+from edgenas.settings.latency_commands import ProfileSettings
 from edgenas.space import SearchSpace
 
 

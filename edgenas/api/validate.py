@@ -10,7 +10,7 @@ from edgenas.profiling import validation
 from edgenas.profiling.validation import Validation, save_validation
 from edgenas.reporting.pictures import write_validation_png
 from edgenas.settings.declaration import taking
-from edgenas.settings.measuring import ValidateSettings
+from edgenas.settings.latency_commands import ValidateSettings
 
 
 class ValidationResult(Validation):

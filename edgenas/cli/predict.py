@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgenas.cli.console import print_json, print_lines, print_table
 from edgenas.cli.options import command_of
-from edgenas.settings.measuring import PredictSettings
+from edgenas.settings.latency_commands import PredictSettings
 from edgenas.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:

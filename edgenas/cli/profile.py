@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgenas.cli.console import disturbance_lines, print_json, print_lines, reporting
 from edgenas.cli.options import command_of
-from edgenas.settings.measuring import ProfileSettings
+from edgenas.settings.latency_commands import ProfileSettings
 from edgenas.units import format_seconds
 
 if TYPE_CHECKING:

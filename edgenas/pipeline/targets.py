@@ -1,7 +1,7 @@
 """The target device of settings, at its operating point."""
 
 from edgenas.device import Device, find_device
-from edgenas.settings.measuring import PredictSettings, ProfileSettings, ValidateSettings
+from edgenas.settings.latency_commands import PredictSettings, ProfileSettings, ValidateSettings
 from edgenas.settings.search import SearchSettings
 
 DeviceSettings = SearchSettings | ProfileSettings | ValidateSettings | PredictSettings

@@ -96,7 +96,10 @@ def test_data_that_changed_under_a_run_is_refused(
     document = tmp_path / "runs/done/run.json"
     document.write_text(document.read_text().replace(str(image_folder), str(tmp_path / "images")))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RunConflictError, match="does not hold the images of run done, or they have changed; give the run's own"):
+    with pytest.raises(
+        RunConflictError,
+        match="does not hold the images of run done, or they have changed; give the run's own",
+    ):
         export("done")
 
 

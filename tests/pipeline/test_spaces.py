@@ -7,7 +7,7 @@ from fixtures.plugins import AddPackage
 
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.pipeline.spaces import space_without_data
-from edgenas.settings.measuring import ProfileSettings
+from edgenas.settings.latency_commands import ProfileSettings
 from edgenas.space import SearchSpace, mbconv, nasbench_macro
 
 

@@ -13,7 +13,7 @@ from edgenas.cli.main import run as command_line
 from edgenas.settings.benchmark import BenchmarkLatencySettings, BenchmarkSearchSettings
 from edgenas.settings.declaration import Setting, Settings, settings_of
 from edgenas.settings.export import ExportSettings
-from edgenas.settings.measuring import PredictSettings, ProfileSettings, ValidateSettings
+from edgenas.settings.latency_commands import PredictSettings, ProfileSettings, ValidateSettings
 from edgenas.settings.search import SearchSettings
 from edgenas.storage.run_folder import RunFolder
 
