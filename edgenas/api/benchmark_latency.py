@@ -13,7 +13,7 @@ from edgenas.errors import InputError
 from edgenas.latency.agreement import Agreement, agreement, relative_errors
 from edgenas.latency.multi_device_table import PublishedLatencies, latencies_from_csv
 from edgenas.settings.benchmark import BenchmarkLatencySettings
-from edgenas.settings.declaration import taking
+from edgenas.settings.keywords import taking
 from edgenas.transfer.bayesian_regression import FewSamples, hypotheses_from_devices
 from edgenas.transfer.cell_features import WrittenCells, feature_sets_of, rows_of
 from edgenas.transfer.sample_selection import CANDIDATES, informative_samples

@@ -18,7 +18,8 @@ from edgenas.searchers.oracle import Oracle
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.registry import searcher_for
 from edgenas.settings.benchmark import BenchmarkSearchSettings
-from edgenas.settings.declaration import name_of, taking
+from edgenas.settings.keywords import taking
+from edgenas.settings.option import name_of
 from edgenas.space import Architecture, ArchitectureSpace, architecture_space_from_config
 
 SPACES = ("nasbench201", "nasbench-macro")

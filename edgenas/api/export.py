@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from edgenas.settings.declaration import taking
 from edgenas.settings.export import ExportSettings
+from edgenas.settings.keywords import taking
 
 if TYPE_CHECKING:
     from edgenas.pipeline.reexport import ExportResult

@@ -14,7 +14,7 @@ from edgenas.latency.latency import Latency
 from edgenas.latency.predictor import LayerLatency, operating_point, predictor_for
 from edgenas.latency.table import find_table
 from edgenas.pipeline.targets import device_for
-from edgenas.settings.declaration import taking
+from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import PredictSettings
 from edgenas.space import architecture_from_json
 from edgenas.vocabulary import Missing

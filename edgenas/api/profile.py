@@ -15,7 +15,7 @@ from edgenas.pipeline.targets import device_for
 from edgenas.profiling import block_profiling
 from edgenas.profiling.block_profiling import ProfileReport
 from edgenas.profiling.few_samples import FewSamplesReport, profile_from_few
-from edgenas.settings.declaration import taking
+from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import ProfileSettings
 from edgenas.space import SearchSpace
 

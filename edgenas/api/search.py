@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from edgenas.settings.declaration import taking
+from edgenas.settings.keywords import taking
 from edgenas.settings.search import SearchSettings
 
 if TYPE_CHECKING:

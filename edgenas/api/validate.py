@@ -9,7 +9,7 @@ from edgenas.pipeline.targets import device_for
 from edgenas.profiling import validation
 from edgenas.profiling.validation import Validation, save_validation
 from edgenas.reporting.pictures import write_validation_png
-from edgenas.settings.declaration import taking
+from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import ValidateSettings
 
 

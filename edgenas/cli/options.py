@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from edgenas.errors import InputError
-from edgenas.settings.declaration import Group, Setting, Settings, missing_of, settings_of
+from edgenas.settings.declaration import Settings
+from edgenas.settings.option import Group, Setting, missing_of, settings_of
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from edgenas.accuracy.dataset import Dataset
 from edgenas.exporting.model_card import Card, Preprocessing, write_card
-from edgenas.settings.declaration import name_of
+from edgenas.settings.option import name_of
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.search_result import Model

@@ -37,7 +37,7 @@ from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
 from edgenas.searchers.searcher import Searcher
-from edgenas.settings.declaration import name_of
+from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture, SearchSpace
 from edgenas.storage.run_config import DataRecord, RunConfig, versions

@@ -16,8 +16,8 @@ from edgenas.exporting.onnx_export import max_abs_difference, run_onnx, verified
 from edgenas.formats import Document, write_bytes
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.model_cards import write_model_card
-from edgenas.settings.declaration import name_of
 from edgenas.settings.export import ExportSettings
+from edgenas.settings.option import name_of
 from edgenas.space import SearchSpace, space_from_config
 from edgenas.space.onnx_graph import INPUT
 from edgenas.space.precision import CALIBRATION_IMAGES, convert

@@ -14,7 +14,7 @@ from edgenas.pipeline.result_notes import notes_on
 from edgenas.pipeline.session import Session
 from edgenas.searchers.front import hypervolume, non_dominated
 from edgenas.searchers.loop import Evaluated
-from edgenas.settings.declaration import name_of
+from edgenas.settings.option import name_of
 from edgenas.space.costs import peak_memory_bytes
 from edgenas.storage.search_result import (
     Accuracies,

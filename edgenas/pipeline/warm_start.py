@@ -14,7 +14,7 @@ from pydantic import Field
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.formats import Document, read_json, validate, write_json
 from edgenas.searchers.problem import Prior
-from edgenas.settings.declaration import name_of
+from edgenas.settings.option import name_of
 from edgenas.space import ArchitectureSpace, architecture_space_from_config
 from edgenas.storage.run_config import WarmStart
 from edgenas.storage.run_folder import RUNS, RunFolder

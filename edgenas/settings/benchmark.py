@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgenas.searchers.registry import DEFAULT_SEARCHER, SEARCHERS
-from edgenas.settings.declaration import Option, Settings
+from edgenas.settings.declaration import Settings
 from edgenas.settings.latency_commands import MIN_SAMPLES
+from edgenas.settings.option import Option
 from edgenas.settings.shared import SeedSetting
 from edgenas.units import parse_milliseconds
 from edgenas.vocabulary import LatencyProtocol

@@ -7,15 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from edgenas.errors import FileFormatError, InputError, UnitError, UnknownNameError
-from edgenas.settings.declaration import Setting, Settings, settings_of
-
-Plain = str | int | float | bool | None
-"""A setting in JSON."""
+from edgenas.settings.option import Setting, settings_of
 
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def check_values(declaring: type[Settings], values: Mapping[str, Any]) -> None:
+def check_values(declaring: type, values: Mapping[str, Any]) -> None:
     """Check values against their declarations.
 
     Raises:
@@ -35,7 +32,7 @@ def check_values(declaring: type[Settings], values: Mapping[str, Any]) -> None:
 _SCHEMAS: dict[type, type[BaseModel]] = {}
 
 
-def _schema(declaring: type[Settings]) -> type[BaseModel]:
+def _schema(declaring: type) -> type[BaseModel]:
     """The schema, keyed by name; no setting is required, because a file may leave any to the command line."""
     if declaring not in _SCHEMAS:
         columns: dict[str, Any] = {}
@@ -73,7 +70,7 @@ def _as_input_error(errors: list[ErrorDetails], declared: Mapping[str, Setting])
     return InputError(f"{setting.flag}: {shown[:60]} is not {kind}", f"give {kind}")
 
 
-def check_file_values(declaring: type[Settings], values: Mapping[str, Any], path: Any) -> dict[str, Any]:
+def check_file_values(declaring: type, values: Mapping[str, Any], path: Any) -> dict[str, Any]:
     """Check the values of a file, keyed as in `max-latency`, and return them keyed by name.
 
     Raises:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from edgenas.settings.declaration import Option, Settings
+from edgenas.settings.declaration import Settings
+from edgenas.settings.option import Option
 from edgenas.settings.shared import RunSetting
 from edgenas.vocabulary import Precision
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from edgenas.formats import read_toml_values, write_bytes
 from edgenas.settings.checking import check_file_values
-from edgenas.settings.declaration import Settings, settings_of
+from edgenas.settings.declaration import Settings
+from edgenas.settings.option import settings_of
 
 
 def read_settings(path: Path, declaring: type[Settings]) -> dict[str, Any]:

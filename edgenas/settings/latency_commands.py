@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typing_extensions import override
 
-from edgenas.settings.declaration import Option
+from edgenas.settings.option import Option
 from edgenas.settings.shared import (
     DeviceSetting,
     MissingSetting,

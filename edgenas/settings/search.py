@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from typing_extensions import override
 
 from edgenas.searchers.registry import ALL_SEARCHERS, DEFAULT_SEARCHER, GRADIENT_SEARCHER
-from edgenas.settings.declaration import Group, Option, name_of
+from edgenas.settings.option import Group, Option, name_of
 from edgenas.settings.shared import DeviceSetting, MissingSetting, OperatingPoint, SeedSetting, SpaceSettings
 from edgenas.units import parse_milliseconds, parse_seconds
 from edgenas.vocabulary import Gates, LatencyLoss, Metric, Sampling

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from edgenas.settings.declaration import Group, Option, Settings
+from edgenas.settings.declaration import Settings
+from edgenas.settings.option import Group, Option
 from edgenas.vocabulary import Activation, Missing, Precision
 
 if TYPE_CHECKING:

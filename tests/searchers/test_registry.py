@@ -8,7 +8,7 @@ from edgenas.searchers.nsga2 import NSGA2Searcher
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.registry import ALL_SEARCHERS, SEARCHERS, searcher_for
 from edgenas.searchers.searcher import Searcher
-from edgenas.settings.declaration import name_of
+from edgenas.settings.option import name_of
 
 
 @pytest.mark.parametrize("name", SEARCHERS)

@@ -13,7 +13,9 @@ from typing_extensions import override
 
 import edgenas
 from edgenas.errors import InputError, UnknownNameError
-from edgenas.settings.declaration import Group, Option, Settings, name_of, settings_of, taking
+from edgenas.settings.declaration import Settings
+from edgenas.settings.keywords import taking
+from edgenas.settings.option import Group, Option, name_of, settings_of
 
 
 @dataclass(frozen=True)

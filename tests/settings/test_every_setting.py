@@ -11,9 +11,10 @@ import tomli_w
 import edgenas
 from edgenas.cli.main import run as command_line
 from edgenas.settings.benchmark import BenchmarkLatencySettings, BenchmarkSearchSettings
-from edgenas.settings.declaration import Setting, Settings, settings_of
+from edgenas.settings.declaration import Settings
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.latency_commands import PredictSettings, ProfileSettings, ValidateSettings
+from edgenas.settings.option import Setting, settings_of
 from edgenas.settings.search import SearchSettings
 from edgenas.storage.run_folder import RunFolder
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from edgenas.cli.main import run as command_line
 from edgenas.errors import FileFormatError
-from edgenas.settings.declaration import Setting, settings_of
 from edgenas.settings.files import read_settings, write_settings
+from edgenas.settings.option import Setting, settings_of
 from edgenas.settings.search import SearchSettings
 
 

@@ -1,0 +1,143 @@
+"""What is declared of one setting: an `Option` in the annotation of a dataclass field, read as a `Setting`."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, MISSING, dataclass, fields
+from enum import StrEnum
+from os import PathLike, fspath
+from types import NoneType
+from typing import Any, ForwardRef, Literal, get_args, get_origin
+
+Plain = str | int | float | bool | None
+"""The value of a setting in JSON."""
+
+
+class Group(StrEnum):
+    """Panels of `--help` in order of display, the most needed first."""
+
+    ESSENTIALS = "Essentials"
+    SEARCH = "Search"
+    DEVICE = "Device"
+    NETWORKS = "Networks"
+    TRAINING = "Training"
+    COMPARISON = "For comparison"
+    FILES = "Output and files"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A setting's properties beyond its name, type and default.
+
+    Attributes:
+        help: one or two sentences, for the command's help and the function's docstring.
+        group: its panel in the help.
+        at_least: smallest number allowed.
+        at_most: largest number allowed.
+        quantity: parses text with a unit to a number; called with the text and the option's name.
+        only_with: another setting, and the value it must have if this one is not at its default.
+        argument: whether it is an argument on the command line rather than an option.
+        example: a valid value, if not every text or number is one; used by tests.
+    """
+
+    help: str
+    group: Group = Group.ESSENTIALS
+    _: KW_ONLY
+    at_least: float | None = None
+    at_most: float | None = None
+    quantity: Callable[[str, str], float] | None = None
+    only_with: tuple[str, str] | None = None
+    argument: bool = False
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One declared setting.
+
+    Attributes:
+        name: the Python keyword, such as `max_latency`.
+        kind: `str`, `int`, `float` or `bool`.
+        choices: the allowed names, if it is limited to some.
+        takes_objects: whether Python may pass an object in place of a name.
+        optional: whether it may be None, so that the device, the data or the space decides.
+        default: `MISSING` if it is required.
+        option: its declaration.
+    """
+
+    name: str
+    kind: type
+    choices: tuple[str, ...]
+    takes_objects: bool
+    optional: bool
+    default: Any
+    option: Option
+
+    @property
+    def key(self) -> str:
+        """Its key in a file, such as `max-latency`."""
+        return self.name.replace("_", "-")
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line, such as `--max-latency`; capitals for an argument."""
+        return self.name.upper() if self.option.argument else f"--{self.key}"
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is MISSING
+
+
+def settings_of(declaring: type) -> tuple[Setting, ...]:
+    """The settings that a class declares, in the order of its signature: positional ones first."""
+    return tuple(
+        _setting(field.name, field.type, option, field.default)
+        for field in sorted(fields(declaring), key=lambda field: bool(field.kw_only))
+        if (option := _option(field.type)) is not None
+    )
+
+
+def _option(annotation: Any) -> Option | None:
+    return next((each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Option)), None)
+
+
+def _setting(name: str, annotation: Any, option: Option, default: Any) -> Setting:
+    declared = annotation.__origin__
+    if isinstance(
+        declared, ForwardRef
+    ):  # "str | Device": a name, or an object whose class is not imported here
+        optional = declared.__forward_arg__.endswith("| None")
+        return Setting(name, str, (), True, optional, default, option)
+    optional = NoneType in get_args(declared)
+    kinds = [each for each in get_args(declared) if each is not NoneType] if optional else [declared]
+    (kind,) = kinds
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    return Setting(name, str if choices else kind, choices, False, optional, default, option)
+
+
+def missing_of(declaring: type, given: Mapping[str, Any]) -> Iterable[Setting]:
+    """Required settings that are not given."""
+    return (each for each in settings_of(declaring) if each.required and each.name not in given)
+
+
+def name_of(value: Any) -> str:
+    """The name of an object passed in place of a name: its own `name`, else that of its class or function.
+
+    A path is its own name; that of a list or tuple is the names of its items, separated by commas.
+    """
+    if isinstance(value, str | PathLike):
+        return fspath(value)
+    if isinstance(value, list | tuple):
+        return ",".join(map(name_of, value))
+    # Not an inherited name: it would attribute results of a derived class to edgenas.
+    own = value.__dict__.get("name") if isinstance(value, type) else getattr(value, "name", None)
+    return str(own or getattr(value, "__name__", type(value).__name__))
+
+
+def plain_value(value: Any, setting: Setting) -> Plain:
+    """A value in types of JSON and TOML; an object is represented by its name."""
+    if setting.takes_objects and value is not None:
+        return name_of(value)
+    # 2 and 2.0 are the same setting and are written alike.
+    number = setting.kind is float and isinstance(value, int) and not isinstance(value, bool)
+    plain: Plain = float(value) if number else value
+    return plain
