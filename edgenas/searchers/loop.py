@@ -42,7 +42,7 @@ def search(
 ) -> list[Evaluated]:
     """Run a searcher until `evaluations` distinct architectures are evaluated, or it finds no new ones.
 
-    Outcomes of architectures above the limit are told without evaluating them; none is evaluated twice.
+    Architectures above the limit are told with error 1 instead of being evaluated; none is evaluated twice.
 
     Args:
         problem: space, latency and limit.

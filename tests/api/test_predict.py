@@ -143,8 +143,9 @@ def test_a_datasheet_that_is_not_this_machines_is_said(
     assert not caplog.messages
     predict(path, "cpu")
     assert caplog.messages == [
-        "no kernels of ONNX files were timed on cpu, and its datasheet need not describe this machine: it may be many "
-        "times off; time them with a full profile: edgenas profile --device cpu --threads 1 --precision fp32 --batch 1"
+        "no kernels of ONNX files were timed on cpu, and its datasheet may not describe this machine: the "
+        "prediction may be wrong by a large factor; time them with a full profile: "
+        "edgenas profile --device cpu --threads 1 --precision fp32 --batch 1"
     ]
     caplog.clear()
     predict(path, "cpu", precision="int8")

@@ -114,7 +114,7 @@ def test_where_a_table_was_inferred_they_are_refused_before_the_data_is_read(
     table = SimpleNamespace(calibrations={})
     monkeypatch.setattr(module, "find_table", lambda _: ("table.json", table))
     message = (
-        r"^--baselines needs measured blocks, and those of cpu's table were inferred from a few networks; "
+        r"^--baselines needs measured blocks, but those in cpu's table were inferred from a few networks; "
         r"leave out --baselines, or profile without --samples$"
     )
     with pytest.raises(InputError, match=message):

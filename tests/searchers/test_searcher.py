@@ -106,7 +106,7 @@ def test_the_conformance_kit_passes_a_right_searcher() -> None:
         (SharedState, 0.5, "may_be_stopped_without_a_last_tell_and_replayed"),
         (SharedState, 0.5, "an_interrupted_search_ends_as_an_uninterrupted_one"),
         (NotCanonical, 1.0, "asks_for_valid_architectures"),
-        (IgnoresTheLimit, 0.02, "finds_what_keeps_the_limit_however_tight"),
+        (IgnoresTheLimit, 0.02, "stays_within_the_limit_however_tight"),
         (Nameless, 0.5, "is_a_searcher_with_a_name"),
         (FallsOverFailures, 0.5, "survives_failures"),
     ],

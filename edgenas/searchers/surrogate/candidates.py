@@ -90,11 +90,11 @@ class Candidates:
         inner = nsga2(self._problem, self._rng, POPULATION, Visited(self._problem.sizes), start)
         found = []
         for _ in range(GENERATIONS):
-            visited = inner.ask()
-            if not len(visited):
+            proposed = inner.ask()
+            if not len(proposed):
                 break
-            found.append(visited)
-            inner.tell(np.column_stack([error(visited), self._problem.costs(visited)]))
+            found.append(proposed)
+            inner.tell(np.column_stack([error(proposed), self._problem.costs(proposed)]))
         pool = np.concatenate(found)
         return pool[self._visited.new(pool)]
 

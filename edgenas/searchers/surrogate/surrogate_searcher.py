@@ -125,13 +125,13 @@ class SurrogateSearcher(Searcher):
 
     def _batch(self) -> Vectors:
         size = min(max(1, int(BATCH_SHARE * self._evaluated)), LARGEST_BATCH)
-        random = self._rng.binomial(
+        random_count = self._rng.binomial(
             size, min(MAX_RANDOM_SHARE, RANDOM_SHARE_STEP * self._batches_without_gain)
         )
-        drawn = self._candidates.random(random)
+        drawn = self._candidates.random(random_count)
         surrogate = self._surrogate()
         pool = self._candidates.promising(partial(_optimistic, surrogate), self._vectors, self._points)
-        chosen = self._most_promising(surrogate, pool, size - random)
+        chosen = self._most_promising(surrogate, pool, size - random_count)
         batch = np.concatenate([chosen, drawn])
         return batch[self._visited.new(batch)]
 

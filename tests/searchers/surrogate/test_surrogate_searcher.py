@@ -73,10 +73,8 @@ def test_chance_draws_follow_where_nothing_improves(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "MAX_RANDOM_SHARE", 1.0)
     searcher = SurrogateSearcher(problem, 0)
     drawn: list[int] = []
-    by_chance = searcher._candidates.by_chance
-    monkeypatch.setattr(
-        searcher._candidates, "by_chance", lambda count: drawn.append(count) or by_chance(count)
-    )
+    sample = searcher._candidates.random
+    monkeypatch.setattr(searcher._candidates, "random", lambda count: drawn.append(count) or sample(count))
     for _ in range(5):
         asked = searcher.ask()
         searcher.tell([_outcome(problem, one, 0.1 if one == fastest else 0.9) for one in asked])
