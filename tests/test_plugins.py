@@ -58,7 +58,7 @@ def test_a_part_that_cannot_be_loaded_is_named_with_the_reason(
     add_package("my_parts", POINTS, source)
     message = (
         rf"^edgenas\.searchers 'mine' \(my_parts:make\) cannot be loaded: {found}; "
-        "fix or uninstall the package that brings it$"
+        "fix or uninstall the package that provides it$"
     )
     with pytest.raises(InputError, match=message):
         load_plugin(SEARCHERS, "mine")
@@ -70,9 +70,9 @@ def test_a_part_that_cannot_be_loaded_is_named_with_the_reason(
         (
             SEARCHERS,
             "constant",
-            r"'constant' \(my_parts:constant\) is no class or function; fix or uninstall",
+            r"'constant' \(my_parts:constant\) is not a class or function; fix or uninstall",
         ),
-        (DEVICES, "boards", r"'boards' \(my_parts\) is no package; fix or uninstall"),
+        (DEVICES, "boards", r"'boards' \(my_parts\) is not a package; fix or uninstall"),
     ],
 )
 def test_a_part_that_can_make_nothing_is_refused(

@@ -220,7 +220,7 @@ import os, signal, platformdirs
 from pathlib import Path
 from edgenas.accuracy import image_folder
 image_folder.MAX_IN_MEMORY = 0
-image_folder._AT_ONCE = 10
+image_folder._DECODE_BATCH = 10
 platformdirs.user_cache_path = lambda *_: Path({str(cache.parent)!r})
 def progress(phase, done, total, detail=""):
     if done >= 30:

@@ -36,7 +36,7 @@ def test_a_recipe_survives_json(recipe: Recipe) -> None:
         (Recipe, "momentum", 0.9, "not permitted"),
         (Recipe, "sampling", "fair", "not permitted"),
         (Recipe, "augmentation", {"blur": True}, "not permitted"),
-        (SupernetRecipe, "sampling", "greedy", "'uniform', 'anchored', 'fair' or 'sandwich'"),
+        (SupernetRecipe, "sampling", "greedy", "'anchored', 'uniform', 'fair' or 'sandwich'"),
         (SupernetRecipe, "distillation", 0.5, "not permitted"),
         (FinalistRecipe, "distillation", -0.1, "greater than or equal to 0"),
         (FinalistRecipe, "distillation", 1.1, "less than or equal to 1"),

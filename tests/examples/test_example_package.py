@@ -204,7 +204,7 @@ def test_doctor_and_devices_show_what_it_brings(installed: Path, capsys: pytest.
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
     for kind, name in {**NAMES, "runtime": "onnx-reference"}.items():
         assert checks[f"{kind} {name}"]["ok"]
-        assert checks[f"{kind} {name}"]["detail"] == "brought by edgenas-example 1.0.0"
+        assert checks[f"{kind} {name}"]["detail"] == "from edgenas-example 1.0.0"
     assert checks["runtime"]["detail"].startswith("onnx-reference ")
     assert "reference-cpu" in {info.name for info in edgenas.devices().devices}
 
@@ -223,7 +223,7 @@ def test_doctor_reports_a_broken_part_and_goes_on(
             "cannot be loaded: ModuleNotFoundError: No module named 'no_such_library'"
             in checks[name]["detail"]
         )
-        assert checks[name]["mend"] == "fix or uninstall the package that brings it"
+        assert checks[name]["mend"] == "fix or uninstall the package that provides it"
     assert checks["space chain"]["ok"]
     assert "Traceback" not in shown.err
 

@@ -22,7 +22,7 @@ def test_a_card_tells_the_run_s_device_data_and_metric(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    config = run_config.model_copy(update={"data": "/somewhere/photos", "metric": "macro-f1"})
+    config = run_config.with_settings(data="/somewhere/photos", metric="macro-f1")
     path, model = tmp_path / "ab.int8.onnx", front_model()
     path.write_bytes(b"a model")
     with open_run("demo", run_config) as (folder, _):

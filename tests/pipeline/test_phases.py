@@ -286,10 +286,10 @@ def test_the_kind_of_evaluator_is_part_of_the_configuration(small_search: Search
         ({"searcher": dict}, "^searcher: <class 'dict'> does not make a Searcher"),
         (
             {"data": [1, 2]},
-            r"^data: \[1, 2\] is neither a name, a folder nor a Dataset; make one of arrays: ",
+            r"^data: \[1, 2\] is neither a name, a folder nor a Dataset; make one from arrays: ",
         ),
         ({"space": 3}, "^space: 3 is neither a name nor a SearchSpace"),
-        ({"evaluator": dict}, "^evaluator: <class 'dict'> neither is nor makes an Evaluator"),
+        ({"evaluator": dict}, "^evaluator: <class 'dict'> is not an Evaluator and does not make one"),
         ({"evaluator": "super"}, "^unknown evaluator 'super'; did you mean 'supernet'"),
         ({"device": 3}, "^device: 3 is neither a name nor a Device"),
     ],

@@ -332,5 +332,5 @@ def test_beginning_from_elsewhere_is_another_configuration(after_done: Path, ima
     search("jetson", "20ms", str(image_folder), **SMALL)
     shutil.copytree("runs/done", "runs/other")
     for other, difference in (("other", "done -> other"), (None, "done -> not set")):
-        with pytest.raises(RunConflictError, match=f"a different configuration .*warm_start: {difference}"):
+        with pytest.raises(RunConflictError, match=f"a different configuration .*--warm-start: {difference}"):
             search("jetson", "20ms", str(image_folder), **{**SMALL, "warm_start": other})

@@ -513,7 +513,7 @@ def test_the_architecture_is_learnt_in_one_step_of_so_many_and_its_price_in_all(
 ) -> None:
     learner = make_learner(every=4, warm_up=0)
     monkeypatch.setattr(learner.supernet, "forward", lambda images, _: torch.zeros(len(images), 3))
-    monkeypatch.setattr(learner, "_learn", lambda *_: 1.0)
+    monkeypatch.setattr(learner, "_architecture_step", lambda *_: 1.0)
     rng = np.random.default_rng(0)
     for _ in range(400):
         before = learner.distribution.multipliers.clone()

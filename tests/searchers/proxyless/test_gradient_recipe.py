@@ -29,7 +29,7 @@ def test_a_recipe_survives_json(recipe: GradientRecipe) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("gates", "three-path", "'darts', 'gumbel' or 'single-path'"),
+        ("gates", "three-path", "'single-path', 'darts' or 'gumbel'"),
         ("latency_loss", "mul", "'constraint', 'mul#log' or 'add#linear'"),
         ("targets", 0, "greater than or equal to 1"),
         ("targets", 17, "less than or equal to 16"),
