@@ -6,11 +6,13 @@ from importlib import metadata
 from pathlib import Path
 
 from edgenas.device import find_device, host, runtime_for
+from edgenas.device.catalogue import devices_of_package
 from edgenas.device_models.fitted import model_of
 from edgenas.errors import DeviceError, FileFormatError, InputError
 from edgenas.formats import Document
 from edgenas.latency.table import find_table
-from edgenas.plugins import load_plugin, plugins
+from edgenas.plugins import DEVICES, SPACES, Plugin, load_plugin, plugins
+from edgenas.space import SearchSpace
 from edgenas.storage.run_folder import RUNS
 
 MIN_FREE_BYTES = 2 * 2**30
@@ -113,10 +115,26 @@ def _plugins() -> Iterator[Check]:
     for plugin in plugins():
         kind = plugin.group.removeprefix("edgenas.").removesuffix("s")
         try:
-            load_plugin(plugin.group, plugin.name)
+            _load(plugin)
             yield _check(f"{kind} {plugin.name}", True, f"from {plugin.package}")
         except InputError as error:
             yield _check(f"{kind} {plugin.name}", False, error.problem, error.hint)
+
+
+def _load(plugin: Plugin) -> None:
+    """Load a plug-in as far as its use will.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    found = load_plugin(plugin.group, plugin.name)
+    if plugin.group == DEVICES:
+        devices_of_package(plugin.name)
+    elif plugin.group == SPACES and not (isinstance(found, type) and issubclass(found, SearchSpace)):
+        raise InputError(
+            f"{plugin.name} of {plugin.package} is not a class derived from SearchSpace",
+            "fix or uninstall the package that provides it",
+        )
 
 
 def _check(name: str, ok: bool, detail: str, hint: str = "") -> Check:

@@ -12,7 +12,7 @@ class ReportResult(Document):
     picture: Path
 
 
-def report(run: str) -> ReportResult:
+def report(run: str | Path) -> ReportResult:
     """Write the HTML report and the picture of a run again.
 
     Args:
@@ -25,7 +25,7 @@ def report(run: str) -> ReportResult:
     from edgenas.storage.run_folder import find_run
     from edgenas.storage.run_store import RunStore
 
-    folder = find_run(run)
+    folder = find_run(str(run))
     store = RunStore(folder.store)
     try:
         page = write_report(folder, store, folder.read_result())

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     Picture = str | Path | Image.Image | NDArray[np.uint8]
 
 
+AT_ONCE = 64
+"""Pictures classified in one go."""
+
+
 class Classification(Document):
     """A model's prediction for one image: the most probable class, and the probability of each."""
 
@@ -39,6 +43,7 @@ class TrainedModel(Model):
     """A model of a run, with its trained weights."""
 
     _folder: RunFolder = PrivateAttr()
+    _given_space: "SearchSpace | None" = PrivateAttr(default=None)
 
     def load(self) -> "Network":
         """The trained network, a `torch.nn.Module` in evaluation mode on the CPU.
@@ -74,16 +79,21 @@ class TrainedModel(Model):
             )
         network = self.load()
         _, resolution, _ = self._space().input_shape
-        pixels = np.stack([_pixels(picture, resolution) for picture in _listed(images)])
-        scaled = (pixels / 255 - np.array(data.mean)) / np.array(data.std)
-        with torch.inference_mode():
-            batch = torch.from_numpy(scaled.astype(np.float32).transpose(0, 3, 1, 2))
-            probabilities = network(batch).softmax(1).numpy()
-        return [_classification(row, data.classes) for row in probabilities]
+        mean, std = np.array(data.mean, np.float32), np.array(data.std, np.float32)
+        pictures, found = _listed(images), []
+        for start in range(0, len(pictures), AT_ONCE):
+            some = [_pixels(picture, resolution) for picture in pictures[start : start + AT_ONCE]]
+            scaled = (np.stack(some) / np.float32(255) - mean) / std
+            with torch.inference_mode():
+                logits = network(torch.from_numpy(scaled.transpose(0, 3, 1, 2)))
+            found += [_classification(row, data.classes) for row in logits.softmax(1).numpy()]
+        return found
 
     def _space(self) -> "SearchSpace":
         from edgenas.space import space_from_config
 
+        if self._given_space is not None and self._given_space.config() == self.architecture["space"]:
+            return self._given_space
         return space_from_config(self.architecture["space"], self._folder.front)
 
 
@@ -98,6 +108,7 @@ class Run(SearchResult):
     baselines: tuple[TrainedModel, ...] = ()
 
     _folder: RunFolder = PrivateAttr()
+    _given_space: "SearchSpace | None" = PrivateAttr(default=None)
 
     @property
     def folder(self) -> Path:
@@ -130,7 +141,7 @@ class Run(SearchResult):
 
         store = RunStore(self._folder.store)
         try:
-            return front_figure(report_content(self._folder, store, self))
+            return front_figure(report_content(self._folder, store, self, self._given_space))
         finally:
             store.close()
 
@@ -155,26 +166,27 @@ class Run(SearchResult):
         return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def load_run(run: str | Path) -> Run:
+def load_run(run: str | Path, space: "SearchSpace | None" = None) -> Run:
     """Load the result of a complete or interrupted run.
 
     Args:
         run: name under `runs/`, or path of the run's folder.
+        space: the run's space, if it was passed as an object and no installed package provides it.
 
     Raises:
         InputError: no such run, it has no result yet, or one of its files is damaged.
     """
     folder = find_run(str(run))
-    return run_of(folder.read_result(), folder)
+    return run_of(folder.read_result(), folder, space)
 
 
-def run_of(result: SearchResult, folder: RunFolder | None = None) -> Run:
+def run_of(result: SearchResult, folder: RunFolder | None = None, space: "SearchSpace | None" = None) -> Run:
     """A result with access to its run, which is under `runs/` unless a folder is given."""
     place = RunFolder((folder.path if folder else RUNS / result.run).absolute())
     run = Run.model_validate(result.model_dump())
-    run._folder = place
+    run._folder, run._given_space = place, space
     for model in (*run.front, *run.dropped, *run.baselines):
-        model._folder = place
+        model._folder, model._given_space = place, space
     return run
 
 

@@ -40,4 +40,5 @@ def search(settings: SearchSettings) -> "Run":
     from edgenas.api.run import run_of
     from edgenas.pipeline.phases import run_session
 
-    return run_of(run_session(settings, device, started_s))
+    given_space = None if isinstance(settings.space, str) else settings.space
+    return run_of(run_session(settings, device, started_s), space=given_space)

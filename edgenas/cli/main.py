@@ -23,7 +23,9 @@ for command in (search, profile, validate, predict, devices, export, report, doc
 app.add_typer(benchmark.app)
 
 # The base class of typer's usage errors has no public name; it is two levels above this one.
-_UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+_UsageError: type[Exception] = next(
+    each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException"
+)
 
 
 @app.callback(invoke_without_command=True)

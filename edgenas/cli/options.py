@@ -69,8 +69,11 @@ def _keywords(
         from edgenas.settings.files import read_settings
 
         given = read_settings(config, declaring) | given
-    for setting in missing_of(declaring, given):
-        raise InputError(f"{setting.flag} is missing", "give it on the command line or in a --config file")
+    if missing := [setting.flag for setting in missing_of(declaring, given)]:
+        verb = "is" if len(missing) == 1 else "are"
+        raise InputError(
+            f"{' and '.join(missing)} {verb} missing", "give it on the command line or in a --config file"
+        )
     if save_config is not None:
         from edgenas.settings.files import write_settings
 
@@ -103,7 +106,9 @@ def _default_text(setting: Setting) -> str:
     """Text appended to the help; none if the default is off or stated in the help itself."""
     if setting.required:
         return " Required."
-    return "" if setting.default in (None, False) else f" Default: {_text(setting.default)}."
+    return (
+        "" if setting.default is None or setting.default is False else f" Default: {_text(setting.default)}."
+    )
 
 
 def _text(value: object) -> str:

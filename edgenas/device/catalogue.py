@@ -82,22 +82,35 @@ def _named(name: str) -> Device:
 
 def _in_folder_order() -> list[Device]:
     found: dict[str, Device] = {}
-    for folder in (*data_folders(DEVICES), *_plugin_folders()):
-        for path in sorted(folder.glob("*.toml")):
-            device = read_toml(path, Device)
+    for folder in data_folders(DEVICES):
+        for device in devices_in(folder):
             found.setdefault(device.name, device)
+    for name in plugin_names(plugins.DEVICES):
+        try:
+            for device in devices_of_package(name):
+                found.setdefault(device.name, device)
+        except InputError as error:  # a broken package does not hide the devices of others
+            log.warning("%s", error)
     return list(found.values())
 
 
-def _plugin_folders() -> list[Path]:
-    """Where installed packages that bring devices keep their files; a broken one hides no other's."""
-    folders: list[Path] = []
-    for name in plugin_names(plugins.DEVICES):
-        try:
-            folders += map(Path, load_plugin(plugins.DEVICES, name).__path__)
-        except InputError as error:
-            log.warning("%s", error)
-    return folders
+def devices_in(folder: Path) -> list[Device]:
+    """The devices whose files are in a folder.
+
+    Raises:
+        FileFormatError: a device file is invalid.
+    """
+    return [read_toml(path, Device) for path in sorted(folder.glob("*.toml"))]
+
+
+def devices_of_package(name: str) -> list[Device]:
+    """The devices of an installed package.
+
+    Raises:
+        InputError: it cannot be imported, or one of its files is invalid.
+    """
+    folders = load_plugin(plugins.DEVICES, name).__path__
+    return [device for folder in folders for device in devices_in(Path(folder))]
 
 
 def _with_options(

@@ -48,7 +48,7 @@ class ExportResult(Document):
 def reexport(settings: ExportSettings) -> ExportResult:
     """See `edgenas.export`."""
     precision, progress = settings.precision, settings.progress
-    folder = find_run(settings.run)
+    folder = find_run(name_of(settings.run))
     models = _select_models(folder, settings.model)
     document = folder.read_document()
     space = space_from_config(document.config.space, folder.document)

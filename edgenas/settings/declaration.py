@@ -12,7 +12,7 @@ Importing this is fast: a command's `--help` is made from it, without pydantic, 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from edgenas.errors import InputError
@@ -28,13 +28,17 @@ class Settings:
         InputError: a value is out of bounds or of the wrong type, or settings are incompatible.
     """
 
-    progress: Progress = silent
+    progress: Progress = field(default=silent, compare=False, repr=False)
     """Progress callback of the call; not a setting."""
 
     def __post_init__(self) -> None:
         from edgenas.settings.checking import check_values
 
-        check_values(type(self), self.plain())
+        values = self.plain()
+        check_values(type(self), values)
+        for setting in settings_of(type(self)):  # 2 and numpy's 2.0 are the same setting
+            if not setting.takes_objects:
+                object.__setattr__(self, setting.name, values[setting.name])
         for problem, hint in self._broken_rules():
             raise InputError(problem, hint)
 

@@ -9,6 +9,8 @@ from edgenas.settings.shared import RunSetting
 from edgenas.vocabulary import Precision
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgenas.accuracy.dataset import Dataset
 
 
@@ -22,6 +24,6 @@ class ExportSettings(Settings):
     ] = None
     precision: Annotated[Precision, Option("Precision to export.")] = "fp32"
     data: Annotated[
-        "str | Dataset | None",
+        "str | Path | Dataset | None",
         Option("The run's images, if they have moved since; default: where they were.", example="photos"),
     ] = None

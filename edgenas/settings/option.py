@@ -137,6 +137,8 @@ def plain_value(value: Any, setting: Setting) -> Plain:
     """A value in types of JSON and TOML; an object is represented by its name."""
     if setting.takes_objects and value is not None:
         return name_of(value)
+    if not isinstance(value, setting.kind) and hasattr(value, "item"):  # a scalar of numpy
+        value = value.item()
     # 2 and 2.0 are the same setting and are written alike.
     number = setting.kind is float and isinstance(value, int) and not isinstance(value, bool)
     plain: Plain = float(value) if number else value

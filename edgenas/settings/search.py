@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 
 from typing_extensions import override
 
-from edgenas.searchers.registry import ALL_SEARCHERS, DEFAULT_SEARCHER, GRADIENT_SEARCHER
+from edgenas.searchers.registry import (
+    ALL_SEARCHERS,
+    DEFAULT_SEARCHER,
+    GRADIENT_SEARCHER,
+    SEARCHERS,
+    searcher_for,
+)
 from edgenas.settings.option import Group, Option, name_of
 from edgenas.settings.shared import DeviceSetting, MissingSetting, OperatingPoint, SeedSetting, SpaceSettings
 from edgenas.units import parse_milliseconds, parse_seconds
 from edgenas.vocabulary import Gates, LatencyLoss, Metric, Sampling
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgenas.accuracy.dataset import Dataset
     from edgenas.accuracy.evaluator import Evaluator, MakeEvaluator
     from edgenas.searchers.problem import Problem
@@ -31,7 +39,7 @@ class SearchSettings(OperatingPoint, SpaceSettings):
         str, Option("Latency limit with its unit, such as 20ms.", quantity=parse_milliseconds, example="15ms")
     ]
     data: Annotated[
-        "str | Dataset",
+        "str | Path | Dataset",
         Option(
             "digits, cifar10, cifar100, fashion-mnist, or a folder of images: train/<class>/*, test/<class>/*.",
             example="cifar10",
@@ -161,6 +169,7 @@ class SearchSettings(OperatingPoint, SpaceSettings):
 
         augmentation_from_text(self.augment)
         objectives = objectives_from_text(self.objective)
+        yield from self._objects_without_names()
         if self.warm_start is not None and self.warm_start == self.run:
             yield f"--warm-start {self.warm_start} is the new run itself", "give another --run"
         if self.uses_gradients and name_of(self.evaluator) != SUPERNET:
@@ -173,3 +182,16 @@ class SearchSettings(OperatingPoint, SpaceSettings):
                 f"--searcher {GRADIENT_SEARCHER} optimises accuracy and latency only",
                 f"leave out --objective, or use {DEFAULT_SEARCHER}",
             )
+
+    def _objects_without_names(self) -> Iterator[tuple[str, str]]:
+        """A run knows searchers and evaluators that are objects by their names alone."""
+        for part, builtin in (("searcher", ALL_SEARCHERS), ("evaluator", (SUPERNET, TRAINED))):
+            given = getattr(self, part)
+            if isinstance(given, str):
+                continue
+            name = name_of(given)
+            own = part == "searcher" and name in SEARCHERS and searcher_for(name) is given
+            if name in builtin and not own:
+                yield f"{part}: an object named {name!r} would be taken for the one of edgenas", "rename it"
+            if self.run is None:
+                yield f"{part}: a run knows an object only by its name ({name})", "name the run: run=..."

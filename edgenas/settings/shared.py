@@ -8,6 +8,8 @@ from edgenas.settings.option import Group, Option
 from edgenas.vocabulary import Activation, Missing, Precision
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgenas.device import Device
     from edgenas.space import SearchSpace
 
@@ -24,7 +26,8 @@ MissingSetting = Annotated[
     ),
 ]
 RunSetting = Annotated[
-    str, Option("Name of a run under runs/, or the path of its folder.", argument=True, example="photos")
+    "str | Path",
+    Option("Name of a run under runs/, or the path of its folder.", argument=True, example="photos"),
 ]
 
 

@@ -6,13 +6,19 @@ from typing import Any
 RUN_1 = "edgenas.run/1"
 
 
+def is_of_earlier_format(content: object) -> bool:
+    """Whether it is `run.json` of schema 1."""
+    return isinstance(content, Mapping) and content.get("schema") == RUN_1
+
+
 def upgraded_run(content: object) -> object:
     """Upgrade `run.json` from schema 1, which mixed settings with values derived from them, to schema 2.
 
-    Settings that schema 1 lacked (width, activation, class names) get their defaults; the space itself is complete.
+    What schema 1 lacked (width, squeeze-excite and activation as settings, class names) is left at its default; the
+    space itself is complete.
     Any other document is returned unchanged.
     """
-    if not isinstance(content, Mapping) or content.get("schema") != RUN_1:
+    if not isinstance(content, Mapping) or not is_of_earlier_format(content):
         return content
     config = content.get("config")
     if not isinstance(config, Mapping) or not isinstance(config.get("device"), Mapping):
@@ -22,7 +28,7 @@ def upgraded_run(content: object) -> object:
         **content,
         "schema": "edgenas.run/2",
         "config": {
-            "settings": _settings(config),
+            "settings": {**_settings(config), "run": content.get("name")},
             **{key: config[key] for key in kept if key in config},
             "gradient_recipe": config.get("gradient"),
             "data": {"fingerprint": config.get("data_fingerprint")},

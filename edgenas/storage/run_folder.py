@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from edgenas.errors import FileFormatError, InputError, RunConflictError
 from edgenas.formats import parse_json, read_json, validate, write_json
-from edgenas.storage.earlier_formats import upgraded_run
+from edgenas.storage.earlier_formats import is_of_earlier_format, upgraded_run
 from edgenas.storage.run_config import RunConfig, RunDocument, versions
 from edgenas.storage.run_store import RunStore
 from edgenas.storage.search_result import SearchResult
@@ -150,6 +150,11 @@ def _check_or_write(folder: RunFolder, config: RunConfig) -> None:
         document = folder.read_document()
     except FileFormatError as error:
         raise RunConflictError(error.problem, "use another --run, or delete the folder") from None
+    if is_of_earlier_format(parse_json(folder.document)):
+        raise RunConflictError(
+            f"run {folder.name} was started by an earlier version of edgenas and cannot be resumed",
+            "use another --run; its results can still be loaded, reported and exported",
+        )
     if differences := document.config.differences(config):
         raise RunConflictError(
             f"run {folder.name} has a different configuration ({'; '.join(differences)})",

@@ -192,9 +192,12 @@ def test_a_searcher_of_ones_own_is_used_and_a_name_is_made_from_any_folder(
     folder = tmp_path / "my photos, 2026 é"
     shutil.copytree(image_folder, folder)
     monkeypatch.chdir(tmp_path)
-    result = search("pi5", "20min", str(folder), searcher=MySearcher, time_budget="1s", finalists=1)
-    assert result.searcher == "MySearcher"
-    assert result.run.startswith("raspberry-pi-5-my-photos-2026-")
+    arguments: dict[str, Any] = {"time_budget": "1s", "finalists": 1}
+    assert (
+        search("pi5", "20min", str(folder), searcher=MySearcher, run="mine", **arguments).searcher
+        == "MySearcher"
+    )
+    assert search("pi5", "20min", str(folder), **arguments).run.startswith("raspberry-pi-5-my-photos-2026-")
 
 
 def test_a_time_budget_says_what_it_allowed(

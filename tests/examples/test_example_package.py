@@ -173,7 +173,7 @@ def test_objects_are_as_good_as_names(
     assert len(edgenas.load_run("objects").front[0].predict(pictures)) == 2
 
 
-def test_a_space_without_a_name_is_searched_but_not_read_back(
+def test_a_space_that_no_package_provides_is_handed_in_again_later(
     installed: Path, tiny_dataset: "Dataset", hurried: None, quick_timing: None
 ) -> None:
     from edgenas_example.space import ChainSpace
@@ -181,11 +181,13 @@ def test_a_space_without_a_name_is_searched_but_not_read_back(
     class MySpace(ChainSpace):
         name = "mine"
 
-    arguments = {**NAMES, **SMALL, "space": MySpace(8, 3)}
-    run = edgenas.search(data=tiny_dataset, run="unnamed", **arguments)
-    assert run.status == "complete" and run.front
+    space = MySpace(8, 3)
+    run = edgenas.search(data=tiny_dataset, run="unnamed", **{**NAMES, **SMALL, "space": space})
+    assert run.status == "complete" and not run.front[0].load().training
     with pytest.raises(UnknownNameError, match=r"^unknown search space 'mine'; .*chain"):
-        run.front[0].load()
+        edgenas.load_run("unnamed").front[0].load()
+    later = edgenas.load_run("unnamed", space=space)
+    assert not later.front[0].load().training and later.plot().axes
 
 
 def test_what_its_space_refuses_is_said(installed: Path) -> None:

@@ -154,7 +154,7 @@ class Idle(Searcher):
 def test_a_searcher_that_asks_for_nothing_is_named(small_search: Search) -> None:
     message = "searcher idle proposed no architecture within the limit; use another --searcher, or raise"
     with pytest.raises(EdgenasError, match=message):
-        small_search(searcher=Idle)
+        small_search(searcher=Idle, run="idle")
 
 
 @pytest.mark.parametrize("error", [DivergenceError, OutOfMemoryError])
@@ -303,7 +303,7 @@ def test_objects_of_another_class_are_refused_before_a_run_is_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = {"device": "pi5", "max_latency": "20ms", "data": str(image_folder), **given}
+    arguments = {"device": "pi5", "max_latency": "20ms", "data": str(image_folder), "run": "mine", **given}
     with pytest.raises(InputError, match=message):
         search(**arguments)
     assert not (tmp_path / "runs").exists()

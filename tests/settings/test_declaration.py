@@ -6,16 +6,19 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 from typing_extensions import override
 
 import edgenas
 from edgenas.errors import InputError, UnknownNameError
+from edgenas.searchers.nsga2 import NSGA2Searcher
 from edgenas.settings.declaration import Settings
 from edgenas.settings.keywords import taking
 from edgenas.settings.option import Group, Option, name_of, settings_of
+from edgenas.settings.search import SearchSettings
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,62 @@ def test_objects_are_known_by_their_names() -> None:
         pass
 
     assert name_of(Derived) == "Derived"  # not what it inherits
+
+
+class Shuffled:
+    name = "shuffled"
+
+
+@pytest.mark.parametrize(
+    ("part", "given", "message"),
+    [
+        (
+            "searcher",
+            Shuffled,
+            r"^searcher: a run knows an object only by its name \(shuffled\); name the run",
+        ),
+        ("evaluator", lambda *_: None, r"^evaluator: a run knows an object only by its name \(<lambda>\)"),
+    ],
+)
+def test_a_run_of_an_object_needs_a_name(part: str, given: object, message: str) -> None:
+    asked: dict[str, Any] = {part: given}
+    with pytest.raises(InputError, match=message):
+        SearchSettings("pi5", "20ms", **asked)
+    assert SearchSettings("pi5", "20ms", run="mine", **asked).plain()[part] == name_of(given)
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [("searcher", "proxyless"), ("searcher", "nsga2"), ("evaluator", "supernet")]
+)
+def test_an_object_cannot_pass_for_one_of_edgenas(part: str, name: str) -> None:
+    given = type("Own", (), {"name": name})
+    asked: dict[str, Any] = {part: given, "run": "mine"}
+    with pytest.raises(
+        InputError, match=rf"^{part}: an object named '{name}' would be taken for the one of edgenas"
+    ):
+        SearchSettings("pi5", "20ms", **asked)
+
+
+def test_a_class_of_edgenas_is_the_same_as_its_name() -> None:
+    assert SearchSettings("pi5", "20ms", searcher=NSGA2Searcher, run="mine").plain()["searcher"] == "nsga2"
+
+
+def test_scalars_of_numpy_are_numbers() -> None:
+    settings = SearchSettings("pi5", "20ms", evaluations=np.int64(4), width=np.float32(0.5))  # type: ignore[arg-type]
+    assert (settings.evaluations, settings.width) == (4, 0.5)
+    assert type(settings.evaluations) is int and type(settings.width) is float
+
+
+def test_how_progress_is_shown_is_no_setting() -> None:
+    told = SearchSettings("pi5", "20ms", progress=lambda *_: None)
+    assert told == SearchSettings("pi5", "20ms") and "progress" not in repr(told)
+
+
+def test_an_unknown_keyword_suggests_the_nearest() -> None:
+    with pytest.raises(
+        TypeError, match=r"^search\(\) got an unexpected keyword argument 'seeed'; did you mean 'seed'\?$"
+    ):
+        edgenas.search("pi5", "20ms", seeed=1)  # type: ignore[call-arg]
 
 
 CALLER = """

@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 import re
@@ -240,3 +241,18 @@ def test_a_run_without_a_result_says_how_to_get_one(run_config: RunConfig) -> No
 
 def test_runs_are_in_the_working_folder() -> None:
     assert Path("runs") == module.RUNS
+
+
+def test_a_run_of_an_earlier_version_is_not_resumed(run_config: RunConfig) -> None:
+    with open_run("old", run_config) as (folder, _):
+        pass
+    content = json.loads(folder.document.read_text())
+    folder.document.write_text(json.dumps({**content, "schema": "edgenas.run/1"}))
+    content["config"] = {**content["config"], "max_latency_ms": 20.0, "data_fingerprint": "ab12"}
+    del content["config"]["data"], content["config"]["settings"], content["config"]["gradient_recipe"]
+    folder.document.write_text(json.dumps({**content, "schema": "edgenas.run/1"}))
+    message = (
+        r"^run old was started by an earlier version of edgenas and cannot be resumed; use another --run"
+    )
+    with pytest.raises(RunConflictError, match=message), open_run("old", run_config):
+        pass
