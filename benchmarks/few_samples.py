@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.api.benchmark_latency import PROTOCOLS, LatencyBenchmark, judged
+from edgenas.api.benchmark_latency import PROTOCOLS, LatencyBenchmark, benchmark_on_table
 from edgenas.latency.multi_device_table import latencies_from_csv
 from edgenas.transfer.cell_features import WrittenCells
 
@@ -67,7 +67,7 @@ def results(
     """One for each seed; prints their means."""
     table = latencies_from_csv(path, WrittenCells(), device, references)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    found = [judged(table, path, options.samples, seed, options.protocol) for seed in seeds]
+    found = [benchmark_on_table(table, path, options.samples, seed, options.protocol) for seed in seeds]
     spearman = [each.spearman or 0.0 for each in found]
     views = [max(each.features, key=each.features.__getitem__) for each in found]
     figures = np.mean(

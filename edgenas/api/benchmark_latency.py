@@ -72,10 +72,10 @@ def benchmark_latency(settings: BenchmarkLatencySettings) -> LatencyBenchmark:
     """
     path = Path(settings.table)
     published = latencies_from_csv(path, WrittenCells(), settings.target, settings.references)
-    return judged(published, path, settings.samples, settings.seed, settings.protocol)
+    return benchmark_on_table(published, path, settings.samples, settings.seed, settings.protocol)
 
 
-def judged(
+def benchmark_on_table(
     published: PublishedLatencies, path: Path, samples: int, seed: int, protocol: str
 ) -> LatencyBenchmark:
     """`benchmark_latency` on a table that is already read.

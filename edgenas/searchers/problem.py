@@ -101,7 +101,7 @@ class Problem:
         """Predicted latency."""
         return float(self.predictor.predict_encoded(self.space.encode(architecture)[None])[0])
 
-    def keeps_limit(self, vectors: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def within_limit(self, vectors: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which canonical encodings are within the limit, shape (n, variables) to (n,)."""
         return self.predictor.predict_encoded(vectors) <= self.max_latency_ms
 
@@ -151,7 +151,7 @@ class Problem:
         """
         drawn = self._sampled(count, rng)
         for _ in range(REDRAWS):
-            too_slow = np.flatnonzero(~self.keeps_limit(drawn))
+            too_slow = np.flatnonzero(~self.within_limit(drawn))
             if not len(too_slow):
                 break
             drawn[too_slow] = self._sampled(len(too_slow), rng)
@@ -181,7 +181,7 @@ class Problem:
             Shape (n, variables).
         """
         found = self.space.canonical_vectors(vectors)
-        too_slow = np.flatnonzero(~self.keeps_limit(found))
+        too_slow = np.flatnonzero(~self.within_limit(found))
         if not len(too_slow):
             return found
         if towards is None:
@@ -192,7 +192,7 @@ class Problem:
         adopted = order[:, None, :] <= steps[:, None]
         trials = np.where(adopted, towards[too_slow, None, :], vectors[too_slow, None, :])
         trials = self.space.canonical_vectors(trials.reshape(-1, len(steps)))
-        within = self.keeps_limit(trials).reshape(len(too_slow), len(steps))
+        within = self.within_limit(trials).reshape(len(too_slow), len(steps))
         within[:, -1] = True  # all choices are adopted: the other encoding itself
         found[too_slow] = trials.reshape(len(too_slow), len(steps), -1)[
             np.arange(len(too_slow)), within.argmax(axis=1)
