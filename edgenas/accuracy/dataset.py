@@ -132,8 +132,12 @@ def dataset_from_arrays(
     Validation is a stratified split of the training images, and so is test if none is given.
 
     Raises:
-        DataError: fewer than two classes, or a class with too few training images.
+        DataError: arrays of another type or shape, labels without a class, fewer than two classes, or a class with too
+            few training images.
     """
+    check_arrays(name, "train", train, len(classes))
+    if test is not None:
+        check_arrays(name, "test", test, len(classes))
     images, labels = train
     check_classes(name, classes)
     check_counts(name, classes, labels)
@@ -155,6 +159,30 @@ def dataset_from_arrays(
         flip=flip,
         fingerprint=_fingerprint(images, order, labels[order], test_images, test_labels),
     )
+
+
+def check_arrays(
+    name: str, part: str, arrays: tuple[NDArray[np.uint8], NDArray[np.int64]], classes: int
+) -> None:
+    """Raise DataError unless they are square uint8 RGB images and as many labels, each of a class."""
+    images, labels = (np.asarray(each) for each in arrays)
+    where = f"{name}: {part}"
+    square_rgb = images.ndim == 4 and images.shape[3] == 3 and images.shape[1] == images.shape[2]
+    if images.dtype != np.uint8 or not square_rgb:
+        raise DataError(
+            f"{where} images are {images.dtype} of shape {images.shape}",
+            "give uint8 of shape (N, R, R, 3), values 0 to 255",
+        )
+    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"{where} labels are {labels.dtype} of shape {labels.shape} for {len(images)} images",
+            f"give whole numbers of shape ({len(images)},)",
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise DataError(
+            f"{where} labels reach from {labels.min()} to {labels.max()} for {classes} classes",
+            f"give labels 0 to {classes - 1}",
+        )
 
 
 def check_classes(name: str, classes: Sequence[str]) -> None:

@@ -207,6 +207,8 @@ def _pixels(picture: "Picture", resolution: int) -> NDArray[np.uint8]:
     from edgenas.accuracy.image_folder import fitted
 
     if isinstance(picture, np.ndarray):
+        if picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
+            raise InputError(f"an image has shape {picture.shape}", "give (H, W, 3) or (H, W)")
         if picture.dtype != np.uint8:
             raise InputError(
                 f"an image has the type {picture.dtype}, not uint8", "give values 0 to 255 as uint8"
@@ -214,6 +216,8 @@ def _pixels(picture: "Picture", resolution: int) -> NDArray[np.uint8]:
         picture = Image.fromarray(picture)
     if isinstance(picture, Image.Image):
         return fitted(picture, resolution)
+    if not isinstance(picture, str | Path):
+        raise InputError(f"{picture!r:.40} is not a picture", "give a path, a PIL image, or a uint8 array")
     try:
         with Image.open(picture) as image:
             return fitted(image, resolution)

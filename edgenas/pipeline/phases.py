@@ -235,6 +235,16 @@ def _default_name(config: RunConfig) -> str:
     return f"{config.device.name}-{data}-{settings.max_latency_ms:.10g}ms-{digest}"
 
 
+def _made(make_searcher: MakeSearcher, session: Session) -> Searcher:
+    searcher = make_searcher(session.problem, session.settings.seed)
+    if not isinstance(searcher, Searcher):
+        raise InputError(
+            f"searcher {name_of(session.settings.searcher)} made a {type(searcher).__name__}, not a Searcher",
+            "give a class derived from Searcher, or a function of (problem, seed) that returns one",
+        )
+    return searcher
+
+
 def _search(session: Session, trained: Trained) -> list[Evaluated]:
     evaluator, store = evaluator_for(session, trained.supernet), session.store
 
@@ -262,7 +272,7 @@ def _search(session: Session, trained: Trained) -> list[Evaluated]:
     with store.timed("search"):
         evaluated = search(
             session.problem,
-            trained.make_searcher(session.problem, session.settings.seed),
+            _made(trained.make_searcher, session),
             evaluate,
             ended["evaluations"] if ended else session.settings.evaluations,
             session.stored_evaluations(),

@@ -11,7 +11,7 @@ from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.accuracy.metrics import confusion, score, scores
 from edgenas.accuracy.network_predictions import batch_slices, predicted_classes, predictions
-from edgenas.errors import InputError, RunConflictError, UnknownNameError
+from edgenas.errors import DataError, InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.onnx_export import max_abs_difference, run_onnx, verified_onnx
 from edgenas.formats import Document, write_bytes
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
@@ -90,7 +90,15 @@ def _same_dataset(settings: ExportSettings, document: RunDocument, space: Search
         dataset = given
     else:
         flip, resolution = config.settings.flip, space.input_shape[1]
-        dataset = load_dataset(name_of(given), resolution, flip, settings.progress)
+        try:
+            dataset = load_dataset(name_of(given), resolution, flip, settings.progress)
+        except (DataError, UnknownNameError) as error:
+            if settings.data is not None:
+                raise
+            raise DataError(
+                f"the images of run {document.name} cannot be loaded again ({error.problem})",
+                "give them with --data, in Python as a name, a folder or a Dataset",
+            ) from None
     if dataset.fingerprint != config.data.fingerprint:
         raise RunConflictError(
             f"{dataset.name} does not hold the images of run {document.name}, or they have changed",

@@ -1,6 +1,6 @@
 """The search loop: ask, evaluate what is new and within the limit, tell."""
 
-import math
+import numbers
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -98,8 +98,8 @@ def _evaluated(
     reason = ""
     try:
         accuracy = evaluate(architecture, to_beat)
-        if not math.isfinite(accuracy):
-            accuracy, reason = None, f"the accuracy is {accuracy}"
+        if not (isinstance(accuracy, numbers.Real) and 0 <= accuracy <= 1):
+            accuracy, reason = None, f"the accuracy is {accuracy}, not a fraction from 0 to 1"
     except EdgenasError as error:
         reason = str(error)
     return Evaluated(architecture, accuracy, latency_ms, reason, time.monotonic() - start)

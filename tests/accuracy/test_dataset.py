@@ -226,3 +226,32 @@ def test_on_a_gpu_images_keep_their_content() -> None:
         assert split.images.is_cuda
         assert torch.equal(split.images.cpu(), before.images)
         assert torch.equal(split.labels.cpu(), before.labels)
+
+
+IMAGES, LABELS = np.zeros((20, 8, 8, 3), np.uint8), np.arange(20) % 2
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (
+            IMAGES / 255,
+            LABELS,
+            r"^mine: train images are float64 of shape \(20, 8, 8, 3\); give uint8 of shape",
+        ),
+        (IMAGES[..., 0], LABELS, r"^mine: train images are uint8 of shape \(20, 8, 8\); give uint8 of shape"),
+        (IMAGES[:, :6], LABELS, r"^mine: train images are uint8 of shape \(20, 6, 8, 3\)"),
+        (
+            IMAGES,
+            LABELS[:15],
+            r"^mine: train labels are int64 of shape \(15,\) for 20 images; give whole numbers",
+        ),
+        (IMAGES, LABELS / 2, r"^mine: train labels are float64"),
+        (IMAGES, LABELS + 1, r"^mine: train labels reach from 1 to 2 for 2 classes; give labels 0 to 1$"),
+    ],
+)
+def test_arrays_that_are_no_images_and_labels_are_refused(images: Any, labels: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        dataset_from_arrays("mine", ["a", "b"], (images, labels), None, flip=False)
+    with pytest.raises(DataError, match=message.replace("train", "test")):
+        dataset_from_arrays("mine", ["a", "b"], (IMAGES, LABELS), (images, labels), flip=False)

@@ -100,3 +100,12 @@ def test_a_run_is_found_from_elsewhere_by_its_folder(
     monkeypatch.chdir(tmp_path)
     assert edgenas.load_run(folder).front[0].load() is not None
     assert run.front[0].load() is not None  # the working folder may change
+
+
+def test_no_pictures_have_no_classes_and_what_is_none_is_refused(run: edgenas.Run) -> None:
+    model = run.front[0]
+    assert model.predict([]) == []
+    with pytest.raises(InputError, match=r"^5 is not a picture; give a path"):
+        model.predict([5])  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"^an image has shape \(3, 8, 9\); give \(H, W, 3\) or \(H, W\)$"):
+        model.predict([np.zeros((3, 8, 9), np.uint8)])

@@ -38,7 +38,7 @@ def custom(session: Session) -> Custom:
     """`custom(evaluator)`: the custom evaluator of a search with this setting."""
 
     def made(evaluator: Any) -> Evaluator | None:
-        settings = session.settings.with_changes(evaluator=evaluator, seed=7)
+        settings = session.settings.with_changes(evaluator=evaluator, seed=7, run="r")
         make = custom_evaluator_maker(settings)
         return make and make(session.space, session.dataset, settings.seed)
 
