@@ -281,7 +281,9 @@ def test_progress_counts_known_and_new_alike_and_shows_the_best(
 
 def test_an_accuracy_that_is_no_number_is_a_failure(disk: Disk, feasible: list[Architecture]) -> None:
     found = search(disk.problem, Scripted(feasible[:1]), lambda _, to_beat: float("nan"), 9, {}, disk.commit)
-    assert [(one.accuracy, one.reason) for one in found] == [(None, "the accuracy is nan, not a fraction from 0 to 1")]
+    assert [(one.accuracy, one.reason) for one in found] == [
+        (None, "the accuracy is nan, not a fraction from 0 to 1")
+    ]
 
 
 def best_so_far(before: Sequence[Evaluated], latency_ms: float) -> float | None:
