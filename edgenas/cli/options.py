@@ -70,9 +70,10 @@ def _keywords(
 
         given = read_settings(config, declaring) | given
     if missing := [setting.flag for setting in missing_of(declaring, given)]:
-        verb = "is" if len(missing) == 1 else "are"
+        verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
         raise InputError(
-            f"{' and '.join(missing)} {verb} missing", "give it on the command line or in a --config file"
+            f"{' and '.join(missing)} {verb} missing",
+            f"give {them} on the command line or in a --config file",
         )
     if save_config is not None:
         from edgenas.settings.files import write_settings
