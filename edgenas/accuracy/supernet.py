@@ -80,7 +80,10 @@ def _run_conv(shared: nn.Sequential, layer: Conv, x: Tensor) -> Tensor:
     weight, scale, shift = (
         shared_slice(tensor, shape[: tensor.ndim]) for tensor in (conv.weight, norm.weight, norm.bias)
     )
-    x = functional.conv2d(x, weight, None, layer.stride, layer.kernel // 2, groups=layer.groups)
+    top, left, bottom, right = layer.pads
+    if (top, left) != (bottom, right):
+        x, top, left = functional.pad(x, (left, right, top, bottom)), 0, 0
+    x = functional.conv2d(x, weight, None, layer.stride, (top, left), groups=layer.groups)
     x = functional.batch_norm(x, None, None, scale, shift, training=True, eps=norm.eps)
     return cast(Tensor, cast(nn.Module, shared.act)(x))
 

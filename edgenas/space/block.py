@@ -2,7 +2,7 @@
 
 A key contains everything that determines a block's cost, for example
 `mbconv/k5/e6/s2/se0/relu6/24-40/112x112` (kernel, expansion, stride, squeeze-excite reduction with 0 for none,
-activation, channels in-out, input rows x columns).
+activation, channels in-out, input rows x columns). Conventions cost nothing, so they are not in it.
 """
 
 import math
@@ -12,9 +12,11 @@ from typing import cast
 
 from edgenas.errors import InputError
 from edgenas.space.layers import (
+    PYTORCH,
     Activation,
     Add,
     Conv,
+    Conventions,
     GlobalPool,
     Layer,
     Linear,
@@ -35,6 +37,7 @@ class Stem:
     out_channels: int
     height: int
     width: int
+    conventions: Conventions = PYTORCH
 
     @property
     def key(self) -> str:
@@ -47,7 +50,7 @@ class Stem:
         """One convolution."""
         return (
             Conv(self.in_channels, self.out_channels, self.kernel, self.stride, 1, self.activation,
-                 self.height, self.width),
+                 self.height, self.width, self.conventions),
         )  # fmt: skip
 
 
@@ -64,6 +67,7 @@ class MBConv:
     out_channels: int
     height: int
     width: int
+    conventions: Conventions = PYTORCH
 
     @property
     def key(self) -> str:
@@ -86,17 +90,29 @@ class MBConv:
     @property
     def layers(self) -> tuple[Layer, ...]:
         """What runs, in order."""
-        hidden = self.hidden_channels
+        hidden, own = self.hidden_channels, self.conventions
         out = (strided(self.height, self.stride), strided(self.width, self.stride))
         layers: list[Layer] = []
         if self.expansion != 1:
-            layers.append(Conv(self.in_channels, hidden, 1, 1, 1, self.activation, self.height, self.width))
+            layers.append(
+                Conv(self.in_channels, hidden, 1, 1, 1, self.activation, self.height, self.width, own)
+            )
         layers.append(
-            Conv(hidden, hidden, self.kernel, self.stride, hidden, self.activation, self.height, self.width)
+            Conv(
+                hidden,
+                hidden,
+                self.kernel,
+                self.stride,
+                hidden,
+                self.activation,
+                self.height,
+                self.width,
+                own,
+            )
         )
         if self.squeeze_excite:
             layers.append(SqueezeExcite(hidden, make_divisible(hidden / self.squeeze_excite), *out))
-        layers.append(Conv(hidden, self.out_channels, 1, 1, 1, "none", *out))
+        layers.append(Conv(hidden, self.out_channels, 1, 1, 1, "none", *out, own))
         if self.residual:
             layers.append(Add(self.out_channels, *out))
         return tuple(layers)
@@ -135,6 +151,7 @@ class Head:
     classes: int
     height: int
     width: int
+    conventions: Conventions = PYTORCH
 
     @property
     def key(self) -> str:
@@ -147,7 +164,7 @@ class Head:
         """What runs, in order."""
         size = (self.height, self.width)
         return (
-            Conv(self.in_channels, self.hidden_channels, 1, 1, 1, self.activation, *size),
+            Conv(self.in_channels, self.hidden_channels, 1, 1, 1, self.activation, *size, self.conventions),
             GlobalPool(self.hidden_channels, *size),
             Linear(self.hidden_channels, self.classes),
         )

@@ -8,11 +8,29 @@ from dataclasses import dataclass
 from typing import Literal
 
 Activation = Literal["none", "relu", "relu6", "hswish"]
+Padding = Literal["symmetric", "same"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Conventions:
+    """What frameworks do differently at no cost in time.
+
+    Attributes:
+        padding: `symmetric` adds kernel // 2 rows on every side (PyTorch); `same` as few as the output needs, an odd
+            one at the end (TensorFlow). They differ where a stride halves an even size.
+        norm_epsilon: added to variances by batch norm.
+    """
+
+    padding: Padding = "symmetric"
+    norm_epsilon: float = 1e-5
+
+
+PYTORCH = Conventions()
 
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """Convolution with "same" padding, batch norm and activation; one kernel when fused."""
+    """Convolution that keeps the size but for its stride, batch norm and activation; one kernel when fused."""
 
     in_channels: int
     out_channels: int
@@ -22,8 +40,18 @@ class Conv:
     activation: Activation
     height: int
     width: int
+    conventions: Conventions = PYTORCH
 
     kernels = 1
+
+    @property
+    def pads(self) -> tuple[int, int, int, int]:
+        """Zeros added at the top, left, bottom and right."""
+        if self.conventions.padding == "symmetric":
+            return (self.kernel // 2,) * 4
+        rows = max(0, (self.out_height - 1) * self.stride + self.kernel - self.height)
+        columns = max(0, (self.out_width - 1) * self.stride + self.kernel - self.width)
+        return (rows // 2, columns // 2, rows - rows // 2, columns - columns // 2)
 
     @property
     def out_height(self) -> int:

@@ -131,13 +131,13 @@ class MBConvSpace(SearchSpace):
         layout = self.layout
         size = layout.resolution
         stem = Stem(3, layout.stem_stride, layout.stem_activation, layout.in_channels, layout.stem_channels,
-                    size, size)  # fmt: skip
+                    size, size, layout.conventions)  # fmt: skip
         if not layout.first_channels:
             return (stem,)
         size = strided(size, layout.stem_stride)
         first = MBConv(3, 1, layout.first_stride, layout.first_squeeze_excite,
                        layout.first_activation or layout.stem_activation,
-                       layout.stem_channels, layout.first_channels, size, size)  # fmt: skip
+                       layout.stem_channels, layout.first_channels, size, size, layout.conventions)  # fmt: skip
         return (stem, first)
 
     @property
@@ -161,7 +161,8 @@ class MBConvSpace(SearchSpace):
                     for expansion in stage.expansions or layout.expansions:
                         names.append(f"k{kernel}e{expansion}")
                         blocks.append(MBConv(kernel, expansion, stride, stage.squeeze_excite,
-                                             stage.activation, channels, stage.channels, size, size))  # fmt: skip
+                                             stage.activation, channels, stage.channels, size, size,
+                                             layout.conventions))  # fmt: skip
                 if depth > 0:
                     names.append(SKIP)
                     blocks.append(None)
@@ -175,8 +176,9 @@ class MBConvSpace(SearchSpace):
         for stage in self.layout.stages:
             size = strided(size, stage.stride)
         last = self.layout.stages[-1].channels
+        layout = self.layout
         return Head(
-            self.layout.head_activation, last, self.layout.head_channels, self.layout.classes, size, size
+            layout.head_activation, last, layout.head_channels, layout.classes, size, size, layout.conventions
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from edgenas.formats import Document
-from edgenas.space.layers import Activation
+from edgenas.space.layers import Activation, Conventions, Padding
 
 Kernel = Literal[3, 5, 7]
 
@@ -65,8 +65,17 @@ class Layout(_CompactDocument):
     head_activation: Activation = "relu6"
     kernels: tuple[Kernel, ...] = Field(default=(3, 5, 7), min_length=1)
     expansions: tuple[int, ...] = Field(default=(3, 6), min_length=1, description="each at least 2")
+    padding: Padding = "symmetric"
+    norm_epsilon: float = Field(default=1e-5, gt=0, le=0.1)
 
-    rare: ClassVar[frozenset[str]] = frozenset({"first_stride", "first_squeeze_excite", "first_activation"})
+    rare: ClassVar[frozenset[str]] = frozenset(
+        {"first_stride", "first_squeeze_excite", "first_activation", "padding", "norm_epsilon"}
+    )
+
+    @property
+    def conventions(self) -> Conventions:
+        """Those of every block."""
+        return Conventions(self.padding, self.norm_epsilon)
 
     @model_validator(mode="after")
     def _choices_are_distinct(self) -> "Layout":
@@ -75,7 +84,8 @@ class Layout(_CompactDocument):
 
     @model_validator(mode="after")
     def _first_block_exists(self) -> "Layout":
-        if not self.first_channels and (wrong := sorted(self.rare - self.defaulted)):
+        of_first = {name for name in self.rare if name.startswith("first_")}
+        if not self.first_channels and (wrong := sorted(of_first - self.defaulted)):
             raise ValueError(f"{wrong[0]} needs first_channels: there is no first block")
         return self
 

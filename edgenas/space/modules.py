@@ -62,17 +62,22 @@ class Network(nn.Sequential):
 
 
 def _conv(layer: Conv) -> nn.Module:
+    top, left, bottom, right = layer.pads
+    symmetric = (top, left) == (bottom, right)
     conv = nn.Conv2d(
         layer.in_channels,
         layer.out_channels,
         layer.kernel,
         layer.stride,
-        layer.kernel // 2,
+        (top, left) if symmetric else 0,
         groups=layer.groups,
         bias=False,
     )
-    norm = nn.BatchNorm2d(layer.out_channels)
-    return nn.Sequential(OrderedDict(conv=conv, norm=norm, act=ACTIVATIONS[layer.activation]()))
+    norm = nn.BatchNorm2d(layer.out_channels, layer.conventions.norm_epsilon)
+    parts = OrderedDict[str, nn.Module](conv=conv, norm=norm, act=ACTIVATIONS[layer.activation]())
+    if not symmetric:
+        parts = OrderedDict(pad=nn.ZeroPad2d((left, right, top, bottom)), **parts)
+    return nn.Sequential(parts)
 
 
 def _pool(_: GlobalPool) -> nn.Module:

@@ -117,7 +117,7 @@ def _conv(graph: _Graph, layer: Conv, value: str, _: str) -> str:
         "Conv",
         inputs,
         kernel_shape=[layer.kernel] * 2,
-        pads=[layer.kernel // 2] * 4,
+        pads=layer.pads,
         strides=[layer.stride] * 2,
         group=layer.groups,
     )

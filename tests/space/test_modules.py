@@ -1,15 +1,19 @@
 """Blocks as PyTorch modules, and batch norm folded away."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from timm.layers import Conv2dSame
 from torch import nn
 
 from edgenas.space import Block, mbconv
 from edgenas.space.block import Head, MBConv, Stem, block_parameters, output_shape
-from edgenas.space.layers import SqueezeExcite
+from edgenas.space.layers import Conv, Conventions, SqueezeExcite
 from edgenas.space.modules import ACTIVATIONS, BlockModule, Network, SqueezeExciteModule, folded_weights
 
 BLOCKS: list[Block] = [
@@ -122,3 +126,32 @@ def test_folding_equals_batch_norm(randomise: Callable[[Network, int], Network])
     image = _input(block)
     folded = nn.functional.conv2d(image, weights["0.0.weight"], weights["0.0.bias"], stride=2, padding=1)
     assert torch.allclose(folded, network(image), atol=1e-5)
+
+
+TENSORFLOW = Conventions("same", 1e-3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from([3, 5, 7]), st.sampled_from([1, 2]), st.integers(5, 18), st.integers(5, 18))
+def test_same_padding_is_that_of_tensorflow(kernel: int, stride: int, height: int, width: int) -> None:
+    """timm's layer pads as TensorFlow does."""
+    theirs = Conv2dSame(3, 4, kernel, stride, bias=False)
+    ours = BlockModule(Stem(kernel, stride, "none", 3, 4, height, width, TENSORFLOW)).eval()
+    ours.load_state_dict({"layers.0.conv.weight": theirs.weight}, strict=False)
+    images = torch.randn(2, 3, height, width)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images) / (1 + 1e-3) ** 0.5, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [7, 32, 33])
+def test_paddings_agree_where_a_stride_does_not_halve_an_even_size(size: int) -> None:
+    for block in (
+        MBConv(5, 3, 1, 0, "relu6", 8, 8, size, size),
+        MBConv(5, 3, 2, 0, "relu6", 8, 8, size, size),
+    ):
+        same = replace(block, conventions=Conventions("same"))
+        assert same.key == block.key
+        alike = [
+            a.pads == b.pads for a, b in zip(same.layers, block.layers, strict=True) if isinstance(a, Conv)
+        ]
+        assert all(alike) == (block.stride == 1 or size % 2 == 1)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgenas.space import Architecture, Block, SearchSpace, mbconv, nasbench_macro
 from edgenas.space.block import Head, MBConv, Projection, Stem, output_shape
+from edgenas.space.mbconv import MBConvSpace
 from edgenas.space.modules import ACTIVATIONS, Network, folded_weights
 from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT, given_weights, onnx_from_blocks, random_weights
 
@@ -32,6 +33,7 @@ SPACES: list[SearchSpace] = [
     mbconv(64, 10, activation="hswish", squeeze_excite=True),
     mbconv(31, 3, activation="relu"),
     nasbench_macro(17, 4, width=0.25),
+    MBConvSpace(mbconv(48, 5).layout.model_copy(update={"padding": "same", "norm_epsilon": 1e-3})),
 ]
 
 
