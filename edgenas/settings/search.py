@@ -103,7 +103,7 @@ class SearchSettings(OperatingPoint, SpaceSettings):
     augment: Annotated[
         str,
         Option(
-            "Augmentation of training images: any of crop, randaugment, mixup, cutmix, or none.",
+            "Augmentation of training images: crop, resized-crop, trivialaugment, randaugment, mixup, cutmix, or none.",
             Group.TRAINING,
             example="crop,mixup",
         ),

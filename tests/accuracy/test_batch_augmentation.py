@@ -15,7 +15,7 @@ from edgenas.errors import InputError, UnknownNameError
 if TYPE_CHECKING:
     from edgenas.accuracy.dataset import Dataset
 
-OPTIONS = tuple(Augmentation.model_fields)
+OPTIONS = tuple(name.replace("_", "-") for name in Augmentation.model_fields)
 DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
@@ -97,7 +97,7 @@ def test_the_images_given_are_left_alone() -> None:
 
 
 def only(*names: str) -> Augmentation:
-    return Augmentation.model_validate({name: name in names for name in OPTIONS})
+    return augmentation_from_text(",".join(names) or "none")
 
 
 def batch(n: int, classes: int, device: str = "cpu") -> tuple[Tensor, Tensor]:
@@ -192,6 +192,30 @@ def test_images_of_a_batch_go_through_different_operations(tiny_dataset: "Datase
     assert len({image.numpy().tobytes() for image in images}) >= 4
 
 
+def test_resized_crops_are_parts_of_the_image_of_any_place_and_extent(tiny_dataset: "Dataset") -> None:
+    """Each channel of a ramp tells where a pixel of the result came from."""
+    ramp = torch.arange(0, 256, 8, dtype=torch.uint8).expand(32, 32)
+    image = torch.stack([ramp, ramp.T, ramp])[None].expand(40, -1, -1, -1)
+    still = replace(tiny_dataset, flip=False, mean=(0.0,) * 3, std=(1.0,) * 3)
+    images, _ = augment(
+        image, torch.zeros(40, dtype=torch.int64), still, only("resized-crop"), Generator().manual_seed(0), 16
+    )
+    assert images.shape == (40, 3, 16, 16)
+    spans = (images.amax((2, 3)) - images.amin((2, 3)))[:, :2] * 255 / 248
+    assert (spans.prod(1) > 0.3).all()
+    assert (spans.prod(1) < 0.6).any()
+    assert len({tuple(part.tolist()) for part in images.amin((2, 3))}) > 30
+
+
+@pytest.mark.parametrize("name", ["none", *OPTIONS])
+def test_batches_are_made_at_another_size(tiny_dataset: "Dataset", name: str) -> None:
+    augmentation = only() if name == "none" else only(name)
+    images, labels = batch(6, 3)
+    found, _ = augment(images, labels, tiny_dataset, augmentation, Generator().manual_seed(0), 12)
+    assert found.shape == (6, 3, 12, 12)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_mixup_blends_whole_images_as_it_blends_their_labels(tiny_dataset: "Dataset") -> None:
     still = replace(tiny_dataset, flip=False)
     plain = still.normalise(batch(20, 20)[0])
@@ -234,7 +258,8 @@ def test_a_batch_is_left_as_it_is(tiny_dataset: "Dataset") -> None:
 @given(st.lists(st.sampled_from(OPTIONS), min_size=1, unique=True))
 def test_names_between_commas_are_what_is_on(names: list[str]) -> None:
     found = augmentation_from_text(", ".join(names))
-    assert {name for name in OPTIONS if getattr(found, name)} == set(names)
+    assert {name for name in OPTIONS if getattr(found, name.replace("-", "_"))} == set(names)
+    assert augmentation_from_text(found.text) == found
 
 
 def test_none_is_nothing_and_the_default_is_crop() -> None:
@@ -245,7 +270,8 @@ def test_none_is_nothing_and_the_default_is_crop() -> None:
 @pytest.mark.parametrize("text", ["", "crop,", "Crop", "crop;mixup"])
 def test_an_unknown_name_is_refused(text: str) -> None:
     with pytest.raises(
-        UnknownNameError, match=r"unknown name in --augment '.*known: crop, randaugment, mixup, "
+        UnknownNameError,
+        match=r"unknown name in --augment '.*known: crop, resized-crop, trivialaugment, randaugment, mixup, ",
     ):
         augmentation_from_text(text)
 
@@ -253,8 +279,8 @@ def test_an_unknown_name_is_refused(text: str) -> None:
 def test_an_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(
         UnknownNameError,
-        match=r"unknown name in --augment 'mixupp'; did you mean 'mixup'\? known: crop, randaugment, mixup, cutmix, "
-        "or none alone",
+        match=r"unknown name in --augment 'mixupp'; did you mean 'mixup'\? known: crop, resized-crop, "
+        "trivialaugment, randaugment, mixup, cutmix, or none alone",
     ):
         augmentation_from_text("crop,mixupp")
 
