@@ -1,0 +1,85 @@
+"""A linear classifier on the features of a network whose other weights stay as they are."""
+
+import warnings
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from torch import nn
+
+from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.accuracy.network_predictions import batch_slices
+from edgenas.accuracy.out_of_memory import out_of_memory_named
+from edgenas.space.modules import BlockModule, Network
+
+PENALTIES = (1e-3, 1e-2, 1e-1)
+"""Inverse strengths of the L2 penalty to choose from, by cross-validation."""
+
+FOLDS = 3
+MAX_IMAGES = 5000
+MAX_ITERATIONS = 200
+"""Few images: a starting point for training, or all there is. More than `MAX_IMAGES` gain little over these."""
+
+
+def fit_classifier(network: Network, dataset: Dataset) -> None:
+    """Set the classifier to a logistic regression on the features of the training images, not augmented.
+
+    Args:
+        network: on the training device; left in evaluation mode. Only its last layer changes.
+        dataset: images of the size the network is meant for; at most `MAX_IMAGES` are used.
+
+    Raises:
+        OutOfMemoryError: a batch does not fit into memory.
+    """
+    count = min(len(dataset.train), MAX_IMAGES)
+    split = Split(dataset.train.images[:count], dataset.train.labels[:count])
+    regression = _fitted(features(network, dataset, split), split.labels.cpu().numpy())
+    last = cast(nn.Linear, cast(BlockModule, network[-1]).layers[-1])
+    weights, biases = _by_class(regression)
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.fill_(min(0.0, float(biases.min())))  # of classes that none of the images has
+        last.weight[regression.classes_] = torch.from_numpy(weights).to(last.weight)
+        last.bias[regression.classes_] = torch.from_numpy(biases).to(last.bias)
+
+
+def features(network: Network, dataset: Dataset, split: Split) -> NDArray[np.float32]:
+    """What the classifier of a network reads, (N, features); the network is left in evaluation mode.
+
+    Raises:
+        OutOfMemoryError: a batch does not fit into memory.
+    """
+    device = next(network.parameters()).device
+    *blocks, last = network
+    body = nn.Sequential(*blocks, *cast(BlockModule, last).layers[:-1])
+    network.eval()
+    with torch.inference_mode(), out_of_memory_named("computing features"):
+        found = [
+            body(dataset.normalise(split.images[part].to(device))).cpu().numpy()
+            for part in batch_slices(split)
+        ]
+    return np.concatenate(found)
+
+
+def _fitted(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> LogisticRegression:
+    regression = LogisticRegression(max_iter=MAX_ITERATIONS)
+    rarest = int(np.unique(labels, return_counts=True)[1].min())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a starting point need not be the optimum
+        if rarest < 2:
+            return regression.set_params(C=PENALTIES[1]).fit(inputs, labels)
+        folds = StratifiedKFold(min(FOLDS, rarest), shuffle=True, random_state=0)
+        grid = GridSearchCV(regression, {"C": PENALTIES}, scoring="neg_log_loss", cv=folds)
+        return cast(LogisticRegression, grid.fit(inputs, labels).best_estimator_)
+
+
+def _by_class(regression: LogisticRegression) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights, (classes, features), and biases, (classes,); two classes share one row in scikit-learn."""
+    weights, biases = regression.coef_, regression.intercept_
+    if len(regression.classes_) == 2:
+        weights, biases = np.concatenate([-weights, weights]) / 2, np.concatenate([-biases, biases]) / 2
+    return weights, biases
