@@ -61,7 +61,7 @@ def _downloaded(name: str, location: DownloadedFile) -> Path:
     except Exception as error:
         raise InputError(
             f"the weights of {name} cannot be downloaded from {location.url} ({first_line(error)})",
-            f"download it elsewhere and save it as {path}, or use --pretrained efficientnet-lite0, which needs no network",
+            f"download it elsewhere to {path}, or use --pretrained efficientnet-lite0, which needs no network",
         ) from None
     return path
 

@@ -57,6 +57,22 @@ _SINGLE_PATH_NAS = (
     _Stage(5, 6, 192, 4, 2),
     _Stage(3, 6, 320, 1, 1),
 )
+_FBNET_C = (
+    _Stage(3, 1, 16, 1, 1),
+    _Stage(3, 6, 24, 1, 2),
+    _Stage(3, 1, 24, 2, 1),
+    _Stage(5, 6, 32, 1, 2),
+    _Stage(5, 3, 32, 1, 1),
+    _Stage(5, 6, 32, 1, 1),
+    _Stage(3, 6, 32, 1, 1),
+    _Stage(5, 6, 64, 1, 2),
+    _Stage(5, 3, 64, 1, 1),
+    _Stage(5, 6, 64, 2, 1),
+    _Stage(5, 6, 112, 3, 1),
+    _Stage(5, 3, 112, 1, 1),
+    _Stage(5, 6, 184, 4, 2),
+    _Stage(3, 6, 352, 1, 1),
+)
 
 
 def efficientnet_lite(resolution: int, width: float = 1.0, deeper: int = 0) -> Layout:
@@ -111,16 +127,21 @@ def single_path_nas() -> Layout:
     return _with_relu(_SINGLE_PATH_NAS)
 
 
-def _with_relu(stages: tuple[_Stage, ...]) -> Layout:
+def fbnet_c() -> Layout:
+    """FBNet-C (Wu et al. 2019), as timm has it: expansion 1 has its pointwise convolution, from the first block on."""
+    return _with_relu(_FBNET_C, stem=16, first=0, head=1984)
+
+
+def _with_relu(stages: tuple[_Stage, ...], stem: int = 32, first: int = 16, head: int = 1280) -> Layout:
     return Layout(
         resolution=224,
         classes=IMAGENET_CLASSES,
-        stem_channels=32,
+        stem_channels=stem,
         stem_stride=2,
         stem_activation="relu",
-        first_channels=16,
+        first_channels=first,
         stages=tuple(_stage(stage, "relu") for stage in stages),
-        head_channels=1280,
+        head_channels=head,
         head_activation="relu",
     )
 
@@ -133,4 +154,5 @@ def _stage(stage: _Stage, activation: Activation) -> Stage:
         activation=activation,
         kernels=(stage.kernel,),
         expansions=(stage.expansion,),
+        pointwise=stage.expansion == 1,
     )

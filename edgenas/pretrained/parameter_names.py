@@ -20,8 +20,8 @@ class _Names:
 
     Attributes:
         stem: of the first convolution.
-        plain: of an inverted residual without expansion.
-        expanded: of an inverted residual with expansion.
+        plain: of an inverted residual without expanding convolution.
+        expanded: of an inverted residual with it.
         head: of the last convolution and the classifier.
         first_block: number of the first inverted residual.
         first_stage: number of the first stage.
@@ -135,4 +135,4 @@ def _patterns(names: _Names, block: Block) -> tuple[Modules, ...]:
         return names.stem
     if isinstance(block, Head):
         return names.head
-    return names.plain if isinstance(block, MBConv) and block.expansion == 1 else names.expanded
+    return names.plain if isinstance(block, MBConv) and not block.expands else names.expanded

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from edgenas.errors import FileFormatError, UnknownNameError
 from edgenas.formats import Document, read_json
-from edgenas.pretrained.layouts import efficientnet_lite, mnasnet_b1, mobilenet_v2, single_path_nas
+from edgenas.pretrained.layouts import efficientnet_lite, fbnet_c, mnasnet_b1, mobilenet_v2, single_path_nas
 from edgenas.pretrained.source import Dialect, DownloadedFile, LocalFile, PackageFile, PretrainedSource
 from edgenas.space.mbconv_layout import Layout
 
@@ -121,6 +121,8 @@ _ALL = (
           "mnasnet_b1-74cb7081.pth", "mnasnet_100.rmsp_in1k"),
     _timm("spnasnet_100", "Single-Path NAS", single_path_nas(),
           "spnasnet_100-048bc3f4.pth", "spnasnet_100.rmsp_in1k"),
+    _timm("fbnetc_100", "FBNet-C", fbnet_c(),
+          "fbnetc_100-c345b898.pth", "fbnetc_100.rmsp_in1k"),
     _torchvision("mobilenet_v2", "MobileNetV2", mobilenet_v2(),
                  "mobilenet_v2-7ebf99e0.pth", "torchvision-mobilenetv2"),
     _torchvision("mnasnet1_0", "MnasNet-B1", mnasnet_b1(),
@@ -151,7 +153,9 @@ class WeightsDescription(Document):
     schema_: Literal["edgenas.weights/1"] = Field(alias="schema")
     name: str = Field(min_length=1, max_length=200)
     licence: str = Field(min_length=1, max_length=200, description="SPDX identifier")
-    origin: str = Field(min_length=1, max_length=2000, description="who made them, as a URL where there is one")
+    origin: str = Field(
+        min_length=1, max_length=2000, description="who made them, as a URL where there is one"
+    )
     mean: tuple[float, ...] = Field(description="of each channel, of images scaled to 0..1")
     std: tuple[float, ...] = Field(description="of each channel, of images scaled to 0..1")
     layout: Layout
@@ -188,7 +192,10 @@ def source_from_file(path: Path) -> PretrainedSource:
     beside = path.with_suffix(".json")
     if not beside.exists():
         raise FileFormatError(
-            beside, "", f"is missing: it says which network {path.name} belongs to", "write it beside the weights"
+            beside,
+            "",
+            f"is missing: it says which network {path.name} belongs to",
+            "write it beside the weights",
         )
     found = read_json(beside, WeightsDescription)
     return PretrainedSource(

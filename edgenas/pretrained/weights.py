@@ -1,4 +1,7 @@
-"""Tensors of a source, under edgenas's names. The only module that unpickles: with `weights_only`, nothing is executed."""
+"""Tensors of a source, under edgenas's names.
+
+The only module that reads what `torch.save` wrote: with `weights_only`, so that a pickle cannot execute anything.
+"""
 
 import io
 from collections.abc import Mapping
@@ -90,7 +93,7 @@ def own_tensors(source: PretrainedSource, tensors: Mapping[str, Tensor], path: P
         FileFormatError: names the first tensor, in the network's order, that is missing, of another shape, not of
             floating point or not finite; or one that the network does not have.
     """
-    with torch.device("meta"):  # shapes only: no memory, and torch's random generator is left alone
+    with torch.random.fork_rng(devices=[]):  # initialising the network must not change what is drawn later
         expected = Network(source.blocks).state_dict()
     if source.dialect == "edgenas":
         names = {name: name for name in expected if not name.endswith(_COUNTER)}
