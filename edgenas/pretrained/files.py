@@ -59,8 +59,9 @@ def _downloaded(name: str, location: DownloadedFile) -> Path:
         torch.hub.download_url_to_file(location.url, str(path), location.sha256, progress=False)
     # The network's errors are OSErrors; a checksum that differs is a RuntimeError, a broken answer an HTTPException.
     except Exception as error:
+        reason = str(getattr(error, "reason", "")) or first_line(error)  # urllib wraps the reason
         raise InputError(
-            f"the weights of {name} cannot be downloaded from {location.url} ({first_line(error)})",
+            f"the weights of {name} cannot be downloaded from {location.url} ({reason})",
             f"download it elsewhere to {path}, or use --pretrained efficientnet-lite0, which needs no network",
         ) from None
     return path

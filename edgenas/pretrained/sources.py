@@ -144,6 +144,9 @@ def source_from_name(name: str) -> PretrainedSource:
     return SOURCES[name]
 
 
+ONE_LINE = r"^[^\r\n]+$"
+
+
 class WeightsDescription(Document):
     """What stands beside a file of weights, `weights.json` beside `weights.safetensors`.
 
@@ -151,11 +154,9 @@ class WeightsDescription(Document):
     """
 
     schema_: Literal["edgenas.weights/1"] = Field(alias="schema")
-    name: str = Field(min_length=1, max_length=200)
-    licence: str = Field(min_length=1, max_length=200, description="SPDX identifier")
-    origin: str = Field(
-        min_length=1, max_length=2000, description="who made them, as a URL where there is one"
-    )
+    name: str = Field(pattern=ONE_LINE, max_length=200)
+    licence: str = Field(pattern=ONE_LINE, max_length=200, description="SPDX identifier")
+    origin: str = Field(pattern=ONE_LINE, max_length=2000, description="a URL where there is one")
     mean: tuple[float, ...] = Field(description="of each channel, of images scaled to 0..1")
     std: tuple[float, ...] = Field(description="of each channel, of images scaled to 0..1")
     layout: Layout

@@ -62,7 +62,12 @@ def read_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         try:
             return load_safetensors(content)
-        except SafetensorError as error:
+        except (
+            SafetensorError,
+            LookupError,
+            ValueError,
+            RuntimeError,
+        ) as error:  # some are of unknown dtypes
             raise FileFormatError(
                 path, "", f"is not a safetensors file ({first_line(error)})", "restore it"
             ) from None
@@ -105,8 +110,7 @@ def own_tensors(source: PretrainedSource, tensors: Mapping[str, Tensor], path: P
         if name.endswith(_COUNTER):
             found[name] = torch.zeros_like(like, device="cpu")
         else:
-            _check_tensor(source, names[name], tensors[names[name]], like, path)
-            found[name] = tensors[names[name]].detach().to("cpu", torch.float32).contiguous()
+            found[name] = _checked(source, names[name], tensors[names[name]], like, path)
     return found
 
 
@@ -126,15 +130,18 @@ def _check_names(
             raise _not_of(source, path, theirs, f"is not in the network ({_shape(tensors[theirs])} found)")
 
 
-def _check_tensor(source: PretrainedSource, name: str, tensor: Tensor, like: Tensor, path: Path) -> None:
+def _checked(source: PretrainedSource, name: str, tensor: Tensor, like: Tensor, path: Path) -> Tensor:
+    """The tensor in float32 on the CPU; refused unless it is of the shape of `like` and can be computed with."""
     if tensor.shape != like.shape:
         raise _not_of(source, path, name, f"has shape {_shape(tensor)}, not {_shape(like)}")
     if tensor.layout != torch.strided or not tensor.is_floating_point():
         raise _not_of(source, path, name, f"is not dense and of floating point ({tensor.dtype})")
-    if not torch.isfinite(tensor).all():
+    found = tensor.detach().to("cpu", torch.float32).contiguous()
+    if not torch.isfinite(found).all():
         raise _not_of(source, path, name, "has values that are NaN or infinite")
-    if name.endswith("running_var") and tensor.min() < 0:
+    if name.endswith("running_var") and found.min() < 0:
         raise _not_of(source, path, name, "has negative variances")
+    return found
 
 
 def _not_of(source: PretrainedSource, path: Path, name: str, found: str) -> FileFormatError:
