@@ -2,13 +2,15 @@
 
 A key contains everything that determines a block's cost, for example
 `mbconv/k5/e6/s2/se0/relu6/24-40/112x112` (kernel, expansion, stride, squeeze-excite reduction with 0 for none,
-activation, channels in-out, input rows x columns). Conventions cost nothing, so they are not in it.
+activation, channels in-out, input rows x columns). `e1pw` is expansion 1 with its pointwise convolution. Conventions
+cost nothing, so they are not in it.
 """
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from functools import partial
 
 from edgenas.errors import InputError
 from edgenas.space.layers import (
@@ -56,7 +58,11 @@ class Stem:
 
 @dataclass(frozen=True, slots=True)
 class MBConv:
-    """Inverted residual of MobileNetV2: expand 1x1, depthwise, squeeze-excite, project 1x1, skip add."""
+    """Inverted residual of MobileNetV2: expand 1x1, depthwise, squeeze-excite, project 1x1, skip add.
+
+    With expansion 1 there is nothing to expand, and the first convolution is left out; FBNet (Wu et al. 2019) keeps it,
+    as do blocks that are `pointwise`, whose expansion is 1.
+    """
 
     kernel: int
     expansion: int
@@ -68,12 +74,14 @@ class MBConv:
     height: int
     width: int
     conventions: Conventions = PYTORCH
+    pointwise: bool = False
 
     @property
     def key(self) -> str:
         """Canonical key, such as `mbconv/k5/e6/s2/se0/relu6/24-40/112x112`."""
+        expansion = f"{self.expansion}pw" if self.pointwise else self.expansion
         return (
-            f"mbconv/k{self.kernel}/e{self.expansion}/s{self.stride}/se{self.squeeze_excite}/{self.activation}/"
+            f"mbconv/k{self.kernel}/e{expansion}/s{self.stride}/se{self.squeeze_excite}/{self.activation}/"
             f"{self.in_channels}-{self.out_channels}/{self.height}x{self.width}"
         )
 
@@ -81,6 +89,11 @@ class MBConv:
     def hidden_channels(self) -> int:
         """Channels between expansion and projection."""
         return self.in_channels * self.expansion
+
+    @property
+    def expands(self) -> bool:
+        """Whether it begins with a 1x1 convolution."""
+        return self.pointwise or self.expansion != 1
 
     @property
     def residual(self) -> bool:
@@ -93,7 +106,7 @@ class MBConv:
         hidden, own = self.hidden_channels, self.conventions
         out = (strided(self.height, self.stride), strided(self.width, self.stride))
         layers: list[Layer] = []
-        if self.expansion != 1:
+        if self.expands:
             layers.append(
                 Conv(self.in_channels, hidden, 1, 1, 1, self.activation, self.height, self.width, own)
             )
@@ -177,14 +190,14 @@ _ACTIVATION = r"(none|relu|relu6|hswish)"
 _N = r"([1-9][0-9]{0,8})"
 _ODD = r"((?:[1-9][0-9]{0,7})?[13579])"
 _SIZE = rf"{_N}x{_N}"
-_GRAMMAR = {
-    Stem: re.compile(rf"stem/k{_ODD}/s{_N}/{_ACTIVATION}/{_N}-{_N}/{_SIZE}"),
-    MBConv: re.compile(
-        rf"mbconv/k{_ODD}/e{_N}/s{_N}/se(0|[1-9][0-9]{{0,8}})/{_ACTIVATION}/{_N}-{_N}/{_SIZE}"
-    ),
-    Projection: re.compile(rf"projection/s{_N}/{_N}-{_N}/{_SIZE}"),
-    Head: re.compile(rf"head/{_ACTIVATION}/{_N}-{_N}-{_N}/{_SIZE}"),
-}
+_AFTER_EXPANSION = rf"s{_N}/se(0|[1-9][0-9]{{0,8}})/{_ACTIVATION}/{_N}-{_N}/{_SIZE}"
+_GRAMMAR: tuple[tuple[Callable[..., Block], re.Pattern[str]], ...] = (
+    (Stem, re.compile(rf"stem/k{_ODD}/s{_N}/{_ACTIVATION}/{_N}-{_N}/{_SIZE}")),
+    (MBConv, re.compile(rf"mbconv/k{_ODD}/e{_N}/{_AFTER_EXPANSION}")),
+    (partial(MBConv, pointwise=True), re.compile(rf"mbconv/k{_ODD}/e(1)pw/{_AFTER_EXPANSION}")),
+    (Projection, re.compile(rf"projection/s{_N}/{_N}-{_N}/{_SIZE}")),
+    (Head, re.compile(rf"head/{_ACTIVATION}/{_N}-{_N}-{_N}/{_SIZE}")),
+)
 
 
 def block_from_key(key: str) -> Block:
@@ -193,10 +206,9 @@ def block_from_key(key: str) -> Block:
     Raises:
         InputError: not a block key.
     """
-    for kind, pattern in _GRAMMAR.items():
+    for make, pattern in _GRAMMAR:
         if match := pattern.fullmatch(key):
-            fields = [int(text) if text.isdigit() else text for text in match.groups()]
-            return cast(Block, kind(*fields))
+            return make(*(int(text) if text.isdigit() else text for text in match.groups()))
     raise InputError(f"{key!r} is not a block key", "use a form like mbconv/k5/e6/s2/se0/relu6/24-40/112x112")
 
 

@@ -162,7 +162,7 @@ class MBConvSpace(SearchSpace):
                         names.append(f"k{kernel}e{expansion}")
                         blocks.append(MBConv(kernel, expansion, stride, stage.squeeze_excite,
                                              stage.activation, channels, stage.channels, size, size,
-                                             layout.conventions))  # fmt: skip
+                                             layout.conventions, stage.pointwise))  # fmt: skip
                 if depth > 0:
                     names.append(SKIP)
                     blocks.append(None)

@@ -37,12 +37,15 @@ class Stage(_CompactDocument):
     activation: Activation = "relu6"
     kernels: tuple[Kernel, ...] = Field(default=(), description="overrides the layout's")
     expansions: tuple[int, ...] = Field(default=(), description="overrides the layout's; each at least 2")
+    pointwise: bool = Field(default=False, description="expansion 1 with its 1x1 convolution, as in FBNet")
 
-    rare: ClassVar[frozenset[str]] = frozenset({"kernels", "expansions"})
+    rare: ClassVar[frozenset[str]] = frozenset({"kernels", "expansions", "pointwise"})
 
     @model_validator(mode="after")
     def _choices_are_distinct(self) -> "Stage":
-        _check_choices(self.kernels, self.expansions)
+        if self.pointwise and self.expansions != (1,):
+            raise ValueError("pointwise needs expansions of 1 alone")
+        _check_choices(self.kernels, () if self.pointwise else self.expansions)
         return self
 
 

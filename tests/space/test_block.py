@@ -1,6 +1,7 @@
 """Blocks and their canonical keys."""
 
 from dataclasses import FrozenInstanceError
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,18 @@ activations = st.sampled_from(["none", "relu", "relu6", "hswish"])
 blocks = st.one_of(
     st.builds(Stem, odd, counts, activations, counts, counts, counts, counts),
     st.builds(MBConv, odd, counts, counts, st.integers(0, 99), activations, counts, counts, counts, counts),
+    st.builds(
+        partial(MBConv, pointwise=True),
+        odd,
+        st.just(1),
+        counts,
+        st.just(0),
+        activations,
+        counts,
+        counts,
+        counts,
+        counts,
+    ),
     st.builds(Projection, counts, counts, counts, counts, counts),
     st.builds(Head, activations, counts, counts, counts, counts, counts),
 )
@@ -40,6 +53,10 @@ def test_keys_are_equal_when_blocks_are(one: Block, other: Block) -> None:
     [
         ("mbconv/k5/e6/s2/se0/relu6/24-40/112x112", MBConv(5, 6, 2, 0, "relu6", 24, 40, 112, 112)),
         ("mbconv/k3/e1/s1/se4/hswish/16-16/56x28", MBConv(3, 1, 1, 4, "hswish", 16, 16, 56, 28)),
+        (
+            "mbconv/k3/e1pw/s1/se0/relu/24-24/56x56",
+            MBConv(3, 1, 1, 0, "relu", 24, 24, 56, 56, pointwise=True),
+        ),
         ("stem/k3/s2/relu6/3-32/224x224", Stem(3, 2, "relu6", 3, 32, 224, 224)),
         ("projection/s2/32-64/32x16", Projection(2, 32, 64, 32, 16)),
         ("head/relu6/320-1280-1000/7x7", Head("relu6", 320, 1280, 1000, 7, 7)),
@@ -66,6 +83,7 @@ GOOD = "mbconv/k5/e6/s2/se0/relu6/24-40/112x112"
         GOOD.replace("k5", "k0"),
         GOOD.replace("k5", "k-5"),
         GOOD.replace("k5", "k1٣"),
+        GOOD.replace("e6", "e6pw"),
         GOOD.replace("24-40", "0-40"),
         GOOD.replace("24-40", "24-4٣"),
         GOOD.replace("24-40", "24"),
@@ -138,6 +156,15 @@ def test_expansion_one_does_not_expand() -> None:
     first, _ = block.layers
     assert isinstance(first, Conv)
     assert first.groups == first.out_channels == 32
+
+
+def test_expansion_one_that_is_pointwise_keeps_its_first_convolution() -> None:
+    block = MBConv(3, 1, 1, 0, "relu", 24, 24, 8, 8, pointwise=True)
+    first, depthwise, _, _ = block.layers
+    assert isinstance(first, Conv)
+    assert isinstance(depthwise, Conv)
+    assert (first.kernel, first.groups, first.out_channels) == (1, 1, 24)
+    assert depthwise.groups == 24
 
 
 def test_projection_is_linear() -> None:

@@ -54,6 +54,7 @@ class TestRareFields(SearchSpaceConformance):
         stages = (
             {"channels": 8, "depth": 3, "stride": 1, "kernels": (5,), "expansions": (2, 3, 6)},
             {"channels": 16, "depth": 2, "stride": 2},
+            {"channels": 16, "depth": 2, "stride": 1, "expansions": (1,), "pointwise": True},
         )
         first = {
             "first_channels": 8,

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from edgenas.space import Layout, mbconv
+from edgenas.space import Layout, MBConvSpace, mbconv
+from edgenas.space.block import MBConv
 
 LAYOUT: dict[str, Any] = {
     "resolution": 12,
@@ -43,6 +44,14 @@ def test_defaults_of_rare_fields_leave_the_signature_unchanged() -> None:
             {"stages": ({"channels": 8, "depth": 1, "stride": 1, "expansions": (1,)},)},
             "expansions must be distinct and at least 2",
         ),
+        (
+            {"stages": ({"channels": 8, "depth": 1, "stride": 1, "expansions": (1, 3), "pointwise": True},)},
+            "pointwise needs expansions of 1 alone",
+        ),
+        (
+            {"stages": ({"channels": 8, "depth": 1, "stride": 1, "pointwise": True},)},
+            "pointwise needs expansions of 1 alone",
+        ),
         ({"stages": ({"channels": 8, "depth": 0, "stride": 1},)}, r"stages\.0\.depth"),
         ({"stages": ({"channels": 8, "depth": 1, "stride": 3},)}, r"stages\.0\.stride"),
         ({"resolution": 4}, "resolution"),
@@ -54,3 +63,12 @@ def test_defaults_of_rare_fields_leave_the_signature_unchanged() -> None:
 def test_refused_layouts(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Layout.model_validate({**LAYOUT, **changes})
+
+
+def test_a_stage_whose_expansion_is_one() -> None:
+    stage = {"channels": 8, "depth": 2, "stride": 1, "expansions": (1,), "pointwise": True}
+    layout = Layout.model_validate({**LAYOUT, "stages": (stage,)})
+    space = MBConvSpace(layout)
+    assert space.variables[1] == ("k3e1", "k5e1", "k7e1", "skip")
+    assert all(isinstance(block, MBConv) and block.pointwise for block in space.candidates[0])
+    assert Layout.model_validate(space.config()) == layout
