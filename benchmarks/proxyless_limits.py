@@ -29,7 +29,8 @@ from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import train, training_device
 from edgenas.accuracy.training_recipe import SupernetRecipe, default_recipes
 from edgenas.device import find_device
-from edgenas.latency.predictor import LatencyPredictor, predictor_from_table, profile_command
+from edgenas.latency.predictor import LatencyPredictor, predictor_from_table
+from edgenas.latency.profile_command import profile_command
 from edgenas.latency.table import find_table
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.proxyless.architecture_learning import Learner

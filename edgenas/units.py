@@ -1,12 +1,21 @@
-"""Quantities as people write them: "20ms" -> 20.0 milliseconds, "4MiB" -> 4194304 bytes."""
+"""Quantities as people write them: "20ms" -> 20.0 milliseconds, "4MiB" -> 4194304 bytes, "96..224" -> image sizes."""
 
 import math
 import re
+from collections.abc import Sequence
+from typing import Any
 
-from edgenas.errors import UnitError
+from edgenas.errors import InputError, UnitError
 
 _DURATIONS_MS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "min": 60e3, "h": 3600e3}
 _SIZES_BYTES = {"B": 1.0, "kB": 1e3, "KiB": 2.0**10, "MB": 1e6, "MiB": 2.0**20, "GB": 1e9, "GiB": 2.0**30}
+RESOLUTION_STEP = 16
+"""A range of image sizes holds the multiples of this."""
+
+MAX_RESOLUTION, MAX_RESOLUTIONS = 4096, 16
+"""Largest image size, and most sizes at once: each is an own latency model and, if trained, a decoded data set."""
+
+_RESOLUTION_HINT = "write for example 160, 96..224 or 96,128,160"
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-zµ]*)\s*")
 
 
@@ -31,6 +40,77 @@ def parse_seconds(text: str, option: str) -> float:
 def parse_bytes(text: str, option: str) -> int:
     """Convert a size such as `4MiB` or `500kB` to whole bytes, at least one."""
     return max(1, round(_parse(text, option, _SIZES_BYTES, example="4MiB or 500kB")))
+
+
+def parse_resolutions(value: Any, option: str) -> tuple[int, ...]:
+    """Image sizes in pixels, ascending, from `160`, `96..224` (multiples of 16) or `96,128,160`.
+
+    Args:
+        value: such text, a whole number, or a sequence of whole numbers.
+        option: name of the option or argument, for the error message.
+
+    Raises:
+        InputError: anything else; sizes that are out of range, repeated, descending, or more than 16.
+    """
+    text = str(value) if isinstance(value, str | int) else ",".join(map(str, _whole_numbers(value, option)))
+    first, dots, last = (part.strip() for part in text.partition(".."))
+    listed = [first, last] if dots else text.split(",")
+    if isinstance(value, bool) or not all(re.fullmatch(r"\s*[+-]?\d{1,9}\s*", part) for part in listed):
+        raise InputError(f"{option}: {str(value)[:40]!r} is not an image size", _RESOLUTION_HINT)
+    sizes = [int(part) for part in listed]
+    for size in sizes:
+        if size < 1:
+            raise InputError(f"{option} {size} is too small", "give at least 1")
+        if size > MAX_RESOLUTION:
+            raise InputError(f"{option} {size} is too large", f"give at most {MAX_RESOLUTION}")
+    if sizes != sorted(sizes):
+        ascending = (".." if dots else ",").join(map(str, sorted(set(sizes))))
+        raise InputError(f"{option} {text}: sizes must ascend", f"write {ascending}")
+    if dots:
+        sizes = _multiples(sizes[0], sizes[1], option)
+    if len(set(sizes)) < len(sizes):
+        repeated = next(size for size in sizes if sizes.count(size) > 1)
+        raise InputError(f"{option} {text}: {repeated} is repeated", "list each size once")
+    if len(sizes) > MAX_RESOLUTIONS:
+        raise InputError(
+            f"{option} {text}: {len(sizes)} sizes are too many", f"give at most {MAX_RESOLUTIONS}"
+        )
+    return tuple(sizes)
+
+
+def resolution_setting(value: Any, option: str) -> int | str:
+    """The normal form of image sizes: a number for one, else text that `parse_resolutions` reads.
+
+    Raises:
+        InputError: see `parse_resolutions`.
+    """
+    sizes = parse_resolutions(value, option)
+    if len(sizes) == 1:
+        return sizes[0]
+    in_steps = all(size % RESOLUTION_STEP == 0 for size in sizes) and len(sizes) == 1 + (
+        (sizes[-1] - sizes[0]) // RESOLUTION_STEP
+    )
+    return f"{sizes[0]}..{sizes[-1]}" if in_steps else ",".join(map(str, sizes))
+
+
+def _whole_numbers(value: Any, option: str) -> Sequence[int]:
+    """Items of a sequence, or a scalar, of whole numbers, numpy's included."""
+    items = value if isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1 else [value]
+    found = [item.item() if hasattr(item, "item") else item for item in items]
+    if not found or not all(isinstance(item, int) and not isinstance(item, bool) for item in found):
+        raise InputError(f"{option}: {value!r:.40} is not an image size", _RESOLUTION_HINT)
+    return found
+
+
+def _multiples(first: int, last: int, option: str) -> list[int]:
+    """The sizes of a range."""
+    for end in (first, last):
+        if end % RESOLUTION_STEP:
+            raise InputError(
+                f"{option} {first}..{last}: {end} is not a multiple of {RESOLUTION_STEP}",
+                "write multiples, or list the sizes: 100,132,164",
+            )
+    return list(range(first, last + 1, RESOLUTION_STEP))
 
 
 def format_milliseconds(milliseconds: float) -> str:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from math import sqrt
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from edgenas.accuracy.network_predictions import (
 )
 from edgenas.accuracy.out_of_memory import out_of_memory_named
 from edgenas.accuracy.supernet import Supernet
-from edgenas.space import Architecture, SearchSpace
+from edgenas.space import Architecture
 from edgenas.vocabulary import Metric
 
 AccuracyKind = Literal["supernet", "validation", "test"]
@@ -57,8 +57,12 @@ class Evaluator(ABC):
         """Accuracy of one architecture, 0..1."""
 
 
-MakeEvaluator = Callable[[SearchSpace, Dataset, int], Evaluator]
-"""Makes an evaluator from the space, the data set (it may look at `train` and `validation`) and the seed."""
+MakeEvaluator = Callable[[Any, Dataset, int], Evaluator]
+"""Makes an evaluator from the space, the data set (it may look at `train` and `validation`) and the seed.
+
+The space is a `SearchSpace`, or a `ResolutionSpace` if several image sizes are searched; the data set then has the
+largest. `Any` accepts what was written for the former.
+"""
 
 
 class SupernetEvaluator(Evaluator):

@@ -9,8 +9,7 @@ from torch.nn import functional
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import Losses
 from edgenas.accuracy.training_recipe import SupernetRecipe
-from edgenas.space import Architecture, SearchSpace
-from edgenas.space.block import block_macs
+from edgenas.space import Architecture, NetworkSpace, SearchSpace
 from edgenas.vocabulary import Sampling
 
 ANCHORED_SHARE = 0.25
@@ -61,11 +60,20 @@ def path_losses(supernet: Supernet, recipe: SupernetRecipe) -> Losses:
     return by_name[recipe.sampling]
 
 
-def fair_round(space: SearchSpace, rng: np.random.Generator) -> list[Architecture]:
+def fair_round(space: NetworkSpace, rng: np.random.Generator) -> list[Architecture]:
     """As many architectures as a place has blocks; without skips, each place uses each of its blocks once.
 
-    Skipped layers follow the distribution of `SearchSpace.sample`.
+    Skipped layers follow the distribution of `SearchSpace.sample`. All have one image size, drawn at random.
     """
+    sizes = space.resolutions
+    size = (
+        sizes[rng.integers(len(sizes))] if len(sizes) > 1 else sizes[0]
+    )  # no draw that changes other rounds
+    part = space.at(size)
+    return [space.joined(size, architecture) for architecture in _fair_round(part, rng)]
+
+
+def _fair_round(space: SearchSpace, rng: np.random.Generator) -> list[Architecture]:
     kinds = [
         [name for name, block in zip(names, blocks, strict=True) if block is not None]
         for names, blocks in zip(space.variables, space.candidates, strict=True)
@@ -78,10 +86,6 @@ def fair_round(space: SearchSpace, rng: np.random.Generator) -> list[Architectur
     return [space.architecture(choices) for choices in zip(*columns, strict=True)]
 
 
-def smallest_and_largest(space: SearchSpace) -> tuple[Architecture, Architecture]:
+def smallest_and_largest(space: NetworkSpace) -> tuple[Architecture, Architecture]:
     """The architectures with the fewest and with the most multiply-accumulates."""
-    macs = [[0 if block is None else block_macs(block) for block in blocks] for blocks in space.candidates]
-    return (
-        space.decode([int(np.argmin(row)) for row in macs]),
-        space.decode([int(np.argmax(row)) for row in macs]),
-    )
+    return space.smallest, space.largest

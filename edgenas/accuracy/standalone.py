@@ -8,14 +8,16 @@ from torch.nn import functional
 
 from edgenas.accuracy.training import Losses
 from edgenas.accuracy.training_recipe import Recipe
-from edgenas.space import Architecture, SearchSpace
+from edgenas.space import Architecture, NetworkSpace
 from edgenas.space.modules import Network
 
 Teacher = Callable[[Tensor], Tensor]
 """Normalised images, (N, C, H, W), to logits, (N, classes)."""
 
 
-def fresh_network(space: SearchSpace, architecture: Architecture, seed: int, device: torch.device) -> Network:
+def fresh_network(
+    space: NetworkSpace, architecture: Architecture, seed: int, device: torch.device
+) -> Network:
     """A network on a device, with random weights determined by the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from edgenas.space import Architecture, Block, SearchSpace
+from edgenas.accuracy.image_sizes import resized_images
+from edgenas.space import Architecture, Block, NetworkSpace
 from edgenas.space.block import block_parameters
 from edgenas.space.layers import Add, Conv, SqueezeExcite
 from edgenas.space.modules import BlockModule, Network, SqueezeExciteModule
@@ -30,7 +31,7 @@ class Supernet(nn.Module):
         seed: determines the initial weights.
     """
 
-    def __init__(self, space: SearchSpace, seed: int) -> None:
+    def __init__(self, space: NetworkSpace, seed: int) -> None:
         super().__init__()
         self.space = space
         largest = [max(options, key=block_parameters) for options in space.places]
@@ -39,7 +40,11 @@ class Supernet(nn.Module):
             self.places = Network(largest).to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, architecture: Architecture) -> Tensor:
-        """Run one path: (N, C, H, W) to (N, classes) logits; N at least 2."""
+        """Run one path: (N, C, H, W) to (N, classes) logits; N at least 2.
+
+        Images of another size than the architecture's are resized.
+        """
+        x = resized_images(x, self.space.resolution_of(architecture))
         for place, block in self.space.path(architecture):
             x = self.run(place, block, x)
         return x

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 from typing_extensions import override
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
+from edgenas.accuracy.image_sizes import Resize
 from edgenas.accuracy.metrics import confusion, score
 from edgenas.accuracy.network_predictions import predictions, require_predictions
 from edgenas.accuracy.standalone import fresh_network, network_losses
@@ -16,7 +18,7 @@ from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import Recipe
 from edgenas.errors import EdgenasError
 from edgenas.progress import Progress, silent
-from edgenas.space import Architecture, SearchSpace
+from edgenas.space import Architecture, NetworkSpace
 from edgenas.vocabulary import Metric
 
 
@@ -38,7 +40,7 @@ class TrainedEvaluator(Evaluator):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: NetworkSpace,
         dataset: Dataset,
         recipe: Recipe,
         seed: int,
@@ -64,7 +66,10 @@ class TrainedEvaluator(Evaluator):
             DivergenceError: the loss is NaN or infinite.
             OutOfMemoryError: the network is too large for this machine.
         """
-        network = fresh_network(self._space, architecture, self._seed, self._device)
+        network = nn.Sequential(
+            Resize(self._space.resolution_of(architecture)),
+            fresh_network(self._space, architecture, self._seed, self._device),
+        )
         checkpoint = Checkpoint(self._checkpoint_at(architecture.id))
         try:
             train(

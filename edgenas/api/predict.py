@@ -11,7 +11,9 @@ from edgenas.device import Device, Provenance
 from edgenas.errors import InputError
 from edgenas.formats import Document
 from edgenas.latency.latency import Latency
-from edgenas.latency.predictor import LayerLatency, operating_point, predictor_for
+from edgenas.latency.network_predictor import LayerLatency
+from edgenas.latency.predictor import predictor_for
+from edgenas.latency.profile_command import operating_point
 from edgenas.latency.table import find_table
 from edgenas.pipeline.targets import device_for
 from edgenas.settings.keywords import taking
@@ -95,7 +97,7 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
         conditions=device.target,
         latency_ms=predictor.predict(architecture),
         layers=tuple(predictor.layers(architecture)),
-        constant_ms=predictor.constant_ms,
+        constant_ms=predictor.constant_of(architecture),
         macs=space.macs(architecture),
         params=space.parameters(architecture),
     )

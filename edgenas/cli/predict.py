@@ -9,7 +9,7 @@ from edgenas.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:
     from edgenas.api.predict import Prediction
-    from edgenas.latency.predictor import LayerLatency
+    from edgenas.latency.network_predictor import LayerLatency
 
 BAR_WIDTH = 32
 WATERFALL = "from 0 to the total"

@@ -3,24 +3,27 @@
 import hashlib
 import json
 import logging
-import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple, get_args
+from typing import NamedTuple, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
-from edgenas.device import CPU, Device, Provenance
+from edgenas.device import Device, Provenance
 from edgenas.device_models.fitted import model_of
 from edgenas.device_models.work import block_work
 from edgenas.errors import IncompleteTableError, InputError
 from edgenas.latency.calibration import interval_factors
 from edgenas.latency.interpolation import interpolator
 from edgenas.latency.latency import Latency
+from edgenas.latency.network_predictor import LayerLatency, NetworkPredictor
+from edgenas.latency.profile_command import profile_command
+from edgenas.latency.resolution_predictor import by_resolution
+from edgenas.latency.size_interpolation import Between, between_sizes
 from edgenas.latency.table import Calibration, Inference, LatencyTable, find_table, net_ms
-from edgenas.space import Architecture, Block, SearchSpace, mbconv, nasbench_macro
+from edgenas.space import Architecture, Block, NetworkSpace, SearchSpace
 from edgenas.vocabulary import Missing
 
 log = logging.getLogger(__name__)
@@ -43,17 +46,8 @@ class BlockCost(NamedTuple):
     sd_ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class LayerLatency:
-    """One block's contribution to a network's latency; `block` is its key, `interpolated` says it was not timed."""
-
-    block: str
-    latency_ms: float
-    interpolated: bool = False
-
-
-class LatencyPredictor:
-    """Latency of one space's architectures on one device. Immutable; safe to share between threads.
+class LatencyPredictor(NetworkPredictor):
+    """Latency of the architectures of a space for one image size: a constant and a sum over choices.
 
     Made by `predictor_from_table`, `predictor_from_device` or `predictor_for`.
 
@@ -79,7 +73,7 @@ class LatencyPredictor:
         provenance: Provenance,
         from_table: bool = False,
     ) -> None:
-        self.space = space
+        self._space = space
         self.device = device
         self._costs = {block: block_cost(block) for block in space.distinct_blocks}
         self._factors = (low_factor, high_factor)
@@ -96,26 +90,23 @@ class LatencyPredictor:
         """For each variable the contributions of its choices, shape (choices,)."""
 
     @property
-    def name(self) -> str:
-        """The device's name."""
-        return self.device.name
+    @override
+    def space(self) -> SearchSpace:
+        return self._space
 
     @property
+    @override
     def interpolated(self) -> tuple[str, ...]:
-        """Keys of the space's blocks that were interpolated."""
         return tuple(block.key for block, cost in self._costs.items() if cost.sd_ms)
 
     @property
+    @override
     def provenance(self) -> Provenance:
-        """The weakest provenance of all the space's networks."""
         return Provenance.CALIBRATED if self.interpolated else self._provenance
 
     @property
+    @override
     def table_checksum(self) -> str | None:
-        """Checksum of all values that this space's predictions depend on; None for a predictor without a table.
-
-        It does not change when blocks of another space are added to the table.
-        """
         if not self._from_table:
             return None
         # An interpolated cost depends on all other entries of the table.
@@ -123,8 +114,8 @@ class LatencyPredictor:
         content = json.dumps([costs, self.constant_ms, self._factors], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
+    @override
     def predict(self, architecture: Architecture) -> Latency:
-        """Latency of one architecture."""
         value = float(self.predict_encoded(self.space.encode(architecture)[None])[0])
         low, high = self._factors
         sd_ms = sum(self._costs[block].sd_ms for block in self.space.blocks(architecture))
@@ -136,26 +127,28 @@ class LatencyPredictor:
             provenance=Provenance.CALIBRATED if sd_ms else self._provenance,
         )
 
-    def text(self, architecture: Architecture) -> str:
-        """Latency of one architecture for people; see `Latency.text`."""
-        return self.predict(architecture).text
-
+    @override
     def predict_encoded(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Milliseconds of canonical integer encodings, shape (n, variables) to (n,)."""
         total = np.full(len(vectors), self.fixed_ms)
         for costs, column in zip(self.choice_ms, vectors.T, strict=True):
             total += costs[column]
         return total
 
+    @override
     def layers(self, architecture: Architecture) -> list[LayerLatency]:
-        """Contribution of each block, in order; with `constant_ms` they sum to the prediction."""
         rows = ((block, self._costs[block]) for block in self.space.blocks(architecture))
         return [LayerLatency(block.key, cost.latency_ms, cost.sd_ms > 0) for block, cost in rows]
 
+    @override
+    def constant_of(self, architecture: Architecture) -> float:
+        return self.constant_ms
+
+    @override
     def fastest(self) -> Architecture:
         """The architecture of least latency: the cheapest choice of each variable."""
         return self.space.decode([int(costs.argmin()) for costs in self.choice_ms])
 
+    @override
     def slowest(self) -> Architecture:
         """The architecture of greatest latency."""
         return self.space.decode([int(costs.argmax()) for costs in self.choice_ms])
@@ -176,9 +169,15 @@ def predictor_from_device(space: SearchSpace, device: Device) -> LatencyPredicto
 
 
 def predictor_from_table(
-    space: SearchSpace, device: Device, table: LatencyTable, missing: Missing = "refuse"
+    space: SearchSpace,
+    device: Device,
+    table: LatencyTable,
+    missing: Missing = "refuse",
+    asked: NetworkSpace | None = None,
 ) -> LatencyPredictor:
     """Predict from a measured table, or from block costs inferred from a few measured networks.
+
+    A space whose image size lies between sizes that were profiled is predicted from these (see `size_interpolation`).
 
     Args:
         space: whose architectures are predicted.
@@ -186,6 +185,7 @@ def predictor_from_table(
         table: the measurements.
         missing: what to do about blocks, or a calibration, that the table lacks: refuse, or interpolate blocks
             between those it has and use the calibration of the most similar space.
+        asked: the space to profile if the table cannot be used; by default the space itself.
 
     Raises:
         IncompleteTableError: blocks or the calibration of the space are missing, and `missing` is `refuse` or the
@@ -198,10 +198,12 @@ def predictor_from_table(
     inference = table.inferences.get(space.signature)
     if inference and (lacking or calibration is None):
         return _predictor_from_inference(space, device, inference)
+    if (lacking or calibration is None) and (between := between_sizes(space, table)) is not None:
+        return _predictor_between_sizes(space, device, between)
     if (missing == "refuse" or not table.calibrations) and (lacking or calibration is None):
         lacks = f"{len(lacking)} blocks, such as {lacking[0]}" if lacking else "a calibration for this space"
         few = " --samples 10" if table.inferences and not table.calibrations else ""
-        hint = f"add them: {profile_command(space, device)}{few}"
+        hint = f"add them: {profile_command(asked or space, device)}{few}"
         raise IncompleteTableError(
             f"the latency table of {device.name} ({device.table_name}) lacks {lacks}",
             f"{hint}; or use --missing interpolate" if table.calibrations else hint,
@@ -230,6 +232,21 @@ def _predictor_from_inference(space: SearchSpace, device: Device, inference: Inf
         constant_ms=inference.calibration.intercept_ms,
         low_factor=inference.low_factor,
         high_factor=inference.high_factor,
+        provenance=Provenance.CALIBRATED,
+        from_table=True,
+    )
+
+
+def _predictor_between_sizes(space: SearchSpace, device: Device, between: Between) -> LatencyPredictor:
+    return LatencyPredictor(
+        space,
+        device,
+        block_cost=lambda block: BlockCost(
+            between.block_ms[block], between.relative_sd * abs(between.block_ms[block])
+        ),
+        constant_ms=between.constant_ms,
+        low_factor=between.low_factor,
+        high_factor=between.high_factor,
         provenance=Provenance.CALIBRATED,
         from_table=True,
     )
@@ -264,53 +281,26 @@ def _borrowed_calibration(space: SearchSpace, table: LatencyTable) -> Calibratio
     return nearest if alike else nearest.model_copy(update={"intercept_ms": nearest.overhead_ms})
 
 
-def predictor_for(space: SearchSpace, device: Device, missing: Missing = "refuse") -> LatencyPredictor:
+@overload
+def predictor_for(space: SearchSpace, device: Device, missing: Missing = "refuse") -> LatencyPredictor: ...
+
+
+@overload
+def predictor_for(space: NetworkSpace, device: Device, missing: Missing = "refuse") -> NetworkPredictor: ...
+
+
+def predictor_for(space: NetworkSpace, device: Device, missing: Missing = "refuse") -> NetworkPredictor:
     """The best available predictor: from the device's table, or from the device's model if it has none.
 
     Raises:
         FileFormatError, IncompleteTableError: the device's table cannot be used.
     """
     found = find_table(device)
-    if found is None:
-        predictor = predictor_from_device(space, device)
-        if device.is_host:
-            command = profile_command(space, device)
-            log.warning("no latency table %s: %s; %s", device.table_name, predictor.provenance, command)
-        return predictor
-    return predictor_from_table(space, device, found[1], missing)
-
-
-def profile_command(space: SearchSpace, device: Device) -> str:
-    """The command line that profiles this space on this device."""
-    _, resolution, _ = space.input_shape
-    words = [f"edgenas profile --device {device.name}"]
-    if space.name != "mbconv":
-        words.append(f"--space {space.name}")
-    words.append(f"--resolution {resolution} --classes {space.classes}")
-    words.append(operating_point(device))
-    if not _is_preset(space):
-        words.append("with the search's own --width, --squeeze-excite and --activation")
-    return " ".join(words)
-
-
-def operating_point(device: Device) -> str:
-    """The command-line options that select the device's table."""
-    words = [f"--threads {device.threads}"] if device.provider == CPU else []
-    words.append(f"--precision {device.precision} --batch {device.batch}")
-    if device.power_modes:
-        words.append(f"--power-mode {shlex.quote(device.power_mode)}")
-    return " ".join(words)
-
-
-def _is_preset(space: SearchSpace) -> bool:
-    """Whether the space is fully determined by resolution and classes; those of other packages are."""
-    presets: dict[str, Callable[[int, int], SearchSpace]] = {
-        "mbconv": mbconv,
-        "nasbench-macro": nasbench_macro,
-    }
-    if space.name not in presets:
-        return True
-    try:
-        return space.config() == presets[space.name](space.input_shape[1], space.classes).config()
-    except InputError:  # a size without a preset
-        return False
+    if found is not None:
+        table = found[1]
+        return by_resolution(space, lambda each: predictor_from_table(each, device, table, missing, space))
+    predictor = by_resolution(space, lambda each: predictor_from_device(each, device))
+    if device.is_host:
+        command = profile_command(space, device)
+        log.warning("no latency table %s: %s; %s", device.table_name, predictor.provenance, command)
+    return predictor

@@ -10,7 +10,7 @@ from edgenas.device.device import Provenance
 from edgenas.device_models.roofline import BYTES
 from edgenas.device_models.work import DeviceModel, Interval, Kind
 from edgenas.latency.latency import Latency
-from edgenas.latency.predictor import LayerLatency
+from edgenas.latency.network_predictor import LayerLatency
 from edgenas.onnx_latency.blocked_layout import pieces_of
 from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.kernels import Kernel, Shape

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from edgenas.device import Provenance
-from edgenas.latency.predictor import profile_command
+from edgenas.latency.profile_command import profile_command
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.session import Session
 from edgenas.searchers.loop import Evaluated

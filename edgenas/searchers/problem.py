@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.errors import InfeasibleError, InputError, UnknownNameError
-from edgenas.space import Architecture, ArchitectureSpace, SearchSpace
+from edgenas.space import Architecture, ArchitectureSpace, NetworkSpace
 from edgenas.space.costs import Cost, cost_function
 from edgenas.vocabulary import Objective
 
@@ -40,7 +40,7 @@ def objectives_from_text(text: str) -> tuple[Objective, ...]:
 
 
 class Predictor(Protocol):
-    """The latencies that a search needs; implemented by `LatencyPredictor` and by published tables."""
+    """The latencies that a search needs; implemented by `NetworkPredictor` and by published tables."""
 
     @property
     def name(self) -> str:
@@ -136,7 +136,7 @@ class Problem:
                 self.predictor.text(fastest),
                 self.predictor.name,
                 self.space.signature,
-                ", or lower --width or --resolution" if isinstance(self.space, SearchSpace) else "",
+                ", or lower --width or --resolution" if isinstance(self.space, NetworkSpace) else "",
             )
 
     def sample(self, rng: np.random.Generator) -> Architecture:

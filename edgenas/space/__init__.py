@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.formats import Document, parse_json, validate
@@ -15,7 +15,10 @@ from edgenas.space.mbconv import MBConvSpace, mbconv
 from edgenas.space.mbconv_layout import Layout, Stage
 from edgenas.space.nasbench201 import NASBench201Space
 from edgenas.space.nasbench_macro import MacroLayout, NASBenchMacroSpace, nasbench_macro
+from edgenas.space.network_space import NetworkSpace
+from edgenas.space.resolution_space import RESOLUTIONS, ResolutionSpace
 from edgenas.space.space import SearchSpace
+from edgenas.units import MAX_RESOLUTION, MAX_RESOLUTIONS
 
 __all__ = [
     "Architecture",
@@ -26,6 +29,8 @@ __all__ = [
     "MacroLayout",
     "NASBench201Space",
     "NASBenchMacroSpace",
+    "NetworkSpace",
+    "ResolutionSpace",
     "SearchSpace",
     "Stage",
     "architecture_from_json",
@@ -33,6 +38,7 @@ __all__ = [
     "block_from_key",
     "mbconv",
     "nasbench_macro",
+    "network_space_from_config",
     "space_from_config",
     "space_of_package",
 ]
@@ -40,6 +46,20 @@ __all__ = [
 
 class _NASBench201Config(Document):
     name: Literal["nasbench201"]
+
+
+class _ResolutionsConfig(Document):
+    name: Literal["resolutions"]
+    resolutions: tuple[Annotated[int, Field(ge=1, le=MAX_RESOLUTION)], ...] = Field(
+        min_length=2, max_length=MAX_RESOLUTIONS
+    )
+    space: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _resolutions_ascend(self) -> "_ResolutionsConfig":
+        if list(self.resolutions) != sorted(set(self.resolutions)):
+            raise ValueError("resolutions must be distinct and ascending")
+        return self
 
 
 def architecture_space_from_config(config: dict[str, Any], path: Path = Path("space")) -> ArchitectureSpace:
@@ -54,10 +74,15 @@ def architecture_space_from_config(config: dict[str, Any], path: Path = Path("sp
         validate(config, _NASBench201Config, path)
         return NASBench201Space()
 
+    def resolutions() -> ResolutionSpace:
+        family = validate(config, _ResolutionsConfig, path)
+        return ResolutionSpace(space_from_config(family.space, path), family.resolutions)
+
     spaces: dict[str, Callable[[], ArchitectureSpace]] = {
         "mbconv": lambda: MBConvSpace(validate(config, Layout, path)),
         "nasbench-macro": lambda: NASBenchMacroSpace(validate(config, MacroLayout, path)),
         "nasbench201": nasbench201,
+        RESOLUTIONS: resolutions,
     }
     name = str(config.get("name"))
     if name in spaces:
@@ -84,17 +109,29 @@ def space_of_package(name: str) -> type[SearchSpace]:
     return found
 
 
-def space_from_config(config: dict[str, Any], path: Path = Path("space")) -> SearchSpace:
-    """Make the space that `SearchSpace.config` describes; errors as `architecture_space_from_config`.
+def network_space_from_config(config: dict[str, Any], path: Path = Path("space")) -> NetworkSpace:
+    """Make the space that `NetworkSpace.config` describes; errors as `architecture_space_from_config`.
 
     Raises:
         InputError: the networks of the space cannot be timed or built.
     """
     space = architecture_space_from_config(config, path)
-    if not isinstance(space, SearchSpace):
+    if not isinstance(space, NetworkSpace):
         raise InputError(
             f"search space {space.name} has no blocks to time or build", "use mbconv or nasbench-macro"
         )
+    return space
+
+
+def space_from_config(config: dict[str, Any], path: Path = Path("space")) -> SearchSpace:
+    """As `network_space_from_config`, for a space of one image size.
+
+    Raises:
+        InputError: also for a space of several image sizes.
+    """
+    space = network_space_from_config(config, path)
+    if not isinstance(space, SearchSpace):
+        raise InputError(f"search space {space.name} has several image sizes", "use a space of one size")
     return space
 
 
@@ -112,15 +149,15 @@ def _without_card(value: object) -> object:
     return value
 
 
-def architecture_from_json(path: Path) -> tuple[SearchSpace, Architecture]:
-    """Read an architecture file, as made by `SearchSpace.document`, or the card of an exported model.
+def architecture_from_json(path: Path) -> tuple[NetworkSpace, Architecture]:
+    """Read an architecture file, as made by `NetworkSpace.document`, or the card of an exported model.
 
     Raises:
         FileFormatError: not such a file, an unknown space, or invalid choices.
     """
     document = validate(_without_card(parse_json(path)), _ArchitectureDocument, path)
     try:
-        space = space_from_config(document.space, path)
+        space = network_space_from_config(document.space, path)
         return space, space.architecture(document.choices)
     except FileFormatError:
         raise

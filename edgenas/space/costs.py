@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from edgenas.errors import InputError
 from edgenas.space.architecture import Architecture, ArchitectureSpace
 from edgenas.space.block import Block, block_macs, block_parameters, block_peak_elements
+from edgenas.space.network_space import NetworkSpace
+from edgenas.space.resolution_space import ResolutionSpace
 from edgenas.space.space import SearchSpace
 
 BYTES_PER_ELEMENT = 4
@@ -34,6 +36,8 @@ def cost_function(space: ArchitectureSpace, name: CostName) -> Cost:
     Raises:
         InputError: the space does not define the blocks of its networks.
     """
+    if isinstance(space, ResolutionSpace):
+        return _BySize(space, name)
     if not isinstance(space, SearchSpace):
         raise InputError(
             f"objective {name}: space {space.name} does not define the blocks of its networks",
@@ -46,7 +50,7 @@ def cost_function(space: ArchitectureSpace, name: CostName) -> Cost:
     return _PeakMemory(space)
 
 
-def peak_memory_bytes(space: SearchSpace, architecture: Architecture) -> int:
+def peak_memory_bytes(space: NetworkSpace, architecture: Architecture) -> int:
     """Memory of a runtime that runs layer after layer in fp32, one image at a time.
 
     All parameters, plus the maximum over layers of inputs, outputs and tensors kept for a later addition.
@@ -91,3 +95,18 @@ class _PeakMemory:
 
     def __call__(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
         return BYTES_PER_ELEMENT * (self._parameters(vectors) + self._elements(vectors))
+
+
+class _BySize:
+    """A cost of networks for several image sizes."""
+
+    def __init__(self, space: ResolutionSpace, name: CostName) -> None:
+        self._space = space
+        self._costs = [cost_function(space.at(size), name) for size in space.resolutions]
+
+    @property
+    def largest(self) -> float:
+        return max(cost.largest for cost in self._costs)
+
+    def __call__(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self._space.selected(vectors, self._costs)

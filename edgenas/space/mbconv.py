@@ -8,13 +8,15 @@ are architectures of some layout.
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, get_args
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
 from edgenas.errors import InputError
+from edgenas.formats import validate
 from edgenas.space.architecture import Architecture
 from edgenas.space.block import Block, Head, MBConv, Stem
 from edgenas.space.layers import Activation, make_divisible, strided
@@ -31,6 +33,11 @@ class MBConvSpace(SearchSpace):
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
+
+    @classmethod
+    @override
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(validate(config, Layout, Path("space")))
 
     @property
     @override

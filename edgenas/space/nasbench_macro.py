@@ -9,7 +9,8 @@ Tree Search", CVPR 2021.)
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from edgenas.errors import InputError
-from edgenas.formats import Document
+from edgenas.formats import Document, validate
 from edgenas.space.architecture import Architecture
 from edgenas.space.block import Block, Head, MBConv, Projection, Stem
 from edgenas.space.layers import make_divisible, strided
@@ -55,6 +56,11 @@ class NASBenchMacroSpace(SearchSpace):
 
     def __init__(self, layout: MacroLayout) -> None:
         self.layout = layout
+
+    @classmethod
+    @override
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(validate(config, MacroLayout, Path("space")))
 
     @property
     @override

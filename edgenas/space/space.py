@@ -1,37 +1,32 @@
-"""The base class of search spaces whose architectures are made of blocks."""
+"""The base class of search spaces for one image size, whose latency is a sum over choices."""
 
 import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
 from edgenas.errors import InputError
-from edgenas.space.architecture import Architecture, ArchitectureSpace
-from edgenas.space.block import Block, block_macs, block_parameters
-
-if TYPE_CHECKING:
-    from edgenas.space.modules import Network
+from edgenas.space.architecture import Architecture
+from edgenas.space.block import Block, block_macs
+from edgenas.space.network_space import NetworkSpace, Sized
 
 
-class SearchSpace(ArchitectureSpace):
-    """An architecture space whose networks can be timed and built: chains of blocks.
+class SearchSpace(NetworkSpace):
+    """A network space for images of one size, with additive cost: what packages provide.
 
-    The contract, in addition to that of `ArchitectureSpace`:
+    The contract, in addition to that of `NetworkSpace`:
       - Cost is additive: a network consists of `fixed_blocks` plus, for each variable, the block in `candidates`
         that its choice selects (None if it adds no block). Latency predictors rely on this.
-      - A network is a chain of places (layer positions): `places` lists the blocks possible at each, `path` the
-        block an architecture puts there. Supernets have one set of weights per place, so the blocks of a place
-        differ only in kernel and expansion.
-      - `blocks` lists the blocks in order; `build` gives an untrained module of exactly these.
+      - The blocks of a place differ only in kernel and expansion.
       - `sample` draws small and large networks about equally often.
-      - `space_from_config(space.config())` is the same space.
-      - Only `build` may import torch.
+      - `space_from_config(space.config())` is the same space. To be searched at several image sizes, its class
+        implements `from_config`, and `config()` has the size under `resolution`.
       - A class that another package registers under the entry point `edgenas.spaces` also implements the class
         methods `for_images` and `from_config`; both raise an `InputError` for arguments they cannot use.
 
@@ -55,11 +50,6 @@ class SearchSpace(ArchitectureSpace):
 
     @property
     @abstractmethod
-    def classes(self) -> int:
-        """Number of classes the networks distinguish."""
-
-    @property
-    @abstractmethod
     def fixed_blocks(self) -> tuple[Block, ...]:
         """Blocks that every network of the space contains."""
 
@@ -67,15 +57,6 @@ class SearchSpace(ArchitectureSpace):
     @abstractmethod
     def candidates(self) -> tuple[tuple[Block | None, ...], ...]:
         """For each variable and choice, the block it adds, or None."""
-
-    @property
-    @abstractmethod
-    def places(self) -> tuple[tuple[Block, ...], ...]:
-        """For each place, in order of execution, the possible blocks; non-empty."""
-
-    @abstractmethod
-    def path(self, architecture: Architecture) -> tuple[tuple[int, Block], ...]:
-        """The places an architecture uses, ascending, each with the block it puts there."""
 
     @abstractmethod
     def choice_places(self, vector: Sequence[int] | NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
@@ -88,28 +69,51 @@ class SearchSpace(ArchitectureSpace):
             vector: a choice for each variable, shape (variables,).
         """
 
-    def blocks(self, architecture: Architecture) -> tuple[Block, ...]:
-        """The blocks of a network, in order of execution."""
-        return tuple(block for _, block in self.path(architecture))
+    @property
+    @override
+    def resolutions(self) -> tuple[int, ...]:
+        return (self.input_shape[1],)
 
-    def build(self, architecture: Architecture) -> "Network":
-        """An untrained `nn.Module`: (N, C, H, W) floats to (N, classes) logits."""
-        from edgenas.space.modules import Network
+    @override
+    def at(self, resolution: int) -> "SearchSpace":
+        return self
 
-        return Network(self.blocks(architecture))
+    @override
+    def sized(self, architecture: Architecture) -> Sized:
+        return Sized(self, architecture)
 
-    def macs(self, architecture: Architecture) -> int:
-        """Multiply-accumulates for one image."""
-        return sum(map(block_macs, self.blocks(architecture)))
+    @override
+    def joined(self, resolution: int, architecture: Architecture) -> Architecture:
+        return architecture
 
-    def parameters(self, architecture: Architecture) -> int:
-        """Trainable parameters."""
-        return sum(map(block_parameters, self.blocks(architecture)))
+    def resized(self, resolution: int) -> "SearchSpace":
+        """The space of the same networks for images of another size.
+
+        Raises:
+            InputError: `config()` has no `resolution`, or the class cannot make a space of that size from it.
+        """
+        config = self.config()
+        if "resolution" not in config:
+            raise InputError(
+                f"space {self.name} cannot change its image size: its configuration has no resolution",
+                "give a single --resolution",
+            )
+        return self.from_config({**config, "resolution": resolution})
 
     @cached_property
-    def distinct_blocks(self) -> tuple[Block, ...]:
-        """Every block that can occur, each once, in a stable order."""
-        return tuple(dict.fromkeys(block for options in self.places for block in options))
+    @override
+    def smallest(self) -> Architecture:
+        return self.decode([int(np.argmin(macs)) for macs in self._choice_macs])
+
+    @cached_property
+    @override
+    def largest(self) -> Architecture:
+        return self.decode([int(np.argmax(macs)) for macs in self._choice_macs])
+
+    @property
+    def _choice_macs(self) -> list[list[int]]:
+        """Multiply-accumulates of each variable's choices."""
+        return [[0 if block is None else block_macs(block) for block in blocks] for blocks in self.candidates]
 
     @cached_property
     @override

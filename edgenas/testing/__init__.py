@@ -16,6 +16,7 @@ import pytest
 pytest.register_assert_rewrite(
     "edgenas.testing.architecture_space_conformance",
     "edgenas.testing.evaluator_conformance",
+    "edgenas.testing.network_space_conformance",
     "edgenas.testing.runtime_conformance",
     "edgenas.testing.search_space_conformance",
     "edgenas.testing.searcher_conformance",
@@ -23,6 +24,7 @@ pytest.register_assert_rewrite(
 
 from edgenas.testing.architecture_space_conformance import ArchitectureSpaceConformance  # noqa: E402
 from edgenas.testing.evaluator_conformance import EvaluatorConformance  # noqa: E402
+from edgenas.testing.network_space_conformance import NetworkSpaceConformance  # noqa: E402
 from edgenas.testing.runtime_conformance import RuntimeConformance  # noqa: E402
 from edgenas.testing.search_space_conformance import SearchSpaceConformance  # noqa: E402
 from edgenas.testing.searcher_conformance import SearcherConformance  # noqa: E402
@@ -30,6 +32,7 @@ from edgenas.testing.searcher_conformance import SearcherConformance  # noqa: E4
 __all__ = [
     "ArchitectureSpaceConformance",
     "EvaluatorConformance",
+    "NetworkSpaceConformance",
     "RuntimeConformance",
     "SearchSpaceConformance",
     "SearcherConformance",

@@ -24,8 +24,8 @@ from edgenas.latency.predictor import (
     predictor_for,
     predictor_from_device,
     predictor_from_table,
-    profile_command,
 )
+from edgenas.latency.profile_command import profile_command
 from edgenas.latency.table import Calibration, Inference, LatencyTable, save_table
 from edgenas.profiling.block_profiling import profile
 from edgenas.space import SearchSpace, mbconv, nasbench_macro

@@ -21,7 +21,7 @@ from torch.nn import functional
 from edgenas.accuracy.elastic import run_blended
 from edgenas.accuracy.supernet import Supernet
 from edgenas.searchers.proxyless.gates import all_compared, gated, pair_compared
-from edgenas.space import Block
+from edgenas.space import Block, SearchSpace
 from edgenas.vocabulary import Gates
 
 HOTTEST, COLDEST = 5.0, 0.5
@@ -138,7 +138,7 @@ def relaxed(
     Returns:
         Logits of the classes, (N, classes).
     """
-    space, relax = supernet.space, RELAXATIONS[gates]
+    space, relax = _space_of(supernet), RELAXATIONS[gates]
     # A mixture skips no layers: every block is at its own place.
     vector = _without_skips(supernet) if gates in MIXED else sampled
     places_of = space.choice_places(vector)
@@ -155,8 +155,13 @@ def relaxed(
     return x
 
 
+def _space_of(supernet: Supernet) -> SearchSpace:
+    assert isinstance(supernet.space, SearchSpace), "architectures are learnt at one image size"
+    return supernet.space
+
+
 def _without_skips(supernet: Supernet) -> NDArray[np.int64]:
-    kept = [[block is not None for block in blocks] for blocks in supernet.space.candidates]
+    kept = [[block is not None for block in blocks] for blocks in _space_of(supernet).candidates]
     return np.array([each.index(True) for each in kept])
 
 

@@ -1,0 +1,45 @@
+"""The command line that profiles a space on a device."""
+
+import shlex
+from collections.abc import Callable
+
+from edgenas.device import CPU, Device
+from edgenas.errors import InputError
+from edgenas.space import NetworkSpace, SearchSpace, mbconv, nasbench_macro
+from edgenas.units import resolution_setting
+
+
+def profile_command(space: NetworkSpace, device: Device) -> str:
+    """The command line that profiles this space on this device."""
+    sizes, largest = resolution_setting(space.resolutions, "--resolution"), space.at(space.resolutions[-1])
+    words = [f"edgenas profile --device {device.name}"]
+    if largest.name != "mbconv":
+        words.append(f"--space {largest.name}")
+    words.append(f"--resolution {sizes} --classes {space.classes}")
+    words.append(operating_point(device))
+    if not _is_preset(largest):
+        words.append("with the search's own --width, --squeeze-excite and --activation")
+    return " ".join(words)
+
+
+def operating_point(device: Device) -> str:
+    """The command-line options that select the device's table."""
+    words = [f"--threads {device.threads}"] if device.provider == CPU else []
+    words.append(f"--precision {device.precision} --batch {device.batch}")
+    if device.power_modes:
+        words.append(f"--power-mode {shlex.quote(device.power_mode)}")
+    return " ".join(words)
+
+
+def _is_preset(space: SearchSpace) -> bool:
+    """Whether the space is fully determined by resolution and classes; those of other packages are."""
+    presets: dict[str, Callable[[int, int], SearchSpace]] = {
+        "mbconv": mbconv,
+        "nasbench-macro": nasbench_macro,
+    }
+    if space.name not in presets:
+        return True
+    try:
+        return space.config() == presets[space.name](space.input_shape[1], space.classes).config()
+    except InputError:  # a size without a preset
+        return False
