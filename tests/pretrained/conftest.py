@@ -1,16 +1,12 @@
-"""Networks of other libraries with random weights, and files as they publish them. Nothing is downloaded."""
+"""Batch norm as training leaves it, and downloads that do not touch the network."""
 
-import hashlib
-import io
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
-
-from edgenas.pretrained.source import DownloadedFile, PretrainedSource
+from fixtures.weights import Publisher
+from torch import nn
 
 
 def _randomise(model: nn.Module, seed: int) -> nn.Module:
@@ -34,35 +30,6 @@ def _randomise(model: nn.Module, seed: int) -> nn.Module:
 def randomise() -> Callable[[nn.Module, int], nn.Module]:
     """`randomise(model, seed)`."""
     return _randomise
-
-
-def saved(value: object) -> bytes:
-    """The bytes that `torch.save` writes."""
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    return buffer.getvalue()
-
-
-class Publisher:
-    """Stands in for the network: gives files for downloads, and remembers which were asked for."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.asked: list[str] = []
-
-    def publish(self, source: PretrainedSource, tensors: dict[str, Tensor]) -> PretrainedSource:
-        """The source as if these were its published tensors: their checksum is in the file's name."""
-        content = saved(tensors)
-        url = f"https://example.org/weights-{hashlib.sha256(content).hexdigest()[:8]}.pth"
-        self.files[url] = content
-        return replace(source, location=DownloadedFile(url))
-
-    def download(self, url: str, path: str, digits: str, *, progress: bool) -> None:
-        """As `torch.hub.download_url_to_file`."""
-        assert not progress
-        assert hashlib.sha256(self.files[url]).hexdigest().startswith(digits)
-        self.asked.append(url)
-        Path(path).write_bytes(self.files[url])
 
 
 @pytest.fixture

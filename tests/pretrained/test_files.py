@@ -9,7 +9,7 @@ from urllib.error import HTTPError, URLError
 
 import pytest
 import torch
-from pretrained.conftest import Publisher
+from fixtures.weights import Publisher
 
 from edgenas.errors import FileFormatError, InputError
 from edgenas.pretrained import SOURCES

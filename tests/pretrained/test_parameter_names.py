@@ -1,25 +1,11 @@
 """The table of names against the libraries' own networks: every name once, none invented, equal shapes."""
 
-from collections.abc import Callable
-
 import pytest
-import timm
-import torchvision
-from torch import nn
+from fixtures.weights import library_network
 
 from edgenas.pretrained import SOURCES
 from edgenas.pretrained.parameter_names import source_names
 from edgenas.space.modules import Network
-
-
-def library_network(name: str) -> nn.Module:
-    """The network of a source as its library builds it."""
-    library, _, model = name.rpartition(":")
-    make: Callable[[], nn.Module] = {
-        "timm": lambda: timm.create_model(model, pretrained=False),
-        "torchvision": lambda: torchvision.models.get_model(model, weights=None),
-    }[library]
-    return make()
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if ":" in name])

@@ -7,24 +7,12 @@ from typing import Any
 import pytest
 import timm
 from fixtures.documents import ROOT, code_blocks
+from fixtures.weights import DESCRIPTION, STAGE
 from torchvision.models import get_weight
 
 from edgenas.errors import FileFormatError, UnknownNameError
 from edgenas.pretrained import SOURCES, source_from_file, source_from_name
 from edgenas.pretrained.source import DownloadedFile, LocalFile, PackageFile
-
-STAGE = {"channels": 8, "depth": 2, "stride": 1, "kernels": [3], "expansions": [3]}
-DESCRIPTION: dict[str, Any] = {
-    "schema": "edgenas.weights/1",
-    "name": "my-network",
-    "licence": "MIT",
-    "origin": "https://example.org",
-    "mean": [0.5, 0.5, 0.5],
-    "std": [0.25, 0.25, 0.25],
-    "layout": {
-        "resolution": 32, "classes": 4, "stem_channels": 8, "stem_stride": 1, "stages": [STAGE], "head_channels": 16,
-    },
-}  # fmt: skip
 
 
 def _described(folder: Path, **changes: Any) -> Path:

@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 import timm
 import torch
-from pretrained.conftest import Publisher, saved
-from pretrained.test_parameter_names import library_network
-from pretrained.test_sources import DESCRIPTION
+from fixtures.weights import DESCRIPTION, Publisher, library_network, saved
 from safetensors.torch import save_file
 from torch import Tensor, nn
 

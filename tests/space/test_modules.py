@@ -19,6 +19,7 @@ from edgenas.space.modules import ACTIVATIONS, BlockModule, Network, SqueezeExci
 BLOCKS: list[Block] = [
     Stem(3, 2, "relu", 3, 8, 9, 7),
     MBConv(3, 1, 1, 0, "relu6", 8, 8, 6, 5),
+    MBConv(3, 1, 2, 0, "relu", 8, 8, 6, 5, pointwise=True),
     MBConv(5, 6, 2, 4, "hswish", 8, 16, 7, 6),
     MBConv(7, 3, 1, 0, "none", 8, 16, 3, 1),
     MBConv(7, 3, 1, 8, "relu6", 16, 16, 3, 3),
