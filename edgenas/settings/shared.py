@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 MAX_THREADS, MAX_BATCH = 1024, 1024
 
+AUTO, NONE = "auto", "none"
+"""Values of `--pretrained` beside the names of weights."""
+
 DeviceSetting = Annotated[
     "str | Device", Option("Device: name or alias (see: edgenas devices).", example="raspberry-pi-5")
 ]
@@ -92,6 +95,15 @@ class SpaceSettings(Settings):
         Activation | None,
         Option("Activation of every layer; default: relu6. mbconv only.", Group.NETWORKS),
     ] = None
+    pretrained: Annotated[
+        str,
+        Option(
+            "Weights to begin from: a name of docs/pretrained.md, a .safetensors file, an earlier run, or none; "
+            "auto: efficientnet-lite0 from 96 px on.",
+            Group.NETWORKS,
+            example="none",
+        ),
+    ] = AUTO
 
 
 @dataclass(frozen=True, kw_only=True)
