@@ -62,7 +62,7 @@ def test_one_image_of_a_class_is_enough() -> None:
     keep = torch.cat([(dataset.train.labels == i).nonzero()[:1, 0] for i in range(3)])
     few = replace(dataset, train=Split(dataset.train.images[keep], dataset.train.labels[keep]))
     fit_classifier(network, few)
-    assert np.mean(predictions(network, dataset, dataset.test) == dataset.test.labels.numpy()) > 0.7
+    assert np.mean(predictions(network, dataset, dataset.test) == dataset.test.labels.numpy()) > 0.6
 
 
 def test_no_more_images_than_needed_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
