@@ -191,6 +191,12 @@ class SearchSettings(OperatingPoint, SpaceSettings):
                 f"--searcher {GRADIENT_SEARCHER} is trained together with a supernet",
                 "leave out --evaluator, or use another searcher",
             )
+        if self.uses_gradients and len(self.resolutions or ()) > 1:
+            yield (
+                f"--searcher {GRADIENT_SEARCHER} needs a latency that is a sum over choices, which it is at one image "
+                "size only",
+                f"give a single --resolution, or use {DEFAULT_SEARCHER}",
+            )
         if self.uses_gradients and len(objectives) > 2:
             yield (
                 f"--searcher {GRADIENT_SEARCHER} optimises accuracy and latency only",
