@@ -3,18 +3,23 @@
 import re
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.errors import UnitError
+from edgenas.errors import InputError, UnitError
 from edgenas.units import (
+    MAX_RESOLUTION,
+    MAX_RESOLUTIONS,
     format_count,
     format_milliseconds,
     format_seconds,
     parse_bytes,
     parse_milliseconds,
+    parse_resolutions,
     parse_seconds,
+    resolution_setting,
 )
 
 MILLISECONDS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "min": 60e3, "h": 3600e3}
@@ -135,3 +140,57 @@ def test_format_seconds(seconds: float, text: str) -> None:
 )  # fmt: skip
 def test_format_count(count: float, text: str) -> None:
     assert format_count(count) == text
+
+
+@given(
+    st.lists(st.integers(1, MAX_RESOLUTION), min_size=1, max_size=MAX_RESOLUTIONS, unique=True).map(sorted)
+)
+def test_image_sizes_have_one_normal_form(sizes: list[int]) -> None:
+    spellings = [sizes, tuple(sizes), np.array(sizes), ",".join(map(str, sizes)), " , ".join(map(str, sizes))]
+    forms = {resolution_setting(each, "--resolution") for each in spellings}
+    assert len(forms) == 1
+    (form,) = forms
+    assert parse_resolutions(form, "--resolution") == tuple(sizes)
+    assert isinstance(form, int) == (len(sizes) == 1)
+    assert resolution_setting(form, "--resolution") == form
+
+
+@given(st.integers(1, 20), st.integers(1, 15))
+def test_a_range_of_image_sizes_holds_the_multiples_of_16(first: int, more: int) -> None:
+    low, high = 16 * first, 16 * (first + more)
+    text = f"{low}..{high}"
+    assert parse_resolutions(text, "--resolution") == tuple(range(low, high + 1, 16))
+    assert resolution_setting(list(range(low, high + 1, 16)), "--resolution") == text
+
+
+def test_a_range_of_one_size_is_that_size() -> None:
+    assert resolution_setting("96..96", "--resolution") == 96
+    assert resolution_setting("96", "--resolution") == resolution_setting(np.int64(96), "--resolution") == 96
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("", "--resolution: '' is not an image size; write for example 160, 96..224 or 96,128,160"),
+        ("big", "--resolution: 'big' is not an image size; write for example 160, 96..224 or 96,128,160"),
+        ("96..", "--resolution: '96..' is not an image size; write for example 160, 96..224 or 96,128,160"),
+        ("96...224", "--resolution: '96...224' is not an image size; write for example 160, 96..224 or 96,128,160"),
+        (160.5, "--resolution: 160.5 is not an image size; write for example 160, 96..224 or 96,128,160"),
+        (True, "--resolution: 'True' is not an image size; write for example 160, 96..224 or 96,128,160"),
+        ([], "--resolution: [] is not an image size; write for example 160, 96..224 or 96,128,160"),
+        ([96, "x"], "--resolution: [96, 'x'] is not an image size; write for example 160, 96..224 or 96,128,160"),
+        (0, "--resolution 0 is too small; give at least 1"),
+        ("-5", "--resolution -5 is too small; give at least 1"),
+        ("96,5000", "--resolution 5000 is too large; give at most 4096"),
+        ("224..96", "--resolution 224..96: sizes must ascend; write 96..224"),
+        ("160,96,160", "--resolution 160,96,160: sizes must ascend; write 96,160"),
+        ((96, 96), "--resolution 96,96: 96 is repeated; list each size once"),
+        ("100..224", "--resolution 100..224: 100 is not a multiple of 16; "
+         "write multiples, or list the sizes: 100,132,164"),
+        ("16..1024", "--resolution 16..1024: 64 sizes are too many; give at most 16"),
+    ],
+)  # fmt: skip
+def test_what_is_no_image_size_is_refused(value: object, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_resolutions(value, "--resolution")
+    assert str(caught.value) == message

@@ -3,16 +3,18 @@
 import os
 import tarfile
 import zlib
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import platformdirs
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgenas.accuracy.dataset import Dataset, dataset_from_arrays
+from edgenas.accuracy.dataset import Dataset, Split, dataset_from_arrays
 from edgenas.accuracy.image_folder import dataset_from_folder
 from edgenas.errors import DataError, UnknownNameError, first_line
 from edgenas.progress import Progress, silent
@@ -60,6 +62,23 @@ def resized(images: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
     size = (resolution, resolution)
     pictures = (Image.fromarray(image).convert("RGB") for image in images)
     return np.stack([np.asarray(picture.resize(size, Image.Resampling.BILINEAR)) for picture in pictures])
+
+
+def resized_dataset(dataset: Dataset, resolution: int) -> Dataset:
+    """A data set at another size, for one given as arrays: its images are resized as decoded pictures are.
+
+    A model of this size therefore sees a picture as if it had first been brought to the size of the arrays.
+    """
+    train, validation, test = (
+        _resized_split(split, resolution) for split in (dataset.train, dataset.validation, dataset.test)
+    )
+    return replace(dataset, train=train, validation=validation, test=test)
+
+
+def _resized_split(split: Split, resolution: int) -> Split:
+    pixels = split.images.permute(0, 2, 3, 1).cpu().numpy()
+    images = torch.from_numpy(resized(pixels, resolution)).permute(0, 3, 1, 2)
+    return Split(images, split.labels)
 
 
 def _digits(resolution: int, flip: bool) -> Dataset:

@@ -25,10 +25,16 @@ MAX_ITERATIONS = 200
 
 
 def fit_classifier(network: Network, dataset: Dataset) -> None:
-    """Set the classifier to a logistic regression on the features of the training images, not augmented.
+    """Set the classifier of one of edgenas's networks; see `fit_linear`."""
+    fit_linear(network, _classifier(network), dataset)
+
+
+def fit_linear(network: nn.Module, last: nn.Linear, dataset: Dataset) -> None:
+    """Set a classifier to a logistic regression on the features of the training images, not augmented.
 
     Args:
-        network: on the training device; left in evaluation mode. Only its last layer changes.
+        network: on the training device; left in evaluation mode. Only `last` changes.
+        last: its layer that computes the logits.
         dataset: images of the size the network is meant for; at most `MAX_IMAGES` are used.
 
     Raises:
@@ -36,14 +42,13 @@ def fit_classifier(network: Network, dataset: Dataset) -> None:
     """
     count = min(len(dataset.train), MAX_IMAGES)
     split = Split(dataset.train.images[:count], dataset.train.labels[:count])
-    inputs = features(network, dataset, split)
-    # Penalties are for features of unit size; centred ones converge sooner.
+    inputs = _inputs(network, last, dataset, split)
+    # The penalty is for features of unit size; centred ones converge sooner.
     centre, scale = inputs.mean(0), max(float(inputs.std()), 1e-12)
     regression = _fitted((inputs - centre) / scale, split.labels.cpu().numpy())
     weights, biases = _by_class(regression)
     weights = weights / scale
     biases = biases - weights @ centre
-    last = cast(nn.Linear, cast(BlockModule, network[-1]).layers[-1])
     with torch.no_grad():
         last.weight.zero_()
         last.bias.fill_(min(0.0, float(biases.min())))  # of classes that none of the images has
@@ -57,15 +62,25 @@ def features(network: Network, dataset: Dataset, split: Split) -> NDArray[np.flo
     Raises:
         OutOfMemoryError: a batch does not fit into memory.
     """
+    return _inputs(network, _classifier(network), dataset, split)
+
+
+def _classifier(network: Network) -> nn.Linear:
+    return cast(nn.Linear, cast(BlockModule, network[-1]).layers[-1])
+
+
+def _inputs(network: nn.Module, last: nn.Linear, dataset: Dataset, split: Split) -> NDArray[np.float32]:
+    """What a layer reads, (N, features), for each image of a split."""
     device = next(network.parameters()).device
-    *blocks, last = network
-    body = nn.Sequential(*blocks, *cast(BlockModule, last).layers[:-1])
+    found: list[NDArray[np.float32]] = []
+    hook = last.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0].cpu().numpy()))
     network.eval()
-    with torch.inference_mode(), out_of_memory_named("computing features"):
-        found = [
-            body(dataset.normalise(split.images[part].to(device))).cpu().numpy()
-            for part in batch_slices(split)
-        ]
+    try:
+        with torch.inference_mode(), out_of_memory_named("computing features"):
+            for part in batch_slices(split):
+                network(dataset.normalise(split.images[part].to(device)))
+    finally:
+        hook.remove()
     return np.concatenate(found)
 
 

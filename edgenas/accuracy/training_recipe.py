@@ -12,8 +12,15 @@ FINALIST_IMAGES = 24_000
 """Images per training, over all epochs; the number of epochs is clipped to a sensible range."""
 
 
+FINE_TUNING_RATE = 5e-4
+"""Highest learning rate for pretrained weights."""
+
+
 class Recipe(Document):
-    """How to train: AdamW (Loshchilov and Hutter, ICLR 2019), linear warm-up, cosine decay, label smoothing."""
+    """How to train: AdamW (Loshchilov and Hutter, ICLR 2019), linear warm-up, cosine decay, label smoothing.
+
+    With `frozen_statistics`, batch norm goes by its running statistics in training too, and they do not change.
+    """
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(default=64, ge=2)
@@ -22,6 +29,7 @@ class Recipe(Document):
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     warm_up_share: float = Field(default=0.1, ge=0, lt=1)
     augmentation: Augmentation = Augmentation()
+    frozen_statistics: bool = False
 
 
 class SupernetRecipe(Recipe):
@@ -34,6 +42,12 @@ class FinalistRecipe(Recipe):
     """How to train a finalist; `distillation` is the weight of the supernet's largest network as a teacher."""
 
     distillation: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def fine_tuning(self) -> "FinalistRecipe":
+        """The same, for a network with pretrained weights: the rate of one that begins from noise would ruin them."""
+        rate = min(self.learning_rate, FINE_TUNING_RATE)
+        return self.model_copy(update={"learning_rate": rate, "frozen_statistics": True})
 
 
 def default_recipes(

@@ -15,16 +15,19 @@ from edgenas.pipeline.targets import device_for
 from edgenas.profiling import block_profiling
 from edgenas.profiling.block_profiling import ProfileReport
 from edgenas.profiling.few_samples import FewSamplesReport, profile_from_few
+from edgenas.profiling.resolution_profiling import profile_sizes
+from edgenas.progress import Progress
 from edgenas.settings.keywords import taking
-from edgenas.settings.latency_commands import ProfileSettings
-from edgenas.space import SearchSpace
+from edgenas.settings.latency_commands import SAMPLES_NEED_ONE_SIZE, ProfileSettings
+from edgenas.space import NetworkSpace, SearchSpace
 
 
 class ProfileResult(Document):
     """The table and the quality of its measurements.
 
     `unstable` lists keys of blocks with noisy timings. `retaken` timings were repeated because the machine was slower
-    or faster than usual; for a share `disturbed` of all timings it still was.
+    or faster than usual; for a share `disturbed` of all timings it still was. `calibrations` are by image size, for
+    those that were timed; `calibration` is that of the largest.
     """
 
     table: Path
@@ -35,6 +38,7 @@ class ProfileResult(Document):
     retaken: int
     disturbed: float
     calibration: Calibration
+    calibrations: dict[int, Calibration] = Field(default_factory=dict)
 
     @computed_field  # type: ignore[prop-decorator]  # a known limitation of mypy
     @property
@@ -83,6 +87,9 @@ def profile(settings: ProfileSettings) -> ProfileResult:
     them and from other devices (provenance `calibrated`; the result is a `FewSamplesResult`). Networks timed by an
     earlier such profile count.
 
+    Of several image sizes, the ends and the multiples of 32 are timed, at least three; predictions for the others are
+    interpolated.
+
     An existing table is extended: only missing or unstable blocks are timed. It is written to `./latency_models` if
     that folder exists, otherwise to the user's data folder. Repeating an interrupted profile resumes it.
 
@@ -101,10 +108,18 @@ def profile(settings: ProfileSettings) -> ProfileResult:
     seed, progress = settings.seed, settings.progress
     if settings.samples is None:
         networks = settings.networks or block_profiling.NETWORKS
-        journal = journal_path(device, space.signature)
-        report = block_profiling.profile(space, device, runtime, table, networks, seed, progress, journal)
-        path = save_table(device, report.changes if in_place else report.table)
-        return _measured(path, space, report, time.monotonic() - start)
+
+        def timed(part: SearchSpace, table: LatencyTable | None, progress: Progress) -> ProfileReport:
+            journal = journal_path(device, part.signature)
+            return block_profiling.profile(part, device, runtime, table, networks, seed, progress, journal)
+
+        reports = {}
+        for size, report in profile_sizes(space, table, timed, progress):
+            reports[size] = report
+            path = save_table(device, report.changes if in_place else report.table)
+        return _measured(path, space, reports, time.monotonic() - start)
+    if not isinstance(space, SearchSpace):
+        raise InputError(*SAMPLES_NEED_ONE_SIZE)
     if known:
         _refuse_measured(space, device, runtime, *known)
     journal = journal_path(device, f"{space.signature}-samples")
@@ -130,17 +145,23 @@ def _refuse_measured(
         )
 
 
-def _measured(path: Path, space: SearchSpace, report: ProfileReport, seconds: float) -> ProfileResult:
-    keys = [block.key for block in space.distinct_blocks]
+def _measured(
+    path: Path, space: NetworkSpace, reports: dict[int, ProfileReport], seconds: float
+) -> ProfileResult:
+    parts = {size: space.at(size) for size in reports}
+    table = reports[max(reports)].table
+    keys = dict.fromkeys(block.key for part in parts.values() for block in part.distinct_blocks)
+    calibrations = {size: table.calibrations[part.signature] for size, part in parts.items()}
     return ProfileResult(
         table=path,
-        entries=len(report.table.entries),
-        measured=report.measured_blocks,
+        entries=len(table.entries),
+        measured=sum(report.measured_blocks for report in reports.values()),
         seconds=seconds,
-        unstable=tuple(key for key in keys if report.table.entries[key].unstable),
-        retaken=report.retaken,
-        disturbed=report.disturbed,
-        calibration=report.table.calibrations[space.signature],
+        unstable=tuple(key for key in keys if table.entries[key].unstable),
+        retaken=sum(report.retaken for report in reports.values()),
+        disturbed=max(report.disturbed for report in reports.values()),
+        calibration=calibrations[max(reports)],
+        calibrations=calibrations,
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
-    from edgenas.space import SearchSpace
+    from edgenas.space import NetworkSpace
     from edgenas.space.modules import Network
 
     Picture = str | Path | Image.Image | NDArray[np.uint8]
@@ -43,7 +43,7 @@ class TrainedModel(Model):
     """A model of a run, with its trained weights."""
 
     _folder: RunFolder = PrivateAttr()
-    _given_space: "SearchSpace | None" = PrivateAttr(default=None)
+    _given_space: "NetworkSpace | None" = PrivateAttr(default=None)
 
     def load(self) -> "Network":
         """The trained network, a `torch.nn.Module` in evaluation mode on the CPU.
@@ -78,7 +78,8 @@ class TrainedModel(Model):
                 "take them from the card beside the exported file",
             )
         network = self.load()
-        _, resolution, _ = self._space().input_shape
+        space = self._space()
+        resolution = space.resolution_of(space.architecture(self.architecture["choices"]))
         mean, std = np.array(data.mean, np.float32), np.array(data.std, np.float32)
         pictures, found = _listed(images), []
         for start in range(0, len(pictures), AT_ONCE):
@@ -89,12 +90,12 @@ class TrainedModel(Model):
             found += [_classification(row, data.classes) for row in logits.softmax(1).numpy()]
         return found
 
-    def _space(self) -> "SearchSpace":
-        from edgenas.space import space_from_config
+    def _space(self) -> "NetworkSpace":
+        from edgenas.space import network_space_from_config
 
         if self._given_space is not None and self._given_space.config() == self.architecture["space"]:
             return self._given_space
-        return space_from_config(self.architecture["space"], self._folder.front)
+        return network_space_from_config(self.architecture["space"], self._folder.front)
 
 
 class Run(SearchResult):
@@ -108,7 +109,7 @@ class Run(SearchResult):
     baselines: tuple[TrainedModel, ...] = ()
 
     _folder: RunFolder = PrivateAttr()
-    _given_space: "SearchSpace | None" = PrivateAttr(default=None)
+    _given_space: "NetworkSpace | None" = PrivateAttr(default=None)
 
     @property
     def folder(self) -> Path:
@@ -166,7 +167,7 @@ class Run(SearchResult):
         return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def load_run(run: str | Path, space: "SearchSpace | None" = None) -> Run:
+def load_run(run: str | Path, space: "NetworkSpace | None" = None) -> Run:
     """Load the result of a complete or interrupted run.
 
     Args:
@@ -180,7 +181,7 @@ def load_run(run: str | Path, space: "SearchSpace | None" = None) -> Run:
     return run_of(folder.read_result(), folder, space)
 
 
-def run_of(result: SearchResult, folder: RunFolder | None = None, space: "SearchSpace | None" = None) -> Run:
+def run_of(result: SearchResult, folder: RunFolder | None = None, space: "NetworkSpace | None" = None) -> Run:
     """A result with access to its run, which is under `runs/` unless a folder is given."""
     place = RunFolder((folder.path if folder else RUNS / result.run).absolute())
     run = Run.model_validate(result.model_dump())
@@ -250,6 +251,7 @@ def _row(model: Model, role: str) -> dict[str, Any]:
         "high_ms": latency.high,
         "measured_ms": latency.measured,
         "provenance": str(model.provenance),
+        "resolution": model.resolution,
         "params": model.params,
         "macs": model.macs,
         "leads": model.leads,

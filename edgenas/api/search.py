@@ -24,6 +24,9 @@ def search(settings: SearchSettings) -> "Run":
     `SearchSpace`, a function that makes a `Searcher` from a problem and a seed (such as its class), and an `Evaluator`
     or a function that makes one from space, data set and seed.
 
+    With several image sizes in `resolution`, a `Dataset` has images of the largest; smaller ones are resized from them
+    as decoded pictures are, and the cards of such models describe what follows after that size.
+
     Raises:
         InputError: a setting, the data or a table cannot be used (see `edgenas.errors`).
         InfeasibleError: no architecture of the space is within the limit.
@@ -35,7 +38,7 @@ def search(settings: SearchSettings) -> "Run":
 
     device = device_for(settings)
     if isinstance(settings.space, str):
-        space_for_images(settings, settings.resolution or PROBE_RESOLUTION, PROBE_CLASSES)
+        space_for_images(settings, settings.resolutions or (PROBE_RESOLUTION,), PROBE_CLASSES)
     # What follows loads torch and images, so invalid settings are reported first.
     from edgenas.api.run import run_of
     from edgenas.pipeline.phases import run_session

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import typer
 
 from edgenas.cli import benchmark, devices, doctor, export, predict, profile, report, search, validate
+from edgenas.cli.options import with_values
 from edgenas.errors import EdgenasError
+from edgenas.settings.search import SearchSettings
 
 INTERRUPTED = 130
 
@@ -47,8 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["search"]:  # the one command with an option that may stand alone
+        given = with_values(SearchSettings, given)
     try:
-        code = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        code = app(args=given, standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this code without a message
             return _fail("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0

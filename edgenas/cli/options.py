@@ -1,7 +1,7 @@
 """The options of a command, made from the declarations of its settings."""
 
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,6 +59,18 @@ def command_of(declaring: type[Settings]) -> Callable[[Run], Callable[..., int |
         return command
 
     return decorate
+
+
+def with_values(declaring: type[Settings], arguments: Sequence[str]) -> list[str]:
+    """Arguments in which every option that may stand alone has its value; typer's options have one always, or never."""
+    alone = {each.flag: each.option.alone for each in settings_of(declaring) if each.option.alone}
+    off = {flag.replace("--", "--no-", 1): flag for flag in alone}
+    found = []
+    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
+        found += [off[word], "none"] if word in off else [word]
+        if word in alone and (following is None or following.startswith("-")):
+            found.append(alone[word])
+    return found
 
 
 def _keywords(

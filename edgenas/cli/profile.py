@@ -37,13 +37,17 @@ def run(keywords: dict[str, Any], json: bool) -> None:
 
 
 def _print_result(result: "ProfileResult") -> None:
-    errors = sorted(abs(residual) for residual in result.calibration.residuals)
     print_lines(
-        f"{result.measured} blocks measured in {format_seconds(result.seconds)}, {result.entries} in the table",
-        f"whole networks: slope {result.calibration.slope:.3f}, intercept "
-        f"{result.calibration.intercept_ms:.4g} ms; {len(errors)} of them, each predicted from all others, have errors "
-        f"of {sum(errors) / len(errors):.1%} on average, {errors[-1]:.1%} at most",
+        f"{result.measured} blocks measured in {format_seconds(result.seconds)}, {result.entries} in the table"
     )
+    for size, calibration in result.calibrations.items():
+        errors = sorted(abs(residual) for residual in calibration.residuals)
+        at_size = f" of {size} px" if len(result.calibrations) > 1 else ""
+        print_lines(
+            f"whole networks{at_size}: slope {calibration.slope:.3f}, intercept {calibration.intercept_ms:.4g} ms; "
+            f"{len(errors)} of them, each predicted from all others, have errors of "
+            f"{sum(errors) / len(errors):.1%} on average, {errors[-1]:.1%} at most"
+        )
 
 
 def _print_few(result: "FewSamplesResult") -> None:

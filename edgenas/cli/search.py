@@ -34,7 +34,7 @@ def run(keywords: dict[str, Any], json: bool) -> int:
 def _print_result(result: "SearchResult") -> None:
     title = f"{result.run}: {len(result.front)} models for {result.device}"
     value = "accuracy" if result.metric == "top-1" else result.metric
-    columns = ["id", "predicted", "interval", "measured", value, "test", "params", "MACs"]
+    columns = ["id", "predicted", "interval", "measured", value, "test", "px", "params", "MACs"]
     if with_memory := "peak-memory" in result.objectives:
         columns.append("memory")
     models = (*result.front, *result.baselines)
@@ -68,6 +68,7 @@ def _row(model: "Model", chosen: bool, with_memory: bool) -> tuple[str, ...]:
         format_milliseconds(latency.measured) if latency.measured else "-",
         "-" if failed else f"{model.accuracy.value:.2%} {model.accuracy.kind}",
         "-" if test is None else f"{test:.2%}",
+        "-" if model.resolution is None else f"{model.resolution}",
         format_count(model.params),
         format_count(model.macs),
         *([f"{format_count(model.peak_memory_bytes or 0)}B"] if with_memory else []),

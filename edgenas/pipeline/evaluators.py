@@ -8,7 +8,7 @@ from edgenas.errors import InputError, UnknownNameError
 from edgenas.pipeline.session import Session
 from edgenas.plugins import EVALUATORS, load_plugin, may_make, plugin_names
 from edgenas.settings.search import SUPERNET, TRAINED, SearchSettings
-from edgenas.space import SearchSpace
+from edgenas.space import NetworkSpace
 
 PROXY_SHARE = 0.25
 """Training of a candidate by the `trained` evaluator, as a share of a finalist's epochs."""
@@ -35,7 +35,7 @@ def custom_evaluator_maker(settings: SearchSettings) -> MakeEvaluator | None:
     if not isinstance(given, Evaluator) and not may_make(given, Evaluator):
         raise refused
 
-    def make(space: SearchSpace, dataset: Dataset, seed: int) -> Evaluator:
+    def make(space: NetworkSpace, dataset: Dataset, seed: int) -> Evaluator:
         evaluator = given if isinstance(given, Evaluator) else given(space, dataset, seed)
         if not isinstance(evaluator, Evaluator):
             raise refused

@@ -1,6 +1,6 @@
 """Final models: finalists of a search and hand-designed baselines, trained, exported and measured alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from edgenas.accuracy.checkpoint import Checkpoint
-from edgenas.accuracy.dataset import Split
+from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.metrics import confusion, scores
 from edgenas.accuracy.network_predictions import predictions, require_predictions
 from edgenas.accuracy.standalone import Teacher, network_losses
@@ -29,7 +29,7 @@ from edgenas.exporting.onnx_export import Exported, export_onnx
 from edgenas.formats import write_bytes
 from edgenas.latency.latency import Latency
 from edgenas.pipeline.session import Session
-from edgenas.space import Architecture, SearchSpace
+from edgenas.space import Architecture, NetworkSpace
 from edgenas.space.modules import Network
 from edgenas.space.onnx_graph import INPUT
 from edgenas.storage.run_folder import RunFolder
@@ -60,7 +60,7 @@ class FinalModel:
     """
 
     id: str
-    space: SearchSpace
+    space: NetworkSpace
     architecture: Architecture
     latency: Latency
     searched: float | None = None
@@ -69,6 +69,11 @@ class FinalModel:
     exported: Exported | None = None
     measured_ms: float | None = None
     note: str = ""
+
+    @property
+    def resolution(self) -> int:
+        """Height and width of its images."""
+        return self.space.resolution_of(self.architecture)
 
 
 def train_final_model(
@@ -92,7 +97,7 @@ def train_final_model(
             train(
                 network,
                 losses,
-                session.dataset_on_device,
+                session.dataset_on_device_at(final_model.resolution),
                 recipe,
                 seed,
                 checkpoint,
@@ -100,7 +105,7 @@ def train_final_model(
                 phase,
                 seconds,
             )
-            known |= _evaluate(session, network)
+            known |= _evaluate(session.dataset_at(final_model.resolution), network)
         except (DivergenceError, OutOfMemoryError) as error:
             known["note"] = f"training failed: {error.problem}"
         else:
@@ -114,18 +119,18 @@ def train_final_model(
     return replace(final_model, trained=trained)
 
 
-def _evaluate(session: Session, network: Network) -> dict[str, object]:
-    classes = len(session.dataset.classes)
+def _evaluate(dataset: Dataset, network: Network) -> dict[str, object]:
+    classes = len(dataset.classes)
 
     def evaluated(split: Split) -> tuple[NDArray[np.int64], dict[Metric, float]]:
-        predicted = require_predictions(predictions(network, session.dataset, split), "the trained network")
+        predicted = require_predictions(predictions(network, dataset, split), "the trained network")
         return predicted, scores(confusion(predicted, split.labels.numpy(), classes))
 
-    predicted, validation = evaluated(session.dataset.validation)
+    predicted, validation = evaluated(dataset.validation)
     return {
         "predicted": predicted.tolist(),
         "validation": validation,
-        "test": evaluated(session.dataset.test)[1],
+        "test": evaluated(dataset.test)[1],
     }
 
 
@@ -134,7 +139,8 @@ def export_final_model(session: Session, final_model: FinalModel) -> FinalModel:
     if final_model.trained is None:
         return final_model
     network = load_network(session.folder, final_model.space.build(final_model.architecture), final_model.id)
-    images = session.dataset.normalise(session.dataset.validation.images[:VERIFICATION_IMAGES])
+    dataset = session.dataset_at(final_model.resolution)
+    images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
     try:
         exported = export_onnx(network, onnx_path(session.folder, final_model.id), images)
     except VerificationError as error:
@@ -148,7 +154,7 @@ def measure_final_models(session: Session, final_models: list[FinalModel]) -> li
     Figures in the store are not measured again: a resumed run must end with the same front.
     """
     device = session.config.device
-    ready = {final_model.id: final_model.exported for final_model in final_models if final_model.exported}
+    ready = [final_model for final_model in final_models if final_model.exported]
     if not device.is_host or not ready:
         return final_models
     if not (known := session.store.last_event("measured")):
@@ -161,12 +167,15 @@ def measure_final_models(session: Session, final_models: list[FinalModel]) -> li
     return [replace(final_model, measured_ms=known.get(final_model.id)) for final_model in final_models]
 
 
-def _typical_ms(session: Session, exported: dict[str, Exported]) -> dict[str, float]:
+def _typical_ms(session: Session, exported: Sequence[FinalModel]) -> dict[str, float]:
     """Typical latency of each exported file, ms, by id."""
     runtime = runtime_for(session.config.device)
-    shape = (session.config.device.batch, *session.space.input_shape)
-    image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    loaded = {id_: runtime.load(model.path.read_bytes(), {INPUT: image}) for id_, model in exported.items()}
+    loaded = {}
+    for each in exported:
+        shape = (session.config.device.batch, *each.space.input_shape_of(each.architecture))
+        image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+        if each.exported:
+            loaded[each.id] = runtime.load(each.exported.path.read_bytes(), {INPUT: image})
     measured = measure(loaded, load_sentinel(runtime), MEASURING_S, progress=session.progress)
     return {id_: timing.typical_ms for id_, timing in measured.timings.items()}
 

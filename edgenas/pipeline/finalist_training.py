@@ -3,7 +3,6 @@
 from functools import partial
 
 from edgenas.accuracy.network_predictions import recalibrate
-from edgenas.accuracy.path_sampling import smallest_and_largest
 from edgenas.accuracy.standalone import Teacher, fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
@@ -53,7 +52,7 @@ def train_and_export(
                     trainings.recipe(final_model),
                     phase,
                     seconds.get(final_model.id),
-                    None if final_model.name else trainings.teacher,
+                    trainings.teacher(final_model),
                 )
             )
     with session.store.timed("export"):
@@ -97,15 +96,21 @@ class _Trainings:
         self._supernet = supernet
         self._final_models = final_models
         self.finalists = sum(not final_model.name for final_model in final_models)
-        largest = smallest_and_largest(session.space)[1]
-        self.teacher: Teacher | None = (lambda images: supernet(images, largest)) if supernet else None
+
+    def teacher(self, final_model: FinalModel) -> Teacher | None:
+        """The supernet's largest network at the image size of a finalist; None for a baseline."""
+        supernet, size = self._supernet, final_model.resolution
+        if supernet is None or final_model.name:
+            return None
+        largest = supernet.space.joined(size, supernet.space.at(size).largest)
+        return lambda images: supernet(images, largest)
 
     def network(self, final_model: FinalModel) -> Network:
         """The network with its initial weights, on the training device."""
         session = self._session
         if self._supernet is not None and not final_model.name:
             network = self._supernet.extract(final_model.architecture)
-            recalibrate(network, session.dataset_on_device)
+            recalibrate(network, session.dataset_on_device_at(final_model.resolution))
             return network
         return fresh_network(
             final_model.space, final_model.architecture, session.settings.seed, session.torch_device
@@ -149,11 +154,14 @@ class _Trainings:
     def _speed(self, final_model: FinalModel) -> tuple[float, float]:
         """Seconds of a training step, and of evaluating the trained network."""
         recipe = self.recipe(final_model)
-        teacher = None if final_model.name else self.teacher
+        teacher, dataset = (
+            self.teacher(final_model),
+            self._session.dataset_on_device_at(final_model.resolution),
+        )
         try:
             network = self.network(final_model)
             losses = network_losses(network, recipe, teacher, recipe.distillation)
-            step_s = step_seconds(network, losses, self._session.dataset_on_device, recipe)
-            return step_s, evaluation_seconds(network, self._session.dataset_on_device)
+            step_s = step_seconds(network, losses, dataset, recipe)
+            return step_s, evaluation_seconds(network, dataset)
         except OutOfMemoryError:  # reported by its training
             return LEAST_S, 0.0

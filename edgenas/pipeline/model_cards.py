@@ -31,6 +31,8 @@ def write_model_card(
         model=model,
         precision=precision,
         classes=dataset.classes,
-        preprocessing=Preprocessing(resolution=dataset.resolution, mean=dataset.mean, std=dataset.std),
+        preprocessing=Preprocessing(
+            resolution=model.resolution or dataset.resolution, mean=dataset.mean, std=dataset.std
+        ),
         versions=versions,
     )

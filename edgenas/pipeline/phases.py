@@ -4,20 +4,18 @@ import hashlib
 import logging
 import re
 import time
-from dataclasses import replace
-from os import PathLike
 from pathlib import Path
 from typing import Literal
 
 from edgenas.accuracy.augmentation import augmentation_from_text
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.accuracy.training import training_device
 from edgenas.accuracy.training_recipe import default_recipes
 from edgenas.device import Device
 from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
-from edgenas.latency.predictor import LatencyPredictor, predictor_for
+from edgenas.latency.network_predictor import NetworkPredictor
+from edgenas.latency.predictor import predictor_for
 from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
@@ -25,6 +23,7 @@ from edgenas.pipeline.front_selection import succeeded
 from edgenas.pipeline.model_cards import write_model_card
 from edgenas.pipeline.report_assembly import write_report
 from edgenas.pipeline.result_assembly import result_of
+from edgenas.pipeline.run_data import data_of
 from edgenas.pipeline.scaled_baselines import check_baselines
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.spaces import space_for_images
@@ -39,7 +38,7 @@ from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
 from edgenas.searchers.searcher import Searcher
 from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
-from edgenas.space import Architecture, SearchSpace
+from edgenas.space import Architecture, NetworkSpace
 from edgenas.storage.run_config import DataRecord, RunConfig, versions
 from edgenas.storage.run_folder import open_run
 from edgenas.storage.run_store import Evaluation
@@ -62,11 +61,12 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     make_searcher, make_evaluator = _make_searcher(settings), custom_evaluator_maker(settings)
     if settings.baselines:
         check_baselines(device)
-    dataset = _dataset(settings)
-    space = space_for_images(settings, dataset.resolution, len(dataset.classes))
+    data = data_of(settings)
+    dataset = data.largest
+    space = space_for_images(settings, _sizes(settings, dataset), len(dataset.classes))
     predictor = predictor_for(space, device, settings.missing)
     objectives = objectives_from_text(settings.objective)
-    config = _config(_with_defaults(settings, device, dataset), device, dataset, predictor)
+    config = _config(_with_defaults(settings, device, dataset, space), device, dataset, predictor)
     name = _default_name(config) if settings.run is None else settings.run
     prior_document = None if settings.warm_start is None else prior_for(name, settings.warm_start, space)
     warm_start = None if prior_document is None else prior_document.fingerprint
@@ -88,6 +88,7 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             store=store,
             dataset=dataset,
             dataset_on_device=dataset.on(torch_device),
+            load_dataset_at=data.at,
             predictor=predictor,
             problem=problem,
             budget=Budget(settings.time_budget_s, before_s, started_s),
@@ -126,31 +127,16 @@ def _make_searcher(settings: SearchSettings) -> MakeSearcher | None:
     return make_searcher
 
 
-def _dataset(settings: SearchSettings) -> Dataset:
-    """The data set, at the resolution of the space if that is an object.
-
-    Raises:
-        InputError: unknown or unusable data, or images of another size than requested.
-    """
-    resolution = settings.resolution
-    if isinstance(settings.space, SearchSpace) and resolution is None:
-        resolution = settings.space.input_shape[1]
-    if not isinstance(settings.data, str | PathLike | Dataset):
-        raise InputError(
-            f"data: {settings.data!r:.60} is neither a name, a folder nor a Dataset",
-            "make one from arrays: edgenas.dataset_from_arrays",
-        )
-    if not isinstance(settings.data, Dataset):
-        return load_dataset(name_of(settings.data), resolution, settings.flip, settings.progress)
-    if resolution is not None and settings.data.resolution != resolution:
-        raise InputError(
-            f"data set {settings.data.name} has images of {settings.data.resolution} px, not {resolution}",
-            f"give --resolution {settings.data.resolution}",
-        )
-    return settings.data if settings.flip is None else replace(settings.data, flip=settings.flip)
+def _sizes(settings: SearchSettings, dataset: Dataset) -> tuple[int, ...]:
+    """The image sizes that are searched; those of the data if nothing else says."""
+    if isinstance(settings.space, NetworkSpace) and settings.resolution is None:
+        return settings.space.resolutions
+    return settings.resolutions or (dataset.resolution,)
 
 
-def _with_defaults(settings: SearchSettings, device: Device, dataset: Dataset) -> SearchSettings:
+def _with_defaults(
+    settings: SearchSettings, device: Device, dataset: Dataset, space: NetworkSpace
+) -> SearchSettings:
     """The settings with defaults filled in and in normal form, so that equal searches have equal settings."""
     budget_s = settings.time_budget_s
     gradient: dict[str, object] = {}
@@ -167,7 +153,7 @@ def _with_defaults(settings: SearchSettings, device: Device, dataset: Dataset) -
         batch=device.batch,
         power_mode=device.power_mode,
         data=dataset.name,
-        resolution=dataset.resolution,
+        resolution=space.resolutions,
         flip=dataset.flip,
         max_latency=f"{settings.max_latency_ms:.10g}ms",
         time_budget=None if budget_s is None else f"{budget_s:.10g}s",
@@ -201,7 +187,7 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
 
 
 def _config(
-    settings: SearchSettings, device: Device, dataset: Dataset, predictor: LatencyPredictor
+    settings: SearchSettings, device: Device, dataset: Dataset, predictor: NetworkPredictor
 ) -> RunConfig:
     supernet, finalist = default_recipes(len(dataset.train), augmentation_from_text(settings.augment))
     return RunConfig(

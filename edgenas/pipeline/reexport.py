@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 
 from edgenas.accuracy.dataset import Dataset, Split
-from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.accuracy.metrics import confusion, score, scores
 from edgenas.accuracy.network_predictions import batch_slices, predicted_classes, predictions
 from edgenas.errors import DataError, InputError, RunConflictError, UnknownNameError
@@ -16,9 +15,10 @@ from edgenas.exporting.onnx_export import max_abs_difference, run_onnx, verified
 from edgenas.formats import Document, write_bytes
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.model_cards import write_model_card
+from edgenas.pipeline.run_data import RunData, named_data, resized_data
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
-from edgenas.space import SearchSpace, space_from_config
+from edgenas.space import NetworkSpace, network_space_from_config
 from edgenas.space.onnx_graph import INPUT
 from edgenas.space.precision import CALIBRATION_IMAGES, convert
 from edgenas.storage.run_config import RunDocument, versions
@@ -51,12 +51,12 @@ def reexport(settings: ExportSettings) -> ExportResult:
     folder = find_run(name_of(settings.run))
     models = _select_models(folder, settings.model)
     document = folder.read_document()
-    space = space_from_config(document.config.space, folder.document)
-    dataset = _same_dataset(settings, document, space)
+    space = network_space_from_config(document.config.space, folder.document)
+    data = _same_data(settings, document, space)
     exported = []
     for number, chosen in enumerate(models):
         progress("export", number, len(models))
-        exported.append(_export(folder, document, dataset, chosen, precision))
+        exported.append(_export(folder, document, data, chosen, precision))
     progress("export", len(models), len(models))
     return ExportResult(precision=precision, models=tuple(exported))
 
@@ -78,8 +78,8 @@ def _select_models(folder: RunFolder, model: str | None) -> list[Model]:
     return [trained[model]]
 
 
-def _same_dataset(settings: ExportSettings, document: RunDocument, space: SearchSpace) -> Dataset:
-    """The very images that the run was trained on.
+def _same_data(settings: ExportSettings, document: RunDocument, space: NetworkSpace) -> RunData:
+    """The very images that the run was trained on; those of the largest size are compared.
 
     Raises:
         RunConflictError: they have changed, or others were given.
@@ -87,11 +87,11 @@ def _same_dataset(settings: ExportSettings, document: RunDocument, space: Search
     config = document.config
     given = config.settings.data if settings.data is None else settings.data
     if isinstance(given, Dataset):
-        dataset = given
+        data = resized_data(given)
     else:
-        flip, resolution = config.settings.flip, space.input_shape[1]
+        flip, largest = config.settings.flip, space.resolutions[-1]
         try:
-            dataset = load_dataset(name_of(given), resolution, flip, settings.progress)
+            data = named_data(given, largest, flip, settings.progress)
         except (DataError, UnknownNameError) as error:
             if settings.data is not None:
                 raise
@@ -99,23 +99,25 @@ def _same_dataset(settings: ExportSettings, document: RunDocument, space: Search
                 f"the images of run {document.name} cannot be loaded again ({error.problem})",
                 "give them with --data, in Python as a name, a folder or a Dataset",
             ) from None
-    if dataset.fingerprint != config.data.fingerprint:
+    if data.largest.fingerprint != config.data.fingerprint:
         raise RunConflictError(
-            f"{dataset.name} does not hold the images of run {document.name}, or they have changed",
+            f"{data.largest.name} does not hold the images of run {document.name}, or they have changed",
             "give the run's own images with --data, or search again",
         )
-    return dataset
+    return data
 
 
 def _export(
     folder: RunFolder,
     document: RunDocument,
-    dataset: Dataset,
+    data: RunData,
     model: Model,
     precision: Precision,
 ) -> ExportedModel:
-    space = space_from_config(model.architecture["space"], folder.front)  # a baseline has its own space
+    # A baseline has its own space.
+    space = network_space_from_config(model.architecture["space"], folder.front)
     architecture = space.architecture(model.architecture["choices"])
+    dataset = data.at(space.resolution_of(architecture))
     network = load_network(folder, space.build(architecture), model.id)
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
     content, error = verified_onnx(network, model.id, images)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from edgenas.device import Provenance
 from edgenas.errors import FileFormatError, IncompleteTableError
-from edgenas.latency.predictor import LatencyPredictor, predictor_from_device, predictor_from_table
+from edgenas.latency.network_predictor import NetworkPredictor
+from edgenas.latency.predictor import predictor_from_device, predictor_from_table
+from edgenas.latency.resolution_predictor import by_resolution
 from edgenas.latency.table import find_table
 from edgenas.pipeline.learning_record import recorded_curves
 from edgenas.profiling.validation import find_validation
@@ -13,7 +15,7 @@ from edgenas.reporting.html_page import write_html
 from edgenas.reporting.pictures import write_png
 from edgenas.reporting.report_content import Point, ReportContent
 from edgenas.searchers.choice_contributions import MIN_EVALUATIONS, Contribution, contributions
-from edgenas.space import SearchSpace, space_from_config
+from edgenas.space import NetworkSpace, network_space_from_config
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import Evaluation, RunStore
@@ -26,7 +28,7 @@ _TOO_FEW = (
 
 
 def write_report(
-    folder: RunFolder, store: RunStore, result: SearchResult, space: SearchSpace | None = None
+    folder: RunFolder, store: RunStore, result: SearchResult, space: NetworkSpace | None = None
 ) -> Path:
     """Write `report.html` and `front.png` of a run; pass `space` if its configuration cannot rebuild it."""
     content = report_content(folder, store, result, space)
@@ -36,12 +38,12 @@ def write_report(
 
 
 def report_content(
-    folder: RunFolder, store: RunStore, result: SearchResult, space: SearchSpace | None = None
+    folder: RunFolder, store: RunStore, result: SearchResult, space: NetworkSpace | None = None
 ) -> ReportContent:
     """The contents of a run's report; arguments as in `write_report`."""
     document = folder.read_document()
     config = document.config
-    space = space or space_from_config(config.space, folder.document)
+    space = space or network_space_from_config(config.space, folder.document)
     rows = store.evaluations()
     predictor = _predictor(space, config)
     explained = _explained(predictor, rows, (*result.front, *result.dropped))
@@ -59,7 +61,7 @@ def report_content(
 
 
 def _explained(
-    predictor: LatencyPredictor | None, rows: Sequence[Evaluation], models: Sequence[Model]
+    predictor: NetworkPredictor | None, rows: Sequence[Evaluation], models: Sequence[Model]
 ) -> dict[str, tuple[Contribution, ...]] | str:
     """The contributions of each model's choices, by id; or the reason why there are none."""
     if predictor is None:
@@ -71,19 +73,24 @@ def _explained(
     return dict(zip((model.id for model in models), found, strict=True)) if found else _TOO_FEW
 
 
-def _predictor(space: SearchSpace, config: RunConfig) -> LatencyPredictor | None:
+def _predictor(space: NetworkSpace, config: RunConfig) -> NetworkPredictor | None:
     """The source of the run's latencies; None if the device's table has changed or is gone."""
     if config.table_checksum is None:
-        return predictor_from_device(space, config.device)
+        return by_resolution(space, lambda each: predictor_from_device(each, config.device))
     try:
         found = find_table(config.device)
-        predictor = predictor_from_table(space, config.device, found[1], "interpolate") if found else None
+        if found is None:
+            return None
+        table = found[1]
+        predictor = by_resolution(
+            space, lambda each: predictor_from_table(each, config.device, table, "interpolate")
+        )
     except (FileFormatError, IncompleteTableError):
         return None
-    return predictor if predictor and predictor.table_checksum == config.table_checksum else None
+    return predictor if predictor.table_checksum == config.table_checksum else None
 
 
-def _point(space: SearchSpace, row: Evaluation) -> Point:
+def _point(space: NetworkSpace, row: Evaluation) -> Point:
     architecture = space.architecture(row.choices)
     return Point(
         id=row.id,
@@ -91,6 +98,7 @@ def _point(space: SearchSpace, row: Evaluation) -> Point:
         accuracy=row.accuracy,
         kind=row.kind,
         latency=row.latency,
+        resolution=space.resolution_of(architecture),
         params=space.parameters(architecture),
         macs=space.macs(architecture),
         reason=row.reason,

@@ -84,6 +84,7 @@ def _model(session: Session, final_model: FinalModel) -> Model:
         accuracies=Accuracies.model_validate(figures),
         scores=Scores(validation=trained.validation, test=trained.test) if trained else Scores(),
         latency_ms=replace(final_model.latency, measured=final_model.measured_ms),
+        resolution=final_model.resolution,
         params=space.parameters(architecture),
         macs=space.macs(architecture),
         peak_memory_bytes=peak_memory_bytes(space, architecture),

@@ -40,14 +40,15 @@ def scaled_baselines(session: Session) -> list[FinalModel]:
     """Each baseline at the largest width within the limit and no slower than the space's slowest network.
 
     If even the narrowest is slower than that network, it is used at that width as long as it is within the limit;
-    otherwise it is left out with a note on the run. Blocks missing from the device's table are interpolated.
+    otherwise it is left out with a note on the run. Of several image sizes, they take the largest. Blocks missing from
+    the device's table are interpolated.
     """
     problem = session.problem
     limit_ms, slowest_ms = problem.max_latency_ms, problem.latency_ms(problem.predictor.slowest())
     predict = _predictors(session)
     found = []
     for id_, (name, make) in BASELINES.items():
-        _, resolution, _ = session.space.input_shape
+        resolution = session.space.resolutions[-1]
         fitting = None
         for width in WIDTHS:
             space, architecture = make(resolution, session.space.classes, width)

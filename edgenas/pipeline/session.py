@@ -1,19 +1,20 @@
 """The state that the phases of a search share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
-from edgenas.latency.predictor import LatencyPredictor
+from edgenas.latency.network_predictor import NetworkPredictor
 from edgenas.pipeline.time_budget import Budget
 from edgenas.progress import Progress
 from edgenas.searchers.loop import Evaluated
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.registry import MakeSearcher
 from edgenas.settings.search import SUPERNET, SearchSettings
-from edgenas.space import Architecture, SearchSpace
+from edgenas.space import Architecture, NetworkSpace
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import RunStore
@@ -23,8 +24,9 @@ from edgenas.storage.run_store import RunStore
 class Session:
     """Everything the phases need.
 
-    `dataset_on_device` is the data set on the training device; `make_searcher` is None for the gradient searcher, which
-    is made from what it has learnt; `custom_evaluator` is an evaluator from outside edgenas, if there is one.
+    `dataset` has images of the largest size that is searched, and `dataset_on_device` is the same on the training device;
+    `load_dataset_at` makes it at another size (see `dataset_at`). `make_searcher` is None for the gradient searcher,
+    which is made from what it has learnt; `custom_evaluator` is an evaluator from outside edgenas, if there is one.
     """
 
     config: RunConfig
@@ -33,7 +35,8 @@ class Session:
     store: RunStore
     dataset: Dataset
     dataset_on_device: Dataset
-    predictor: LatencyPredictor
+    load_dataset_at: Callable[[int], Dataset]
+    predictor: NetworkPredictor
     problem: Problem
     budget: Budget
     torch_device: torch.device
@@ -46,9 +49,19 @@ class Session:
         return self.config.settings
 
     @property
-    def space(self) -> SearchSpace:
+    def space(self) -> NetworkSpace:
         """The search space."""
         return self.predictor.space
+
+    def dataset_at(self, resolution: int) -> Dataset:
+        """The data set with images decoded at this size."""
+        return self.dataset if resolution == self.dataset.resolution else self.load_dataset_at(resolution)
+
+    def dataset_on_device_at(self, resolution: int) -> Dataset:
+        """The same on the training device."""
+        if resolution == self.dataset.resolution:
+            return self.dataset_on_device
+        return self.dataset_at(resolution).on(self.torch_device)
 
     @property
     def search_kind(self) -> AccuracyKind:

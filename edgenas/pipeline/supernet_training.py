@@ -9,6 +9,7 @@ from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.path_sampling import path_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import Losses, train
+from edgenas.latency.predictor import LatencyPredictor
 from edgenas.pipeline.learning_record import record_curves
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import SEARCH_SHARE, SUPERNET_SHARE
@@ -60,8 +61,9 @@ def trained_supernet(session: Session) -> Trained:
 
 
 def _learn_architecture(session: Session, supernet: Supernet, recipe: GradientRecipe) -> MakeSearcher:
-    config = session.config
-    distribution = Distribution(session.predictor, session.settings.max_latency_ms, recipe.targets)
+    config, predictor = session.config, session.predictor
+    assert isinstance(predictor, LatencyPredictor), "the settings refuse several image sizes"
+    distribution = Distribution(predictor, session.settings.max_latency_ms, recipe.targets)
     learner = Learner(supernet, distribution, session.dataset_on_device, config.supernet_recipe, recipe)
     try:
         _train(session, learner, learner)

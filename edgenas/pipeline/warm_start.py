@@ -15,10 +15,11 @@ from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.formats import Document, read_json, validate, write_json
 from edgenas.searchers.problem import Prior
 from edgenas.settings.option import name_of
-from edgenas.space import ArchitectureSpace, architecture_space_from_config
+from edgenas.space import ArchitectureSpace, NetworkSpace, architecture_space_from_config
 from edgenas.storage.run_config import WarmStart
 from edgenas.storage.run_folder import RUNS, RunFolder
 from edgenas.storage.run_store import stored_accuracies
+from edgenas.units import resolution_setting
 
 
 class PriorEvaluation(Document):
@@ -132,9 +133,12 @@ def _check_compatible(run: str, earlier: ArchitectureSpace, space: ArchitectureS
     else:
         place = next(i for i, pair in enumerate(zip(theirs, ours, strict=True)) if pair[0] != pair[1])
         where, there, here = f"at variable {place} ", ", ".join(theirs[place]), ", ".join(ours[place])
-    size = earlier.config().get("resolution")
-    may_fit = earlier.name == space.name and size != space.config().get("resolution")
-    fitting = f"give --resolution {size}, or " if may_fit else ""
+    fitting = ""
+    if isinstance(earlier, NetworkSpace) and isinstance(space, NetworkSpace):
+        kinds = {each.at(each.resolutions[-1]).name for each in (earlier, space)}
+        if len(kinds) == 1 and earlier.resolutions != space.resolutions:
+            size = resolution_setting(earlier.resolutions, "--resolution")
+            fitting = f"give --resolution {size}, or "
     raise InputError(
         f"--warm-start {run}: {where}its space {earlier.signature} has {there}, {space.signature} has {here}",
         f"{fitting}name a run of the same space",

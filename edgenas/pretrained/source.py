@@ -77,6 +77,15 @@ class PretrainedRecord(Document):
     note: str = Field(default="", description="what the publisher leaves open")
 
 
+class WeightsOrigin(Document):
+    """Where the weights come from that a model's training began with."""
+
+    name: str = Field(description="as on the command line")
+    licence: str = Field(description="SPDX identifier where the publisher states one")
+    origin: str = Field(description="who published them, as a URL where there is one")
+    note: str = Field(default="", description="what the publisher leaves open")
+
+
 @dataclass(frozen=True)
 class PretrainedSource:
     """Weights to begin from, and the network that they belong to.

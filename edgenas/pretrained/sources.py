@@ -21,7 +21,7 @@ _LITE_NOTE = (
     "trained on ImageNet-1k"
 )
 _TIMM_NOTE = "timm declares Apache-2.0 for these weights; trained on ImageNet-1k"
-_TORCHVISION_NOTE = (
+TORCHVISION_NOTE = (
     "BSD-3-Clause is torchvision's licence; it states none for the weights themselves, whose terms may derive from "
     "the training data, ImageNet-1k"
 )
@@ -80,7 +80,7 @@ def _torchvision(name: str, title: str, layout: Layout, file: str, dialect: Dial
         layout=layout,
         location=DownloadedFile(f"https://download.pytorch.org/models/{file}"),
         dialect=dialect,
-        note=_TORCHVISION_NOTE,
+        note=TORCHVISION_NOTE,
     )
 
 

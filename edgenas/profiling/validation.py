@@ -24,10 +24,12 @@ from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import Document, read_json, write_json
 from edgenas.latency.agreement import Agreement, Errors, agreement
 from edgenas.latency.latency import Latency
-from edgenas.latency.predictor import LatencyPredictor, predictor_from_device, predictor_from_table
+from edgenas.latency.network_predictor import NetworkPredictor
+from edgenas.latency.predictor import predictor_from_device, predictor_from_table
+from edgenas.latency.resolution_predictor import by_resolution
 from edgenas.latency.table import LatencyTable, table_path
 from edgenas.progress import Progress, silent
-from edgenas.space import Architecture, SearchSpace
+from edgenas.space import Architecture, NetworkSpace
 from edgenas.timing.loaded_models import load_blocks, load_sentinel
 from edgenas.timing.measuring import Measurement, is_usual, measure
 from edgenas.vocabulary import Missing
@@ -134,7 +136,7 @@ class Validation(Agreement):
 
 
 def validate(
-    space: SearchSpace,
+    space: NetworkSpace,
     device: Device,
     runtime: Runtime,
     table: LatencyTable | None,
@@ -160,18 +162,20 @@ def validate(
         IncompleteTableError: as `predictor_from_table`.
         DeviceError: the runtime cannot run a network.
     """
-    predictor = (
-        predictor_from_device(space, device)
-        if table is None
-        else predictor_from_table(space, device, table, missing)
+    predictor = by_resolution(
+        space,
+        lambda each: (
+            predictor_from_device(each, device)
+            if table is None
+            else predictor_from_table(each, device, table, missing, space)
+        ),
     )
-    calibration = table.calibration_of(space.signature) if table else None
-    references = calibration.references if calibration else ()
-    chosen = unseen_networks(space, networks, seed, calibration.networks if calibration else ())
-    known = {space.architecture(reference.choices): reference.measured_ms for reference in references}
+    chosen = unseen_networks(space, networks, seed, _calibrated_on(space, table))
+    known = _references(space, table)
     measured = _measure(space, device, runtime, [*chosen, *known], progress)
     pairs = tuple(_pair(predictor, measured, architecture) for architecture in chosen)
-    sentinel_ratio = measured.sentinel_ms / table.sentinel_of(space.signature) if table else None
+    last = space.at(space.resolutions[-1]).signature
+    sentinel_ratio = measured.sentinel_ms / table.sentinel_of(last) if table else None
     pace = _pace(measured, known)
     change = pace or sentinel_ratio
     if change and not is_usual(change):
@@ -197,8 +201,25 @@ def validate(
     )
 
 
-def unseen_networks(space: SearchSpace, count: int, seed: int, seen: Collection[str]) -> list[Architecture]:
-    """Draw distinct random networks whose ids are not among the `seen`.
+def _calibrated_on(space: NetworkSpace, table: LatencyTable | None) -> set[str]:
+    """Ids, in the spaces of their image sizes, of the networks that the table was calibrated on."""
+    parts = (table.calibration_of(space.at(size).signature) for size in space.resolutions) if table else ()
+    return {id_ for calibration in parts if calibration for id_ in calibration.networks}
+
+
+def _references(space: NetworkSpace, table: LatencyTable | None) -> dict[Architecture, float]:
+    """Networks of the calibrations, of several image sizes some each, with their times in milliseconds."""
+    known = {}
+    for size in space.resolutions:
+        part = space.at(size)
+        calibration = table.calibration_of(part.signature) if table else None
+        for reference in calibration.references[:: len(space.resolutions)] if calibration else ():
+            known[space.joined(size, part.architecture(reference.choices))] = reference.measured_ms
+    return known
+
+
+def unseen_networks(space: NetworkSpace, count: int, seed: int, seen: Collection[str]) -> list[Architecture]:
+    """Draw distinct random networks whose ids, in the space of their image size, are not among the `seen`.
 
     Raises:
         InputError: the space has fewer.
@@ -209,7 +230,8 @@ def unseen_networks(space: SearchSpace, count: int, seed: int, seen: Collection[
     fruitless = 0
     while len(found) < count:
         architecture = space.sample(rng)
-        fruitless = fruitless + 1 if architecture.id in found or architecture.id in seen else 0
+        known = architecture.id in found or space.sized(architecture).architecture.id in seen
+        fruitless = fruitless + 1 if known else 0
         if fruitless == FRUITLESS_DRAWS:
             raise InputError(
                 f"{space.signature} has only {len(found)} networks that its table was not calibrated on",
@@ -278,7 +300,7 @@ def _file_name(device: Device, space: str) -> str:
 
 
 def _measure(
-    space: SearchSpace,
+    space: NetworkSpace,
     device: Device,
     runtime: Runtime,
     chosen: Sequence[Architecture],
@@ -293,7 +315,7 @@ def _measure(
     return measure(sessions, load_sentinel(runtime), BUDGET_S, progress=progress)
 
 
-def _pair(predictor: LatencyPredictor, measured: Measurement, architecture: Architecture) -> Pair:
+def _pair(predictor: NetworkPredictor, measured: Measurement, architecture: Architecture) -> Pair:
     latency = predictor.predict(architecture)
     return Pair(
         architecture=architecture.id,

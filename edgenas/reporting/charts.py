@@ -266,7 +266,7 @@ def _point_hover(point: Point, metric_name: str) -> str:
             *_choice_lines(point.choices),
             f"{metric_name} {accuracy_text(point.accuracy)} ({escape(point.kind)})",
             _predicted(point.latency, with_basis=True),
-            f"{format_count(point.params)} params, {format_count(point.macs)} MACs",
+            f"{point.resolution} px, {format_count(point.params)} params, {format_count(point.macs)} MACs",
         ]
     )
 
@@ -274,13 +274,14 @@ def _point_hover(point: Point, metric_name: str) -> str:
 def _model_hover(entry: ModelEntry, metric_name: str) -> str:
     model, latency = entry.model, entry.model.latency_ms
     accuracies = model.accuracies.model_dump().items()
+    pixels = "" if model.resolution is None else f"{model.resolution} px, "
     lines = [
         f"<b>{entry.number}: {escape(entry.label)}</b>",
         *_choice_lines(tuple(model.architecture.get("choices", ()))),
         *(f"{metric_name} {value:.3f} ({kind})" for kind, value in accuracies if value is not None),
         _predicted(latency, with_basis=True),
         "not measured" if latency.measured is None else f"measured: {figure_ms(latency.measured)} ms",
-        f"{format_count(model.params)} params, {format_count(model.macs)} MACs",
+        f"{pixels}{format_count(model.params)} params, {format_count(model.macs)} MACs",
     ]
     return "<br>".join([*lines, str(escape(model.note))] if model.note else lines)
 

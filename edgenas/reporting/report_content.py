@@ -40,6 +40,7 @@ class Point:
     accuracy: float | None
     kind: str
     latency: Latency
+    resolution: int
     params: int
     macs: int
     reason: str = ""

@@ -27,6 +27,8 @@ def check_values(declaring: type, values: Mapping[str, Any]) -> None:
         setting = declared[name]
         if setting.option.quantity is not None and value is not None:
             setting.option.quantity(value, setting.flag)
+        if setting.option.normal is not None and value is not None:
+            setting.option.normal(value, setting.flag)
 
 
 _SCHEMAS: dict[type, type[BaseModel]] = {}
@@ -38,6 +40,8 @@ def _schema(declaring: type) -> type[BaseModel]:
         columns: dict[str, Any] = {}
         for setting in settings_of(declaring):
             kind: Any = Literal[setting.choices] if setting.choices else setting.kind
+            if setting.option.normal is not None:
+                kind = Any
             bounds = Field(None, ge=setting.option.at_least, le=setting.option.at_most)
             columns[setting.name] = (kind | None if setting.optional else kind, bounds)
         config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

@@ -19,6 +19,12 @@ from edgenas.settings.shared import (
 MIN_SAMPLES, MAX_SAMPLES = 3, 100
 """Networks to infer a table from; with more, timing every block is hardly slower and better."""
 
+SAMPLES_NEED_ONE_SIZE = (
+    "--samples infers the blocks of one image size",
+    "give a single --resolution, or leave out --samples",
+)
+"""What is wrong with several, and what to do."""
+
 MIN_CALIBRATION, MAX_CALIBRATION = 3, 500
 """Networks to calibrate on; more would take hours."""
 
@@ -54,6 +60,8 @@ class ProfileSettings(OperatingPoint, SpaceWithoutData):
                 "--networks is for a full profile, --samples for one from a few networks",
                 "give only one of them",
             )
+        if self.samples is not None and len(self.resolutions or ()) > 1:
+            yield SAMPLES_NEED_ONE_SIZE
 
 
 @dataclass(frozen=True)

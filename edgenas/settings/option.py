@@ -32,10 +32,13 @@ class Option:
         group: its panel in the help.
         at_least: smallest number allowed.
         at_most: largest number allowed.
+        normal: brings a value of any accepted type to its plain form, or raises an InputError; called with the value
+            and the option's name.
         quantity: parses text with a unit to a number; called with the text and the option's name.
         only_with: another setting, and the value it must have if this one is not at its default.
         argument: whether it is an argument on the command line rather than an option.
         example: a valid value, if not every text or number is one; used by tests.
+        alone: its value where the command line gives none, as in `--baselines`; `--no-baselines` is `none`.
     """
 
     help: str
@@ -43,10 +46,12 @@ class Option:
     _: KW_ONLY
     at_least: float | None = None
     at_most: float | None = None
+    normal: Callable[[Any, str], Plain] | None = None
     quantity: Callable[[str, str], float] | None = None
     only_with: tuple[str, str] | None = None
     argument: bool = False
     example: str = ""
+    alone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,8 @@ def _option(annotation: Any) -> Option | None:
 
 def _setting(name: str, annotation: Any, option: Option, default: Any) -> Setting:
     declared = annotation.__origin__
+    if option.normal is not None:  # of several types; text on the command line
+        return Setting(name, str, (), False, NoneType in get_args(declared), default, option)
     if isinstance(
         declared, ForwardRef
     ):  # "str | Device": a name, or an object whose class is not imported here
@@ -135,6 +142,8 @@ def name_of(value: Any) -> str:
 
 def plain_value(value: Any, setting: Setting) -> Plain:
     """A value in types of JSON and TOML; an object is represented by its name."""
+    if setting.option.normal is not None and value is not None:
+        return setting.option.normal(value, setting.flag)
     if setting.takes_objects and value is not None:
         return name_of(value)
     if not isinstance(value, setting.kind) and hasattr(value, "item"):  # a scalar of numpy

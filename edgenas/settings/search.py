@@ -1,6 +1,6 @@
 """The settings of `edgenas search`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from edgenas.searchers.registry import (
     SEARCHERS,
     searcher_for,
 )
+from edgenas.settings.baselines import USUAL, baseline_names, baselines_setting
 from edgenas.settings.option import Group, Option, name_of
 from edgenas.settings.shared import DeviceSetting, MissingSetting, OperatingPoint, SeedSetting, SpaceSettings
 from edgenas.units import parse_milliseconds, parse_seconds
@@ -120,7 +121,15 @@ class SearchSettings(OperatingPoint, SpaceSettings):
     ] = 0.0
 
     baselines: Annotated[
-        bool, Option("Also train MobileNetV2 and MobileNetV3-Small, scaled to the limit.", Group.COMPARISON)
+        bool | str | Sequence[str],
+        Option(
+            "Also train networks that others designed: alone, the usual ones; or names such as "
+            "timm:mobilenetv3_small_100,torchvision:mobilenet_v3_small; see docs/accuracy.md.",
+            Group.COMPARISON,
+            normal=baselines_setting,
+            example="timm:mobilenetv3_small_100,torchvision:mobilenet_v3_small",
+            alone=USUAL,
+        ),
     ] = False
     sampling: Annotated[
         Sampling,
@@ -158,6 +167,11 @@ class SearchSettings(OperatingPoint, SpaceSettings):
         return None if self.time_budget is None else parse_seconds(self.time_budget, "--time-budget")
 
     @property
+    def baseline_names(self) -> tuple[str, ...]:
+        """The baselines asked for, `default` among them for the usual ones."""
+        return baseline_names(baselines_setting(self.baselines, "--baselines"))
+
+    @property
     def uses_gradients(self) -> bool:
         """Whether the architecture is learnt together with the supernet's weights."""
         return self.searcher == GRADIENT_SEARCHER
@@ -176,6 +190,12 @@ class SearchSettings(OperatingPoint, SpaceSettings):
             yield (
                 f"--searcher {GRADIENT_SEARCHER} is trained together with a supernet",
                 "leave out --evaluator, or use another searcher",
+            )
+        if self.uses_gradients and len(self.resolutions or ()) > 1:
+            yield (
+                f"--searcher {GRADIENT_SEARCHER} needs a latency that is a sum over choices, which it is at one image "
+                "size only",
+                f"give a single --resolution, or use {DEFAULT_SEARCHER}",
             )
         if self.uses_gradients and len(objectives) > 2:
             yield (

@@ -1,17 +1,19 @@
 """Settings that several commands share: the operating point of a device, the space, and some single ones."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from edgenas.settings.declaration import Settings
 from edgenas.settings.option import Group, Option
+from edgenas.units import parse_resolutions, resolution_setting
 from edgenas.vocabulary import Activation, Missing, Precision
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edgenas.device import Device
-    from edgenas.space import SearchSpace
+    from edgenas.space import NetworkSpace
 
 MAX_THREADS, MAX_BATCH = 1024, 1024
 
@@ -71,7 +73,7 @@ class SpaceSettings(Settings):
     """The search space."""
 
     space: Annotated[
-        "str | SearchSpace",
+        "str | NetworkSpace",
         Option(
             "Search space: mbconv, nasbench-macro, or one of an installed package.",
             Group.NETWORKS,
@@ -79,12 +81,13 @@ class SpaceSettings(Settings):
         ),
     ] = "mbconv"
     resolution: Annotated[
-        int | None,
+        int | str | Sequence[int] | None,
         Option(
-            "Height and width of the images; default: depends on the data; without data 224, nasbench-macro 32.",
+            "Height and width of the images: 160; several to search: 96..224 (the multiples of 16) or 96,128,160. "
+            "Default: depends on the data; without data 224, nasbench-macro 32.",
             Group.NETWORKS,
-            at_least=1,
-            example="32",
+            normal=resolution_setting,
+            example="16..32",
         ),
     ] = None
     width: Annotated[float, Option("Channel multiplier.", Group.NETWORKS, at_least=0.1, at_most=4)] = 1.0
@@ -104,6 +107,11 @@ class SpaceSettings(Settings):
             example="none",
         ),
     ] = AUTO
+
+    @property
+    def resolutions(self) -> tuple[int, ...] | None:
+        """The image sizes, ascending; None if the data or the space decide."""
+        return None if self.resolution is None else parse_resolutions(self.resolution, "--resolution")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,8 +42,8 @@ class Model(Document):
     `accuracy` is the most reliable figure that the search may use: validation once trained, supernet before that.
     `leads` marks a model of the front that no other one matches in every objective; with accuracy and latency only,
     one that is more accurate than every faster one. `peak_memory_bytes` is for one image in fp32, including all
-    parameters; None in results of earlier versions. `note` says why a model was dropped, or is empty. `name` is that
-    of a baseline, such as "MobileNetV2 x0.35", and empty otherwise.
+    parameters; None in results of earlier versions. `resolution` is the height and width of its images. `note` says why
+    a model was dropped, or is empty. `name` is that of a baseline, such as "MobileNetV2 x0.35", and empty otherwise.
     """
 
     id: str
@@ -53,6 +53,7 @@ class Model(Document):
     accuracies: Accuracies
     scores: Scores = Scores()
     latency_ms: Latency
+    resolution: int | None = Field(default=None, ge=1)
     params: int = Field(ge=0)
     macs: int = Field(ge=0)
     peak_memory_bytes: int | None = Field(default=None, ge=0)
@@ -75,6 +76,15 @@ class Model(Document):
         rest = {name: each for name, each in value.items() if name != "provenance"}
         latency = dict(value["latency_ms"]) | {k: value[k] for k in ("provenance",) if k in value}
         return {**rest, "latency_ms": latency}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolution_is_the_space_s(cls, value: Any) -> Any:
+        """Results of earlier versions have it in the architecture's space alone."""
+        match value:
+            case {"architecture": {"space": {"resolution": int(size)}}} if "resolution" not in value:
+                return {**value, "resolution": size}
+        return value
 
     @model_serializer(mode="wrap")
     def _with_provenance(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from edgenas.errors import DeviceError, InputError, UnknownNameError
 from edgenas.formats import write_json
 from edgenas.latency.predictor import predictor_for
 from edgenas.latency.table import LatencyTable, find_table, journal_path, table_from_json
-from edgenas.space import nasbench_macro
+from edgenas.space import ResolutionSpace, nasbench_macro
 
 SMALL: dict[str, Any] = {"resolution": 16, "classes": 2, "networks": 3}
 
@@ -278,3 +278,19 @@ def test_bad_arguments_are_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         profile(**arguments)  # type: ignore[arg-type]
+
+
+def test_several_sizes_are_profiled_validated_and_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked: dict[str, Any] = {"resolution": "16,20,24,32", "classes": 2}
+    result = profile("cpu", networks=3, **asked)
+    assert set(result.calibrations) == {16, 24, 32} and result.calibration == result.calibrations[32]
+    assert result.measured == result.entries > 0
+    found = validate("cpu", 12, **asked)
+    provenances = {pair.choices[0]: pair.latency.provenance for pair in found.pairs}
+    assert provenances.get("r20", "calibrated") == "calibrated"
+    assert {each for size, each in provenances.items() if size != "r20"} == {"measured"}
+    with pytest.raises(InputError, match="--samples infers the blocks of one image size"):
+        profile("cpu", samples=3, space=ResolutionSpace(mbconv(32, 2), (16, 32)))

@@ -38,6 +38,7 @@ def test_profile_writes_a_table_that_predict_and_search_use(
         "retaken",
         "disturbed",
         "calibration",
+        "calibrations",
     }
     assert Path(found["table"]).is_file()
     assert found["measured"] == found["entries"] > 0
@@ -104,6 +105,7 @@ def _pretend(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
         "retaken": 0,
         "disturbed": 0.0,
         "calibration": calibration,
+        "calibrations": {16: calibration},
     }
     result = ProfileResult(**{**fields, **changes})
     monkeypatch.setattr("edgenas.api.profile.profile", lambda *_, **__: result)
@@ -116,6 +118,17 @@ def test_a_quiet_profile_is_three_lines(text: Text, monkeypatch: pytest.MonkeyPa
     assert "slope 0.900, intercept 0.125 ms" in second
     assert "3 of them, each predicted from all others, have errors of 2.0% on average, 3.0% at most" in second
     assert third == "table: t.json"
+
+
+def test_several_sizes_have_a_line_each(text: Text, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = (
+        Calibration(slope=slope, intercept_ms=0.1, overhead_ms=0.01, residuals=(0.01, -0.03))
+        for slope in (0.8, 0.9)
+    )
+    _pretend(monkeypatch, calibration=two, calibrations={16: one, 32: two})
+    _, first, second, _ = text(PROFILE).splitlines()
+    assert first.startswith("whole networks of 16 px: slope 0.800")
+    assert second.startswith("whole networks of 32 px: slope 0.900")
 
 
 def test_a_loud_machine_is_told(text: Text, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,10 @@ from fixtures.plugins import AddPackage
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.pipeline.spaces import space_without_data
 from edgenas.settings.latency_commands import ProfileSettings
-from edgenas.space import SearchSpace, mbconv, nasbench_macro
+from edgenas.space import NetworkSpace, ResolutionSpace, SearchSpace, mbconv, nasbench_macro
 
 
-def _space(name: str, **options: Any) -> SearchSpace:
+def _space(name: str | NetworkSpace, **options: Any) -> NetworkSpace:
     return space_without_data(ProfileSettings("cpu", space=name, **options))
 
 
@@ -25,13 +25,20 @@ def _space(name: str, **options: Any) -> SearchSpace:
             _space("mbconv", resolution=32, classes=3, width=0.5, squeeze_excite=True, activation="hswish"),
             mbconv(32, 3, 0.5, True, "hswish"),
         ),
+        (_space("mbconv", resolution="16..48"), ResolutionSpace(mbconv(48, 10), (16, 32, 48))),
+        (_space("mbconv", resolution=(64, 96), width=0.5), ResolutionSpace(mbconv(96, 1000, 0.5), (64, 96))),
+        (_space("nasbench-macro", resolution="8,20"), ResolutionSpace(nasbench_macro(20), (8, 20))),
+        (_space(mbconv(32, 3), resolution="16,24,32"), ResolutionSpace(mbconv(32, 3), (16, 24, 32))),
+        (_space(ResolutionSpace(mbconv(32, 3), (24, 32))), ResolutionSpace(mbconv(32, 3), (24, 32))),
         (_space("nasbench-macro"), nasbench_macro()),
         (_space("nasbench-macro", resolution=96), nasbench_macro(96, 1000)),
         (_space("nasbench-macro", resolution=16, classes=3, width=0.5), nasbench_macro(16, 3, 0.5)),
     ],
     ids=lambda space: space.signature,
 )
-def test_a_space_is_what_was_said_and_else_its_own_default(made: SearchSpace, expected: SearchSpace) -> None:
+def test_a_space_is_what_was_said_and_else_its_own_default(
+    made: NetworkSpace, expected: NetworkSpace
+) -> None:
     assert made.config() == expected.config()
 
 
@@ -69,3 +76,31 @@ def test_a_class_without_for_images_cannot_be_chosen_by_name(add_package: AddPac
         InputError, match=r"^space class Mine has no for_images, so it cannot be chosen by name;"
     ):
         _space("mine")
+
+
+@pytest.mark.parametrize(
+    ("space", "resolution", "message"),
+    [
+        (
+            mbconv(32, 3),
+            16,
+            "^space mbconv is for images of 32 px, but these have 16 px; give --resolution 32$",
+        ),
+        (
+            ResolutionSpace(mbconv(32, 3), (16, 32)),
+            (16, 24, 32),
+            "^space resolutions is for images of 16..32 px, but these have 16,24,32 px; give --resolution 16..32$",
+        ),
+        (ResolutionSpace(mbconv(32, 3), (16, 32)), 16, "16..32 px, but these have 16 px"),
+    ],
+)
+def test_an_object_for_other_sizes_is_refused(
+    space: NetworkSpace, resolution: int | tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        space_without_data(ProfileSettings("cpu", space=space, resolution=resolution))
+
+
+def test_samples_are_of_one_size() -> None:
+    with pytest.raises(InputError, match="^--samples infers the blocks of one image size; give a single"):
+        ProfileSettings("cpu", samples=4, resolution="16..32")

@@ -26,6 +26,7 @@ def make_point(number: int, accuracy: float | None, ms: float, reason: str = "")
         accuracy=accuracy,
         kind="supernet",
         latency=Latency(ms, ms / 2, ms * 2, Provenance.ESTIMATED),
+        resolution=16,
         params=12_000 + number,
         macs=1_200_000 + number,
         reason=reason,

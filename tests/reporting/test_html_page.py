@@ -81,7 +81,7 @@ def test_each_model_is_shown_with_interval_and_provenance(page: Make, make_view:
         assert model.id in text
         assert model.onnx in text
     assert "0.500 ms [0.250 to 1.00] datasheet estimate" in text
-    assert "1.60 ms [0.800 to 3.20] datasheet estimate 1.76 ms 0.770 0.970 0.960 12 k 1.2 M" in text
+    assert "1.60 ms [0.800 to 3.20] datasheet estimate 1.76 ms 0.770 0.970 0.960 16 12 k 1.2 M" in text
     assert "max abs error 2.1e-06" in text
 
 
@@ -137,7 +137,7 @@ def test_interrupted_run_is_shown_as_untrained(page: Make, untrained: dict[str, 
     assert "Best so far: 0000000001 , supernet accuracy 0.600" in text
     assert "Front so far, untrained, fastest first" in text
     none = "\N{EN DASH}"
-    assert f"not measured 0.600 {none} {none} 12 k 1.2 M untrained, not exported" in text
+    assert f"not measured 0.600 {none} {none} 16 12 k 1.2 M untrained, not exported" in text
     assert "Dropped" not in text
 
 
@@ -250,9 +250,9 @@ def test_baselines_have_a_table_and_a_sentence_each(page: Make, baseline: Make) 
     assert "Of the models predicted no slower than MobileNetV2 x0.5, number 2 (0000000002)" in made.text
     assert "MobileNetV3-Small x0.7 has no accuracy to compare: training failed: nan." in made.text
     assert "5 MobileNetV2 x0.5 exports/demo/000000003c.onnx 1.50 ms [0.750 to 3.00]" in made.text
-    assert "datasheet estimate 1.65 ms 0.920 0.900 12 k 1.2 M" in made.text
+    assert "datasheet estimate 1.65 ms 0.920 0.900 16 12 k 1.2 M" in made.text
     assert "6 MobileNetV3-Small x0.7 training failed: nan 1.40 ms [0.700 to 2.80]" in made.text
-    assert f"datasheet estimate not measured {none} {none} 12 k 1.2 M" in made.text
+    assert f"datasheet estimate not measured {none} {none} 16 12 k 1.2 M" in made.text
     assert "5: MobileNetV2 x0.5 2 x k3e3, k5e6, skip" in made.text
 
 

@@ -108,3 +108,23 @@ def test_what_neither_gives_is_missing(tmp_path: Path, capsys: pytest.CaptureFix
     assert command_line(["search", "--config", str(file)]) == 2
     error = "error: --max-latency is missing; give it on the command line or in a --config file\n"
     assert capsys.readouterr().err == error
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("160", 160), ('"160"', 160), ('"96..224"', "96..224"), ('"96,128"', "96,128"), ("[96, 128]", "96,128")],
+)
+def test_image_sizes_are_a_number_or_text(line: str, expected: int | str, tmp_path: Path) -> None:
+    file = tmp_path / "asked.toml"
+    file.write_text(f"resolution = {line}\n")
+    settings = SearchSettings("pi5", "20ms", **read_settings(file, SearchSettings))
+    assert settings.resolution == expected == SearchSettings("pi5", "20ms", resolution=expected).resolution
+    write_settings(file, settings)
+    assert read_settings(file, SearchSettings)["resolution"] == expected
+
+
+def test_what_is_no_image_size_is_refused_by_its_key(tmp_path: Path) -> None:
+    file = tmp_path / "asked.toml"
+    file.write_text('resolution = "224..96"\n')
+    with pytest.raises(FileFormatError, match="resolution: 224..96: sizes must ascend; write 96..224"):
+        read_settings(file, SearchSettings)

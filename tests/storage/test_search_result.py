@@ -132,3 +132,15 @@ def test_a_file_against_the_schema_is_refused_by_field(
         FileFormatError, match=rf"front\.json: {complaint}; fix the field, or delete and recreate"
     ):
         read_json(path, SearchResult)
+
+
+def test_the_resolution_of_an_older_result_is_that_of_its_space(front_model: MakeModel) -> None:
+    made = front_model(architecture={"space": {"resolution": 24}, "choices": ["k3e3"]}).model_dump(
+        mode="json"
+    )
+    assert made["resolution"] == 24
+    del made["resolution"]
+    assert Model.model_validate(made).resolution == 24
+    made["architecture"]["space"] = {"name": "of a package"}
+    assert Model.model_validate(made).resolution is None
+    assert front_model(resolution=16, architecture={"space": {"resolution": 24}}).resolution == 16

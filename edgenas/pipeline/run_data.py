@@ -1,0 +1,115 @@
+"""The data set of a run at each image size that it searches."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+
+import torch
+
+from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.accuracy.dataset_sources import load_dataset, resized_dataset
+from edgenas.errors import DataError, InputError
+from edgenas.progress import Progress
+from edgenas.settings.option import name_of
+from edgenas.settings.search import SearchSettings
+from edgenas.space import NetworkSpace
+
+KEPT_BYTES = 2 * 2**30
+"""Data sets at sizes other than the largest are kept up to this many bytes, the latest first."""
+
+
+class RunData:
+    """The data set at the largest size, on which is trained and searched, and at the others for what is deployed.
+
+    A supernet gets smaller images by resizing its batches. What an exported file is trained and evaluated on is decoded
+    at its own size, as whoever uses the file does. All sizes are normalised like the largest.
+
+    Args:
+        largest: the data set at the largest size.
+        load: loads it at another.
+    """
+
+    def __init__(self, largest: Dataset, load: Callable[[int], Dataset]) -> None:
+        self.largest = largest
+        self._load = load
+        self._kept: dict[int, Dataset] = {}
+
+    def at(self, resolution: int) -> Dataset:
+        """The same images, in the same order, at another size.
+
+        Raises:
+            DataError: they have changed since the run was started, or cannot be loaded.
+        """
+        if resolution == self.largest.resolution:
+            return self.largest
+        found = self._kept.pop(resolution, None) or self._loaded(resolution)
+        self._kept[resolution] = found
+        while len(self._kept) > 1 and sum(map(_nbytes, self._kept.values())) > KEPT_BYTES:
+            self._kept.pop(next(iter(self._kept)))
+        return found
+
+    def _loaded(self, resolution: int) -> Dataset:
+        found = self._load(resolution)
+        pairs = zip(_splits(found), _splits(self.largest), strict=True)
+        if not all(torch.equal(mine.labels, largest.labels) for mine, largest in pairs):
+            raise DataError(
+                f"{found.name}: the images have changed while they were used",
+                "restore them, or start a new --run",
+            )
+        return replace(found, mean=self.largest.mean, std=self.largest.std)
+
+
+def data_of(settings: SearchSettings) -> RunData:
+    """The data of a search, at the sizes of the space if that is an object.
+
+    Raises:
+        InputError: unknown or unusable data, or images of another size than requested.
+    """
+    sizes = settings.resolutions
+    if isinstance(settings.space, NetworkSpace) and sizes is None:
+        sizes = settings.space.resolutions
+    if not isinstance(settings.data, str | PathLike | Dataset):
+        raise InputError(
+            f"data: {settings.data!r:.60} is neither a name, a folder nor a Dataset",
+            "make one from arrays: edgenas.dataset_from_arrays",
+        )
+    if isinstance(settings.data, Dataset):
+        return _given(settings.data, sizes, settings.flip)
+    return named_data(settings.data, sizes[-1] if sizes else None, settings.flip, settings.progress)
+
+
+def named_data(data: str | Path, largest: int | None, flip: bool | None, progress: Progress) -> RunData:
+    """Data given by name or folder; `largest` is None for their own size.
+
+    Raises:
+        DataError, UnknownNameError: see `load_dataset`.
+    """
+
+    def load(resolution: int | None) -> Dataset:
+        return load_dataset(name_of(data), resolution, flip, progress)
+
+    return RunData(load(largest), load)
+
+
+def resized_data(dataset: Dataset) -> RunData:
+    """Data given as an object: smaller images are resized from its own."""
+    return RunData(dataset, lambda resolution: resized_dataset(dataset, resolution))
+
+
+def _given(dataset: Dataset, sizes: tuple[int, ...] | None, flip: bool | None) -> RunData:
+    if sizes is not None and dataset.resolution != sizes[-1]:
+        smaller = " as the largest" if len(sizes) > 1 else ""
+        raise InputError(
+            f"data set {dataset.name} has images of {dataset.resolution} px, not {sizes[-1]}",
+            f"give --resolution {dataset.resolution}{smaller}",
+        )
+    return resized_data(dataset if flip is None else replace(dataset, flip=flip))
+
+
+def _splits(dataset: Dataset) -> tuple[Split, Split, Split]:
+    return dataset.train, dataset.validation, dataset.test
+
+
+def _nbytes(dataset: Dataset) -> int:
+    return sum(split.nbytes for split in _splits(dataset))
