@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from edgenas.accuracy.network_predictions import recalibrate
 from edgenas.accuracy.standalone import Teacher, fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
@@ -16,6 +15,7 @@ from edgenas.pipeline.final_model import (
     train_final_model,
 )
 from edgenas.pipeline.front_selection import points, succeeded
+from edgenas.pipeline.initial_networks import initial_network
 from edgenas.pipeline.scaled_baselines import scaled_baselines
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import LEAST_S, split_time
@@ -108,10 +108,8 @@ class _Trainings:
     def network(self, final_model: FinalModel) -> Network:
         """The network with its initial weights, on the training device."""
         session = self._session
-        if self._supernet is not None and not final_model.name:
-            network = self._supernet.extract(final_model.architecture)
-            recalibrate(network, session.dataset_on_device_at(final_model.resolution))
-            return network
+        if not final_model.name:
+            return initial_network(session, self._supernet, final_model.architecture)
         return fresh_network(
             final_model.space, final_model.architecture, session.settings.seed, session.torch_device
         )

@@ -15,6 +15,7 @@ from edgenas.accuracy.evaluator import Evaluator
 from edgenas.accuracy.metrics import confusion, score
 from edgenas.accuracy.network_predictions import predictions
 from edgenas.accuracy.standalone import fresh_network, network_losses
+from edgenas.accuracy.standalone import fresh_network
 from edgenas.accuracy.trained_evaluator import TrainedEvaluator
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import Recipe
@@ -42,7 +43,14 @@ def make(tiny_space: MBConvSpace, tiny_dataset: Dataset, tmp_path: Path) -> MAKE
         progress: Progress = silent,
     ) -> TrainedEvaluator:
         return TrainedEvaluator(
-            tiny_space, dataset, recipe, seed, lambda id_: tmp_path / id_, CPU, metric, progress
+            tiny_space,
+            lambda architecture: fresh_network(tiny_space, architecture, seed, CPU),
+            dataset,
+            recipe,
+            seed,
+            lambda id_: tmp_path / id_,
+            metric,
+            progress,
         )
 
     return make

@@ -8,7 +8,7 @@ from fixtures.plugins import AddPackage
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.pipeline.spaces import space_without_data
 from edgenas.settings.latency_commands import ProfileSettings
-from edgenas.space import NetworkSpace, ResolutionSpace, SearchSpace, mbconv, nasbench_macro
+from edgenas.space import NetworkSpace, ResolutionSpace, mbconv, nasbench_macro
 
 
 def _space(name: str | NetworkSpace, **options: Any) -> NetworkSpace:
