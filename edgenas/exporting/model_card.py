@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.formats import Document, write_bytes, write_json
+from edgenas.pretrained.source import PretrainedRecord
 from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT
 from edgenas.storage.search_result import Model
 from edgenas.units import format_count, format_milliseconds
@@ -41,6 +42,7 @@ class Card(Document):
     output_name: str = OUTPUT
     classes: tuple[str, ...]
     preprocessing: Preprocessing
+    pretrained: PretrainedRecord | None = Field(default=None, description="weights that training began from")
     versions: dict[str, str]
 
 
@@ -85,6 +87,7 @@ def _markdown(name: str, card: Card) -> str:
 | precision | {card.precision} |
 | size | {card.size_bytes / 1e6:.2f} MB |
 | largest difference from PyTorch | {model.max_abs_error or 0:.1g} |
+| began from | {_began_from(card)} |
 
 `supernet` {METRIC_NAMES[card.metric]} is with shared weights, before the model was trained on its own;
 `validation` guided the search; `test` was computed once, at the end.
@@ -100,6 +103,14 @@ Architecture: `{" ".join(model.architecture["choices"])}`
 
 SHA-256 of the ONNX file: `{card.sha256}`
 """
+
+
+def _began_from(card: Card) -> str:
+    found = card.pretrained
+    if found is None:
+        return "random weights"
+    note = f"; {found.note}" if found.note else ""
+    return f"{found.name} (licence {found.licence}, {found.origin}{note}; SHA-256 `{found.sha256}`)"
 
 
 def _accuracy_rows(card: Card) -> list[str]:

@@ -34,5 +34,6 @@ def write_model_card(
         preprocessing=Preprocessing(
             resolution=model.resolution or dataset.resolution, mean=dataset.mean, std=dataset.std
         ),
+        pretrained=config.pretrained,
         versions=versions,
     )

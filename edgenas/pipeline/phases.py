@@ -44,7 +44,7 @@ from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
 from edgenas.searchers.searcher import Searcher
 from edgenas.settings.option import name_of
-from edgenas.settings.search import SearchSettings
+from edgenas.settings.search import SUPERNET, SearchSettings
 from edgenas.settings.shared import NONE
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.storage.run_config import DataRecord, RunConfig, versions
@@ -193,11 +193,10 @@ def _training_defaults(
     settings: SearchSettings, training_images: int, pretrained: Pretrained | None
 ) -> dict[str, object]:
     supernet, finalist = _recipes(settings, training_images, pretrained is not None)
-    return {
-        "augment": supernet.augmentation.text,
-        "sampling": supernet.sampling,
-        "distillation": finalist.distillation,
-    }
+    augment: dict[str, object] = {"augment": supernet.augmentation.text}
+    if settings.evaluator != SUPERNET:
+        return augment
+    return augment | {"sampling": supernet.sampling, "distillation": finalist.distillation}
 
 
 def _complete_or_interrupted(session: Session) -> SearchResult:
@@ -254,8 +253,9 @@ def _recipes(
     supernet, finalist = make(training_images, augmentation_from_text(augment))
     if settings.sampling is not None:
         supernet = supernet.model_copy(update={"sampling": settings.sampling})
-    if settings.distillation is not None:
-        finalist = finalist.model_copy(update={"distillation": settings.distillation})
+    taught = 0.0 if settings.evaluator != SUPERNET else settings.distillation
+    if taught is not None:
+        finalist = finalist.model_copy(update={"distillation": taught})
     return supernet, finalist
 
 

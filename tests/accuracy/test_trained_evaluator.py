@@ -15,7 +15,6 @@ from edgenas.accuracy.evaluator import Evaluator
 from edgenas.accuracy.metrics import confusion, score
 from edgenas.accuracy.network_predictions import predictions
 from edgenas.accuracy.standalone import fresh_network, network_losses
-from edgenas.accuracy.standalone import fresh_network
 from edgenas.accuracy.trained_evaluator import TrainedEvaluator
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import Recipe

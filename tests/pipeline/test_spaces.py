@@ -102,5 +102,5 @@ def test_an_object_for_other_sizes_is_refused(
 
 
 def test_samples_are_of_one_size() -> None:
-    with pytest.raises(InputError, match="^--samples infers the blocks of one image size; give a single"):
+    with pytest.raises(InputError, match=r"^--samples infers the blocks of one image size; give a single"):
         ProfileSettings("cpu", samples=4, resolution="16..32")
