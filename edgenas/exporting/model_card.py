@@ -96,10 +96,24 @@ Input `{card.input_name}`: {shape}, {card.preprocessing.layout}. Scale pixels to
 
 Output `{card.output_name}`: (batch, {len(card.classes)}) logits; class names are in `{Path(name).stem}.json`.
 
-Architecture: `{" ".join(model.architecture["choices"])}`
+{_network(model)}
 
 SHA-256 of the ONNX file: `{card.sha256}`
 """
+
+
+def _network(model: Model) -> str:
+    """Its choices, or its name in another library; and the weights that its training began with."""
+    choices = model.architecture.get("choices")
+    text = (
+        f"Network: {model.architecture['name']}"
+        if choices is None
+        else f"Architecture: `{' '.join(choices)}`"
+    )
+    if (weights := model.began_from) is None:
+        return text
+    note = f"; {weights.note}" if weights.note else ""
+    return f"{text}\n\nTraining began with the weights {weights.name} ({weights.licence}, {weights.origin}{note})."
 
 
 def _accuracy_rows(card: Card) -> list[str]:

@@ -1,4 +1,4 @@
-"""Classification networks of timm and torchvision, by name: built with a classifier for other classes, and their weights.
+"""Classification networks of timm and torchvision, by name: built for other classes, and their weights.
 
 Any of them can be trained beside a search for comparison. They are modules of their library; those that edgenas can
 also build of its own blocks are in `sources`.
@@ -159,9 +159,7 @@ def _of_timm(model: str) -> ForeignNetwork:
         raise _unknown("timm", model, timm.list_models())
     published = timm.get_pretrained_cfg(model)
     if not timm.models.is_model_pretrained(model) or published is None:
-        raise InputError(
-            f"timm has no weights of {model}", "choose one of timm.list_models(pretrained=True)"
-        )
+        raise InputError(f"timm has no weights of {model}", "choose one of timm.list_models(pretrained=True)")
     hub = f"{_HUB}/{published.hf_hub_id}" if published.hf_hub_id else published.url
     origin = WeightsOrigin(
         name=f"timm:{model}",
@@ -199,4 +197,4 @@ def _timm() -> ModuleType:
         raise InputError(
             "networks of timm need timm, which is not installed", 'pip install "edgenas[pretrained]"'
         ) from None
-    return cast(ModuleType, timm)
+    return timm

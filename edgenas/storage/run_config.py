@@ -10,6 +10,7 @@ from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Device
 from edgenas.errors import InputError
 from edgenas.formats import Document
+from edgenas.pretrained.source import PretrainedRecord
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.settings.search import SearchSettings
 
@@ -60,6 +61,7 @@ class RunConfig(Document):
     table_checksum: str | None = Field(description="of the latency table; None if the device's model is used")
     space: dict[str, Any]
     data: DataRecord
+    pretrained: PretrainedRecord | None = Field(default=None, description="what training began from")
     supernet_recipe: SupernetRecipe
     finalist_recipe: FinalistRecipe
     gradient_recipe: GradientRecipe | None = Field(default=None, description="only for the gradient searcher")
