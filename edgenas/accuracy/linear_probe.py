@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from torch import nn
 
 from edgenas.accuracy.dataset import Dataset, Split
@@ -16,10 +15,10 @@ from edgenas.accuracy.network_predictions import batch_slices
 from edgenas.accuracy.out_of_memory import out_of_memory_named
 from edgenas.space.modules import BlockModule, Network
 
-PENALTIES = (1e-3, 1e-2, 1e-1)
-"""Inverse strengths of the L2 penalty to choose from, by cross-validation."""
+FIT_WEIGHT = 30.0
+"""Weight of the mean loss against half the squared weights, for features of unit size. Between 10 and 100, accuracy on
+photographs of five flowers changes by less than a point (EfficientNet-Lite0, 1,200 images)."""
 
-FOLDS = 3
 MAX_IMAGES = 5000
 MAX_ITERATIONS = 200
 """Few images: a starting point for training, or all there is. More than `MAX_IMAGES` gain little over these."""
@@ -43,8 +42,13 @@ def fit_linear(network: nn.Module, last: nn.Linear, dataset: Dataset) -> None:
     """
     count = min(len(dataset.train), MAX_IMAGES)
     split = Split(dataset.train.images[:count], dataset.train.labels[:count])
-    regression = _fitted(_inputs(network, last, dataset, split), split.labels.cpu().numpy())
+    inputs = _inputs(network, last, dataset, split)
+    # The penalty is for features of unit size; centred ones converge sooner.
+    centre, scale = inputs.mean(0), max(float(inputs.std()), 1e-12)
+    regression = _fitted((inputs - centre) / scale, split.labels.cpu().numpy())
     weights, biases = _by_class(regression)
+    weights = weights / scale
+    biases = biases - weights @ centre
     with torch.no_grad():
         last.weight.zero_()
         last.bias.fill_(min(0.0, float(biases.min())))  # of classes that none of the images has
@@ -81,15 +85,10 @@ def _inputs(network: nn.Module, last: nn.Linear, dataset: Dataset, split: Split)
 
 
 def _fitted(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> LogisticRegression:
-    regression = LogisticRegression(max_iter=MAX_ITERATIONS)
-    rarest = int(np.unique(labels, return_counts=True)[1].min())
+    regression = LogisticRegression(C=FIT_WEIGHT / len(labels), max_iter=MAX_ITERATIONS)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a starting point need not be the optimum
-        if rarest < 2:
-            return regression.set_params(C=PENALTIES[1]).fit(inputs, labels)
-        folds = StratifiedKFold(min(FOLDS, rarest), shuffle=True, random_state=0)
-        grid = GridSearchCV(regression, {"C": PENALTIES}, scoring="neg_log_loss", cv=folds)
-        return cast(LogisticRegression, grid.fit(inputs, labels).best_estimator_)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # close to the optimum is enough
+        return regression.fit(inputs, labels)
 
 
 def _by_class(regression: LogisticRegression) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

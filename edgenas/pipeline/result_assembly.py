@@ -58,6 +58,7 @@ def result_of(
         evaluations=len(evaluated),
         constraint=constraint,
         hypervolume=hypervolume(points(session.problem, succeeded(evaluated)), session.problem.corner),
+        pretrained=session.config.pretrained,
         chosen=session.chosen,
         learning=learning_of(session.store, session.chosen),
         front=front,

@@ -1,6 +1,7 @@
 """The search space of settings, given by name or as an object."""
 
 from edgenas.errors import InputError, UnknownNameError
+from edgenas.pipeline.pretrained import pretrained_for
 from edgenas.plugins import SPACES, plugin_names
 from edgenas.settings.shared import SpaceSettings, SpaceWithoutData
 from edgenas.space import (
@@ -43,6 +44,8 @@ def space_for_images(settings: SpaceSettings, resolutions: tuple[int, ...], clas
         InputError: an unknown name, a setting or resolution that the space does not support, or an object made for
             other images.
     """
+    if (pretrained := pretrained_for(settings, resolution)) is not None:
+        return pretrained.space(resolution, classes)
     if not isinstance(settings.space, str):
         return _checked_object(settings, resolutions, classes)
     check_space_name(settings.space)

@@ -1,4 +1,4 @@
-"""The layout of a search space whose largest network is a given one. Without torch."""
+"""Between a network and the search space whose largest network it is. Without torch."""
 
 from edgenas.space.mbconv_layout import Kernel, Layout, Stage
 
@@ -20,6 +20,20 @@ def elastic_layout(layout: Layout, resolution: int, classes: int) -> Layout:
     stages = tuple(_elastic(stage) for stage in layout.stages)
     changes = {"resolution": resolution, "classes": classes, "stages": stages}
     return layout.model_copy(update=changes)
+
+
+def whole_layout(layout: Layout) -> Layout:
+    """The layout of the largest network of a space alone."""
+    stages = tuple(
+        stage.model_copy(
+            update={
+                "kernels": (max(stage.kernels or layout.kernels),),
+                "expansions": (max(stage.expansions or layout.expansions),),
+            }
+        )
+        for stage in layout.stages
+    )
+    return layout.model_copy(update={"stages": stages})
 
 
 def _elastic(stage: Stage) -> Stage:

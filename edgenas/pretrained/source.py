@@ -129,3 +129,9 @@ class PretrainedSource:
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of the published network."""
         return self.space.blocks(self.architecture)
+
+    def record(self, sha256: str) -> PretrainedRecord:
+        """What to tell about its weights, whose file has this SHA-256."""
+        return PretrainedRecord(
+            name=self.name, licence=self.licence, origin=self.origin, sha256=sha256, note=self.note
+        )

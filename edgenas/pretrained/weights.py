@@ -30,10 +30,12 @@ class PretrainedWeights:
         record: what to tell about them.
         tensors: named and shaped as in `Network(source.blocks).state_dict()`, the classifier included; on the CPU,
             in float32 (counters of batches: int64, zero).
+        elastic: whether they are of a supernet, whose parts were trained too.
     """
 
     record: PretrainedRecord
     tensors: dict[str, Tensor]
+    elastic: bool = False
 
 
 def load_weights(source: PretrainedSource) -> PretrainedWeights:
@@ -47,10 +49,7 @@ def load_weights(source: PretrainedSource) -> PretrainedWeights:
     """
     path, content, digest = read_file(source)
     tensors = own_tensors(source, read_tensors(path, content), path)
-    record = PretrainedRecord(
-        name=source.name, licence=source.licence, origin=source.origin, sha256=digest, note=source.note
-    )
-    return PretrainedWeights(record, tensors)
+    return PretrainedWeights(source.record(digest), tensors)
 
 
 def read_tensors(path: Path, content: bytes) -> dict[str, Tensor]:

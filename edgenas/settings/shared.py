@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MAX_THREADS, MAX_BATCH = 1024, 1024
 
+AUTO, NONE = "auto", "none"
+"""Values of `--pretrained` beside the names of weights."""
+
 DeviceSetting = Annotated[
     "str | Device", Option("Device: name or alias (see: edgenas devices).", example="raspberry-pi-5")
 ]
@@ -95,6 +98,15 @@ class SpaceSettings(Settings):
         Activation | None,
         Option("Activation of every layer; default: relu6. mbconv only.", Group.NETWORKS),
     ] = None
+    pretrained: Annotated[
+        str,
+        Option(
+            "Weights to begin from: a name of docs/pretrained.md, a .safetensors file, an earlier run, or none; "
+            "auto: efficientnet-lite0 from 96 px on.",
+            Group.NETWORKS,
+            example="none",
+        ),
+    ] = AUTO
 
     @property
     def resolutions(self) -> tuple[int, ...] | None:

@@ -7,7 +7,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 from edgenas.device import Provenance
 from edgenas.formats import Document
 from edgenas.latency.latency import Latency
-from edgenas.pretrained.source import WeightsOrigin
+from edgenas.pretrained.source import PretrainedRecord, WeightsOrigin
 from edgenas.searchers.problem import TWO
 from edgenas.vocabulary import Metric, Objective
 
@@ -175,6 +175,7 @@ class SearchResult(Document):
     evaluations: int
     constraint: Constraint
     hypervolume: float = Fraction
+    pretrained: PretrainedRecord | None = Field(default=None, description="None: random weights")
     chosen: str | None = Field(default=None, description="id of the architecture learnt for the limit")
     learning: Learning | None = Field(default=None, description="only for the gradient searcher")
     front: tuple[Model, ...]

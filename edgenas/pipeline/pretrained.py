@@ -1,0 +1,160 @@
+"""`--pretrained`: the weights that training begins from, and the space around their network."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from edgenas.accuracy.dataset import Dataset
+from edgenas.errors import InputError, UnknownNameError
+from edgenas.pretrained.elastic_layout import elastic_layout, whole_layout
+from edgenas.pretrained.files import read_file
+from edgenas.pretrained.source import LocalFile, PretrainedSource
+from edgenas.pretrained.sources import SOURCES, source_from_file
+from edgenas.pretrained.weights import PretrainedWeights, load_weights, own_tensors, read_tensors
+from edgenas.settings.shared import AUTO, NONE, SpaceSettings
+from edgenas.space import MBConvSpace, space_from_config
+from edgenas.storage.run_folder import RUNS, RunFolder
+
+AUTO_SOURCE = "efficientnet-lite0"
+AUTO_RESOLUTION = 96
+"""Smallest images, in pixels, for which `auto` takes pretrained weights: smaller ones are unlike ImageNet's."""
+
+LEAST_RESOLUTION = 32
+"""Smallest images that the five halvings of a pretrained network leave anything of."""
+
+_PLACES = ("model.places.", "model.supernet.places.")
+"""Prefixes of a supernet's weights in its checkpoint; the second where the gradient searcher trained it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """Weights to begin from.
+
+    Attributes:
+        name: the value of `--pretrained` that gives them again.
+        title: for people.
+        mean: of each channel, of images scaled to 0..1; subtracted in the pretraining.
+        std: likewise, by which they were divided.
+        space: from resolution and classes to the space whose largest network is theirs.
+        read: reads them.
+    """
+
+    name: str
+    title: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    space: Callable[[int, int], MBConvSpace]
+    read: Callable[[], PretrainedWeights]
+
+
+def pretrained_for(settings: SpaceSettings, resolution: int) -> Pretrained | None:
+    """The weights that settings ask for; None to begin from random ones.
+
+    Args:
+        settings: of any command with a space. `auto` takes EfficientNet-Lite0 unless they describe another network.
+        resolution: rows and columns of the smallest images.
+
+    Raises:
+        InputError: settings of a network of one's own, or images too small for a pretrained one.
+        UnknownNameError: neither a source nor a run.
+        FileFormatError: a file of weights, or what describes it, is unusable.
+    """
+    asked, described = settings.pretrained, _describes_network(settings)
+    if asked == NONE or (asked == AUTO and (described or resolution < AUTO_RESOLUTION)):
+        return None
+    if described:
+        raise InputError(
+            f"--pretrained {asked}: a pretrained network comes without {described}",
+            f"leave {described} out, or give --pretrained none",
+        )
+    if resolution < LEAST_RESOLUTION:
+        raise InputError(
+            f"--pretrained {asked}: images of {resolution} px are too small for its network",
+            f"give --resolution {LEAST_RESOLUTION} or more, or --pretrained none",
+        )
+    return _found(AUTO_SOURCE if asked == AUTO else asked)
+
+
+def as_pretrained(dataset: Dataset, pretrained: Pretrained | None) -> Dataset:
+    """The data set with images normalised as in the pretraining."""
+    if pretrained is None:
+        return dataset
+    return replace(dataset, mean=pretrained.mean, std=pretrained.std)
+
+
+def _describes_network(settings: SpaceSettings) -> str:
+    """The first option that describes a network other than a pretrained one; empty if there is none."""
+    given = {
+        f"--space {settings.space}": settings.space != "mbconv",
+        "--width": settings.width != 1,
+        "--squeeze-excite": settings.squeeze_excite,
+        "--activation": settings.activation is not None,
+    }
+    return next((option for option, present in given.items() if present), "")
+
+
+def _found(name: str) -> Pretrained:
+    if name in SOURCES:
+        return _published(name, SOURCES[name])
+    if name.endswith(".safetensors"):
+        return _published(name, source_from_file(Path(name)))
+    for path in (RUNS / name, Path(name)):
+        if RunFolder(path).document.is_file():
+            return _earlier_run(name, RunFolder(path))
+    runs = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
+    raise UnknownNameError("pretrained weights", name, (AUTO, NONE, *SOURCES, *runs))
+
+
+def _published(name: str, source: PretrainedSource) -> Pretrained:
+    return Pretrained(
+        name=name,
+        title=source.title,
+        mean=source.mean,
+        std=source.std,
+        space=lambda resolution, classes: MBConvSpace(elastic_layout(source.layout, resolution, classes)),
+        read=partial(load_weights, source),
+    )
+
+
+def _earlier_run(name: str, folder: RunFolder) -> Pretrained:
+    """The supernet of an earlier run, complete or not."""
+    config = folder.read_document().config
+    found = space_from_config(config.space, folder.document)
+    space = found.at(found.resolutions[-1])
+    if not isinstance(space, MBConvSpace):
+        raise InputError(
+            f"--pretrained {name}: that run searched space {space.name}, whose networks cannot change their classes",
+            "name a run of --space mbconv",
+        )
+    layout, began_from = space.layout, config.pretrained
+    source = PretrainedSource(
+        name=f"run {folder.name}",
+        title=f"the supernet of run {folder.name}",
+        licence=began_from.licence if began_from else "none given",
+        origin=began_from.origin if began_from else "trained by edgenas from random weights",
+        mean=config.data.mean,
+        std=config.data.std,
+        layout=whole_layout(layout),
+        location=LocalFile(folder.supernet),
+        dialect="edgenas",
+        note=f"that supernet began from {began_from.name}" if began_from else "",
+    )
+
+    def resized(resolution: int, classes: int) -> MBConvSpace:
+        return MBConvSpace(layout.model_copy(update={"resolution": resolution, "classes": classes}))
+
+    return Pretrained(
+        name, source.title, source.mean, source.std, resized, partial(_supernet_weights, source)
+    )
+
+
+def _supernet_weights(source: PretrainedSource) -> PretrainedWeights:
+    path, content, digest = read_file(source)
+    found = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in read_tensors(path, content).items()
+        for prefix in _PLACES
+        if name.startswith(prefix)
+    }
+    return PretrainedWeights(source.record(digest), own_tensors(source, found, path), elastic=True)
