@@ -1,31 +1,19 @@
 """Predicting the latency of one architecture, or of any ONNX file, on one device."""
 
-import logging
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import SerializeAsAny, computed_field, field_serializer
 
 from edgenas.device import Device, Provenance
-from edgenas.errors import InputError
 from edgenas.formats import Document
 from edgenas.latency.latency import Latency
 from edgenas.latency.network_predictor import LayerLatency
 from edgenas.latency.predictor import predictor_for
-from edgenas.latency.profile_command import operating_point
-from edgenas.latency.table import find_table
 from edgenas.pipeline.targets import device_for
 from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import PredictSettings
 from edgenas.space import architecture_from_json
 from edgenas.vocabulary import Missing
-
-if TYPE_CHECKING:
-    from edgenas.onnx_latency.costing import Costing
-    from edgenas.onnx_latency.kernels import Kernel
-
-log = logging.getLogger(__name__)
 
 
 class Prediction(Document):
@@ -105,44 +93,18 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
 
 def _of_onnx(path: Path, device: Device) -> Prediction:
     # Imported only when needed: onnx loads slowly.
-    from edgenas.onnx_latency import costing, kernel_fusion, onnx_reading, shape_inference
+    from edgenas.onnx_latency import costing, prediction
 
-    graph = shape_inference.shaped(onnx_reading.read_model(path, device.batch))
-    kernels = kernel_fusion.fused_kernels(graph)
-    if not kernels:
-        raise InputError(f"{path}: the model only reshapes its input", "give a model that computes something")
-    costs = _costing(kernels, graph.shape_nodes, device)
+    found = prediction.predicted_onnx(path, device)
+    kernels, costs = found.kernels, found.costs
     return Prediction(
         device=device.name,
         architecture=path.name,
         conditions=device.target,
-        latency_ms=costing.graph_latency(kernels, costs),
+        latency_ms=found.latency,
         layers=tuple(costing.kernel_latencies(kernels, costs, device.precision)),
         constant_ms=costs.constant_ms,
         macs=sum(kernel.macs for kernel in kernels) // device.batch,
         params=sum(kernel.weights for kernel in kernels),
         unknown_operators=costing.unknown_operators(kernels),
     )
-
-
-def _costing(kernels: Sequence["Kernel"], shape_nodes: int, device: Device) -> "Costing":
-    """Costs by the kernels timed on the device; if there are none, by the device's model."""
-    from edgenas.device_models.fitted import model_of
-    from edgenas.onnx_latency import costing, fragment_timing, kernel_fitting
-
-    found = find_table(device)
-    if found and found[1].fragments:
-        return costing.costing_from_fragments(
-            kernels, kernel_fitting.KernelCosts(found[1].fragments), shape_nodes
-        )
-    model = model_of(device)
-    if device.is_host and model.provenance is Provenance.ESTIMATED:
-        log.warning(
-            "no kernels of ONNX files were timed on %s, and its datasheet may not describe this machine: the "
-            "prediction may be wrong by a large factor; %s",
-            device.name,
-            f"time them with a full profile: edgenas profile --device {device.name} {operating_point(device)}"
-            if device.precision == fragment_timing.PRECISION
-            else f"they can be timed at {fragment_timing.PRECISION} only",
-        )
-    return costing.costing_from_model(kernels, model)

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
     from PIL import Image
+    from torch import nn
 
+    from edgenas.pipeline.final_network import FinalNetwork
     from edgenas.space import NetworkSpace
-    from edgenas.space.modules import Network
 
     Picture = str | Path | Image.Image | NDArray[np.uint8]
 
@@ -45,7 +46,7 @@ class TrainedModel(Model):
     _folder: RunFolder = PrivateAttr()
     _given_space: "NetworkSpace | None" = PrivateAttr(default=None)
 
-    def load(self) -> "Network":
+    def load(self) -> "nn.Module":
         """The trained network, a `torch.nn.Module` in evaluation mode on the CPU.
 
         It maps normalised images, float32 (N, 3, R, R), to logits, (N, classes); `predict` takes unprocessed images.
@@ -55,9 +56,7 @@ class TrainedModel(Model):
         """
         from edgenas.pipeline.final_model import load_network
 
-        space = self._space()
-        architecture = space.architecture(self.architecture["choices"])
-        return load_network(self._folder, space.build(architecture), self.id)
+        return load_network(self._folder, self._network().build(), self.id)
 
     def predict(self, images: "Picture | Iterable[Picture]") -> list[Classification]:
         """Classify images, preprocessed like the training images.
@@ -77,10 +76,9 @@ class TrainedModel(Model):
                 f"run {self._folder.name} was made by an earlier version of edgenas and lacks its class names",
                 "take them from the card beside the exported file",
             )
-        network = self.load()
-        space = self._space()
-        resolution = space.resolution_of(space.architecture(self.architecture["choices"]))
-        mean, std = np.array(data.mean, np.float32), np.array(data.std, np.float32)
+        network, resolution = self.load(), self._network().resolution
+        normalised = self.normalisation or data
+        mean, std = np.array(normalised.mean, np.float32), np.array(normalised.std, np.float32)
         pictures, found = _listed(images), []
         for start in range(0, len(pictures), AT_ONCE):
             some = [_pixels(picture, resolution) for picture in pictures[start : start + AT_ONCE]]
@@ -90,12 +88,11 @@ class TrainedModel(Model):
             found += [_classification(row, data.classes) for row in logits.softmax(1).numpy()]
         return found
 
-    def _space(self) -> "NetworkSpace":
-        from edgenas.space import network_space_from_config
+    def _network(self) -> "FinalNetwork":
+        from edgenas.pipeline.final_network import network_of
 
-        if self._given_space is not None and self._given_space.config() == self.architecture["space"]:
-            return self._given_space
-        return network_space_from_config(self.architecture["space"], self._folder.front)
+        classes = len(self._folder.read_document().config.data.classes)
+        return network_of(self, classes, self._folder.front, self._given_space)
 
 
 class Run(SearchResult):

@@ -32,6 +32,8 @@ def run(keywords: dict[str, Any], json: bool) -> int:
 
 
 def _print_result(result: "SearchResult") -> None:
+    from edgenas.pipeline.front_lead import LEAD
+
     title = f"{result.run}: {len(result.front)} models for {result.device}"
     value = "accuracy" if result.metric == "top-1" else result.metric
     columns = ["id", "predicted", "interval", "measured", value, "test", "px", "params", "MACs"]
@@ -49,17 +51,18 @@ def _print_result(result: "SearchResult") -> None:
     for model in result.dropped:
         print_lines(f"dropped {model.id}{' @' if model.id == result.chosen else ''}: {model.note}")
     print_lines(*(f"{model.name}: {model.note}" for model in result.baselines if model.note))
-    print_lines(*(f"note: {note}" for note in result.notes))
+    leads = [note for note in result.notes if note.startswith(LEAD)]
+    print_lines(*(f"note: {note}" for note in result.notes if note not in leads))
     phases = ", ".join(f"{phase} {format_seconds(s)}" for phase, s in result.seconds.items())
     if result.status == "interrupted":
         print_lines("interrupted: repeat the command to resume")
     else:
         print_lines(f"models: exports/{result.run}/")
-    print_lines(f"report: {result.report}", f"time: {phases}")
+    print_lines(f"report: {result.report}", f"time: {phases}", *leads)
 
 
 def _row(model: "Model", chosen: bool, with_memory: bool) -> tuple[str, ...]:
-    latency, test = model.latency_ms, model.accuracies.test
+    latency, test, memory = model.latency_ms, model.accuracies.test, model.peak_memory_bytes
     failed = model.name and model.accuracies.validation is None  # a baseline without any accuracy
     return (
         f"{model.name or model.id}{' *' if model.leads else ''}{' @' if chosen else ''}",
@@ -71,5 +74,5 @@ def _row(model: "Model", chosen: bool, with_memory: bool) -> tuple[str, ...]:
         "-" if model.resolution is None else f"{model.resolution}",
         format_count(model.params),
         format_count(model.macs),
-        *([f"{format_count(model.peak_memory_bytes or 0)}B"] if with_memory else []),
+        *([f"{format_count(memory)}B" if memory else "-"] if with_memory else []),
     )

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgenas.device.onnx_runtime import OnnxRuntime
 from edgenas.errors import VerificationError
@@ -36,7 +36,15 @@ def export_onnx(network: Network, path: Path, images: Tensor) -> Exported:
     Raises:
         InputError: the file cannot be written.
     """
-    content, difference = verified_onnx(network, path.name, images)
+    return write_onnx(path, *verified_onnx(network, path.name, images))
+
+
+def write_onnx(path: Path, content: bytes, difference: float) -> Exported:
+    """Write a verified model.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     write_bytes(path, content)
     return Exported(path, len(content), difference)
 
@@ -61,7 +69,15 @@ def verified_onnx(network: Network, name: str, images: Tensor) -> tuple[bytes, f
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise VerificationError(f"{name} is not valid ONNX ({error})", BUG_HINT) from error
-    content = model.SerializeToString()
+    return checked_onnx(model.SerializeToString(), network, name, images)
+
+
+def checked_onnx(content: bytes, network: nn.Module, name: str, images: Tensor) -> tuple[bytes, float]:
+    """The model, and the largest absolute difference of its logits from the network's; see `verified_onnx`.
+
+    Raises:
+        VerificationError: they differ by more than rounding.
+    """
     with torch.inference_mode():
         expected = network(images).numpy()
     difference = max_abs_difference(content, images, expected)

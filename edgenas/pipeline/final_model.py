@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import nn
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
@@ -25,17 +27,19 @@ from edgenas.errors import (
     VerificationError,
     first_line,
 )
-from edgenas.exporting.onnx_export import Exported, export_onnx
+from edgenas.exporting.onnx_export import Exported, write_onnx
 from edgenas.formats import write_bytes
 from edgenas.latency.latency import Latency
+from edgenas.pipeline.final_network import FinalNetwork, OfSpace
 from edgenas.pipeline.session import Session
 from edgenas.space import Architecture, NetworkSpace
-from edgenas.space.modules import Network
 from edgenas.space.onnx_graph import INPUT
 from edgenas.storage.run_folder import RunFolder
 from edgenas.timing.loaded_models import load_sentinel
 from edgenas.timing.measuring import measure
 from edgenas.vocabulary import Metric
+
+N = TypeVar("N", bound=nn.Module)
 
 EXPORTS = Path("exports")
 VERIFICATION_IMAGES = 64
@@ -60,8 +64,7 @@ class FinalModel:
     """
 
     id: str
-    space: NetworkSpace
-    architecture: Architecture
+    network: FinalNetwork
     latency: Latency
     searched: float | None = None
     name: str = ""
@@ -71,15 +74,35 @@ class FinalModel:
     note: str = ""
 
     @property
+    def architecture(self) -> Architecture:
+        """What it is in its space; only a network of another library has none."""
+        assert isinstance(self.network, OfSpace)
+        return self.network.architecture
+
+    @property
+    def space(self) -> NetworkSpace:
+        """The space of its architecture."""
+        assert isinstance(self.network, OfSpace)
+        return self.network.space
+
+    @property
     def resolution(self) -> int:
         """Height and width of its images."""
-        return self.space.resolution_of(self.architecture)
+        return self.network.resolution
+
+    def dataset(self, session: Session) -> Dataset:
+        """Its images."""
+        return self.network.normalised(session.dataset_at(self.resolution))
+
+    def dataset_on_device(self, session: Session) -> Dataset:
+        """Its images on the training device."""
+        return self.network.normalised(session.dataset_on_device_at(self.resolution))
 
 
 def train_final_model(
     session: Session,
     final_model: FinalModel,
-    make_network: Callable[[], Network],
+    make_network: Callable[[], nn.Module],
     recipe: FinalistRecipe,
     phase: str,
     seconds: float | None = None,
@@ -97,7 +120,7 @@ def train_final_model(
             train(
                 network,
                 losses,
-                session.dataset_on_device_at(final_model.resolution),
+                final_model.dataset_on_device(session),
                 recipe,
                 seed,
                 checkpoint,
@@ -105,7 +128,7 @@ def train_final_model(
                 phase,
                 seconds,
             )
-            known |= _evaluate(session.dataset_at(final_model.resolution), network)
+            known |= _evaluate(final_model.dataset(session), network)
         except (DivergenceError, OutOfMemoryError) as error:
             known["note"] = f"training failed: {error.problem}"
         else:
@@ -119,7 +142,7 @@ def train_final_model(
     return replace(final_model, trained=trained)
 
 
-def _evaluate(dataset: Dataset, network: Network) -> dict[str, object]:
+def _evaluate(dataset: Dataset, network: nn.Module) -> dict[str, object]:
     classes = len(dataset.classes)
 
     def evaluated(split: Split) -> tuple[NDArray[np.int64], dict[Metric, float]]:
@@ -138,11 +161,11 @@ def export_final_model(session: Session, final_model: FinalModel) -> FinalModel:
     """Write and verify the ONNX file; a model that fails verification gets a note and leaves no file."""
     if final_model.trained is None:
         return final_model
-    network = load_network(session.folder, final_model.space.build(final_model.architecture), final_model.id)
-    dataset = session.dataset_at(final_model.resolution)
+    network = load_network(session.folder, final_model.network.build(), final_model.id)
+    dataset, path = final_model.dataset(session), onnx_path(session.folder, final_model.id)
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
     try:
-        exported = export_onnx(network, onnx_path(session.folder, final_model.id), images)
+        exported = write_onnx(path, *final_model.network.verified_onnx(network, path.name, images))
     except VerificationError as error:
         return replace(final_model, note=str(error))
     return replace(final_model, exported=exported)
@@ -172,7 +195,7 @@ def _typical_ms(session: Session, exported: Sequence[FinalModel]) -> dict[str, f
     runtime = runtime_for(session.config.device)
     loaded = {}
     for each in exported:
-        shape = (session.config.device.batch, *each.space.input_shape_of(each.architecture))
+        shape = (session.config.device.batch, 3, each.resolution, each.resolution)
         image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         if each.exported:
             loaded[each.id] = runtime.load(each.exported.path.read_bytes(), {INPUT: image})
@@ -185,7 +208,7 @@ def onnx_path(folder: RunFolder, model: str, suffix: str = "") -> Path:
     return EXPORTS / folder.name / f"{model}{suffix}.onnx"
 
 
-def load_network(folder: RunFolder, network: Network, model: str) -> Network:
+def load_network(folder: RunFolder, network: N, model: str) -> N:
     """Load a model's trained weights; the network is left in evaluation mode on the CPU.
 
     Raises:

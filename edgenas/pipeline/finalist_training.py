@@ -2,11 +2,15 @@
 
 from functools import partial
 
+from torch import nn
+
+from edgenas.accuracy.linear_probe import MAX_IMAGES
 from edgenas.accuracy.standalone import Teacher, fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.accuracy.training_speed import evaluation_seconds, step_seconds
 from edgenas.errors import OutOfMemoryError
+from edgenas.pipeline.baselines import baselines_of, is_pretrained, pretrained_network
 from edgenas.pipeline.final_model import (
     MEASURING_S,
     FinalModel,
@@ -14,14 +18,13 @@ from edgenas.pipeline.final_model import (
     measure_final_models,
     train_final_model,
 )
+from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.front_selection import points, succeeded
 from edgenas.pipeline.initial_networks import initial_network
-from edgenas.pipeline.scaled_baselines import scaled_baselines
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import LEAST_S, split_time
 from edgenas.searchers.front import leaders
 from edgenas.searchers.loop import Evaluated
-from edgenas.space.modules import Network
 
 
 def train_and_export(
@@ -35,7 +38,7 @@ def train_and_export(
     trained = []
     with session.store.timed("finalists"):
         final_models = _select_finalists(session, evaluated)
-        final_models += scaled_baselines(session) if session.settings.baselines else []
+        final_models += baselines_of(session) if session.settings.baselines else []
         trainings = _Trainings(session, supernet, final_models)
         seconds = trainings.seconds()
         for number, final_model in enumerate(final_models, start=1):
@@ -75,8 +78,7 @@ def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[Fina
     return [
         FinalModel(
             id=candidate.architecture.id,
-            space=session.space,
-            architecture=candidate.architecture,
+            network=OfSpace(session.space, candidate.architecture),
             latency=session.predictor.predict(candidate.architecture),
             searched=candidate.accuracy,
         )
@@ -87,8 +89,8 @@ def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[Fina
 class _Trainings:
     """How the final models are trained.
 
-    Finalists start from the supernet's weights. Baselines start from scratch and are trained longer in exchange: by one
-    finalist's share of the supernet's training.
+    Finalists start from the supernet's weights. Baselines start from scratch or from published weights, and are trained
+    longer in exchange: by one finalist's share of the supernet's training.
     """
 
     def __init__(self, session: Session, supernet: Supernet | None, final_models: list[FinalModel]) -> None:
@@ -105,22 +107,26 @@ class _Trainings:
         largest = supernet.space.joined(size, supernet.space.at(size).largest)
         return lambda images: supernet(images, largest)
 
-    def network(self, final_model: FinalModel) -> Network:
-        """The network with its initial weights, on the training device."""
+    def network(self, final_model: FinalModel, fitted: bool = True) -> nn.Module:
+        """The network with its initial weights, on the training device; see `pretrained_network` for `fitted`."""
         session = self._session
         if not final_model.name:
             return initial_network(session, self._supernet, final_model.architecture)
+        if is_pretrained(final_model):
+            dataset = final_model.dataset_on_device(session)
+            return pretrained_network(final_model.network, dataset, session.torch_device, fitted)
         return fresh_network(
             final_model.space, final_model.architecture, session.settings.seed, session.torch_device
         )
 
     def recipe(self, final_model: FinalModel) -> FinalistRecipe:
-        """A baseline is trained as a finalist, but for more epochs and without a teacher."""
+        """A baseline is trained as a finalist, but for more epochs and without a teacher; fine-tuned if pretrained."""
         recipe = self._session.config.finalist_recipe
         if not final_model.name:
             return recipe
         epochs = recipe.epochs + round(self._inherited_epochs)
-        return recipe.model_copy(update={"epochs": epochs, "distillation": 0.0})
+        longer = recipe.model_copy(update={"epochs": epochs, "distillation": 0.0})
+        return longer.fine_tuning if is_pretrained(final_model) else longer
 
     def seconds(self) -> dict[str, float]:
         """Seconds of each training under a time budget, by id, planned once; empty without a budget."""
@@ -150,16 +156,17 @@ class _Trainings:
         return trained["epochs"] / self.finalists if trained else 0.0
 
     def _speed(self, final_model: FinalModel) -> tuple[float, float]:
-        """Seconds of a training step, and of evaluating the trained network."""
-        recipe = self.recipe(final_model)
-        teacher, dataset = (
-            self.teacher(final_model),
-            self._session.dataset_on_device_at(final_model.resolution),
-        )
+        """Seconds of a training step, and of what is beside training: evaluation, and fitting a classifier."""
+        recipe, teacher = self.recipe(final_model), self.teacher(final_model)
+        dataset = final_model.dataset_on_device(self._session)
         try:
-            network = self.network(final_model)
+            network = self.network(final_model, fitted=False)
             losses = network_losses(network, recipe, teacher, recipe.distillation)
             step_s = step_seconds(network, losses, dataset, recipe)
-            return step_s, evaluation_seconds(network, dataset)
+            evaluation_s = evaluation_seconds(network, dataset)
         except OutOfMemoryError:  # reported by its training
             return LEAST_S, 0.0
+        if is_pretrained(final_model):
+            evaluated = len(dataset.validation) + len(dataset.test)
+            evaluation_s *= 1 + min(len(dataset.train), MAX_IMAGES) / evaluated
+        return step_s, evaluation_s

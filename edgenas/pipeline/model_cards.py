@@ -21,6 +21,7 @@ def write_model_card(
     versions: dict[str, str],
 ) -> Card:
     """Write the JSON and Markdown card beside an exported file."""
+    normalised = model.normalisation or dataset
     return write_card(
         path,
         run=folder.name,
@@ -32,7 +33,7 @@ def write_model_card(
         precision=precision,
         classes=dataset.classes,
         preprocessing=Preprocessing(
-            resolution=model.resolution or dataset.resolution, mean=dataset.mean, std=dataset.std
+            resolution=model.resolution or dataset.resolution, mean=normalised.mean, std=normalised.std
         ),
         pretrained=config.pretrained,
         versions=versions,

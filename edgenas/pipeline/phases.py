@@ -21,6 +21,7 @@ from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
 from edgenas.latency.network_predictor import NetworkPredictor
 from edgenas.latency.predictor import predictor_for
+from edgenas.pipeline.baselines import check_baselines
 from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
@@ -30,7 +31,6 @@ from edgenas.pipeline.pretrained import Pretrained, pretrained_for
 from edgenas.pipeline.report_assembly import write_report
 from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.run_data import data_of
-from edgenas.pipeline.scaled_baselines import check_baselines
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.spaces import space_for_images
 from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained_supernet
@@ -71,7 +71,7 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     """
     make_searcher, make_evaluator = _make_searcher(settings), custom_evaluator_maker(settings)
     if settings.baselines:
-        check_baselines(device)
+        check_baselines(settings, device)
     data = data_of(settings)
     sizes = _sizes(settings, data.largest)
     pretrained = pretrained_for(settings, sizes[0])

@@ -11,9 +11,10 @@ from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.metrics import confusion, score, scores
 from edgenas.accuracy.network_predictions import batch_slices, predicted_classes, predictions
 from edgenas.errors import DataError, InputError, RunConflictError, UnknownNameError
-from edgenas.exporting.onnx_export import max_abs_difference, run_onnx, verified_onnx
+from edgenas.exporting.onnx_export import max_abs_difference, run_onnx
 from edgenas.formats import Document, write_bytes
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
+from edgenas.pipeline.final_network import network_of
 from edgenas.pipeline.model_cards import write_model_card
 from edgenas.pipeline.run_data import RunData, named_data, resized_data
 from edgenas.settings.export import ExportSettings
@@ -114,13 +115,13 @@ def _export(
     model: Model,
     precision: Precision,
 ) -> ExportedModel:
-    # A baseline has its own space.
-    space = network_space_from_config(model.architecture["space"], folder.front)
-    architecture = space.architecture(model.architecture["choices"])
-    dataset = data.at(space.resolution_of(architecture))
-    network = load_network(folder, space.build(architecture), model.id)
+    design = network_of(model, len(data.largest.classes), folder.front)
+    dataset = data.at(design.resolution)
+    if (given := model.normalisation) is not None:
+        dataset = replace(dataset, mean=given.mean, std=given.std)
+    network = load_network(folder, design.build(), model.id)
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
-    content, error = verified_onnx(network, model.id, images)
+    content, error = design.verified_onnx(network, model.id, images)
     split, classes, metric = dataset.validation, len(dataset.classes), document.config.settings.metric
     labels = split.labels.numpy()
     before = score(confusion(predictions(network, dataset, split), labels, classes), metric)

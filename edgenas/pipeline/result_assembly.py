@@ -8,6 +8,8 @@ import numpy as np
 
 from edgenas.accuracy.evaluator import AccuracyKind
 from edgenas.pipeline.final_model import FinalModel
+from edgenas.pipeline.final_network import OfSpace
+from edgenas.pipeline.front_lead import lead_notes, with_front_lead
 from edgenas.pipeline.front_selection import front_of, kept_and_dropped, points, succeeded
 from edgenas.pipeline.learning_record import learning_of
 from edgenas.pipeline.result_notes import notes_on
@@ -15,7 +17,6 @@ from edgenas.pipeline.session import Session
 from edgenas.searchers.front import hypervolume, non_dominated
 from edgenas.searchers.loop import Evaluated
 from edgenas.settings.option import name_of
-from edgenas.space.costs import peak_memory_bytes
 from edgenas.storage.search_result import (
     Accuracies,
     AccuracyFigure,
@@ -38,7 +39,13 @@ def result_of(
         _untrained(session, candidate) for candidate in front_of(session.problem, evaluated)
     ]
     kept, dropped = kept_and_dropped(session, candidates)
-    constraint = _constraint(session)
+    constraint, front = _constraint(session), _with_leaders(session, kept)
+    models = [_model(session, final_model) for final_model in final_models if final_model.name]
+    baselines = tuple(with_front_lead(model, front) for model in models)
+    notes = (
+        *notes_on(session, constraint, evaluated, finalists, kept),
+        *lead_notes(baselines, front, session.settings.metric),
+    )
     return SearchResult(
         run=session.folder.name,
         status=status,
@@ -54,11 +61,11 @@ def result_of(
         pretrained=session.config.pretrained,
         chosen=session.chosen,
         learning=learning_of(session.store, session.chosen),
-        front=_with_leaders(session, kept),
+        front=front,
         dropped=tuple(_model(session, finalist) for finalist in dropped),
-        baselines=tuple(_model(session, final_model) for final_model in final_models if final_model.name),
+        baselines=baselines,
         seconds=session.store.seconds(),
-        notes=tuple(notes_on(session, constraint, evaluated, finalists, kept)),
+        notes=notes,
         report=str(session.folder.report),
     )
 
@@ -66,11 +73,11 @@ def result_of(
 def _untrained(session: Session, candidate: Evaluated) -> FinalModel:
     architecture = candidate.architecture
     latency = session.predictor.predict(architecture)
-    return FinalModel(architecture.id, session.space, architecture, latency, candidate.accuracy)
+    return FinalModel(architecture.id, OfSpace(session.space, architecture), latency, candidate.accuracy)
 
 
 def _model(session: Session, final_model: FinalModel) -> Model:
-    architecture, space, metric = final_model.architecture, final_model.space, session.settings.metric
+    network, metric = final_model.network, session.settings.metric
     trained, exported = final_model.trained, final_model.exported
     kind: AccuracyKind = "validation" if trained else session.search_kind
     figures: dict[AccuracyKind, float | None] = {session.search_kind: final_model.searched}
@@ -79,18 +86,20 @@ def _model(session: Session, final_model: FinalModel) -> Model:
     return Model(
         id=final_model.id,
         name=final_model.name,
-        architecture=space.document(architecture),
+        architecture=network.document,
         accuracy=AccuracyFigure(value=figures[kind] or 0.0, kind=kind),
         accuracies=Accuracies.model_validate(figures),
         scores=Scores(validation=trained.validation, test=trained.test) if trained else Scores(),
         latency_ms=replace(final_model.latency, measured=final_model.measured_ms),
         resolution=final_model.resolution,
-        params=space.parameters(architecture),
-        macs=space.macs(architecture),
-        peak_memory_bytes=peak_memory_bytes(space, architecture),
+        params=network.params,
+        macs=network.macs,
+        peak_memory_bytes=network.peak_memory_bytes,
         onnx=str(exported.path) if exported else None,
         max_abs_error=exported.max_abs_error if exported else None,
         note=final_model.note,
+        normalisation=network.normalisation,
+        began_from=network.began_from,
     )
 
 

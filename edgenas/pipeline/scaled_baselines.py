@@ -1,11 +1,9 @@
-"""Hand-designed networks, as wide as the latency limit allows: the baselines of a search."""
+"""Hand-designed networks, as wide as the latency limit allows: baselines of a search that begins from noise."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from edgenas.device import Device
-from edgenas.errors import InputError
 from edgenas.latency.predictor import (
     LatencyPredictor,
     predictor_from_device,
@@ -13,27 +11,13 @@ from edgenas.latency.predictor import (
 )
 from edgenas.latency.table import find_table
 from edgenas.pipeline.final_model import FinalModel
+from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.session import Session
 from edgenas.space import SearchSpace
 from edgenas.space.baselines import BASELINES
 from edgenas.units import format_milliseconds
 
 WIDTHS = tuple(float(width) for width in np.round(np.arange(0.1, 4.01, 0.05), 2))
-
-
-def check_baselines(device: Device) -> None:
-    """Check that latencies of baselines can be predicted: a table inferred for one space does not cover them.
-
-    Raises:
-        InputError: the device's table has no measured blocks.
-        FileFormatError: a table file is invalid.
-    """
-    found = find_table(device)
-    if found and not found[1].calibrations:
-        raise InputError(
-            f"--baselines needs measured blocks, but those in {device.name}'s table were inferred from a few networks",
-            "leave out --baselines, or profile without --samples",
-        )
 
 
 def scaled_baselines(session: Session) -> list[FinalModel]:
@@ -45,7 +29,7 @@ def scaled_baselines(session: Session) -> list[FinalModel]:
     """
     problem = session.problem
     limit_ms, slowest_ms = problem.max_latency_ms, problem.latency_ms(problem.predictor.slowest())
-    predict = _predictors(session)
+    predict = baseline_predictors(session)
     found = []
     for id_, (name, make) in BASELINES.items():
         resolution = session.space.resolutions[-1]
@@ -55,7 +39,7 @@ def scaled_baselines(session: Session) -> list[FinalModel]:
             latency = predict(space).predict(architecture)
             if latency.predicted > (limit_ms if fitting is None else min(limit_ms, slowest_ms)):
                 break
-            fitting = FinalModel(id_, space, architecture, latency, name=f"{name} x{width:g}")
+            fitting = FinalModel(id_, OfSpace(space, architecture), latency, name=f"{name} x{width:g}")
         if fitting is None:
             session.note(
                 f"{name} is left out: at width {WIDTHS[0]:g} it takes {latency.text}, "
@@ -66,7 +50,7 @@ def scaled_baselines(session: Session) -> list[FinalModel]:
     return found
 
 
-def _predictors(session: Session) -> Callable[[SearchSpace], LatencyPredictor]:
+def baseline_predictors(session: Session) -> Callable[[SearchSpace], LatencyPredictor]:
     """Maps a baseline's space to a predictor with the same source of latencies as the search."""
     device = session.config.device
     table = find_table(device)

@@ -1,4 +1,4 @@
-"""Classification networks of timm and torchvision, by name: built with a classifier for other classes, and their weights.
+"""Classification networks of timm and torchvision, by name: built for other classes, and their weights.
 
 Any of them can be trained beside a search for comparison. They are modules of their library; those that edgenas can
 also build of its own blocks are in `sources`.
@@ -117,11 +117,8 @@ def downloaded_tensors(network: ForeignNetwork) -> dict[str, Tensor]:
         InputError: they cannot be downloaded.
     """
     try:
-        if network.library == "timm":
-            return _timm_tensors(network)
         with contextlib.redirect_stdout(io.StringIO()):  # torch announces downloads there
-            published = torchvision.models.get_model_weights(network.model).DEFAULT
-            return dict(published.get_state_dict(progress=False, check_hash=True, weights_only=True))
+            return _library_tensors(network)
     except EdgenasError:
         raise
     # Libraries raise what their ways of downloading raise: OSError, RuntimeError, HTTPException and more.
@@ -133,18 +130,18 @@ def downloaded_tensors(network: ForeignNetwork) -> dict[str, Tensor]:
         ) from None
 
 
-def _timm_tensors(network: ForeignNetwork) -> dict[str, Tensor]:
+def _library_tensors(network: ForeignNetwork) -> dict[str, Tensor]:
+    """As the library reads them, from the network or from what it has kept."""
+    if network.library == "torchvision":
+        published = torchvision.models.get_model_weights(network.model).DEFAULT
+        return dict(published.get_state_dict(progress=False, check_hash=True, weights_only=True))
     from huggingface_hub import try_to_load_from_cache
 
-    published = _timm().get_pretrained_cfg(network.model)
+    hub = _timm().get_pretrained_cfg(network.model).hf_hub_id
     files = ("model.safetensors", "pytorch_model.bin")
-    kept = published.hf_hub_id and any(
-        isinstance(try_to_load_from_cache(published.hf_hub_id, file), str) for file in files
-    )
-    if published.hf_hub_id and not kept:
+    if hub and not any(isinstance(try_to_load_from_cache(hub, file), str) for file in files):
         _check_reachable(_HUB)  # its library would try again for most of a minute
-    with contextlib.redirect_stdout(io.StringIO()):
-        return dict(_timm().create_model(network.model, pretrained=True).state_dict())
+    return dict(_timm().create_model(network.model, pretrained=True).state_dict())
 
 
 def _check_reachable(url: str) -> None:
@@ -197,4 +194,4 @@ def _timm() -> ModuleType:
         raise InputError(
             "networks of timm need timm, which is not installed", 'pip install "edgenas[pretrained]"'
         ) from None
-    return cast(ModuleType, timm)
+    return timm

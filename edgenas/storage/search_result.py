@@ -7,7 +7,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 from edgenas.device import Provenance
 from edgenas.formats import Document
 from edgenas.latency.latency import Latency
-from edgenas.pretrained.source import PretrainedRecord
+from edgenas.pretrained.source import PretrainedRecord, WeightsOrigin
 from edgenas.searchers.problem import TWO
 from edgenas.vocabulary import Metric, Objective
 
@@ -36,14 +36,34 @@ class Scores(Document):
     test: dict[Metric, float] = Field(default_factory=dict)
 
 
+class Normalisation(Document):
+    """What is subtracted from each channel of images scaled to 0..1, and by what they are then divided."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class FrontLead(Document):
+    """The front beside a baseline: its model of the highest validation figure among those predicted no slower.
+
+    `points` is that model's test accuracy (by the run's metric) less the baseline's, in percentage points; negative
+    where the front is behind.
+    """
+
+    model: str = Field(description="id of the front's model")
+    points: float
+    split: Literal["test"] = "test"
+
+
 class Model(Document):
-    """One architecture of the front.
+    """One architecture of the front, or a baseline.
 
     `accuracy` is the most reliable figure that the search may use: validation once trained, supernet before that.
     `leads` marks a model of the front that no other one matches in every objective; with accuracy and latency only,
     one that is more accurate than every faster one. `peak_memory_bytes` is for one image in fp32, including all
     parameters; None in results of earlier versions. `resolution` is the height and width of its images. `note` says why
     a model was dropped, or is empty. `name` is that of a baseline, such as "MobileNetV2 x0.35", and empty otherwise.
+    The `architecture` of a baseline that is a network of another library is its name there alone.
     """
 
     id: str
@@ -61,6 +81,15 @@ class Model(Document):
     max_abs_error: float | None = None
     leads: bool = False
     note: str = ""
+    normalisation: Normalisation | None = Field(
+        default=None, description="of its images, where it is not that of the run's data"
+    )
+    began_from: WeightsOrigin | None = Field(
+        default=None, description="of a baseline with pretrained weights"
+    )
+    front_lead: FrontLead | None = Field(
+        default=None, description="of a baseline; None if no trained model of the front is as fast"
+    )
 
     @property
     def provenance(self) -> Provenance:

@@ -130,7 +130,7 @@ def test_a_model_that_fails_verification_is_noted(
     def refuse(*_: object) -> None:
         raise VerificationError("x.onnx differs")
 
-    monkeypatch.setattr(module, "export_onnx", refuse)
+    monkeypatch.setattr("edgenas.pipeline.final_network.verified_onnx", refuse)
     refused = export_final_model(session, trained)
     assert refused.exported is None
     assert refused.note == "x.onnx differs"

@@ -15,8 +15,10 @@ from edgenas.accuracy.standalone import Teacher, fresh_network
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.latency.predictor import predictor_from_device
+from edgenas.pipeline import baselines
 from edgenas.pipeline import finalist_training as module
 from edgenas.pipeline.final_model import FinalModel
+from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import Budget
@@ -62,7 +64,7 @@ class Trainings:
 def trainings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainings]:
     trainings = Trainings()
     monkeypatch.setattr(module, "train_final_model", trainings)
-    monkeypatch.setattr(module, "scaled_baselines", narrow_baselines)
+    monkeypatch.setattr(baselines, "scaled_baselines", narrow_baselines)
     yield trainings
 
 
@@ -72,7 +74,7 @@ def narrow_baselines(session: Session) -> list[FinalModel]:
     for id_, (title, make) in BASELINES.items():
         space, architecture = make(16, 3, 0.1)
         latency = predictor_from_device(space, session.config.device).predict(architecture)
-        found.append(FinalModel(id_, space, architecture, latency, name=f"{title} x0.1"))
+        found.append(FinalModel(id_, OfSpace(space, architecture), latency, name=f"{title} x0.1"))
     return found
 
 

@@ -6,11 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-import edgenas
-from edgenas.errors import InputError
 from edgenas.latency.predictor import LatencyPredictor, predictor_from_device
 from edgenas.pipeline import scaled_baselines as module
-from edgenas.pipeline.scaled_baselines import WIDTHS, check_baselines, scaled_baselines
+from edgenas.pipeline.scaled_baselines import WIDTHS, scaled_baselines
 from edgenas.pipeline.session import Session
 from edgenas.searchers.problem import Problem
 from edgenas.space import SearchSpace, mbconv
@@ -106,24 +104,3 @@ def test_where_there_is_a_table_blocks_it_lacks_are_interpolated(
     monkeypatch.setattr(module, "predictor_from_table", predictor)
     assert len(scaled_baselines(session)) == 2
     assert all(given is table and missing == "interpolate" for given, missing in asked)
-
-
-def test_where_a_table_was_inferred_they_are_refused_before_the_data_is_read(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = SimpleNamespace(calibrations={})
-    monkeypatch.setattr(module, "find_table", lambda _: ("table.json", table))
-    message = (
-        r"^--baselines needs measured blocks, but those in cpu's table were inferred from a few networks; "
-        r"leave out --baselines, or profile without --samples$"
-    )
-    with pytest.raises(InputError, match=message):
-        edgenas.search("cpu", "50ms", "no-such-folder", baselines=True)
-
-
-@pytest.mark.parametrize("found", [None, ("table.json", SimpleNamespace(calibrations={"space": 1}))])
-def test_a_device_model_or_a_measured_table_will_do(
-    session: Session, monkeypatch: pytest.MonkeyPatch, found: object
-) -> None:
-    monkeypatch.setattr(module, "find_table", lambda _: found)
-    check_baselines(session.config.device)

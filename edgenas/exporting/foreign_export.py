@@ -1,0 +1,54 @@
+"""Exports modules of other libraries as ONNX files, traced by torch, verified as edgenas's own."""
+
+import io
+import warnings
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from edgenas.errors import VerificationError, first_line
+from edgenas.exporting.onnx_export import checked_onnx
+from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT
+
+
+def verified_foreign_onnx(network: nn.Module, name: str, images: Tensor) -> tuple[bytes, float]:
+    """Serialise a module as ONNX with a dynamic batch axis, and verify it; see `onnx_export.verified_onnx`.
+
+    Raises:
+        VerificationError: torch cannot export the module, or ONNX Runtime's logits differ from its own.
+    """
+    try:
+        content = traced_onnx(network, images[:1])
+        onnx.checker.check_model(onnx.load_model_from_string(content), full_check=True)
+    # What is unsupported shows as an error of any kind in the module, in torch or in the checker.
+    except Exception as error:
+        raise VerificationError(
+            f"{name} cannot be exported as ONNX ({first_line(error)})", "leave it out of --baselines"
+        ) from error
+    return checked_onnx(content, network, name, images)
+
+
+def traced_onnx(network: nn.Module, images: Tensor) -> bytes:
+    """The ONNX file that torch's exporter makes, batch norm folded; opset and names are those of edgenas's files.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        images: (N, C, H, W); only their shape matters.
+    """
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # This exporter needs no package beside torch, unlike the newer one that it advises; others are of its own parts
+        # and of what tracing makes constant, which the verification would show.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (images,),
+            buffer,  # type: ignore[arg-type]
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            opset_version=OPSET,
+            dynamo=False,
+            dynamic_axes={INPUT: {0: "batch"}, OUTPUT: {0: "batch"}},
+        )
+    return buffer.getvalue()

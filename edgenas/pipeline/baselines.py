@@ -1,0 +1,201 @@
+"""Which networks a search is compared with, at which image sizes; those with pretrained weights are fine-tuned."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from edgenas.accuracy.dataset import Dataset
+from edgenas.accuracy.linear_probe import fit_classifier, fit_linear
+from edgenas.device import Device
+from edgenas.errors import InputError, first_line
+from edgenas.exporting.foreign_export import traced_onnx
+from edgenas.latency.latency import Latency
+from edgenas.latency.table import find_table
+from edgenas.onnx_latency.prediction import latency_of_onnx
+from edgenas.pipeline.final_model import FinalModel
+from edgenas.pipeline.final_network import FinalNetwork, OfLibrary, OfSpace
+from edgenas.pipeline.scaled_baselines import baseline_predictors, scaled_baselines
+from edgenas.pipeline.session import Session
+from edgenas.pretrained.foreign_networks import downloaded_tensors, foreign_network
+from edgenas.pretrained.source import PretrainedSource
+from edgenas.pretrained.sources import SOURCES
+from edgenas.pretrained.weights import load_weights
+from edgenas.settings.baselines import USUAL
+from edgenas.settings.search import SearchSettings
+from edgenas.space import MBConvSpace
+from edgenas.space.modules import Network
+from edgenas.units import format_milliseconds
+
+USUAL_NAMES = ("torchvision:mobilenet_v2", "torchvision:mobilenet_v3_small", "torchvision:mobilenet_v3_large")
+"""What a search from pretrained weights is compared with, beside the network that it begins from."""
+
+SIZES = (96, 112, 128, 160, 192, 224)
+"""Image sizes at which published networks are usual."""
+
+
+class Candidate(NamedTuple):
+    """A published network at one image size."""
+
+    network: FinalNetwork
+    title: str
+    latency: Latency
+
+
+def check_baselines(settings: SearchSettings, device: Device) -> None:
+    """Check the baselines before anything is trained: their names, their weights and that latencies can be predicted.
+
+    Raises:
+        InputError: an unknown network; weights of a network asked for by name that cannot be had; or the device's table
+            was inferred for one space, and does not cover the blocks of others.
+        FileFormatError: a table file, or one of weights, is invalid.
+    """
+    names = settings.baseline_names
+    found = find_table(device)
+    if any(name == USUAL or name in SOURCES for name in names) and found and not found[1].calibrations:
+        raise InputError(
+            f"--baselines needs measured blocks, but those in {device.name}'s table were inferred from a few networks",
+            "leave out --baselines, or profile without --samples",
+        )
+    for name in names:
+        if name != USUAL:
+            _read_weights(name)
+
+
+def baselines_of(session: Session) -> list[FinalModel]:
+    """The baselines that the settings ask for; what is left out is noted on the run, with the reason."""
+    names, began_from = session.settings.baseline_names, session.config.pretrained
+    found = scaled_baselines(session) if USUAL in names and began_from is None else []
+    if (known := session.store.last_event("baselines")) is None:
+        chosen = [(name, size) for name in _names(session) for size in _chosen_sizes(session, name)]
+        known = {"chosen": chosen}
+        session.store.record("baselines", **known)  # a resumed run keeps them, with or without a network
+    for name, size in known["chosen"]:
+        candidate = _candidate(session, name, size)
+        id_ = f"{name.replace(':', '-')}-{size}px"
+        found.append(FinalModel(id_, candidate.network, candidate.latency, name=_title(candidate)))
+    return found
+
+
+def is_pretrained(final_model: FinalModel) -> bool:
+    """Whether a baseline begins with published weights."""
+    return final_model.network.began_from is not None
+
+
+def pretrained_network(
+    network: FinalNetwork, dataset: Dataset, device: torch.device, fitted: bool = True
+) -> nn.Module:
+    """A published network with its weights and a new classifier, a logistic regression on its features.
+
+    Args:
+        network: the network.
+        dataset: its images, on the training device.
+        device: the training device.
+        fitted: False leaves the classifier at random, where only the time of a step is of interest.
+
+    Raises:
+        InputError: its weights are gone.
+        OutOfMemoryError: a batch does not fit into memory.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = network.build()
+    if isinstance(network, OfLibrary):
+        network.network.load(made, network.classes, downloaded_tensors(network.network))
+        last = network.network.classifier(made, network.classes)
+    else:
+        assert isinstance(network, OfSpace) and network.source is not None
+        own, tensors = made.state_dict(), load_weights(network.source).tensors
+        fitting = {name: tensor for name, tensor in tensors.items() if tensor.shape == own[name].shape}
+        made.load_state_dict({**own, **fitting})
+    made = made.to(memory_format=torch.channels_last).to(device)
+    if fitted and isinstance(made, Network):
+        fit_classifier(made, dataset)
+    elif fitted and last is not None:
+        fit_linear(made, last, dataset)
+    return made
+
+
+def _names(session: Session) -> Iterator[str]:
+    """Names of published networks that were asked for, each once."""
+    began_from = session.config.pretrained
+    names: list[str] = []
+    for name in session.settings.baseline_names:
+        if name != USUAL:
+            names.append(name)
+        elif began_from is not None:
+            names += [began_from.name, *USUAL_NAMES]
+    yield from dict.fromkeys(names)
+
+
+def _chosen_sizes(session: Session, name: str) -> list[int]:
+    """The image sizes at which a network is trained; none if it is left out, which is noted.
+
+    The network that the search began from has every size within the limit, any other the largest.
+    """
+    began_from, limit_ms = session.config.pretrained, session.problem.max_latency_ms
+    is_source = began_from is not None and began_from.name == name
+    if is_source and name not in SOURCES:
+        session.note(
+            f"{name} is left out of the baselines: only published networks are fine-tuned beside a search"
+        )
+        return []
+    try:
+        _read_weights(name)
+    except InputError as error:
+        session.note(f"{name} is left out of the baselines: {error.problem}")
+        return []
+    chosen: list[int] = []
+    reason = ""
+    for size in reversed(_sizes(session)):
+        try:
+            latency = _candidate(session, name, size).latency
+        except Exception as error:  # of the network's own code, for an image size that it does not take
+            reason = f"{size} px is not a size for it ({first_line(error)})"
+            continue
+        if latency.predicted <= limit_ms:
+            chosen.append(size)
+            if not is_source:
+                break
+        reason = f"at {size} px it takes {latency.text}, above the limit of {format_milliseconds(limit_ms)}"
+    if not chosen:
+        session.note(f"{name} is left out of the baselines: {reason}")
+    return chosen[::-1]
+
+
+def _sizes(session: Session) -> tuple[int, ...]:
+    """Image sizes to choose from, ascending: up to the largest of the search, and not below those it searches."""
+    searched = session.space.resolutions
+    least = searched[0] if len(searched) > 1 else 0
+    return (*(size for size in SIZES if least <= size < searched[-1]), searched[-1])
+
+
+def _read_weights(name: str) -> None:
+    """Raise an InputError if the weights of a network cannot be had; they are kept for later."""
+    if name in SOURCES:
+        load_weights(SOURCES[name])
+    else:
+        downloaded_tensors(foreign_network(name))
+
+
+def _candidate(session: Session, name: str, size: int) -> Candidate:
+    """A network at one size, with its latency: from blocks if it is built of them, else from its ONNX file."""
+    if name in SOURCES:
+        return _of_space(session, SOURCES[name], size)
+    network = OfLibrary(foreign_network(name), session.space.classes, size)
+    with torch.random.fork_rng(devices=[]):
+        content = traced_onnx(network.build().eval(), torch.zeros(1, 3, size, size))
+    return Candidate(network, name, latency_of_onnx(content, session.config.device))
+
+
+def _of_space(session: Session, source: PretrainedSource, size: int) -> Candidate:
+    changes = {"resolution": size, "classes": session.space.classes}
+    space = MBConvSpace(source.layout.model_copy(update=changes))
+    architecture = space.architecture(source.architecture.choices)
+    latency = baseline_predictors(session)(space).predict(architecture)
+    return Candidate(OfSpace(space, architecture, source), source.title, latency)
+
+
+def _title(candidate: Candidate) -> str:
+    return f"{candidate.title} at {candidate.network.resolution} px"

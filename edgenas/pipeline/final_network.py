@@ -1,0 +1,213 @@
+"""What a final model is: an architecture of a space, or a network of another library.
+
+Both are built, exported and counted; training, evaluation, verification and measuring need not know which it is.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from edgenas.accuracy.dataset import Dataset
+from edgenas.exporting.foreign_export import verified_foreign_onnx
+from edgenas.exporting.onnx_export import verified_onnx
+from edgenas.pretrained.counting import macs_of, parameters_of
+from edgenas.pretrained.foreign_networks import ForeignNetwork, foreign_network
+from edgenas.pretrained.source import PretrainedSource, WeightsOrigin
+from edgenas.space import Architecture, NetworkSpace, network_space_from_config
+from edgenas.space.costs import peak_memory_bytes
+from edgenas.space.modules import Network
+from edgenas.storage.search_result import Model, Normalisation
+
+
+class FinalNetwork(ABC):
+    """A network for images of one size and a number of classes."""
+
+    @property
+    @abstractmethod
+    def resolution(self) -> int:
+        """Height and width of its images."""
+
+    @property
+    @abstractmethod
+    def normalisation(self) -> Normalisation | None:
+        """Of its images; None for that of the data."""
+
+    @property
+    @abstractmethod
+    def began_from(self) -> WeightsOrigin | None:
+        """Where the weights come from that its training begins with; None for those of the run."""
+
+    @property
+    @abstractmethod
+    def document(self) -> dict[str, Any]:
+        """What it is, for `architecture` in JSON."""
+
+    @property
+    @abstractmethod
+    def params(self) -> int:
+        """Trainable parameters."""
+
+    @property
+    @abstractmethod
+    def macs(self) -> int:
+        """Multiply-accumulates for one image."""
+
+    @property
+    @abstractmethod
+    def peak_memory_bytes(self) -> int | None:
+        """For one image in fp32; None if unknown."""
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The network with random weights: normalised (N, C, H, W) to logits."""
+
+    @abstractmethod
+    def verified_onnx(self, network: nn.Module, name: str, images: Tensor) -> tuple[bytes, float]:
+        """Serialise and verify a built and trained network; see `onnx_export.verified_onnx`."""
+
+    def normalised(self, dataset: Dataset) -> Dataset:
+        """The data set, normalised as the network needs it."""
+        if (given := self.normalisation) is None:
+            return dataset
+        return replace(dataset, mean=given.mean, std=given.std)
+
+
+@dataclass(frozen=True)
+class OfSpace(FinalNetwork):
+    """An architecture of a space; `source` if it is a published network that begins with its weights."""
+
+    space: NetworkSpace
+    architecture: Architecture
+    source: PretrainedSource | None = None
+
+    @property
+    @override
+    def resolution(self) -> int:
+        return self.space.resolution_of(self.architecture)
+
+    @property
+    @override
+    def normalisation(self) -> Normalisation | None:
+        if self.source is None:
+            return None
+        return Normalisation(mean=self.source.mean, std=self.source.std)
+
+    @property
+    @override
+    def began_from(self) -> WeightsOrigin | None:
+        if (found := self.source) is None:
+            return None
+        return WeightsOrigin(name=found.name, licence=found.licence, origin=found.origin, note=found.note)
+
+    @property
+    @override
+    def document(self) -> dict[str, Any]:
+        return self.space.document(self.architecture)
+
+    @property
+    @override
+    def params(self) -> int:
+        return self.space.parameters(self.architecture)
+
+    @property
+    @override
+    def macs(self) -> int:
+        return self.space.macs(self.architecture)
+
+    @property
+    @override
+    def peak_memory_bytes(self) -> int | None:
+        return peak_memory_bytes(self.space, self.architecture)
+
+    @override
+    def build(self) -> Network:
+        return self.space.build(self.architecture)
+
+    @override
+    def verified_onnx(self, network: nn.Module, name: str, images: Tensor) -> tuple[bytes, float]:
+        return verified_onnx(cast(Network, network), name, images)
+
+
+@dataclass(frozen=True)
+class OfLibrary(FinalNetwork):
+    """A network of another library."""
+
+    network: ForeignNetwork
+    classes: int
+    size: int
+
+    @property
+    @override
+    def resolution(self) -> int:
+        return self.size
+
+    @property
+    @override
+    def normalisation(self) -> Normalisation:
+        return Normalisation(mean=self.network.mean, std=self.network.std)
+
+    @property
+    @override
+    def began_from(self) -> WeightsOrigin:
+        return self.network.origin
+
+    @property
+    @override
+    def document(self) -> dict[str, Any]:
+        return {"name": self.network.name}
+
+    @property
+    @override
+    def params(self) -> int:
+        return self._counts[0]
+
+    @property
+    @override
+    def macs(self) -> int:
+        return self._counts[1]
+
+    @property
+    @override
+    def peak_memory_bytes(self) -> None:
+        return None
+
+    @override
+    def build(self) -> nn.Module:
+        return self.network.build(self.classes)
+
+    @override
+    def verified_onnx(self, network: nn.Module, name: str, images: Tensor) -> tuple[bytes, float]:
+        return verified_foreign_onnx(network, name, images)
+
+    @cached_property
+    def _counts(self) -> tuple[int, int]:
+        with torch.random.fork_rng(devices=[]):
+            network = self.build()
+        return parameters_of(network), macs_of(network, self.size)
+
+
+def network_of(model: Model, classes: int, path: Path, given: NetworkSpace | None = None) -> FinalNetwork:
+    """The network that a model of a result is.
+
+    Args:
+        model: of a run's front, dropped models or baselines.
+        classes: number of classes of the run's data.
+        path: the file it was read from, for messages.
+        given: the run's space, if it was passed as an object.
+
+    Raises:
+        InputError: its space, or its library, is not installed; the file is damaged.
+    """
+    document = model.architecture
+    if "space" not in document:
+        return OfLibrary(foreign_network(str(document.get("name"))), classes, model.resolution or 0)
+    # A baseline has its own space.
+    space = given if given is not None and given.config() == document["space"] else None
+    space = space or network_space_from_config(document["space"], path)
+    return OfSpace(space, space.architecture(document["choices"]))
