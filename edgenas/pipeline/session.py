@@ -24,8 +24,8 @@ from edgenas.storage.run_store import RunStore
 class Session:
     """Everything the phases need.
 
-    `dataset` has images of the largest size that is searched, and `dataset_on_device` is the same on the training device;
-    `load_dataset_at` makes it at another size (see `dataset_at`). `make_searcher` is None for the gradient searcher,
+    `dataset` has images of the largest size that is searched; `dataset_on_device` is the same on the training device,
+    and `load_dataset_at` is for other sizes (see `dataset_at`). `make_searcher` is None for the gradient searcher,
     which is made from what it has learnt; `custom_evaluator` is an evaluator from outside edgenas, if there is one.
     """
 
