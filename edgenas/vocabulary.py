@@ -15,6 +15,7 @@ Objective = Literal["accuracy", "latency", "params", "macs", "peak-memory"]
 """What can be optimised: accuracy is maximised, the others are minimised."""
 
 Sampling = Literal["anchored", "uniform", "fair", "sandwich"]
+Tuned = Literal["network", "classifier"]
 """How a training step samples paths of a supernet; see docs/accuracy.md."""
 
 Gates = Literal["full", "two-path", "single-path", "darts", "gumbel"]

@@ -150,14 +150,14 @@ def finished_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
 def hurry(patch: pytest.MonkeyPatch, epochs: int = 2) -> None:
     """Train supernet, finalists and baselines for a few epochs only."""
     from edgenas.accuracy.augmentation import Augmentation
-    from edgenas.pipeline import phases
+    from edgenas.pipeline import configuration
 
     def recipes(images: int, augmentation: Augmentation) -> tuple[SupernetRecipe, FinalistRecipe]:
         fields = {"epochs": epochs, "batch_size": 8, "augmentation": augmentation}
         return SupernetRecipe.model_validate(fields), FinalistRecipe.model_validate(fields)
 
     for name in ("default_recipes", "fine_tuning_recipes"):
-        patch.setattr(phases, name, recipes)
+        patch.setattr(configuration, name, recipes)
 
 
 @pytest.fixture(scope="session", name="hurry")

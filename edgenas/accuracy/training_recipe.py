@@ -46,9 +46,14 @@ class SupernetRecipe(Recipe):
 
 
 class FinalistRecipe(Recipe):
-    """How to train a finalist; `distillation` is the weight of the supernet's largest network as a teacher."""
+    """How to train a finalist.
+
+    `distillation` is the weight of the supernet's largest network as a teacher. With `classifier_only`, its classifier
+    is fitted, and nothing else is trained.
+    """
 
     distillation: float = Field(default=0.0, ge=0, le=1)
+    classifier_only: bool = False
 
     @property
     def fine_tuning(self) -> "FinalistRecipe":

@@ -4,6 +4,7 @@ from functools import partial
 
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import Evaluator, MakeEvaluator, SupernetEvaluator
+from edgenas.accuracy.probe_evaluator import ProbeEvaluator
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.trained_evaluator import TrainedEvaluator
 from edgenas.errors import InputError, UnknownNameError
@@ -52,13 +53,20 @@ def evaluator_for(session: Session, supernet: Supernet | None) -> Evaluator:
     if session.custom_evaluator is not None:
         return session.custom_evaluator
     config, metric = session.config, session.settings.metric
-    if supernet is not None and session.settings.evaluator == SUPERNET:
+    make_network = partial(initial_network, session, supernet)
+    if session.settings.tune == "classifier":
+        return ProbeEvaluator(
+            make_network,
+            lambda architecture: session.dataset_on_device_at(session.space.resolution_of(architecture)),
+            metric,
+        )
+    if supernet is not None and session.trains_supernet:
         shifts = config.supernet_recipe.augmentation.crop
         return SupernetEvaluator(supernet, session.dataset_on_device, metric, shifts)
     recipe = config.finalist_recipe
     return TrainedEvaluator(
         session.space,
-        partial(initial_network, session, supernet),
+        make_network,
         session.dataset_on_device,
         recipe.model_copy(update={"epochs": max(1, round(PROXY_SHARE * recipe.epochs))}),
         session.settings.seed,

@@ -108,7 +108,10 @@ def train_final_model(
     seconds: float | None = None,
     teacher: Teacher | None = None,
 ) -> FinalModel:
-    """Build, train and evaluate a network, once; the outcome is recorded in the store."""
+    """Build, train and evaluate a network, once; the outcome is recorded in the store.
+
+    With `recipe.classifier_only`, the network that is built has its classifier already.
+    """
     id_, folder = final_model.id, session.folder
     if (known := session.store.last_event("trained", id=id_)) is None:
         checkpoint = Checkpoint(folder.training(id_))
@@ -116,18 +119,18 @@ def train_final_model(
         seed = (session.settings.seed + int.from_bytes(id_.encode(), "big")) % 2**32
         try:
             network = make_network()
-            losses = network_losses(network, recipe, teacher, recipe.distillation)
-            train(
-                network,
-                losses,
-                final_model.dataset_on_device(session),
-                recipe,
-                seed,
-                checkpoint,
-                session.progress,
-                phase,
-                seconds,
-            )
+            if not recipe.classifier_only:
+                train(
+                    network,
+                    network_losses(network, recipe, teacher, recipe.distillation),
+                    final_model.dataset_on_device(session),
+                    recipe,
+                    seed,
+                    checkpoint,
+                    session.progress,
+                    phase,
+                    seconds,
+                )
             known |= _evaluate(final_model.dataset(session), network)
         except (DivergenceError, OutOfMemoryError) as error:
             known["note"] = f"training failed: {error.problem}"

@@ -4,7 +4,7 @@ from functools import partial
 
 from torch import nn
 
-from edgenas.accuracy.linear_probe import MAX_IMAGES
+from edgenas.accuracy.linear_probe import MAX_IMAGES, fit_classifier
 from edgenas.accuracy.standalone import Teacher, fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
@@ -111,7 +111,10 @@ class _Trainings:
         """The network with its initial weights, on the training device; see `pretrained_network` for `fitted`."""
         session = self._session
         if not final_model.name:
-            return initial_network(session, self._supernet, final_model.architecture)
+            network = initial_network(session, self._supernet, final_model.architecture)
+            if session.config.finalist_recipe.classifier_only:
+                fit_classifier(network, final_model.dataset_on_device(session))
+            return network
         if is_pretrained(final_model):
             dataset = final_model.dataset_on_device(session)
             return pretrained_network(final_model.network, dataset, session.torch_device, fitted)
@@ -131,7 +134,7 @@ class _Trainings:
     def seconds(self) -> dict[str, float]:
         """Seconds of each training under a time budget, by id, planned once; empty without a budget."""
         session = self._session
-        if session.settings.time_budget_s is None:
+        if session.settings.time_budget_s is None or session.config.finalist_recipe.classifier_only:
             return {}
         if known := session.store.last_event("finalist plan"):
             return dict(known["seconds"])

@@ -1,27 +1,18 @@
 """The phases of a search in order, each resuming from what earlier sessions committed."""
 
-import hashlib
 import logging
-import re
 import time
 from pathlib import Path
 from typing import Literal
 
-from edgenas.accuracy.augmentation import augmentation_from_text
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.training import training_device
-from edgenas.accuracy.training_recipe import (
-    FinalistRecipe,
-    SupernetRecipe,
-    default_recipes,
-    fine_tuning_recipes,
-)
 from edgenas.device import Device
 from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
-from edgenas.latency.network_predictor import NetworkPredictor
 from edgenas.latency.predictor import predictor_for
 from edgenas.pipeline.baselines import check_baselines
+from edgenas.pipeline.configuration import configuration_of, default_name
 from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
@@ -37,26 +28,20 @@ from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import prior_for, save_prior
 from edgenas.plugins import may_make
-from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.searchers.loop import Evaluated, search
 from edgenas.searchers.problem import Problem, objectives_from_text
-from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
 from edgenas.searchers.searcher import Searcher
 from edgenas.settings.option import name_of
-from edgenas.settings.search import SUPERNET, SearchSettings
-from edgenas.settings.shared import NONE
+from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture, NetworkSpace
-from edgenas.storage.run_config import DataRecord, RunConfig, versions
+from edgenas.storage.run_config import versions
 from edgenas.storage.run_folder import open_run
 from edgenas.storage.run_store import Evaluation
 from edgenas.storage.search_result import SearchResult
 
 MAX_DEATHS = 5
 """How often the process may die while evaluating an architecture before it is recorded as failed."""
-
-AUGMENT, FINE_TUNING_AUGMENT = "crop", "resized-crop"
-"""Augmentation by default, from random and from pretrained weights."""
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +59,7 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
         check_baselines(settings, device)
     data = data_of(settings)
     sizes = _sizes(settings, data.largest)
-    pretrained = pretrained_for(settings, sizes[0])
+    pretrained = _pretrained(settings, sizes[0])
     if pretrained is not None:
         data = data.normalised(pretrained.mean, pretrained.std)
     weights = None if pretrained is None else pretrained.read()
@@ -82,9 +67,8 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     space = space_for_images(settings, sizes, len(dataset.classes))
     predictor = predictor_for(space, device, settings.missing)
     objectives = objectives_from_text(settings.objective)
-    settings_in_full = _with_defaults(settings, device, dataset, space, pretrained)
-    config = _config(settings_in_full, device, dataset, predictor, weights)
-    name = _default_name(config) if settings.run is None else settings.run
+    config = configuration_of(settings, device, dataset, predictor, pretrained, weights)
+    name = default_name(config) if settings.run is None else settings.run
     prior_document = None if settings.warm_start is None else prior_for(name, settings.warm_start, space)
     warm_start = None if prior_document is None else prior_document.fingerprint
     config = config.with_settings(run=name).model_copy(update={"warm_start": warm_start})
@@ -122,6 +106,21 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
         return _complete_or_interrupted(session)
 
 
+def _pretrained(settings: SearchSettings, resolution: int) -> Pretrained | None:
+    """What to begin from; see `pretrained_for`.
+
+    Raises:
+        InputError: nothing, but only the classifier is to be trained.
+    """
+    found = pretrained_for(settings, resolution)
+    if found is None and settings.tune == "classifier":
+        raise InputError(
+            f"--tune classifier needs pretrained weights, but images of {resolution} px begin from random ones",
+            "give --pretrained efficientnet-lite0, or larger images",
+        )
+    return found
+
+
 def _make_searcher(settings: SearchSettings) -> MakeSearcher | None:
     """The factory of the searcher; None for the gradient searcher.
 
@@ -154,51 +153,6 @@ def _sizes(settings: SearchSettings, dataset: Dataset) -> tuple[int, ...]:
     return settings.resolutions or (dataset.resolution,)
 
 
-def _with_defaults(
-    settings: SearchSettings,
-    device: Device,
-    dataset: Dataset,
-    space: NetworkSpace,
-    pretrained: Pretrained | None,
-) -> SearchSettings:
-    """The settings with defaults filled in and in normal form, so that equal searches have equal settings."""
-    budget_s = settings.time_budget_s
-    gradient: dict[str, object] = {}
-    if settings.uses_gradients:
-        recipe = _gradient_recipe(settings)
-        gradient = {"gates": recipe.gates, "latency_loss": recipe.latency_loss}
-    named = {name: name_of(getattr(settings, name)) for name in ("space", "searcher", "evaluator")}
-    if named["space"] == "mbconv" and isinstance(settings.space, str) and pretrained is None:
-        named["activation"] = settings.activation or "relu6"
-    return settings.with_changes(
-        device=device.name,
-        threads=device.threads,
-        precision=device.precision,
-        batch=device.batch,
-        power_mode=device.power_mode,
-        data=dataset.name,
-        resolution=space.resolutions,
-        flip=dataset.flip,
-        max_latency=f"{settings.max_latency_ms:.10g}ms",
-        time_budget=None if budget_s is None else f"{budget_s:.10g}s",
-        objective=",".join(objectives_from_text(settings.objective)),
-        pretrained=NONE if pretrained is None else pretrained.name,
-        **_training_defaults(settings, len(dataset.train), pretrained),
-        **named,
-        **gradient,
-    )
-
-
-def _training_defaults(
-    settings: SearchSettings, training_images: int, pretrained: Pretrained | None
-) -> dict[str, object]:
-    supernet, finalist = _recipes(settings, training_images, pretrained is not None)
-    augment: dict[str, object] = {"augment": supernet.augmentation.text}
-    if settings.evaluator != SUPERNET:
-        return augment
-    return augment | {"sampling": supernet.sampling, "distillation": finalist.distillation}
-
-
 def _complete_or_interrupted(session: Session) -> SearchResult:
     final_models: list[FinalModel] = []
     status: Literal["complete", "interrupted"] = "complete"
@@ -219,61 +173,6 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
     write_report(session.folder, session.store, result, session.space)
     write_json(session.folder.front, result)  # last: it marks the run as complete
     return result
-
-
-def _config(
-    settings: SearchSettings,
-    device: Device,
-    dataset: Dataset,
-    predictor: NetworkPredictor,
-    weights: PretrainedWeights | None,
-) -> RunConfig:
-    supernet, finalist = _recipes(settings, len(dataset.train), weights is not None)
-    return RunConfig(
-        settings=settings,
-        device=device,
-        table_checksum=predictor.table_checksum,
-        space=predictor.space.config(),
-        data=DataRecord(
-            fingerprint=dataset.fingerprint, classes=dataset.classes, mean=dataset.mean, std=dataset.std
-        ),
-        pretrained=None if weights is None else weights.record,
-        supernet_recipe=supernet,
-        finalist_recipe=finalist,
-        gradient_recipe=_gradient_recipe(settings) if settings.uses_gradients else None,
-    )
-
-
-def _recipes(
-    settings: SearchSettings, training_images: int, pretrained: bool
-) -> tuple[SupernetRecipe, FinalistRecipe]:
-    """The recipes of supernet and finalists, changed by what is set."""
-    make = fine_tuning_recipes if pretrained else default_recipes
-    augment = settings.augment or (FINE_TUNING_AUGMENT if pretrained else AUGMENT)
-    supernet, finalist = make(training_images, augmentation_from_text(augment))
-    if settings.sampling is not None:
-        supernet = supernet.model_copy(update={"sampling": settings.sampling})
-    taught = 0.0 if settings.evaluator != SUPERNET else settings.distillation
-    if taught is not None:
-        finalist = finalist.model_copy(update={"distillation": taught})
-    return supernet, finalist
-
-
-def _gradient_recipe(settings: SearchSettings) -> GradientRecipe:
-    given = {"gates": settings.gates, "latency_loss": settings.latency_loss}
-    return GradientRecipe.model_validate({name: value for name, value in given.items() if value is not None})
-
-
-def _default_name(config: RunConfig) -> str:
-    """The name follows from the settings, so that repeating a command resumes its run.
-
-    The evaluations of a run named by `--warm-start` do not affect it.
-    """
-    settings = config.settings
-    content = config.model_dump_json(exclude={"warm_start"})
-    digest = hashlib.sha256(content.encode()).hexdigest()[:6]
-    data = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name_of(settings.data)).name)[:40]
-    return f"{config.device.name}-{data}-{settings.max_latency_ms:.10g}ms-{digest}"
 
 
 def _made(make_searcher: MakeSearcher, session: Session) -> Searcher:

@@ -71,7 +71,12 @@ class Session:
         """The kind of the accuracies in the search."""
         if self.custom_evaluator is not None:
             return self.custom_evaluator.kind
-        return "supernet" if self.settings.evaluator == SUPERNET else "validation"
+        return "supernet" if self.trains_supernet else "validation"
+
+    @property
+    def trains_supernet(self) -> bool:
+        """Whether candidates are evaluated as parts of a trained supernet."""
+        return self.settings.evaluator == SUPERNET and self.settings.tune == "network"
 
     @property
     def chosen(self) -> str | None:

@@ -20,7 +20,6 @@ from edgenas.searchers.proxyless.distribution import Distribution
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.proxyless.proxyless_searcher import ProxylessSearcher
 from edgenas.searchers.registry import MakeSearcher
-from edgenas.settings.search import SUPERNET
 
 CONVERGED = 0.1
 """Relative deviation of expected latencies from their targets above which a note says so."""
@@ -43,7 +42,7 @@ def phase_budgets_s(session: Session) -> dict[str, float]:
         return recorded
     left_s = session.budget.left_s
     shares = {"supernet": SUPERNET_SHARE, "search": SEARCH_SHARE}
-    if session.settings.evaluator != SUPERNET:
+    if not session.trains_supernet:
         shares = {"supernet": 0.0, "search": SUPERNET_SHARE + SEARCH_SHARE}
     planned = {phase: share * left_s for phase, share in shares.items()}
     if session.settings.time_budget_s is not None:
@@ -53,7 +52,7 @@ def phase_budgets_s(session: Session) -> dict[str, float]:
 
 def trained_supernet(session: Session) -> Trained:
     """Train the supernet, or resume its training; with the gradient searcher, also learn the architecture."""
-    config, trains = session.config, session.settings.evaluator == SUPERNET
+    config, trains = session.config, session.trains_supernet
     if not trains and session.pretrained is None:
         assert session.make_searcher is not None, "the gradient searcher needs a supernet"
         return Trained(None, session.make_searcher)

@@ -15,9 +15,16 @@ from edgenas.searchers.registry import (
 )
 from edgenas.settings.baselines import USUAL, baseline_names, baselines_setting
 from edgenas.settings.option import Group, Option, name_of
-from edgenas.settings.shared import DeviceSetting, MissingSetting, OperatingPoint, SeedSetting, SpaceSettings
+from edgenas.settings.shared import (
+    NONE,
+    DeviceSetting,
+    MissingSetting,
+    OperatingPoint,
+    SeedSetting,
+    SpaceSettings,
+)
 from edgenas.units import parse_milliseconds, parse_seconds
-from edgenas.vocabulary import Gates, LatencyLoss, Metric, Sampling
+from edgenas.vocabulary import Gates, LatencyLoss, Metric, Sampling, Tuned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,6 +104,15 @@ class SearchSettings(OperatingPoint, SpaceSettings):
             example="trained",
         ),
     ] = SUPERNET
+    tune: Annotated[
+        Tuned,
+        Option(
+            "What to train of pretrained weights: the whole network, or only its classifier (a linear probe), for a "
+            "handful of images.",
+            Group.TRAINING,
+            only_with=("evaluator", SUPERNET),
+        ),
+    ] = "network"
     flip: Annotated[
         bool | None,
         Option("Whether mirrored images keep their class; default: depends on the data.", Group.TRAINING),
@@ -201,6 +217,9 @@ class SearchSettings(OperatingPoint, SpaceSettings):
                 "size only",
                 f"give a single --resolution, or use {DEFAULT_SEARCHER}",
             )
+        if self.tune == "classifier" and (self.uses_gradients or self.pretrained == NONE):
+            other = "--pretrained none" if self.pretrained == NONE else f"--searcher {GRADIENT_SEARCHER}"
+            yield f"--tune classifier leaves nothing for {other} to train", f"leave out {other}, or --tune"
         if self.uses_gradients and len(objectives) > 2:
             yield (
                 f"--searcher {GRADIENT_SEARCHER} optimises accuracy and latency only",

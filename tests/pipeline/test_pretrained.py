@@ -176,3 +176,38 @@ def test_candidates_trained_on_their_own_begin_from_parts_of_the_network(
     assert run.pretrained is not None
     assert not (tmp_path / "runs/alone/supernet.safetensors").exists()
     assert run.front[0].accuracy.value > 0.6
+
+
+def test_a_linear_probe_trains_classifiers_alone(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the search saw of a candidate is what the deployed file has."""
+    monkeypatch.chdir(tmp_path)
+    run = search(
+        "pi5", "20ms", image_folder, resolution="32,48", pretrained=LITE0, tune="classifier", evaluations=4,
+        finalists=2, run="probe",
+    )  # fmt: skip
+    assert not (tmp_path / "runs/probe/supernet.safetensors").exists()
+    assert all(model.accuracy.value > 0.6 for model in run.front)
+    source = run.front[0].load()
+    assert len(run.front[0].predict([next((image_folder / "test").rglob("*.png"))])) == 1
+    assert not source.training
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"resolution": 16},
+            r"^--tune classifier needs pretrained weights, but images of 16 px begin from random",
+        ),
+        ({"pretrained": "none"}, r"^--tune classifier leaves nothing for --pretrained none to train"),
+        ({"searcher": "proxyless"}, r"^--tune classifier leaves nothing for --searcher proxyless to train"),
+    ],
+)
+def test_a_linear_probe_needs_pretrained_weights(
+    given: dict[str, Any], message: str, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        search("pi5", "20ms", image_folder, tune="classifier", run="probe", **given)

@@ -116,7 +116,7 @@ import os, signal, sys, threading
 from contextlib import contextmanager
 from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.cli import main, search
-from edgenas.pipeline import phases
+from edgenas.pipeline import configuration
 
 epochs, phase_to_come, left, delay_s = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 
@@ -140,7 +140,7 @@ def progress(phase, done, total, detail=""):
 def reporting():
     yield progress
 
-phases.default_recipes = recipes
+configuration.default_recipes = recipes
 search.reporting = reporting
 sys.exit(main.run(sys.argv[5:]))
 """

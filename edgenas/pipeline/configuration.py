@@ -1,0 +1,129 @@
+"""The configuration of a run: settings in full, and all that follows from them."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from edgenas.accuracy.augmentation import augmentation_from_text
+from edgenas.accuracy.dataset import Dataset
+from edgenas.accuracy.training_recipe import (
+    FinalistRecipe,
+    SupernetRecipe,
+    default_recipes,
+    fine_tuning_recipes,
+)
+from edgenas.device import Device
+from edgenas.latency.network_predictor import NetworkPredictor
+from edgenas.pipeline.pretrained import Pretrained
+from edgenas.pretrained.weights import PretrainedWeights
+from edgenas.searchers.problem import objectives_from_text
+from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
+from edgenas.settings.option import name_of
+from edgenas.settings.search import SUPERNET, SearchSettings
+from edgenas.settings.shared import NONE
+from edgenas.space import NetworkSpace
+from edgenas.storage.run_config import DataRecord, RunConfig
+
+AUGMENT, FINE_TUNING_AUGMENT = "crop", "resized-crop"
+"""Augmentation by default, from random and from pretrained weights."""
+
+
+def configuration_of(
+    settings: SearchSettings,
+    device: Device,
+    dataset: Dataset,
+    predictor: NetworkPredictor,
+    pretrained: Pretrained | None,
+    weights: PretrainedWeights | None,
+) -> RunConfig:
+    """The configuration of a search; its settings are complete and in normal form.
+
+    Args:
+        settings: as given.
+        device: at its operating point.
+        dataset: the images at the largest size.
+        predictor: of the space's latencies.
+        pretrained: what to begin from; None for random weights.
+        weights: the same, read.
+    """
+    supernet, finalist = _recipes(settings, len(dataset.train), weights is not None)
+    complete = _with_defaults(settings, device, dataset, predictor.space)
+    followed: dict[str, object] = {"augment": supernet.augmentation.text}
+    if pretrained is None and settings.space == "mbconv":
+        followed["activation"] = settings.activation or "relu6"
+    if settings.evaluator == SUPERNET:
+        followed |= {"sampling": supernet.sampling, "distillation": finalist.distillation}
+    return RunConfig(
+        settings=complete.with_changes(pretrained=pretrained.name if pretrained else NONE, **followed),
+        device=device,
+        table_checksum=predictor.table_checksum,
+        space=predictor.space.config(),
+        data=DataRecord(
+            fingerprint=dataset.fingerprint, classes=dataset.classes, mean=dataset.mean, std=dataset.std
+        ),
+        pretrained=None if weights is None else weights.record,
+        supernet_recipe=supernet,
+        finalist_recipe=finalist,
+        gradient_recipe=_gradient_recipe(settings) if settings.uses_gradients else None,
+    )
+
+
+def default_name(config: RunConfig) -> str:
+    """The name follows from the settings, so that repeating a command resumes its run.
+
+    The evaluations of a run named by `--warm-start` do not affect it.
+    """
+    settings = config.settings
+    content = config.model_dump_json(exclude={"warm_start"})
+    digest = hashlib.sha256(content.encode()).hexdigest()[:6]
+    data = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name_of(settings.data)).name)[:40]
+    return f"{config.device.name}-{data}-{settings.max_latency_ms:.10g}ms-{digest}"
+
+
+def _with_defaults(
+    settings: SearchSettings, device: Device, dataset: Dataset, space: NetworkSpace
+) -> SearchSettings:
+    """The settings, but for those of training, complete and in normal form: equal searches have equal settings."""
+    budget_s = settings.time_budget_s
+    gradient: dict[str, object] = {}
+    if settings.uses_gradients:
+        recipe = _gradient_recipe(settings)
+        gradient = {"gates": recipe.gates, "latency_loss": recipe.latency_loss}
+    named = {name: name_of(getattr(settings, name)) for name in ("space", "searcher", "evaluator")}
+    return settings.with_changes(
+        device=device.name,
+        threads=device.threads,
+        precision=device.precision,
+        batch=device.batch,
+        power_mode=device.power_mode,
+        data=dataset.name,
+        resolution=space.resolutions,
+        flip=dataset.flip,
+        max_latency=f"{settings.max_latency_ms:.10g}ms",
+        time_budget=None if budget_s is None else f"{budget_s:.10g}s",
+        objective=",".join(objectives_from_text(settings.objective)),
+        **named,
+        **gradient,
+    )
+
+
+def _recipes(
+    settings: SearchSettings, training_images: int, pretrained: bool
+) -> tuple[SupernetRecipe, FinalistRecipe]:
+    """The recipes of supernet and finalists, changed by what is set."""
+    make = fine_tuning_recipes if pretrained else default_recipes
+    augment = settings.augment or (FINE_TUNING_AUGMENT if pretrained else AUGMENT)
+    supernet, finalist = make(training_images, augmentation_from_text(augment))
+    if settings.sampling is not None:
+        supernet = supernet.model_copy(update={"sampling": settings.sampling})
+    taught = 0.0 if settings.evaluator != SUPERNET else settings.distillation
+    if taught is not None:
+        finalist = finalist.model_copy(update={"distillation": taught})
+    if settings.tune == "classifier":
+        finalist = finalist.model_copy(update={"classifier_only": True})
+    return supernet, finalist
+
+
+def _gradient_recipe(settings: SearchSettings) -> GradientRecipe:
+    given = {"gates": settings.gates, "latency_loss": settings.latency_loss}
+    return GradientRecipe.model_validate({name: value for name, value in given.items() if value is not None})
