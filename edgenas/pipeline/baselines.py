@@ -9,7 +9,7 @@ from torch import nn
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.linear_probe import fit_classifier, fit_linear
 from edgenas.device import Device
-from edgenas.errors import InputError, first_line
+from edgenas.errors import InputError, VerificationError
 from edgenas.exporting.foreign_export import traced_onnx
 from edgenas.latency.latency import Latency
 from edgenas.latency.table import find_table
@@ -151,8 +151,11 @@ def _chosen_sizes(session: Session, name: str) -> list[int]:
     for size in reversed(_sizes(session)):
         try:
             latency = _candidate(session, name, size).latency
-        except Exception as error:  # of the network's own code, for an image size that it does not take
-            reason = f"{size} px is not a size for it ({first_line(error)})"
+        except (
+            InputError,
+            VerificationError,
+        ) as error:  # as for an image size that the network does not take
+            reason = error.problem
             continue
         if latency.predicted <= limit_ms:
             chosen.append(size)
@@ -185,7 +188,7 @@ def _candidate(session: Session, name: str, size: int) -> Candidate:
         return _of_space(session, SOURCES[name], size)
     network = OfLibrary(foreign_network(name), session.space.classes, size)
     with torch.random.fork_rng(devices=[]):
-        content = traced_onnx(network.build().eval(), torch.zeros(1, 3, size, size))
+        content = traced_onnx(network.build().eval(), f"{name} at {size} px", torch.zeros(1, 3, size, size))
     return Candidate(network, name, latency_of_onnx(content, session.config.device))
 
 
