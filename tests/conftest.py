@@ -156,7 +156,8 @@ def hurry(patch: pytest.MonkeyPatch, epochs: int = 2) -> None:
         fields = {"epochs": epochs, "batch_size": 8, "augmentation": augmentation}
         return SupernetRecipe.model_validate(fields), FinalistRecipe.model_validate(fields)
 
-    patch.setattr(phases, "default_recipes", recipes)
+    for name in ("default_recipes", "fine_tuning_recipes"):
+        patch.setattr(phases, name, recipes)
 
 
 @pytest.fixture(scope="session", name="hurry")

@@ -16,13 +16,16 @@ from edgenas.errors import DivergenceError
 RECALIBRATION_IMAGES = 512
 
 BATCH_PIXELS = 500 * 32 * 32
-"""Pixels of an evaluation batch; bounds memory at any resolution."""
+"""Pixels of an evaluation batch; bounds memory for small images."""
+
+LEAST_BATCH = 48
+"""Images of a batch, however large they are: supernets go by batch statistics in evaluation too."""
 
 
 def batch_slices(split: Split) -> tuple[slice, ...]:
     """Slices that cut a split into batches of nearly equal size, with at least two images each if possible."""
     pixels = split.images.shape[-1] * split.images.shape[-2]
-    count = math.ceil(len(split) / max(16, BATCH_PIXELS // pixels))
+    count = math.ceil(len(split) / max(LEAST_BATCH, BATCH_PIXELS // pixels))
     ends = [len(split) * i // count for i in range(count + 1)]
     return tuple(slice(start, end) for start, end in pairwise(ends))
 

@@ -1,6 +1,7 @@
 """Which paths of a supernet a training step uses, and with which targets."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
@@ -25,10 +26,11 @@ def path_losses(supernet: Supernet, recipe: SupernetRecipe) -> Losses:
     `uniform` trains one random path (Guo et al., ECCV 2020). `anchored` takes the largest path in a quarter of the
     steps, as random paths hardly ever come close to it. `fair` trains one path per block of a place, so that each
     place uses all its blocks equally often (Chu et al., "FairNAS", ICCV 2021). `sandwich` trains the largest path on
-    the labels, then the smallest and two random ones on its outputs (Yu et al., "BigNAS", ECCV 2020).
+    the labels, then the smallest and two random ones on its outputs (Yu et al., "BigNAS", ECCV 2020); with several
+    image sizes, each at a random one.
     """
     space, smoothing = supernet.space, recipe.label_smoothing
-    smallest, largest = smallest_and_largest(space)
+    largest = space.largest
 
     def label_loss(images: Tensor, labels: Tensor, path: Architecture) -> Tensor:
         return functional.cross_entropy(supernet(images, path), labels, label_smoothing=smoothing)
@@ -45,10 +47,13 @@ def path_losses(supernet: Supernet, recipe: SupernetRecipe) -> Losses:
             yield label_loss(images, labels, path) / len(paths)
 
     def sandwich(images: Tensor, labels: Tensor, rng: np.random.Generator, _: float) -> Iterator[Tensor]:
-        logits = supernet(images, largest)
+        logits = supernet(images, _of_a_size(space, rng, "largest"))
         targets = logits.detach().softmax(1)
         yield functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-        for path in (smallest, *(space.sample(rng) for _ in range(SANDWICH_RANDOM_PATHS))):
+        for path in (
+            _of_a_size(space, rng, "smallest"),
+            *(space.sample(rng) for _ in range(SANDWICH_RANDOM_PATHS)),
+        ):
             yield functional.cross_entropy(supernet(images, path), targets)
 
     by_name: dict[Sampling, Losses] = {
@@ -58,6 +63,14 @@ def path_losses(supernet: Supernet, recipe: SupernetRecipe) -> Losses:
         "sandwich": sandwich,
     }
     return by_name[recipe.sampling]
+
+
+def _of_a_size(
+    space: NetworkSpace, rng: np.random.Generator, which: Literal["smallest", "largest"]
+) -> Architecture:
+    """The smallest or largest architecture at a random image size; nothing is drawn if there is only one."""
+    size = space.resolutions[0] if len(space.resolutions) == 1 else int(rng.choice(space.resolutions))
+    return space.joined(size, getattr(space.at(size), which))
 
 
 def fair_round(space: NetworkSpace, rng: np.random.Generator) -> list[Architecture]:

@@ -1,9 +1,8 @@
-"""The evaluator that trains every candidate on its own, from scratch."""
+"""The evaluator that trains every candidate on its own."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from torch import nn
 from typing_extensions import override
 
@@ -13,25 +12,26 @@ from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
 from edgenas.accuracy.image_sizes import Resize
 from edgenas.accuracy.metrics import confusion, score
 from edgenas.accuracy.network_predictions import predictions, require_predictions
-from edgenas.accuracy.standalone import fresh_network, network_losses
+from edgenas.accuracy.standalone import network_losses
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import Recipe
 from edgenas.errors import EdgenasError
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, NetworkSpace
+from edgenas.space.modules import Network
 from edgenas.vocabulary import Metric
 
 
 class TrainedEvaluator(Evaluator):
-    """Score on the validation split after training from random weights: slow, but not a proxy.
+    """Score on the validation split after training: slow, but not a proxy.
 
     Args:
         space: the space of the architectures.
+        make_network: from architecture to a network with its initial weights, on the training device.
         dataset: on the training device.
         recipe: how to train each network.
         seed: of everything random; the same for every architecture.
         checkpoint_at: from architecture id to the checkpoint of an interrupted training.
-        device: the training device.
         metric: the score to return.
         progress: receives the progress of each training.
     """
@@ -41,11 +41,11 @@ class TrainedEvaluator(Evaluator):
     def __init__(
         self,
         space: NetworkSpace,
+        make_network: Callable[[Architecture], Network],
         dataset: Dataset,
         recipe: Recipe,
         seed: int,
         checkpoint_at: Callable[[str], Path],
-        device: torch.device,
         metric: Metric = "top-1",
         progress: Progress = silent,
     ) -> None:
@@ -54,7 +54,7 @@ class TrainedEvaluator(Evaluator):
         self._recipe = recipe
         self._seed = seed
         self._checkpoint_at = checkpoint_at
-        self._device = device
+        self._make_network = make_network
         self._metric = metric
         self._progress = progress
 
@@ -68,7 +68,7 @@ class TrainedEvaluator(Evaluator):
         """
         network = nn.Sequential(
             Resize(self._space.resolution_of(architecture)),
-            fresh_network(self._space, architecture, self._seed, self._device),
+            self._make_network(architecture),
         )
         checkpoint = Checkpoint(self._checkpoint_at(architecture.id))
         try:

@@ -11,9 +11,16 @@ SUPERNET_IMAGES = 70_000
 FINALIST_IMAGES = 24_000
 """Images per training, over all epochs; the number of epochs is clipped to a sensible range."""
 
+FINE_TUNED_SUPERNET_IMAGES = 12_000
+FINE_TUNED_FINALIST_IMAGES = 5_000
+"""The same for pretrained weights."""
 
+FINE_TUNED_BATCH = 32
+"""Images per step for pretrained weights: few steps must suffice."""
+
+FINE_TUNED_SUPERNET_RATE = 1e-3
 FINE_TUNING_RATE = 5e-4
-"""Highest learning rate for pretrained weights."""
+"""Highest learning rates for pretrained weights."""
 
 
 class Recipe(Document):
@@ -61,4 +68,29 @@ def default_recipes(
     return (
         SupernetRecipe(epochs=supernet, batch_size=batch_size, augmentation=augmentation),
         FinalistRecipe(epochs=finalist, batch_size=batch_size, augmentation=augmentation),
+    )
+
+
+def fine_tuning_recipes(
+    training_images: int, augmentation: Augmentation
+) -> tuple[SupernetRecipe, FinalistRecipe]:
+    """Recipes of supernet and finalists that begin from pretrained weights, for a number of training images.
+
+    A step of the supernet trains several paths, the smaller ones on the outputs of the largest: those know at once what
+    it takes long to learn from labels.
+    """
+    batch_size = int(np.clip(training_images // 16, 8, FINE_TUNED_BATCH))
+    supernet = int(np.clip(round(FINE_TUNED_SUPERNET_IMAGES / training_images), 2, 15))
+    finalist = int(np.clip(round(FINE_TUNED_FINALIST_IMAGES / training_images), 1, 10))
+    return (
+        SupernetRecipe(
+            epochs=supernet,
+            batch_size=batch_size,
+            learning_rate=FINE_TUNED_SUPERNET_RATE,
+            augmentation=augmentation,
+            sampling="sandwich",
+        ),
+        FinalistRecipe(
+            epochs=finalist, batch_size=batch_size, augmentation=augmentation, distillation=0.5
+        ).fine_tuning,
     )

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.formats import Document, write_bytes, write_json
+from edgenas.pretrained.source import PretrainedRecord
 from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT
 from edgenas.storage.search_result import Model
 from edgenas.units import format_count, format_milliseconds
@@ -41,6 +42,7 @@ class Card(Document):
     output_name: str = OUTPUT
     classes: tuple[str, ...]
     preprocessing: Preprocessing
+    pretrained: PretrainedRecord | None = Field(default=None, description="weights that training began from")
     versions: dict[str, str]
 
 
@@ -85,6 +87,7 @@ def _markdown(name: str, card: Card) -> str:
 | precision | {card.precision} |
 | size | {card.size_bytes / 1e6:.2f} MB |
 | largest difference from PyTorch | {model.max_abs_error or 0:.1g} |
+| began from | {_began_from(card)} |
 
 `supernet` {METRIC_NAMES[card.metric]} is with shared weights, before the model was trained on its own;
 `validation` guided the search; `test` was computed once, at the end.
@@ -103,17 +106,22 @@ SHA-256 of the ONNX file: `{card.sha256}`
 
 
 def _network(model: Model) -> str:
-    """Its choices, or its name in another library; and the weights that its training began with."""
+    """Its choices, or its name in another library."""
     choices = model.architecture.get("choices")
-    text = (
-        f"Network: {model.architecture['name']}"
-        if choices is None
-        else f"Architecture: `{' '.join(choices)}`"
-    )
-    if (weights := model.began_from) is None:
-        return text
-    note = f"; {weights.note}" if weights.note else ""
-    return f"{text}\n\nTraining began with the weights {weights.name} ({weights.licence}, {weights.origin}{note})."
+    if choices is None:
+        return f"Network: {model.architecture['name']}"
+    return f"Architecture: `{' '.join(choices)}`"
+
+
+def _began_from(card: Card) -> str:
+    """The weights of a baseline, or those of the run."""
+    run_s = None if card.model.name else card.pretrained
+    found = card.model.began_from or run_s
+    if found is None:
+        return "random weights"
+    note = f"; {found.note}" if found.note else ""
+    digest = f"; SHA-256 `{run_s.sha256}`" if run_s is not None else ""
+    return f"{found.name} (licence {found.licence}, {found.origin}{note}{digest})"
 
 
 def _accuracy_rows(card: Card) -> list[str]:

@@ -1,10 +1,13 @@
 """The evaluator of a search: the supernet, training each candidate, or an evaluator from outside edgenas."""
 
+from functools import partial
+
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import Evaluator, MakeEvaluator, SupernetEvaluator
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.trained_evaluator import TrainedEvaluator
 from edgenas.errors import InputError, UnknownNameError
+from edgenas.pipeline.initial_networks import initial_network
 from edgenas.pipeline.session import Session
 from edgenas.plugins import EVALUATORS, load_plugin, may_make, plugin_names
 from edgenas.settings.search import SUPERNET, TRAINED, SearchSettings
@@ -45,21 +48,21 @@ def custom_evaluator_maker(settings: SearchSettings) -> MakeEvaluator | None:
 
 
 def evaluator_for(session: Session, supernet: Supernet | None) -> Evaluator:
-    """The evaluator of a session; `supernet` is trained, or None if the session has none."""
+    """The evaluator of a session; for `supernet` see `supernet_training.Trained`."""
     if session.custom_evaluator is not None:
         return session.custom_evaluator
     config, metric = session.config, session.settings.metric
-    if supernet is not None:
+    if supernet is not None and session.settings.evaluator == SUPERNET:
         shifts = config.supernet_recipe.augmentation.crop
         return SupernetEvaluator(supernet, session.dataset_on_device, metric, shifts)
     recipe = config.finalist_recipe
     return TrainedEvaluator(
         session.space,
+        partial(initial_network, session, supernet),
         session.dataset_on_device,
         recipe.model_copy(update={"epochs": max(1, round(PROXY_SHARE * recipe.epochs))}),
         session.settings.seed,
         session.folder.training,
-        session.torch_device,
         metric,
         session.progress,
     )

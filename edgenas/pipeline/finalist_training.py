@@ -5,7 +5,6 @@ from functools import partial
 from torch import nn
 
 from edgenas.accuracy.linear_probe import MAX_IMAGES
-from edgenas.accuracy.network_predictions import recalibrate
 from edgenas.accuracy.standalone import Teacher, fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
@@ -21,6 +20,7 @@ from edgenas.pipeline.final_model import (
 )
 from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.front_selection import points, succeeded
+from edgenas.pipeline.initial_networks import initial_network
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import LEAST_S, split_time
 from edgenas.searchers.front import leaders
@@ -113,10 +113,8 @@ class _Trainings:
         if is_pretrained(final_model):
             dataset = final_model.dataset_on_device(session)
             return pretrained_network(final_model.network, dataset, session.torch_device, fitted)
-        if self._supernet is not None and not final_model.name:
-            network = self._supernet.extract(final_model.architecture)
-            recalibrate(network, final_model.dataset_on_device(session))
-            return network
+        if not final_model.name:
+            return initial_network(session, self._supernet, final_model.architecture)
         return fresh_network(
             final_model.space, final_model.architecture, session.settings.seed, session.torch_device
         )

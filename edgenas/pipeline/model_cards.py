@@ -35,5 +35,6 @@ def write_model_card(
         preprocessing=Preprocessing(
             resolution=model.resolution or dataset.resolution, mean=normalised.mean, std=normalised.std
         ),
+        pretrained=config.pretrained,
         versions=versions,
     )

@@ -10,7 +10,12 @@ from typing import Literal
 from edgenas.accuracy.augmentation import augmentation_from_text
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.training import training_device
-from edgenas.accuracy.training_recipe import default_recipes
+from edgenas.accuracy.training_recipe import (
+    FinalistRecipe,
+    SupernetRecipe,
+    default_recipes,
+    fine_tuning_recipes,
+)
 from edgenas.device import Device
 from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
@@ -22,6 +27,7 @@ from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.front_selection import succeeded
 from edgenas.pipeline.model_cards import write_model_card
+from edgenas.pipeline.pretrained import Pretrained, pretrained_for
 from edgenas.pipeline.report_assembly import write_report
 from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.run_data import data_of
@@ -31,13 +37,15 @@ from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import prior_for, save_prior
 from edgenas.plugins import may_make
+from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.searchers.loop import Evaluated, search
 from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
 from edgenas.searchers.searcher import Searcher
 from edgenas.settings.option import name_of
-from edgenas.settings.search import SearchSettings
+from edgenas.settings.search import SUPERNET, SearchSettings
+from edgenas.settings.shared import NONE
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.storage.run_config import DataRecord, RunConfig, versions
 from edgenas.storage.run_folder import open_run
@@ -46,6 +54,9 @@ from edgenas.storage.search_result import SearchResult
 
 MAX_DEATHS = 5
 """How often the process may die while evaluating an architecture before it is recorded as failed."""
+
+AUGMENT, FINE_TUNING_AUGMENT = "crop", "resized-crop"
+"""Augmentation by default, from random and from pretrained weights."""
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +73,17 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     if settings.baselines:
         check_baselines(settings, device)
     data = data_of(settings)
+    sizes = _sizes(settings, data.largest)
+    pretrained = pretrained_for(settings, sizes[0])
+    if pretrained is not None:
+        data = data.normalised(pretrained.mean, pretrained.std)
+    weights = None if pretrained is None else pretrained.read()
     dataset = data.largest
-    space = space_for_images(settings, _sizes(settings, dataset), len(dataset.classes))
+    space = space_for_images(settings, sizes, len(dataset.classes))
     predictor = predictor_for(space, device, settings.missing)
     objectives = objectives_from_text(settings.objective)
-    config = _config(_with_defaults(settings, device, dataset, space), device, dataset, predictor)
+    settings_in_full = _with_defaults(settings, device, dataset, space, pretrained)
+    config = _config(settings_in_full, device, dataset, predictor, weights)
     name = _default_name(config) if settings.run is None else settings.run
     prior_document = None if settings.warm_start is None else prior_for(name, settings.warm_start, space)
     warm_start = None if prior_document is None else prior_document.fingerprint
@@ -95,7 +112,10 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             torch_device=torch_device,
             progress=settings.progress,
             custom_evaluator=make_evaluator and make_evaluator(space, dataset, settings.seed),
+            pretrained=weights,
         )
+        if pretrained is not None:
+            session.note(f"begins from {pretrained.title} (--pretrained {pretrained.name})")
         if prior_document is not None:
             save_prior(prior_document, folder)
             session.note(prior_document.text)
@@ -135,7 +155,11 @@ def _sizes(settings: SearchSettings, dataset: Dataset) -> tuple[int, ...]:
 
 
 def _with_defaults(
-    settings: SearchSettings, device: Device, dataset: Dataset, space: NetworkSpace
+    settings: SearchSettings,
+    device: Device,
+    dataset: Dataset,
+    space: NetworkSpace,
+    pretrained: Pretrained | None,
 ) -> SearchSettings:
     """The settings with defaults filled in and in normal form, so that equal searches have equal settings."""
     budget_s = settings.time_budget_s
@@ -144,7 +168,7 @@ def _with_defaults(
         recipe = _gradient_recipe(settings)
         gradient = {"gates": recipe.gates, "latency_loss": recipe.latency_loss}
     named = {name: name_of(getattr(settings, name)) for name in ("space", "searcher", "evaluator")}
-    if named["space"] == "mbconv" and isinstance(settings.space, str):
+    if named["space"] == "mbconv" and isinstance(settings.space, str) and pretrained is None:
         named["activation"] = settings.activation or "relu6"
     return settings.with_changes(
         device=device.name,
@@ -158,10 +182,21 @@ def _with_defaults(
         max_latency=f"{settings.max_latency_ms:.10g}ms",
         time_budget=None if budget_s is None else f"{budget_s:.10g}s",
         objective=",".join(objectives_from_text(settings.objective)),
-        augment=augmentation_from_text(settings.augment).text,
+        pretrained=NONE if pretrained is None else pretrained.name,
+        **_training_defaults(settings, len(dataset.train), pretrained),
         **named,
         **gradient,
     )
+
+
+def _training_defaults(
+    settings: SearchSettings, training_images: int, pretrained: Pretrained | None
+) -> dict[str, object]:
+    supernet, finalist = _recipes(settings, training_images, pretrained is not None)
+    augment: dict[str, object] = {"augment": supernet.augmentation.text}
+    if settings.evaluator != SUPERNET:
+        return augment
+    return augment | {"sampling": supernet.sampling, "distillation": finalist.distillation}
 
 
 def _complete_or_interrupted(session: Session) -> SearchResult:
@@ -187,9 +222,13 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
 
 
 def _config(
-    settings: SearchSettings, device: Device, dataset: Dataset, predictor: NetworkPredictor
+    settings: SearchSettings,
+    device: Device,
+    dataset: Dataset,
+    predictor: NetworkPredictor,
+    weights: PretrainedWeights | None,
 ) -> RunConfig:
-    supernet, finalist = default_recipes(len(dataset.train), augmentation_from_text(settings.augment))
+    supernet, finalist = _recipes(settings, len(dataset.train), weights is not None)
     return RunConfig(
         settings=settings,
         device=device,
@@ -198,10 +237,26 @@ def _config(
         data=DataRecord(
             fingerprint=dataset.fingerprint, classes=dataset.classes, mean=dataset.mean, std=dataset.std
         ),
-        supernet_recipe=supernet.model_copy(update={"sampling": settings.sampling}),
-        finalist_recipe=finalist.model_copy(update={"distillation": settings.distillation}),
+        pretrained=None if weights is None else weights.record,
+        supernet_recipe=supernet,
+        finalist_recipe=finalist,
         gradient_recipe=_gradient_recipe(settings) if settings.uses_gradients else None,
     )
+
+
+def _recipes(
+    settings: SearchSettings, training_images: int, pretrained: bool
+) -> tuple[SupernetRecipe, FinalistRecipe]:
+    """The recipes of supernet and finalists, changed by what is set."""
+    make = fine_tuning_recipes if pretrained else default_recipes
+    augment = settings.augment or (FINE_TUNING_AUGMENT if pretrained else AUGMENT)
+    supernet, finalist = make(training_images, augmentation_from_text(augment))
+    if settings.sampling is not None:
+        supernet = supernet.model_copy(update={"sampling": settings.sampling})
+    taught = 0.0 if settings.evaluator != SUPERNET else settings.distillation
+    if taught is not None:
+        finalist = finalist.model_copy(update={"distillation": taught})
+    return supernet, finalist
 
 
 def _gradient_recipe(settings: SearchSettings) -> GradientRecipe:

@@ -1,11 +1,10 @@
 """`--pretrained`: the weights that training begins from, and the space around their network."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from edgenas.accuracy.dataset import Dataset
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.pretrained.elastic_layout import elastic_layout, whole_layout
 from edgenas.pretrained.files import read_file
@@ -74,13 +73,6 @@ def pretrained_for(settings: SpaceSettings, resolution: int) -> Pretrained | Non
             f"give --resolution {LEAST_RESOLUTION} or more, or --pretrained none",
         )
     return _found(AUTO_SOURCE if asked == AUTO else asked)
-
-
-def as_pretrained(dataset: Dataset, pretrained: Pretrained | None) -> Dataset:
-    """The data set with images normalised as in the pretraining."""
-    if pretrained is None:
-        return dataset
-    return replace(dataset, mean=pretrained.mean, std=pretrained.std)
 
 
 def _describes_network(settings: SpaceSettings) -> str:

@@ -35,6 +35,10 @@ class RunData:
         self._load = load
         self._kept: dict[int, Dataset] = {}
 
+    def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "RunData":
+        """The same images, normalised by these figures for each channel, of images scaled to 0..1."""
+        return RunData(replace(self.largest, mean=mean, std=std), self._load)
+
     def at(self, resolution: int) -> Dataset:
         """The same images, in the same order, at another size.
 

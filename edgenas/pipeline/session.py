@@ -9,6 +9,7 @@ from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
 from edgenas.latency.network_predictor import NetworkPredictor
 from edgenas.pipeline.time_budget import Budget
+from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.progress import Progress
 from edgenas.searchers.loop import Evaluated
 from edgenas.searchers.problem import Problem
@@ -24,9 +25,10 @@ from edgenas.storage.run_store import RunStore
 class Session:
     """Everything the phases need.
 
-    `dataset` has images of the largest size that is searched, and `dataset_on_device` is the same on the training device;
-    `load_dataset_at` makes it at another size (see `dataset_at`). `make_searcher` is None for the gradient searcher,
-    which is made from what it has learnt; `custom_evaluator` is an evaluator from outside edgenas, if there is one.
+    `dataset` has images of the largest size that is searched, and `dataset_on_device` is the same on the training
+    device; `load_dataset_at` makes it at another size (see `dataset_at`). `make_searcher` is None for the gradient
+    searcher, which is made from what it has learnt. `custom_evaluator` is an evaluator from outside edgenas, if there
+    is one. `pretrained` are the weights to begin from, None for random ones.
     """
 
     config: RunConfig
@@ -42,6 +44,7 @@ class Session:
     torch_device: torch.device
     progress: Progress
     custom_evaluator: Evaluator | None = None
+    pretrained: PretrainedWeights | None = None
 
     @property
     def settings(self) -> SearchSettings:

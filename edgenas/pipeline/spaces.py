@@ -44,8 +44,8 @@ def space_for_images(settings: SpaceSettings, resolutions: tuple[int, ...], clas
         InputError: an unknown name, a setting or resolution that the space does not support, or an object made for
             other images.
     """
-    if (pretrained := pretrained_for(settings, resolution)) is not None:
-        return pretrained.space(resolution, classes)
+    if (pretrained := pretrained_for(settings, resolutions[0])) is not None:
+        return _of_sizes(pretrained.space(resolutions[-1], classes), resolutions)
     if not isinstance(settings.space, str):
         return _checked_object(settings, resolutions, classes)
     check_space_name(settings.space)

@@ -7,12 +7,14 @@ from torch import nn
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.path_sampling import path_losses
+from edgenas.accuracy.pretrained_start import start_from
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import Losses, train
 from edgenas.latency.predictor import LatencyPredictor
 from edgenas.pipeline.learning_record import record_curves
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import SEARCH_SHARE, SUPERNET_SHARE
+from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.searchers.proxyless.architecture_learning import Learner
 from edgenas.searchers.proxyless.distribution import Distribution
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
@@ -26,7 +28,10 @@ CONVERGED = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What the search needs: the supernet (None if candidates are trained individually) and the searcher's factory."""
+    """What the search needs: weights to start networks from, and the searcher's factory.
+
+    `supernet` is trained. If candidates are trained individually, it is None, or has pretrained weights.
+    """
 
     supernet: Supernet | None
     make_searcher: MakeSearcher
@@ -48,16 +53,31 @@ def phase_budgets_s(session: Session) -> dict[str, float]:
 
 def trained_supernet(session: Session) -> Trained:
     """Train the supernet, or resume its training; with the gradient searcher, also learn the architecture."""
-    config = session.config
-    supernet = None
-    if session.settings.evaluator == SUPERNET:
-        supernet = Supernet(session.space, session.settings.seed).to(session.torch_device)
-    if supernet is not None and config.gradient_recipe is not None:
+    config, trains = session.config, session.settings.evaluator == SUPERNET
+    if not trains and session.pretrained is None:
+        assert session.make_searcher is not None, "the gradient searcher needs a supernet"
+        return Trained(None, session.make_searcher)
+    supernet = Supernet(session.space, session.settings.seed).to(session.torch_device)
+    if (
+        session.pretrained is not None and not session.folder.supernet.is_file()
+    ):  # else resumed from that file
+        with session.store.timed("supernet"):
+            _load_pretrained(session, supernet, session.pretrained)
+    if config.gradient_recipe is not None:
         return Trained(supernet, _learn_architecture(session, supernet, config.gradient_recipe))
-    if supernet is not None:
+    if trains:
         _train(session, supernet, path_losses(supernet, config.supernet_recipe))
     assert session.make_searcher is not None, "the gradient searcher needs a supernet"
     return Trained(supernet, session.make_searcher)
+
+
+def _load_pretrained(session: Session, supernet: Supernet, weights: PretrainedWeights) -> None:
+    """Give the supernet pretrained weights, fitted to the images at the largest size."""
+    session.progress("fitting pretrained weights", 0, 1)
+    largest = supernet.extract(session.space.largest)
+    start_from(largest, weights.tensors, session.dataset_on_device, weights.elastic)
+    supernet.places.load_state_dict(largest.state_dict())
+    session.progress("fitting pretrained weights", 1, 1)
 
 
 def _learn_architecture(session: Session, supernet: Supernet, recipe: GradientRecipe) -> MakeSearcher:

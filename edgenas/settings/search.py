@@ -102,23 +102,25 @@ class SearchSettings(OperatingPoint, SpaceSettings):
         Option("Whether mirrored images keep their class; default: depends on the data.", Group.TRAINING),
     ] = None
     augment: Annotated[
-        str,
+        str | None,
         Option(
-            "Augmentation of training images: crop, resized-crop, trivialaugment, randaugment, mixup, cutmix, or none.",
+            "Augmentation of training images: crop, resized-crop, trivialaugment, randaugment, mixup, cutmix, or none. "
+            "Default: resized-crop from pretrained weights, crop otherwise.",
             Group.TRAINING,
             example="crop,mixup",
         ),
-    ] = "crop"
+    ] = None
     distillation: Annotated[
-        float,
+        float | None,
         Option(
-            "Weight of the supernet's largest network as a teacher of finalists.",
+            "Weight of the supernet's largest network as a teacher of finalists; default: 0.5 from pretrained weights, "
+            "0 otherwise.",
             Group.TRAINING,
             at_least=0,
             at_most=1,
             only_with=("evaluator", SUPERNET),
         ),
-    ] = 0.0
+    ] = None
 
     baselines: Annotated[
         bool | str | Sequence[str],
@@ -132,13 +134,14 @@ class SearchSettings(OperatingPoint, SpaceSettings):
         ),
     ] = False
     sampling: Annotated[
-        Sampling,
+        Sampling | None,
         Option(
-            "How a training step of the supernet samples paths; see docs/accuracy.md.",
+            "How a training step of the supernet samples paths; see docs/accuracy.md. Default: sandwich from "
+            "pretrained weights, anchored otherwise.",
             Group.COMPARISON,
             only_with=("evaluator", SUPERNET),
         ),
-    ] = "anchored"
+    ] = None
     gates: Annotated[
         Gates | None,
         Option(
@@ -181,7 +184,8 @@ class SearchSettings(OperatingPoint, SpaceSettings):
         from edgenas.accuracy.augmentation import augmentation_from_text
         from edgenas.searchers.problem import objectives_from_text
 
-        augmentation_from_text(self.augment)
+        if self.augment is not None:
+            augmentation_from_text(self.augment)
         objectives = objectives_from_text(self.objective)
         yield from self._objects_without_names()
         if self.warm_start is not None and self.warm_start == self.run:

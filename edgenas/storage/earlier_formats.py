@@ -64,6 +64,7 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
         "resolution": space.get("resolution"),
         "augment": ",".join(augmentation) or "none",
         "sampling": supernet.get("sampling", "anchored"),
+        "pretrained": "none",
         "distillation": finalist.get("distillation", 0.0),
         "gates": gradient.get("gates"),
         "latency_loss": gradient.get("latency_loss"),

@@ -13,6 +13,7 @@ from edgenas.accuracy import network_predictions
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.network_predictions import (
     BATCH_PIXELS,
+    LEAST_BATCH,
     batch_slices,
     five_positions,
     predicted_classes,
@@ -32,7 +33,7 @@ def test_parts_cover_a_split_without_gaps_in_nearly_equal_batches(count: int, re
     sizes = [part.stop - part.start for part in parts]
     assert max(sizes) - min(sizes) <= 1
     assert min(sizes) >= min(2, count)
-    assert max(sizes) <= max(16, BATCH_PIXELS / resolution**2)
+    assert max(sizes) <= max(LEAST_BATCH, BATCH_PIXELS / resolution**2)
 
 
 class Fixed(nn.Module):

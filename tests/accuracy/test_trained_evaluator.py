@@ -42,7 +42,14 @@ def make(tiny_space: MBConvSpace, tiny_dataset: Dataset, tmp_path: Path) -> MAKE
         progress: Progress = silent,
     ) -> TrainedEvaluator:
         return TrainedEvaluator(
-            tiny_space, dataset, recipe, seed, lambda id_: tmp_path / id_, CPU, metric, progress
+            tiny_space,
+            lambda architecture: fresh_network(tiny_space, architecture, seed, CPU),
+            dataset,
+            recipe,
+            seed,
+            lambda id_: tmp_path / id_,
+            metric,
+            progress,
         )
 
     return make

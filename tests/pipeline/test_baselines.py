@@ -154,8 +154,9 @@ def test_sizes_that_a_network_does_not_take_are_passed_over(
     asked = searching(session, 16, baselines="torchvision:alexnet")
     assert baselines_of(asked) == []
     (note,) = notes(asked)
-    expected = "torchvision:alexnet is left out of the baselines: torchvision:alexnet at 16 px cannot be exported as ONNX ("
-    assert note.startswith(expected)
+    assert note.startswith(
+        "torchvision:alexnet is left out of the baselines: torchvision:alexnet at 16 px cannot be exported as ONNX ("
+    )
 
 
 def test_its_latency_is_that_of_its_file(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,7 +125,7 @@ def test_the_report_names_the_sizes(run: edgenas.Run) -> None:
     finally:
         store.close()
     sizes = {point.resolution for point in content.points}
-    assert 1 < len(sizes) and sizes <= set(SIZES)
+    assert len(sizes) > 1 and sizes <= set(SIZES)
     page = folder.report.read_text()
     for model in run.front:
         assert f'<td data-label="image, px" class="number">{model.resolution}</td>' in page

@@ -8,7 +8,7 @@ from fixtures.plugins import AddPackage
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.pipeline.spaces import space_without_data
 from edgenas.settings.latency_commands import ProfileSettings
-from edgenas.space import NetworkSpace, ResolutionSpace, SearchSpace, mbconv, nasbench_macro
+from edgenas.space import NetworkSpace, ResolutionSpace, mbconv, nasbench_macro
 
 
 def _space(name: str | NetworkSpace, **options: Any) -> NetworkSpace:
@@ -102,5 +102,5 @@ def test_an_object_for_other_sizes_is_refused(
 
 
 def test_samples_are_of_one_size() -> None:
-    with pytest.raises(InputError, match="^--samples infers the blocks of one image size; give a single"):
+    with pytest.raises(InputError, match=r"^--samples infers the blocks of one image size; give a single"):
         ProfileSettings("cpu", samples=4, resolution="16..32")

@@ -129,5 +129,5 @@ def test_image_sizes_are_a_number_or_text(line: str, expected: int | str, tmp_pa
 def test_what_is_no_image_size_is_refused_by_its_key(tmp_path: Path) -> None:
     file = tmp_path / "asked.toml"
     file.write_text('resolution = "224..96"\n')
-    with pytest.raises(FileFormatError, match="resolution: 224..96: sizes must ascend; write 96..224"):
+    with pytest.raises(FileFormatError, match=r"resolution: 224..96: sizes must ascend; write 96..224"):
         read_settings(file, SearchSettings)

@@ -1,0 +1,178 @@
+"""Which weights a search begins from, and that it does."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from edgenas.api.search import search
+from edgenas.errors import FileFormatError, InputError, UnknownNameError
+from edgenas.pipeline.pretrained import pretrained_for
+from edgenas.pipeline.spaces import space_for_images
+from edgenas.pretrained.sources import source_from_name
+from edgenas.settings.search import SearchSettings
+from edgenas.space import MBConvSpace, mbconv
+
+LITE0 = "efficientnet-lite0"
+
+
+def settings(**changes: Any) -> SearchSettings:
+    return SearchSettings("pi5", "20ms", **changes)
+
+
+@pytest.mark.parametrize(("size", "name"), [(32, None), (95, None), (96, LITE0), (224, LITE0)])
+def test_auto_takes_efficientnet_for_images_that_are_large_enough(size: int, name: str | None) -> None:
+    found = pretrained_for(settings(), size)
+    assert (found and found.name) == name
+    assert pretrained_for(settings(pretrained="none"), size) is None
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"width": 0.5},
+        {"squeeze_excite": True},
+        {"activation": "relu"},
+        {"space": "nasbench-macro"},
+        {"space": mbconv(96, 3)},
+    ],
+)
+def test_a_network_of_ones_own_begins_from_noise_or_is_refused(described: dict[str, Any]) -> None:
+    assert pretrained_for(settings(**described), 96) is None
+    option = re.escape(f"--{next(iter(described)).replace('_', '-')}")
+    with pytest.raises(
+        InputError,
+        match=rf"^--pretrained {LITE0}: a pretrained network comes without {option}.*; leave {option}",
+    ):
+        pretrained_for(settings(pretrained=LITE0, **described), 96)
+
+
+def test_the_space_is_that_around_the_network() -> None:
+    space = space_for_images(settings(), (96, 128), 5)
+    assert (space.resolutions, space.classes) == ((96, 128), 5)
+    inner = space.at(128)
+    assert isinstance(inner, MBConvSpace)
+    blocks = source_from_name(LITE0).blocks
+    assert [block.key.rpartition("/")[0] for block in inner.blocks(inner.largest)[:-1]] == [
+        block.key.rpartition("/")[0] for block in blocks[:-1]
+    ]
+
+
+def test_images_too_small_are_refused() -> None:
+    with pytest.raises(
+        InputError,
+        match=rf"^--pretrained {LITE0}: images of 16 px are too small for its network; give --resol",
+    ):
+        pretrained_for(settings(pretrained=LITE0), 16)
+
+
+def test_an_unknown_name_lists_sources_and_runs(finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished_run)
+    with pytest.raises(UnknownNameError, match="unknown pretrained weights 'dome'; did you mean 'done'"):
+        pretrained_for(settings(pretrained="dome"), 96)
+
+
+def test_a_file_without_its_description_is_refused(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "own.safetensors")
+    with pytest.raises(FileFormatError, match=r"own.json: is missing: it says which network own.safetensors"):
+        pretrained_for(settings(pretrained=str(tmp_path / "own.safetensors")), 96)
+
+
+def test_an_earlier_run_gives_the_weights_of_its_supernet(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(finished_run)
+    found = pretrained_for(settings(pretrained="done"), 32)
+    assert found is not None
+    space = found.space(48, 7)
+    assert (space.input_shape, space.classes) == ((3, 48, 48), 7)
+    weights = found.read()
+    assert weights.elastic
+    checkpoint = load_file("runs/done/supernet.safetensors")
+    for name, tensor in weights.tensors.items():
+        if not name.endswith("num_batches_tracked"):
+            assert torch.equal(tensor, checkpoint[f"model.places.{name}"])
+    assert weights.record.name == "run done"
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "foreign"])
+def test_an_unusable_supernet_is_refused(
+    damage: str, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "runs" / "done"
+    run.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    (run / "run.json").write_bytes((finished_run / "runs/done/run.json").read_bytes())
+    content = (finished_run / "runs/done/supernet.safetensors").read_bytes()
+    if damage == "cut":
+        (run / "supernet.safetensors").write_bytes(content[: len(content) // 2])
+    if damage == "foreign":
+        save_file({"model.places.0.weight": torch.zeros(3)}, run / "supernet.safetensors")
+    found = pretrained_for(settings(pretrained="done"), 32)
+    assert found is not None
+    with pytest.raises(FileFormatError, match=r"^runs/done/supernet.safetensors: "):
+        found.read()
+
+
+def test_a_search_begins_from_pretrained_weights(
+    image_folder: Path, tmp_path: Path, hurried: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its images are normalised as in the pretraining; results and cards say what it began from."""
+    monkeypatch.chdir(tmp_path)
+    run = search(
+        "pi5", "20ms", image_folder, resolution=32, pretrained=LITE0, evaluations=4, finalists=1, run="fine"
+    )
+    assert run.pretrained is not None
+    assert (run.pretrained.name, run.pretrained.licence) == (LITE0, "Apache-2.0")
+    assert any(f"--pretrained {LITE0}" in note for note in run.notes)
+    stored = json.loads((tmp_path / "runs/fine/run.json").read_text())["config"]
+    assert stored["pretrained"]["sha256"] == run.pretrained.sha256
+    assert stored["settings"]["pretrained"] == LITE0
+    assert stored["settings"]["activation"] is None
+    card = json.loads(next((tmp_path / "exports/fine").glob("*.json")).read_text())
+    assert card["preprocessing"]["mean"] == [127 / 255] * 3
+    assert card["pretrained"]["sha256"] == run.pretrained.sha256
+    text = next((tmp_path / "exports/fine").glob("*.md")).read_text()
+    assert "efficientnet-lite0" in text and "Apache-2.0" in text
+    assert run.front[0].accuracy.value > 0.6
+    other = search(
+        "pi5", "20ms", image_folder, resolution=32, pretrained="fine", evaluations=3, finalists=1, run="twice"
+    )
+    assert other.pretrained is not None and other.pretrained.name == "run fine"
+    assert other.pretrained.licence == "Apache-2.0"
+
+
+def test_an_interrupted_start_goes_on_and_ends_the_same(
+    image_folder: Path, tmp_path: Path, interrupt: Any, hurried: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments: dict[str, Any] = {
+        "resolution": 32, "pretrained": LITE0, "evaluations": 3, "finalists": 1, "run": "fine",
+    }  # fmt: skip
+    found = []
+    for folder, phases in {"whole": (), "cut": ("fitting pretrained weights", "supernet")}.items():
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        for phase in phases:
+            cut = search("pi5", "20ms", image_folder, progress=interrupt(phase, 1), **arguments)
+            assert cut.status == "interrupted"
+        whole = search("pi5", "20ms", image_folder, **arguments)
+        found.append([(model.id, model.accuracies) for model in whole.front])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("evaluator", ["trained"])
+def test_candidates_trained_on_their_own_begin_from_parts_of_the_network(
+    evaluator: str, image_folder: Path, tmp_path: Path, hurried: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = search(
+        "pi5", "20ms", image_folder, resolution=32, pretrained=LITE0, evaluator=evaluator, evaluations=2,
+        finalists=1, run="alone",
+    )  # fmt: skip
+    assert run.pretrained is not None
+    assert not (tmp_path / "runs/alone/supernet.safetensors").exists()
+    assert run.front[0].accuracy.value > 0.6
