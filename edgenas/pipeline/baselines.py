@@ -44,12 +44,12 @@ class Candidate(NamedTuple):
 
 
 def check_baselines(settings: SearchSettings, device: Device) -> None:
-    """Check the baselines before anything is trained: their names, their weights and that latencies can be predicted.
+    """Check that baselines are known and that their latencies can be predicted, before any data is read.
 
     Raises:
-        InputError: an unknown network; weights of a network asked for by name that cannot be had; or the device's table
-            was inferred for one space, and does not cover the blocks of others.
-        FileFormatError: a table file, or one of weights, is invalid.
+        InputError: an unknown network, or one whose library is not installed; or the device's table was inferred for
+            one space, and does not cover the blocks of others.
+        FileFormatError: a table file is invalid.
     """
     names = settings.baseline_names
     found = find_table(device)
@@ -59,6 +59,18 @@ def check_baselines(settings: SearchSettings, device: Device) -> None:
             "leave out --baselines, or profile without --samples",
         )
     for name in names:
+        if name != USUAL and name not in SOURCES:
+            foreign_network(name)
+
+
+def check_weights(settings: SearchSettings) -> None:
+    """Download the weights of baselines asked for by name, before anything is trained; libraries keep them.
+
+    Raises:
+        InputError: they cannot be had.
+        FileFormatError: a file of them is invalid.
+    """
+    for name in settings.baseline_names:
         if name != USUAL:
             _read_weights(name)
 

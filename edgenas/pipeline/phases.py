@@ -21,7 +21,7 @@ from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
 from edgenas.latency.network_predictor import NetworkPredictor
 from edgenas.latency.predictor import predictor_for
-from edgenas.pipeline.baselines import check_baselines
+from edgenas.pipeline.baselines import check_baselines, check_weights
 from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
@@ -48,7 +48,7 @@ from edgenas.settings.search import SUPERNET, SearchSettings
 from edgenas.settings.shared import NONE
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.storage.run_config import DataRecord, RunConfig, versions
-from edgenas.storage.run_folder import open_run
+from edgenas.storage.run_folder import RUNS, RunFolder, open_run
 from edgenas.storage.run_store import Evaluation
 from edgenas.storage.search_result import SearchResult
 
@@ -91,6 +91,8 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     prior = None if prior_document is None else prior_document.prior(space)
     problem = Problem(space, predictor, settings.max_latency_ms, objectives, prior)
     problem.check()
+    if not RunFolder(RUNS / name).front.is_file():  # what is finished needs no weights any more
+        check_weights(settings)
     with open_run(name, config) as (folder, store):
         if folder.front.is_file() and (done := folder.read_result()).status == "complete":
             log.warning("run %s is already complete; this is its result", folder.name)
