@@ -87,7 +87,6 @@ def _markdown(name: str, card: Card) -> str:
 | precision | {card.precision} |
 | size | {card.size_bytes / 1e6:.2f} MB |
 | largest difference from PyTorch | {model.max_abs_error or 0:.1g} |
-| began from | {_began_from(card)} |
 
 `supernet` {METRIC_NAMES[card.metric]} is with shared weights, before the model was trained on its own;
 `validation` guided the search; `test` was computed once, at the end.
@@ -99,29 +98,26 @@ Input `{card.input_name}`: {shape}, {card.preprocessing.layout}. Scale pixels to
 
 Output `{card.output_name}`: (batch, {len(card.classes)}) logits; class names are in `{Path(name).stem}.json`.
 
-{_network(model)}
+{_network(card)}
 
 SHA-256 of the ONNX file: `{card.sha256}`
 """
 
 
-def _network(model: Model) -> str:
-    """Its choices, or its name in another library."""
+def _network(card: Card) -> str:
+    """Its choices, or its name in another library; and the weights that its training began with."""
+    model = card.model
     choices = model.architecture.get("choices")
-    if choices is None:
-        return f"Network: {model.architecture['name']}"
-    return f"Architecture: `{' '.join(choices)}`"
-
-
-def _began_from(card: Card) -> str:
-    """The weights of a baseline, or those of the run."""
-    run_s = None if card.model.name else card.pretrained
-    found = card.model.began_from or run_s
-    if found is None:
-        return "random weights"
-    note = f"; {found.note}" if found.note else ""
-    digest = f"; SHA-256 `{run_s.sha256}`" if run_s is not None else ""
-    return f"{found.name} (licence {found.licence}, {found.origin}{note}{digest})"
+    text = (
+        f"Network: {model.architecture['name']}"
+        if choices is None
+        else f"Architecture: `{' '.join(choices)}`"
+    )
+    weights = model.began_from if model.name else card.pretrained
+    if weights is None:
+        return text
+    note = f"; {weights.note}" if weights.note else ""
+    return f"{text}\n\nTraining began with the weights {weights.name} ({weights.licence}, {weights.origin}{note})."
 
 
 def _accuracy_rows(card: Card) -> list[str]:

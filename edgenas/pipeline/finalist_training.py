@@ -111,11 +111,11 @@ class _Trainings:
     def network(self, final_model: FinalModel, fitted: bool = True) -> nn.Module:
         """The network with its initial weights, on the training device; see `pretrained_network` for `fitted`."""
         session = self._session
+        if not final_model.name:
+            return initial_network(session, self._supernet, final_model.architecture)
         if is_pretrained(final_model):
             dataset = final_model.dataset_on_device(session)
             return pretrained_network(final_model.network, dataset, session.torch_device, fitted)
-        if not final_model.name:
-            return initial_network(session, self._supernet, final_model.architecture)
         return fresh_network(
             final_model.space, final_model.architecture, session.settings.seed, session.torch_device
         )
