@@ -65,6 +65,13 @@ def path_losses(supernet: Supernet, recipe: SupernetRecipe) -> Losses:
     return by_name[recipe.sampling]
 
 
+def paths_per_step(space: NetworkSpace, recipe: SupernetRecipe) -> int:
+    """How many paths a step of `path_losses` trains."""
+    if recipe.sampling == "sandwich":
+        return 2 + SANDWICH_RANDOM_PATHS
+    return len(fair_round(space, np.random.default_rng(0))) if recipe.sampling == "fair" else 1
+
+
 def _of_a_size(
     space: NetworkSpace, rng: np.random.Generator, which: Literal["smallest", "largest"]
 ) -> Architecture:

@@ -104,7 +104,7 @@ def train(
             total_s = max(round(seconds, 1), 0.1)
             progress(phase, min(round(elapsed_s(), 1), total_s), total_s, detail)
 
-    set_training_mode(model, recipe)
+    model.train()
     report()
     done = share()
     while done < 1:
@@ -124,14 +124,6 @@ def train(
                 checkpoint.save(model, optimizer, step, elapsed_s())
             report(detail)
     return step / batches
-
-
-def set_training_mode(model: nn.Module, recipe: Recipe) -> None:
-    """Put a model into training mode, except for batch norm whose statistics are frozen."""
-    model.train()
-    for module in model.modules():
-        if recipe.frozen_statistics and isinstance(module, nn.BatchNorm2d):
-            module.eval()
 
 
 def training_step(

@@ -18,16 +18,12 @@ FINE_TUNED_FINALIST_IMAGES = 5_000
 FINE_TUNED_BATCH = 32
 """Images per step for pretrained weights: few steps must suffice."""
 
-FINE_TUNED_SUPERNET_RATE = 1e-3
-FINE_TUNING_RATE = 5e-4
-"""Highest learning rates for pretrained weights."""
+FINE_TUNING_RATE = 1e-3
+"""Highest learning rate for pretrained weights."""
 
 
 class Recipe(Document):
-    """How to train: AdamW (Loshchilov and Hutter, ICLR 2019), linear warm-up, cosine decay, label smoothing.
-
-    With `frozen_statistics`, batch norm goes by its running statistics in training too, and they do not change.
-    """
+    """How to train: AdamW (Loshchilov and Hutter, ICLR 2019), linear warm-up, cosine decay, label smoothing."""
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(default=64, ge=2)
@@ -36,7 +32,6 @@ class Recipe(Document):
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     warm_up_share: float = Field(default=0.1, ge=0, lt=1)
     augmentation: Augmentation = Augmentation()
-    frozen_statistics: bool = False
 
 
 class SupernetRecipe(Recipe):
@@ -59,7 +54,7 @@ class FinalistRecipe(Recipe):
     def fine_tuning(self) -> "FinalistRecipe":
         """The same, for a network with pretrained weights: the rate of one that begins from noise would ruin them."""
         rate = min(self.learning_rate, FINE_TUNING_RATE)
-        return self.model_copy(update={"learning_rate": rate, "frozen_statistics": True})
+        return self.model_copy(update={"learning_rate": rate})
 
 
 def default_recipes(
@@ -91,7 +86,7 @@ def fine_tuning_recipes(
         SupernetRecipe(
             epochs=supernet,
             batch_size=batch_size,
-            learning_rate=FINE_TUNED_SUPERNET_RATE,
+            learning_rate=FINE_TUNING_RATE,
             augmentation=augmentation,
             sampling="sandwich",
         ),

@@ -9,7 +9,7 @@ from torch import nn
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.network_predictions import batch_slices, predictions
 from edgenas.accuracy.out_of_memory import out_of_memory_named
-from edgenas.accuracy.training import Losses, set_training_mode, training_step
+from edgenas.accuracy.training import Losses, training_step
 from edgenas.accuracy.training_recipe import Recipe
 
 WARM_UP, TIMED = 2, 5
@@ -32,7 +32,7 @@ def step_seconds(model: nn.Module, losses: Losses, dataset: Dataset, recipe: Rec
     optimizer = torch.optim.AdamW(model.parameters(), recipe.learning_rate)
     rng = np.random.default_rng(0)
     indices = torch.arange(min(recipe.batch_size, len(dataset.train)))
-    set_training_mode(model, recipe)
+    model.train()
     times_s = []
     for _ in range(WARM_UP + TIMED):
         start = time.monotonic()

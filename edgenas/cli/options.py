@@ -3,6 +3,7 @@
 import typing
 from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,8 +66,8 @@ def with_values(declaring: type[Settings], arguments: Sequence[str]) -> list[str
     """Arguments in which every option that may stand alone has its value; typer's options have one always, or never."""
     alone = {each.flag: each.option.alone for each in settings_of(declaring) if each.option.alone}
     off = {flag.replace("--", "--no-", 1): flag for flag in alone}
-    found = []
-    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
+    found: list[str] = []
+    for word, following in zip_longest(arguments, arguments[1:]):
         found += [off[word], "none"] if word in off else [word]
         if word in alone and (following is None or following.startswith("-")):
             found.append(alone[word])

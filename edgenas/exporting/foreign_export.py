@@ -18,24 +18,32 @@ def verified_foreign_onnx(network: nn.Module, name: str, images: Tensor) -> tupl
     Raises:
         VerificationError: torch cannot export the module, or ONNX Runtime's logits differ from its own.
     """
+    return checked_onnx(traced_onnx(network, name, images[:1]), network, name, images)
+
+
+def traced_onnx(network: nn.Module, name: str, images: Tensor) -> bytes:
+    """The ONNX file that torch's exporter makes, batch norm folded; opset and names are those of edgenas's files.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        name: name of the model in errors.
+        images: (N, C, H, W); only their shape matters.
+
+    Raises:
+        VerificationError: torch cannot export the module, as it is or for this size of images.
+    """
     try:
-        content = traced_onnx(network, images[:1])
+        content = _traced(network, images)
         onnx.checker.check_model(onnx.load_model_from_string(content), full_check=True)
     # What is unsupported shows as an error of any kind in the module, in torch or in the checker.
     except Exception as error:
         raise VerificationError(
             f"{name} cannot be exported as ONNX ({first_line(error)})", "leave it out of --baselines"
         ) from error
-    return checked_onnx(content, network, name, images)
+    return content
 
 
-def traced_onnx(network: nn.Module, images: Tensor) -> bytes:
-    """The ONNX file that torch's exporter makes, batch norm folded; opset and names are those of edgenas's files.
-
-    Args:
-        network: in evaluation mode, on the CPU.
-        images: (N, C, H, W); only their shape matters.
-    """
+def _traced(network: nn.Module, images: Tensor) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # This exporter needs no package beside torch, unlike the newer one that it advises; others are of its own parts

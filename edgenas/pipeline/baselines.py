@@ -6,10 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from edgenas.accuracy.adopted_statistics import adopt_statistics
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.linear_probe import fit_classifier, fit_linear
 from edgenas.device import Device
-from edgenas.errors import InputError, first_line
+from edgenas.errors import InputError, VerificationError
 from edgenas.exporting.foreign_export import traced_onnx
 from edgenas.latency.latency import Latency
 from edgenas.latency.table import find_table
@@ -44,12 +45,12 @@ class Candidate(NamedTuple):
 
 
 def check_baselines(settings: SearchSettings, device: Device) -> None:
-    """Check the baselines before anything is trained: their names, their weights and that latencies can be predicted.
+    """Check that baselines are known and that their latencies can be predicted, before any data is read.
 
     Raises:
-        InputError: an unknown network; weights of a network asked for by name that cannot be had; or the device's table
-            was inferred for one space, and does not cover the blocks of others.
-        FileFormatError: a table file, or one of weights, is invalid.
+        InputError: an unknown network, or one whose library is not installed; or the device's table was inferred for
+            one space, and does not cover the blocks of others.
+        FileFormatError: a table file is invalid.
     """
     names = settings.baseline_names
     found = find_table(device)
@@ -59,6 +60,18 @@ def check_baselines(settings: SearchSettings, device: Device) -> None:
             "leave out --baselines, or profile without --samples",
         )
     for name in names:
+        if name != USUAL and name not in SOURCES:
+            foreign_network(name)
+
+
+def check_weights(settings: SearchSettings) -> None:
+    """Download the weights of baselines asked for by name, before anything is trained; libraries keep them.
+
+    Raises:
+        InputError: they cannot be had.
+        FileFormatError: a file of them is invalid.
+    """
+    for name in settings.baseline_names:
         if name != USUAL:
             _read_weights(name)
 
@@ -86,7 +99,9 @@ def is_pretrained(final_model: FinalModel) -> bool:
 def pretrained_network(
     network: FinalNetwork, dataset: Dataset, device: torch.device, fitted: bool = True
 ) -> nn.Module:
-    """A published network with its weights and a new classifier, a logistic regression on its features.
+    """A published network with its weights, fitted to the images as the one that a search begins from.
+
+    It adopts the statistics of the images, and its new classifier is a logistic regression on its features.
 
     Args:
         network: the network.
@@ -110,6 +125,8 @@ def pretrained_network(
         fitting = {name: tensor for name, tensor in tensors.items() if tensor.shape == own[name].shape}
         made.load_state_dict({**own, **fitting})
     made = made.to(memory_format=torch.channels_last).to(device)
+    if fitted:
+        adopt_statistics(made, dataset)
     if fitted and isinstance(made, Network):
         fit_classifier(made, dataset)
     elif fitted and last is not None:
@@ -151,8 +168,11 @@ def _chosen_sizes(session: Session, name: str) -> list[int]:
     for size in reversed(_sizes(session)):
         try:
             latency = _candidate(session, name, size).latency
-        except Exception as error:  # of the network's own code, for an image size that it does not take
-            reason = f"{size} px is not a size for it ({first_line(error)})"
+        except (
+            InputError,
+            VerificationError,
+        ) as error:  # as for an image size that the network does not take
+            reason = error.problem
             continue
         if latency.predicted <= limit_ms:
             chosen.append(size)
@@ -185,7 +205,7 @@ def _candidate(session: Session, name: str, size: int) -> Candidate:
         return _of_space(session, SOURCES[name], size)
     network = OfLibrary(foreign_network(name), session.space.classes, size)
     with torch.random.fork_rng(devices=[]):
-        content = traced_onnx(network.build().eval(), torch.zeros(1, 3, size, size))
+        content = traced_onnx(network.build().eval(), f"{name} at {size} px", torch.zeros(1, 3, size, size))
     return Candidate(network, name, latency_of_onnx(content, session.config.device))
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from torch import nn
 
 from edgenas.accuracy.linear_probe import MAX_IMAGES, fit_classifier
+from edgenas.accuracy.path_sampling import paths_per_step
 from edgenas.accuracy.standalone import Teacher, fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
@@ -154,9 +155,12 @@ class _Trainings:
 
     @property
     def _inherited_epochs(self) -> float:
-        """Epochs of the supernet per finalist."""
-        trained = self._session.store.last_event("supernet trained")
-        return trained["epochs"] / self.finalists if trained else 0.0
+        """Epochs of the supernet per finalist, each as often as a step trains paths."""
+        session = self._session
+        if (trained := session.store.last_event("supernet trained")) is None:
+            return 0.0
+        paths = paths_per_step(session.space, session.config.supernet_recipe)
+        return float(paths * trained["epochs"] / self.finalists)
 
     def _speed(self, final_model: FinalModel) -> tuple[float, float]:
         """Seconds of a training step, and of what is beside training: evaluation, and fitting a classifier."""

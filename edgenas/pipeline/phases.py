@@ -11,7 +11,7 @@ from edgenas.device import Device
 from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_json
 from edgenas.latency.predictor import predictor_for
-from edgenas.pipeline.baselines import check_baselines
+from edgenas.pipeline.baselines import check_baselines, check_weights
 from edgenas.pipeline.configuration import configuration_of, default_name
 from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
@@ -36,7 +36,7 @@ from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.storage.run_config import versions
-from edgenas.storage.run_folder import open_run
+from edgenas.storage.run_folder import RUNS, RunFolder, open_run
 from edgenas.storage.run_store import Evaluation
 from edgenas.storage.search_result import SearchResult
 
@@ -75,6 +75,8 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     prior = None if prior_document is None else prior_document.prior(space)
     problem = Problem(space, predictor, settings.max_latency_ms, objectives, prior)
     problem.check()
+    if not RunFolder(RUNS / name).front.is_file():  # what is finished needs no weights any more
+        check_weights(settings)
     with open_run(name, config) as (folder, store):
         if folder.front.is_file() and (done := folder.read_result()).status == "complete":
             log.warning("run %s is already complete; this is its result", folder.name)

@@ -79,7 +79,10 @@ def test_keys_are_the_names_of_the_options(tmp_path: Path) -> None:
         ("evaluations = 0", r"evaluations: 0 is too small; give at least 1"),
         ("evaluations = '9'", r"evaluations: '9' is not a whole number"),
         ("sampling = 'fare'", r"sampling: unknown 'fare'; did you mean 'fair'\?"),
-        ("baselines = 'yes'", r"baselines: 'yes' is not true or false"),
+        (
+            "baselines = 'yes'",
+            r"baselines: unknown 'yes'; give true, false, or names such as default,timm:mobilenetv3_small_100",
+        ),
         ("width = nan", r"width: nan is not a number"),
         ("seed = {a = 1}", r"seed: \{'a': 1\} is not a whole number"),
         ("seed =", r"asked.toml: is not TOML"),
