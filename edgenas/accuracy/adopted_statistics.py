@@ -40,7 +40,8 @@ def adopt_statistics(network: nn.Module, dataset: Dataset) -> None:
         for part in batch_slices(first):
             network(dataset.normalise(first.images[part].to(device)))
     for norm, moment in moments.items():
-        _adopt(norm, moment)
+        if moment.seen:  # a network of another library may have some that it does not use
+            _adopt(norm, moment)
 
 
 class _Moments:
@@ -58,6 +59,10 @@ class _Moments:
         self._squares = self._squares + x.double().square().sum((0, 2, 3))
 
     @property
+    def seen(self) -> bool:
+        return self._count > 0
+
+    @property
     def mean(self) -> Tensor:
         return torch.as_tensor(self._sums) / self._count
 
@@ -69,7 +74,11 @@ class _Moments:
 @contextmanager
 def _moments(network: nn.Module) -> Iterator[dict[nn.BatchNorm2d, _Moments]]:
     """Collect the moments of all batch norms' inputs for the duration."""
-    found = {module: _Moments() for module in network.modules() if isinstance(module, nn.BatchNorm2d)}
+    found = {
+        module: _Moments()
+        for module in network.modules()
+        if isinstance(module, nn.BatchNorm2d) and module.affine and module.track_running_stats
+    }
 
     def collects(moments: _Moments) -> Callable[[nn.Module, tuple[Any, ...]], None]:
         return lambda _, inputs: moments.add(inputs[0])

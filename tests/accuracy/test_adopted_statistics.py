@@ -72,3 +72,24 @@ def test_a_channel_that_is_always_the_same_stays_finite(network: Network, tiny_d
         network[0].layers[0].conv.weight[0] = 0
     adopt_statistics(network, tiny_dataset)
     assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
+
+
+def test_norms_that_are_not_used_or_have_nothing_to_adopt_stay_as_they_are(tiny_dataset: Dataset) -> None:
+    """Networks of other libraries may have such."""
+
+    class Other(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.plain, self.untracked = (
+                nn.BatchNorm2d(3, affine=False),
+                nn.BatchNorm2d(3, track_running_stats=False),
+            )
+            self.unused = nn.BatchNorm2d(3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.untracked(self.plain(x))
+
+    network = Other()
+    before = copy.deepcopy(network.state_dict())
+    adopt_statistics(network, tiny_dataset)
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())

