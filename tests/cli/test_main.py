@@ -29,7 +29,7 @@ SEARCH = ["search", "--device", "jetson", "--max-latency", "20ms"]
         ([*SEARCH, "--gates", "all"], 2, "unknown --gates 'all'; did you mean 'full'? known: darts, full"),
         ([*SEARCH, "--searcher", "nsga-2"], 2, "unknown searcher 'nsga-2'; did you mean 'nsga2'?"),
         ([*SEARCH, "--augment", "crop,mixpu"], 2, "unknown name in --augment 'mixpu'; did you mean 'mixup'?"),
-        ([*SEARCH, "--augment", ""], 2, "unknown name in --augment ''; known: crop, randaugment"),
+        ([*SEARCH, "--augment", ""], 2, "unknown name in --augment ''; known: crop, resized-crop"),
         ([*SEARCH, "--distillation", "2"], 2, "--distillation"),
         ([*SEARCH, "--time-budget", "10"], 2, "--time-budget: '10' has no unit"),
         (["serch"], 2, "Did you mean 'search'?"),

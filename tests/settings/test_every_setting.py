@@ -144,6 +144,9 @@ def test_the_help_names_it(
 SEARCH_SETTINGS = [each for each in settings_of(SearchSettings) if each.name not in ("data", "warm_start")]
 """Those that a search without other files can have; the two others have tests of their own in tests/pipeline."""
 
+BESIDE: dict[str, dict[str, Any]] = {"tune": {"pretrained": "efficientnet-lite0", "resolution": 32}}
+"""What else must be asked for with images of 16 px."""
+
 
 @pytest.mark.parametrize("setting", SEARCH_SETTINGS, ids=[each.flag for each in SEARCH_SETTINGS])
 def test_it_is_in_run_json(
@@ -157,7 +160,7 @@ def test_it_is_in_run_json(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(phases, "_complete_or_interrupted", stop)
     monkeypatch.setattr("edgenas.pipeline.baselines.downloaded_tensors", lambda _: {})
-    asked = asked_with("search", setting)
+    asked = asked_with("search", setting) | BESIDE.get(setting.name, {})
     with pytest.raises(Made) as caught:
         edgenas.search(**{**asked, "data": str(image_folder)})
     folder: RunFolder = caught.value.args[0]

@@ -55,7 +55,7 @@ def test_another_metric_evaluator_or_augmentation_differs(run_config: RunConfig)
     assert run_config.differences(other) == [
         "--metric: top-1 -> macro-f1",
         "--evaluator: supernet -> trained",
-        "--augment: crop -> crop,mixup",
+        "--augment: not set -> crop,mixup",
         "--baselines: False -> True",
     ]
 
