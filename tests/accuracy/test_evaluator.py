@@ -67,6 +67,7 @@ class TestInSmallBatches(TestSupernetEvaluator):
         monkeypatch: pytest.MonkeyPatch,
     ) -> Evaluator:
         monkeypatch.setattr(network_predictions, "BATCH_PIXELS", 16 * 64)
+        monkeypatch.setattr(network_predictions, "LEAST_BATCH", 16)
         evaluator = SupernetEvaluator(trained, replace(tiny_dataset, validation=tiny_dataset.train))
         assert len(batch_slices(tiny_dataset.train)) > 2
         return evaluator
@@ -117,6 +118,7 @@ def test_the_value_is_that_computed_by_hand(
     metric: Metric,
 ) -> None:
     monkeypatch.setattr(network_predictions, "BATCH_PIXELS", 20 * 64)
+    monkeypatch.setattr(network_predictions, "LEAST_BATCH", 16)
     split = tiny_dataset.train  # more than one batch
     evaluator = SupernetEvaluator(trained, replace(tiny_dataset, validation=split), metric)
     for architecture in architectures:
@@ -222,6 +224,7 @@ def reading(answers: NDArray[np.int64], metric: Metric = "top-1") -> tuple[Super
     reader = Reader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network_predictions, "BATCH_PIXELS", 16)
+        patch.setattr(network_predictions, "LEAST_BATCH", 16)
         return SupernetEvaluator(reader, dataset, metric), reader  # type: ignore[arg-type]
 
 
@@ -392,6 +395,7 @@ def test_a_small_split_is_looked_at_in_five_positions_and_never_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(network_predictions, "BATCH_PIXELS", 20 * 64)
+    monkeypatch.setattr(network_predictions, "LEAST_BATCH", 16)
     five = replace(tiny_dataset, validation=five_positions(tiny_dataset.train))
     expected = SupernetEvaluator(trained, five)
     monkeypatch.setattr(module, "SMALL_SPLIT_IMAGES", len(tiny_dataset.train) + 1)

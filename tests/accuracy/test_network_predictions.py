@@ -68,6 +68,7 @@ def test_predictions_are_in_the_order_of_the_images_however_they_are_batched(
     tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(network_predictions, "BATCH_PIXELS", 17 * 64)
+    monkeypatch.setattr(network_predictions, "LEAST_BATCH", 16)
     split = tiny_dataset.train
     assert len(batch_slices(split)) > 2
     expected = tiny_dataset.normalise(split.images).mean((2, 3)).argmax(1)
@@ -124,6 +125,7 @@ def test_recalibrated_means_are_those_over_all_images_however_they_are_batched(
     tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
     monkeypatch.setattr(network_predictions, "BATCH_PIXELS", batch_size * 64)
+    monkeypatch.setattr(network_predictions, "LEAST_BATCH", 16)
     model, dataset = Normed(), brightening(tiny_dataset, 50)
     model.norm.running_mean.fill_(77)
     recalibrate(model, dataset)
@@ -152,6 +154,7 @@ def test_recalibrating_works_with_one_image_more_than_a_batch(
     tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(network_predictions, "BATCH_PIXELS", 16 * 64)
+    monkeypatch.setattr(network_predictions, "LEAST_BATCH", 16)
     model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Flatten())
     recalibrate(model, brightening(tiny_dataset, 17))
     assert all(tensor.isfinite().all() for tensor in model.state_dict().values())

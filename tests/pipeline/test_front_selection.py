@@ -7,6 +7,7 @@ import pytest
 from fixtures.trained_models import with_labels, with_objectives, with_wrong
 
 from edgenas.pipeline.final_model import FinalModel
+from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.front_selection import front_of
 from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.session import Session
@@ -63,7 +64,7 @@ def faster_but_larger(session: Session, final_models: list[FinalModel]) -> list[
         faster, slower = sorted((space.sample(rng) for _ in range(2)), key=session.problem.latency_ms)
         if space.parameters(faster) > space.parameters(slower):
             pair = [
-                replace(final_models[0], id=a.id, architecture=a, latency=predict(a))
+                replace(final_models[0], id=a.id, network=OfSpace(space, a), latency=predict(a))
                 for a in (faster, slower)
             ]
             return [with_wrong(pair[0], [1]), with_wrong(pair[1], range(1, 11))]

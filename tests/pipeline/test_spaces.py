@@ -7,20 +7,29 @@ from fixtures.plugins import AddPackage
 
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.pipeline.spaces import space_without_data
+from edgenas.pretrained.elastic_layout import elastic_layout
+from edgenas.pretrained.sources import source_from_name
 from edgenas.settings.latency_commands import ProfileSettings
-from edgenas.space import NetworkSpace, ResolutionSpace, mbconv, nasbench_macro
+from edgenas.space import MBConvSpace, NetworkSpace, ResolutionSpace, mbconv, nasbench_macro
 
 
 def _space(name: str | NetworkSpace, **options: Any) -> NetworkSpace:
     return space_without_data(ProfileSettings("cpu", space=name, **options))
 
 
+def lite0(resolution: int, classes: int) -> MBConvSpace:
+    return MBConvSpace(elastic_layout(source_from_name("efficientnet-lite0").layout, resolution, classes))
+
+
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        (_space("mbconv"), mbconv(224, 1000)),
+        (_space("mbconv", pretrained="none"), mbconv(224, 1000)),
         (_space("mbconv", resolution=64), mbconv(64, 10)),
-        (_space("mbconv", resolution=96), mbconv(96, 1000)),
+        (_space("mbconv", resolution=96, pretrained="none"), mbconv(96, 1000)),
+        (_space("mbconv"), lite0(224, 1000)),
+        (_space("mbconv", resolution="96,128", classes=5), ResolutionSpace(lite0(128, 5), (96, 128))),
+        (_space("mbconv", resolution=64, pretrained="efficientnet-lite0"), lite0(64, 10)),
         (
             _space("mbconv", resolution=32, classes=3, width=0.5, squeeze_excite=True, activation="hswish"),
             mbconv(32, 3, 0.5, True, "hswish"),
