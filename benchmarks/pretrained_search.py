@@ -19,7 +19,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import chdir
 from dataclasses import asdict, dataclass, replace
-from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -151,9 +150,8 @@ def _leads(front: list[Trained], baselines: list[Trained], limit_ms: float) -> I
 def _show(title: str, found: list[Trained]) -> None:
     print(title)
     for each in sorted(found, key=lambda each: each.latency_ms):
-        noise = sqrt(each.test * (1 - each.test) / 550)
         print(f"  {each.name:20} {each.latency_ms:6.2f} ms  validation {each.validation:.3f}  "
-              f"test {each.test:.3f} (sd {noise:.3f} of 550 images)", flush=True)  # fmt: skip
+              f"test {each.test:.3f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

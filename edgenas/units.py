@@ -13,7 +13,7 @@ RESOLUTION_STEP = 16
 """A range of image sizes holds the multiples of this."""
 
 MAX_RESOLUTION, MAX_RESOLUTIONS = 4096, 16
-"""Largest image size, and most sizes at once: each is an own latency model and, if trained, a decoded data set."""
+"""Largest image size, and most sizes at once: each has its own latency model and, if trained, a decoded data set."""
 
 _RESOLUTION_HINT = "write for example 160, 96..224 or 96,128,160"
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-zµ]*)\s*")

@@ -15,8 +15,10 @@ Objective = Literal["accuracy", "latency", "params", "macs", "peak-memory"]
 """What can be optimised: accuracy is maximised, the others are minimised."""
 
 Sampling = Literal["anchored", "uniform", "fair", "sandwich"]
-Tuned = Literal["network", "classifier"]
 """How a training step samples paths of a supernet; see docs/accuracy.md."""
+
+Tuned = Literal["network", "classifier"]
+"""What is trained of pretrained weights."""
 
 Gates = Literal["full", "two-path", "single-path", "darts", "gumbel"]
 """How the gradient searcher estimates the gradients of choices; see docs/searching.md."""

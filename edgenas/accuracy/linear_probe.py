@@ -13,6 +13,7 @@ from torch import nn
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.network_predictions import batch_slices
 from edgenas.accuracy.out_of_memory import out_of_memory_named
+from edgenas.errors import DivergenceError
 from edgenas.space.modules import BlockModule, Network
 
 FIT_WEIGHT = 30.0
@@ -38,22 +39,40 @@ def fit_linear(network: nn.Module, last: nn.Linear, dataset: Dataset) -> None:
         dataset: images of the size the network is meant for; at most `MAX_IMAGES` are used.
 
     Raises:
+        DivergenceError: features that are NaN or infinite.
         OutOfMemoryError: a batch does not fit into memory.
     """
     count = min(len(dataset.train), MAX_IMAGES)
     split = Split(dataset.train.images[:count], dataset.train.labels[:count])
-    inputs = _inputs(network, last, dataset, split)
+    inputs, labels = _inputs(network, last, dataset, split), split.labels.cpu().numpy()
+    if not np.isfinite(inputs).all():
+        raise DivergenceError(
+            "the features of the images are not all finite", "use other weights, or --pretrained none"
+        )
+    if len(shown := np.unique(labels)) == 1:  # nothing to tell apart
+        _set(last, shown, np.zeros((1, inputs.shape[1])), np.ones(1))
+        return
     # The penalty is for features of unit size; centred ones converge sooner.
     centre, scale = inputs.mean(0), max(float(inputs.std()), 1e-12)
-    regression = _fitted((inputs - centre) / scale, split.labels.cpu().numpy())
+    regression = _fitted((inputs - centre) / scale, labels)
     weights, biases = _by_class(regression)
     weights = weights / scale
     biases = biases - weights @ centre
+    _set(last, regression.classes_, weights, biases)
+
+
+def _set(
+    last: nn.Linear,
+    classes: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    biases: NDArray[np.float64],
+) -> None:
+    """Set the rows of some classes; none of the images shows the others."""
     with torch.no_grad():
         last.weight.zero_()
-        last.bias.fill_(min(0.0, float(biases.min())))  # of classes that none of the images has
-        last.weight[regression.classes_] = torch.from_numpy(weights).to(last.weight)
-        last.bias[regression.classes_] = torch.from_numpy(biases).to(last.bias)
+        last.bias.fill_(min(0.0, float(biases.min())))
+        last.weight[classes] = torch.from_numpy(weights).to(last.weight)
+        last.bias[classes] = torch.from_numpy(biases).to(last.bias)
 
 
 def features(network: Network, dataset: Dataset, split: Split) -> NDArray[np.float32]:

@@ -22,8 +22,8 @@ def start_from(
             hidden channels are put in order.
         tensors: weights of this network, but for the classifier, which is for classes of its own.
         dataset: normalised as in the pretraining; images of the size the network is meant for.
-        elastic: the weights are those of a supernet, which are in order already. If its running statistics were
-            never set, those of the images take their place.
+        elastic: the weights are those of a supernet. They are in order already, and it was trained with batch
+            statistics: those of the images take the place of its running ones, which training did not keep up.
 
     Raises:
         OutOfMemoryError: a batch does not fit into memory.
@@ -33,10 +33,9 @@ def start_from(
     network.load_state_dict(
         {name: own[name] if name in classifier else tensor for name, tensor in tensors.items()}
     )
-    if not elastic:
-        order_channels(network)
-    if elastic and not any(tensors[name].any() for name in tensors if name.endswith("running_mean")):
+    if elastic:
         recalibrate(network, dataset)
     else:
+        order_channels(network)
         adopt_statistics(network, dataset)
     fit_classifier(network, dataset)

@@ -117,10 +117,13 @@ def _conv(node: _Node) -> Operation:
     kernel, pads = node.take("kernel_shape", [1, 1]), node.take("pads", [0, 0, 0, 0])
     if len(kernel) != 2:
         raise node.unsupported(f"kernel_shape = {kernel}")
-    if pads[:2] != pads[2:]:
-        raise node.unsupported(f"pads = {pads}")
     stride, dilation = node.take("strides", [1, 1]), node.take("dilations", [1, 1])
     groups, padding = node.take("group", 1), pads[:2]
+    if pads[:2] != pads[2:]:  # TensorFlow's, at the end only
+        around = (pads[1], pads[3], pads[0], pads[2])
+        return lambda x, weight, bias=None: F.conv2d(
+            F.pad(x, around), weight, bias, stride, 0, dilation, groups
+        )
     return lambda x, weight, bias=None: F.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
 

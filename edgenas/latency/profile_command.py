@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 from edgenas.device import CPU, Device
 from edgenas.errors import InputError
-from edgenas.space import NetworkSpace, SearchSpace, mbconv, nasbench_macro
+from edgenas.pretrained.elastic_layout import elastic_layout
+from edgenas.pretrained.sources import AUTO_RESOLUTION, AUTO_SOURCE, SOURCES
+from edgenas.space import MBConvSpace, NetworkSpace, SearchSpace, mbconv, nasbench_macro
 from edgenas.units import resolution_setting
 
 
@@ -17,9 +19,8 @@ def profile_command(space: NetworkSpace, device: Device) -> str:
         words.append(f"--space {largest.name}")
     words.append(f"--resolution {sizes} --classes {space.classes}")
     words.append(operating_point(device))
-    if not _is_preset(largest):
-        words.append("with the search's own --width, --squeeze-excite and --activation")
-    return " ".join(words)
+    words.append(_network_options(space))
+    return " ".join(words).rstrip()
 
 
 def operating_point(device: Device) -> str:
@@ -31,8 +32,20 @@ def operating_point(device: Device) -> str:
     return " ".join(words)
 
 
+def _network_options(space: NetworkSpace) -> str:
+    """What to add to resolution and classes to get a space; empty if nothing."""
+    largest, auto = space.at(space.resolutions[-1]), space.resolutions[0] >= AUTO_RESOLUTION
+    if _is_preset(largest):
+        return "--pretrained none" if largest.name == "mbconv" and auto else ""
+    for name, source in SOURCES.items():
+        layout = elastic_layout(source.layout, largest.input_shape[1], largest.classes)
+        if largest.config() == MBConvSpace(layout).config():
+            return "" if auto and name == AUTO_SOURCE else f"--pretrained {name}"
+    return "with the search's own --pretrained, --width, --squeeze-excite and --activation"
+
+
 def _is_preset(space: SearchSpace) -> bool:
-    """Whether the space is fully determined by resolution and classes; those of other packages are."""
+    """Whether a space is a default one, determined by resolution and classes; those of other packages are."""
     presets: dict[str, Callable[[int, int], SearchSpace]] = {
         "mbconv": mbconv,
         "nasbench-macro": nasbench_macro,

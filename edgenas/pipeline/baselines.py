@@ -163,6 +163,9 @@ def _chosen_sizes(session: Session, name: str) -> list[int]:
     except InputError as error:
         session.note(f"{name} is left out of the baselines: {error.problem}")
         return []
+    if session.settings.tune == "classifier" and not _has_linear_classifier(session, name):
+        session.note(f"{name} is left out of the baselines: its classifier is not one linear layer")
+        return []
     chosen: list[int] = []
     reason = ""
     for size in reversed(_sizes(session)):
@@ -182,6 +185,14 @@ def _chosen_sizes(session: Session, name: str) -> list[int]:
     if not chosen:
         session.note(f"{name} is left out of the baselines: {reason}")
     return chosen[::-1]
+
+
+def _has_linear_classifier(session: Session, name: str) -> bool:
+    if name in SOURCES:
+        return True
+    network, classes = foreign_network(name), session.space.classes
+    with torch.random.fork_rng(devices=[]):
+        return network.classifier(network.build(classes), classes) is not None
 
 
 def _sizes(session: Session) -> tuple[int, ...]:

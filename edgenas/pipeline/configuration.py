@@ -48,10 +48,12 @@ def configuration_of(
     """
     supernet, finalist = _recipes(settings, len(dataset.train), weights is not None)
     complete = _with_defaults(settings, device, dataset, predictor.space)
-    followed: dict[str, object] = {"augment": supernet.augmentation.text}
+    followed: dict[str, object] = {}
+    if settings.tune == "network":
+        followed["augment"] = supernet.augmentation.text
     if pretrained is None and settings.space == "mbconv":
         followed["activation"] = settings.activation or "relu6"
-    if settings.evaluator == SUPERNET:
+    if settings.evaluator == SUPERNET and settings.tune == "network":
         followed |= {"sampling": supernet.sampling, "distillation": finalist.distillation}
     return RunConfig(
         settings=complete.with_changes(pretrained=pretrained.name if pretrained else NONE, **followed),

@@ -20,7 +20,7 @@ from edgenas.pipeline.final_model import (
     train_final_model,
 )
 from edgenas.pipeline.final_network import OfSpace
-from edgenas.pipeline.front_selection import points, succeeded
+from edgenas.pipeline.front_selection import smoothed_points, succeeded
 from edgenas.pipeline.initial_networks import initial_network
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import LEAST_S, split_time
@@ -70,7 +70,7 @@ def train_and_export(
 
 def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[FinalModel]:
     valid, learnt = succeeded(evaluated), session.chosen
-    found, count = points(session.problem, valid), session.settings.finalists
+    found, count = smoothed_points(session.problem, valid), session.settings.finalists
     chosen = [valid[i] for i in leaders(found, count)]
     if learnt not in {each.architecture.id for each in chosen}:
         # The gradient searcher's own choice is trained even if others lead on the few validation images.
@@ -159,7 +159,8 @@ class _Trainings:
         session = self._session
         if (trained := session.store.last_event("supernet trained")) is None:
             return 0.0
-        paths = paths_per_step(session.space, session.config.supernet_recipe)
+        learns = session.config.gradient_recipe is not None  # which trains one path a step
+        paths = 1 if learns else paths_per_step(session.space, session.config.supernet_recipe)
         return float(paths * trained["epochs"] / self.finalists)
 
     def _speed(self, final_model: FinalModel) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edgenas.accuracy.accuracy_model import Surrogate
 from edgenas.accuracy.metrics import METRIC_NAMES, significantly_better
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.session import Session
@@ -13,6 +14,9 @@ from edgenas.searchers.front import non_dominated
 from edgenas.searchers.loop import Evaluated
 from edgenas.searchers.problem import TWO, Problem
 from edgenas.units import format_milliseconds
+
+MIN_SMOOTHED = 20
+"""Evaluations below which an accuracy model says little."""
 
 
 def succeeded(evaluated: Sequence[Evaluated]) -> list[Evaluated]:
@@ -24,6 +28,20 @@ def points(problem: Problem, evaluated: Sequence[Evaluated]) -> NDArray[np.float
     """Error and the problem's costs of each architecture, shape (n, objectives)."""
     errors = [1 - (e.accuracy or 0.0) for e in evaluated]
     return np.column_stack([errors, problem.costs_of([e.architecture for e in evaluated])])
+
+
+def smoothed_points(problem: Problem, evaluated: Sequence[Evaluated]) -> NDArray[np.float64]:
+    """As `points`, but with the errors that an accuracy model expects.
+
+    On few validation images, the best figure of many is the luckiest: a fast network would keep larger ones, which are
+    better, off the front.
+    """
+    found = points(problem, evaluated)
+    if len(evaluated) >= MIN_SMOOTHED and np.ptp(found[:, 0]) > 0:
+        vectors = np.array([problem.space.encode(each.architecture) for each in evaluated])
+        model = Surrogate(problem.space, vectors, found[:, 0], clip_quantile=1.0)
+        found[:, 0] = np.exp(model.expected(vectors))
+    return found
 
 
 def front_of(problem: Problem, evaluated: Sequence[Evaluated]) -> list[Evaluated]:

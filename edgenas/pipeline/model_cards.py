@@ -35,6 +35,6 @@ def write_model_card(
         preprocessing=Preprocessing(
             resolution=model.resolution or dataset.resolution, mean=normalised.mean, std=normalised.std
         ),
-        pretrained=config.pretrained,
+        pretrained=None if model.name else config.pretrained,
         versions=versions,
     )

@@ -3,24 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.pretrained.elastic_layout import elastic_layout, whole_layout
 from edgenas.pretrained.files import read_file
 from edgenas.pretrained.source import LocalFile, PretrainedSource
-from edgenas.pretrained.sources import SOURCES, source_from_file
-from edgenas.pretrained.weights import PretrainedWeights, load_weights, own_tensors, read_tensors
+from edgenas.pretrained.sources import AUTO_RESOLUTION, AUTO_SOURCE, SOURCES, source_from_file
+from edgenas.settings.option import name_of
 from edgenas.settings.shared import AUTO, NONE, SpaceSettings
-from edgenas.space import MBConvSpace, space_from_config
+from edgenas.space import Layout, MBConvSpace, network_space_from_config
 from edgenas.storage.run_folder import RUNS, RunFolder
 
-AUTO_SOURCE = "efficientnet-lite0"
-AUTO_RESOLUTION = 96
-"""Smallest images, in pixels, for which `auto` takes pretrained weights: smaller ones are unlike ImageNet's."""
-
-LEAST_RESOLUTION = 32
-"""Smallest images that the five halvings of a pretrained network leave anything of."""
+if TYPE_CHECKING:
+    from edgenas.pretrained.weights import PretrainedWeights
 
 _PLACES = ("model.places.", "model.supernet.places.")
 """Prefixes of a supernet's weights in its checkpoint; the second where the gradient searcher trained it."""
@@ -35,6 +33,7 @@ class Pretrained:
         title: for people.
         mean: of each channel, of images scaled to 0..1; subtracted in the pretraining.
         std: likewise, by which they were divided.
+        least: rows and columns of the smallest images: one is left of them at the end.
         space: from resolution and classes to the space whose largest network is theirs.
         read: reads them.
     """
@@ -43,8 +42,9 @@ class Pretrained:
     title: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    least: int
     space: Callable[[int, int], MBConvSpace]
-    read: Callable[[], PretrainedWeights]
+    read: "Callable[[], PretrainedWeights]"
 
 
 def pretrained_for(settings: SpaceSettings, resolution: int) -> Pretrained | None:
@@ -67,18 +67,19 @@ def pretrained_for(settings: SpaceSettings, resolution: int) -> Pretrained | Non
             f"--pretrained {asked}: a pretrained network comes without {described}",
             f"leave {described} out, or give --pretrained none",
         )
-    if resolution < LEAST_RESOLUTION:
+    found = _found(AUTO_SOURCE if asked == AUTO else asked)
+    if resolution < found.least:
         raise InputError(
             f"--pretrained {asked}: images of {resolution} px are too small for its network",
-            f"give --resolution {LEAST_RESOLUTION} or more, or --pretrained none",
+            f"give --resolution {found.least} or more, or --pretrained none",
         )
-    return _found(AUTO_SOURCE if asked == AUTO else asked)
+    return found
 
 
 def _describes_network(settings: SpaceSettings) -> str:
     """The first option that describes a network other than a pretrained one; empty if there is none."""
     given = {
-        f"--space {settings.space}": settings.space != "mbconv",
+        f"--space {name_of(settings.space)}": settings.space != "mbconv",
         "--width": settings.width != 1,
         "--squeeze-excite": settings.squeeze_excite,
         "--activation": settings.activation is not None,
@@ -104,44 +105,68 @@ def _published(name: str, source: PretrainedSource) -> Pretrained:
         title=source.title,
         mean=source.mean,
         std=source.std,
+        least=_halved_to_one(source.layout),
         space=lambda resolution, classes: MBConvSpace(elastic_layout(source.layout, resolution, classes)),
-        read=partial(load_weights, source),
+        read=partial(_weights_of, source),
     )
 
 
 def _earlier_run(name: str, folder: RunFolder) -> Pretrained:
     """The supernet of an earlier run, complete or not."""
     config = folder.read_document().config
-    found = space_from_config(config.space, folder.document)
+    found = network_space_from_config(config.space, folder.document)
     space = found.at(found.resolutions[-1])
     if not isinstance(space, MBConvSpace):
         raise InputError(
             f"--pretrained {name}: that run searched space {space.name}, whose networks cannot change their classes",
             "name a run of --space mbconv",
         )
+    if not config.data.mean or not folder.supernet.is_file():
+        lacks = "has no supernet" if config.data.mean else "was made by an earlier version of edgenas"
+        raise InputError(f"--pretrained {name}: that run {lacks}", "name another run")
     layout, began_from = space.layout, config.pretrained
     source = PretrainedSource(
-        name=f"run {folder.name}",
+        name=name,
         title=f"the supernet of run {folder.name}",
-        licence=began_from.licence if began_from else "none given",
+        licence=began_from.licence if began_from else "NOASSERTION",
         origin=began_from.origin if began_from else "trained by edgenas from random weights",
         mean=config.data.mean,
         std=config.data.std,
         layout=whole_layout(layout),
         location=LocalFile(folder.supernet),
         dialect="edgenas",
-        note=f"that supernet began from {began_from.name}" if began_from else "",
+        note="the supernet of a run" + (f" that began from {began_from.name}" if began_from else ""),
     )
 
     def resized(resolution: int, classes: int) -> MBConvSpace:
         return MBConvSpace(layout.model_copy(update={"resolution": resolution, "classes": classes}))
 
     return Pretrained(
-        name, source.title, source.mean, source.std, resized, partial(_supernet_weights, source)
+        name=name,
+        title=source.title,
+        mean=source.mean,
+        std=source.std,
+        least=_halved_to_one(layout),
+        space=resized,
+        read=partial(_supernet_weights, source),
     )
 
 
-def _supernet_weights(source: PretrainedSource) -> PretrainedWeights:
+def _halved_to_one(layout: Layout) -> int:
+    """The size of images that the strides of a network reduce to one pixel."""
+    strides = (layout.stem_stride, layout.first_stride, *(stage.stride for stage in layout.stages))
+    return prod(strides)
+
+
+def _weights_of(source: PretrainedSource) -> "PretrainedWeights":
+    from edgenas.pretrained.weights import load_weights  # loads torch
+
+    return load_weights(source)
+
+
+def _supernet_weights(source: PretrainedSource) -> "PretrainedWeights":
+    from edgenas.pretrained.weights import PretrainedWeights, own_tensors, read_tensors  # loads torch
+
     path, content, digest = read_file(source)
     found = {
         name.removeprefix(prefix): tensor

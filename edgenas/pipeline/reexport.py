@@ -105,7 +105,8 @@ def _same_data(settings: ExportSettings, document: RunDocument, space: NetworkSp
             f"{data.largest.name} does not hold the images of run {document.name}, or they have changed",
             "give the run's own images with --data, or search again",
         )
-    return data
+    # Runs of earlier versions did not record what the images had been normalised by: their own figures.
+    return data.normalised(config.data.mean, config.data.std) if config.data.mean else data
 
 
 def _export(

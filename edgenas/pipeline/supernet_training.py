@@ -25,6 +25,10 @@ CONVERGED = 0.1
 """Relative deviation of expected latencies from their targets above which a note says so."""
 
 
+PROBE_SHARE = 0.9
+"""Share of a time budget for the search where nothing but classifiers is trained."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What the search needs: weights to start networks from, and the searcher's factory.
@@ -44,6 +48,8 @@ def phase_budgets_s(session: Session) -> dict[str, float]:
     shares = {"supernet": SUPERNET_SHARE, "search": SEARCH_SHARE}
     if not session.trains_supernet:
         shares = {"supernet": 0.0, "search": SUPERNET_SHARE + SEARCH_SHARE}
+    if session.config.finalist_recipe.classifier_only:
+        shares["search"] = PROBE_SHARE
     planned = {phase: share * left_s for phase, share in shares.items()}
     if session.settings.time_budget_s is not None:
         session.store.record("plan", **planned)

@@ -129,6 +129,10 @@ _ALL = (
                  "mnasnet1.0_top1_73.512-f206786ef8.pth", "torchvision-mnasnet"),
 )  # fmt: skip
 
+AUTO_SOURCE = "efficientnet-lite0"
+AUTO_RESOLUTION = 96
+"""What `--pretrained auto` takes, and from which size of images on: smaller ones are unlike ImageNet's."""
+
 SOURCES: dict[str, PretrainedSource] = {source.name: source for source in _ALL}
 """Every known source, by its name on the command line."""
 
@@ -168,6 +172,8 @@ class WeightsDescription(Document):
             for field in ("kernels", "expansions"):
                 if len(getattr(stage, field) or getattr(layout, field)) != 1:
                     raise ValueError(f"layout.stages.{i}.{field} must be one value: the network's own")
+        if layout.in_channels != 3:
+            raise ValueError("layout.in_channels must be 3: images are RGB")
         for field in ("mean", "std"):
             if len(getattr(self, field)) != layout.in_channels:
                 raise ValueError(f"{field} must have one value for each of {layout.in_channels} channels")

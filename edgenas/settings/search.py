@@ -99,7 +99,7 @@ class SearchSettings(OperatingPoint, SpaceSettings):
     evaluator: Annotated[
         "str | Evaluator | MakeEvaluator",
         Option(
-            "supernet; trained (train each candidate from scratch, slow); or one of an installed package.",
+            "supernet; trained (train each candidate on its own, slow); or one of an installed package.",
             Group.TRAINING,
             example="trained",
         ),
@@ -217,6 +217,10 @@ class SearchSettings(OperatingPoint, SpaceSettings):
                 "size only",
                 f"give a single --resolution, or use {DEFAULT_SEARCHER}",
             )
+        if self.tune == "classifier":
+            for name in ("augment", "distillation", "sampling"):
+                if getattr(self, name) is not None:
+                    yield f"--{name} has no effect with --tune classifier", "leave out one of them"
         if self.tune == "classifier" and (self.uses_gradients or self.pretrained == NONE):
             other = "--pretrained none" if self.pretrained == NONE else f"--searcher {GRADIENT_SEARCHER}"
             yield f"--tune classifier leaves nothing for {other} to train", f"leave out {other}, or --tune"

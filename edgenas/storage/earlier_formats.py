@@ -14,12 +14,16 @@ def is_of_earlier_format(content: object) -> bool:
 def upgraded_run(content: object) -> object:
     """Upgrade `run.json` from schema 1, which mixed settings with values derived from them, to schema 2.
 
+    Searches before there were pretrained weights began from random ones, also in schema 2.
+
     What schema 1 lacked (width, squeeze-excite and activation as settings, class names) is left at its default; the
     space itself is complete.
     Any other document is returned unchanged.
     """
-    if not isinstance(content, Mapping) or not is_of_earlier_format(content):
+    if not isinstance(content, Mapping):
         return content
+    if not is_of_earlier_format(content):
+        return _from_random_weights(content)
     config = content.get("config")
     if not isinstance(config, Mapping) or not isinstance(config.get("device"), Mapping):
         return content
@@ -28,12 +32,27 @@ def upgraded_run(content: object) -> object:
         **content,
         "schema": "edgenas.run/2",
         "config": {
-            "settings": {**_settings(config), "run": content.get("name")},
+            "settings": _as_now({**_settings(config), "run": content.get("name")}),
             **{key: config[key] for key in kept if key in config},
             "gradient_recipe": config.get("gradient"),
             "data": {"fingerprint": config.get("data_fingerprint")},
         },
     }
+
+
+def _from_random_weights(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    config = content.get("config")
+    settings = config.get("settings") if isinstance(config, Mapping) else None
+    if not isinstance(config, Mapping) or not isinstance(settings, Mapping) or "pretrained" in settings:
+        return content
+    return {**content, "config": {**config, "settings": _as_now(settings)}}
+
+
+def _as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings from before there were pretrained weights; those of a supernet are set only where there is one."""
+    unset = () if settings.get("evaluator", "supernet") == "supernet" else ("sampling", "distillation")
+    kept = {name: value for name, value in settings.items() if name not in unset}
+    return {**kept, "pretrained": "none"}
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +83,6 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
         "resolution": space.get("resolution"),
         "augment": ",".join(augmentation) or "none",
         "sampling": supernet.get("sampling", "anchored"),
-        "pretrained": "none",
         "distillation": finalist.get("distillation", 0.0),
         "gates": gradient.get("gates"),
         "latency_loss": gradient.get("latency_loss"),

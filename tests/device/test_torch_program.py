@@ -48,6 +48,7 @@ def _scalar(value: float) -> NDArray[np.float32]:
 CASES: list[tuple[str, tuple[int, ...], list[Array | None], dict[str, Any]]] = [
     ("Conv", (1, 4, 7, 6), [_random(6, 4, 3, 3)], {}),
     ("Conv", (2, 4, 7, 6), [_random(6, 2, 3, 5), _random(6)], {"group": 2, "pads": [1, 2, 1, 2], "strides": [2, 1]}),
+    ("Conv", (2, 4, 8, 6), [_random(6, 2, 3, 5), _random(6)], {"group": 2, "pads": [0, 1, 1, 2], "strides": [2, 2]}),
     ("Conv", (1, 2, 9, 9), [_random(2, 2, 3, 3)], {"dilations": [2, 2], "kernel_shape": [3, 3], "auto_pad": "NOTSET"}),
     ("Clip", (3, 5), [_scalar(-0.5), _scalar(0.5)], {}),
     ("Clip", (3, 5), [_scalar(0.1)], {}),
@@ -103,7 +104,6 @@ KERNEL = _random(2, 2, 3, 3)
 REFUSED: list[tuple[str, list[Array | None], dict[str, Any], str]] = [
     ("Softmax", [], {}, r"^PyTorch has no operator Softmax here; use a device on onnxruntime$"),
     ("Gelu", [], {"domain": "com.microsoft"}, r"^PyTorch has no operator com\.microsoft\.Gelu here; use"),
-    ("Conv", [KERNEL], {"pads": [0, 0, 1, 1]}, r"^PyTorch has no Conv with pads = \[0, 0, 1, 1\] here; use"),
     ("Conv", [KERNEL], {"auto_pad": "SAME_UPPER"}, r"no Conv with auto_pad = SAME_UPPER here"),
     ("Conv", [_random(2, 2, 3)], {"kernel_shape": [3], "pads": [0, 0]}, r"Conv with kernel_shape = \[3\] here"),
     ("Clip", [], {"opset": 6, "min": 0.0, "max": 6.0}, r"no Clip with (min = 0\.0|max = 6\.0) here"),

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import edgenas
 from edgenas.api.search import search
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.pipeline.pretrained import pretrained_for
@@ -96,7 +97,7 @@ def test_an_earlier_run_gives_the_weights_of_its_supernet(
     for name, tensor in weights.tensors.items():
         if not name.endswith("num_batches_tracked"):
             assert torch.equal(tensor, checkpoint[f"model.places.{name}"])
-    assert weights.record.name == "run done"
+    assert weights.record.name == "done"
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "foreign"])
@@ -108,6 +109,12 @@ def test_an_unusable_supernet_is_refused(
     monkeypatch.chdir(tmp_path)
     (run / "run.json").write_bytes((finished_run / "runs/done/run.json").read_bytes())
     content = (finished_run / "runs/done/supernet.safetensors").read_bytes()
+    if damage == "missing":
+        with pytest.raises(
+            InputError, match=r"^--pretrained done: that run has no supernet; name another run"
+        ):
+            pretrained_for(settings(pretrained="done"), 32)
+        return
     if damage == "cut":
         (run / "supernet.safetensors").write_bytes(content[: len(content) // 2])
     if damage == "foreign":
@@ -142,7 +149,7 @@ def test_a_search_begins_from_pretrained_weights(
     other = search(
         "pi5", "20ms", image_folder, resolution=32, pretrained="fine", evaluations=3, finalists=1, run="twice"
     )
-    assert other.pretrained is not None and other.pretrained.name == "run fine"
+    assert other.pretrained is not None and other.pretrained.name == "fine"
     assert other.pretrained.licence == "Apache-2.0"
 
 
@@ -211,3 +218,38 @@ def test_a_linear_probe_needs_pretrained_weights(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
         search("pi5", "20ms", image_folder, tune="classifier", run="probe", **given)
+
+
+def test_a_run_of_several_sizes_gives_its_weights_and_its_files_export_as_they_were(
+    image_folder: Path, tmp_path: Path, hurried: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exporting again normalises images as the pretraining did."""
+    monkeypatch.chdir(tmp_path)
+    search(
+        "pi5", "20ms", image_folder, resolution="32,48", pretrained=LITE0, evaluations=3, finalists=1, run="sizes"
+    )  # fmt: skip
+    found = pretrained_for(settings(pretrained="sizes"), 32)
+    assert found is not None and found.read().elastic
+    card = next((tmp_path / "exports/sizes").glob("*.json"))
+    before = json.loads(card.read_text())
+    (exported,) = edgenas.export("sizes").models
+    assert json.loads(card.read_text())["preprocessing"] == before["preprocessing"]
+    assert exported.accuracy_before == before["model"]["accuracies"]["validation"]
+
+
+@pytest.mark.parametrize("name", ["augment", "sampling"])
+def test_a_linear_probe_takes_no_settings_of_training(name: str) -> None:
+    value = {"augment": "crop", "sampling": "fair"}[name]
+    with pytest.raises(
+        InputError, match=f"^--{name} has no effect with --tune classifier; leave out one of them"
+    ):
+        settings(tune="classifier", **{name: value})
+
+
+def test_small_images_of_a_small_network_are_not_too_small(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's network halves its images fewer times than those of ImageNet do."""
+    monkeypatch.chdir(finished_run)
+    found = pretrained_for(settings(pretrained="done"), 16)
+    assert found is not None and found.least == 8

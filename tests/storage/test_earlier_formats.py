@@ -80,3 +80,22 @@ def test_a_damaged_one_is_refused_in_one_line(run_1: dict[str, Any], field: str,
     with pytest.raises(FileFormatError) as caught:
         read(tmp_path, run_1)
     assert "run.json" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("evaluator", ["supernet", "trained"])
+@pytest.mark.parametrize("schema", [1, 2])
+def test_runs_from_before_pretrained_weights_began_from_random_ones(
+    schema: int, evaluator: str, run_1: dict[str, Any], run_config: RunConfig, tmp_path: Path
+) -> None:
+    """They recorded how a supernet is trained also where there was none."""
+    if schema == 1:
+        run_1["config"]["evaluator"] = evaluator
+        content = run_1
+    else:
+        config = run_config.model_dump(mode="json")
+        config["settings"] |= {"evaluator": evaluator, "sampling": "anchored", "distillation": 0.0}
+        del config["settings"]["pretrained"]
+        content = {**run_1, "schema": "edgenas.run/2", "config": config}
+    settings = read(tmp_path, content).settings
+    assert (settings.pretrained, settings.evaluator) == ("none", evaluator)
+    assert settings.sampling == ("anchored" if evaluator == "supernet" else None)
