@@ -247,7 +247,9 @@ def test_the_hint_can_be_followed_and_fills_the_very_table(device: str, options:
 def test_the_hint_of_another_layout_says_what_to_add(device: Device) -> None:
     for space in (mbconv(32, 7, squeeze_excite=True), mbconv(32, 7, width=0.5)):
         command = profile_command(space, device)
-        assert command.endswith("with the search's own --width, --squeeze-excite and --activation")
+        assert command.endswith(
+            "with the search's own --pretrained, --width, --squeeze-excite and --activation"
+        )
 
 
 def test_a_layout_without_a_preset_is_refused_as_lacking(
