@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from edgenas.accuracy.dataset import Dataset, dataset_from_arrays
-from edgenas.accuracy.path_sampling import path_losses, smallest_and_largest
+from edgenas.accuracy.path_sampling import path_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import autocast, training_device, training_step
 from edgenas.accuracy.training_recipe import SupernetRecipe
@@ -185,7 +185,7 @@ def wait(device: torch.device) -> None:
 
 def report_memory(steps: Steps) -> None:
     """Print the peak of each step on the largest path, and its ratio to the plain one."""
-    steps.draw_always(steps.space.encode(smallest_and_largest(steps.space)[1]))
+    steps.draw_always(steps.space.encode(steps.space.largest))
     plain = 0
     for step in (steps.plain, steps.weights, steps.architecture, steps.whole):
         step(0)  # the optimiser has its state, libraries theirs

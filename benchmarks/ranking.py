@@ -30,7 +30,7 @@ from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.accuracy.evaluator import SupernetEvaluator
 from edgenas.accuracy.network_predictions import five_positions, predictions
-from edgenas.accuracy.path_sampling import path_losses, smallest_and_largest
+from edgenas.accuracy.path_sampling import path_losses
 from edgenas.accuracy.standalone import fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import train, training_device
@@ -86,7 +86,7 @@ def published(
 def spread_by_macs(space: SearchSpace, count: int) -> list[Architecture]:
     """Architectures nearest to points spread evenly over the logarithm of MACs, from the smallest to the largest."""
     rng = np.random.default_rng(0)
-    drawn = {a.id: a for a in (*smallest_and_largest(space), *(space.sample(rng) for _ in range(2000)))}
+    drawn = {a.id: a for a in (space.smallest, space.largest, *(space.sample(rng) for _ in range(2000)))}
     logs = {id_: np.log(space.macs(architecture)) for id_, architecture in drawn.items()}
     chosen = []
     for point in np.linspace(min(logs.values()), max(logs.values()), count):

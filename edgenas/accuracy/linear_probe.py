@@ -27,7 +27,7 @@ MAX_ITERATIONS = 200
 
 def fit_classifier(network: Network, dataset: Dataset) -> None:
     """Set the classifier of one of edgenas's networks; see `fit_linear`."""
-    fit_linear(network, _classifier(network), dataset)
+    fit_linear(network, classifier_of(network), dataset)
 
 
 def fit_linear(network: nn.Module, last: nn.Linear, dataset: Dataset) -> None:
@@ -44,7 +44,7 @@ def fit_linear(network: nn.Module, last: nn.Linear, dataset: Dataset) -> None:
     """
     count = min(len(dataset.train), MAX_IMAGES)
     split = Split(dataset.train.images[:count], dataset.train.labels[:count])
-    inputs, labels = _inputs(network, last, dataset, split), split.labels.cpu().numpy()
+    inputs, labels = features(network, last, dataset, split), split.labels.cpu().numpy()
     if not np.isfinite(inputs).all():
         raise DivergenceError(
             "the features of the images are not all finite", "use other weights, or --pretrained none"
@@ -75,21 +75,17 @@ def _set(
         last.bias[classes] = torch.from_numpy(biases).to(last.bias)
 
 
-def features(network: Network, dataset: Dataset, split: Split) -> NDArray[np.float32]:
-    """What the classifier of a network reads, (N, features); the network is left in evaluation mode.
+def classifier_of(network: Network) -> nn.Linear:
+    """The layer that computes the logits."""
+    return cast(nn.Linear, cast(BlockModule, network[-1]).layers[-1])
+
+
+def features(network: nn.Module, last: nn.Linear, dataset: Dataset, split: Split) -> NDArray[np.float32]:
+    """What the layer `last` reads, (N, features), for each image of a split; leaves the network in evaluation mode.
 
     Raises:
         OutOfMemoryError: a batch does not fit into memory.
     """
-    return _inputs(network, _classifier(network), dataset, split)
-
-
-def _classifier(network: Network) -> nn.Linear:
-    return cast(nn.Linear, cast(BlockModule, network[-1]).layers[-1])
-
-
-def _inputs(network: nn.Module, last: nn.Linear, dataset: Dataset, split: Split) -> NDArray[np.float32]:
-    """What a layer reads, (N, features), for each image of a split."""
     device = next(network.parameters()).device
     found: list[NDArray[np.float32]] = []
     hook = last.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0].cpu().numpy()))

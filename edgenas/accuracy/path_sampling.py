@@ -104,8 +104,3 @@ def _fair_round(space: SearchSpace, rng: np.random.Generator) -> list[Architectu
         order = [name for _ in range(-(-len(rows) // len(names))) for name in rng.permutation(names)]
         columns.append([str(new) if old in names else old for old, new in zip(drawn, order, strict=False)])
     return [space.architecture(choices) for choices in zip(*columns, strict=True)]
-
-
-def smallest_and_largest(space: NetworkSpace) -> tuple[Architecture, Architecture]:
-    """The architectures with the fewest and with the most multiply-accumulates."""
-    return space.smallest, space.largest

@@ -12,6 +12,15 @@ from edgenas.accuracy.network_predictions import recalibrate
 from edgenas.space.modules import Network
 
 
+def load_without_classifier(network: Network, tensors: Mapping[str, Tensor]) -> None:
+    """Load weights of the same network for other classes; its own classifier stays."""
+    own = network.state_dict()
+    classifier = (f"{len(network) - 1}.layers.2.weight", f"{len(network) - 1}.layers.2.bias")
+    network.load_state_dict(
+        {name: own[name] if name in classifier else tensor for name, tensor in tensors.items()}
+    )
+
+
 def start_from(
     network: Network, tensors: Mapping[str, Tensor], dataset: Dataset, elastic: bool = False
 ) -> None:
@@ -28,11 +37,7 @@ def start_from(
     Raises:
         OutOfMemoryError: a batch does not fit into memory.
     """
-    own = network.state_dict()
-    classifier = (f"{len(network) - 1}.layers.2.weight", f"{len(network) - 1}.layers.2.bias")
-    network.load_state_dict(
-        {name: own[name] if name in classifier else tensor for name, tensor in tensors.items()}
-    )
+    load_without_classifier(network, tensors)
     if elastic:
         recalibrate(network, dataset)
     else:

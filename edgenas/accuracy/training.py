@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 
 import numpy as np
@@ -111,7 +111,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(done, recipe)
         rng = np.random.default_rng([seed, 1, step])
-        with out_of_memory_named(phase):
+        with out_of_memory_named(phase), _own_generators([seed, 2, step], device):
             running += training_step(optimizer, losses, dataset, order(step), recipe, rng, device, done)
         step, counted = step + 1, counted + 1
         done = share()
@@ -124,6 +124,18 @@ def train(
                 checkpoint.save(model, optimizer, step, elapsed_s())
             report(detail)
     return step / batches
+
+
+@contextmanager
+def _own_generators(seed: Sequence[int], device: torch.device) -> Iterator[None]:
+    """Seed torch's shared generators for the duration: networks of other libraries draw their dropout from them."""
+    number = int(np.random.default_rng(seed).integers(2**62))
+    gpus = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
+        torch.default_generator.manual_seed(number)
+        if gpus:
+            torch.cuda.manual_seed(number)
+        yield
 
 
 def training_step(

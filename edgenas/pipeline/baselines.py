@@ -8,7 +8,8 @@ from torch import nn
 
 from edgenas.accuracy.adopted_statistics import adopt_statistics
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.linear_probe import fit_classifier, fit_linear
+from edgenas.accuracy.linear_probe import classifier_of, fit_linear
+from edgenas.accuracy.pretrained_start import load_without_classifier
 from edgenas.device import Device
 from edgenas.errors import InputError, VerificationError
 from edgenas.exporting.foreign_export import traced_onnx
@@ -120,17 +121,14 @@ def pretrained_network(
         network.network.load(made, network.classes, downloaded_tensors(network.network))
         last = network.network.classifier(made, network.classes)
     else:
-        assert isinstance(network, OfSpace) and network.source is not None
-        own, tensors = made.state_dict(), load_weights(network.source).tensors
-        fitting = {name: tensor for name, tensor in tensors.items() if tensor.shape == own[name].shape}
-        made.load_state_dict({**own, **fitting})
+        assert isinstance(network, OfSpace) and network.source is not None and isinstance(made, Network)
+        load_without_classifier(made, load_weights(network.source).tensors)
+        last = classifier_of(made)
     made = made.to(memory_format=torch.channels_last).to(device)
     if fitted:
         adopt_statistics(made, dataset)
-    if fitted and isinstance(made, Network):
-        fit_classifier(made, dataset)
-    elif fitted and last is not None:
-        fit_linear(made, last, dataset)
+        if last is not None:
+            fit_linear(made, last, dataset)
     return made
 
 

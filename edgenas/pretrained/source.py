@@ -67,23 +67,19 @@ class LocalFile:
 Location = PackageFile | DownloadedFile | LocalFile
 
 
-class PretrainedRecord(Document):
-    """What a run, a card or `--json` tells about the weights that training began from."""
-
-    name: str = Field(description="as on the command line, or as in the file's own description")
-    licence: str = Field(description="SPDX identifier")
-    origin: str = Field(description="who published them, as a URL where there is one")
-    sha256: str = Field(pattern="[0-9a-f]{64}", description="of the bytes of the file")
-    note: str = Field(default="", description="what the publisher leaves open")
-
-
 class WeightsOrigin(Document):
     """Where the weights come from that a model's training began with."""
 
-    name: str = Field(description="as on the command line")
+    name: str = Field(description="as on the command line, or as in the file's own description")
     licence: str = Field(description="SPDX identifier where the publisher states one")
     origin: str = Field(description="who published them, as a URL where there is one")
     note: str = Field(default="", description="what the publisher leaves open")
+
+
+class PretrainedRecord(WeightsOrigin):
+    """What a run, a card or `--json` tells about the weights that training began from."""
+
+    sha256: str = Field(pattern="[0-9a-f]{64}", description="of the bytes of the file")
 
 
 @dataclass(frozen=True)

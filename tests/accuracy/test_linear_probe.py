@@ -9,7 +9,7 @@ import torch
 
 from edgenas.accuracy import linear_probe
 from edgenas.accuracy.dataset import Dataset, Split, dataset_from_arrays
-from edgenas.accuracy.linear_probe import features, fit_classifier
+from edgenas.accuracy.linear_probe import classifier_of, features, fit_classifier
 from edgenas.accuracy.network_predictions import predictions
 from edgenas.accuracy.standalone import fresh_network
 from edgenas.space import mbconv
@@ -43,7 +43,7 @@ def test_classes_that_differ_are_told_apart(classes: int) -> None:
 
 def test_features_are_what_the_classifier_reads() -> None:
     dataset, network = colours(3, 10), fresh(3)
-    found = torch.from_numpy(features(network, dataset, dataset.validation))
+    found = torch.from_numpy(features(network, classifier_of(network), dataset, dataset.validation))
     with torch.no_grad():
         logits = network(dataset.normalise(dataset.validation.images))
         torch.testing.assert_close(network[-1].layers[2](found), logits, atol=1e-5, rtol=1e-4)

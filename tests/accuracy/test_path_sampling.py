@@ -13,7 +13,6 @@ from edgenas.accuracy.path_sampling import (
     SANDWICH_RANDOM_PATHS,
     fair_round,
     path_losses,
-    smallest_and_largest,
 )
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import SupernetRecipe
@@ -72,7 +71,7 @@ def test_fair_trains_the_mean_over_a_fair_round(space: SearchSpace) -> None:
 
 def test_sandwich_trains_the_largest_on_labels_and_others_on_what_it_says(space: SearchSpace) -> None:
     supernet = Supernet(space, 0)
-    smallest, largest = smallest_and_largest(space)
+    smallest, largest = (space.smallest, space.largest)
     logits = supernet(images(), largest)
     expected = [functional.cross_entropy(logits, LABELS, label_smoothing=0.2)]
     rng = np.random.default_rng(3)
@@ -83,7 +82,7 @@ def test_sandwich_trains_the_largest_on_labels_and_others_on_what_it_says(space:
 
 def test_no_gradient_reaches_the_targets_of_a_sandwich(space: SearchSpace) -> None:
     supernet = Supernet(space, 0)
-    smallest, largest = smallest_and_largest(space)
+    smallest, largest = (space.smallest, space.largest)
     with torch.no_grad():
         targets = supernet(images(), largest).softmax(1)
     expected = functional.cross_entropy(supernet(images(), smallest), targets)
@@ -162,14 +161,14 @@ def test_over_many_fair_rounds_every_block_of_a_place_stands_there_about_equally
 
 
 def test_extremes_have_the_least_and_the_most_macs_of_all(tiny_space: MBConvSpace) -> None:
-    smallest, largest = smallest_and_largest(tiny_space)
+    smallest, largest = (tiny_space.smallest, tiny_space.largest)
     macs = [tiny_space.macs(tiny_space.architecture(choices)) for choices in product(*tiny_space.variables)]
     assert (tiny_space.macs(smallest), tiny_space.macs(largest)) == (min(macs), max(macs))
 
 
 def test_extremes_of_a_space_whose_identities_may_be_projections() -> None:
-    smallest, largest = (MACRO.macs(end) for end in smallest_and_largest(MACRO))
+    smallest, largest = (MACRO.macs(end) for end in (MACRO.smallest, MACRO.largest))
     rng = np.random.default_rng(0)
     assert all(smallest <= MACRO.macs(MACRO.sample(rng)) <= largest for _ in range(500))
-    assert MACRO.text(smallest_and_largest(MACRO)[1]) == "2" * 8
-    assert MACRO.text(smallest_and_largest(MACRO)[0]) == "0" * 8
+    assert MACRO.text(MACRO.largest) == "2" * 8
+    assert MACRO.text(MACRO.smallest) == "0" * 8

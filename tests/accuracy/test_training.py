@@ -545,3 +545,22 @@ def test_losses_are_computed_under_autocast_but_not_their_gradients(
     assert set(forwards) == {True}
     assert set(backwards) == {False}
     assert len(forwards) == len(backwards) >= STEPS
+
+
+def test_dropout_follows_the_seed_and_the_step_whatever_torchs_own_state_which_is_left_alone(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    """Networks of other libraries draw from torch's shared generator."""
+    found = []
+    for state in (1, 2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = nn.Sequential(nn.Flatten(), nn.LazyLinear(8), nn.Dropout(0.5), nn.Linear(8, 3))
+            network(tiny_dataset.normalise(tiny_dataset.train.images[:2]))
+        torch.manual_seed(state)
+        before = torch.get_rng_state()
+        losses = network_losses(network, RECIPE)
+        train(network, losses, tiny_dataset, RECIPE, 0, Checkpoint(tmp_path / str(state)))
+        assert torch.equal(torch.get_rng_state(), before)
+        found.append(network.state_dict())
+    assert all(torch.equal(tensor, found[1][name]) for name, tensor in found[0].items())

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.path_sampling import ANCHORED_SHARE, path_losses, smallest_and_largest
+from edgenas.accuracy.path_sampling import ANCHORED_SHARE, path_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import augmented_batch
 from edgenas.accuracy.training_recipe import SupernetRecipe
@@ -59,7 +59,7 @@ class Learner(nn.Module):
         self._weights = weights
         self._recipe = recipe
         self._warm_up = path_losses(supernet, weights)
-        self._largest = supernet.space.encode(smallest_and_largest(supernet.space)[1])
+        self._largest = supernet.space.encode(supernet.space.largest)
 
     def forward(
         self, images: Tensor, labels: Tensor, rng: np.random.Generator, done: float

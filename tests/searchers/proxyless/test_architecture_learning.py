@@ -18,7 +18,7 @@ from edgenas.accuracy import training
 from edgenas.accuracy.augmentation import Augmentation
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
-from edgenas.accuracy.path_sampling import path_losses, smallest_and_largest
+from edgenas.accuracy.path_sampling import path_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import SupernetRecipe
@@ -243,7 +243,7 @@ def test_weights_are_trained_on_what_is_drawn_and_in_a_quarter_of_the_steps_on_t
     rng = np.random.default_rng(0)
     for _ in range(600):
         next(learner(torch.zeros(2, 3, 8, 8), torch.zeros(2, dtype=torch.long), rng, 0.5))
-    smallest, largest = tiny_space.decode([0, 0, 0, 0]), smallest_and_largest(tiny_space)[1]
+    smallest, largest = tiny_space.decode([0, 0, 0, 0]), tiny_space.largest
     assert seen.keys() == {smallest, largest}
     assert 110 < seen[largest] < 190
 
@@ -256,9 +256,7 @@ def test_a_step_is_of_one_target_alone(
         distribution.own[target, :, target] = 1000
     learner = make_learner(distribution=distribution, gates="full", warm_up=0, learning_rate=1e-12)
     space, used = learner.supernet.space, Counter[int]()
-    paths = {space.decode([target] * 4): target for target in range(3)} | {
-        smallest_and_largest(space)[1]: None
-    }
+    paths = {space.decode([target] * 4): target for target in range(3)} | {space.largest: None}
     trained_on: list[int | None] = []
     learnt_on: list[int] = []
 

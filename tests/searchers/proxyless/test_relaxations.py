@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from edgenas.accuracy.path_sampling import smallest_and_largest
 from edgenas.accuracy.supernet import Supernet
 from edgenas.searchers.proxyless.relaxations import MIXED, RELAXATIONS, Variable, frozen, relaxed
 from edgenas.space import Block, MBConvSpace, SearchSpace, nasbench_macro
@@ -361,7 +360,7 @@ def test_one_path_at_a_time_is_in_memory_but_in_mixtures() -> None:
     """Forward and backward; the plain step is a training step of the largest path."""
     space = deep(channels=16, resolution=16)
     supernet = Supernet(space, 0).double()
-    largest = smallest_and_largest(space)[1]
+    largest = space.largest
     vector = space.encode(largest)
 
     def plain() -> None:
