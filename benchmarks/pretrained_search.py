@@ -2,11 +2,12 @@
 
     python benchmarks/pretrained_search.py --data FOLDER [--device raspberry-pi-5] [--max-latency 12ms]
         [--time-budget 15min] [--resolution 96..160] [--sizes 96 112 128 160] [--first-seed 0] [--seeds 3]
-        [--finalists 8] [--noise] [--keep FOLDER]
+        [--finalists 8] [--plain] [--noise] [--keep FOLDER]
 
 Each seed is one search. EfficientNet-Lite0 is then trained at each of the sizes for the time that a finalist had, plus
-its share of the supernet's training, with the same start, recipe and images; those above the limit too. With
-`--noise`, a search of the same budget from random weights, at the data's own size, follows.
+its share of the supernet's training, with the same start, recipe and images; those above the limit too. With `--plain`,
+it is also trained as most would: a random classifier, the weights and statistics as they are, images of its own size,
+for the same time. With `--noise`, a search of the same budget from random weights, at the data's own size, follows.
 
 The front's model beside a baseline is the one with the best validation accuracy among those predicted no slower. Bars,
 for photographs of five flowers within 12 ms: a test accuracy of 0.90 on the front; at no baseline within the limit
@@ -29,8 +30,10 @@ from edgenas.accuracy.augmentation import augmentation_from_text
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.dataset_sources import load_dataset
+from edgenas.accuracy.image_sizes import at_size
+from edgenas.accuracy.linear_probe import classifier_of, refit_linear
 from edgenas.accuracy.network_predictions import predictions
-from edgenas.accuracy.pretrained_start import start_from
+from edgenas.accuracy.pretrained_start import load_without_classifier, start_from
 from edgenas.accuracy.standalone import fresh_network, network_losses
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import fine_tuning_recipes
@@ -40,7 +43,7 @@ from edgenas.pretrained.sources import source_from_name
 from edgenas.pretrained.weights import load_weights
 from edgenas.space import MBConvSpace
 from edgenas.storage.search_result import Model
-from edgenas.units import parse_milliseconds
+from edgenas.units import parse_milliseconds, parse_resolutions
 
 SOURCE = "efficientnet-lite0"
 
@@ -71,6 +74,11 @@ def main() -> None:
             seconds = (run.seconds["finalists"] + run.seconds["supernet"]) / count
             baselines = [_baseline(arguments, data, seed, size, seconds) for size in arguments.sizes]
             _show(f"seed {seed}: {SOURCE}, each trained for {seconds:.0f} s", baselines)
+            if arguments.plain:
+                plain = [
+                    _baseline(arguments, data, seed, size, seconds, plain=True) for size in arguments.sizes
+                ]
+                _show(f"seed {seed}: {SOURCE}, trained as most would", plain)
             leads += list(_leads(front, baselines, parse_milliseconds(arguments.max_latency, "")))
             print(json.dumps({"seed": seed, "front": [asdict(each) for each in front],
                               "baselines": [asdict(each) for each in baselines]}), flush=True)  # fmt: skip
@@ -90,6 +98,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--finalists", type=int, default=8)
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--noise", action="store_true")
     parser.add_argument("--keep", type=Path)
     return parser.parse_args()
@@ -113,19 +122,30 @@ def _of(model: Model) -> Trained:
     return Trained(name, model.latency_ms.predicted, model.accuracies.validation, model.accuracies.test)
 
 
-def _baseline(arguments: argparse.Namespace, data: Path, seed: int, size: int, seconds: float) -> Trained:
+def _baseline(
+    arguments: argparse.Namespace, data: Path, seed: int, size: int, seconds: float, plain: bool = False
+) -> Trained:
     """The pretrained network at one size, trained for a time."""
     source = source_from_name(SOURCE)
-    dataset = replace(load_dataset(str(data), size), mean=source.mean, std=source.std)
+    largest = size if plain else parse_resolutions(arguments.resolution, "--resolution")[-1]
+    dataset, images = (
+        replace(load_dataset(str(data), each), mean=source.mean, std=source.std) for each in (size, largest)
+    )
     changes = {"resolution": size, "classes": len(dataset.classes)}
     space = MBConvSpace(source.layout.model_copy(update=changes))
     architecture = space.architecture(source.architecture.choices)
     network = fresh_network(space, architecture, seed, torch.device("cpu"))
-    start_from(network, load_weights(source).tensors, dataset)
+    weights = load_weights(source).tensors
+    if plain:
+        load_without_classifier(network, weights)
+    else:
+        start_from(network, weights, dataset)
     recipe = fine_tuning_recipes(len(dataset.train), augmentation_from_text("resized-crop"))[1]
+    losses = network_losses(at_size(network, size), recipe)
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = Checkpoint(Path(folder, "checkpoint"))
-        train(network, network_losses(network, recipe), dataset, recipe, seed, checkpoint, seconds=seconds)
+        train(network, losses, images, recipe, seed, Checkpoint(Path(folder, "checkpoint")), seconds=seconds)
+    if recipe.refits_classifier and not plain:
+        refit_linear(network, classifier_of(network), dataset)
     latency = predictor_for(space, find_device(arguments.device)).predict(architecture)
     accuracies = (_accuracy(network, dataset, split) for split in (dataset.validation, dataset.test))
     return Trained(f"{size} px", latency.predicted, *accuracies)

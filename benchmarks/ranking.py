@@ -35,7 +35,7 @@ from edgenas.accuracy.standalone import fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import train, training_device
 from edgenas.accuracy.training_recipe import Recipe, default_recipes
-from edgenas.space import Architecture, SearchSpace, mbconv
+from edgenas.space import Architecture, NetworkSpace, SearchSpace, mbconv
 from edgenas.space.nasbench_macro import NASBenchMacroSpace, nasbench_macro
 
 
@@ -83,7 +83,7 @@ def published(
     return [space.architecture_from_text(row["arch"]) for row in rows], accuracies
 
 
-def spread_by_macs(space: SearchSpace, count: int) -> list[Architecture]:
+def spread_by_macs(space: NetworkSpace, count: int) -> list[Architecture]:
     """Architectures nearest to points spread evenly over the logarithm of MACs, from the smallest to the largest."""
     rng = np.random.default_rng(0)
     drawn = {a.id: a for a in (space.smallest, space.largest, *(space.sample(rng) for _ in range(2000)))}

@@ -1,6 +1,6 @@
 """Which paths of a supernet a training step uses, and with which targets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import Losses
-from edgenas.accuracy.training_recipe import SupernetRecipe
+from edgenas.accuracy.training_recipe import Recipe, SupernetRecipe
 from edgenas.space import Architecture, NetworkSpace, SearchSpace
 from edgenas.vocabulary import Sampling
 
@@ -65,6 +65,18 @@ def path_losses(supernet: Supernet, recipe: SupernetRecipe) -> Losses:
     return by_name[recipe.sampling]
 
 
+def largest_path_losses(supernet: Supernet, recipe: Recipe) -> Losses:
+    """The losses of one step of a supernet's largest network, at one of the larger half of the image sizes."""
+    space = supernet.space
+    sizes = space.resolutions[len(space.resolutions) // 2 :]
+
+    def losses(images: Tensor, labels: Tensor, rng: np.random.Generator, _: float) -> Iterator[Tensor]:
+        logits = supernet(images, _of_a_size(space, rng, "largest", sizes))
+        yield functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+
+    return losses
+
+
 def paths_per_step(space: NetworkSpace, recipe: SupernetRecipe) -> int:
     """How many paths a step of `path_losses` trains."""
     if recipe.sampling == "sandwich":
@@ -73,10 +85,14 @@ def paths_per_step(space: NetworkSpace, recipe: SupernetRecipe) -> int:
 
 
 def _of_a_size(
-    space: NetworkSpace, rng: np.random.Generator, which: Literal["smallest", "largest"]
+    space: NetworkSpace,
+    rng: np.random.Generator,
+    which: Literal["smallest", "largest"],
+    sizes: Sequence[int] = (),
 ) -> Architecture:
-    """The smallest or largest architecture at a random image size; nothing is drawn if there is only one."""
-    size = space.resolutions[0] if len(space.resolutions) == 1 else int(rng.choice(space.resolutions))
+    """The smallest or largest architecture at a random image size, of all or some; one alone is not drawn."""
+    sizes = sizes or space.resolutions
+    size = sizes[0] if len(sizes) == 1 else int(rng.choice(sizes))
     return space.joined(size, getattr(space.at(size), which))
 
 

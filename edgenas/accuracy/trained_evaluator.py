@@ -10,11 +10,12 @@ from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
 from edgenas.accuracy.image_sizes import Resize
+from edgenas.accuracy.linear_probe import classifier_of, refit_linear
 from edgenas.accuracy.metrics import confusion, score
 from edgenas.accuracy.network_predictions import predictions, require_predictions
 from edgenas.accuracy.standalone import network_losses
 from edgenas.accuracy.training import train
-from edgenas.accuracy.training_recipe import Recipe
+from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.errors import EdgenasError
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, NetworkSpace
@@ -43,7 +44,7 @@ class TrainedEvaluator(Evaluator):
         space: NetworkSpace,
         make_network: Callable[[Architecture], Network],
         dataset: Dataset,
-        recipe: Recipe,
+        recipe: FinalistRecipe,
         seed: int,
         checkpoint_at: Callable[[str], Path],
         metric: Metric = "top-1",
@@ -66,10 +67,8 @@ class TrainedEvaluator(Evaluator):
             DivergenceError: the loss is NaN or infinite.
             OutOfMemoryError: the network is too large for this machine.
         """
-        network = nn.Sequential(
-            Resize(self._space.resolution_of(architecture)),
-            self._make_network(architecture),
-        )
+        inner = self._make_network(architecture)
+        network = nn.Sequential(Resize(self._space.resolution_of(architecture)), inner)
         checkpoint = Checkpoint(self._checkpoint_at(architecture.id))
         try:
             train(
@@ -82,6 +81,8 @@ class TrainedEvaluator(Evaluator):
                 self._progress,
                 f"training {architecture.id}",
             )
+            if self._recipe.refits_classifier:
+                refit_linear(network, classifier_of(inner), self._dataset)
             found = predictions(network, self._dataset, self._dataset.validation)
             predicted = require_predictions(found, f"training {architecture.id}")
         except EdgenasError:  # never retried, whereas an interrupted training resumes from its checkpoint

@@ -32,7 +32,7 @@ def run(keywords: dict[str, Any], json: bool) -> int:
 
 
 def _print_result(result: "SearchResult") -> None:
-    from edgenas.pipeline.front_lead import LEAD
+    from edgenas.reporting.baseline_comparison import lead_sentence
 
     title = f"{result.run}: {len(result.front)} models for {result.device}"
     value = "accuracy" if result.metric == "top-1" else result.metric
@@ -51,14 +51,15 @@ def _print_result(result: "SearchResult") -> None:
     for model in result.dropped:
         print_lines(f"dropped {model.id}{' @' if model.id == result.chosen else ''}: {model.note}")
     print_lines(*(f"{model.name}: {model.note}" for model in result.baselines if model.note))
-    leads = [note for note in result.notes if note.startswith(LEAD)]
-    print_lines(*(f"note: {note}" for note in result.notes if note not in leads))
+    print_lines(*(f"note: {note}" for note in result.notes))
     phases = ", ".join(f"{phase} {format_seconds(s)}" for phase, s in result.seconds.items())
     if result.status == "interrupted":
         print_lines("interrupted: repeat the command to resume")
     else:
         print_lines(f"models: exports/{result.run}/")
-    print_lines(f"report: {result.report}", f"time: {phases}", *leads)
+    print_lines(f"report: {result.report}", f"time: {phases}")
+    if lead := lead_sentence(result):
+        print_lines(lead)
 
 
 def _row(model: "Model", chosen: bool, with_memory: bool) -> tuple[str, ...]:

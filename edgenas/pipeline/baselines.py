@@ -8,10 +8,10 @@ from torch import nn
 
 from edgenas.accuracy.adopted_statistics import adopt_statistics
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.linear_probe import classifier_of, fit_linear
+from edgenas.accuracy.linear_probe import fit_linear
 from edgenas.accuracy.pretrained_start import load_without_classifier
 from edgenas.device import Device
-from edgenas.errors import InputError, VerificationError
+from edgenas.errors import FileFormatError, InputError, VerificationError
 from edgenas.exporting.foreign_export import traced_onnx
 from edgenas.latency.latency import Latency
 from edgenas.latency.table import find_table
@@ -119,15 +119,13 @@ def pretrained_network(
         made = network.build()
     if isinstance(network, OfLibrary):
         network.network.load(made, network.classes, downloaded_tensors(network.network))
-        last = network.network.classifier(made, network.classes)
     else:
         assert isinstance(network, OfSpace) and network.source is not None and isinstance(made, Network)
         load_without_classifier(made, load_weights(network.source).tensors)
-        last = classifier_of(made)
     made = made.to(memory_format=torch.channels_last).to(device)
     if fitted:
         adopt_statistics(made, dataset)
-        if last is not None:
+        if (last := network.classifier(made)) is not None:
             fit_linear(made, last, dataset)
     return made
 
@@ -202,10 +200,15 @@ def _sizes(session: Session) -> tuple[int, ...]:
 
 def _read_weights(name: str) -> None:
     """Raise an InputError if the weights of a network cannot be had; they are kept for later."""
-    if name in SOURCES:
-        load_weights(SOURCES[name])
-    else:
-        downloaded_tensors(foreign_network(name))
+    try:
+        if name in SOURCES:
+            load_weights(SOURCES[name])
+        else:
+            downloaded_tensors(foreign_network(name))
+    except FileFormatError:
+        raise
+    except InputError as error:  # they cannot be had
+        raise InputError(error.problem, f"{error.hint}, or leave {name} out of --baselines") from None
 
 
 def _candidate(session: Session, name: str, size: int) -> Candidate:

@@ -13,9 +13,11 @@ from torch import nn
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.accuracy.image_sizes import at_size
+from edgenas.accuracy.linear_probe import fit_linear, refit_linear
 from edgenas.accuracy.metrics import confusion, scores
 from edgenas.accuracy.network_predictions import predictions, require_predictions
-from edgenas.accuracy.standalone import Teacher, network_losses
+from edgenas.accuracy.standalone import Classify, network_losses
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.device import runtime_for
@@ -94,6 +96,10 @@ class FinalModel:
         """Its images."""
         return self.network.normalised(session.dataset_at(self.resolution))
 
+    def training_dataset(self, session: Session) -> Dataset:
+        """What it is trained on: the largest images, on the training device, as their crops are sharper."""
+        return self.network.normalised(session.dataset_on_device)
+
     def dataset_on_device(self, session: Session) -> Dataset:
         """Its images on the training device."""
         return self.network.normalised(session.dataset_on_device_at(self.resolution))
@@ -106,12 +112,9 @@ def train_final_model(
     recipe: FinalistRecipe,
     phase: str,
     seconds: float | None = None,
-    teacher: Teacher | None = None,
+    teacher: Classify | None = None,
 ) -> FinalModel:
-    """Build, train and evaluate a network, once; the outcome is recorded in the store.
-
-    With `recipe.classifier_only`, the network that is built has its classifier already.
-    """
+    """Build, train and evaluate a network, once; the outcome is recorded in the store."""
     id_, folder = final_model.id, session.folder
     if (known := session.store.last_event("trained", id=id_)) is None:
         checkpoint = Checkpoint(folder.training(id_))
@@ -120,10 +123,11 @@ def train_final_model(
         try:
             network = make_network()
             if not recipe.classifier_only:
+                resizing = at_size(network, final_model.resolution)
                 train(
                     network,
-                    network_losses(network, recipe, teacher, recipe.distillation),
-                    final_model.dataset_on_device(session),
+                    network_losses(resizing, recipe, teacher, recipe.distillation),
+                    final_model.training_dataset(session),
                     recipe,
                     seed,
                     checkpoint,
@@ -131,6 +135,11 @@ def train_final_model(
                     phase,
                     seconds,
                 )
+            if (last := final_model.network.classifier(network)) is not None:
+                if recipe.classifier_only:
+                    fit_linear(network, last, final_model.dataset_on_device(session))
+                elif recipe.refits_classifier:
+                    refit_linear(network, last, final_model.dataset_on_device(session))
             known |= _evaluate(final_model.dataset(session), network)
         except (DivergenceError, OutOfMemoryError) as error:
             known["note"] = f"training failed: {error.problem}"

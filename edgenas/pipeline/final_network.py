@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from edgenas.accuracy.dataset import Dataset
+from edgenas.accuracy.linear_probe import classifier_of
 from edgenas.exporting.foreign_export import verified_foreign_onnx
 from edgenas.exporting.onnx_export import verified_onnx
 from edgenas.pretrained.counting import macs_of, parameters_of
@@ -66,6 +67,10 @@ class FinalNetwork(ABC):
     @abstractmethod
     def build(self) -> nn.Module:
         """The network with random weights: normalised (N, C, H, W) to logits."""
+
+    @abstractmethod
+    def classifier(self, network: nn.Module) -> nn.Linear | None:
+        """The layer of a built network that computes the logits; None if that is not one linear layer."""
 
     @abstractmethod
     def verified_onnx(self, network: nn.Module, name: str, images: Tensor) -> tuple[bytes, float]:
@@ -130,6 +135,10 @@ class OfSpace(FinalNetwork):
         return self.space.build(self.architecture)
 
     @override
+    def classifier(self, network: nn.Module) -> nn.Linear:
+        return classifier_of(cast(Network, network))
+
+    @override
     def verified_onnx(self, network: nn.Module, name: str, images: Tensor) -> tuple[bytes, float]:
         return verified_onnx(cast(Network, network), name, images)
 
@@ -180,6 +189,10 @@ class OfLibrary(FinalNetwork):
     @override
     def build(self) -> nn.Module:
         return self.network.build(self.classes)
+
+    @override
+    def classifier(self, network: nn.Module) -> nn.Linear | None:
+        return self.network.classifier(network, self.classes)
 
     @override
     def verified_onnx(self, network: nn.Module, name: str, images: Tensor) -> tuple[bytes, float]:

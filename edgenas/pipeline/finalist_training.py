@@ -4,11 +4,11 @@ from functools import partial
 
 from torch import nn
 
-from edgenas.accuracy.linear_probe import MAX_IMAGES, fit_classifier
+from edgenas.accuracy.image_sizes import at_size
 from edgenas.accuracy.path_sampling import paths_per_step
-from edgenas.accuracy.standalone import Teacher, fresh_network, network_losses
+from edgenas.accuracy.standalone import Classify, fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
-from edgenas.accuracy.training_recipe import FinalistRecipe
+from edgenas.accuracy.training_recipe import CLASSIFIER_IMAGES, FinalistRecipe
 from edgenas.accuracy.training_speed import evaluation_seconds, step_seconds
 from edgenas.errors import OutOfMemoryError
 from edgenas.pipeline.baselines import baselines_of, is_pretrained, pretrained_network
@@ -100,7 +100,7 @@ class _Trainings:
         self._final_models = final_models
         self.finalists = sum(not final_model.name for final_model in final_models)
 
-    def teacher(self, final_model: FinalModel) -> Teacher | None:
+    def teacher(self, final_model: FinalModel) -> Classify | None:
         """The supernet's largest network at the image size of a finalist; None for a baseline."""
         supernet, size = self._supernet, final_model.resolution
         if supernet is None or final_model.name:
@@ -112,10 +112,7 @@ class _Trainings:
         """The network with its initial weights, on the training device; see `pretrained_network` for `fitted`."""
         session = self._session
         if not final_model.name:
-            network = initial_network(session, self._supernet, final_model.architecture)
-            if session.config.finalist_recipe.classifier_only:
-                fit_classifier(network, final_model.dataset_on_device(session))
-            return network
+            return initial_network(session, self._supernet, final_model.architecture)
         if is_pretrained(final_model):
             dataset = final_model.dataset_on_device(session)
             return pretrained_network(final_model.network, dataset, session.torch_device, fitted)
@@ -155,13 +152,14 @@ class _Trainings:
 
     @property
     def _inherited_epochs(self) -> float:
-        """Epochs of the supernet per finalist, each as often as a step trains paths."""
+        """Epochs of the supernet per finalist, each as often as a step trains paths, and of its largest network."""
         session = self._session
         if (trained := session.store.last_event("supernet trained")) is None:
             return 0.0
+        first = session.store.last_event("largest trained") or {"epochs": 0.0}
         learns = session.config.gradient_recipe is not None  # which trains one path a step
         paths = 1 if learns else paths_per_step(session.space, session.config.supernet_recipe)
-        return float(paths * trained["epochs"] / self.finalists)
+        return float((first["epochs"] + paths * trained["epochs"]) / self.finalists)
 
     def _speed(self, final_model: FinalModel) -> tuple[float, float]:
         """Seconds of a training step, and of what is beside training: evaluation, and fitting a classifier."""
@@ -169,12 +167,13 @@ class _Trainings:
         dataset = final_model.dataset_on_device(self._session)
         try:
             network = self.network(final_model, fitted=False)
-            losses = network_losses(network, recipe, teacher, recipe.distillation)
-            step_s = step_seconds(network, losses, dataset, recipe)
+            resizing = at_size(network, final_model.resolution)
+            losses = network_losses(resizing, recipe, teacher, recipe.distillation)
+            step_s = step_seconds(network, losses, final_model.training_dataset(self._session), recipe)
             evaluation_s = evaluation_seconds(network, dataset)
         except OutOfMemoryError:  # reported by its training
             return LEAST_S, 0.0
-        if is_pretrained(final_model):
-            evaluated = len(dataset.validation) + len(dataset.test)
-            evaluation_s *= 1 + min(len(dataset.train), MAX_IMAGES) / evaluated
+        fits = is_pretrained(final_model) + recipe.refits_classifier
+        evaluated = len(dataset.validation) + len(dataset.test)
+        evaluation_s *= 1 + fits * min(len(dataset.train), CLASSIFIER_IMAGES) / evaluated
         return step_s, evaluation_s

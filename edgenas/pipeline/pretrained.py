@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenas.errors import InputError, UnknownNameError
+from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.pretrained.elastic_layout import elastic_layout, whole_layout
 from edgenas.pretrained.files import read_file
 from edgenas.pretrained.source import LocalFile, PretrainedSource
@@ -161,7 +161,12 @@ def _halved_to_one(layout: Layout) -> int:
 def _weights_of(source: PretrainedSource) -> "PretrainedWeights":
     from edgenas.pretrained.weights import load_weights  # loads torch
 
-    return load_weights(source)
+    try:
+        return load_weights(source)
+    except FileFormatError:
+        raise
+    except InputError as error:  # they cannot be had
+        raise InputError(error.problem, f"{error.hint}, or use --pretrained none") from None
 
 
 def _supernet_weights(source: PretrainedSource) -> "PretrainedWeights":

@@ -9,7 +9,7 @@ import numpy as np
 from edgenas.accuracy.evaluator import AccuracyKind
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.final_network import OfSpace
-from edgenas.pipeline.front_lead import lead_notes, with_front_lead
+from edgenas.pipeline.front_lead import with_front_lead
 from edgenas.pipeline.front_selection import front_of, kept_and_dropped, points, succeeded
 from edgenas.pipeline.learning_record import learning_of
 from edgenas.pipeline.result_notes import notes_on
@@ -42,10 +42,6 @@ def result_of(
     constraint, front = _constraint(session), _with_leaders(session, kept)
     models = [_model(session, final_model) for final_model in final_models if final_model.name]
     baselines = tuple(with_front_lead(model, front) for model in models)
-    notes = (
-        *notes_on(session, constraint, evaluated, finalists, kept),
-        *lead_notes(baselines, front, session.settings.metric),
-    )
     return SearchResult(
         run=session.folder.name,
         status=status,
@@ -65,7 +61,7 @@ def result_of(
         dropped=tuple(_model(session, finalist) for finalist in dropped),
         baselines=baselines,
         seconds=session.store.seconds(),
-        notes=notes,
+        notes=tuple(notes_on(session, constraint, evaluated, finalists, kept)),
         report=str(session.folder.report),
     )
 

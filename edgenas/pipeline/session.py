@@ -79,6 +79,12 @@ class Session:
         return self.settings.evaluator == SUPERNET and self.settings.tune == "network"
 
     @property
+    def trains_largest_first(self) -> bool:
+        """Whether the supernet's largest network is trained before the others; an earlier supernet knows them all."""
+        elastic = self.pretrained is None or self.pretrained.elastic
+        return self.trains_supernet and self.config.supernet_recipe.largest_first is not None and not elastic
+
+    @property
     def chosen(self) -> str | None:
         """The id of the architecture that the gradient searcher learnt for the limit, once known."""
         event = self.store.last_event("architecture chosen")

@@ -6,14 +6,14 @@ from functools import partial
 from torch import nn
 
 from edgenas.accuracy.checkpoint import Checkpoint
-from edgenas.accuracy.path_sampling import path_losses
+from edgenas.accuracy.path_sampling import largest_path_losses, path_losses
 from edgenas.accuracy.pretrained_start import start_from
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import Losses, train
 from edgenas.latency.predictor import LatencyPredictor
 from edgenas.pipeline.learning_record import record_curves
 from edgenas.pipeline.session import Session
-from edgenas.pipeline.time_budget import SEARCH_SHARE, SUPERNET_SHARE
+from edgenas.pipeline.time_budget import LARGEST_FIRST_SHARE, SEARCH_SHARE, SUPERNET_SHARE
 from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.searchers.proxyless.architecture_learning import Learner
 from edgenas.searchers.proxyless.distribution import Distribution
@@ -41,13 +41,16 @@ class Trained:
 
 
 def phase_budgets_s(session: Session) -> dict[str, float]:
-    """Time budgets of supernet and search in seconds, planned once; infinite without a budget."""
+    """Time budgets of largest network, supernet and search in seconds, planned once; infinite without a budget."""
     if recorded := session.store.last_event("plan"):
         return recorded
     left_s = session.budget.left_s
     shares = {"supernet": SUPERNET_SHARE, "search": SEARCH_SHARE}
     if not session.trains_supernet:
         shares = {"supernet": 0.0, "search": SUPERNET_SHARE + SEARCH_SHARE}
+    elif session.trains_largest_first:
+        largest = LARGEST_FIRST_SHARE * SUPERNET_SHARE
+        shares |= {"largest": largest, "supernet": SUPERNET_SHARE - largest}
     if session.config.finalist_recipe.classifier_only:
         shares["search"] = PROBE_SHARE
     planned = {phase: share * left_s for phase, share in shares.items()}
@@ -63,11 +66,11 @@ def trained_supernet(session: Session) -> Trained:
         assert session.make_searcher is not None, "the gradient searcher needs a supernet"
         return Trained(None, session.make_searcher)
     supernet = Supernet(session.space, session.settings.seed).to(session.torch_device)
-    if (
-        session.pretrained is not None and not session.folder.supernet.is_file()
-    ):  # else resumed from that file
+    if session.pretrained is not None and not session.folder.supernet.is_file():  # else resumed from that
         with session.store.timed("supernet"):
             _load_pretrained(session, supernet, session.pretrained)
+            if session.trains_largest_first:
+                _train_largest(session, supernet)
     if config.gradient_recipe is not None:
         return Trained(supernet, _learn_architecture(session, supernet, config.gradient_recipe))
     if trains:
@@ -83,6 +86,25 @@ def _load_pretrained(session: Session, supernet: Supernet, weights: PretrainedWe
     start_from(largest, weights.tensors, session.dataset_on_device, weights.elastic)
     supernet.places.load_state_dict(largest.state_dict())
     session.progress("fitting pretrained weights", 1, 1)
+
+
+def _train_largest(session: Session, supernet: Supernet) -> None:
+    """Train the largest network before all others, which then begin as parts of a network that knows the images."""
+    recipe = session.config.supernet_recipe.largest_first
+    assert recipe is not None
+    epochs = train(
+        supernet,
+        largest_path_losses(supernet, recipe),
+        session.dataset_on_device,
+        recipe,
+        session.settings.seed,
+        Checkpoint(session.folder.largest),
+        session.progress,
+        phase="largest network",
+        seconds=_seconds(session, "largest"),
+    )
+    if session.store.last_event("largest trained") is None:
+        session.store.record("largest trained", epochs=epochs)
 
 
 def _learn_architecture(session: Session, supernet: Supernet, recipe: GradientRecipe) -> MakeSearcher:
@@ -126,7 +148,12 @@ def _train(session: Session, model: nn.Module, losses: Losses) -> None:
             Checkpoint(session.folder.supernet),
             session.progress,
             phase="supernet",
-            seconds=None if session.settings.time_budget_s is None else phase_budgets_s(session)["supernet"],
+            seconds=_seconds(session, "supernet"),
         )
+    session.folder.largest.unlink(missing_ok=True)
     if session.store.last_event("supernet trained") is None:
         session.store.record("supernet trained", epochs=epochs)
+
+
+def _seconds(session: Session, phase: str) -> float | None:
+    return None if session.settings.time_budget_s is None else phase_budgets_s(session)[phase]

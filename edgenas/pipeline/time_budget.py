@@ -6,6 +6,9 @@ from collections.abc import Mapping
 SUPERNET_SHARE, SEARCH_SHARE = 0.35, 0.15
 """Shares of the budget left once the data are loaded; finalists get what is left when they start."""
 
+LARGEST_FIRST_SHARE = 0.4
+"""Share of the supernet's time in which only its largest network is trained, where that comes first."""
+
 RESERVE = 0.02
 """Share of a budget reserved for export and the report."""
 

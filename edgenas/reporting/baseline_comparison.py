@@ -1,9 +1,37 @@
-"""Was the search worth it? Compares a hand-designed network with the front in one sentence."""
+"""Was the search worth it? Compares baselines with the front: each in one sentence, and all of them in one."""
 
 from collections.abc import Sequence
 
+from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.reporting.report_content import figure_ms
 from edgenas.reporting.series import ModelEntry
+from edgenas.storage.search_result import Model, SearchResult, most_accurate_within
+
+
+def lead_sentence(result: SearchResult) -> str:
+    """By how much the front is ahead of all trained baselines at equal latency, or behind, by test figures.
+
+    Empty if no baseline was trained, or nothing on the front.
+    """
+    compared = [baseline for baseline in result.baselines if baseline.accuracies.test is not None]
+    if not compared or all(model.accuracies.test is None for model in result.front):
+        return ""
+    leads = [_named_lead(baseline) for baseline in compared if baseline.front_lead is not None]
+    slower = [baseline.name for baseline in compared if baseline.front_lead is None]
+    if slower:
+        leads.append(f"has no model as fast as {' or '.join(slower)}")
+    listed = " and ".join(part for part in (", ".join(leads[:-1]), leads[-1]) if part)
+    return f"at equal latency the front {listed} (test {METRIC_NAMES[result.metric]})"
+
+
+def _named_lead(baseline: Model) -> str:
+    """Such as `is 1.2 points ahead of MobileNetV2 x0.35`."""
+    assert baseline.front_lead is not None
+    tenths = round(10 * baseline.front_lead.points)
+    if tenths == 0:
+        return f"is level with {baseline.name}"
+    side = "ahead of" if tenths > 0 else "behind"
+    return f"is {abs(tenths) / 10:.1f} points {side} {baseline.name}"
 
 
 def baseline_sentence(baseline: ModelEntry, front: Sequence[ModelEntry], metric_name: str) -> str:
@@ -20,10 +48,9 @@ def baseline_sentence(baseline: ModelEntry, front: Sequence[ModelEntry], metric_
     trained = [entry for entry in front if entry.model.accuracies.validation is not None]
     if not trained:
         return f"There is no trained model on the front to compare with {baseline.label}."
-    limit_ms = baseline.model.latency_ms.predicted
-    as_fast = [entry for entry in trained if entry.model.latency_ms.predicted <= limit_ms]
-    if as_fast:
-        best = max(as_fast, key=lambda entry: entry.model.accuracies.validation or 0.0)
+    found = most_accurate_within([entry.model for entry in trained], baseline.model.latency_ms.predicted)
+    if found is not None:
+        best = next(entry for entry in trained if entry.model is found)
         return (
             f"Of the models predicted no slower than {baseline.label}, {_number(best)} is the most accurate: "
             f"{_lead(best, baseline, metric_name)}, at {_ms(best)} against {_ms(baseline)}."

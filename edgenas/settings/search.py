@@ -129,8 +129,7 @@ class SearchSettings(OperatingPoint, SpaceSettings):
     distillation: Annotated[
         float | None,
         Option(
-            "Weight of the supernet's largest network as a teacher of finalists; default: 0.5 from pretrained weights, "
-            "0 otherwise.",
+            "Weight of the supernet's largest network as a teacher of finalists; default: 0.",
             Group.TRAINING,
             at_least=0,
             at_most=1,

@@ -55,6 +55,11 @@ class RunFolder:
         return self.path / "supernet.safetensors"
 
     @property
+    def largest(self) -> Path:
+        """Training state of the supernet's largest network, where it is trained first."""
+        return self.path / "largest.training.safetensors"
+
+    @property
     def front(self) -> Path:
         """The result."""
         return self.path / "front.json"

@@ -1,5 +1,6 @@
 """The result of a run: the file `front.json`, which `edgenas search --json` also prints."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -184,3 +185,16 @@ class SearchResult(Document):
     seconds: dict[str, float] = Field(description="by phase, over all sessions of the run")
     notes: tuple[str, ...] = ()
     report: str
+
+
+def most_accurate_within(models: Sequence[Model], limit_ms: float) -> Model | None:
+    """The trained model of the highest validation figure among those predicted within a latency; the first of equals.
+
+    None if no trained one is as fast.
+    """
+    as_fast = [
+        model
+        for model in models
+        if model.accuracies.validation is not None and model.latency_ms.predicted <= limit_ms
+    ]
+    return max(as_fast, key=lambda model: model.accuracies.validation or 0.0, default=None)

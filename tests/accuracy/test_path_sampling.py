@@ -12,11 +12,12 @@ from torch.nn import functional
 from edgenas.accuracy.path_sampling import (
     SANDWICH_RANDOM_PATHS,
     fair_round,
+    largest_path_losses,
     path_losses,
 )
 from edgenas.accuracy.supernet import Supernet
-from edgenas.accuracy.training_recipe import SupernetRecipe
-from edgenas.space import Layout, MBConvSpace, SearchSpace, Stage, nasbench_macro
+from edgenas.accuracy.training_recipe import Recipe, SupernetRecipe
+from edgenas.space import Layout, MBConvSpace, ResolutionSpace, SearchSpace, Stage, nasbench_macro
 from edgenas.vocabulary import Sampling
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -78,6 +79,28 @@ def test_sandwich_trains_the_largest_on_labels_and_others_on_what_it_says(space:
     others = [smallest, *(space.sample(rng) for _ in range(SANDWICH_RANDOM_PATHS))]
     expected += [functional.cross_entropy(supernet(images(), path), logits.softmax(1)) for path in others]
     torch.testing.assert_close(losses_of(supernet, "sandwich"), expected)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "drawn"), [((8,), {8}), ((8, 12, 16), {12, 16}), ((8, 10, 12, 16), {12, 16})]
+)
+def test_the_largest_network_alone_is_trained_at_the_larger_sizes(
+    tiny_space: MBConvSpace, sizes: tuple[int, ...], drawn: set[int]
+) -> None:
+    space = ResolutionSpace(tiny_space, sizes) if len(sizes) > 1 else tiny_space
+    supernet = Supernet(space, 0)
+    expected = {
+        size: functional.cross_entropy(
+            supernet(images(), space.joined(size, space.at(size).largest)), LABELS, label_smoothing=0.2
+        ).item()
+        for size in sizes
+    }
+    losses = largest_path_losses(supernet, Recipe(epochs=1, label_smoothing=0.2))
+    found = [
+        next(iter(losses(images(), LABELS, np.random.default_rng(seed), 0.0))).item() for seed in range(20)
+    ]
+    assert {size for size in sizes for loss in found if loss == pytest.approx(expected[size])} == drawn
+    assert all(any(loss == pytest.approx(expected[size]) for size in drawn) for loss in found)
 
 
 def test_no_gradient_reaches_the_targets_of_a_sandwich(space: SearchSpace) -> None:

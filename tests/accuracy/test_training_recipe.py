@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from edgenas.accuracy.augmentation import Augmentation
-from edgenas.accuracy.training_recipe import FinalistRecipe, Recipe, SupernetRecipe, default_recipes
+from edgenas.accuracy.training_recipe import (
+    FINE_TUNING_RATE,
+    FinalistRecipe,
+    Recipe,
+    SupernetRecipe,
+    default_recipes,
+    fine_tuning_recipes,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +84,23 @@ def test_default_recipes_augment_as_asked_and_are_plain_otherwise() -> None:
     supernet, finalist = default_recipes(1000)
     assert supernet.augmentation == finalist.augmentation == Augmentation()
     assert (supernet.sampling, finalist.distillation) == ("anchored", 0)
+
+
+@pytest.mark.parametrize(
+    ("images", "epochs", "refits"),
+    [(100, (10, 15, 10), True), (1200, (5, 7, 5), True), (50_000, (1, 2, 1), False)],
+)
+def test_fine_tuning_begins_with_the_largest_network_and_ends_with_the_classifier(
+    images: int, epochs: tuple[int, ...], refits: bool
+) -> None:
+    augmentation = Augmentation(resized_crop=True)
+    supernet, finalist = fine_tuning_recipes(images, augmentation)
+    largest = supernet.largest_first
+    assert largest is not None
+    assert (largest.epochs, supernet.epochs, finalist.epochs) == epochs
+    assert {each.augmentation for each in (largest, supernet, finalist)} == {augmentation}
+    assert largest.learning_rate == finalist.learning_rate == 2 * supernet.learning_rate == FINE_TUNING_RATE
+    assert finalist.refits_classifier == refits  # a classifier trained on many images is better
 
 
 def test_a_recipe_is_read_without_loading_torch() -> None:

@@ -11,7 +11,7 @@ from fixtures.configurations import changed_config
 from torch import nn
 
 from edgenas.accuracy.network_predictions import recalibrate
-from edgenas.accuracy.standalone import Teacher, fresh_network
+from edgenas.accuracy.standalone import Classify, fresh_network
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.latency.predictor import predictor_from_device
@@ -36,7 +36,7 @@ class Training:
     recipe: FinalistRecipe
     phase: str
     seconds: float | None
-    teacher: Teacher | None
+    teacher: Classify | None
 
 
 @dataclass

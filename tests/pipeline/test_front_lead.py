@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.pipeline.front_lead import lead_notes, with_front_lead
+from edgenas.pipeline.front_lead import with_front_lead
 from edgenas.storage.search_result import FrontLead, Model
 
 MakeModel = Callable[..., Model]
@@ -54,20 +54,6 @@ def test_models_that_were_not_trained_are_not_compared() -> None:
     untrained = (model("fast", 1, None),)
     baseline = model("b", 5, 0.5, name="B")
     assert with_front_lead(baseline, untrained).front_lead is None
-    assert list(lead_notes([baseline], untrained, "top-1")) == []
-    assert list(lead_notes([], FRONT, "top-1")) == []
-
-
-def test_one_sentence_tells_of_all() -> None:
-    asked = {"A": (5, 0.75), "B": (5, 0.812), "C": (5, 0.8), "D": (1, 0.5), "E": (1, 0.6), "F": (5, None)}
-    baselines = [with_front_lead(model(k, ms, test, name=k), FRONT) for k, (ms, test) in asked.items()]
-    assert list(lead_notes(baselines, FRONT, "macro-f1")) == [
-        "at equal latency the front is 5.0 points ahead of A, is 1.2 points behind B, is level with C and has no "
-        "model as fast as D or E (test macro F1)"
-    ]
-    assert list(lead_notes(baselines[:1], FRONT, "top-1")) == [
-        "at equal latency the front is 5.0 points ahead of A (test accuracy)"
-    ]
 
 
 FIGURES = st.tuples(st.floats(0.1, 10), st.floats(0, 1), st.floats(0, 1))

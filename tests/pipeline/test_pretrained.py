@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,17 @@ def test_a_network_of_ones_own_begins_from_noise_or_is_refused(described: dict[s
         match=rf"^--pretrained {LITE0}: a pretrained network comes without {option}.*; leave {option}",
     ):
         pretrained_for(settings(pretrained=LITE0, **described), 96)
+
+
+def test_weights_that_cannot_be_had_name_what_else_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(package: str) -> None:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("edgenas.pretrained.files.distribution", missing)
+    found = pretrained_for(settings(), 96)
+    assert found is not None
+    with pytest.raises(InputError, match=r"; pip install [\w-]*, or use --pretrained none$"):
+        found.read()
 
 
 def test_the_space_is_that_around_the_network() -> None:

@@ -1,21 +1,31 @@
 """What is there before the search: weights, a searcher, and with a gradient searcher what it learnt."""
 
 import itertools
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from fixtures.configurations import changed_config
 
 from edgenas.accuracy import training
+from edgenas.accuracy.standalone import fresh_network
+from edgenas.accuracy.training_recipe import Recipe
 from edgenas.pipeline.learning_record import recorded_curves
 from edgenas.pipeline.session import Session
-from edgenas.pipeline.supernet_training import trained_supernet
+from edgenas.pipeline.supernet_training import phase_budgets_s, trained_supernet
+from edgenas.pipeline.time_budget import Budget
+from edgenas.pretrained.source import PretrainedRecord
+from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.searchers.proxyless.curves import Curves
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.proxyless.proxyless_searcher import ProxylessSearcher
 from edgenas.searchers.random_search import RandomSearcher
+from edgenas.storage.run_folder import RunFolder
+from edgenas.storage.run_store import RunStore
 
 
 def changed(session: Session, **changes: Any) -> Session:
@@ -40,6 +50,68 @@ def test_a_supernet_is_trained_once_and_the_searcher_is_the_one_asked_for(sessio
     assert all(tensor.equal(again[name]) for name, tensor in first.supernet.state_dict().items())
     assert session.store.events("supernet trained") == [{"epochs": 1.0}]
     assert session.chosen is None and session.store.last_event("architecture learnt") is None
+
+
+@pytest.fixture
+def pretrained(session: Session) -> Session:
+    """The same session with pretrained weights, whose largest network is trained first."""
+    network = fresh_network(session.space, session.space.largest, 7, torch.device("cpu"))
+    record = PretrainedRecord(name="p", licence="MIT", origin="here", sha256="0" * 64)
+    recipe = session.config.supernet_recipe
+    recipe = recipe.model_copy(
+        update={"largest_first": Recipe(epochs=2, batch_size=8), "sampling": "sandwich"}
+    )
+    session = changed(session, supernet_recipe=recipe)
+    return replace(session, pretrained=PretrainedWeights(record, network.state_dict()))
+
+
+def phases(session: Session) -> list[str]:
+    """The phases of a training that are reported, in order."""
+    seen: dict[str, None] = {}
+    trained_supernet(replace(session, progress=lambda phase, *_: seen.setdefault(phase)))
+    return list(seen)
+
+
+def test_from_pretrained_weights_the_largest_network_is_trained_first(pretrained: Session) -> None:
+    assert phases(pretrained) == ["fitting pretrained weights", "largest network", "supernet"]
+    assert pretrained.store.events("largest trained") == [{"epochs": 2.0}]
+    assert pretrained.store.events("supernet trained") == [{"epochs": 1.0}]
+    assert not pretrained.folder.largest.exists()
+    assert phases(pretrained) == ["supernet"]  # its state alone is read
+
+
+@pytest.mark.parametrize("phase", ["largest network", "supernet"])
+def test_a_training_that_is_resumed_ends_with_the_same_weights(
+    pretrained: Session, phase: str, interrupt: Any, tmp_path: Path
+) -> None:
+    other = replace(pretrained, folder=RunFolder(tmp_path / "other"))
+    with closing(RunStore(tmp_path / "other.sqlite")) as store:
+        straight = trained_supernet(replace(other, store=store)).supernet
+    with pytest.raises(KeyboardInterrupt):
+        trained_supernet(replace(pretrained, progress=interrupt(phase, 1)))
+    resumed = trained_supernet(pretrained).supernet
+    assert straight is not None and resumed is not None
+    again = resumed.state_dict()
+    assert all(tensor.equal(again[name]) for name, tensor in straight.state_dict().items())
+    assert len(pretrained.store.events("largest trained")) == 1
+
+
+def test_an_earlier_supernet_knows_all_its_networks(pretrained: Session) -> None:
+    assert pretrained.pretrained is not None
+    elastic = replace(pretrained, pretrained=replace(pretrained.pretrained, elastic=True))
+    assert phases(elastic) == ["fitting pretrained weights", "supernet"]
+
+
+def test_the_largest_network_gets_a_share_of_the_supernet_s_time(
+    pretrained: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Budget, "left_s", property(lambda _: 100.0))
+    planned = phase_budgets_s(changed(pretrained, time_budget="100s"))
+    assert planned == {
+        "largest": pytest.approx(14),
+        "supernet": pytest.approx(21),
+        "search": pytest.approx(15),
+    }
 
 
 def test_without_a_supernet_there_are_no_weights(session: Session) -> None:

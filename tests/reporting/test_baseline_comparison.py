@@ -1,13 +1,13 @@
-"""The sentence that says what a search was baseline_sentence."""
+"""The sentences that say how the front compares with baselines."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from edgenas.reporting.baseline_comparison import baseline_sentence
+from edgenas.reporting.baseline_comparison import baseline_sentence, lead_sentence
 from edgenas.reporting.series import ModelEntry
-from edgenas.storage.search_result import Model
+from edgenas.storage.search_result import FrontLead, Model
 
 Make = Callable[..., Any]
 
@@ -80,3 +80,25 @@ def test_a_test_figure_that_one_lacks_is_left_out(front: list[ModelEntry], basel
     assert "2.0 points ahead in validation accuracy, at 0.900 ms" in baseline_sentence(
         _hand(made), front, "accuracy"
     )
+
+
+def test_one_sentence_tells_of_all_baselines(result: Make, baseline: Make) -> None:
+    leads = {"A": 5.0, "B": -1.2, "C": 0.04, "D": None, "E": None}
+    baselines = [
+        baseline(60, name, 0.9, 1.5, front_lead=None if lead is None else FrontLead(model="x", points=lead))
+        for name, lead in leads.items()
+    ]
+    failed = baseline(60, "F", None, 1.5)
+    assert lead_sentence(result(baselines=(*baselines, failed), metric="macro-f1")) == (
+        "at equal latency the front is 5.0 points ahead of A, is 1.2 points behind B, is level with C and has no "
+        "model as fast as D or E (test macro F1)"
+    )
+    assert lead_sentence(result(baselines=baselines[:1])) == (
+        "at equal latency the front is 5.0 points ahead of A (test accuracy)"
+    )
+
+
+def test_there_is_no_sentence_without_anything_trained(result: Make, baseline: Make, model: Make) -> None:
+    untrained = model(1, 0.9, 1.0, accuracies={"supernet": 0.9})
+    assert lead_sentence(result()) == lead_sentence(result(baselines=[baseline(60, "F", None, 1.5)])) == ""
+    assert lead_sentence(result(baselines=[baseline(60, "A", 0.9, 1.5)], front=[untrained])) == ""
