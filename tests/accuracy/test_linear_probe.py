@@ -9,7 +9,7 @@ import torch
 
 from edgenas.accuracy import linear_probe
 from edgenas.accuracy.dataset import Dataset, Split, dataset_from_arrays
-from edgenas.accuracy.linear_probe import classifier_of, features, fit_classifier
+from edgenas.accuracy.linear_probe import classifier_of, features, fit_classifier, refit_linear
 from edgenas.accuracy.network_predictions import predictions
 from edgenas.accuracy.standalone import fresh_network
 from edgenas.space import mbconv
@@ -72,3 +72,14 @@ def test_no_more_images_than_needed_are_read(monkeypatch: pytest.MonkeyPatch) ->
     network.register_forward_pre_hook(lambda _, inputs: counts.append(len(inputs[0])))
     fit_classifier(network, dataset)
     assert sum(counts) == 12
+
+
+def test_a_classifier_that_is_fitted_again_is_the_ensemble_of_both() -> None:
+    dataset, network = colours(3, 20), fresh(3)
+    images = dataset.normalise(dataset.validation.images)
+    fitted = copy.deepcopy(network)
+    fit_classifier(fitted, dataset)
+    with torch.no_grad():
+        expected = (network(images) + fitted(images)) / 2
+        refit_linear(network, classifier_of(network), dataset)
+        torch.testing.assert_close(network(images), expected, atol=1e-4, rtol=1e-4)

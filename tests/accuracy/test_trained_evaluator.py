@@ -17,7 +17,7 @@ from edgenas.accuracy.network_predictions import predictions
 from edgenas.accuracy.standalone import fresh_network, network_losses
 from edgenas.accuracy.trained_evaluator import TrainedEvaluator
 from edgenas.accuracy.training import train
-from edgenas.accuracy.training_recipe import Recipe
+from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.errors import DivergenceError, OutOfMemoryError
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, MBConvSpace, SearchSpace
@@ -26,7 +26,7 @@ from edgenas.testing import EvaluatorConformance
 from edgenas.vocabulary import Metric
 
 CPU = torch.device("cpu")
-RECIPE = Recipe(epochs=3, batch_size=16, learning_rate=0.01)
+RECIPE = FinalistRecipe(epochs=3, batch_size=16, learning_rate=0.01)
 MAKE = Callable[..., TrainedEvaluator]
 
 
@@ -35,7 +35,7 @@ def make(tiny_space: MBConvSpace, tiny_dataset: Dataset, tmp_path: Path) -> MAKE
     """`make(recipe, ...)`: an evaluator that keeps its checkpoints in the test's folder."""
 
     def make(
-        recipe: Recipe = RECIPE,
+        recipe: FinalistRecipe = RECIPE,
         dataset: Dataset = tiny_dataset,
         seed: int = 0,
         metric: Metric = "top-1",

@@ -7,6 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from edgenas.accuracy.dataset_sources import resized_dataset
+from edgenas.accuracy.linear_probe import classifier_of, fit_classifier
 from edgenas.accuracy.network_predictions import predictions
 from edgenas.accuracy.standalone import fresh_network
 from edgenas.accuracy.training_recipe import FinalistRecipe
@@ -20,8 +22,10 @@ from edgenas.pipeline.final_model import (
     onnx_path,
     train_final_model,
 )
+from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.session import Session
 from edgenas.space.modules import Network
+from edgenas.storage.run_store import RunStore
 
 RECIPE = FinalistRecipe(epochs=1, batch_size=8)
 
@@ -73,6 +77,39 @@ def test_trainings_of_different_final_models_draw_differently(
     train_final_model(session, namesake, lambda: network_of(namesake), RECIPE, "baseline")
     one, other = (load_file(session.folder.weights(each.id)) for each in (trained, namesake))
     assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_smaller_network_is_trained_on_resized_images_of_the_largest_size(
+    session: Session, final_models: list[FinalModel]
+) -> None:
+    space = session.space.at(session.dataset.resolution).resized(8)
+    small = replace(final_models[0], network=OfSpace(space, space.smallest))
+    smaller = resized_dataset(session.dataset, 8)
+    session = replace(session, load_dataset_at=lambda _: smaller)
+    found: dict[bool, set[int]] = {True: set(), False: set()}
+    network = network_of(small)
+    network.register_forward_pre_hook(lambda module, inputs: found[module.training].add(inputs[0].shape[-1]))
+    train_final_model(session, small, lambda: network, RECIPE, "finalist 1/1")
+    assert small.training_dataset(session).resolution == session.dataset.resolution == 16
+    assert found == {True: {8}, False: {8}}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "share"), [({"refits_classifier": True}, 0.5), ({"classifier_only": True}, 1.0)]
+)
+def test_the_classifier_is_fitted_at_the_end(
+    recipe: dict[str, bool], share: float, session: Session, final_models: list[FinalModel]
+) -> None:
+    made = [network_of(final_models[0]) for _ in range(2)]
+    namesake = replace(final_models[0], name="same")
+    if "refits_classifier" in recipe:
+        train_final_model(session, final_models[0], lambda: made[0], RECIPE, "plain")
+        session = replace(session, store=RunStore(session.store.path.with_name("other.sqlite")))
+    train_final_model(session, namesake, lambda: made[1], RECIPE.model_copy(update=recipe), "fitted")
+    before, after = (classifier_of(network).weight.detach().clone() for network in made)
+    fit_classifier(made[0], session.dataset)
+    fitted = classifier_of(made[0]).weight.detach()
+    torch.testing.assert_close(after, before.lerp(fitted, share), atol=1e-5, rtol=1e-4)
 
 
 def test_a_diverging_contender_is_noted_and_not_exported(

@@ -185,6 +185,12 @@ def baseline() -> Callable[..., Model]:
 
 
 @pytest.fixture
+def result() -> Callable[..., SearchResult]:
+    """`result(**changes)`: three models on the front and a dropped one."""
+    return make_result
+
+
+@pytest.fixture
 def validation() -> Callable[..., Validation]:
     """`validation((predicted, measured), ..., **changes)`: intervals from -4 % to +5 %."""
     return make_validation
