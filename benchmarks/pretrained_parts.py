@@ -16,7 +16,7 @@ from edgenas.accuracy.linear_probe import classifier_of, fit_linear, refit_linea
 from edgenas.accuracy.network_predictions import predictions, recalibrate
 from edgenas.accuracy.path_sampling import largest_path_losses, path_losses
 from edgenas.accuracy.pretrained_start import start_from
-from edgenas.accuracy.standalone import Classify, network_losses
+from edgenas.accuracy.standalone import Teacher, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import Losses, train, training_device
 from edgenas.accuracy.training_recipe import FinalistRecipe, Recipe, SupernetRecipe, fine_tuning_recipes
@@ -79,7 +79,7 @@ def fine_tune(
     recipe: FinalistRecipe,
     seed: int,
     seconds: float | None = None,
-    teacher: Classify | None = None,
+    teacher: Teacher | None = None,
 ) -> None:
     """Train a part on its own, as a finalist; its classifier is not fitted again."""
     losses = network_losses(network, recipe, teacher, recipe.distillation)

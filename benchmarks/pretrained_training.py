@@ -17,7 +17,7 @@ from pretrained_parts import accuracy, fine_tune, recipes, refit, started, train
 from torch import nn
 
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.standalone import Classify
+from edgenas.accuracy.standalone import Teacher
 from edgenas.accuracy.supernet import Supernet
 from edgenas.space import Architecture, NetworkSpace
 
@@ -77,7 +77,7 @@ def _of_expansion(space: NetworkSpace, size: int, rank: int) -> Architecture:
     return space.joined(size, at_size.architecture(choices))
 
 
-def _teacher(supernet: Supernet, architecture: Architecture) -> Classify:
+def _teacher(supernet: Supernet, architecture: Architecture) -> Teacher:
     space = supernet.space
     size = space.resolution_of(architecture)
     largest = space.joined(size, space.at(size).largest)

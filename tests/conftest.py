@@ -16,7 +16,7 @@ from fixtures.plugins import add_package, see_packages
 from hypothesis import settings
 from PIL import Image
 
-from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
+from edgenas.accuracy.training_recipe import FinalistRecipe, Recipe, SupernetRecipe
 from edgenas.device import Datasheet, Device
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.searchers.problem import Problem
@@ -152,12 +152,22 @@ def hurry(patch: pytest.MonkeyPatch, epochs: int = 2) -> None:
     from edgenas.accuracy.augmentation import Augmentation
     from edgenas.pipeline import configuration
 
-    def recipes(images: int, augmentation: Augmentation) -> tuple[SupernetRecipe, FinalistRecipe]:
+    def default(images: int, augmentation: Augmentation) -> tuple[SupernetRecipe, FinalistRecipe]:
         fields = {"epochs": epochs, "batch_size": 8, "augmentation": augmentation}
         return SupernetRecipe.model_validate(fields), FinalistRecipe.model_validate(fields)
 
-    for name in ("default_recipes", "fine_tuning_recipes"):
-        patch.setattr(configuration, name, recipes)
+    def fine_tuning(
+        images: int, augmentation: Augmentation, largest_first: bool
+    ) -> tuple[SupernetRecipe, FinalistRecipe]:
+        supernet, finalist = default(images, augmentation)
+        largest = Recipe(epochs=epochs, batch_size=8, augmentation=augmentation) if largest_first else None
+        return (
+            supernet.model_copy(update={"largest_first": largest}),
+            finalist.model_copy(update={"refits_classifier": True}),
+        )
+
+    patch.setattr(configuration, "default_recipes", default)
+    patch.setattr(configuration, "fine_tuning_recipes", fine_tuning)
 
 
 @pytest.fixture(scope="session", name="hurry")

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
 
 import torch
 from torch import Generator, Tensor
@@ -29,7 +28,6 @@ def augment(
     dataset: Dataset,
     augmentation: Augmentation,
     generator: Generator,
-    size: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Augment a batch at random and normalise it, reproducibly given `generator`.
 
@@ -39,18 +37,15 @@ def augment(
         dataset: gives classes, mean and standard deviation, and whether to mirror.
         augmentation: the transformations.
         generator: CPU generator; torch's global generators are neither read nor changed.
-        size: rows and columns S of the result; None for those of the images.
 
     Returns:
-        images, float32 (N, 3, S, S) in channels_last layout, and labels: int64 (N,), or float32 (N, classes) class
+        images, float32 (N, 3, R, R) in channels_last layout, and labels: int64 (N,), or float32 (N, classes) class
         probabilities for mixed images.
     """
-    size = size or images.shape[-1]
     if augmentation.resized_crop:
-        images = _resized_crops(images, size, generator)
+        images = _resized_crops(images, generator)
     if augmentation.crop or dataset.flip:
         images = random_crop_flip(images, dataset.flip, generator, augmentation.crop)
-    images = resized(images, size)
     if augmentation.trivialaugment:
         images = _trivialaugment(images, generator)
     if augmentation.randaugment:
@@ -80,18 +75,10 @@ def random_crop_flip(images: Tensor, flip: bool, generator: Generator, crop: boo
     return padded[index, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def resized(images: Tensor, size: int) -> Tensor:
-    """Images, (N, C, H, W), of another size, (N, C, size, size): bilinear, and antialiased where they shrink."""
-    if images.shape[-2:] == (size, size):
-        return images
+def _resized_crops(images: Tensor, generator: Generator) -> Tensor:
     from torchvision.transforms import v2
 
-    return cast(Tensor, v2.functional.resize(images, [size, size], antialias=True))
-
-
-def _resized_crops(images: Tensor, size: int, generator: Generator) -> Tensor:
-    from torchvision.transforms import v2
-
+    size = images.shape[-1]
     return _each(v2.RandomResizedCrop(size, scale=RESIZED_CROP_AREA, antialias=True), images, generator)
 
 

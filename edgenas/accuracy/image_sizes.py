@@ -1,8 +1,5 @@
 """Images at other sizes than that of the data set: resized in a batch, for networks of a space with several sizes."""
 
-from collections.abc import Callable
-from typing import cast
-
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,11 +14,6 @@ def resized_images(images: Tensor, resolution: int) -> Tensor:
         return images
     size = (resolution, resolution)
     return functional.interpolate(images, size, mode="bilinear", antialias=True)
-
-
-def at_size(network: nn.Module, resolution: int) -> Callable[[Tensor], Tensor]:
-    """A network of one size for square images of another, (N, C, H, H) to its outputs."""
-    return lambda images: cast(Tensor, network(resized_images(images, resolution)))
 
 
 class Resize(nn.Module):

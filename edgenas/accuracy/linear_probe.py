@@ -1,5 +1,6 @@
 """A linear classifier on the features of a network whose other weights stay as they are."""
 
+import time
 import warnings
 from typing import cast
 
@@ -13,7 +14,6 @@ from torch import nn
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.network_predictions import batch_slices
 from edgenas.accuracy.out_of_memory import out_of_memory_named
-from edgenas.accuracy.training_recipe import CLASSIFIER_IMAGES
 from edgenas.errors import DivergenceError
 from edgenas.space.modules import BlockModule, Network
 
@@ -21,7 +21,11 @@ FIT_WEIGHT = 30.0
 """Weight of the mean loss against half the squared weights, for features of unit size. Between 10 and 100, accuracy on
 photographs of five flowers changes by less than a point (EfficientNet-Lite0, 1,200 images)."""
 
+MAX_IMAGES = 5_000
 MAX_ITERATIONS = 200
+"""Bounds on the time of a fit. On 5,000 images it takes seconds; more of them are for training to learn from."""
+
+TIMED_ITERATIONS = 5
 
 
 def fit_classifier(network: Network, dataset: Dataset) -> None:
@@ -35,13 +39,13 @@ def fit_linear(network: nn.Module, last: nn.Linear, dataset: Dataset) -> None:
     Args:
         network: on the training device; left in evaluation mode. Only `last` changes.
         last: its layer that computes the logits.
-        dataset: images of the size the network is meant for; at most `CLASSIFIER_IMAGES` are used.
+        dataset: images of the size the network is meant for; at most `MAX_IMAGES` are used.
 
     Raises:
         DivergenceError: features that are NaN or infinite.
         OutOfMemoryError: a batch does not fit into memory.
     """
-    count = min(len(dataset.train), CLASSIFIER_IMAGES)
+    count = min(len(dataset.train), MAX_IMAGES)
     split = Split(dataset.train.images[:count], dataset.train.labels[:count])
     inputs, labels = features(network, last, dataset, split), split.labels.cpu().numpy()
     if not np.isfinite(inputs).all():
@@ -63,14 +67,22 @@ def fit_linear(network: nn.Module, last: nn.Linear, dataset: Dataset) -> None:
 def refit_linear(network: nn.Module, last: nn.Linear, dataset: Dataset) -> None:
     """Set a trained classifier to the mean of itself and one that is fitted; arguments and errors as of `fit_linear`.
 
-    The mean of two linear classifiers is their ensemble. One has seen what training made of the images, the other sees
-    the images as they are deployed on.
+    The mean of two linear classifiers is their ensemble. One was trained on augmented images, the other is fitted to
+    images as the network will see them when deployed.
     """
     trained = last.weight.detach().clone(), last.bias.detach().clone()
     fit_linear(network, last, dataset)
     with torch.no_grad():
         for parameter, before in zip((last.weight, last.bias), trained, strict=True):
             parameter.lerp_(before, 0.5)
+
+
+def regression_seconds(last: nn.Linear, images: int) -> float:
+    """Seconds that a fit takes at most without its features, extrapolated from a few iterations on random ones."""
+    inputs = np.random.default_rng(0).standard_normal((images, last.in_features), np.float32)
+    start = time.monotonic()
+    _fitted(inputs, np.arange(images) % last.out_features, TIMED_ITERATIONS)
+    return (time.monotonic() - start) * MAX_ITERATIONS / TIMED_ITERATIONS
 
 
 def _set(
@@ -111,8 +123,10 @@ def features(network: nn.Module, last: nn.Linear, dataset: Dataset, split: Split
     return np.concatenate(found)
 
 
-def _fitted(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> LogisticRegression:
-    regression = LogisticRegression(C=FIT_WEIGHT / len(labels), max_iter=MAX_ITERATIONS)
+def _fitted(
+    inputs: NDArray[np.float32], labels: NDArray[np.int64], iterations: int = MAX_ITERATIONS
+) -> LogisticRegression:
+    regression = LogisticRegression(C=FIT_WEIGHT / len(labels), max_iter=iterations)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # close to the optimum is enough
         return regression.fit(inputs, labels)

@@ -66,7 +66,10 @@ def path_losses(supernet: Supernet, recipe: SupernetRecipe) -> Losses:
 
 
 def largest_path_losses(supernet: Supernet, recipe: Recipe) -> Losses:
-    """The losses of one step of a supernet's largest network, at one of the larger half of the image sizes."""
+    """The losses of one step of a supernet's largest network, at one of the image sizes from the middle one up.
+
+    What is learnt from details serves smaller images too.
+    """
     space = supernet.space
     sizes = space.resolutions[len(space.resolutions) // 2 :]
 

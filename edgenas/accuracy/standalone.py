@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from edgenas.accuracy.training import Losses
@@ -11,8 +11,8 @@ from edgenas.accuracy.training_recipe import Recipe
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.space.modules import Network
 
-Classify = Callable[[Tensor], Tensor]
-"""Normalised images, (N, C, H, W), to logits, (N, classes): a module, or a function that runs one."""
+Teacher = Callable[[Tensor], Tensor]
+"""Normalised images, (N, C, H, W), to logits, (N, classes)."""
 
 
 def fresh_network(
@@ -26,7 +26,7 @@ def fresh_network(
 
 
 def network_losses(
-    network: Classify, recipe: Recipe, teacher: Classify | None = None, weight: float = 0.0
+    network: nn.Module, recipe: Recipe, teacher: Teacher | None = None, weight: float = 0.0
 ) -> Losses:
     """Cross entropy with the labels and, with the given `weight`, with a teacher's outputs for the same images.
 

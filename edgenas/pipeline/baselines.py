@@ -11,13 +11,14 @@ from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.linear_probe import fit_linear
 from edgenas.accuracy.pretrained_start import load_without_classifier
 from edgenas.device import Device
-from edgenas.errors import FileFormatError, InputError, VerificationError
+from edgenas.errors import InputError, VerificationError
 from edgenas.exporting.foreign_export import traced_onnx
 from edgenas.latency.latency import Latency
 from edgenas.latency.table import find_table
 from edgenas.onnx_latency.prediction import latency_of_onnx
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.final_network import FinalNetwork, OfLibrary, OfSpace
+from edgenas.pipeline.pretrained import alternative
 from edgenas.pipeline.scaled_baselines import baseline_predictors, scaled_baselines
 from edgenas.pipeline.session import Session
 from edgenas.pretrained.foreign_networks import downloaded_tensors, foreign_network
@@ -200,15 +201,11 @@ def _sizes(session: Session) -> tuple[int, ...]:
 
 def _read_weights(name: str) -> None:
     """Raise an InputError if the weights of a network cannot be had; they are kept for later."""
-    try:
+    with alternative(f"leave {name} out of --baselines"):
         if name in SOURCES:
             load_weights(SOURCES[name])
         else:
             downloaded_tensors(foreign_network(name))
-    except FileFormatError:
-        raise
-    except InputError as error:  # they cannot be had
-        raise InputError(error.problem, f"{error.hint}, or leave {name} out of --baselines") from None
 
 
 def _candidate(session: Session, name: str, size: int) -> Candidate:

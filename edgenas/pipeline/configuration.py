@@ -46,7 +46,7 @@ def configuration_of(
         pretrained: what to begin from; None for random weights.
         weights: the same, read.
     """
-    supernet, finalist = _recipes(settings, len(dataset.train), weights is not None)
+    supernet, finalist = _recipes(settings, len(dataset.train), weights)
     complete = _with_defaults(settings, device, dataset, predictor.space)
     followed: dict[str, object] = {}
     if settings.tune == "network":
@@ -110,19 +110,27 @@ def _with_defaults(
 
 
 def _recipes(
-    settings: SearchSettings, training_images: int, pretrained: bool
+    settings: SearchSettings, training_images: int, weights: PretrainedWeights | None
 ) -> tuple[SupernetRecipe, FinalistRecipe]:
-    """The recipes of supernet and finalists, changed by what is set."""
-    make = fine_tuning_recipes if pretrained else default_recipes
-    augment = settings.augment or (FINE_TUNING_AUGMENT if pretrained else AUGMENT)
-    supernet, finalist = make(training_images, augmentation_from_text(augment))
+    """The recipes of supernet and finalists, changed by what is set.
+
+    The largest network is trained first unless an earlier supernet's is as good as its parts. A gradient searcher
+    trains it in its own warm-up.
+    """
+    if weights is None:
+        augmentation = augmentation_from_text(settings.augment or AUGMENT)
+        supernet, finalist = default_recipes(training_images, augmentation)
+    else:
+        augmentation = augmentation_from_text(settings.augment or FINE_TUNING_AUGMENT)
+        largest_first = not weights.elastic and not settings.uses_gradients
+        supernet, finalist = fine_tuning_recipes(training_images, augmentation, largest_first)
     if settings.sampling is not None:
         supernet = supernet.model_copy(update={"sampling": settings.sampling})
     taught = 0.0 if settings.evaluator != SUPERNET else settings.distillation
     if taught is not None:
         finalist = finalist.model_copy(update={"distillation": taught})
     if settings.tune == "classifier":
-        finalist = finalist.model_copy(update={"classifier_only": True})
+        finalist = finalist.model_copy(update={"classifier_only": True, "refits_classifier": False})
     return supernet, finalist
 
 

@@ -13,11 +13,11 @@ from torch import nn
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
-from edgenas.accuracy.image_sizes import at_size
+from edgenas.accuracy.image_sizes import Resize
 from edgenas.accuracy.linear_probe import fit_linear, refit_linear
 from edgenas.accuracy.metrics import confusion, scores
 from edgenas.accuracy.network_predictions import predictions, require_predictions
-from edgenas.accuracy.standalone import Classify, network_losses
+from edgenas.accuracy.standalone import Teacher, network_losses
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.device import runtime_for
@@ -97,7 +97,9 @@ class FinalModel:
         return self.network.normalised(session.dataset_at(self.resolution))
 
     def training_dataset(self, session: Session) -> Dataset:
-        """What it is trained on: the largest images, on the training device, as their crops are sharper."""
+        """Its training images, on the training device: the largest if parts of them are enlarged, else its own."""
+        if not session.config.finalist_recipe.augmentation.resized_crop:
+            return self.dataset_on_device(session)
         return self.network.normalised(session.dataset_on_device)
 
     def dataset_on_device(self, session: Session) -> Dataset:
@@ -112,24 +114,23 @@ def train_final_model(
     recipe: FinalistRecipe,
     phase: str,
     seconds: float | None = None,
-    teacher: Classify | None = None,
+    teacher: Teacher | None = None,
 ) -> FinalModel:
     """Build, train and evaluate a network, once; the outcome is recorded in the store."""
     id_, folder = final_model.id, session.folder
     if (known := session.store.last_event("trained", id=id_)) is None:
         checkpoint = Checkpoint(folder.training(id_))
         known = {"id": id_, "note": ""}
-        seed = (session.settings.seed + int.from_bytes(id_.encode(), "big")) % 2**32
         try:
             network = make_network()
             if not recipe.classifier_only:
-                resizing = at_size(network, final_model.resolution)
+                resizing = nn.Sequential(Resize(final_model.resolution), network)
                 train(
                     network,
                     network_losses(resizing, recipe, teacher, recipe.distillation),
                     final_model.training_dataset(session),
                     recipe,
-                    seed,
+                    session.seed_of(id_),
                     checkpoint,
                     session.progress,
                     phase,

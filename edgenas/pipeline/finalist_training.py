@@ -4,11 +4,12 @@ from functools import partial
 
 from torch import nn
 
-from edgenas.accuracy.image_sizes import at_size
+from edgenas.accuracy.image_sizes import Resize
+from edgenas.accuracy.linear_probe import MAX_IMAGES, regression_seconds
 from edgenas.accuracy.path_sampling import paths_per_step
-from edgenas.accuracy.standalone import Classify, fresh_network, network_losses
+from edgenas.accuracy.standalone import Teacher, fresh_network, network_losses
 from edgenas.accuracy.supernet import Supernet
-from edgenas.accuracy.training_recipe import CLASSIFIER_IMAGES, FinalistRecipe
+from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.accuracy.training_speed import evaluation_seconds, step_seconds
 from edgenas.errors import OutOfMemoryError
 from edgenas.pipeline.baselines import baselines_of, is_pretrained, pretrained_network
@@ -100,7 +101,7 @@ class _Trainings:
         self._final_models = final_models
         self.finalists = sum(not final_model.name for final_model in final_models)
 
-    def teacher(self, final_model: FinalModel) -> Classify | None:
+    def teacher(self, final_model: FinalModel) -> Teacher | None:
         """The supernet's largest network at the image size of a finalist; None for a baseline."""
         supernet, size = self._supernet, final_model.resolution
         if supernet is None or final_model.name:
@@ -152,11 +153,11 @@ class _Trainings:
 
     @property
     def _inherited_epochs(self) -> float:
-        """Epochs of the supernet per finalist, each as often as a step trains paths, and of its largest network."""
+        """A finalist's share of the epochs of the supernet, times the paths of a step, and of its largest network."""
         session = self._session
         if (trained := session.store.last_event("supernet trained")) is None:
             return 0.0
-        first = session.store.last_event("largest trained") or {"epochs": 0.0}
+        first = session.store.last_event("largest network trained") or {"epochs": 0.0}
         learns = session.config.gradient_recipe is not None  # which trains one path a step
         paths = 1 if learns else paths_per_step(session.space, session.config.supernet_recipe)
         return float((first["epochs"] + paths * trained["epochs"]) / self.finalists)
@@ -167,13 +168,19 @@ class _Trainings:
         dataset = final_model.dataset_on_device(self._session)
         try:
             network = self.network(final_model, fitted=False)
-            resizing = at_size(network, final_model.resolution)
+            resizing = nn.Sequential(Resize(final_model.resolution), network)
             losses = network_losses(resizing, recipe, teacher, recipe.distillation)
             step_s = step_seconds(network, losses, final_model.training_dataset(self._session), recipe)
             evaluation_s = evaluation_seconds(network, dataset)
         except OutOfMemoryError:  # reported by its training
             return LEAST_S, 0.0
-        fits = is_pretrained(final_model) + recipe.refits_classifier
-        evaluated = len(dataset.validation) + len(dataset.test)
-        evaluation_s *= 1 + fits * min(len(dataset.train), CLASSIFIER_IMAGES) / evaluated
+        last = final_model.network.classifier(network)
+        if last is not None and (is_pretrained(final_model) or recipe.refits_classifier):
+            images = min(len(dataset.train), MAX_IMAGES)
+            fit_s = regression_seconds(last, images)
+            fit_s += evaluation_s * images / (len(dataset.validation) + len(dataset.test))
+            fits = [is_pretrained(final_model), recipe.refits_classifier].count(
+                True
+            )  # before and after training
+            evaluation_s += fits * fit_s
         return step_s, evaluation_s

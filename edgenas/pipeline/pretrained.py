@@ -1,6 +1,7 @@
 """`--pretrained`: the weights that training begins from, and the space around their network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -45,6 +46,17 @@ class Pretrained:
     least: int
     space: Callable[[int, int], MBConvSpace]
     read: "Callable[[], PretrainedWeights]"
+
+
+@contextmanager
+def alternative(hint: str) -> Iterator[None]:
+    """Where weights cannot be had, say what else the option at hand takes; a damaged file is to be repaired instead."""
+    try:
+        yield
+    except FileFormatError:
+        raise
+    except InputError as error:
+        raise InputError(error.problem, f"{error.hint}, or {hint}") from None
 
 
 def pretrained_for(settings: SpaceSettings, resolution: int) -> Pretrained | None:
@@ -161,12 +173,8 @@ def _halved_to_one(layout: Layout) -> int:
 def _weights_of(source: PretrainedSource) -> "PretrainedWeights":
     from edgenas.pretrained.weights import load_weights  # loads torch
 
-    try:
+    with alternative("use --pretrained none"):
         return load_weights(source)
-    except FileFormatError:
-        raise
-    except InputError as error:  # they cannot be had
-        raise InputError(error.problem, f"{error.hint}, or use --pretrained none") from None
 
 
 def _supernet_weights(source: PretrainedSource) -> "PretrainedWeights":

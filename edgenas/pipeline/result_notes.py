@@ -51,6 +51,8 @@ def _time_budget(session: Session, evaluated: Sequence[Evaluated]) -> Iterator[s
         return
     trained = session.store.last_event("supernet trained")
     epochs = f", and {trained['epochs']:.3g} epochs of the supernet" if trained else ""
+    if first := session.store.last_event("largest network trained"):
+        epochs += f" after {first['epochs']:.3g} of its largest network"
     yield (
         f"the time budget of {format_seconds(budget_s)} allowed {len(evaluated)} of "
         f"{session.settings.evaluations} evaluations{epochs}"

@@ -20,7 +20,7 @@ KEPT_BYTES = 2 * 2**30
 
 
 class RunData:
-    """The data set at the largest size, on which is trained and searched, and at the others for what is deployed.
+    """The data set at the largest size, for training and search, and at the others for what is deployed.
 
     Smaller images for training are made by resizing batches: crops of the largest are the sharpest. What an exported
     file is evaluated on is decoded at its own size, as whoever uses the file does. All sizes are normalised like the

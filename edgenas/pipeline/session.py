@@ -66,6 +66,10 @@ class Session:
             return self.dataset_on_device
         return self.dataset_at(resolution).on(self.torch_device)
 
+    def seed_of(self, training: str) -> int:
+        """The seed of one of several trainings, so that each has an order and augmentations of its own."""
+        return (self.settings.seed + int.from_bytes(training.encode(), "big")) % 2**32
+
     @property
     def search_kind(self) -> AccuracyKind:
         """The kind of the accuracies in the search."""
@@ -80,9 +84,8 @@ class Session:
 
     @property
     def trains_largest_first(self) -> bool:
-        """Whether the supernet's largest network is trained before the others; an earlier supernet knows them all."""
-        elastic = self.pretrained is None or self.pretrained.elastic
-        return self.trains_supernet and self.config.supernet_recipe.largest_first is not None and not elastic
+        """Whether the supernet's largest network is trained before the others."""
+        return self.trains_supernet and self.config.supernet_recipe.largest_first is not None
 
     @property
     def chosen(self) -> str | None:

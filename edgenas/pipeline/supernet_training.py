@@ -24,6 +24,8 @@ from edgenas.searchers.registry import MakeSearcher
 CONVERGED = 0.1
 """Relative deviation of expected latencies from their targets above which a note says so."""
 
+LARGEST_NETWORK = "largest network"
+"""Name of the phase in which the supernet's largest network is trained first."""
 
 PROBE_SHARE = 0.9
 """Share of a time budget for the search where nothing but classifiers is trained."""
@@ -50,7 +52,7 @@ def phase_budgets_s(session: Session) -> dict[str, float]:
         shares = {"supernet": 0.0, "search": SUPERNET_SHARE + SEARCH_SHARE}
     elif session.trains_largest_first:
         largest = LARGEST_FIRST_SHARE * SUPERNET_SHARE
-        shares |= {"largest": largest, "supernet": SUPERNET_SHARE - largest}
+        shares |= {LARGEST_NETWORK: largest, "supernet": SUPERNET_SHARE - largest}
     if session.config.finalist_recipe.classifier_only:
         shares["search"] = PROBE_SHARE
     planned = {phase: share * left_s for phase, share in shares.items()}
@@ -66,7 +68,7 @@ def trained_supernet(session: Session) -> Trained:
         assert session.make_searcher is not None, "the gradient searcher needs a supernet"
         return Trained(None, session.make_searcher)
     supernet = Supernet(session.space, session.settings.seed).to(session.torch_device)
-    if session.pretrained is not None and not session.folder.supernet.is_file():  # else resumed from that
+    if session.pretrained is not None and not session.folder.supernet.is_file():  # else that file holds all
         with session.store.timed("supernet"):
             _load_pretrained(session, supernet, session.pretrained)
             if session.trains_largest_first:
@@ -97,14 +99,14 @@ def _train_largest(session: Session, supernet: Supernet) -> None:
         largest_path_losses(supernet, recipe),
         session.dataset_on_device,
         recipe,
-        session.settings.seed,
-        Checkpoint(session.folder.largest),
+        session.seed_of(LARGEST_NETWORK),
+        Checkpoint(session.folder.largest_network),
         session.progress,
-        phase="largest network",
-        seconds=_seconds(session, "largest"),
+        phase=LARGEST_NETWORK,
+        seconds=_seconds(session, LARGEST_NETWORK),
     )
-    if session.store.last_event("largest trained") is None:
-        session.store.record("largest trained", epochs=epochs)
+    if session.store.last_event("largest network trained") is None:
+        session.store.record("largest network trained", epochs=epochs)
 
 
 def _learn_architecture(session: Session, supernet: Supernet, recipe: GradientRecipe) -> MakeSearcher:
@@ -150,7 +152,7 @@ def _train(session: Session, model: nn.Module, losses: Losses) -> None:
             phase="supernet",
             seconds=_seconds(session, "supernet"),
         )
-    session.folder.largest.unlink(missing_ok=True)
+    session.folder.largest_network.unlink(missing_ok=True)
     if session.store.last_event("supernet trained") is None:
         session.store.record("supernet trained", epochs=epochs)
 

@@ -7,7 +7,8 @@ SUPERNET_SHARE, SEARCH_SHARE = 0.35, 0.15
 """Shares of the budget left once the data are loaded; finalists get what is left when they start."""
 
 LARGEST_FIRST_SHARE = 0.4
-"""Share of the supernet's time in which only its largest network is trained, where that comes first."""
+"""Share of the supernet's time in which only its largest network is trained, where that comes first: five epochs of
+1,200 images within a budget of 15 minutes on two cores; see benchmarks.md, "Training from pretrained weights"."""
 
 RESERVE = 0.02
 """Share of a budget reserved for export and the report."""

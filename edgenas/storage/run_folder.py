@@ -55,9 +55,9 @@ class RunFolder:
         return self.path / "supernet.safetensors"
 
     @property
-    def largest(self) -> Path:
+    def largest_network(self) -> Path:
         """Training state of the supernet's largest network, where it is trained first."""
-        return self.path / "largest.training.safetensors"
+        return self.path / "largest-network.training.safetensors"
 
     @property
     def front(self) -> Path:

@@ -66,7 +66,7 @@ def test_one_image_of_a_class_is_enough() -> None:
 
 
 def test_no_more_images_than_needed_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear_probe, "CLASSIFIER_IMAGES", 12)
+    monkeypatch.setattr(linear_probe, "MAX_IMAGES", 12)
     dataset, network = colours(2, 40), fresh(2)
     counts = []
     network.register_forward_pre_hook(lambda _, inputs: counts.append(len(inputs[0])))

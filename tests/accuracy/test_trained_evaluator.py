@@ -88,6 +88,18 @@ def test_the_value_is_that_of_a_network_trained_by_hand(
     assert evaluator.evaluate(architecture) == score(matrix, metric)
 
 
+def test_the_classifier_is_fitted_again_if_the_recipe_says_so(
+    make: MAKE, architecture: Architecture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[object] = []
+    monkeypatch.setattr(module, "refit_linear", lambda *arguments: fitted.append(arguments[1]))
+    make().evaluate(architecture)
+    assert not fitted
+    make(RECIPE.model_copy(update={"refits_classifier": True})).evaluate(architecture)
+    (last,) = fitted
+    assert isinstance(last, torch.nn.Linear) and last.out_features == 3
+
+
 def test_a_rival_does_not_stop_it(make: MAKE, architecture: Architecture) -> None:
     assert make().evaluate(architecture, to_beat=1.0) == make().evaluate(architecture)
 

@@ -100,7 +100,13 @@ def test_fine_tuning_begins_with_the_largest_network_and_ends_with_the_classifie
     assert (largest.epochs, supernet.epochs, finalist.epochs) == epochs
     assert {each.augmentation for each in (largest, supernet, finalist)} == {augmentation}
     assert largest.learning_rate == finalist.learning_rate == 2 * supernet.learning_rate == FINE_TUNING_RATE
-    assert finalist.refits_classifier == refits  # a classifier trained on many images is better
+    assert finalist.refits_classifier == refits
+    plain, _ = fine_tuning_recipes(images, augmentation, largest_first=False)
+    assert (
+        plain.largest_first is None
+        and plain.learning_rate == FINE_TUNING_RATE
+        and plain.epochs >= supernet.epochs
+    )
 
 
 def test_a_recipe_is_read_without_loading_torch() -> None:

@@ -1,16 +1,23 @@
 """Contenders: trained once, exported, verified, measured once; what fails is noted."""
 
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
+from edgenas.accuracy.augmentation import augmentation_from_text
+from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.dataset_sources import resized_dataset
 from edgenas.accuracy.linear_probe import classifier_of, fit_classifier
 from edgenas.accuracy.network_predictions import predictions
 from edgenas.accuracy.standalone import fresh_network
+from edgenas.accuracy.training import Losses
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.errors import DeviceError, FileFormatError, OutOfMemoryError, VerificationError
 from edgenas.pipeline import final_model as module
@@ -79,37 +86,60 @@ def test_trainings_of_different_final_models_draw_differently(
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_smaller_network_is_trained_on_resized_images_of_the_largest_size(
-    session: Session, final_models: list[FinalModel]
+@pytest.mark.parametrize(("augmentation", "size"), [("resized-crop", 16), ("crop", 8)])
+def test_a_smaller_network_is_trained_on_parts_of_the_largest_images(
+    augmentation: str,
+    size: int,
+    session: Session,
+    final_models: list[FinalModel],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     space = session.space.at(session.dataset.resolution).resized(8)
     small = replace(final_models[0], network=OfSpace(space, space.smallest))
     smaller = resized_dataset(session.dataset, 8)
-    session = replace(session, load_dataset_at=lambda _: smaller)
-    found: dict[bool, set[int]] = {True: set(), False: set()}
+    recipe = RECIPE.model_copy(update={"augmentation": augmentation_from_text(augmentation)})
+    config = session.config.model_copy(update={"finalist_recipe": recipe})
+    session = replace(session, config=config, load_dataset_at=lambda _: smaller)
+    seen = set()
+
+    def spy(network: Network, losses: Losses, dataset: Dataset, *_: Any) -> None:
+        seen.add(dataset.resolution)
+        images = dataset.normalise(dataset.train.images[:4])
+        (loss,) = losses(images, dataset.train.labels[:4], np.random.default_rng(0), 0.0)
+        assert loss.isfinite()
+
+    monkeypatch.setattr(module, "train", spy)
     network = network_of(small)
-    network.register_forward_pre_hook(lambda module, inputs: found[module.training].add(inputs[0].shape[-1]))
-    train_final_model(session, small, lambda: network, RECIPE, "finalist 1/1")
-    assert small.training_dataset(session).resolution == session.dataset.resolution == 16
-    assert found == {True: {8}, False: {8}}
+    network.register_forward_pre_hook(lambda _, inputs: seen.add(("network", inputs[0].shape[-1])))
+    train_final_model(session, small, lambda: network, recipe, "finalist 1/1")
+    assert seen == {size, ("network", 8)}
 
 
-@pytest.mark.parametrize(
-    ("recipe", "share"), [({"refits_classifier": True}, 0.5), ({"classifier_only": True}, 1.0)]
-)
-def test_the_classifier_is_fitted_at_the_end(
-    recipe: dict[str, bool], share: float, session: Session, final_models: list[FinalModel]
+@pytest.fixture
+def fitted(session: Session, final_models: list[FinalModel], trained: FinalModel) -> dict[str, Tensor]:
+    """Weights of the classifier after training, and of one fitted to the features that training left."""
+    network = load_network(session.folder, trained.network.build(), trained.id)
+    before = classifier_of(network).weight.detach().clone()
+    fit_classifier(network, session.dataset)
+    return {"trained": before, "fitted": classifier_of(network).weight.detach()}
+
+
+def test_a_classifier_is_fitted_again_after_training(
+    session: Session, trained: FinalModel, fitted: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    made = [network_of(final_models[0]) for _ in range(2)]
-    namesake = replace(final_models[0], name="same")
-    if "refits_classifier" in recipe:
-        train_final_model(session, final_models[0], lambda: made[0], RECIPE, "plain")
-        session = replace(session, store=RunStore(session.store.path.with_name("other.sqlite")))
-    train_final_model(session, namesake, lambda: made[1], RECIPE.model_copy(update=recipe), "fitted")
-    before, after = (classifier_of(network).weight.detach().clone() for network in made)
-    fit_classifier(made[0], session.dataset)
-    fitted = classifier_of(made[0]).weight.detach()
-    torch.testing.assert_close(after, before.lerp(fitted, share), atol=1e-5, rtol=1e-4)
+    recipe, network = RECIPE.model_copy(update={"refits_classifier": True}), network_of(trained)
+    with closing(RunStore(tmp_path / "other.sqlite")) as store:
+        train_final_model(replace(session, store=store), trained, lambda: network, recipe, "finalist 1/1")
+    expected = fitted["trained"].lerp(fitted["fitted"], 0.5)
+    torch.testing.assert_close(classifier_of(network).weight.detach(), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_nothing_but_a_classifier_is_trained(session: Session, final_models: list[FinalModel]) -> None:
+    recipe, network = RECIPE.model_copy(update={"classifier_only": True}), network_of(final_models[0])
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    train_final_model(session, final_models[0], lambda: network, recipe, "finalist 1/1")
+    changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert len(changed) == 2 and all(len(before[name]) == 3 for name in changed)
 
 
 def test_a_diverging_contender_is_noted_and_not_exported(

@@ -11,7 +11,7 @@ from fixtures.configurations import changed_config
 from torch import nn
 
 from edgenas.accuracy.network_predictions import recalibrate
-from edgenas.accuracy.standalone import Classify, fresh_network
+from edgenas.accuracy.standalone import Teacher, fresh_network
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.latency.predictor import predictor_from_device
@@ -36,7 +36,7 @@ class Training:
     recipe: FinalistRecipe
     phase: str
     seconds: float | None
-    teacher: Classify | None
+    teacher: Teacher | None
 
 
 @dataclass
@@ -136,9 +136,13 @@ def assert_equal(one: nn.Module, other: nn.Module) -> None:
     assert all(torch.equal(mine[name], others[name]) for name in mine)
 
 
-@pytest.mark.parametrize(("supernet_epochs", "baseline_epochs"), [(None, 7), (9.5, 12), (20.0, 17)])
+@pytest.mark.parametrize(
+    ("supernet_epochs", "largest_epochs", "baseline_epochs"),
+    [(None, None, 7), (9.5, None, 12), (20.0, None, 17), (9.5, 3.0, 13)],
+)
 def test_a_baseline_is_trained_longer_by_a_finalists_share_of_the_supernet(
     supernet_epochs: float | None,
+    largest_epochs: float | None,
     baseline_epochs: int,
     session: Session,
     supernet: Supernet,
@@ -148,6 +152,8 @@ def test_a_baseline_is_trained_longer_by_a_finalists_share_of_the_supernet(
     recipe = FinalistRecipe(epochs=7, batch_size=8, distillation=0.5)
     if supernet_epochs is not None:
         session.store.record("supernet trained", epochs=supernet_epochs)
+    if largest_epochs is not None:
+        session.store.record("largest network trained", epochs=largest_epochs)
     asked = configured(session, baselines=True, finalist_recipe=recipe)
     train_and_export(asked, supernet, candidates)
     expected = recipe.model_copy(update={"epochs": baseline_epochs, "distillation": 0.0})
@@ -222,6 +228,23 @@ def test_a_budget_is_planned_once_in_equal_steps_with_the_supernets_for_baseline
     train_and_export(replace(asked, budget=FixedBudget(1.0)), supernet, candidates)
     assert [training.seconds for training in trainings.made[4:]] == seconds
     assert session.store.events("finalist plan") == [plan]
+
+
+def test_time_to_fit_classifiers_again_is_left_out_of_the_plan(
+    session: Session,
+    supernet: Supernet,
+    candidates: list[Evaluated],
+    trainings: Trainings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "step_seconds", lambda *_: 0.5)
+    monkeypatch.setattr(module, "evaluation_seconds", lambda *_: 0.0)
+    monkeypatch.setattr(module, "regression_seconds", lambda *_: 3.0)
+    device = session.config.device.model_copy(update={"reach": "none"})
+    recipe = session.config.finalist_recipe.model_copy(update={"refits_classifier": True})
+    asked = configured(session, device=device, time_budget="100s", finalist_recipe=recipe)
+    train_and_export(replace(asked, budget=FixedBudget(84.0)), supernet, candidates)
+    assert [training.seconds for training in trainings.made] == pytest.approx([39.0, 39.0])
 
 
 def test_no_time_to_measure_is_kept_for_a_device_elsewhere(

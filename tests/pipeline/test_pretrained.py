@@ -2,9 +2,10 @@
 
 import json
 import re
+import socket
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -140,7 +141,14 @@ def test_an_unusable_supernet_is_refused(
 def test_a_search_begins_from_pretrained_weights(
     image_folder: Path, tmp_path: Path, hurried: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its images are normalised as in the pretraining; results and cards say what it began from."""
+    """Without a network. Its images are normalised as in the pretraining; results and cards say what it began from."""
+
+    def refuse(*arguments: object) -> NoReturn:
+        raise AssertionError(f"asks for the network: {arguments}")
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.chdir(tmp_path)
     run = search(
         "pi5", "20ms", image_folder, resolution=32, pretrained=LITE0, evaluations=4, finalists=1, run="fine"
@@ -172,7 +180,10 @@ def test_an_interrupted_start_goes_on_and_ends_the_same(
         "resolution": 32, "pretrained": LITE0, "evaluations": 3, "finalists": 1, "run": "fine",
     }  # fmt: skip
     found = []
-    for folder, phases in {"whole": (), "cut": ("fitting pretrained weights", "supernet")}.items():
+    for folder, phases in {
+        "whole": (),
+        "cut": ("fitting pretrained weights", "largest network", "supernet"),
+    }.items():
         (tmp_path / folder).mkdir()
         monkeypatch.chdir(tmp_path / folder)
         for phase in phases:

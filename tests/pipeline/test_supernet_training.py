@@ -14,6 +14,7 @@ from fixtures.configurations import changed_config
 from edgenas.accuracy import training
 from edgenas.accuracy.standalone import fresh_network
 from edgenas.accuracy.training_recipe import Recipe
+from edgenas.pipeline import supernet_training as module
 from edgenas.pipeline.learning_record import recorded_curves
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.supernet_training import phase_budgets_s, trained_supernet
@@ -74,9 +75,9 @@ def phases(session: Session) -> list[str]:
 
 def test_from_pretrained_weights_the_largest_network_is_trained_first(pretrained: Session) -> None:
     assert phases(pretrained) == ["fitting pretrained weights", "largest network", "supernet"]
-    assert pretrained.store.events("largest trained") == [{"epochs": 2.0}]
+    assert pretrained.store.events("largest network trained") == [{"epochs": 2.0}]
     assert pretrained.store.events("supernet trained") == [{"epochs": 1.0}]
-    assert not pretrained.folder.largest.exists()
+    assert not pretrained.folder.largest_network.exists()
     assert phases(pretrained) == ["supernet"]  # its state alone is read
 
 
@@ -93,13 +94,19 @@ def test_a_training_that_is_resumed_ends_with_the_same_weights(
     assert straight is not None and resumed is not None
     again = resumed.state_dict()
     assert all(tensor.equal(again[name]) for name, tensor in straight.state_dict().items())
-    assert len(pretrained.store.events("largest trained")) == 1
+    assert len(pretrained.store.events("largest network trained")) == 1
 
 
-def test_an_earlier_supernet_knows_all_its_networks(pretrained: Session) -> None:
-    assert pretrained.pretrained is not None
-    elastic = replace(pretrained, pretrained=replace(pretrained.pretrained, elastic=True))
-    assert phases(elastic) == ["fitting pretrained weights", "supernet"]
+def test_both_trainings_see_other_images(pretrained: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = {}
+
+    def spy(*arguments: Any, phase: str, **others: Any) -> float:
+        seeds[phase] = arguments[4]
+        return 1.0
+
+    monkeypatch.setattr(module, "train", spy)
+    trained_supernet(pretrained)
+    assert len(set(seeds.values())) == len(seeds) == 2
 
 
 def test_the_largest_network_gets_a_share_of_the_supernet_s_time(
@@ -108,7 +115,7 @@ def test_the_largest_network_gets_a_share_of_the_supernet_s_time(
     monkeypatch.setattr(Budget, "left_s", property(lambda _: 100.0))
     planned = phase_budgets_s(changed(pretrained, time_budget="100s"))
     assert planned == {
-        "largest": pytest.approx(14),
+        "largest network": pytest.approx(14),
         "supernet": pytest.approx(21),
         "search": pytest.approx(15),
     }

@@ -1,0 +1,46 @@
+"""How a search trains, from its settings and what it begins from."""
+
+from typing import Any
+
+import pytest
+
+from edgenas.pipeline.configuration import _recipes
+from edgenas.pretrained.source import PretrainedRecord
+from edgenas.pretrained.weights import PretrainedWeights
+from edgenas.settings.search import SearchSettings
+
+
+def weights(elastic: bool = False) -> PretrainedWeights:
+    record = PretrainedRecord(name="p", licence="MIT", origin="here", sha256="0" * 64)
+    return PretrainedWeights(record, {}, elastic)
+
+
+@pytest.mark.parametrize(
+    ("given", "elastic", "first"),
+    [({}, False, True), ({}, True, False), ({"searcher": "proxyless"}, False, False)],
+)
+def test_the_largest_network_is_trained_first_unless_it_is_as_good_as_its_parts_or_warmed_up(
+    given: dict[str, Any], elastic: bool, first: bool
+) -> None:
+    supernet, finalist = _recipes(SearchSettings("pi5", "20ms", **given), 1200, weights(elastic))
+    assert (supernet.largest_first is not None) == first
+    assert supernet.sampling == "sandwich" and supernet.augmentation.resized_crop
+    assert finalist.refits_classifier and not finalist.distillation
+
+
+def test_from_random_weights_there_is_no_largest_network_first() -> None:
+    supernet, finalist = _recipes(SearchSettings("pi5", "20ms"), 1200, None)
+    assert supernet.largest_first is None and not finalist.refits_classifier
+    assert supernet.augmentation.text == finalist.augmentation.text == "crop"
+
+
+def test_settings_come_before_what_is_usual() -> None:
+    settings = SearchSettings("pi5", "20ms", augment="mixup", sampling="fair", distillation=0.25)
+    supernet, finalist = _recipes(settings, 1200, weights())
+    assert (supernet.sampling, finalist.distillation) == ("fair", 0.25)
+    assert supernet.augmentation.text == finalist.augmentation.text == "mixup"
+
+
+def test_a_linear_probe_fits_classifiers_once() -> None:
+    _, finalist = _recipes(SearchSettings("pi5", "20ms", tune="classifier"), 1200, weights())
+    assert finalist.classifier_only and not finalist.refits_classifier
