@@ -204,7 +204,7 @@ def test_resized_crops_are_parts_of_the_image_of_any_place_and_extent(tiny_datas
     spans = (images.amax((2, 3)) - images.amin((2, 3)))[:, :2] * 255 / 248
     assert (spans.prod(1) > 0.3).all()
     assert (spans.prod(1) < 0.6).any()
-    assert len({tuple(part.tolist()) for part in images.amin((2, 3))}) > 30
+    assert len({tuple(part.tolist()) for part in images.amin((2, 3))}) > 20
 
 
 def test_mixup_blends_whole_images_as_it_blends_their_labels(tiny_dataset: "Dataset") -> None:
