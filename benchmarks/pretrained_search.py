@@ -24,13 +24,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 import edgenas
 from edgenas.accuracy.augmentation import augmentation_from_text
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.dataset_sources import load_dataset
-from edgenas.accuracy.image_sizes import at_size
+from edgenas.accuracy.image_sizes import Resize
 from edgenas.accuracy.linear_probe import classifier_of, refit_linear
 from edgenas.accuracy.network_predictions import predictions
 from edgenas.accuracy.pretrained_start import load_without_classifier, start_from
@@ -141,7 +142,7 @@ def _baseline(
     else:
         start_from(network, weights, dataset)
     recipe = fine_tuning_recipes(len(dataset.train), augmentation_from_text("resized-crop"))[1]
-    losses = network_losses(at_size(network, size), recipe)
+    losses = network_losses(nn.Sequential(Resize(size), network), recipe)
     with tempfile.TemporaryDirectory() as folder:
         train(network, losses, images, recipe, seed, Checkpoint(Path(folder, "checkpoint")), seconds=seconds)
     if recipe.refits_classifier and not plain:
