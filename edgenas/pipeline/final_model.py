@@ -136,11 +136,10 @@ def train_final_model(
                     phase,
                     seconds,
                 )
-            if (last := final_model.network.classifier(network)) is not None:
-                if recipe.classifier_only:
-                    fit_linear(network, last, final_model.dataset_on_device(session))
-                elif recipe.refits_classifier:
-                    refit_linear(network, last, final_model.dataset_on_device(session))
+            if recipe.classifier_only or recipe.refits_classifier:
+                fit = fit_linear if recipe.classifier_only else refit_linear
+                if (last := final_model.network.classifier(network)) is not None:
+                    fit(network, last, final_model.dataset_on_device(session))
             known |= _evaluate(final_model.dataset(session), network)
         except (DivergenceError, OutOfMemoryError) as error:
             known["note"] = f"training failed: {error.problem}"
