@@ -174,13 +174,12 @@ class _Trainings:
             evaluation_s = evaluation_seconds(network, dataset)
         except OutOfMemoryError:  # reported by its training
             return LEAST_S, 0.0
-        last = final_model.network.classifier(network)
-        if last is not None and (is_pretrained(final_model) or recipe.refits_classifier):
-            images = min(len(dataset.train), MAX_IMAGES)
-            fit_s = regression_seconds(last, images)
-            fit_s += evaluation_s * images / (len(dataset.validation) + len(dataset.test))
-            fits = [is_pretrained(final_model), recipe.refits_classifier].count(
-                True
-            )  # before and after training
-            evaluation_s += fits * fit_s
-        return step_s, evaluation_s
+        before_training, after_training = is_pretrained(final_model), recipe.refits_classifier
+        fitted = before_training or after_training
+        last = final_model.network.classifier(network) if fitted else None
+        if last is None:
+            return step_s, evaluation_s
+        images = min(len(dataset.train), MAX_IMAGES)
+        features_s = evaluation_s * images / (len(dataset.validation) + len(dataset.test))
+        fit_s = features_s + regression_seconds(last, images)
+        return step_s, evaluation_s + (2 if before_training and after_training else 1) * fit_s
