@@ -16,7 +16,7 @@ FINE_TUNED_SUPERNET_IMAGES = 12_000
 ELASTIC_IMAGES = 8_000
 """The same from pretrained weights: of a finalist or the largest network; of a supernet; of one whose largest network
 was trained first. On photographs of five flowers, five epochs of 1,200 images leave the largest network within a point
-of eight, and the supernet then ranks as in benchmarks.md, "Ranking from pretrained weights"."""
+of eight."""
 
 FINE_TUNED_BATCH = 32
 """Images per step for pretrained weights: few steps must suffice."""
