@@ -28,7 +28,7 @@ FINE_TUNING_RATE = 1e-3
 """Highest learning rate for pretrained weights."""
 
 ELASTIC_RATE = 5e-4
-"""Highest learning rate for a supernet whose largest network was trained first, which a higher one would undo."""
+"""Highest learning rate for a supernet whose largest network was trained first: lower, to keep what that has learnt."""
 
 
 class Recipe(Document):

@@ -173,7 +173,8 @@ def _halved_to_one(layout: Layout) -> int:
 def _weights_of(source: PretrainedSource) -> "PretrainedWeights":
     from edgenas.pretrained.weights import load_weights  # loads torch
 
-    with alternative("use --pretrained none"):
+    other = NONE if source.name == AUTO_SOURCE else AUTO_SOURCE  # which is installed with edgenas
+    with alternative(f"use --pretrained {other}"):
         return load_weights(source)
 
 

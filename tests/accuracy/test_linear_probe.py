@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,13 @@ import torch
 
 from edgenas.accuracy import linear_probe
 from edgenas.accuracy.dataset import Dataset, Split, dataset_from_arrays
-from edgenas.accuracy.linear_probe import classifier_of, features, fit_classifier, refit_linear
+from edgenas.accuracy.linear_probe import (
+    classifier_of,
+    features,
+    fit_classifier,
+    refit_linear,
+    regression_seconds,
+)
 from edgenas.accuracy.network_predictions import predictions
 from edgenas.accuracy.standalone import fresh_network
 from edgenas.space import mbconv
@@ -83,3 +90,13 @@ def test_a_classifier_that_is_fitted_again_is_the_ensemble_of_both() -> None:
         expected = (network(images) + fitted(images)) / 2
         refit_linear(network, classifier_of(network), dataset)
         torch.testing.assert_close(network(images), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_time_of_a_fit_is_extrapolated_from_a_few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = []
+    monkeypatch.setattr(linear_probe, "_fitted", lambda *arguments: fitted.append(arguments))
+    ticks = iter((10.0, 10.5))
+    monkeypatch.setattr(linear_probe, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    assert regression_seconds(torch.nn.Linear(7, 3), 20) == 0.5 * 200 / 5
+    ((inputs, labels, iterations),) = fitted
+    assert inputs.shape == (20, 7) and set(labels) == {0, 1, 2} and iterations == 5

@@ -230,7 +230,10 @@ def test_a_budget_is_planned_once_in_equal_steps_with_the_supernets_for_baseline
     assert session.store.events("finalist plan") == [plan]
 
 
-def test_time_to_fit_classifiers_again_is_left_out_of_the_plan(
+@pytest.mark.parametrize(("refits", "each_s"), [(False, 42.0), (True, 39.0)])
+def test_nothing_but_fits_of_classifiers_is_left_out_of_the_plan_for_a_device_elsewhere(
+    refits: bool,
+    each_s: float,
     session: Session,
     supernet: Supernet,
     candidates: list[Evaluated],
@@ -241,22 +244,7 @@ def test_time_to_fit_classifiers_again_is_left_out_of_the_plan(
     monkeypatch.setattr(module, "evaluation_seconds", lambda *_: 0.0)
     monkeypatch.setattr(module, "regression_seconds", lambda *_: 3.0)
     device = session.config.device.model_copy(update={"reach": "none"})
-    recipe = session.config.finalist_recipe.model_copy(update={"refits_classifier": True})
+    recipe = session.config.finalist_recipe.model_copy(update={"refits_classifier": refits})
     asked = configured(session, device=device, time_budget="100s", finalist_recipe=recipe)
     train_and_export(replace(asked, budget=FixedBudget(84.0)), supernet, candidates)
-    assert [training.seconds for training in trainings.made] == pytest.approx([39.0, 39.0])
-
-
-def test_no_time_to_measure_is_kept_for_a_device_elsewhere(
-    session: Session,
-    supernet: Supernet,
-    candidates: list[Evaluated],
-    trainings: Trainings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "step_seconds", lambda *_: 0.5)
-    monkeypatch.setattr(module, "evaluation_seconds", lambda *_: 0.0)
-    device = session.config.device.model_copy(update={"reach": "none"})
-    asked = replace(configured(session, device=device, time_budget="100s"), budget=FixedBudget(84.0))
-    train_and_export(asked, supernet, candidates)
-    assert [training.seconds for training in trainings.made] == pytest.approx([42.0, 42.0])
+    assert [training.seconds for training in trainings.made] == pytest.approx([each_s, each_s])
