@@ -56,6 +56,21 @@ class Checkpoint:
         """
         if not self.path.is_file():
             return 0, 0.0
+        step, elapsed_s, tensors = self._read(model)
+        fused = bool(optimizer.defaults.get("fused"))
+        for name, parameter in model.named_parameters():
+            prefix = f"optimizer.{name}."
+            found = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+            if found:
+                optimizer.state[parameter] = {key: _like(t, parameter, fused) for key, t in found.items()}
+        return step, elapsed_s
+
+    def restore_model(self, model: nn.Module) -> None:
+        """Load only the weights, in place; the file must exist. Errors as `restore`."""
+        self._read(model)
+
+    def _read(self, model: nn.Module) -> tuple[int, float, dict[str, Tensor]]:
+        """Load the weights in place; the steps, the seconds and all tensors."""
         try:
             with safe_open(self.path, framework="pt") as file:
                 step, elapsed_s = int(file.metadata()["step"]), float(file.metadata()["elapsed_s"])
@@ -69,13 +84,7 @@ class Checkpoint:
                 f"is not a checkpoint of this search ({reason})",
                 "delete it, or use another --run",
             ) from None
-        fused = bool(optimizer.defaults.get("fused"))
-        for name, parameter in model.named_parameters():
-            prefix = f"optimizer.{name}."
-            found = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
-            if found:
-                optimizer.state[parameter] = {key: _like(t, parameter, fused) for key, t in found.items()}
-        return step, elapsed_s
+        return step, elapsed_s, tensors
 
 
 def _restore_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:

@@ -70,13 +70,18 @@ def train_and_export(
 
 
 def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[FinalModel]:
-    valid, learnt = succeeded(evaluated), session.chosen
-    found, count = smoothed_points(session.problem, valid), session.settings.finalists
-    chosen = [valid[i] for i in leaders(found, count)]
-    if learnt not in {each.architecture.id for each in chosen}:
-        # The gradient searcher's own choice is trained even if others lead on the few validation images.
-        chosen_one = [each for each in valid if each.architecture.id == learnt]
-        chosen = [valid[i] for i in leaders(found, count - len(chosen_one))] + chosen_one
+    valid, count = succeeded(evaluated), session.settings.finalists
+    found = smoothed_points(session.problem, valid)
+    whole = session.whole_network
+    # The gradient searcher's own choice and the pretrained network are trained even if others lead on the few
+    # validation images: the supernet's figures do not show that the latter gains most from training.
+    always = {session.chosen, whole.id if whole else None}
+    forced = [each for each in valid if each.architecture.id in always][:count]
+    for leading in range(count, -1, -1):
+        others = [valid[i] for i in leaders(found, leading) if valid[i] not in forced]
+        if len(others) + len(forced) <= count:
+            break
+    chosen = sorted(others + forced, key=lambda each: each.latency_ms)
     return [
         FinalModel(
             id=candidate.architecture.id,

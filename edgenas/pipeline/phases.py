@@ -32,6 +32,7 @@ from edgenas.searchers.loop import Evaluated, search
 from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
 from edgenas.searchers.searcher import Searcher
+from edgenas.searchers.starting_with import StartingWith
 from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture, NetworkSpace
@@ -173,7 +174,9 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
                 Path(model.onnx), session.folder, session.config, session.dataset, model, "fp32", versions()
             )
     write_report(session.folder, session.store, result, session.space)
-    write_json(session.folder.front, result)  # last: it marks the run as complete
+    write_json(session.folder.front, result)  # it marks the run as complete
+    if status == "complete":
+        session.folder.largest_network.unlink(missing_ok=True)
     return result
 
 
@@ -184,7 +187,7 @@ def _made(make_searcher: MakeSearcher, session: Session) -> Searcher:
             f"searcher {name_of(session.settings.searcher)} made a {type(searcher).__name__}, not a Searcher",
             "give a class derived from Searcher, or a function of (problem, seed) that returns one",
         )
-    return searcher
+    return StartingWith([session.whole_network], searcher) if session.whole_network else searcher
 
 
 def _search(session: Session, trained: Trained) -> list[Evaluated]:

@@ -88,6 +88,20 @@ class Session:
         return self.trains_supernet and self.config.supernet_recipe.largest_first is not None
 
     @property
+    def whole_network(self) -> Architecture | None:
+        """The pretrained network itself at the largest image size within the limit; None if it is too slow at any.
+
+        Many would take it as it is, and it needs the least training: the front should not be without it.
+        """
+        if self.pretrained is None:
+            return None
+        for size in reversed(self.space.resolutions):
+            whole = self.space.joined(size, self.space.at(size).largest)
+            if self.problem.latency_ms(whole) <= self.problem.max_latency_ms:
+                return whole
+        return None
+
+    @property
     def chosen(self) -> str | None:
         """The id of the architecture that the gradient searcher learnt for the limit, once known."""
         event = self.store.last_event("architecture chosen")

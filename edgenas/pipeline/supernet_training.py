@@ -152,7 +152,6 @@ def _train(session: Session, model: nn.Module, losses: Losses) -> None:
             phase="supernet",
             seconds=_seconds(session, "supernet"),
         )
-    session.folder.largest_network.unlink(missing_ok=True)
     if session.store.last_event("supernet trained") is None:
         session.store.record("supernet trained", epochs=epochs)
 

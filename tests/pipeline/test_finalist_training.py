@@ -10,6 +10,7 @@ import torch
 from fixtures.configurations import changed_config
 from torch import nn
 
+from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.network_predictions import recalibrate
 from edgenas.accuracy.standalone import Teacher, fresh_network
 from edgenas.accuracy.supernet import Supernet
@@ -22,6 +23,8 @@ from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import Budget
+from edgenas.pretrained.source import PretrainedRecord
+from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.searchers.loop import Evaluated
 from edgenas.space.baselines import BASELINES
 from edgenas.space.modules import Network
@@ -100,7 +103,7 @@ def test_leaders_of_the_search_come_first_then_baselines(
 
 @pytest.mark.parametrize(
     ("finalists", "learnt", "wanted"),
-    [(3, 1, [0, 4, 1]), (3, 4, [0, 2, 4]), (1, 1, [1]), (5, 1, [0, 1, 2, 3, 4]), (3, None, [0, 2, 4])],
+    [(3, 1, [0, 1, 4]), (3, 4, [0, 2, 4]), (1, 1, [1]), (5, 1, [0, 1, 2, 3, 4]), (3, None, [0, 2, 4])],
 )
 def test_what_the_gradient_searcher_arrived_at_is_trained_beside_both_ends_of_the_front(
     session: Session, supernet: Supernet, trainings: Trainings,
@@ -114,6 +117,40 @@ def test_what_the_gradient_searcher_arrived_at_is_trained_beside_both_ends_of_th
         session.store.record("architecture chosen", id=front[learnt].architecture.id)
     train_and_export(configured(session, finalists=finalists), supernet, front)
     assert [each.final_model.id for each in trainings.made] == [front[i].architecture.id for i in wanted]
+
+
+@pytest.mark.parametrize("finalists", [1, 2, 4])
+def test_the_pretrained_network_is_trained_even_if_others_lead(
+    session: Session, supernet: Supernet, candidates: list[Evaluated], trainings: Trainings, finalists: int
+) -> None:
+    session = replace(configured(session, finalists=finalists), pretrained=weights_of(supernet))
+    whole = session.whole_network
+    assert whole == session.space.largest
+    others = [each for each in candidates if each.architecture != whole]
+    behind = Evaluated(whole, 0.1, session.problem.latency_ms(whole))
+    train_and_export(session, supernet, [behind, *others])
+    trained = [each.final_model.id for each in trainings.made]
+    assert whole.id in trained
+    assert len(trained) == min(finalists, 1 + len(others))
+
+
+def test_the_pretrained_network_begins_with_the_weights_it_had_before_its_parts_were_trained(
+    session: Session, supernet: Supernet, trainings: Trainings
+) -> None:
+    session = replace(session, pretrained=weights_of(supernet))
+    whole = session.space.largest
+    evaluated = [Evaluated(whole, 0.7, session.problem.latency_ms(whole))]
+    alone = Supernet(session.space, seed=1)
+    Checkpoint(session.folder.largest_network).save(alone, torch.optim.AdamW(alone.parameters()), 1, 1.0)
+    train_and_export(session, supernet, evaluated)
+    expected = alone.extract(whole)
+    recalibrate(expected, session.dataset_on_device)
+    assert_equal(trainings.made[0].network, expected)
+
+
+def weights_of(supernet: Supernet) -> PretrainedWeights:
+    record = PretrainedRecord(name="p", licence="MIT", origin="here", sha256="0" * 64)
+    return PretrainedWeights(record, supernet.extract(supernet.space.largest).state_dict())
 
 
 def test_finalists_begin_with_the_supernets_weights_and_baselines_with_none(

@@ -77,7 +77,7 @@ def test_from_pretrained_weights_the_largest_network_is_trained_first(pretrained
     assert phases(pretrained) == ["fitting pretrained weights", "largest network", "supernet"]
     assert pretrained.store.events("largest network trained") == [{"epochs": 2.0}]
     assert pretrained.store.events("supernet trained") == [{"epochs": 1.0}]
-    assert not pretrained.folder.largest_network.exists()
+    assert pretrained.folder.largest_network.exists()  # until that network has been trained on its own
     assert phases(pretrained) == ["supernet"]  # its state alone is read
 
 
