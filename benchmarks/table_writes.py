@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgenas.device import find_device, host
+from edgenas.board import host
+from edgenas.device import find_device
 from edgenas.latency.table import Entry, LatencyTable, save_table, table_from_json, table_path
 
 BLOCKS = 20

@@ -19,6 +19,8 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from edgenas.board.problem import first_line as first_line
+
 
 class EdgenasError(Exception):
     """What went wrong and how to fix it, in one line.
@@ -118,11 +120,6 @@ class DeviceError(EdgenasError):
     """A device or runtime cannot do what was requested."""
 
     exit_code = 3
-
-
-def first_line(error: BaseException) -> str:
-    """First line of another library's error message; the error's type if it has no message."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _round_up(milliseconds: float) -> str:

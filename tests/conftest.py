@@ -127,12 +127,12 @@ def no_fragments() -> Iterator[None]:
 @pytest.fixture
 def quick_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three short rounds where a profile makes nine to twenty-five: enough to see how it is done."""
-    from edgenas.timing import measuring
+    from edgenas.board import bursts
 
-    monkeypatch.setattr(measuring, "MIN_ROUNDS", 3)
-    monkeypatch.setattr(measuring, "MAX_ROUNDS", 3)
-    monkeypatch.setattr(measuring, "BURST_MS", 0.2)
-    monkeypatch.setattr(measuring, "PAUSE_S", 0.01)
+    monkeypatch.setattr(bursts, "MIN_ROUNDS", 3)
+    monkeypatch.setattr(bursts, "MAX_ROUNDS", 3)
+    monkeypatch.setattr(bursts, "BURST_MS", 0.2)
+    monkeypatch.setattr(bursts, "PAUSE_S", 0.01)
 
 
 @pytest.fixture(scope="session")

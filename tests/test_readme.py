@@ -84,7 +84,7 @@ def test_no_placeholder_is_left(document: str) -> None:
 
 @pytest.mark.parametrize("document", PAGES)
 def test_modules_named_in_prose_exist(document: str) -> None:
-    """`edgenas.device.host` is a module or something in one; `edgenas/device/host.py` a file."""
+    """`edgenas.board.host` is a module or something in one; `edgenas/board/host.py` a file."""
     for name in re.findall(r"`(edgenas(?:\.\w+)+)[`(]", (ROOT / document).read_text()):
         if name in GROUPS:  # of entry points
             continue

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edgenas.accuracy.dataset import Dataset, check_classes, check_counts, dataset_from_arrays
 from edgenas.accuracy.decoded_cache import Listing, mapped_dataset
-from edgenas.device import host
+from edgenas.board import host
 from edgenas.errors import DataError
 from edgenas.progress import Progress
 

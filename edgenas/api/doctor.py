@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from edgenas.device import find_device, host, runtime_for
+from edgenas.board.conditions import machine_conditions
+from edgenas.device import find_device, runtime_for
 from edgenas.device.catalogue import devices_of_package
 from edgenas.device_models.fitted import model_of
 from edgenas.errors import DeviceError, FileFormatError, InputError
@@ -16,8 +17,6 @@ from edgenas.space import SearchSpace
 from edgenas.storage.run_folder import RUNS
 
 MIN_FREE_BYTES = 2 * 2**30
-MAX_LOAD_PER_CORE = 0.5
-MAX_TEMPERATURE_C = 80.0
 
 
 class Check(Document):
@@ -58,29 +57,8 @@ def _versions() -> Iterator[Check]:
 
 
 def _machine() -> Iterator[Check]:
-    state = host.state()
-    yield _check("processor", True, f"{host.cpu_model()}, {host.cores()} cores")
-    busy = state.load_per_core > MAX_LOAD_PER_CORE
-    yield _check(
-        "load",
-        not busy,
-        f"{state.load_per_core:.2f} per core over the last minute",
-        "close other programs before profiling" if busy else "",
-    )
-    slow = state.governor not in (None, "performance")
-    yield _check(
-        "clock governor",
-        not slow,
-        state.governor or "not available on this system",
-        "before profiling: sudo cpupower frequency-set -g performance" if slow else "",
-    )
-    hot = (state.temperature_c or 0) > MAX_TEMPERATURE_C
-    yield _check(
-        "temperature",
-        not hot,
-        f"{state.temperature_c:.0f} C" if state.temperature_c else "not available on this system",
-        "let the machine cool down before profiling" if hot else "",
-    )
+    for condition in machine_conditions():
+        yield _check(condition.name, condition.ok, condition.detail, condition.hint)
 
 
 def _folders() -> Iterator[Check]:

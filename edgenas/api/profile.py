@@ -15,6 +15,7 @@ from edgenas.pipeline.targets import device_for
 from edgenas.profiling import block_profiling
 from edgenas.profiling.block_profiling import ProfileReport
 from edgenas.profiling.few_samples import FewSamplesReport, profile_from_few
+from edgenas.profiling.profile_plan import NETWORKS
 from edgenas.profiling.resolution_profiling import profile_sizes
 from edgenas.progress import Progress
 from edgenas.settings.keywords import taking
@@ -107,7 +108,7 @@ def profile(settings: ProfileSettings) -> ProfileResult:
     in_place = known is not None and known[0] == table_path(device)
     seed, progress = settings.seed, settings.progress
     if settings.samples is None:
-        networks = settings.networks or block_profiling.NETWORKS
+        networks = settings.networks or NETWORKS
 
         def timed(part: SearchSpace, table: LatencyTable | None, progress: Progress) -> ProfileReport:
             journal = journal_path(device, part.signature)

@@ -1,6 +1,5 @@
 """Where will it run? Devices, and the runtimes that execute and time models on them."""
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -23,10 +22,6 @@ __all__ = [
     "find_device",
     "runtime_for",
 ]
-
-# Must be set before ONNX Runtime is loaded, or it sends telemetry; which variable it reads depends on its version.
-for _name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):
-    os.environ.setdefault(_name, "1")
 
 
 def runtime_for(device: Device) -> "Runtime":

@@ -8,15 +8,12 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import override
 
 from edgenas import plugins
+from edgenas.board.onnx_sessions import CPU as CPU
 from edgenas.formats import Document
 from edgenas.plugins import plugin_names
 from edgenas.vocabulary import Precision
 
 Name = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-
-
-CPU = "CPUExecutionProvider"
-"""ONNX Runtime's name for the CPU, the only provider with a configurable thread count."""
 
 
 RUNTIMES = ("onnxruntime", "torch", "tensorrt", "tflite")

@@ -9,7 +9,8 @@ import platformdirs
 from filelock import FileLock
 from pydantic import Field, field_validator, model_validator
 
-from edgenas.device import Device, data_folders, host
+from edgenas.board import host
+from edgenas.device import Device, data_folders
 from edgenas.device.catalogue import TABLES
 from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import Document, read_json, write_json

@@ -6,23 +6,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from edgenas.board.bursts import is_usual
 from edgenas.device import Device
 from edgenas.device.runtime import Runtime
 from edgenas.errors import InputError
 from edgenas.latency.table import LatencyTable, merged
-from edgenas.profiling.block_profiling import (
-    BUDGET_S,
-    OVERHEAD,
-    empty_table,
-    is_still_valid,
-    machine_state,
-    machine_text,
-)
+from edgenas.profiling.block_profiling import BUDGET_S, is_still_valid
+from edgenas.profiling.machine_facts import empty_table, facts_here, machine_state, machine_text
+from edgenas.profiling.profile_plan import OVERHEAD
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, SearchSpace
 from edgenas.timing.journal import keep_rounds, kept_rounds
 from edgenas.timing.loaded_models import load_blocks, load_empty, load_sentinel
-from edgenas.timing.measuring import UNSTABLE_SPREAD, Measurement, Timing, is_usual, measure
+from edgenas.timing.measuring import UNSTABLE_SPREAD, Measurement, Timing, measure
 from edgenas.transfer.known_devices import MIN_SAMPLES, Inferred, KnownDevices, Sample
 
 log = logging.getLogger(__name__)
@@ -178,4 +174,4 @@ def _time(
     measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress)
     if journal:
         journal.unlink(missing_ok=True)
-    return empty_table(device, runtime, measured, before), measured
+    return empty_table(device, facts_here(device, runtime, before), measured), measured

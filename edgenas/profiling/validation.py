@@ -17,7 +17,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_serializer, model_validator
 
-from edgenas.device import Device, Provenance, data_folders, host
+from edgenas.board import host
+from edgenas.board.bursts import is_usual
+from edgenas.device import Device, Provenance, data_folders
 from edgenas.device.catalogue import TABLES
 from edgenas.device.runtime import Runtime
 from edgenas.errors import FileFormatError, InputError
@@ -31,7 +33,7 @@ from edgenas.latency.table import LatencyTable, table_path
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.timing.loaded_models import load_blocks, load_sentinel
-from edgenas.timing.measuring import Measurement, is_usual, measure
+from edgenas.timing.measuring import Measurement, measure
 from edgenas.vocabulary import Missing
 
 log = logging.getLogger(__name__)

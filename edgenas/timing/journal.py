@@ -3,22 +3,35 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 
+from edgenas.board.bursts import Burst, Bursts
 from edgenas.errors import FileFormatError
 from edgenas.formats import Document, read_json, write_json
-from edgenas.timing.measuring import Burst, Bursts
 
 MAX_AGE_S = 3600.0
 """Older rounds are discarded: the machine's speed may have drifted since."""
+
+
+def _in_order(burst: Burst) -> Burst:
+    if min(burst.min_ms, burst.before_ms, burst.after_ms, burst.n) <= 0 or burst.interruptions < 0:
+        raise ValueError("times and number of runs must be positive")
+    if not burst.min_ms <= burst.p50_ms <= burst.p90_ms:
+        raise ValueError("min_ms must not be above p50_ms, nor p50_ms above p90_ms")
+    return burst
+
+
+CheckedBurst = Annotated[Burst, AfterValidator(_in_order)]
+"""A burst from a file."""
 
 
 class Journal(Document):
     """Completed rounds; `machine` is any text that identifies runtime and hardware."""
 
     machine: str
-    bursts: dict[str, list[Burst]]
+    bursts: dict[str, list[CheckedBurst]]
 
     @model_validator(mode="after")
     def _rounds_are_whole(self) -> "Journal":

@@ -1,73 +1,25 @@
-"""Timing many models on a noisy machine.
+"""Times of models, from bursts that are robust against the noise of a machine.
 
-Clock frequencies change and other processes interfere: on one machine the same block took 1.00, 1.04 or 1.11 times its
-best, for seconds each. A single minimum catches the fastest clock for some models and not for others. Here every model
-is timed in short bursts, in many interleaved rounds. A burst's minimum excludes interruptions, and the interquartile
-mean of these minima over the rounds is the time at the machine's usual clock. A sentinel, one small model timed before
-and after each burst, detects when the machine was throttled or busy; those bursts are repeated. So are bursts with at
-least as many interruptions as runs: long models that share a core with another program are interrupted in every run,
-which the short sentinel may miss.
+The interquartile mean of the bursts' minima over the rounds is a model's time at the machine's usual clock;
+`board.bursts` says how they are taken.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from scipy import stats
 
+from edgenas.board.bursts import Burst, Bursts, disturbed, is_disturbed, level, take_rounds
 from edgenas.device.runtime import Session
 from edgenas.progress import Progress, silent
-
-BURST_MS = 5.0
-"""Duration of one burst; at least `MIN_CALLS` runs, so that the minimum excludes an interruption."""
-
-MIN_CALLS = 3
-MAX_CALLS = 1000
-SENTINEL_CALLS = 6
-
-MIN_ROUNDS, MAX_ROUNDS = 9, 25
-
-DISTURBED = 1.15
-"""Factor between a sentinel reading and its usual level beyond which a burst counts as disturbed.
-
-Twice the usual clock steps, half the effect of throttling or of another busy program.
-"""
-
-MAX_INTERRUPTIONS_PER_S = 30.0
-"""Two programs on one core interrupt each other 100 to 250 times a second; an idle system's daemons, twice."""
-
-LEVEL_QUANTILE = 0.25
-"""Quantile of the sentinel's readings that is its usual level: valid if the machine was quiet a quarter of the time."""
-
-RETAKES = 3
-"""How often disturbed bursts are repeated before they are accepted."""
-
-RETAKE_SHARE = 0.5
-"""Share of the time budget for repetitions, so that timing ends on a busy machine."""
-
-PAUSE_S = 1.0
-"""Pause before repetitions, for the chip to cool and short jobs to end."""
 
 MIN_QUIET = 3
 """Fewest undisturbed bursts to use alone; with fewer, all bursts are used."""
 
 UNSTABLE_SPREAD = 0.1
 """Relative interquartile range of the bursts above which a time is unstable."""
-
-
-class Burst(NamedTuple):
-    """Consecutive runs of one model, the sentinel's readings before and after, and the number of preemptions."""
-
-    min_ms: PositiveFloat
-    p50_ms: PositiveFloat
-    p90_ms: PositiveFloat
-    n: PositiveInt
-    before_ms: PositiveFloat
-    after_ms: PositiveFloat
-    interruptions: NonNegativeInt
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +57,6 @@ class Measurement:
     disturbed: float
 
 
-Bursts = dict[str, list[Burst]]
-
-
 def measure(
     sessions: Mapping[str, Session],
     sentinel: Session,
@@ -117,7 +66,7 @@ def measure(
     progress: Progress = silent,
     pause: Callable[[float], None] = time.sleep,
 ) -> Measurement:
-    """Time loaded models.
+    """Time loaded models on this machine.
 
     Args:
         sessions: models to time, by any key; at least one.
@@ -129,125 +78,28 @@ def measure(
         pause: waits the given seconds before disturbed bursts are repeated.
     """
     bursts: Bursts = {key: [] for key in sessions} if known is None else known
-    calls = {key: _calls(session) for key, session in sessions.items()}
-    reading_ms = (1 + SENTINEL_CALLS) * _warm_up(sentinel)
-    round_s = sum((1 + count) * run_ms + reading_ms for count, run_ms in calls.values()) / 1e3
-    finished = len(next(iter(bursts.values())))
-    rounds = max(finished, int(np.clip(budget_s / round_s, MIN_ROUNDS, MAX_ROUNDS)))
-    timer = _BurstTimer(sessions, {key: count for key, (count, _) in calls.items()}, sentinel)
-    for done in range(finished, rounds):
-        for number, (key, burst) in enumerate(timer.take(list(sessions))):
-            bursts[key].append(burst)
-            progress("timing", (done + number / len(sessions)) * round_s, rounds * round_s)
-        commit(bursts)
-    progress("timing", rounds * round_s, rounds * round_s)
-    affordable = int(RETAKE_SHARE * max(budget_s / round_s, MIN_ROUNDS) * len(sessions))
-    retaken = _retake(bursts, timer, affordable, commit, progress, pause)
-    level = _level(bursts)
-    timings = {key: _timing(each, level) for key, each in bursts.items()}
-    return Measurement(timings, level, retaken, len(_disturbed(bursts)) / (rounds * len(sessions)))
+    retaken = take_rounds(sessions, sentinel, budget_s, bursts, commit, progress, pause)
+    return measurement_of(bursts, retaken)
 
 
-class _BurstTimer:
-    """Times bursts in sequence, with the sentinel in between."""
+def measurement_of(bursts: Bursts, retaken: int = 0) -> Measurement:
+    """The times that bursts amount to, taken here or on a board.
 
-    def __init__(self, sessions: Mapping[str, Session], calls: Mapping[str, int], sentinel: Session) -> None:
-        self._sessions = sessions
-        self._calls = calls
-        self._sentinel = sentinel
-
-    def take(self, keys: Sequence[str]) -> Iterator[tuple[str, Burst]]:
-        before_ms = self._read()
-        for key in keys:
-            # The first run after another model has cold caches.
-            session = self._sessions[key]
-            times = session.time_ms(1 + self._calls[key])[1:]
-            interruptions = session.interruptions
-            after_ms = self._read()
-            low, p50, p90 = np.quantile(times, [0, 0.5, 0.9]).tolist()
-            yield key, Burst(low, p50, p90, len(times), before_ms, after_ms, interruptions)
-            before_ms = after_ms
-
-    def _read(self) -> float:
-        return float(self._sentinel.time_ms(1 + SENTINEL_CALLS)[1:].min())
+    Args:
+        bursts: by model; at least one model, and one burst for each.
+        retaken: how many bursts were repeated.
+    """
+    usual_ms = level(bursts)
+    return Measurement(
+        timings={key: _timing(each, usual_ms) for key, each in bursts.items()},
+        sentinel_ms=usual_ms,
+        retaken=retaken,
+        disturbed=len(disturbed(bursts)) / sum(map(len, bursts.values())),
+    )
 
 
-def _retake(
-    bursts: Bursts,
-    timer: _BurstTimer,
-    affordable: int,
-    commit: Callable[[Bursts], None],
-    progress: Progress,
-    pause: Callable[[float], None],
-) -> int:
-    """Repeat up to `affordable` disturbed bursts, in place, up to `RETAKES` times; the number of bursts replaced."""
-    retaken: list[tuple[str, int]] = []
-    for _ in range(RETAKES):
-        disturbed = _disturbed(bursts)[: affordable - len(retaken)]
-        if not disturbed:
-            break
-        retaken += disturbed
-        pause(PAUSE_S)
-        fresh = timer.take([key for key, _ in disturbed])
-        for number, ((key, i), (_, burst)) in enumerate(zip(disturbed, fresh, strict=True)):
-            bursts[key][i] = burst
-            progress("repeating disturbed timings", number + 1, len(disturbed))
-        commit(bursts)
-    return len(set(retaken))
-
-
-def _calls(session: Session) -> tuple[int, float]:
-    """Runs per burst of a model, and milliseconds per run, after a warm-up."""
-    run_ms = _warm_up(session)
-    return int(np.clip(BURST_MS / run_ms, MIN_CALLS, MAX_CALLS)), run_ms
-
-
-def _warm_up(session: Session) -> float:
-    """Run until runs no longer get clearly faster; milliseconds of the fastest."""
-    best = float(session.time_ms(2).min())
-    for _ in range(10):
-        latest = float(session.time_ms(2).min())
-        if latest > 0.97 * best:
-            break
-        best = latest
-    return min(best, latest)
-
-
-def _readings(burst: Burst) -> tuple[float, float]:
-    return burst.before_ms, burst.after_ms
-
-
-def _level(bursts: Bursts) -> float:
-    """The sentinel's usual reading, over all rounds and models."""
-    readings = [reading for each in bursts.values() for burst in each for reading in _readings(burst)]
-    return float(np.quantile(readings, LEVEL_QUANTILE))
-
-
-def is_usual(ratio: float) -> bool:
-    """Whether a time relative to its usual value is within normal variation of the same machine."""
-    return 1 / DISTURBED <= ratio <= DISTURBED
-
-
-def _is_disturbed(burst: Burst, level: float) -> bool:
-    usual = all(is_usual(reading / level) for reading in _readings(burst))
-    return not usual or _shares_its_core(burst)
-
-
-def _shares_its_core(burst: Burst) -> bool:
-    # With fewer interruptions than runs, at least one run was uninterrupted, and the minimum is from it.
-    per_s = burst.interruptions / (burst.n * burst.p50_ms / 1e3)
-    return burst.interruptions >= burst.n and per_s > MAX_INTERRUPTIONS_PER_S
-
-
-def _disturbed(bursts: Bursts) -> list[tuple[str, int]]:
-    """(key, round) of disturbed bursts, by round."""
-    level = _level(bursts)
-    found = [(i, key) for key, each in bursts.items() for i, b in enumerate(each) if _is_disturbed(b, level)]
-    return [(key, i) for i, key in sorted(found, key=lambda pair: pair[0])]
-
-
-def _timing(bursts: Sequence[Burst], level: float) -> Timing:
-    quiet = [burst for burst in bursts if not _is_disturbed(burst, level)]
+def _timing(bursts: Sequence[Burst], usual_ms: float) -> Timing:
+    quiet = [burst for burst in bursts if not is_disturbed(burst, usual_ms)]
     trusted = quiet if len(quiet) >= MIN_QUIET else bursts
     minima = [burst.min_ms for burst in trusted]
     q1, q3 = np.quantile(minima, [0.25, 0.75]).tolist()

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from edgenas import doctor, mbconv, profile
-from edgenas.device import host
-from edgenas.device.host import HostState
+from edgenas.board import conditions
+from edgenas.board.host import HostState
 
 
 def checks(monkeypatch: pytest.MonkeyPatch, state: HostState, device: str | None = None) -> dict[str, object]:
-    monkeypatch.setattr(host, "state", lambda: state)
+    monkeypatch.setattr(conditions, "state", lambda gpu: state)
     return {check.name: check for check in doctor(device).checks}
 
 

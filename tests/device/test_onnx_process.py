@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from edgenas.device import host
+from edgenas.board import host
 from edgenas.device.onnx_process import OnnxProcess
 from edgenas.device.onnx_runtime import OnnxRuntime
 from edgenas.device.runtime import Runtime, Session
@@ -75,7 +75,7 @@ def _children(parent: int) -> dict[int, list[str]]:
             status, line = (folder / "status").read_text(), (folder / "cmdline").read_text()
         except OSError:  # ended meanwhile
             continue
-        if f"\nPPid:\t{parent}\n" in status and "edgenas.device.onnx_process" in line:
+        if f"\nPPid:\t{parent}\n" in status and "edgenas.board.run" in line:
             found[int(folder.name)] = line.rstrip("\0").split("\0")
     return found
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from edgenas.device import Device, host
+from edgenas.board import host
+from edgenas.device import Device
 from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import write_json
 from edgenas.latency.table import (

@@ -8,6 +8,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+from edgenas.board import bursts
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError
 from edgenas.onnx_latency import fragments
@@ -18,7 +19,6 @@ from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.onnx_reading import read_model
 from edgenas.onnx_latency.shape_inference import shaped
-from edgenas.timing import measuring
 from edgenas.vocabulary import Precision
 
 BLOCK = 16
@@ -70,8 +70,8 @@ def _piece_ms(piece: Piece) -> float:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few fragments, in three rounds."""
     monkeypatch.setattr(fragments, "COUNT", 60)
-    monkeypatch.setattr(measuring, "MIN_ROUNDS", 3)
-    monkeypatch.setattr(measuring, "MAX_ROUNDS", 3)
+    monkeypatch.setattr(bursts, "MIN_ROUNDS", 3)
+    monkeypatch.setattr(bursts, "MAX_ROUNDS", 3)
 
 
 def test_the_runtimes_layout_is_seen_and_other_files_are_predicted(tmp_path: Path, save: Any) -> None:

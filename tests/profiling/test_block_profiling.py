@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgenas.device import Device, find_device, host, runtime_for
+from edgenas.board import bursts, host
+from edgenas.device import Device, find_device, runtime_for
 from edgenas.errors import DeviceError
 from edgenas.formats import read_json
 from edgenas.latency.calibration_networks import informative_networks
@@ -16,7 +17,8 @@ from edgenas.latency.predictor import predictor_from_table
 from edgenas.latency.table import LatencyTable, find_table, journal_path, save_table, tables_of
 from edgenas.onnx_latency import fragments
 from edgenas.profiling import block_profiling
-from edgenas.profiling.block_profiling import machine_text, profile
+from edgenas.profiling.block_profiling import profile
+from edgenas.profiling.machine_facts import machine_text
 from edgenas.space import Layout, MBConvSpace, SearchSpace, mbconv
 from edgenas.timing import measuring
 from edgenas.timing.journal import Journal
@@ -31,9 +33,9 @@ Fake = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five rounds whatever the clock says, and no rest in between."""
-    monkeypatch.setattr(measuring, "MIN_ROUNDS", ROUNDS)
-    monkeypatch.setattr(measuring, "MAX_ROUNDS", ROUNDS)
-    monkeypatch.setattr(measuring, "PAUSE_S", 0)
+    monkeypatch.setattr(bursts, "MIN_ROUNDS", ROUNDS)
+    monkeypatch.setattr(bursts, "MAX_ROUNDS", ROUNDS)
+    monkeypatch.setattr(bursts, "PAUSE_S", 0)
 
 
 def _noisy(number: int) -> float:
@@ -110,8 +112,8 @@ def test_unstable_entries_are_timed_again(space: SearchSpace, device: Device, fa
 def test_a_noisy_machine_is_recorded_and_fixed_later(
     space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "MAX_ROUNDS", 25)
-    monkeypatch.setattr(measuring, "MIN_ROUNDS", 25)
+    monkeypatch.setattr(bursts, "MAX_ROUNDS", 25)
+    monkeypatch.setattr(bursts, "MIN_ROUNDS", 25)
     table = profile(space, device, fake(slowdown=_noisy), networks=NETWORKS).table
     unstable = [key for key, entry in table.entries.items() if entry.unstable]
     assert len(unstable) > 0.8 * len(table.entries)
@@ -151,7 +153,7 @@ def test_entries_hold_the_clocks_figures(space: SearchSpace, device: Device, fak
         assert entry.typical_ms == pytest.approx(entry.min_ms)
         assert entry.min_ms <= entry.p50_ms <= entry.p90_ms <= entry.min_ms * 1.1 + 1e-12
         assert entry.spread == pytest.approx(entry.p90_ms / entry.min_ms - 1)
-        assert entry.n >= ROUNDS * measuring.MIN_CALLS
+        assert entry.n >= ROUNDS * bursts.MIN_CALLS
         assert not entry.unstable
 
 
@@ -379,7 +381,7 @@ def _tiny_layout() -> MBConvSpace:
 def test_real_profile_has_the_right_structure(
     monkeypatch: pytest.MonkeyPatch, precision: Precision, threads: int, batch: int
 ) -> None:
-    monkeypatch.setattr(measuring, "BURST_MS", 0.2)
+    monkeypatch.setattr(bursts, "BURST_MS", 0.2)
     space, device = _tiny_layout(), find_device("cpu", threads, precision, batch)
     runtime = runtime_for(device)
     report = profile(space, device, runtime, networks=4, journal=journal_path(device, "a-space"))
@@ -388,7 +390,7 @@ def test_real_profile_has_the_right_structure(
     assert found is not None and found[0] == path
     table: LatencyTable = found[1]
     assert set(table.entries) == {block.key for block in space.distinct_blocks}
-    assert all(entry.min_ms > 0 and entry.n >= measuring.MIN_CALLS for entry in table.entries.values())
+    assert all(entry.min_ms > 0 and entry.n >= bursts.MIN_CALLS for entry in table.entries.values())
     assert table.overhead_ms > 0 and table.sentinel_ms > 0
     assert len(table.calibrations[space.signature].residuals) == report.calibration_networks == 4
     assert table.runtime_version == runtime.version

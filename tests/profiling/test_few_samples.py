@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgenas.board import bursts
 from edgenas.device import Device
 from edgenas.errors import InputError
 from edgenas.latency.predictor import predictor_from_table
@@ -24,9 +25,9 @@ Fake = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five rounds whatever the clock says, and no rest in between."""
-    monkeypatch.setattr(measuring, "MIN_ROUNDS", 5)
-    monkeypatch.setattr(measuring, "MAX_ROUNDS", 5)
-    monkeypatch.setattr(measuring, "PAUSE_S", 0)
+    monkeypatch.setattr(bursts, "MIN_ROUNDS", 5)
+    monkeypatch.setattr(bursts, "MAX_ROUNDS", 5)
+    monkeypatch.setattr(bursts, "PAUSE_S", 0)
 
 
 def test_only_the_networks_are_timed(space: SearchSpace, device: Device, fake: Fake) -> None:
@@ -122,8 +123,8 @@ def test_another_runtime_version_starts_afresh(space: SearchSpace, device: Devic
 def test_unstable_samples_count_for_less_and_are_timed_again(
     space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "MIN_ROUNDS", 25)
-    monkeypatch.setattr(measuring, "MAX_ROUNDS", 25)
+    monkeypatch.setattr(bursts, "MIN_ROUNDS", 25)
+    monkeypatch.setattr(bursts, "MAX_ROUNDS", 25)
 
     def noisy(number: int) -> float:
         return float(np.random.default_rng(number).choice([1.0, 1.14]))

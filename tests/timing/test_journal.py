@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from edgenas.device import Device, host
+from edgenas.board import bursts, host
+from edgenas.device import Device
 from edgenas.errors import DeviceError
 from edgenas.latency.predictor import predictor_from_table
 from edgenas.latency.table import LatencyTable, journal_path, save_table, tables_of
 from edgenas.profiling.block_profiling import ProfileReport, profile
 from edgenas.space import SearchSpace, mbconv
-from edgenas.timing import measuring
 from edgenas.timing.journal import MAX_AGE_S
 
 NETWORKS = 6
@@ -26,9 +26,9 @@ Fake = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five rounds whatever the clock says, and no rest in between."""
-    monkeypatch.setattr(measuring, "MIN_ROUNDS", ROUNDS)
-    monkeypatch.setattr(measuring, "MAX_ROUNDS", ROUNDS)
-    monkeypatch.setattr(measuring, "PAUSE_S", 0)
+    monkeypatch.setattr(bursts, "MIN_ROUNDS", ROUNDS)
+    monkeypatch.setattr(bursts, "MAX_ROUNDS", ROUNDS)
+    monkeypatch.setattr(bursts, "PAUSE_S", 0)
 
 
 def _figures(table: LatencyTable) -> dict[str, Any]:
@@ -287,8 +287,8 @@ def test_a_journal_of_more_rounds_than_are_made_now_is_used(
         return 1.0 if number % 4 < 2 else 2.0
 
     _interrupt(space, device, fake(slowdown=slowdown), 1, "repeating disturbed timings")
-    monkeypatch.setattr(measuring, "MIN_ROUNDS", 2)
-    monkeypatch.setattr(measuring, "MAX_ROUNDS", 2)
+    monkeypatch.setattr(bursts, "MIN_ROUNDS", 2)
+    monkeypatch.setattr(bursts, "MAX_ROUNDS", 2)
     report = _resume(space, device, fake(slowdown=slowdown))
     assert 0 < report.disturbed <= 1
 

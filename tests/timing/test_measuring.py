@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgenas.board import bursts
 from edgenas.device.runtime import Session
 from edgenas.timing import measuring
 from edgenas.timing.measuring import Bursts, measure
@@ -65,7 +66,7 @@ class MachineSession(Session):
 
 @pytest.fixture(autouse=True)
 def _short_bursts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "BURST_MS", 1.0)
+    monkeypatch.setattr(bursts, "BURST_MS", 1.0)
 
 
 def measured(machine: Machine, **options: Any) -> measuring.Measurement:
@@ -121,7 +122,7 @@ def test_a_boost_at_the_start_is_not_the_devices_speed() -> None:
 def test_it_rests_before_disturbed_times_are_taken_again() -> None:
     machine = Machine(3, slowed(0.3 * SPAN_S, 0.5 * SPAN_S))
     measured(machine)
-    assert machine.rests and set(machine.rests) == {measuring.PAUSE_S}
+    assert machine.rests and set(machine.rests) == {bursts.PAUSE_S}
     quiet = Machine(3)
     measured(quiet)
     assert quiet.rests == []
@@ -165,7 +166,7 @@ def test_the_sentinel_s_level_is_its_usual_time() -> None:
     assert SENTINEL_MS <= measured(Machine(7)).sentinel_ms <= SENTINEL_MS * 1.06
 
 
-@pytest.mark.parametrize(("budget_s", "rounds"), [(1e-9, measuring.MIN_ROUNDS), (1e9, measuring.MAX_ROUNDS)])
+@pytest.mark.parametrize(("budget_s", "rounds"), [(1e-9, bursts.MIN_ROUNDS), (1e9, bursts.MAX_ROUNDS)])
 def test_rounds_follow_the_budget_within_bounds(budget_s: float, rounds: int) -> None:
     seen: list[Bursts] = []
     machine = Machine(8)
@@ -186,7 +187,7 @@ def test_rounds_are_interleaved() -> None:
             lambda calls, key=key, take=take: (order.append(key), take(calls))[1]
         )
     measure(sessions, machine.session(SENTINEL_MS), 1e-9, pause=machine.rest)
-    assert "".join(order).endswith("ab" * measuring.MIN_ROUNDS)
+    assert "".join(order).endswith("ab" * bursts.MIN_ROUNDS)
 
 
 def test_known_rounds_are_not_made_again() -> None:
@@ -214,7 +215,7 @@ def test_known_rounds_are_not_made_again() -> None:
         commit=lambda bursts: committed.append(len(next(iter(bursts.values())))),
         pause=machine.rest,
     )
-    assert committed == list(range(5, measuring.MIN_ROUNDS + 1))
+    assert committed == list(range(5, bursts.MIN_ROUNDS + 1))
     assert {key: each[:4] for key, each in kept.items()} == first
 
 

@@ -1,5 +1,7 @@
 """Identity and state of this host, including what would distort a measurement."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import platform
@@ -8,7 +10,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 LOAD_OBSERVATION_S = 0.1
@@ -21,7 +23,7 @@ _GPU_THROTTLED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HostState:
     """Snapshot of the operating point of the CPU or a GPU; None where the system does not expose it."""
 
@@ -72,9 +74,7 @@ def pin(threads: int) -> tuple[int, ...]:
     usable = sorted(os.sched_getaffinity(0), key=preference, reverse=True)
     # Hardware threads share their core: prefer one thread per core.
     seen = [_read(_CPU / f"cpu{core}/topology/thread_siblings_list") or str(core) for core in usable]
-    sibling_taken = {
-        core: siblings in seen[:i] for i, (core, siblings) in enumerate(zip(usable, seen, strict=True))
-    }
+    sibling_taken = {core: siblings in seen[:i] for i, (core, siblings) in enumerate(zip(usable, seen))}
     chosen = sorted(usable, key=lambda core: sibling_taken[core])[:threads]
     os.sched_setaffinity(0, chosen)
     return tuple(chosen)
@@ -112,13 +112,13 @@ def fingerprint(gpu: bool = False) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-@cache
+@lru_cache(maxsize=None)
 def gpu_name() -> str:
     """Name of CUDA's first NVIDIA GPU; empty if there is none."""
     return _gpu("name") or ""
 
 
-def state() -> HostState:
+def cpu_state() -> HostState:
     """Governor, clock, temperature, load and throttling of this host's CPU."""
     cpu = _CPU / "cpu0/cpufreq"
     frequency = _read_number(cpu / "scaling_cur_freq")
@@ -146,6 +146,17 @@ def gpu_state() -> HostState | None:
     )
 
 
+def state(gpu: bool = False) -> HostState:
+    """That of the processor, or of the GPU if asked for and there is one."""
+    return (gpu_state() if gpu else None) or cpu_state()
+
+
+def description(gpu: bool = False) -> str:
+    """The processor, and the GPU if asked for, in words."""
+    processor = f"{cpu_model()}, {cores()} cores"
+    return f"{gpu_name()}, {processor}" if gpu else processor
+
+
 def _throttle_events() -> int | None:
     """Sum of the per-core counters (Intel), or whether a Raspberry Pi is throttled now."""
     folders = [_CPU / f"cpu{core}/thermal_throttle" for core in range(os.cpu_count() or 1)]
@@ -153,7 +164,7 @@ def _throttle_events() -> int | None:
     counts = [count for count in map(_read_number, files) if count is not None]
     if counts:
         return int(sum(counts))
-    shown = _output("vcgencmd", "get_throttled")  # throttled=0x50005
+    shown = output_of("vcgencmd", "get_throttled")  # throttled=0x50005
     return _any_bit_set(shown.partition("=")[2] if shown else None, _PI_THROTTLED_NOW)
 
 
@@ -167,10 +178,12 @@ def _any_bit_set(bits: str | None, mask: int) -> int | None:
 
 def _gpu(fields: str) -> str | None:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"
-    return _output("nvidia-smi", f"--id={visible}", f"--query-gpu={fields}", "--format=csv,noheader,nounits")
+    return output_of(
+        "nvidia-smi", f"--id={visible}", f"--query-gpu={fields}", "--format=csv,noheader,nounits"
+    )
 
 
-def _output(command: str, *arguments: str) -> str | None:
+def output_of(command: str, *arguments: str) -> str | None:
     """Output of a system command; None if it is missing, fails or hangs."""
     path = shutil.which(command)
     if path is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edgenas.device import host
+from edgenas.board import host
 
 
 def _pretend(monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
@@ -114,13 +114,13 @@ def test_state_reads_what_the_system_shows(monkeypatch: pytest.MonkeyPatch) -> N
     _commands(monkeypatch, {})
     monkeypatch.setattr(os, "getloadavg", lambda: (3.0, 0.0, 0.0))
     monkeypatch.setattr(host, "cores", lambda: 4)
-    assert host.state() == host.HostState("performance", 2400.0, 51.5, 0.75, None)
+    assert host.cpu_state() == host.HostState("performance", 2400.0, 51.5, 0.75, None)
 
 
 def test_state_where_the_system_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     _pretend(monkeypatch, {})
     _commands(monkeypatch, {})
-    state = host.state()
+    state = host.cpu_state()
     assert (state.governor, state.frequency_mhz, state.temperature_c) == (None, None, None)
     assert state.throttle_events is None
     assert state.load_per_core >= 0
@@ -139,7 +139,7 @@ def test_throttle_events_are_summed_over_the_cores(monkeypatch: pytest.MonkeyPat
     }
     _pretend(monkeypatch, counts)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    assert host.state().throttle_events == 123
+    assert host.cpu_state().throttle_events == 123
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_throttling_of_a_raspberry_pi(
 ) -> None:
     _pretend(monkeypatch, {})
     _commands(monkeypatch, {"vcgencmd get_throttled": answer})
-    assert host.state().throttle_events == events
+    assert host.cpu_state().throttle_events == events
 
 
 SMI = "nvidia-smi --id=0 --query-gpu="

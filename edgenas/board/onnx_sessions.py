@@ -1,0 +1,154 @@
+"""Models in ONNX Runtime, in this process: loading, running and timing them."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Mapping
+
+from edgenas.board.host import interruptions
+from edgenas.board.problem import BoardError, first_line
+
+# Must be set before ONNX Runtime is loaded, or it sends telemetry; which variable it reads depends on its version.
+for _name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):
+    os.environ.setdefault(_name, "1")
+
+CPU = "CPUExecutionProvider"
+"""ONNX Runtime's name for the CPU, the only provider with a configurable thread count."""
+
+_GPU_MEMORY = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+
+
+class OnnxLoader:
+    """Loads models into ONNX Runtime.
+
+    Args:
+        provider: execution provider, such as `CPUExecutionProvider`.
+        threads: threads per operator; operators run one after another.
+        shared_pool: sessions share the pool made by `share_pool` instead of having their own.
+
+    Raises:
+        BoardError: ONNX Runtime is not installed, or the installed build lacks the provider.
+    """
+
+    def __init__(self, provider: str, threads: int, shared_pool: bool = False) -> None:
+        self._runtime = _onnxruntime()
+        self.version = str(self._runtime.__version__)
+        available = self._runtime.get_available_providers()
+        if provider not in available:
+            raise BoardError(
+                f"ONNX Runtime {self.version} here has no {provider} (it has {', '.join(available)})",
+                "install the onnxruntime build that has it (for NVIDIA GPUs: pip install onnxruntime-gpu)",
+            )
+        self._provider = provider
+        self._threads = threads
+        self._shared_pool = shared_pool
+
+    def load(self, model: str | bytes, feeds: Mapping[str, Any] | int) -> OnnxSession:
+        """Load a model, as a path or serialised, and the inputs to run it on.
+
+        Args:
+            model: a path, or a serialised model.
+            feeds: arrays by input name, which are copied; or a batch size, for random inputs.
+
+        Raises:
+            BoardError: the runtime cannot run the model, or would run it on another provider.
+        """
+        runtime = self._runtime
+        options = runtime.SessionOptions()
+        options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 3
+        if self._shared_pool:
+            options.use_per_session_threads = False
+        else:
+            options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
+        if self._provider != CPU:  # otherwise nodes it lacks would silently run on the CPU
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        memory = "cuda" if self._provider in _GPU_MEMORY else "cpu"
+        try:
+            session = runtime.InferenceSession(model, options, providers=[self._provider])
+            fell_back = self._provider not in session.get_providers()
+            loaded = None if fell_back else OnnxSession(runtime, session, _inputs(session, feeds), memory)
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class
+            raise BoardError(
+                f"ONNX Runtime cannot load the model ({first_line(error)})", "try another provider or version"
+            ) from error
+        if loaded is None:
+            raise BoardError(
+                f"ONNX Runtime fell back from {self._provider} to {', '.join(session.get_providers())}",
+                "check that the provider's libraries (CUDA, cuDNN, TensorRT, ...) are installed",
+            )
+        return loaded
+
+
+class OnnxSession:
+    """A loaded model with fixed inputs; `interruptions` is how often the last timing was preempted."""
+
+    interruptions = 0
+
+    def __init__(self, runtime: Any, session: Any, feeds: Mapping[str, Any], memory: str) -> None:
+        self._session = session
+        self._feeds = feeds
+        # Inputs and outputs are bound once in device memory, as in a deployed engine, which copies neither. The
+        # arrays are kept: on the CPU it is their memory that is bound.
+        self._outputs = self.run()
+        self._binding = session.io_binding()
+        for name, value in feeds.items():
+            self._binding.bind_ortvalue_input(name, runtime.OrtValue.ortvalue_from_numpy(value, memory))
+        for output, value in zip(session.get_outputs(), self._outputs):
+            self._binding.bind_ortvalue_output(
+                output.name, runtime.OrtValue.ortvalue_from_numpy(value, memory)
+            )
+
+    def run(self) -> list[Any]:
+        """Run once and return the outputs, as arrays."""
+        return list(self._session.run(None, self._feeds))
+
+    def time_ms(self, calls: int) -> list[float]:
+        """Milliseconds of each of `calls` consecutive runs.
+
+        Raises:
+            BoardError: the clock went backwards.
+        """
+        run, binding, clock = self._session.run_with_iobinding, self._binding, time.perf_counter_ns
+        marks = [0] * (calls + 1)
+        before = interruptions()
+        marks[0] = clock()
+        for i in range(calls):
+            run(binding)
+            marks[i + 1] = clock()
+        self.interruptions = interruptions() - before
+        if any(later < earlier for earlier, later in zip(marks, marks[1:])):
+            raise BoardError("the clock went backwards during a run", "restart the board and run this again")
+        return [max(later - earlier, 1) / 1e6 for earlier, later in zip(marks, marks[1:])]
+
+
+def share_pool(threads: int) -> None:
+    """Create one thread pool for all sessions of this process; from then on no session can have its own."""
+    _onnxruntime().set_global_thread_pool_sizes(threads, 1)
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BoardError(
+            f"ONNX Runtime cannot be imported ({first_line(error)})",
+            "install it: python3 -m pip install onnxruntime",
+        ) from error
+    return onnxruntime
+
+
+def _inputs(session: Any, feeds: Mapping[str, Any] | int) -> dict[str, Any]:
+    """Copies of the arrays, or random ones: of a dynamic shape, the first axis is the batch."""
+    if not isinstance(feeds, int):
+        return {name: value.copy() for name, value in feeds.items()}
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    return {
+        each.name: random.standard_normal(
+            [size if isinstance(size, int) else feeds for size in each.shape], dtype=np.float32
+        )
+        for each in session.get_inputs()
+    }

@@ -1,0 +1,17 @@
+"""What a board cannot do, and what to do about it."""
+
+from __future__ import annotations
+
+
+class BoardError(Exception):
+    """What went wrong and how to fix it, in one line."""
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        self.problem = problem
+        self.hint = hint
+        super().__init__(f"{problem}; {hint}" if hint else problem)
+
+
+def first_line(error: BaseException) -> str:
+    """First line of another library's error message; the error's type if it has no message."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

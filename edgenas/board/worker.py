@@ -1,0 +1,210 @@
+"""ONNX Runtime in a separate process, so that nothing in this process disturbs its timings.
+
+Sessions with thread pools of their own distort each other's timings: an idle pool's workers keep spinning on the cores
+the next session needs (whole networks at two threads came out 1.1 to 3.5 times too slow). A shared pool avoids this,
+but ONNX Runtime creates it only once per process. A separate process is also free of other libraries' threads, can be
+pinned to cores, and does not take this one down when the runtime crashes.
+
+The processes exchange lines of JSON; models, inputs and outputs go through files.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import weakref
+from contextlib import suppress
+from typing import IO, Any, Callable, Mapping, Sequence
+
+from edgenas.board.host import pin
+from edgenas.board.onnx_sessions import OnnxLoader, OnnxSession, share_pool
+from edgenas.board.problem import BoardError, first_line
+
+WORKER = "--worker"
+
+
+class Worker:
+    """The parent's side: starts the process, sends it requests, and kills it when no longer needed.
+
+    Args:
+        command: that of the process, such as `python3 run.py --worker`; provider and threads are appended.
+        provider: execution provider, such as `CPUExecutionProvider`.
+        threads: threads per operator; the process is pinned to as many of the fastest cores.
+        environment: variables of the process; None for those of this one.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        provider: str,
+        threads: int,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._process = subprocess.Popen(
+            [*command, provider, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            universal_newlines=True,
+            start_new_session=True,  # Ctrl-C reaches only the parent, which then kills this process
+            env=environment,
+        )
+        weakref.finalize(self, _end, self._process)
+        self.dropped: list[int] = []
+        """Dropped sessions, freed before the next load: garbage collection may run in the middle of a request."""
+        self.version, cores = self.request("hello")
+        self.cores: tuple[int, ...] = tuple(cores)
+
+    def load(self, path: str, feeds: tuple[Sequence[str], str] | int) -> WorkerSession:
+        """Load the model of a file.
+
+        Args:
+            path: the model.
+            feeds: names of the inputs and an `.npz` file with their arrays in this order; or a batch size, for random
+                inputs.
+        """
+        while self.dropped:
+            self.request("forget", self.dropped.pop())
+        return WorkerSession(self, self.request("load", path, feeds))
+
+    def request(self, verb: str, *arguments: Any) -> Any:
+        """Send one request and return the answer.
+
+        Raises:
+            BoardError: the request failed, or the process died.
+        """
+        assert self._process.stdin and self._process.stdout
+        try:
+            self._process.stdin.write(json.dumps([verb, *arguments]) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise WorkerDiedError(_cause(self._process.wait()))
+        answer = json.loads(line)
+        if "problem" in answer:
+            raise BoardError(answer["problem"], answer["hint"])
+        return answer["value"]
+
+
+class WorkerDiedError(BoardError):
+    """The process that times models died; `cause` is the name of the signal or the exit code."""
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        super().__init__(
+            f"the process that times models died ({cause})",
+            "check memory and the provider's libraries, and try again",
+        )
+
+
+class WorkerSession:
+    """A model loaded in the process; `interruptions` is how often the last timing was preempted."""
+
+    interruptions = 0
+
+    def __init__(self, worker: Worker, number: int) -> None:
+        self._worker = worker
+        self._number = number
+        weakref.finalize(self, worker.dropped.append, number)
+
+    def run(self, outputs: str) -> int:
+        """Run once; writes the outputs to an `.npz` file and returns their number."""
+        return int(self._worker.request("run", self._number, outputs))
+
+    def time_ms(self, calls: int) -> list[float]:
+        """Milliseconds of each of `calls` consecutive runs."""
+        times, self.interruptions = self._worker.request("time", self._number, calls)
+        return list(times)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):  # unread requests cannot be flushed
+            if pipe:
+                pipe.close()
+
+
+def _cause(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def work(folder: str, provider: str, threads: str) -> None:
+    """Be the process: answer requests until the parent is gone, then remove the folder, which only it used.
+
+    Args:
+        folder: where the parent puts files; empty for none.
+        provider: execution provider.
+        threads: threads per operator.
+    """
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # keeps output of the provider's libraries out of the answers
+    cores = pin(int(threads))
+    loader: OnnxLoader | BoardError
+    try:
+        if int(threads) > 1:
+            share_pool(int(threads))
+        loader = OnnxLoader(provider, int(threads), shared_pool=int(threads) > 1)
+    except BoardError as error:
+        loader = error
+    _serve(loader, cores, answers)
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)  # in case the parent was killed
+
+
+def _serve(loader: OnnxLoader | BoardError, cores: Sequence[int], answers: IO[str]) -> None:
+    sessions: dict[int, OnnxSession] = {}
+    numbers = itertools.count()
+
+    def hello() -> tuple[str, Sequence[int]]:
+        if isinstance(loader, BoardError):
+            raise loader
+        return loader.version, cores
+
+    def load(path: str, feeds: tuple[Sequence[str], str] | int) -> int:
+        assert isinstance(loader, OnnxLoader)
+        number = next(numbers)
+        sessions[number] = loader.load(path, feeds if isinstance(feeds, int) else _arrays(*feeds))
+        return number
+
+    def run(number: int, path: str) -> int:
+        import numpy as np
+
+        outputs = sessions[number].run()
+        np.savez(path, *outputs)
+        return len(outputs)
+
+    verbs: dict[str, Callable[..., Any]] = {
+        "hello": hello,
+        "load": load,
+        "run": run,
+        "time": lambda number, calls: (sessions[number].time_ms(calls), sessions[number].interruptions),
+        "forget": lambda number: sessions.pop(number) and None,
+    }
+    for line in sys.stdin:
+        verb, *arguments = json.loads(line)
+        try:
+            answer = {"value": verbs[verb](*arguments)}
+        except BoardError as error:
+            answer = {"problem": error.problem, "hint": error.hint}
+        except Exception as error:  # from the runtime: report it to the parent
+            answer = {"problem": f"the model cannot be run ({first_line(error)})", "hint": "check memory"}
+        try:
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+        except BrokenPipeError:  # the parent is gone
+            return
+
+
+def _arrays(names: Sequence[str], path: str) -> dict[str, Any]:
+    import numpy as np
+
+    with np.load(path) as arrays:
+        return {name: arrays[f"arr_{i}"] for i, name in enumerate(names)}

@@ -1,0 +1,1 @@
+"""What is carried to a board? Kits that are measured there without edgenas, and their results."""

@@ -1,0 +1,46 @@
+"""Models without weights of their own: all models of a kit read theirs from files that the board makes.
+
+What a model takes does not depend on the values of its weights. Without them a kit of a thousand models is a few
+megabytes instead of gigabytes.
+"""
+
+from collections import Counter
+
+import onnx
+from onnx import TensorProto
+
+from edgenas.board.kit_folder import weights_file
+
+LEAST_BYTES = 1024
+"""Smaller weights stay in the model: constants, and shapes, whose values matter."""
+
+ALIGNMENT = 64
+"""Weights begin at multiples of this many bytes, as runtimes may need that."""
+
+_TYPES = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.FLOAT16: "float16",
+    TensorProto.INT8: "int8",
+    TensorProto.UINT8: "uint8",
+    TensorProto.INT32: "int32",
+}
+
+
+def share_weights(model: onnx.ModelProto) -> dict[str, int]:
+    """Replace a model's large weights, in place, by parts of the shared ones; each weight has a part of its own.
+
+    Returns:
+        The bytes that the shared weights of each type must have.
+    """
+    sizes: Counter[str] = Counter()
+    for tensor in model.graph.initializer:
+        name, length = _TYPES.get(tensor.data_type), len(tensor.raw_data)
+        if name is None or length < LEAST_BYTES:
+            continue
+        place = {"location": weights_file(name), "offset": str(sizes[name]), "length": str(length)}
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in place.items():
+            tensor.external_data.add(key=key, value=value)
+        sizes[name] += -(-length // ALIGNMENT) * ALIGNMENT
+    return dict(sizes)

@@ -1,0 +1,86 @@
+"""From measured times to a latency table: entries of blocks, and the calibration of their sum."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from edgenas.device import Device
+from edgenas.latency.calibration import fit_calibration
+from edgenas.latency.table import Calibration, Entry, Fragments, LatencyTable, Reference, net_ms
+from edgenas.profiling.machine_facts import MachineFacts, empty_table
+from edgenas.profiling.profile_plan import OVERHEAD, ProfilePlan
+from edgenas.space import Block
+from edgenas.timing.measuring import Measurement, Timing
+
+REFERENCES = 10
+"""Networks stored with the table, for later sessions to detect drift of the machine."""
+
+
+def table_of(
+    plan: ProfilePlan,
+    device: Device,
+    facts: MachineFacts,
+    measured: Measurement,
+    known: Mapping[str, Entry],
+    fragments: Fragments | None,
+) -> LatencyTable:
+    """The table of what was measured, here or on a board.
+
+    Args:
+        plan: its models.
+        device: of the table.
+        facts: where it was measured.
+        measured: times of all models of the plan, and of the empty one.
+        known: entries of an earlier table, for blocks that the plan does not time.
+        fragments: times of fragments, if they were measured too.
+    """
+    fresh = _entries(measured, plan.blocks)
+    calibrations = {plan.space.signature: _calibrate(plan, measured, {**known, **fresh})}
+    return empty_table(device, facts, measured).model_copy(
+        update={"entries": fresh, "calibrations": calibrations, "fragments": fragments}
+    )
+
+
+def _entries(measured: Measurement, blocks: Sequence[Block]) -> dict[str, Entry]:
+    timings = {block.key: measured.timings[block.key] for block in blocks}
+    return {key: _entry(timing) for key, timing in timings.items()}
+
+
+def _entry(timing: Timing) -> Entry:
+    return Entry(
+        typical_ms=timing.typical_ms,
+        min_ms=timing.min_ms,
+        p50_ms=timing.p50_ms,
+        p90_ms=timing.p90_ms,
+        n=timing.n,
+        spread=timing.spread,
+        unstable=timing.unstable,
+    )
+
+
+def _calibrate(plan: ProfilePlan, measured: Measurement, entries: Mapping[str, Entry]) -> Calibration:
+    overhead_ms = measured.timings[OVERHEAD].typical_ms
+    timings = [measured.timings[plan.network_key(each)] for each in plan.networks]
+    random = plan.networks[len(plan.networks) - plan.random :]
+    calibration = fit_calibration(
+        {block.key: net_ms(entries[block.key], overhead_ms) for block in plan.space.distinct_blocks},
+        {each.id: [block.key for block in plan.space.blocks(each)] for each in plan.networks},
+        [timing.typical_ms for timing in timings],
+        overhead_ms,
+        # Half of the rounds serve as an independent measurement.
+        [timing.halves_ms[i % 2] for i, timing in enumerate(timings)],
+        {architecture.id for architecture in random},
+    )
+    references = [
+        Reference(choices=architecture.choices, measured_ms=timing.typical_ms)
+        for architecture, timing in zip(plan.networks, timings, strict=True)
+    ]
+    return calibration.model_copy(update={"references": _spread(references)})
+
+
+def _spread(networks: Sequence[Reference]) -> tuple[Reference, ...]:
+    """A few networks, evenly spread from the fastest to the slowest."""
+    ranked = sorted(networks, key=lambda network: network.measured_ms)
+    return tuple(
+        ranked[i] for i in np.unique(np.linspace(0, len(ranked) - 1, REFERENCES).round().astype(int))
+    )

@@ -1,0 +1,137 @@
+"""The runner of a kit, as one file in a process that does not see edgenas."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from fixtures.kits import UnpackedKit
+
+from edgenas.board import host
+from edgenas.board.bursts import MAX_ROUNDS, MIN_ROUNDS, Burst, level
+
+Make = Callable[[], UnpackedKit]
+
+
+def test_it_times_every_model_and_says_where(make_kit: Make) -> None:
+    kit = make_kit()
+    done = kit.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = kit.results
+    assert results["schema"] == "edgenas.results/1"
+    assert (results["plan"], results["failed"]) == ({"anything": 1}, {})
+    assert results["host"] == host.fingerprint()
+    bursts = {key: [Burst(*each) for each in rounds] for key, rounds in results["bursts"].items()}
+    assert set(bursts) == {"stem", "mbconv", "head"}
+    assert all(MIN_ROUNDS <= len(rounds) <= MAX_ROUNDS for rounds in bursts.values())
+    assert level(bursts) > 0
+    assert "3 models timed" in done.stdout
+    assert not (kit.folder / "unfinished.json").exists()
+
+
+def test_a_check_measures_nothing(make_kit: Make) -> None:
+    kit = make_kit()
+    done = kit.run("--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "processor: " in done.stdout and "onnxruntime" in done.stdout
+    assert not (kit.folder / "results.json").exists()
+
+
+def test_for_programs_every_line_is_json(make_kit: Make) -> None:
+    done = make_kit().run("--lines")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines and all(set(line) in ({"line"}, {"phase", "share"}) for line in lines)
+
+
+def test_an_unknown_argument_shows_the_usage(make_kit: Make) -> None:
+    done = make_kit().run("--help")
+    assert done.returncode == 2
+    assert "python3 run.py --check" in done.stderr
+
+
+def test_stopped_it_goes_on(make_kit: Make) -> None:
+    kit = make_kit()
+    kit.manifest["budget_s"] = 600.0  # as many rounds as possible
+    kit.write()
+    with subprocess.Popen(kit.command("--lines"), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if '"timing"' in line)
+        unfinished = kit.folder / "unfinished.json"
+        while not unfinished.exists() and process.poll() is None:
+            pass
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    if process.returncode != 0:  # it had not finished just before
+        assert process.returncode == 130
+        assert "stopped; what was measured is kept" in rest
+        assert kit.run().returncode == 0
+    assert all(len(rounds) == MAX_ROUNDS for rounds in kit.results["bursts"].values())
+
+
+def test_a_model_that_the_runtime_refuses_is_left_out(make_kit: Make) -> None:
+    kit = make_kit()
+    kit.manifest["models"].append(kit.add("77.onnx", "strange", b"not a model"))
+    kit.write()
+    done = kit.run()
+    assert done.returncode == 1
+    assert "not timed: strange (ONNX Runtime cannot load the model" in done.stdout
+    assert set(kit.results["bursts"]) == {"stem", "mbconv", "head"}
+
+
+def test_with_little_memory_it_loads_fewer_models_at_once(make_kit: Make) -> None:
+    kit = make_kit()
+    for model in kit.manifest["models"]:
+        model["memory_bytes"] = 2**50
+    kit.write()
+    done = kit.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(kit.results["bursts"]) == {"stem", "mbconv", "head"}
+
+
+@pytest.mark.parametrize("name", ["../run.py", "/etc/passwd", "1.onnx/../../run.py", "weights.float32", ""])
+def test_a_file_outside_the_kit_is_refused(make_kit: Make, name: str) -> None:
+    kit = make_kit()
+    kit.manifest["models"][1]["file"] = name
+    kit.write()
+    done = kit.run()
+    assert done.returncode == 3
+    assert f"error: manifest.json names a file outside the kit: {name!r}; use another kit\n" == done.stdout
+    assert done.stderr == ""
+
+
+def test_a_link_is_refused(make_kit: Make) -> None:
+    kit = make_kit()
+    path = kit.folder / "models" / "1.onnx"
+    path.rename(kit.folder / "elsewhere.onnx")
+    path.symlink_to(kit.folder / "elsewhere.onnx")
+    done = kit.run()
+    assert done.returncode == 3
+    assert "names a file outside the kit: '1.onnx'" in done.stdout
+
+
+def test_a_damaged_model_is_refused(make_kit: Make) -> None:
+    kit = make_kit()
+    (kit.folder / "models" / "1.onnx").write_bytes(b"damaged")
+    done = kit.run()
+    assert done.returncode == 3
+    assert "1.onnx is damaged; unpack the kit again" in done.stdout
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": "edgenas.kit/9"}', "[" * 100_000])
+def test_what_is_no_manifest_is_refused(make_kit: Make, content: str) -> None:
+    kit = make_kit()
+    (kit.folder / "manifest.json").write_text(content)
+    done = kit.run()
+    assert done.returncode == 3
+    assert "manifest.json is not the manifest of a kit (" in done.stdout
+    assert "unpack the kit again" in done.stdout and done.stderr == ""
+
+
+def test_more_threads_than_cores_are_refused(make_kit: Make) -> None:
+    kit = make_kit()
+    kit.manifest["threads"] = 9999
+    kit.write()
+    done = kit.run()
+    assert done.returncode == 3
+    assert "the kit is for 9999 threads, this board has" in done.stdout

@@ -1,0 +1,64 @@
+"""The runner is one file that an old Python understands."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import vermin
+
+import edgenas.board
+from edgenas.kits.runner_source import MODULES, runner_source
+
+
+def test_it_has_the_grammar_of_python_3_8() -> None:
+    ast.parse(runner_source(), feature_version=(3, 8))
+
+
+def test_it_uses_nothing_that_python_3_8_lacks() -> None:
+    least = vermin.visit(runner_source()).minimum_versions()
+    assert least[1] <= (3, 8)
+
+
+def test_it_imports_nothing_of_edgenas() -> None:
+    modules = [
+        node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.walk(ast.parse(runner_source()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert "json" in modules
+    assert not [name for name in modules if name.startswith("edgenas")]
+
+
+def test_no_name_of_one_module_hides_that_of_another() -> None:
+    names = Counter(
+        target.id if isinstance(target, ast.Name) else target.name
+        for node in ast.parse(runner_source()).body
+        for target in (
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [node.target]
+            if isinstance(node, ast.AnnAssign)
+            else [node]
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+            else []
+        )
+        if isinstance(target, ast.Name | ast.FunctionDef | ast.ClassDef)
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_it_holds_every_module_of_the_room_in_an_order_that_works() -> None:
+    folder = Path(edgenas.board.__file__).parent
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(MODULES)
+    for number, name in enumerate(MODULES):
+        tree = ast.parse((folder / f"{name}.py").read_text())
+        ours = [
+            node.module.rpartition(".")[2]
+            for node in tree.body
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("edgenas.")
+        ]
+        assert set(ours) <= set(MODULES[:number])
+
+
+def test_it_is_the_same_each_time() -> None:
+    assert runner_source() == runner_source()
