@@ -20,7 +20,7 @@ def test_it_is_the_middle_of_steps_of_the_batch_size_the_first_left_out(
     tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch, batch_size: int, expected: int
 ) -> None:
     now, model = 0.0, Model()
-    durations = [500.0, 300.0, 7.0, 1.0, 3.0, 2.0, 200.0]
+    durations = [0.5, 0.3, 0.07, 0.01, 0.03, 0.02, 0.2]
     sizes: list[int] = []
     monkeypatch.setattr(time, "monotonic", lambda: now)
 
@@ -31,9 +31,23 @@ def test_it_is_the_middle_of_steps_of_the_batch_size_the_first_left_out(
         return [model.weight.sum()]
 
     recipe = Recipe(epochs=1, batch_size=batch_size)
-    assert step_seconds(model, losses, tiny_dataset, recipe) == 3
+    assert step_seconds(model, losses, tiny_dataset, recipe) == pytest.approx(0.03)
     assert sizes == [expected] * (WARM_UP + TIMED)
     assert float(model.weight.detach()) != 0
+
+
+def test_of_long_steps_a_single_one_is_timed(tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, model = 0.0, Model()
+    durations = [9.0, 8.0, 7.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+
+    def losses(*_: object) -> list[Tensor]:
+        nonlocal now
+        now += durations.pop(0)
+        return [model.weight.sum()]
+
+    assert step_seconds(model, losses, tiny_dataset, Recipe(epochs=1, batch_size=16)) == 7
+    assert durations == []
 
 
 def test_judging_takes_as_long_for_each_image_of_both_splits_as_one_batch_shows(

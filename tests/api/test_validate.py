@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from edgenas import report, validate
+from edgenas.board import bursts
 from edgenas.device import Provenance, find_device
 from edgenas.errors import DeviceError, InputError, UnknownNameError
 from edgenas.formats import read_json
@@ -14,14 +15,13 @@ from edgenas.latency.latency import Latency
 from edgenas.profiling.validation import Pair, Validation, agreement_of, save_validation
 from edgenas.space import space_from_config
 from edgenas.storage.run_folder import RunFolder
-from edgenas.timing import measuring
 
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure just enough to have figures."""
     for name, value in {"MIN_ROUNDS": 2, "MAX_ROUNDS": 2, "BURST_MS": 0.1, "RETAKES": 0}.items():
-        monkeypatch.setattr(measuring, name, value)
+        monkeypatch.setattr(bursts, name, value)
 
 
 def test_figures_and_picture_land_beside_the_tables(

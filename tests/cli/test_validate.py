@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from edgenas.board import bursts
 from edgenas.cli.main import run
-from edgenas.timing import measuring
 
 Answer = Callable[[list[str]], dict[str, Any]]
 Text = Callable[[list[str]], str]
@@ -19,7 +19,7 @@ SMALL = ["--device", "cpu", "--resolution", "16"]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with tables of its own; measuring takes just enough to have figures."""
     for name, value in {"MIN_ROUNDS": 2, "MAX_ROUNDS": 2, "BURST_MS": 0.1, "RETAKES": 0}.items():
-        monkeypatch.setattr(measuring, name, value)
+        monkeypatch.setattr(bursts, name, value)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "latency_models").mkdir()
     return tmp_path
