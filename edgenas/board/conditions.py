@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple
 
-from edgenas.board.host import HostState, cores, cpu_model, output_of, state
+from edgenas.board.host import HostState, cores, cpu_model, cpu_state, gpu_state, output_of
 
 MAX_LOAD_PER_CORE = 0.5
 MAX_TEMPERATURE_C = 80.0
@@ -20,6 +20,10 @@ _PI_LIMITS = {
     3: "the soft temperature limit",
 }
 """Bits of `vcgencmd get_throttled` that say what is so now; 16 bits higher, what has been since boot."""
+
+
+STEADY = ("clock governor", "power mode")
+"""Conditions under which all of a measurement must be made."""
 
 
 class Condition(NamedTuple):
@@ -41,7 +45,13 @@ def machine_conditions(gpu: bool = False) -> list[Condition]:
     Args:
         gpu: whether models run on a GPU.
     """
-    return [*_processor(), *_clocks(state(gpu)), *_raspberry_pi(), *_jetson()]
+    return [
+        *_processor(),
+        *_clocks(cpu_state()),
+        *(_gpu_clocks() if gpu else ()),
+        *_raspberry_pi(),
+        *_jetson(),
+    ]
 
 
 def _processor() -> Iterator[Condition]:
@@ -74,6 +84,24 @@ def _clocks(now: HostState) -> Iterator[Condition]:
     )
 
 
+def _gpu_clocks() -> Iterator[Condition]:
+    now = gpu_state()
+    if now is None:
+        return
+    busy = now.load_per_core > MAX_LOAD_PER_CORE
+    yield Condition(
+        "GPU load",
+        f"{now.load_per_core:.0%} of the time",
+        "close other programs that use the GPU before profiling" if busy else "",
+    )
+    hot = (now.temperature_c or 0) > MAX_TEMPERATURE_C
+    yield Condition(
+        "GPU temperature",
+        f"{now.temperature_c:.0f} C" if now.temperature_c else "not available on this system",
+        "let the machine cool down before profiling" if hot else "",
+    )
+
+
 def _raspberry_pi() -> Iterator[Condition]:
     shown = output_of("vcgencmd", "get_throttled")  # throttled=0x50005
     if shown is None:
@@ -95,7 +123,7 @@ def _jetson() -> Iterator[Condition]:
     release = _text("/etc/nv_tegra_release")
     if release is None:
         return
-    yield Condition("L4T", release.splitlines()[0].lstrip("# "))
+    yield Condition("L4T", release.partition("\n")[0].lstrip("# "))
     mode = output_of("nvpmodel", "-q")
     if mode:
         yield Condition("power mode", " ".join(mode.split()))
@@ -128,17 +156,19 @@ def changes(before: list[Any], after: list[Any]) -> list[str]:
     found = []
     for now in (Condition(*each) for each in after):
         old = earlier.get(now.name)
-        if old is None or now.name in ("load", "processor"):
+        if old is None or now.name in ("load", "GPU load", "processor"):
             continue
-        if old.ok and not now.ok:
-            found.append(f"{now.name}: {now.detail} (before: {old.detail}); {now.hint}")
-        elif now.name in ("clock governor", "power mode", "GPU clock") and now.detail != old.detail:
+        came_and_went = now.name == "throttling" and now.detail != old.detail
+        if came_and_went or (old.ok and not now.ok):
+            hint = now.hint or "cool the board, and use the official power supply"
+            found.append(f"{now.name}: {now.detail} (before: {old.detail}); {hint}")
+        elif now.name in (*STEADY, "GPU clock") and now.detail != old.detail:
             found.append(f"{now.name} changed from {old.detail} to {now.detail}; keep it as it is")
     return found
 
 
 def _text(path: str) -> str | None:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None

@@ -1,26 +1,29 @@
-"""The folder of an unpacked kit: its manifest and models, the rounds measured so far, and the results."""
+"""What a runner writes into the folder of a kit: shared weights, the rounds measured so far, and the results."""
 
 from __future__ import annotations
 
 import array
-import hashlib
 import json
 import os
 import random
-import re
 import struct
 import tempfile
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import IO, Any, Callable, Mapping
 
 from edgenas.board.bursts import Burst, Bursts
+from edgenas.board.manifest import MODELS, Kit
 from edgenas.board.problem import BoardError
 
-MANIFEST, MODELS, UNFINISHED, RESULTS = "manifest.json", "models", "unfinished.json", "results.json"
+UNFINISHED, RESULTS = "unfinished.json", "results.json"
 
-KIT_SCHEMA, RESULTS_SCHEMA, UNFINISHED_SCHEMA = "edgenas.kit/1", "edgenas.results/1", "edgenas.unfinished/1"
+RESULTS_SCHEMA, UNFINISHED_SCHEMA = "edgenas.results/1", "edgenas.unfinished/1"
 
-_FILE = re.compile(r"[0-9]{1,6}\.onnx")
+MAX_AGE_S = 3600.0
+"""Incomplete rounds that are older are discarded: the machine's speed may have drifted since."""
 
 TILE = 1 << 18
 """Numbers that are drawn; the weights repeat them."""
@@ -32,130 +35,57 @@ _PACK: dict[str, Callable[[list[float]], bytes]] = {
     "uint8": lambda numbers: array.array("B", [128 + int(600 * each) for each in numbers]).tobytes(),
     "int32": lambda numbers: array.array("i", [int(1000 * each) for each in numbers]).tobytes(),
 }
-"""From numbers between -0.1 and 0.1 to weights of a type: neither vanishing nor overflowing, never denormal."""
+"""From numbers of size 0.001 to 0.1 to weights of a type: neither vanishing nor overflowing, never denormal."""
 
 
-class KitModel(NamedTuple):
-    """A model to time.
-
-    Attributes:
-        key: its name in the results.
-        file: its file among the models.
-        sha256: checksum of the file.
-        memory_bytes: estimate of what it needs once loaded.
-        estimated_ms: estimate of a run, for the time left.
-    """
-
-    key: str
-    file: str
-    sha256: str
-    memory_bytes: int
-    estimated_ms: float
-
-
-class Kit(NamedTuple):
-    """What a manifest says.
-
-    Attributes:
-        runtime: what executes the models.
-        provider: the runtime's name for the backend.
-        threads: threads per operator.
-        batch: images per call.
-        uses_gpu: whether the models run on a GPU.
-        budget_s: target duration of the timing.
-        weights_bytes: sizes of the weights that all models share, by type.
-        plan: what the results are for; passed on as it is.
-        sentinel: key of the model that monitors the machine's speed.
-        models: all models, the sentinel among them.
-        sha256: checksum of the manifest.
-    """
-
-    runtime: str
-    provider: str
-    threads: int
-    batch: int
-    uses_gpu: bool
-    budget_s: float
-    weights_bytes: dict[str, int]
-    plan: dict[str, Any]
-    sentinel: str
-    models: list[KitModel]
-    sha256: str
-
-
-class Measured(NamedTuple):
+@dataclass
+class Measured:
     """What has been measured, in this and earlier sessions.
 
     Attributes:
+        before: conditions when the first session began.
+        throttle_events: as counted then.
         bursts: by the key of a model; a model may still lack rounds.
         finished: keys of models with all their rounds.
         failed: by the key of a model, why it could not be timed.
         retaken: how many bursts were repeated.
     """
 
-    bursts: Bursts
-    finished: list[str]
-    failed: dict[str, str]
-    retaken: list[int]
+    before: list[Any]
+    throttle_events: int | None = None
+    bursts: Bursts = field(default_factory=dict)
+    finished: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    retaken: int = 0
 
 
-def read_kit(folder: Path) -> Kit:
-    """Read the manifest and check every model's file.
-
-    Raises:
-        BoardError: a file is missing or is not the one that the manifest names.
-    """
-    path = folder / MANIFEST
-    try:
-        content = path.read_bytes()
-        found = json.loads(content)
-        if found["schema"] != KIT_SCHEMA:
-            raise ValueError(f"schema {found['schema']!r}")
-        models = [KitModel(**each) for each in found["models"]]
-        fields = {name: found[name] for name in Kit._fields if name not in ("models", "sha256")}
-        kit = Kit(models=models, sha256=hashlib.sha256(content).hexdigest(), **fields)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BoardError(f"{path} is not the manifest of a kit ({error})", "unpack the kit again") from error
-    for model in models:
-        _check_file(folder / MODELS, model)
-    return kit
+def missing_weights(folder: Path, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The sizes of the shared weights that are yet to be written."""
+    return {
+        name: size
+        for name, size in sizes.items()
+        if (path := folder / MODELS / weights_file(name)).is_symlink()
+        or not path.is_file()
+        or path.stat().st_size != size
+    }
 
 
-def _check_file(folder: Path, model: KitModel) -> None:
-    path = folder / str(model.file)
-    if not _FILE.fullmatch(str(model.file)) or path.is_symlink():
-        raise BoardError(f"{MANIFEST} names a file outside the kit: {model.file!r:.60}", "use another kit")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BoardError(f"{path} cannot be read ({error.strerror})", "unpack the kit again") from error
-    if hashlib.sha256(content).hexdigest() != model.sha256:
-        raise BoardError(f"{path} is damaged", "unpack the kit again")
-
-
-def make_weights(folder: Path, sizes: dict[str, int]) -> None:
-    """Write the random weights that all models share, unless they are there; a kit would be too large with them.
+def make_weights(folder: Path, sizes: Mapping[str, int]) -> None:
+    """Write random weights that all models share; a kit would be too large with them.
 
     Raises:
-        BoardError: the disk is full, or a type that no kit has.
+        BoardError: the disk is full, or the folder cannot be written.
     """
     draw = random.Random(0)
-    numbers = [draw.uniform(-0.1, 0.1) for _ in range(TILE)]
+    numbers = [draw.choice((-1, 1)) * draw.uniform(0.001, 0.1) for _ in range(TILE)] if sizes else []
     for name, size in sizes.items():
-        path = folder / MODELS / weights_file(name)
-        if name not in _PACK:
-            raise BoardError(f"{MANIFEST} asks for weights of type {name!r:.20}", "use another kit")
-        if path.is_file() and path.stat().st_size == size:
-            continue
         tile = _PACK[name](numbers)
-        try:
-            with path.open("wb") as file:
-                for start in range(0, size, len(tile)):
-                    file.write(tile[: size - start])
-        except OSError as error:
-            raise BoardError(
-                f"{path} cannot be written ({error.strerror})", f"free {size / 2**20:.0f} MiB"
-            ) from error
+
+        def write(file: IO[bytes], tile: bytes = tile, size: int = size) -> None:
+            for start in range(0, size, len(tile)):
+                file.write(tile[: size - start])
+
+        _replace(folder / MODELS / weights_file(name), write)
 
 
 def weights_file(name: str) -> str:
@@ -163,17 +93,23 @@ def weights_file(name: str) -> str:
     return f"weights.{name}"
 
 
-def read_unfinished(folder: Path, kit: Kit, machine: str) -> Measured:
-    """What earlier sessions measured of this kit on this machine; nothing if they measured something else."""
-    nothing = Measured({}, [], {}, [0])
+def read_unfinished(folder: Path, kit: Kit, machine: str) -> Measured | None:
+    """What earlier sessions measured of this kit on this machine; None if they measured something else."""
     try:
         found = json.loads((folder / UNFINISHED).read_text(encoding="utf-8"))
         if (found["schema"], found["kit"], found["machine"]) != (UNFINISHED_SCHEMA, kit.sha256, machine):
-            return nothing
-        bursts = {key: [Burst(*each) for each in rounds] for key, rounds in found["bursts"].items()}
-        return Measured(bursts, found["finished"], found["failed"], found["retaken"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return nothing
+            return None
+        measured = Measured(**found["measured"])
+        known, recent = set(kit.models), abs(time.time() - found["at_s"]) <= MAX_AGE_S
+        measured.finished = [key for key in measured.finished if key in known]
+        kept = known if recent else set(measured.finished)
+        measured.bursts = {
+            key: [Burst(*each) for each in rounds] for key, rounds in measured.bursts.items() if key in kept
+        }
+        measured.failed = {}  # it is worth another try
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # only some timing is lost
+        return None
+    return measured
 
 
 def keep_unfinished(folder: Path, kit: Kit, machine: str, measured: Measured) -> None:
@@ -182,28 +118,35 @@ def keep_unfinished(folder: Path, kit: Kit, machine: str, measured: Measured) ->
     Raises:
         BoardError: the disk is full.
     """
-    content = {"schema": UNFINISHED_SCHEMA, "kit": kit.sha256, "machine": machine, **measured._asdict()}
-    write_json(folder / UNFINISHED, content)
+    identity = {"schema": UNFINISHED_SCHEMA, "kit": kit.sha256, "machine": machine, "at_s": time.time()}
+    write_json(folder / UNFINISHED, {**identity, "measured": asdict(measured)})
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Replace a file atomically.
 
     Raises:
         BoardError: the disk is full, or the folder cannot be written.
     """
+    text = json.dumps(content).encode()
+    _replace(path, lambda file: file.write(text))
+
+
+def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     try:
         handle, name = tempfile.mkstemp(dir=str(path.parent), prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file)
+            with os.fdopen(handle, "wb") as file:
+                write(file)
                 file.flush()
                 os.fsync(file.fileno())
+            Path(name).chmod(0o644)
             Path(name).replace(path)
         except BaseException:
-            Path(name).unlink()
+            with suppress(OSError):
+                Path(name).unlink()
             raise
     except OSError as error:
         raise BoardError(
-            f"{path} cannot be written ({error.strerror})", "free disk space, and run this again"
+            f"{path} cannot be written ({error.strerror})", "free disk space, or choose a folder of your own"
         ) from error

@@ -140,7 +140,7 @@ def _onnxruntime() -> Any:
 
 
 def _inputs(session: Any, feeds: Mapping[str, Any] | int) -> dict[str, Any]:
-    """Copies of the arrays, or random ones: of a dynamic shape, the first axis is the batch."""
+    """Copies of the arrays, or random ones, in which every dynamic axis has the size of the batch."""
     if not isinstance(feeds, int):
         return {name: value.copy() for name, value in feeds.items()}
     import numpy as np

@@ -56,7 +56,8 @@ class Worker:
         weakref.finalize(self, _end, self._process)
         self.dropped: list[int] = []
         """Dropped sessions, freed before the next load: garbage collection may run in the middle of a request."""
-        self.version, cores = self.request("hello")
+        version, cores = self.request("hello")
+        self.version: str = version
         self.cores: tuple[int, ...] = tuple(cores)
 
     def load(self, path: str, feeds: tuple[Sequence[str], str] | int) -> WorkerSession:
@@ -84,7 +85,7 @@ class Worker:
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        if not line:
+        if not line.endswith("\n"):  # it died, perhaps in the middle of an answer
             raise WorkerDiedError(_cause(self._process.wait()))
         answer = json.loads(line)
         if "problem" in answer:

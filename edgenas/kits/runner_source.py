@@ -12,7 +12,11 @@ MODULES = (
     "bursts",
     "onnx_sessions",
     "worker",
+    "manifest",
     "kit_folder",
+    "display",
+    "session_lock",
+    "kit_timing",
     "run",
 )
 """In the order of their dependencies: each imports only from those before it."""

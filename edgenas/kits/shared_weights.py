@@ -17,6 +17,9 @@ LEAST_BYTES = 1024
 ALIGNMENT = 64
 """Weights begin at multiples of this many bytes, as runtimes may need that."""
 
+_SCALED = ("QuantizeLinear", "DequantizeLinear")
+"""Their scales and zero points stay in the model too: runtimes refuse random ones."""
+
 _TYPES = {
     TensorProto.FLOAT: "float32",
     TensorProto.FLOAT16: "float16",
@@ -33,9 +36,10 @@ def share_weights(model: onnx.ModelProto) -> dict[str, int]:
         The bytes that the shared weights of each type must have.
     """
     sizes: Counter[str] = Counter()
+    kept = {name for node in model.graph.node if node.op_type in _SCALED for name in node.input[1:]}
     for tensor in model.graph.initializer:
         name, length = _TYPES.get(tensor.data_type), len(tensor.raw_data)
-        if name is None or length < LEAST_BYTES:
+        if name is None or length < LEAST_BYTES or tensor.name in kept:
             continue
         place = {"location": weights_file(name), "offset": str(sizes[name]), "length": str(length)}
         tensor.ClearField("raw_data")

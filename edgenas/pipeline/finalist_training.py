@@ -72,11 +72,11 @@ def train_and_export(
 def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[FinalModel]:
     valid, count = succeeded(evaluated), session.settings.finalists
     found = smoothed_points(session.problem, valid)
-    whole = session.whole_network
+    whole = session.whole_network if count > 1 else None  # a single finalist is the best that was found
     # The gradient searcher's own choice and the pretrained network are trained even if others lead on the few
     # validation images: the supernet's figures do not show that the latter gains most from training.
     always = {session.chosen, whole.id if whole else None}
-    forced = [each for each in valid if each.architecture.id in always][:count]
+    forced = [each for each in valid if each.architecture.id in always]
     for leading in range(count, -1, -1):
         others = [valid[i] for i in leaders(found, leading) if valid[i] not in forced]
         if len(others) + len(forced) <= count:

@@ -12,9 +12,11 @@ from edgenas.space.modules import Network
 def initial_network(session: Session, supernet: Supernet | None, architecture: Architecture) -> Network:
     """A network on the training device: a part of the supernet, or random weights without one.
 
-    The pretrained network itself begins with the weights that it had when it was trained alone, before its parts were.
+    The pretrained network itself begins with the weights that it had when it was trained alone, if it was, before its
+    parts were.
 
     Raises:
+        FileFormatError: the file with those weights is damaged.
         OutOfMemoryError: it is too large for this machine.
     """
     if supernet is None:

@@ -174,9 +174,9 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
                 Path(model.onnx), session.folder, session.config, session.dataset, model, "fp32", versions()
             )
     write_report(session.folder, session.store, result, session.space)
-    write_json(session.folder.front, result)  # it marks the run as complete
     if status == "complete":
         session.folder.largest_network.unlink(missing_ok=True)
+    write_json(session.folder.front, result)  # last: it marks the run as complete
     return result
 
 

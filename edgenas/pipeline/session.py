@@ -91,9 +91,10 @@ class Session:
     def whole_network(self) -> Architecture | None:
         """The pretrained network itself at the largest image size within the limit; None if it is too slow at any.
 
-        Many would take it as it is, and it needs the least training: the front should not be without it.
+        Many would take it as it is, and it needs the least training: the front should not be without it. None also
+        with the gradient searcher, which learns a choice of its own.
         """
-        if self.pretrained is None:
+        if self.pretrained is None or self.config.gradient_recipe is not None:
             return None
         for size in reversed(self.space.resolutions):
             whole = self.space.joined(size, self.space.at(size).largest)

@@ -10,7 +10,7 @@ from edgenas.board.host import HostState
 
 
 def checks(monkeypatch: pytest.MonkeyPatch, state: HostState, device: str | None = None) -> dict[str, object]:
-    monkeypatch.setattr(conditions, "state", lambda gpu: state)
+    monkeypatch.setattr(conditions, "cpu_state", lambda: state)
     return {check.name: check for check in doctor(device).checks}
 
 

@@ -16,7 +16,7 @@ def _board(
     monkeypatch: pytest.MonkeyPatch, outputs: Mapping[str, str], files: Mapping[str, str] | None = None
 ) -> dict[str, Condition]:
     """The conditions of a quiet machine on which only these commands and files exist."""
-    monkeypatch.setattr(conditions, "state", lambda gpu: QUIET)
+    monkeypatch.setattr(conditions, "cpu_state", lambda: QUIET)
     monkeypatch.setattr(conditions, "output_of", lambda command, *_: outputs.get(command))
     monkeypatch.setattr(conditions, "_text", lambda path: (files or {}).get(path))
     return {each.name: each for each in machine_conditions()}

@@ -4,12 +4,14 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from fixtures.kits import UnpackedKit
 
 from edgenas.board import host
 from edgenas.board.bursts import MAX_ROUNDS, MIN_ROUNDS, Burst, level
+from edgenas.board.session_lock import only_session
 
 Make = Callable[[], UnpackedKit]
 
@@ -96,7 +98,8 @@ def test_a_file_outside_the_kit_is_refused(make_kit: Make, name: str) -> None:
     kit.write()
     done = kit.run()
     assert done.returncode == 3
-    assert f"error: manifest.json names a file outside the kit: {name!r}; use another kit\n" == done.stdout
+    assert done.stdout.startswith(f"error: {kit.folder / 'manifest.json'} is not the manifest of a kit (")
+    assert done.stdout.endswith("); unpack the kit again\n") and done.stdout.count("\n") == 1
     assert done.stderr == ""
 
 
@@ -107,7 +110,7 @@ def test_a_link_is_refused(make_kit: Make) -> None:
     path.symlink_to(kit.folder / "elsewhere.onnx")
     done = kit.run()
     assert done.returncode == 3
-    assert "names a file outside the kit: '1.onnx'" in done.stdout
+    assert "1.onnx is a link; unpack the kit again" in done.stdout
 
 
 def test_a_damaged_model_is_refused(make_kit: Make) -> None:
@@ -130,8 +133,39 @@ def test_what_is_no_manifest_is_refused(make_kit: Make, content: str) -> None:
 
 def test_more_threads_than_cores_are_refused(make_kit: Make) -> None:
     kit = make_kit()
-    kit.manifest["threads"] = 9999
+    kit.manifest["threads"] = 1024
     kit.write()
     done = kit.run()
     assert done.returncode == 3
-    assert "the kit is for 9999 threads, this board has" in done.stdout
+    assert "the kit is for 1024 threads, this board has" in done.stdout
+
+
+@pytest.mark.parametrize("target", [".lock", "models/weights.float32", "unfinished.json", "results.json"])
+def test_nothing_is_written_through_a_link(make_kit: Make, tmp_path: Path, target: str) -> None:
+    kit = make_kit()
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    (kit.folder / target).symlink_to(victim)
+    done = kit.run()
+    assert victim.read_text() == "untouched"
+    assert done.stderr == ""
+    assert done.returncode == (3 if target == ".lock" else 0)
+
+
+def test_a_folder_of_models_that_is_a_link_is_refused(make_kit: Make, tmp_path: Path) -> None:
+    kit = make_kit()
+    (kit.folder / "models").rename(tmp_path / "elsewhere")
+    (kit.folder / "models").symlink_to(tmp_path / "elsewhere")
+    done = kit.run()
+    assert done.returncode == 3
+    assert "models is a link; unpack the kit again" in done.stdout
+    assert not (tmp_path / "elsewhere" / "weights.float32").exists()
+
+
+def test_a_check_does_not_disturb_a_measurement(make_kit: Make) -> None:
+    kit = make_kit()
+    with only_session(kit.folder, takes_over=False):
+        assert kit.run("--check", "--lines").returncode == 0
+        done = kit.run()
+    assert done.returncode == 3
+    assert "another run.py is measuring here" in done.stdout

@@ -38,6 +38,20 @@ def test_every_weight_has_a_part_of_its_own() -> None:
     assert ends[-1] <= sizes["float32"]
 
 
+def test_scales_and_zero_points_stay() -> None:
+    values = {
+        "weight": np.ones((512, 8), np.int8),
+        "scale": np.ones(512, np.float32),
+        "zero": np.zeros(2048, np.int8),
+    }
+    node = helper.make_node("DequantizeLinear", list(values), ["output"], axis=0)
+    graph = helper.make_graph([node], "quantised", [], [])
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values.items())
+    model = helper.make_model(graph)
+    assert share_weights(model) == {"int8": 4096}
+    assert [tensor.HasField("raw_data") for tensor in model.graph.initializer] == [False, True, True]
+
+
 def test_values_that_matter_stay() -> None:
     weights = {
         "small": np.zeros(8, np.float32),

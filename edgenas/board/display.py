@@ -1,0 +1,65 @@
+"""Showing what happens on a board, to a person or to a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+
+class Terminal:
+    """Shows it to a person."""
+
+    def __init__(self) -> None:
+        self._last_s = 0.0
+
+    def line(self, text: str) -> None:
+        """Show a line of text."""
+        sys.stdout.write(f"\r\033[K{text}\n" if sys.stdout.isatty() else f"{text}\n")
+        sys.stdout.flush()
+
+    def error(self, text: str) -> None:
+        """Show why nothing more happens."""
+        self.line(f"error: {text}")
+
+    def progress(self, phase: str, share: float, left_s: float | None) -> None:
+        """Show how far a phase is, 0..1, and the seconds left; not more often than one can read."""
+        if share < 1 and time.monotonic() - self._last_s < (0.5 if sys.stdout.isatty() else 30.0):
+            return
+        self._last_s = time.monotonic()
+        text = f"{phase}: {share:.0%}{_left(left_s)}"
+        if sys.stdout.isatty():
+            sys.stdout.write(f"\r\033[K{text}")
+            sys.stdout.flush()
+        else:
+            self.line(text)
+
+
+class Lines(Terminal):
+    """Shows it to a program: one JSON object a line."""
+
+    def line(self, text: str) -> None:
+        """Write `line`."""
+        self._write(line=text)
+
+    def error(self, text: str) -> None:
+        """Write `error`."""
+        self._write(error=text)
+
+    def progress(self, phase: str, share: float, left_s: float | None) -> None:
+        """Write `phase` and `share`, twice a second."""
+        if share < 1 and time.monotonic() - self._last_s < 0.5:
+            return
+        self._last_s = time.monotonic()
+        self._write(phase=phase, share=share)
+
+    def _write(self, **fields: Any) -> None:
+        sys.stdout.write(json.dumps(fields) + "\n")
+        sys.stdout.flush()
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f", {seconds / 60:.0f} min left" if seconds > 90 else f", {seconds:.0f} s left"

@@ -1,0 +1,186 @@
+"""Timing the models of a kit, as many at once as fit into memory, whatever kills the runtime meanwhile."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Callable, Sequence
+
+from edgenas.board.bursts import Bursts, take_rounds
+from edgenas.board.display import Terminal
+from edgenas.board.kit_folder import Measured
+from edgenas.board.manifest import MODELS, Kit, KitModel
+from edgenas.board.problem import BoardError
+from edgenas.board.worker import Worker, WorkerDiedError, WorkerSession
+
+MAX_DEATHS = 20
+"""How often models may kill the runtime before it is given up."""
+
+MAX_SENTINEL_DEATHS = 3
+"""How often it may die on the sentinel, which must run."""
+
+
+class KitTimer:
+    """Times models and adds to what has been measured.
+
+    Args:
+        folder: of the kit.
+        kit: its models.
+        make_worker: starts a process with the runtime.
+        memory_bytes: for the models that are loaded at once.
+        show: how progress is shown.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        kit: Kit,
+        make_worker: Callable[[], Worker],
+        memory_bytes: float,
+        show: Terminal,
+    ) -> None:
+        self._folder = folder
+        self._kit = kit
+        self._make_worker = make_worker
+        self._memory_bytes = memory_bytes
+        self._show = show
+        self.cores: tuple[int, ...] = ()
+        """Those that the last models were pinned to."""
+
+    def time_all(self, measured: Measured, commit: Callable[[], None]) -> None:
+        """Time every model that is not finished, and note why the others could not be timed.
+
+        Args:
+            measured: extended in place.
+            commit: called whenever something was added.
+
+        Raises:
+            BoardError: the runtime keeps dying.
+        """
+        deaths = sentinel_deaths = 0
+        while left := self._left(measured):
+            chunk = self._chunk(left, measured)
+            try:
+                self._time_chunk(chunk, measured, commit)
+                continue
+            except ModelError as error:
+                failed = error
+            deaths += 1
+            if failed.out_of_memory and len(chunk) > 1:
+                self._load_fewer(chunk)
+            elif failed.key == self._kit.sentinel.key:
+                sentinel_deaths += 1
+            else:
+                measured.failed[failed.key] = failed.reason
+                measured.bursts.pop(failed.key, None)
+                self._show.line(f"{failed.key}: {failed.reason}; left out")
+            if deaths > MAX_DEATHS or sentinel_deaths > MAX_SENTINEL_DEATHS:
+                raise BoardError(
+                    f"models cannot be timed here, the last because {failed.reason}",
+                    "install another version of the runtime, and run this again",
+                ) from failed
+
+    def _load_fewer(self, chunk: Sequence[str]) -> None:
+        """After the system killed the runtime, most likely because memory ran out."""
+        models = self._kit.models
+        needed = sum(models[key].memory_bytes for key in chunk)
+        self._memory_bytes = min(self._memory_bytes, self._kit.sentinel.memory_bytes + needed) / 2
+        self._show.line("the runtime was killed: going on with fewer models at once")
+
+    def _left(self, measured: Measured) -> list[str]:
+        """Keys of the models still to be timed; first those with some rounds, if they were interrupted."""
+        done = {*measured.finished, *measured.failed}
+        left = [key for key in self._kit.models if key not in done]
+        return sorted(left, key=lambda key: key not in measured.bursts)
+
+    def _chunk(self, left: Sequence[str], measured: Measured) -> list[str]:
+        """The next models to load together: all that were begun together, or as many as fit into memory."""
+        begun = [key for key in left if key in measured.bursts]
+        chosen: list[str] = []
+        room = self._memory_bytes - self._kit.sentinel.memory_bytes
+        for key in begun or left:
+            room -= self._kit.models[key].memory_bytes
+            if chosen and room < 0:
+                break
+            chosen.append(key)
+        if len(chosen) < len(begun):  # too many for today's memory: their rounds are not comparable any more
+            for key in begun:
+                del measured.bursts[key]
+        return chosen
+
+    def _time_chunk(self, chunk: Sequence[str], measured: Measured, commit: Callable[[], None]) -> None:
+        worker = self._make_worker()
+        self.cores = worker.cores
+        sentinel = self._load(worker, self._kit.sentinel)
+        sessions: dict[str, _Watched] = {}
+        for number, key in enumerate(chunk):
+            self._show.progress("loading models", number / len(chunk), None)
+            sessions[key] = self._load(worker, self._kit.models[key])
+
+        def keep(rounds: Bursts) -> None:
+            measured.bursts.update(rounds)
+            commit()
+
+        bursts = {key: measured.bursts.get(key, []) for key in sessions}
+        progress, share = self._progress(chunk, measured)
+        measured.retaken += take_rounds(
+            sessions, sentinel, share * self._kit.budget_s, bursts, keep, progress
+        )
+        measured.finished.extend(sessions)
+        commit()
+
+    def _load(self, worker: Worker, model: KitModel) -> _Watched:
+        try:
+            session = worker.load(str(self._folder / MODELS / model.file), self._kit.batch)
+        except BoardError as error:
+            raise ModelError(model.key, error) from error
+        return _Watched(model.key, session)
+
+    def _progress(
+        self, chunk: Sequence[str], measured: Measured
+    ) -> tuple[Callable[[str, float, float], None], float]:
+        """What shows the progress of a chunk within all, and the chunk's share of the time, as estimated."""
+        models = self._kit.models
+        total = sum(model.estimated_ms for model in models.values())
+        finished = sum(models[key].estimated_ms for key in measured.finished) / total
+        here = sum(models[key].estimated_ms for key in chunk) / total
+        began_s, first_share = time.monotonic(), -1.0
+
+        def progress(phase: str, done: float, of: float) -> None:
+            nonlocal first_share
+            share = finished + here * done / of
+            first_share = share if first_share < 0 else first_share
+            gained, spent_s = share - first_share, time.monotonic() - began_s
+            left_s = spent_s * (1 - share) / gained if phase == "timing" and gained > 0.005 else None
+            self._show.progress(phase, share, left_s)
+
+        return progress, here
+
+
+class ModelError(Exception):
+    """A model that the runtime refuses, fails on, or dies of."""
+
+    def __init__(self, key: str, error: BoardError) -> None:
+        self.key = key
+        cause = error.cause if isinstance(error, WorkerDiedError) else ""
+        self.out_of_memory = cause == "SIGKILL"
+        self.reason = f"the runtime died ({cause})" if cause else error.problem
+        super().__init__(self.reason)
+
+
+class _Watched:
+    """A session that names its model if the runtime fails."""
+
+    def __init__(self, key: str, session: WorkerSession) -> None:
+        self._key = key
+        self._session = session
+
+    @property
+    def interruptions(self) -> int:
+        return self._session.interruptions
+
+    def time_ms(self, calls: int) -> list[float]:
+        try:
+            return self._session.time_ms(calls)
+        except BoardError as error:
+            raise ModelError(self._key, error) from error
