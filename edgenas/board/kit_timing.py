@@ -65,20 +65,23 @@ class KitTimer:
                 continue
             except ModelError as error:
                 failed = error
-            deaths += 1
+            deaths += failed.died
             if failed.out_of_memory and len(chunk) > 1:
                 self._load_fewer(chunk)
             elif failed.key == self._kit.sentinel.key:
                 sentinel_deaths += 1
             else:
-                measured.failed[failed.key] = failed.reason
-                measured.bursts.pop(failed.key, None)
-                self._show.line(f"{failed.key}: {failed.reason}; left out")
+                self._leave_out(failed, measured)
             if deaths > MAX_DEATHS or sentinel_deaths > MAX_SENTINEL_DEATHS:
                 raise BoardError(
                     f"models cannot be timed here, the last because {failed.reason}",
                     "install another version of the runtime, and run this again",
                 ) from failed
+
+    def _leave_out(self, failed: ModelError, measured: Measured) -> None:
+        measured.failed[failed.key] = failed.reason
+        measured.bursts.pop(failed.key, None)
+        self._show.line(f"{failed.key}: {failed.reason}; left out")
 
     def _load_fewer(self, chunk: Sequence[str]) -> None:
         """After the system killed the runtime, most likely because memory ran out."""
@@ -115,14 +118,21 @@ class KitTimer:
         sessions: dict[str, _Watched] = {}
         for number, key in enumerate(chunk):
             self._show.progress("loading models", number / len(chunk), None)
-            sessions[key] = self._load(worker, self._kit.models[key])
+            try:
+                sessions[key] = self._load(worker, self._kit.models[key])
+            except ModelError as error:
+                if error.died:
+                    raise
+                self._leave_out(error, measured)
+        if not sessions:
+            return
 
         def keep(rounds: Bursts) -> None:
             measured.bursts.update(rounds)
             commit()
 
         bursts = {key: measured.bursts.get(key, []) for key in sessions}
-        progress, share = self._progress(chunk, measured)
+        progress, share = self._progress(list(sessions), measured)
         measured.retaken += take_rounds(
             sessions, sentinel, share * self._kit.budget_s, bursts, keep, progress
         )
@@ -158,11 +168,12 @@ class KitTimer:
 
 
 class ModelError(Exception):
-    """A model that the runtime refuses, fails on, or dies of."""
+    """A model that the runtime refuses, fails on, or dies of; `out_of_memory` if the system killed it."""
 
     def __init__(self, key: str, error: BoardError) -> None:
         self.key = key
         cause = error.cause if isinstance(error, WorkerDiedError) else ""
+        self.died = bool(cause)
         self.out_of_memory = cause == "SIGKILL"
         self.reason = f"the runtime died ({cause})" if cause else error.problem
         super().__init__(self.reason)

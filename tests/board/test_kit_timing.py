@@ -124,6 +124,18 @@ def test_a_model_that_the_runtime_fails_on_is_left_out(when: str) -> None:
     assert measured.failed == {"c": "the model cannot be run (no)"}
 
 
+def test_models_that_are_refused_cost_no_new_process() -> None:
+    def refuses(key: str, loaded: int) -> None:
+        if key in ("a", "c"):
+            raise BoardError("ONNX Runtime cannot load the model (no)", "try another version")
+
+    runtime = FakeRuntime(on_load=refuses)
+    measured = _timed(runtime)
+    assert _complete(measured, "b", "d")
+    assert set(measured.failed) == {"a", "c"}
+    assert len(runtime.workers) == 1
+
+
 def test_where_memory_runs_out_fewer_are_loaded(capsys: pytest.CaptureFixture[str]) -> None:
     runtime = FakeRuntime(on_load=_dies("c", "SIGKILL", above=3))  # the sentinel and two models fit
     measured = _timed(runtime, memory_bytes=1e12)
