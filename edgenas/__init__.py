@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from edgenas.api.devices import devices
     from edgenas.api.doctor import doctor
     from edgenas.api.export import export
+    from edgenas.api.kit import kit
+    from edgenas.api.kit_import import kit_import
     from edgenas.api.predict import predict
     from edgenas.api.profile import profile
     from edgenas.api.report import report
@@ -54,6 +56,8 @@ _HOMES = {
     "devices": "edgenas.api.devices",
     "doctor": "edgenas.api.doctor",
     "export": "edgenas.api.export",
+    "kit": "edgenas.api.kit",
+    "kit_import": "edgenas.api.kit_import",
     "load_run": "edgenas.api.run",
     "mbconv": "edgenas.space",
     "predict": "edgenas.api.predict",
@@ -84,6 +88,8 @@ __all__ = [
     "devices",
     "doctor",
     "export",
+    "kit",
+    "kit_import",
     "load_run",
     "mbconv",
     "predict",

@@ -6,15 +6,32 @@ import os
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgenas.errors import FileFormatError, InputError
 
 MAX_FILE_BYTES = 64 * 2**20
 """Far above the size of any table, device or architecture: a larger file is not one of ours."""
+
+MAX_ERRORS = 10_000
+
+MAX_SHOWN = 200
+"""Characters of a field's name that are shown."""
+
+MAX_LINE = 1000
+
+
+def _one_line(text: str) -> str:
+    if len(text) > MAX_LINE or not text.isprintable():
+        raise ValueError("must be a short, printable line")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+"""Text that comes from elsewhere and may be shown on a terminal."""
 
 
 class Document(BaseModel):
@@ -28,18 +45,23 @@ class Document(BaseModel):
 D = TypeVar("D", bound=Document)
 
 
-def read_json(path: Path, model: type[D]) -> D:
+def read_json(path: Path, model: type[D], max_bytes: int = MAX_FILE_BYTES) -> D:
     """Read and validate a JSON document.
+
+    Args:
+        path: the file.
+        model: its schema.
+        max_bytes: larger files are not read. Parsing takes up to forty times the memory of the text.
 
     Raises:
         FileFormatError: missing, too large, not JSON, or violating the schema (names file and field).
     """
-    return validate(parse_json(path), model, path)
+    return validate(parse_json(path, max_bytes), model, path)
 
 
-def parse_json(path: Path) -> object:
-    """Read a JSON file without checking a schema; errors as `read_json`."""
-    text = _read_text(path)
+def parse_json(path: Path, max_bytes: int = MAX_FILE_BYTES) -> object:
+    """Read a JSON file without checking a schema; arguments and errors as `read_json`."""
+    text = _read_text(path, max_bytes)
     try:
         value: object = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -68,8 +90,12 @@ def validate(value: object, model: type[D], path: Path) -> D:
     try:
         return model.model_validate(value)
     except ValidationError as error:
+        if (count := error.error_count()) > MAX_ERRORS:  # listing them takes a kilobyte each
+            raise FileFormatError(
+                path, "", f"has {count:,} invalid or unknown fields", "this is not a file edgenas writes"
+            ) from None
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        field = _printable(".".join(str(part) for part in first["loc"]))
         found = "" if isinstance(first["input"], dict | list) else f" (found {_short(first['input'])})"
         raise FileFormatError(
             path,
@@ -113,15 +139,22 @@ def write_bytes(path: Path, content: bytes) -> None:
         ) from None
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, max_bytes: int = MAX_FILE_BYTES) -> str:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise FileFormatError(path, "", "is larger than 64 MiB", "this is not a file edgenas writes")
+        if path.stat().st_size > max_bytes:
+            larger = f"is larger than {max_bytes // 2**20} MiB"
+            raise FileFormatError(path, "", larger, "this is not a file edgenas writes")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise FileFormatError(path, "", f"cannot be read ({error.strerror})", "check the path") from None
     except UnicodeDecodeError:
         raise FileFormatError(path, "", "is not UTF-8 text", "this is not a file edgenas writes") from None
+
+
+def _printable(text: str) -> str:
+    """Text from a file as it may be shown on a terminal."""
+    shown = "".join(each if each.isprintable() else "?" for each in text[:MAX_SHOWN])
+    return shown if len(text) <= MAX_SHOWN else f"{shown}..."
 
 
 def _short(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field, computed_field
 
@@ -21,6 +22,7 @@ from edgenas.progress import Progress
 from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import SAMPLES_NEED_ONE_SIZE, ProfileSettings
 from edgenas.space import NetworkSpace, SearchSpace
+from edgenas.transfer.known_devices import Inferred
 
 
 class ProfileResult(Document):
@@ -61,6 +63,12 @@ class InferredInterval(Document):
     low: float
     high: float
     half_width_percent: float
+
+    @classmethod
+    def of(cls, inferred: Inferred) -> Self:
+        """The interval of an inference."""
+        factors = inferred.inference.low_factor, inferred.inference.high_factor
+        return cls(low=factors[0], high=factors[1], half_width_percent=100 * inferred.half_width)
 
 
 class FewSamplesResult(ProfileResult):
@@ -179,11 +187,7 @@ def _inferred(path: Path, report: FewSamplesReport, seconds: float) -> FewSample
         disturbed=report.disturbed,
         calibration=inference.calibration,
         samples=Samples(measured=report.measured, kept=report.kept),
-        interval=InferredInterval(
-            low=inference.low_factor,
-            high=inference.high_factor,
-            half_width_percent=100 * inferred.half_width,
-        ),
+        interval=InferredInterval.of(inferred),
         halving_samples=inferred.halving,
         halving_reason=None if inferred.halving else inferred.outlook,
         outlook=inferred.outlook,

@@ -43,11 +43,11 @@ def print_table(
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
-def disturbance_lines(retaken: int, disturbed: float) -> list[str]:
-    """Lines about timings during which the machine was not at its usual speed."""
+def disturbance_lines(retaken: int, disturbed: float, advice: str = "see edgenas doctor") -> list[str]:
+    """Lines about timings during which the machine was not at its usual speed, and how to find out why."""
     if not retaken:
         return []
-    rest = f"; for {disturbed:.1%} of all timings it still was (see edgenas doctor)" if disturbed else ""
+    rest = f"; for {disturbed:.1%} of all timings it still was ({advice})" if disturbed else ""
     return [f"{retaken} timings were repeated because the machine was slower or faster than usual{rest}"]
 
 

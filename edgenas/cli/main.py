@@ -5,7 +5,19 @@ from collections.abc import Sequence
 
 import typer
 
-from edgenas.cli import benchmark, devices, doctor, export, predict, profile, report, search, validate
+from edgenas.cli import (
+    benchmark,
+    devices,
+    doctor,
+    export,
+    kit,
+    kit_import,
+    predict,
+    profile,
+    report,
+    search,
+    validate,
+)
 from edgenas.cli.options import with_values
 from edgenas.errors import EdgenasError
 from edgenas.settings.search import SearchSettings
@@ -20,8 +32,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (search, profile, validate, predict, devices, export, report, doctor):
-    app.command(command.__name__.rpartition(".")[2], epilog=command.EXAMPLE)(command.run)
+for command in (search, profile, kit, kit_import, validate, predict, devices, export, report, doctor):
+    app.command(command.__name__.rpartition(".")[2].replace("_", "-"), epilog=command.EXAMPLE)(command.run)
 app.add_typer(benchmark.app)
 
 # The base class of typer's usage errors has no public name; it is two levels above this one.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edgenas import plugins
+from edgenas.board.manifest import RUNTIMES
 from edgenas.device.catalogue import all_devices, data_folders, find_device
 from edgenas.device.device import CPU, Datasheet, Device, Provenance
 from edgenas.errors import DeviceError
@@ -33,7 +34,9 @@ def runtime_for(device: Device) -> "Runtime":
     if not device.is_host:
         raise DeviceError(
             f"device {device.name} cannot be reached from here (its file says reach = {device.reach!r})",
-            "run edgenas on the device itself with --device cpu or --device cuda",
+            f"time it there with a kit: edgenas kit --device {device.name}"
+            if device.runtime in RUNTIMES
+            else "run edgenas on the device itself with --device cpu or --device cuda",
         )
     if device.runtime in _MAKERS:
         return _MAKERS[device.runtime](device)

@@ -15,6 +15,7 @@ from edgenas.vocabulary import Precision
 
 Name = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
+MAX_THREADS = 1024
 
 RUNTIMES = ("onnxruntime", "torch", "tensorrt", "tflite")
 """Names that device files may give; of tensorrt and tflite tables are read, nothing is timed with them yet."""
@@ -76,7 +77,7 @@ class CalibratedModel(Document):
     """Costs fitted to published latencies of whole networks, with their error on held-out networks."""
 
     precision: Precision
-    threads: int = Field(ge=1, le=1024)
+    threads: int = Field(ge=1, le=MAX_THREADS)
     batch: int = Field(ge=1)
     power_mode: str = Field(description="operating point of the figures")
     networks: int = Field(ge=1, description="distinct networks among the figures")
@@ -99,9 +100,12 @@ class Device(Document):
     aliases: tuple[str, ...] = ()
     description: str
     runtime: str = Field(description="what executes models: one of RUNTIMES, or of an installed package")
-    provider: str = Field(description="the runtime's name for the backend, such as CPUExecutionProvider")
+    provider: str = Field(
+        pattern=r"^[A-Za-z0-9]+$",
+        description="the runtime's name for the backend, such as CPUExecutionProvider",
+    )
     precision: Precision
-    threads: int = Field(ge=1, le=1024)
+    threads: int = Field(ge=1, le=MAX_THREADS)
     batch: int = Field(default=1, ge=1)
     power_mode: str = Field(description="operating point, in the vendor's words")
     reach: Literal["local", "none"] = Field(description="local: this host; none: not reachable from here")

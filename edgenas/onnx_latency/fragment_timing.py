@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,14 +61,27 @@ def timed_fragments(runtime: Runtime, batch: int, progress: Progress = silent) -
         except DeviceError as error:
             log.debug("%s is skipped: %s", fragment.name, error)
             continue
-        kernels[fragment.name] = _kernels(fragment, batch)
+        kernels[fragment.name] = fragment_kernels(fragment, batch)
     if not kernels:
         return None
     sessions[OVERHEAD] = load_empty(runtime)
     timings = measure(sessions, load_sentinel(runtime), BUDGET_S, progress=progress).timings
     times_ms = {name: timings[name].typical_ms for name in kernels}
+    return fragments_from(kernels, times_ms, timings[OVERHEAD].typical_ms)
+
+
+def fragments_from(
+    kernels: Mapping[str, Sequence[Kernel]], times_ms: Mapping[str, float], overhead_ms: float
+) -> Fragments:
+    """What a table keeps of timed fragments.
+
+    Args:
+        kernels: of each fragment, by name; at least one.
+        times_ms: of each fragment, measured here or on a board.
+        overhead_ms: overhead of a call.
+    """
     return max(
-        (_fragments(kernels, block, times_ms, timings[OVERHEAD].typical_ms) for block in BLOCKS),
+        (_fragments(kernels, block, times_ms, overhead_ms) for block in BLOCKS),
         key=lambda each: KernelCosts(each).evidence,
     )
 
@@ -78,8 +91,8 @@ def _loaded(fragment: Fragment, runtime: Runtime) -> Session:
     return runtime.load(fragment.model.SerializeToString(), {INPUT: image})
 
 
-def _kernels(fragment: Fragment, batch: int) -> list[Kernel]:
-    """Through a file, like any other model."""
+def fragment_kernels(fragment: Fragment, batch: int) -> list[Kernel]:
+    """The kernels that a fragment runs; read through a file, like any other model."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fragment.onnx"
         path.write_bytes(fragment.model.SerializeToString())
@@ -87,7 +100,7 @@ def _kernels(fragment: Fragment, batch: int) -> list[Kernel]:
 
 
 def _fragments(
-    kernels: dict[str, list[Kernel]], block: int, times_ms: dict[str, float], overhead_ms: float
+    kernels: Mapping[str, Sequence[Kernel]], block: int, times_ms: Mapping[str, float], overhead_ms: float
 ) -> Fragments:
     return Fragments(
         channel_block=block,

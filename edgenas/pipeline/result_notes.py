@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from edgenas.board.manifest import RUNTIMES
 from edgenas.device import Provenance
 from edgenas.latency.profile_command import profile_command
 from edgenas.pipeline.final_model import FinalModel
@@ -114,5 +115,6 @@ def _limit(session: Session, constraint: Constraint, front: Sequence[FinalModel]
 def _no_table(session: Session) -> Iterator[str]:
     device = session.config.device
     if session.predictor.provenance is Provenance.ESTIMATED:
-        hint = f"; to measure: {profile_command(session.space, device)}" if device.is_host else ""
+        can_be_timed = device.is_host or device.runtime in RUNTIMES
+        hint = f"; to measure: {profile_command(session.space, device)}" if can_be_timed else ""
         yield f"latencies are estimated from the datasheet of {device.name}: it has no table{hint}"

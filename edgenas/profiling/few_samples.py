@@ -12,7 +12,13 @@ from edgenas.device.runtime import Runtime
 from edgenas.errors import InputError
 from edgenas.latency.table import LatencyTable, merged
 from edgenas.profiling.block_profiling import BUDGET_S, is_still_valid
-from edgenas.profiling.machine_facts import empty_table, facts_here, machine_state, machine_text
+from edgenas.profiling.machine_facts import (
+    MachineFacts,
+    empty_table,
+    facts_here,
+    machine_state,
+    machine_text,
+)
 from edgenas.profiling.profile_plan import OVERHEAD
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, SearchSpace
@@ -102,6 +108,26 @@ def profile_from_few(
         retaken=measured.retaken,
         disturbed=measured.disturbed,
     )
+
+
+def inferred_table(
+    space: SearchSpace,
+    device: Device,
+    facts: MachineFacts,
+    measured: Measurement,
+    networks: Sequence[Architecture],
+) -> FewSamplesReport:
+    """A table from networks that were measured on a board.
+
+    Args:
+        space: whose blocks are inferred.
+        device: of the table.
+        facts: where they were measured.
+        measured: times of the networks, by id, and of the empty model.
+        networks: at least three.
+    """
+    table, samples = empty_table(device, facts, measured), _samples(networks, measured)
+    return _report(space, KnownDevices(space, device), table, samples, measured.sentinel_ms)
 
 
 def _report(

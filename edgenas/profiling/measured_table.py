@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgenas.device import Device
-from edgenas.latency.calibration import fit_calibration
+from edgenas.latency.calibration import MIN_NETWORKS, fit_calibration
 from edgenas.latency.table import Calibration, Entry, Fragments, LatencyTable, Reference, net_ms
 from edgenas.profiling.machine_facts import MachineFacts, empty_table
 from edgenas.profiling.profile_plan import OVERHEAD, ProfilePlan
@@ -26,6 +26,8 @@ def table_of(
 ) -> LatencyTable:
     """The table of what was measured, here or on a board.
 
+    It has no calibration if blocks of the space or networks are missing, as where a board's runtime refuses some.
+
     Args:
         plan: its models.
         device: of the table.
@@ -35,7 +37,11 @@ def table_of(
         fragments: times of fragments, if they were measured too.
     """
     fresh = _entries(measured, plan.blocks)
-    calibrations = {plan.space.signature: _calibrate(plan, measured, {**known, **fresh})}
+    entries = {**known, **fresh}
+    complete = all(block.key in entries for block in plan.space.distinct_blocks)
+    calibrations = {}
+    if complete and len(plan.networks) >= MIN_NETWORKS:
+        calibrations[plan.space.signature] = _calibrate(plan, measured, entries)
     return empty_table(device, facts, measured).model_copy(
         update={"entries": fresh, "calibrations": calibrations, "fragments": fragments}
     )

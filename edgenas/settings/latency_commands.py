@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typing_extensions import override
 
-from edgenas.settings.option import Option
+from edgenas.settings.declaration import Settings
+from edgenas.settings.option import Group, Option
 from edgenas.settings.shared import (
     DeviceSetting,
     MissingSetting,
@@ -16,8 +17,13 @@ from edgenas.settings.shared import (
     SpaceWithoutData,
 )
 
+if TYPE_CHECKING:
+    from edgenas.device import Device
+
 MIN_SAMPLES, MAX_SAMPLES = 3, 100
 """Networks to infer a table from; with more, timing every block is hardly slower and better."""
+
+QUICK_SAMPLES = 10
 
 SAMPLES_NEED_ONE_SIZE = (
     "--samples infers the blocks of one image size",
@@ -62,6 +68,48 @@ class ProfileSettings(OperatingPoint, SpaceWithoutData):
             )
         if self.samples is not None and len(self.resolutions or ()) > 1:
             yield SAMPLES_NEED_ONE_SIZE
+
+
+@dataclass(frozen=True)
+class KitSettings(ProfileSettings):
+    """What a kit is for; as a profile, but on a board without edgenas."""
+
+    _: KW_ONLY
+    out: Annotated[
+        "str | Path", Option("Archive to write; replaced if it exists.", Group.FILES, example="board.zip")
+    ] = "kit.zip"
+    quick: Annotated[
+        bool, Option("Minutes on the board instead of a quarter of an hour: the same as --samples 10.")
+    ] = False
+
+    @override
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        other = "--samples" if self.samples is not None else "--networks"
+        if self.quick and (self.samples or self.networks) is not None:
+            yield f"--quick and {other} both say how many networks to time", "give only one of them"
+        if self.quick and len(self.resolutions or ()) > 1:
+            yield SAMPLES_NEED_ONE_SIZE
+
+    @property
+    def few(self) -> int | None:
+        """Networks to infer a table from; None to time every block."""
+        return QUICK_SAMPLES if self.quick else self.samples
+
+
+@dataclass(frozen=True)
+class KitImportSettings(Settings):
+    """Which results to import."""
+
+    results: Annotated[
+        "str | Path",
+        Option("results.json, as written by a kit's run.py.", argument=True, example="results.json"),
+    ]
+    _: KW_ONLY
+    device: Annotated[
+        "str | Device | None",
+        Option("Device to make the table of; default: that of the kit.", example="raspberry-pi-5"),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,16 @@ MAX_AGE_S = 3600.0
 """Older rounds are discarded: the machine's speed may have drifted since."""
 
 
+MIN_MS, MAX_MS, MAX_COUNT = 1e-6, 1e7, 10**9
+"""Far beyond any time of a run, and any number of runs or interruptions, in a burst."""
+
+
 def _in_order(burst: Burst) -> Burst:
-    if min(burst.min_ms, burst.before_ms, burst.after_ms, burst.n) <= 0 or burst.interruptions < 0:
-        raise ValueError("times and number of runs must be positive")
+    times = (burst.min_ms, burst.p50_ms, burst.p90_ms, burst.before_ms, burst.after_ms)
+    if not all(MIN_MS <= each <= MAX_MS for each in times) or not 0 < burst.n <= MAX_COUNT:
+        raise ValueError("times and number of runs must be positive, and possible")
+    if not 0 <= burst.interruptions <= MAX_COUNT:
+        raise ValueError("interruptions must not be negative, and be possible")
     if not burst.min_ms <= burst.p50_ms <= burst.p90_ms:
         raise ValueError("min_ms must not be above p50_ms, nor p50_ms above p90_ms")
     return burst

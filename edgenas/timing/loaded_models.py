@@ -3,21 +3,29 @@
 from collections.abc import Sequence
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper
 
-from edgenas.device.runtime import Runtime, Session
+from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.space.block import Block, MBConv, input_shape
 from edgenas.space.onnx_graph import INPUT, IR_VERSION, OPSET, onnx_from_blocks, random_weights
 
 SENTINEL = MBConv(3, 6, 1, 0, "relu6", 40, 40, 14, 14)
 """Some 5 million MACs with all kinds of layers: 0.1 ms on a fast core, 1 ms on a slow one."""
 
+EMPTY_SHAPE = (1, 1, 1, 1)
+
 
 def load_blocks(blocks: Sequence[Block], batch: int, runtime: Runtime, seed: int = 0) -> Session:
     """Load a chain of blocks; timings do not depend on the seed."""
     model = onnx_from_blocks(blocks, random_weights(seed))
-    image = np.random.default_rng(seed).standard_normal((batch, *input_shape(blocks[0])), dtype=np.float32)
-    return runtime.load(model.SerializeToString(), {INPUT: image})
+    return runtime.load(model.SerializeToString(), random_image(blocks, batch, seed))
+
+
+def random_image(blocks: Sequence[Block], batch: int, seed: int = 0) -> Feeds:
+    """An input of a chain of blocks."""
+    shape = (batch, *input_shape(blocks[0]))
+    return {INPUT: np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)}
 
 
 def load_sentinel(runtime: Runtime) -> Session:
@@ -26,13 +34,16 @@ def load_sentinel(runtime: Runtime) -> Session:
 
 
 def load_empty(runtime: Runtime) -> Session:
-    """Load a one-element model: its time is the overhead of a call."""
-    value = [1, 1, 1, 1]
+    """Load the empty model."""
+    return runtime.load(empty_model().SerializeToString(), {INPUT: np.ones(EMPTY_SHAPE, np.float32)})
+
+
+def empty_model() -> onnx.ModelProto:
+    """A one-element model: its time is the overhead of a call."""
     graph = helper.make_graph(
         [helper.make_node("Relu", [INPUT], ["output"])],
         "overhead",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, value)],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, value)],
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, EMPTY_SHAPE)],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, EMPTY_SHAPE)],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    return runtime.load(model.SerializeToString(), {INPUT: np.ones(value, np.float32)})
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)

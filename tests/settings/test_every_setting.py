@@ -13,7 +13,13 @@ from edgenas.cli.main import run as command_line
 from edgenas.settings.benchmark import BenchmarkLatencySettings, BenchmarkSearchSettings
 from edgenas.settings.declaration import Settings
 from edgenas.settings.export import ExportSettings
-from edgenas.settings.latency_commands import PredictSettings, ProfileSettings, ValidateSettings
+from edgenas.settings.latency_commands import (
+    KitImportSettings,
+    KitSettings,
+    PredictSettings,
+    ProfileSettings,
+    ValidateSettings,
+)
 from edgenas.settings.option import Setting, settings_of
 from edgenas.settings.search import SearchSettings
 from edgenas.storage.run_folder import RunFolder
@@ -21,6 +27,8 @@ from edgenas.storage.run_folder import RunFolder
 COMMANDS: dict[str, type[Settings]] = {
     "search": SearchSettings,
     "profile": ProfileSettings,
+    "kit": KitSettings,
+    "kit-import": KitImportSettings,
     "validate": ValidateSettings,
     "predict": PredictSettings,
     "export": ExportSettings,
@@ -107,7 +115,7 @@ def test_it_goes_through_python_the_command_line_and_a_file(
     file = tmp_path / "asked.toml"
     file.write_text(tomli_w.dumps({by_key[name]: value for name, value in asked.items()}))
     doors: list[Callable[[], object]] = [
-        lambda: getattr(edgenas, command.replace(" ", "_"))(**asked),
+        lambda: getattr(edgenas, command.replace(" ", "_").replace("-", "_"))(**asked),
         lambda: command_line(as_arguments(command, asked)),
         lambda: command_line([*command.split(), "--config", str(file)]),
     ]

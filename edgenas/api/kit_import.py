@@ -1,0 +1,90 @@
+"""Importing what a kit measured on a board."""
+
+from pathlib import Path
+
+from edgenas.api.profile import InferredInterval
+from edgenas.device import Device, Provenance
+from edgenas.errors import InputError
+from edgenas.formats import Document
+from edgenas.kits.kit_results import ImportReport, KitResults, read_results, table_from_results
+from edgenas.latency.table import Calibration, find_table, save_table
+from edgenas.settings.keywords import taking
+from edgenas.settings.latency_commands import KitImportSettings
+
+
+class KitImportResult(Document):
+    """The table that was written, and the quality of what the board measured.
+
+    `entries` counts blocks in the table, timed or inferred; `measured` counts models that the board timed, `failed`
+    says of the others why not. `unstable` lists keys of blocks, or ids of networks, with noisy timings. `changed` says
+    which conditions changed meanwhile. `calibrations` are by image size; `incomplete` are the sizes that have none, as
+    the board could not time all their blocks. `interval` is that of a table inferred from a few networks.
+    """
+
+    table: Path
+    device: str
+    provenance: Provenance
+    entries: int
+    measured: int
+    failed: dict[str, str]
+    unstable: tuple[str, ...]
+    retaken: int
+    disturbed: float
+    changed: tuple[str, ...]
+    calibrations: dict[int, Calibration]
+    incomplete: tuple[int, ...]
+    interval: InferredInterval | None
+
+
+@taking(KitImportSettings)
+def kit_import(settings: KitImportSettings) -> KitImportResult:
+    """Turn the results of a kit into the device's latency table, which searches and predictions then use.
+
+    An existing table of the same board is extended.
+
+    Raises:
+        InputError: the file is not the results of a kit, or the device is not known here.
+        DeviceError: too little could be timed on the board.
+    """
+    path = Path(settings.results)
+    results = read_results(path)
+    device = results.plan.for_device(settings.device)
+    report = table_from_results(results, device, path)
+    if report.few:
+        _refuse_measured(results, device)
+    return _result(save_table(device, report.table), device, results, report)
+
+
+def _refuse_measured(results: KitResults, device: Device) -> None:
+    """Raise if inferred blocks would replace measured ones, which are always more accurate."""
+    known = find_table(device)
+    if known is None or not known[1].calibrations:
+        return
+    path, table = known
+    now = (results.host, results.runtime_version, results.plan.power_mode)
+    if (table.host, table.runtime_version, table.power_mode) != now:
+        raise InputError(
+            f"{device.name} has a table with measured blocks, of another board or version of its runtime: a quick kit "
+            "would replace it",
+            f"use a kit without --quick, or move {path} away",
+        )
+
+
+def _result(path: Path, device: Device, results: KitResults, report: ImportReport) -> KitImportResult:
+    few = report.few
+    inference = few.inferred.inference if few else None
+    return KitImportResult(
+        table=path,
+        device=device.name,
+        provenance=Provenance.CALIBRATED if few else Provenance.MEASURED,
+        entries=len(inference.block_ms) if inference else len(report.table.entries),
+        measured=report.measured,
+        failed=results.failed,
+        unstable=report.unstable,
+        retaken=results.retaken,
+        disturbed=report.disturbed,
+        changed=tuple(results.changed),
+        calibrations=report.calibrations,
+        incomplete=report.incomplete,
+        interval=InferredInterval.of(few.inferred) if few else None,
+    )

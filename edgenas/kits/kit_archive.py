@@ -1,0 +1,187 @@
+"""The archive of a kit: models, manifest, runner and instructions, in one folder, byte for byte reproducible."""
+
+import hashlib
+import io
+import json
+import random
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgenas.board.manifest import KIT_SCHEMA, MANIFEST, MODELS, RUNTIMES
+from edgenas.device import Device
+from edgenas.errors import DeviceError
+from edgenas.formats import write_bytes
+from edgenas.kits.kit_models import SENTINEL_KEY, Estimate, KitModels, ModelOfKit
+from edgenas.kits.kit_plan import FragmentPlan, KitPlan, fragment_digest, joint_digest, plan_kit
+from edgenas.kits.runner_source import runner_source
+from edgenas.onnx_latency import fragment_timing, fragments
+from edgenas.profiling.block_profiling import BUDGET_S
+from edgenas.progress import Progress
+from edgenas.space import NetworkSpace
+
+MAX_S = 1800.0
+"""Fragments are left out so that the board is busy for no longer than this, as far as the estimate goes."""
+
+MIN_FRAGMENTS = 50
+"""With fewer, nothing is learnt from them."""
+
+DATE = (1980, 1, 1, 0, 0, 0)
+"""Of every file, so that the same kit is the same archive."""
+
+README = """\
+Copy this folder to {device} and run there: python3 run.py
+It needs Python 3.8 or later with numpy and {runtime}: python3 -m pip install numpy {package}
+It takes about {minutes:.0f} minutes. Close other programs before; Ctrl-C stops, the same command goes on.
+Then copy results.json back, and run: edgenas kit-import results.json
+To look at the board without measuring: python3 run.py --check
+"""
+
+PACKAGES = {"CPUExecutionProvider": "onnxruntime"}
+"""What to install for a provider; the others come with `onnxruntime-gpu`, or are built for the board."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKit:
+    """A kit that was written.
+
+    Attributes:
+        path: of the archive.
+        folder: into which it unpacks.
+        models: how many are timed.
+        fragments: how many of them are for predicting ONNX files.
+        size_bytes: of the archive.
+        estimated_s: how long the board is expected to take.
+    """
+
+    path: Path
+    folder: str
+    models: int
+    fragments: int
+    size_bytes: int
+    estimated_s: float
+
+
+def make_kit(
+    path: Path,
+    space: NetworkSpace,
+    device: Device,
+    networks: int,
+    samples: int | None,
+    seed: int,
+    progress: Progress,
+) -> MadeKit:
+    """Write a kit; the arguments are those of `plan_kit`.
+
+    Raises:
+        DeviceError: no runner can time models with the device's runtime, or the space has too few networks.
+        InputError: the archive cannot be written, or a model cannot be converted to the device's precision.
+    """
+    if device.runtime not in RUNTIMES:
+        raise DeviceError(
+            f"kits cannot time models with {device.runtime}, which {device.name} uses",
+            f"use a device on {' or '.join(RUNTIMES)}",
+        )
+    progress("choosing networks", 0, 1)
+    plan = plan_kit(space, device, networks, samples, seed)
+    progress("choosing networks", 1, 1)
+    maker = KitModels(device)
+    sentinel = maker.sentinel()
+    models = [maker.overhead(), *_of_plan(maker, plan, progress)]
+    estimate = Estimate(sentinel, BUDGET_S * len(plan.sizes))
+    for model in models:
+        estimate.add(model)
+    if plan.blocks and device.precision == fragment_timing.PRECISION:
+        estimate.budget_s += fragment_timing.BUDGET_S
+        found, fragment_plan = _of_fragments(maker, device.batch, estimate, progress)
+        models += found
+        plan = plan.model_copy(update={"fragments": fragment_plan})
+    # In a random order, so that models that are loaded together are of all kinds.
+    random.Random(seed).shuffle(models)
+    folder = f"kit-{device.name}"
+    archive = _archive(folder, plan, device, [sentinel, *models], estimate)
+    write_bytes(path, archive)
+    fragment_count = plan.fragments.count if plan.fragments else 0
+    return MadeKit(path, folder, len(models), fragment_count, len(archive), estimate.seconds)
+
+
+def _of_plan(maker: KitModels, plan: KitPlan, progress: Progress) -> Iterator[ModelOfKit]:
+    total = sum(len(each.models) for each in plan.profile_plans().values())
+    for number, model in enumerate(maker.of_plan(plan)):
+        progress("making models", number, total)
+        yield model
+    progress("making models", total, total)
+
+
+def _of_fragments(
+    maker: KitModels, batch: int, estimate: Estimate, progress: Progress
+) -> tuple[list[ModelOfKit], FragmentPlan | None]:
+    """As many fragments as the time allows beside the other models; none if those are too few."""
+    models, digests = [], []
+    for number, fragment in enumerate(fragments.fragments(batch, fragments.COUNT)):
+        progress("making fragments of networks", number, fragments.COUNT)
+        digests.append(fragment_digest(fragment))
+        models.append(maker.of_fragment(fragment))
+        estimate.add(models[-1])
+        if estimate.seconds > MAX_S:
+            break
+    progress("making fragments of networks", fragments.COUNT, fragments.COUNT)
+    if len(models) < MIN_FRAGMENTS:
+        return [], None
+    return models, FragmentPlan(count=len(models), sha256=joint_digest(digests))
+
+
+def _archive(
+    folder: str, plan: KitPlan, device: Device, models: Sequence[ModelOfKit], estimate: Estimate
+) -> bytes:
+    files = {f"{number}.onnx": model for number, model in enumerate(models)}
+    sizes = Counter[str]()
+    for model in models:
+        sizes |= Counter(model.weights_bytes)  # the greatest of each type
+    manifest = {
+        "schema": KIT_SCHEMA,
+        "runtime": device.runtime,
+        "provider": device.provider,
+        "threads": device.threads,
+        "batch": device.batch,
+        "uses_gpu": device.uses_gpu,
+        "budget_s": estimate.budget_s,
+        "weights_bytes": dict(sorted(sizes.items())),
+        "plan": plan.model_dump(mode="json"),
+        "sentinel": SENTINEL_KEY,
+        "models": [_listed(file, model) for file, model in files.items()],
+    }
+    readme = README.format(
+        device=device.name,
+        runtime=device.runtime,
+        package=PACKAGES.get(device.provider, "onnxruntime-gpu"),
+        minutes=max(1, estimate.seconds / 60),
+    )
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+
+        def add(name: str, text: str | bytes) -> None:
+            entry = zipfile.ZipInfo(f"{folder}/{name}", DATE)
+            entry.external_attr = 0o100644 << 16
+            entry.create_system = 3  # Unix, wherever it is made
+            archive.writestr(entry, text, zipfile.ZIP_DEFLATED)
+
+        add("README.txt", readme)
+        add("run.py", runner_source())
+        add(MANIFEST, json.dumps(manifest, indent=1))
+        for file, model in files.items():
+            add(f"{MODELS}/{file}", model.content)
+    return content.getvalue()
+
+
+def _listed(file: str, model: ModelOfKit) -> dict[str, Any]:
+    return {
+        "key": model.key,
+        "file": file,
+        "sha256": hashlib.sha256(model.content).hexdigest(),
+        "memory_bytes": model.memory_bytes,
+        "estimated_ms": model.estimated_ms,
+    }

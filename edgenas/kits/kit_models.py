@@ -1,0 +1,154 @@
+"""The models of a kit: blocks, whole networks and fragments as ONNX files without their weights."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgenas.board.bursts import BURST_MS, MAX_CALLS, MAX_ROUNDS, MIN_CALLS, MIN_ROUNDS, SENTINEL_CALLS
+from edgenas.device import Device
+from edgenas.device.runtime import Feeds
+from edgenas.device_models.fitted import model_of
+from edgenas.device_models.work import block_work
+from edgenas.kits.kit_plan import KitPlan, fragment_key
+from edgenas.kits.shared_weights import LEAST_BYTES, share_weights
+from edgenas.onnx_latency.costing import costing_from_model, graph_latency
+from edgenas.onnx_latency.fragment_timing import fragment_kernels
+from edgenas.onnx_latency.fragments import Fragment
+from edgenas.profiling.profile_plan import OVERHEAD
+from edgenas.space import Block
+from edgenas.space.onnx_graph import INPUT, Weights, onnx_from_blocks, random_weights
+from edgenas.space.precision import convert
+from edgenas.timing.loaded_models import EMPTY_SHAPE, SENTINEL, empty_model, random_image
+
+SENTINEL_KEY = "sentinel"
+
+SESSION_BYTES = 4 * 2**20
+"""Memory of a loaded model beside its weights and features: ONNX Runtime's graph, allocations and kernels."""
+
+LOADING_S = 0.1
+"""Assumed seconds to load a model on a board."""
+
+WEIGHT_COPIES = 2
+"""Runtimes keep weights in a layout of their own too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOfKit:
+    """A model, its weights shared with others.
+
+    Attributes:
+        key: its name in the results.
+        content: the serialised ONNX model.
+        weights_bytes: the shared weights of each type that it needs.
+        memory_bytes: estimate of what it needs once loaded.
+        estimated_ms: of a run, by the device's model.
+    """
+
+    key: str
+    content: bytes
+    weights_bytes: dict[str, int]
+    memory_bytes: int
+    estimated_ms: float
+
+
+class KitModels:
+    """Makes the models of a kit.
+
+    Args:
+        device: they are made for its precision and batch, and estimated on it.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._model = model_of(device)
+
+    def sentinel(self) -> ModelOfKit:
+        """The model that monitors the board's speed."""
+        return self._of_blocks(SENTINEL_KEY, [SENTINEL])
+
+    def overhead(self) -> ModelOfKit:
+        """The empty model."""
+        image = {INPUT: np.ones(EMPTY_SHAPE, np.float32)}
+        return self._finished(
+            OVERHEAD, empty_model(), image, 0, self._device.datasheet.kernel_launch_us / 1e3
+        )
+
+    def of_plan(self, plan: KitPlan) -> Iterator[ModelOfKit]:
+        """Blocks and whole networks; what several image sizes share comes once."""
+        chains = {
+            key: blocks for each in plan.profile_plans().values() for key, blocks in each.models.items()
+        }
+        for key, blocks in chains.items():
+            yield self._of_blocks(key, blocks)
+
+    def of_fragment(self, fragment: Fragment) -> ModelOfKit:
+        """A fragment."""
+        kernels = fragment_kernels(fragment, self._device.batch)
+        estimate = graph_latency(kernels, costing_from_model(kernels, self._model))
+        features = sum(math.prod(shape) for each in kernels for shape in each.output_shapes)
+        image = {INPUT: np.random.default_rng(0).random(fragment.shape, np.float32)}
+        return self._finished(fragment_key(fragment), fragment.model, image, features, estimate.predicted)
+
+    def _of_blocks(self, key: str, blocks: Sequence[Block]) -> ModelOfKit:
+        work = [each for block in blocks for each in block_work(block, self._device.batch)]
+        return self._finished(
+            key,
+            onnx_from_blocks(blocks, self._weights()),
+            random_image(blocks, self._device.batch),
+            sum(each.features for each in work),
+            sum(map(self._model.work_ms, work)),
+        )
+
+    def _weights(self) -> Weights:
+        """Random ones; at fp32, those that are not kept in the model are not drawn."""
+        drawn = random_weights(0)
+        if self._device.precision != "fp32":  # converters look at all of them
+            return drawn
+
+        def weights(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+            kept = 4 * math.prod(shape) < LEAST_BYTES
+            return drawn(name, shape) if kept else np.zeros(shape, np.float32)
+
+        return weights
+
+    def _finished(
+        self, key: str, model: onnx.ModelProto, image: Feeds, features: int, estimated_ms: float
+    ) -> ModelOfKit:
+        if self._device.precision != "fp32":
+            converted = convert(model.SerializeToString(), self._device.precision, image)
+            model = onnx.load_from_string(converted)
+        weights = share_weights(model)
+        memory = SESSION_BYTES + WEIGHT_COPIES * sum(weights.values()) + 4 * features
+        return ModelOfKit(key, model.SerializeToString(deterministic=True), weights, memory, estimated_ms)
+
+
+class Estimate:
+    """How long a board is busy with models.
+
+    Args:
+        sentinel: timed after each burst.
+        budget_s: target duration of the timing.
+    """
+
+    def __init__(self, sentinel: ModelOfKit, budget_s: float) -> None:
+        self._reading_ms = (1 + SENTINEL_CALLS) * sentinel.estimated_ms
+        self._round_ms = 0.0
+        self._models = 0
+        self.budget_s = budget_s
+
+    def add(self, model: ModelOfKit) -> None:
+        """Count one more model."""
+        calls = min(max(int(BURST_MS / model.estimated_ms), MIN_CALLS), MAX_CALLS)
+        self._round_ms += (1 + calls) * model.estimated_ms + self._reading_ms
+        self._models += 1
+
+    @property
+    def seconds(self) -> float:
+        """Loading and timing; repeating disturbed bursts comes on top."""
+        round_s = self._round_ms / 1e3
+        rounds = min(max(self.budget_s / round_s, MIN_ROUNDS), MAX_ROUNDS)
+        return self._models * LOADING_S + rounds * round_s

@@ -1,0 +1,228 @@
+"""What a board's results amount to: a latency table. The file is checked like any that comes from elsewhere."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from edgenas.board.bursts import Bursts
+from edgenas.board.conditions import changes
+from edgenas.device import Device
+from edgenas.errors import DeviceError, FileFormatError
+from edgenas.formats import Document, Line, read_json
+from edgenas.kits.kit_plan import KitPlan, planned_fragments
+from edgenas.latency.table import Calibration, Fragments, LatencyTable, merged
+from edgenas.onnx_latency.fragment_timing import fragment_kernels, fragments_from
+from edgenas.profiling.few_samples import FewSamplesReport, inferred_table
+from edgenas.profiling.machine_facts import MachineFacts
+from edgenas.profiling.measured_table import table_of
+from edgenas.profiling.profile_plan import OVERHEAD, ProfilePlan
+from edgenas.timing.journal import CheckedBurst
+from edgenas.timing.measuring import Measurement, measurement_of
+from edgenas.transfer.known_devices import MIN_SAMPLES
+
+log = logging.getLogger(__name__)
+
+MAX_RESULTS_BYTES = 8 * 2**20
+"""Several times the results of a large kit, and little enough to parse whatever it holds."""
+
+
+class KitResults(Document):
+    """The results of a kit, as its runner writes them; see `board.run`."""
+
+    schema_: Literal["edgenas.results/1"] = Field(alias="schema")
+    plan: KitPlan
+    manifest_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    runtime: Line
+    runtime_version: Line
+    provider: Line
+    cores: tuple[Annotated[int, Field(ge=0, le=100_000)], ...] = Field(max_length=10_000)
+    host: Line
+    host_description: Line
+    measured_at: Line
+    governor: Line | None
+    frequency_mhz: float | None = Field(gt=0, le=1e6)
+    temperature_c: float | None = Field(ge=-300, le=1000)
+    throttle_events: int | None = Field(ge=0, le=10**9)
+    before: list[tuple[Line, Line, Line]] = Field(max_length=100)
+    after: list[tuple[Line, Line, Line]] = Field(max_length=100)
+    retaken: int = Field(ge=0, le=10**9)
+    failed: dict[Line, Line]
+    bursts: dict[Line, Annotated[list[CheckedBurst], Field(min_length=1, max_length=1000)]] = Field(
+        min_length=1
+    )
+
+    @model_validator(mode="after")
+    def _they_are_of_one_kit(self) -> Self:
+        if both := self.bursts.keys() & self.failed.keys():
+            raise ValueError(f"{min(both)} is among the timed models and among the failed ones")
+        if (self.runtime, self.provider) != (self.plan.runtime, self.plan.provider):
+            raise ValueError("runtime and provider must be those of the plan")
+        return self
+
+    @property
+    def facts(self) -> MachineFacts:
+        """Where and how it was measured."""
+        fields = MachineFacts.__dataclass_fields__
+        return MachineFacts(**{name: getattr(self, name) for name in fields})
+
+    @property
+    def changed(self) -> list[str]:
+        """Conditions that changed while the board measured, in words."""
+        return changes(self.before, self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """The table that results amount to.
+
+    Attributes:
+        table: only what was measured now; to be saved into the device's table.
+        calibrations: by image size; sizes whose blocks were not all timed are missing.
+        incomplete: these sizes.
+        few: of a kit of a few networks, from which the blocks were inferred.
+        measured: how many models were timed.
+        unstable: keys of blocks, or ids of networks, with noisy timings.
+        disturbed: as in `Measurement`.
+    """
+
+    table: LatencyTable
+    calibrations: dict[int, Calibration]
+    incomplete: tuple[int, ...]
+    few: FewSamplesReport | None
+    measured: int
+    unstable: tuple[str, ...]
+    disturbed: float
+
+
+def read_results(path: Path) -> KitResults:
+    """Read the results of a kit.
+
+    Raises:
+        FileFormatError: they are not results, or have been tampered with.
+    """
+    return read_json(path, KitResults, MAX_RESULTS_BYTES)
+
+
+def table_from_results(results: KitResults, device: Device, path: Path) -> ImportReport:
+    """The table that a kit's results amount to.
+
+    Args:
+        results: of the kit.
+        device: of the table.
+        path: where the results come from, for messages.
+
+    Raises:
+        FileFormatError: they are not those of the plan in them.
+        InputError: the plan's space is unknown here.
+        DeviceError: too little could be timed, or the times contradict each other.
+    """
+    plans = results.plan.profile_plans()
+    _check_keys(results, plans, path)
+    if OVERHEAD in results.failed:
+        raise DeviceError(
+            f"{path}: the board could not run the empty model ({results.failed[OVERHEAD]})",
+            "install another version of the runtime there, and measure again",
+        )
+    bursts: Bursts = {**results.bursts}
+    measured = measurement_of(bursts, results.retaken)
+    if not results.plan.blocks:
+        return _inferred(results, device, plans, measured)
+    found = _fragments(results.plan, measured)
+    tables = {
+        size: table_of(_timed_part(plan, measured), device, results.facts, measured, {}, found)
+        for size, plan in plans.items()
+    }
+    table: LatencyTable | None = None
+    for each in tables.values():
+        table = merged(table, each) if table else each
+    assert table is not None
+    if not table.entries:
+        raise DeviceError(f"{path}: no block could be timed", "install another version of the runtime there")
+    calibrations = {
+        size: each.calibrations[plans[size].space.signature]
+        for size, each in tables.items()
+        if each.calibrations
+    }
+    return ImportReport(
+        table=table,
+        calibrations=calibrations,
+        incomplete=tuple(size for size in plans if size not in calibrations),
+        few=None,
+        measured=len(bursts),
+        unstable=tuple(key for key, entry in table.entries.items() if entry.unstable),
+        disturbed=measured.disturbed,
+    )
+
+
+def _check_keys(results: KitResults, plans: Mapping[int, ProfilePlan], path: Path) -> None:
+    """Refuse models that the plan lacks, and plans of which models are missing."""
+    expected = {OVERHEAD, *(key for plan in plans.values() for key in plan.models)}
+    given = results.bursts.keys() | results.failed.keys()
+    found = {key for key in given if not key.startswith("fragment/")}
+    if found != expected:
+        odd = min(found ^ expected)
+        says = "is missing" if odd in expected else "is not among the kit's models"
+        raise FileFormatError(path, f"bursts.{odd}", says, "copy results.json from the board again")
+
+
+def _timed_part(plan: ProfilePlan, measured: Measurement) -> ProfilePlan:
+    """The plan without the models that could not be timed."""
+    timed = [plan.network_key(each) in measured.timings for each in plan.networks]
+    first_random = len(plan.networks) - plan.random
+    return replace(
+        plan,
+        blocks=tuple(block for block in plan.blocks if block.key in measured.timings),
+        networks=tuple(each for each, there in zip(plan.networks, timed, strict=True) if there),
+        random=sum(timed[first_random:]),
+    )
+
+
+def _fragments(plan: KitPlan, measured: Measurement) -> Fragments | None:
+    if plan.fragments is None:
+        return None
+    drawn = planned_fragments(plan.fragments, plan.batch)
+    if drawn is None:
+        log.warning(
+            "the kit is of another version (%s), whose fragments of networks are unknown here: ONNX files of others "
+            "will be predicted less accurately",
+            plan.edgenas,
+        )
+        return None
+    kernels = {
+        key: fragment_kernels(each, plan.batch) for key, each in drawn.items() if key in measured.timings
+    }
+    if not kernels:
+        return None
+    times_ms = {drawn[key].name: measured.timings[key].typical_ms for key in kernels}
+    named = {drawn[key].name: each for key, each in kernels.items()}
+    return fragments_from(named, times_ms, measured.timings[OVERHEAD].typical_ms)
+
+
+def _inferred(
+    results: KitResults, device: Device, plans: Mapping[int, ProfilePlan], measured: Measurement
+) -> ImportReport:
+    ((size, plan),) = plans.items()
+    timed = _timed_part(plan, measured)
+    if len(timed.networks) < MIN_SAMPLES:
+        raise DeviceError(
+            f"only {len(timed.networks)} networks could be timed: too few to infer blocks from",
+            "install another version of the runtime on the board",
+        )
+    by_id = {each.id: measured.timings[plan.network_key(each)] for each in timed.networks}
+    timings = {**by_id, OVERHEAD: measured.timings[OVERHEAD]}
+    few = inferred_table(
+        plan.space, device, results.facts, replace(measured, timings=timings), timed.networks
+    )
+    return ImportReport(
+        table=few.changes,
+        calibrations={size: few.inferred.inference.calibration},
+        incomplete=(),
+        few=few,
+        measured=len(timed.networks),
+        unstable=few.unstable,
+        disturbed=measured.disturbed,
+    )

@@ -1,0 +1,110 @@
+"""A kit from Python and the command line: made here, run as on a board, imported, and used."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures.boards import BOARD, add_board, measured_kit, quick_kit, run_kit
+
+from edgenas import kit, kit_import, predict
+from edgenas.cli.main import run
+from edgenas.device import Provenance, find_device
+from edgenas.errors import InputError
+from edgenas.latency.table import find_table
+from edgenas.space import nasbench_macro
+
+__all__ = ["measured_kit", "quick_kit"]
+
+SMALL: dict[str, Any] = {"space": "nasbench-macro", "resolution": 16, "classes": 2}
+
+
+@pytest.fixture(autouse=True)
+def _in_own_folder(tmp_path: Path, quick_kit: Callable[[Path], None]) -> None:
+    quick_kit(tmp_path)
+    (tmp_path / "latency_models").mkdir()
+
+
+def _architecture() -> Path:
+    space = nasbench_macro(16, 2)
+    Path("architecture.json").write_text(json.dumps(space.document(space.decode([2] * 8))), encoding="utf-8")
+    return Path("architecture.json")
+
+
+def test_what_a_board_measured_predicts_networks(tmp_path: Path) -> None:
+    assert predict(_architecture(), BOARD).provenance == "estimated"
+    results = run_kit(kit(BOARD, **SMALL, networks=12).kit, tmp_path / "unpacked")
+    imported = kit_import(results)
+    assert imported.provenance == Provenance.MEASURED
+    found = find_table(find_device(BOARD))
+    assert found is not None and found[0] == imported.table
+    assert found[1].host == json.loads(results.read_text(encoding="utf-8"))["host"]
+    prediction = predict(_architecture(), BOARD)
+    assert prediction.provenance == "measured"
+    assert 0 < prediction.latency_ms.low < prediction.latency_ms.predicted < prediction.latency_ms.high
+
+
+def test_a_quick_kit_infers_blocks_and_never_replaces_measured_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = run_kit(kit(BOARD, **SMALL, quick=True).kit, tmp_path / "unpacked")
+    assert run(["kit-import", str(results), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["provenance"], shown["measured"]) == ("calibrated", 10)
+    assert shown["entries"] == len(nasbench_macro(16, 2).distinct_blocks)
+    assert shown["interval"]["low"] < 1 < shown["interval"]["high"]
+    assert predict(_architecture(), BOARD).provenance == "calibrated"
+
+    full = run_kit(kit(BOARD, **SMALL, networks=12).kit, tmp_path / "full")
+    kit_import(full)
+    changed = json.loads(results.read_text(encoding="utf-8"))
+    changed["host"] = "another-board"
+    results.write_text(json.dumps(changed), encoding="utf-8")
+    with pytest.raises(InputError, match=r"a quick kit would replace it; use a kit without --quick, or move"):
+        kit_import(results)
+    assert predict(_architecture(), BOARD).provenance == "measured"
+
+
+def test_the_commands_say_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--device", BOARD, "--space", "nasbench-macro", "--resolution", "16", "--classes", "2"]
+    assert run(["kit", *asked, "--networks", "12", "--out", "board.zip"]) == 0
+    shown = capsys.readouterr().out
+    assert "kit: board.zip" in shown and f"estimated time on {BOARD}: " in shown
+    assert "unzip board.zip; cd kit-my-board; python3 run.py" in shown
+    results = run_kit(Path("board.zip"), tmp_path / "unpacked")
+    assert run(["kit-import", str(results)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[-1].startswith("table: latency_models/my-board/")
+    assert "whole networks of 16 px, each predicted from all others: errors of" in shown
+
+
+def test_an_incomplete_table_is_written_and_exits_with_1(
+    measured_kit: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = json.loads(measured_kit.results.read_text(encoding="utf-8"))
+    key = next(key for key in changed["bursts"] if key.startswith("stem/") and key.endswith("32x32"))
+    del changed["bursts"][key]
+    changed["failed"] = {key: "the runtime died (SIGSEGV)"}
+    Path("results.json").write_text(json.dumps(changed), encoding="utf-8")
+    assert run(["kit-import", "results.json"]) == 1
+    shown = capsys.readouterr().out
+    assert f"not timed: {key} (the runtime died (SIGSEGV))" in shown
+    assert "no predictions for 32 px: the board could not time all blocks" in shown
+    assert predict(_architecture(), BOARD).provenance == "measured"  # 16 px is complete
+
+
+def test_results_may_be_for_another_name_of_the_board(measured_kit: Any, tmp_path: Path) -> None:
+    add_board(tmp_path, "same-board")
+    imported = kit_import(measured_kit.results, device="same-board")
+    assert imported.device == "same-board" and imported.table.parent.name == "same-board"
+    add_board(tmp_path, "other-board", runtime='"torch"')
+    with pytest.raises(
+        InputError, match=r"the results are for runtime 'onnxruntime', but other-board has 'torch'"
+    ):
+        kit_import(measured_kit.results, device="other-board")
+
+
+def test_missing_results_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["kit-import", "results.json"]) == 2
+    assert "results.json" in capsys.readouterr().err
