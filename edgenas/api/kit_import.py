@@ -4,10 +4,15 @@ from pathlib import Path
 
 from edgenas.api.profile import InferredInterval
 from edgenas.device import Device, Provenance
-from edgenas.errors import InputError
 from edgenas.formats import Document
-from edgenas.kits.kit_results import ImportReport, KitResults, read_results, table_from_results
-from edgenas.latency.table import Calibration, find_table, save_table
+from edgenas.kits.kit_results import (
+    ImportReport,
+    KitResults,
+    read_results,
+    save_imported,
+    table_from_results,
+)
+from edgenas.latency.table import Calibration
 from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import KitImportSettings
 
@@ -50,24 +55,7 @@ def kit_import(settings: KitImportSettings) -> KitImportResult:
     results = read_results(path)
     device = results.plan.for_device(settings.device)
     report = table_from_results(results, device, path)
-    if report.few:
-        _refuse_measured(results, device)
-    return _result(save_table(device, report.table), device, results, report)
-
-
-def _refuse_measured(results: KitResults, device: Device) -> None:
-    """Raise if inferred blocks would replace measured ones, which are always more accurate."""
-    known = find_table(device)
-    if known is None or not known[1].calibrations:
-        return
-    path, table = known
-    now = (results.host, results.runtime_version, results.plan.power_mode)
-    if (table.host, table.runtime_version, table.power_mode) != now:
-        raise InputError(
-            f"{device.name} has a table with measured blocks, of another board or version of its runtime: a quick kit "
-            "would replace it",
-            f"use a kit without --quick, or move {path} away",
-        )
+    return _result(save_imported(device, results, report), device, results, report)
 
 
 def _result(path: Path, device: Device, results: KitResults, report: ImportReport) -> KitImportResult:

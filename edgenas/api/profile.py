@@ -8,11 +8,14 @@ from pydantic import Field, computed_field
 
 from edgenas.device import Device, Provenance, runtime_for
 from edgenas.device.runtime import Runtime
-from edgenas.errors import InputError
+from edgenas.errors import DeviceError, InputError
 from edgenas.formats import Document
+from edgenas.kits.kit_results import save_imported
+from edgenas.kits.ssh import SshBoard
+from edgenas.kits.ssh_profile import profile_over_ssh
 from edgenas.latency.table import Calibration, LatencyTable, find_table, journal_path, save_table, table_path
 from edgenas.pipeline.spaces import space_without_data
-from edgenas.pipeline.targets import device_for
+from edgenas.pipeline.targets import board_for, device_for
 from edgenas.profiling import block_profiling
 from edgenas.profiling.block_profiling import ProfileReport
 from edgenas.profiling.few_samples import FewSamplesReport, profile_from_few
@@ -99,6 +102,9 @@ def profile(settings: ProfileSettings) -> ProfileResult:
     Of several image sizes, the ends and the multiples of 32 are timed, at least three; predictions for the others are
     interpolated.
 
+    With `ssh`, or a host in the device's file, a kit with the same models is carried to that board and measured there.
+    All of it is timed, whatever a table has already; repeating an interrupted profile goes on where the board stopped.
+
     An existing table is extended: only missing or unstable blocks are timed. It is written to `./latency_models` if
     that folder exists, otherwise to the user's data folder. Repeating an interrupted profile resumes it.
 
@@ -108,6 +114,10 @@ def profile(settings: ProfileSettings) -> ProfileResult:
     """
     space = space_without_data(settings)
     device = device_for(settings)
+    if settings.samples is not None and not isinstance(space, SearchSpace):
+        raise InputError(*SAMPLES_NEED_ONE_SIZE)
+    if (board := board_for(settings, device)) is not None:
+        return _over_ssh(board, space, device, settings)
     runtime = runtime_for(device)
     start = time.monotonic()
     known = find_table(device)
@@ -127,14 +137,45 @@ def profile(settings: ProfileSettings) -> ProfileResult:
             reports[size] = report
             path = save_table(device, report.changes if in_place else report.table)
         return _measured(path, space, reports, time.monotonic() - start)
-    if not isinstance(space, SearchSpace):
-        raise InputError(*SAMPLES_NEED_ONE_SIZE)
+    assert isinstance(space, SearchSpace)
     if known:
         _refuse_measured(space, device, runtime, *known)
     journal = journal_path(device, f"{space.signature}-samples")
     few = profile_from_few(space, device, runtime, table, settings.samples, seed, progress, journal)
     path = save_table(device, few.changes if in_place else few.table)
     return _inferred(path, few, time.monotonic() - start)
+
+
+def _over_ssh(
+    board: SshBoard, space: NetworkSpace, device: Device, settings: ProfileSettings
+) -> ProfileResult:
+    """The profile of a board."""
+    start = time.monotonic()
+    networks = settings.networks or NETWORKS
+    results, report = profile_over_ssh(
+        board, space, device, networks, settings.samples, settings.seed, settings.progress
+    )
+    path = save_imported(device, results, report)
+    if report.few:
+        return _inferred(path, report.few, time.monotonic() - start)
+    if report.incomplete:
+        sizes = ", ".join(f"{size} px" for size in report.incomplete)
+        why = next(iter(results.failed.items()))
+        raise DeviceError(
+            f"{board.host} could not time all blocks of {sizes}, such as {why[0]} ({why[1]}); the others are in {path}",
+            "install another version of the runtime there",
+        )
+    return ProfileResult(
+        table=path,
+        entries=len(report.table.entries),
+        measured=len(report.table.entries),
+        seconds=time.monotonic() - start,
+        unstable=report.unstable,
+        retaken=results.retaken,
+        disturbed=report.disturbed,
+        calibration=report.calibrations[max(report.calibrations)],
+        calibrations=report.calibrations,
+    )
 
 
 def _refuse_measured(

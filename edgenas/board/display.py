@@ -19,6 +19,10 @@ class Terminal:
         sys.stdout.write(f"\r\033[K{text}\n" if sys.stdout.isatty() else f"{text}\n")
         sys.stdout.flush()
 
+    def warning(self, text: str) -> None:
+        """Show what may have spoilt a measurement, or would."""
+        self.line(text)
+
     def error(self, text: str) -> None:
         """Show why nothing more happens."""
         self.line(f"error: {text}")
@@ -42,6 +46,10 @@ class Lines(Terminal):
     def line(self, text: str) -> None:
         """Write `line`."""
         self._write(line=text)
+
+    def warning(self, text: str) -> None:
+        """Write `warning`."""
+        self._write(warning=text)
 
     def error(self, text: str) -> None:
         """Write `error`."""

@@ -106,8 +106,10 @@ class _Run:
             before=machine_conditions(kit.uses_gpu), throttle_events=state(kit.uses_gpu).throttle_events
         )
         for condition in measured.before:
-            hint = f" - {condition.hint}" if condition.hint else ""
-            show.line(f"{condition.name}: {condition.detail}{hint}")
+            if condition.hint:
+                show.warning(f"{condition.name}: {condition.detail} - {condition.hint}")
+            else:
+                show.line(f"{condition.name}: {condition.detail}")
         self._check_room()
         version = self._first_call()
         show.line(f"{kit.runtime} {version} ({kit.provider}) runs on this board")
@@ -202,17 +204,17 @@ class _Run:
     def _say_how_it_went(self, measured: Measured, changed: Sequence[str], throttled: int | None) -> None:
         show = self._show
         for change in changed:
-            show.line(f"meanwhile, {change}")
+            show.warning(f"meanwhile, {change}")
         if throttled:
-            show.line(f"meanwhile, the processor was throttled ({throttled} times): cool the board")
+            show.warning(f"meanwhile, the processor was throttled ({throttled} times): cool the board")
         off = len(disturbed(measured.bursts)) / sum(map(len, measured.bursts.values()))
         if off > MANY_DISTURBED:
-            show.line(
+            show.warning(
                 f"the board was slower or faster than usual in {off:.0%} of the timings: cool it, close other "
                 "programs, and run this again to measure anew"
             )
         for key, reason in measured.failed.items():
-            show.line(f"not timed: {key} ({reason})")
+            show.warning(f"not timed: {key} ({reason})")
         show.line(f"{len(measured.finished)} models timed; results: {self._folder / RESULTS}")
 
 

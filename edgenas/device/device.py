@@ -11,7 +11,7 @@ from edgenas import plugins
 from edgenas.board.onnx_sessions import CPU as CPU
 from edgenas.formats import Document
 from edgenas.plugins import plugin_names
-from edgenas.vocabulary import Precision
+from edgenas.vocabulary import SSH_HOST, SSH_PYTHON, Precision
 
 Name = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
@@ -92,6 +92,15 @@ class CalibratedModel(Document):
     costs: Costs
 
 
+class SshAccess(Document):
+    """How a board is reached over SSH."""
+
+    host: str = Field(pattern=SSH_HOST, description="as for ssh: USER@HOST, or a name of its configuration")
+    python: str = Field(
+        default="python3", pattern=SSH_PYTHON, description="interpreter there with numpy and onnxruntime"
+    )
+
+
 class Device(Document):
     """One device under one runtime at one operating point."""
 
@@ -109,6 +118,7 @@ class Device(Document):
     batch: int = Field(default=1, ge=1)
     power_mode: str = Field(description="operating point, in the vendor's words")
     reach: Literal["local", "none"] = Field(description="local: this host; none: not reachable from here")
+    ssh: SshAccess | None = None
     datasheet: Datasheet
     power_modes: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default={}, description="operating points: name to clock in MHz"

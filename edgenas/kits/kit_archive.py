@@ -6,7 +6,7 @@ import json
 import random
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class MadeKit:
 
     Attributes:
         path: of the archive.
+        plan: what it times.
+        manifest_sha256: which its results name.
         folder: into which it unpacks.
         models: how many are timed.
         fragments: how many of them are for predicting ONNX files.
@@ -58,6 +60,8 @@ class MadeKit:
     """
 
     path: Path
+    plan: KitPlan
+    manifest_sha256: str
     folder: str
     models: int
     fragments: int
@@ -102,10 +106,20 @@ def make_kit(
     # In a random order, so that models that are loaded together are of all kinds.
     random.Random(seed).shuffle(models)
     folder = f"kit-{device.name}"
-    archive = _archive(folder, plan, device, [sentinel, *models], estimate)
+    files = {f"{number}.onnx": model for number, model in enumerate([sentinel, *models])}
+    manifest = _manifest(plan, device, files, estimate).encode()
+    archive = _archive(folder, device, manifest, files, estimate)
     write_bytes(path, archive)
-    fragment_count = plan.fragments.count if plan.fragments else 0
-    return MadeKit(path, folder, len(models), fragment_count, len(archive), estimate.seconds)
+    return MadeKit(
+        path=path,
+        plan=plan,
+        manifest_sha256=hashlib.sha256(manifest).hexdigest(),
+        folder=folder,
+        models=len(models),
+        fragments=plan.fragments.count if plan.fragments else 0,
+        size_bytes=len(archive),
+        estimated_s=estimate.seconds,
+    )
 
 
 def _of_plan(maker: KitModels, plan: KitPlan, progress: Progress) -> Iterator[ModelOfKit]:
@@ -134,12 +148,9 @@ def _of_fragments(
     return models, FragmentPlan(count=len(models), sha256=joint_digest(digests))
 
 
-def _archive(
-    folder: str, plan: KitPlan, device: Device, models: Sequence[ModelOfKit], estimate: Estimate
-) -> bytes:
-    files = {f"{number}.onnx": model for number, model in enumerate(models)}
+def _manifest(plan: KitPlan, device: Device, files: Mapping[str, ModelOfKit], estimate: Estimate) -> str:
     sizes = Counter[str]()
-    for model in models:
+    for model in files.values():
         sizes |= Counter(model.weights_bytes)  # the greatest of each type
     manifest = {
         "schema": KIT_SCHEMA,
@@ -154,6 +165,12 @@ def _archive(
         "sentinel": SENTINEL_KEY,
         "models": [_listed(file, model) for file, model in files.items()],
     }
+    return json.dumps(manifest, indent=1)
+
+
+def _archive(
+    folder: str, device: Device, manifest: bytes, files: Mapping[str, ModelOfKit], estimate: Estimate
+) -> bytes:
     readme = README.format(
         device=device.name,
         runtime=device.runtime,
@@ -171,7 +188,7 @@ def _archive(
 
         add("README.txt", readme)
         add("run.py", runner_source())
-        add(MANIFEST, json.dumps(manifest, indent=1))
+        add(MANIFEST, manifest)
         for file, model in files.items():
             add(f"{MODELS}/{file}", model.content)
     return content.getvalue()

@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 from edgenas.board.bursts import Bursts
 from edgenas.board.conditions import changes
 from edgenas.device import Device
-from edgenas.errors import DeviceError, FileFormatError
+from edgenas.errors import DeviceError, FileFormatError, InputError
 from edgenas.formats import Document, Line, read_json
 from edgenas.kits.kit_plan import KitPlan, planned_fragments
-from edgenas.latency.table import Calibration, Fragments, LatencyTable, merged
+from edgenas.latency.table import Calibration, Fragments, LatencyTable, find_table, merged, save_table
 from edgenas.onnx_latency.fragment_timing import fragment_kernels, fragments_from
 from edgenas.profiling.few_samples import FewSamplesReport, inferred_table
 from edgenas.profiling.machine_facts import MachineFacts
@@ -226,3 +226,29 @@ def _inferred(
         unstable=few.unstable,
         disturbed=measured.disturbed,
     )
+
+
+def save_imported(device: Device, results: KitResults, report: ImportReport) -> Path:
+    """Write what was measured into the device's table; returns its path.
+
+    Raises:
+        InputError: inferred blocks would replace measured ones, which are always more accurate; or the folder cannot be
+            written.
+    """
+    if report.few:
+        _refuse_measured(results, device)
+    return save_table(device, report.table)
+
+
+def _refuse_measured(results: KitResults, device: Device) -> None:
+    known = find_table(device)
+    if known is None or not known[1].calibrations:
+        return
+    path, table = known
+    now = (results.host, results.runtime_version, results.plan.power_mode)
+    if (table.host, table.runtime_version, table.power_mode) != now:
+        raise InputError(
+            f"{device.name} has a table with measured blocks, of another board or version of its runtime: a quick kit "
+            "would replace it",
+            f"use a kit without --quick, or move {path} away",
+        )

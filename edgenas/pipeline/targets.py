@@ -1,10 +1,17 @@
 """The target device of settings, at its operating point."""
 
 from edgenas.device import Device, find_device
-from edgenas.settings.latency_commands import PredictSettings, ProfileSettings, ValidateSettings
+from edgenas.errors import InputError
+from edgenas.kits.ssh import SshBoard
+from edgenas.settings.latency_commands import (
+    OverSsh,
+    PredictSettings,
+    TableSettings,
+    ValidateSettings,
+)
 from edgenas.settings.search import SearchSettings
 
-DeviceSettings = SearchSettings | ProfileSettings | ValidateSettings | PredictSettings
+DeviceSettings = SearchSettings | TableSettings | ValidateSettings | PredictSettings
 
 
 def device_for(settings: DeviceSettings) -> Device:
@@ -16,3 +23,23 @@ def device_for(settings: DeviceSettings) -> Device:
     return find_device(
         settings.device, settings.threads, settings.precision, settings.batch, settings.power_mode
     )
+
+
+def board_for(settings: OverSsh, device: Device) -> SshBoard | None:
+    """The board to measure on, of the settings or of the device's file; None for this machine.
+
+    Raises:
+        InputError: the device is this machine, or an interpreter is given without a host.
+    """
+    known = device.ssh
+    host = settings.ssh or (known.host if known else None)
+    if host is None:
+        if settings.ssh_python is not None:
+            raise InputError("--ssh-python is for a board", "give --ssh too, or leave it out")
+        return None
+    if device.is_host:
+        raise InputError(
+            f"device {device.name} is this machine, and {host} is another one",
+            "give the device of the board (see: edgenas devices)",
+        )
+    return SshBoard(host, settings.ssh_python or (known.python if known else "python3"))

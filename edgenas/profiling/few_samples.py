@@ -127,7 +127,14 @@ def inferred_table(
         networks: at least three.
     """
     table, samples = empty_table(device, facts, measured), _samples(networks, measured)
-    return _report(space, KnownDevices(space, device), table, samples, measured.sentinel_ms)
+    found = _report(space, KnownDevices(space, device), table, samples, measured.sentinel_ms)
+    return replace(
+        found,
+        measured=len(samples),
+        kept=0,
+        retaken=measured.retaken,
+        disturbed=measured.disturbed,
+    )
 
 
 def _report(

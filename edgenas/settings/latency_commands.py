@@ -1,5 +1,6 @@
 """The settings of `edgenas profile`, `validate` and `predict`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typing_extensions import override
 
+from edgenas.errors import InputError
 from edgenas.settings.declaration import Settings
 from edgenas.settings.option import Group, Option
 from edgenas.settings.shared import (
@@ -16,6 +18,7 @@ from edgenas.settings.shared import (
     SeedSetting,
     SpaceWithoutData,
 )
+from edgenas.vocabulary import SSH_HOST, SSH_PYTHON
 
 if TYPE_CHECKING:
     from edgenas.device import Device
@@ -35,9 +38,53 @@ MIN_CALIBRATION, MAX_CALIBRATION = 3, 500
 """Networks to calibrate on; more would take hours."""
 
 
+def ssh_host(value: object, option: str) -> str:
+    """A host as ssh takes it.
+
+    Raises:
+        InputError: it is none, or holds characters that a host never has.
+    """
+    return _matching(SSH_HOST, value, option, "write it as user@host, or ssh://user@host:port")
+
+
+def ssh_python(value: object, option: str) -> str:
+    """The path of an interpreter on a board; errors as `ssh_host`."""
+    return _matching(SSH_PYTHON, value, option, "write it as ~/board/bin/python: letters, digits and ./_+-")
+
+
+def _matching(pattern: str, value: object, option: str, hint: str) -> str:
+    if isinstance(value, str) and re.fullmatch(pattern, value) and value.isprintable():
+        return value
+    raise InputError(f"{option}: {value!r:.60} cannot be used", hint)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverSsh(Settings):
+    """A board that is reached over SSH."""
+
+    ssh: Annotated[
+        str | None,
+        Option(
+            "Measure on this board, USER@HOST as for ssh; default: as in the device's file, or this machine.",
+            Group.DEVICE,
+            normal=ssh_host,
+            example="pi@raspberrypi.local",
+        ),
+    ] = None
+    ssh_python: Annotated[
+        str | None,
+        Option(
+            "Python on the board that has numpy and onnxruntime; default: as in the device's file, or python3.",
+            Group.DEVICE,
+            normal=ssh_python,
+            example="~/board/bin/python",
+        ),
+    ] = None
+
+
 @dataclass(frozen=True)
-class ProfileSettings(OperatingPoint, SpaceWithoutData):
-    """How a device is profiled."""
+class TableSettings(OperatingPoint, SpaceWithoutData):
+    """What is timed for a table, here or on a board."""
 
     device: DeviceSetting
     _: KW_ONLY
@@ -71,7 +118,12 @@ class ProfileSettings(OperatingPoint, SpaceWithoutData):
 
 
 @dataclass(frozen=True)
-class KitSettings(ProfileSettings):
+class ProfileSettings(TableSettings, OverSsh):
+    """How a device is profiled."""
+
+
+@dataclass(frozen=True)
+class KitSettings(TableSettings):
     """What a kit is for; as a profile, but on a board without edgenas."""
 
     _: KW_ONLY

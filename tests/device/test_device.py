@@ -140,7 +140,10 @@ def test_runtime_for_torch(make: Callable[..., Device]) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({}, r"device my-board cannot be reached from here \(its file says reach = 'none'\); time it there with a kit"),
+        (
+            {},
+            r"device my-board cannot be reached from here \(its file says reach = 'none'\); time it there with a kit",
+        ),
         (
             {"reach": "local", "runtime": "tflite"},
             "edgenas cannot time models with tflite; use a device on onnxruntime or torch",
