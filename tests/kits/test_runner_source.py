@@ -1,28 +1,34 @@
-"""The runner is one file that an old Python understands."""
+"""The runner is one file that an old Python understands, and so is the program that receives it over SSH."""
 
 import ast
 from collections import Counter
 from pathlib import Path
 
+import pytest
 import vermin
 
 import edgenas.board
 from edgenas.kits.runner_source import MODULES, runner_source
 
-
-def test_it_has_the_grammar_of_python_3_8() -> None:
-    ast.parse(runner_source(), feature_version=(3, 8))
+RECEIVER = Path(edgenas.board.__file__).with_name("receive.py").read_text(encoding="utf-8")
 
 
-def test_it_uses_nothing_that_python_3_8_lacks() -> None:
-    least = vermin.visit(runner_source()).minimum_versions()
+@pytest.mark.parametrize("source", [runner_source(), RECEIVER])
+def test_it_has_the_grammar_of_python_3_8(source: str) -> None:
+    ast.parse(source, feature_version=(3, 8))
+
+
+@pytest.mark.parametrize("source", [runner_source(), RECEIVER])
+def test_it_uses_nothing_that_python_3_8_lacks(source: str) -> None:
+    least = vermin.visit(source).minimum_versions()
     assert least[1] <= (3, 8)
 
 
-def test_it_imports_nothing_of_edgenas() -> None:
+@pytest.mark.parametrize("source", [runner_source(), RECEIVER])
+def test_it_imports_nothing_of_edgenas(source: str) -> None:
     modules = [
         node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name
-        for node in ast.walk(ast.parse(runner_source()))
+        for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     assert "json" in modules
@@ -49,7 +55,7 @@ def test_no_name_of_one_module_hides_that_of_another() -> None:
 
 def test_it_holds_every_module_of_the_room_in_an_order_that_works() -> None:
     folder = Path(edgenas.board.__file__).parent
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(MODULES)
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__", "receive"} == set(MODULES)
     for number, name in enumerate(MODULES):
         tree = ast.parse((folder / f"{name}.py").read_text())
         ours = [

@@ -186,7 +186,10 @@ def _fake_ssh(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Non
             """echo '{"error": "\\u001b[2J%s"}'; exit 3""" % ("x" * 5000),
             r"board: \?\[2Jx{290,300}$",
         ),
-        ("""echo '{"results": "{}"}'; exit 0""", r"board sent what are no results \(schema: field required\)"),
+        (
+            """echo '{"results": "{}"}'; exit 0""",
+            r"board sent what are no results \(schema: field required\)",
+        ),
         ("""echo '{"results": "\\ud800"}'; exit 0""", r"board sent what are no results"),
         ("""echo '{"results": 5}'; exit 0""", r"board ended with code 0"),
         ("yes '{' | tr -d '\\n'", r"board sends more than results can be"),
