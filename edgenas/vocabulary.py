@@ -32,10 +32,9 @@ Missing = Literal["refuse", "interpolate"]
 LatencyProtocol = Literal["all", "help"]
 """Which networks of a published table are sampled and which are predicted; see `edgenas.benchmark_latency`."""
 
-SSH_HOST = (
-    r"^(ssh://)?([A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}@)?"
-    r"([A-Za-z0-9][A-Za-z0-9_.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$"
-)
+_USER, _NAME = "([A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}@)?", "[A-Za-z0-9][A-Za-z0-9_.-]{0,252}"
+
+SSH_HOST = rf"^({_USER}{_NAME}|ssh://{_USER}({_NAME}|\[[0-9A-Fa-f:.]{{2,45}}\])(:[0-9]{{1,5}})?)$"
 """USER@HOST, ssh://USER@HOST:PORT, or a name of ssh's configuration: nothing that ssh takes for an option, and nothing
 that means something to a shell, in which ssh's configuration may use it."""
 

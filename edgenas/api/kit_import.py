@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from edgenas.api.profile import InferredInterval
+from edgenas.board import host
 from edgenas.device import Device, Provenance
+from edgenas.errors import InputError
 from edgenas.formats import Document
 from edgenas.kits.kit_results import (
     ImportReport,
@@ -22,8 +24,8 @@ class KitImportResult(Document):
 
     `entries` counts blocks in the table, timed or inferred; `measured` counts models that the board timed, `failed`
     says of the others why not. `unstable` lists keys of blocks, or ids of networks, with noisy timings. `changed` says
-    which conditions changed meanwhile. `calibrations` are by image size; `incomplete` are the sizes that have none, as
-    the board could not time all their blocks. `interval` is that of a table inferred from a few networks.
+    which conditions changed meanwhile. `calibrations` are by image size; `incomplete` says of the other sizes what
+    the board could not time. `interval` is that of a table inferred from a few networks.
     """
 
     table: Path
@@ -37,7 +39,7 @@ class KitImportResult(Document):
     disturbed: float
     changed: tuple[str, ...]
     calibrations: dict[int, Calibration]
-    incomplete: tuple[int, ...]
+    incomplete: dict[int, str]
     interval: InferredInterval | None
 
 
@@ -54,6 +56,12 @@ def kit_import(settings: KitImportSettings) -> KitImportResult:
     path = Path(settings.results)
     results = read_results(path)
     device = results.plan.for_device(settings.device)
+    if device.is_host and results.host != host.fingerprint(device.uses_gpu):
+        raise InputError(
+            f"device {device.name} is this machine, and {path} was measured on another one "
+            f"({results.host_description})",
+            "give the --device of the board",
+        )
     report = table_from_results(results, device, path)
     return _result(save_imported(device, results, report), device, results, report)
 

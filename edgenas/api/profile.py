@@ -10,7 +10,6 @@ from edgenas.device import Device, Provenance, runtime_for
 from edgenas.device.runtime import Runtime
 from edgenas.errors import DeviceError, InputError
 from edgenas.formats import Document
-from edgenas.kits.kit_results import save_imported
 from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_profile import profile_over_ssh
 from edgenas.latency.table import Calibration, LatencyTable, find_table, journal_path, save_table, table_path
@@ -152,26 +151,24 @@ def _over_ssh(
     """The profile of a board."""
     start = time.monotonic()
     networks = settings.networks or NETWORKS
-    results, report = profile_over_ssh(
+    found = profile_over_ssh(
         board, space, device, networks, settings.samples, settings.seed, settings.progress
     )
-    path = save_imported(device, results, report)
+    report = found.report
     if report.few:
-        return _inferred(path, report.few, time.monotonic() - start)
-    if report.incomplete:
-        sizes = ", ".join(f"{size} px" for size in report.incomplete)
-        why = next(iter(results.failed.items()))
+        return _inferred(found.table, report.few, time.monotonic() - start)
+    for size, reason in report.incomplete.items():
         raise DeviceError(
-            f"{board.host} could not time all blocks of {sizes}, such as {why[0]} ({why[1]}); the others are in {path}",
+            f"{board.host} could not time all of {size} px: {reason}; the rest is in {found.table}",
             "install another version of the runtime there",
         )
     return ProfileResult(
-        table=path,
+        table=found.table,
         entries=len(report.table.entries),
         measured=len(report.table.entries),
         seconds=time.monotonic() - start,
         unstable=report.unstable,
-        retaken=results.retaken,
+        retaken=found.results.retaken,
         disturbed=report.disturbed,
         calibration=report.calibrations[max(report.calibrations)],
         calibrations=report.calibrations,

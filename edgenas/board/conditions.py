@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Iterator, NamedTuple
 
 from edgenas.board.host import HostState, cores, cpu_model, cpu_state, gpu_state, output_of
+from edgenas.board.problem import one_line
 
 MAX_LOAD_PER_CORE = 0.5
 MAX_TEMPERATURE_C = 80.0
@@ -45,13 +46,14 @@ def machine_conditions(gpu: bool = False) -> list[Condition]:
     Args:
         gpu: whether models run on a GPU.
     """
-    return [
+    found = [
         *_processor(),
         *_clocks(cpu_state()),
         *(_gpu_clocks() if gpu else ()),
         *_raspberry_pi(),
         *_jetson(),
     ]
+    return [Condition(*map(one_line, each)) for each in found]
 
 
 def _processor() -> Iterator[Condition]:

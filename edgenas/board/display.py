@@ -20,7 +20,7 @@ class Terminal:
         sys.stdout.flush()
 
     def warning(self, text: str) -> None:
-        """Show what may have spoilt a measurement, or would."""
+        """Show what would spoil a measurement, or may have spoilt it."""
         self.line(text)
 
     def error(self, text: str) -> None:

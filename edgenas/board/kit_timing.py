@@ -10,7 +10,7 @@ from edgenas.board.bursts import Bursts, take_rounds
 from edgenas.board.display import Terminal
 from edgenas.board.kit_folder import Measured
 from edgenas.board.manifest import MODELS, Kit, KitModel
-from edgenas.board.problem import BoardError
+from edgenas.board.problem import BoardError, one_line
 from edgenas.board.worker import Worker, WorkerDiedError, WorkerSession
 
 MAX_DEATHS = 20
@@ -175,7 +175,7 @@ class ModelError(Exception):
         cause = error.cause if isinstance(error, WorkerDiedError) else ""
         self.died = bool(cause)
         self.out_of_memory = cause == "SIGKILL"
-        self.reason = f"the runtime died ({cause})" if cause else error.problem
+        self.reason = f"the runtime died ({cause})" if cause else one_line(error.problem)
         super().__init__(self.reason)
 
 

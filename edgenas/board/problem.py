@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+MAX_CHARACTERS = 300
+"""Of a line from a tool or a library."""
+
 
 class BoardError(Exception):
     """What went wrong and how to fix it, in one line."""
@@ -10,6 +13,11 @@ class BoardError(Exception):
         self.problem = problem
         self.hint = hint
         super().__init__(f"{problem}; {hint}" if hint else problem)
+
+
+def one_line(text: str) -> str:
+    """Text of a tool or a library as it may be shown and sent: printable, and short."""
+    return "".join(each if each.isprintable() else " " for each in text[:MAX_CHARACTERS])
 
 
 def first_line(error: BaseException) -> str:

@@ -30,7 +30,7 @@ from edgenas.board.kit_folder import (
 )
 from edgenas.board.kit_timing import KitTimer
 from edgenas.board.manifest import MODELS, read_kit
-from edgenas.board.problem import BoardError
+from edgenas.board.problem import BoardError, one_line
 from edgenas.board.session_lock import only_session
 from edgenas.board.worker import WORKER, Worker, WorkerDiedError, work
 
@@ -118,7 +118,8 @@ class _Run:
     def measure(self) -> int:
         """Time everything and write the results; returns the exit code."""
         kit, show, folder = self._kit, self._show, self._folder
-        with only_session(folder, takes_over=isinstance(show, Lines)):
+        carried = isinstance(show, Lines)  # beside other kits, of which one is measured at a time
+        with only_session(folder.parent if carried else folder, takes_over=carried):
             measured, version = self.look()
             steady = [each.detail for each in measured.before if each.name in STEADY]
             machine = ", ".join([version, fingerprint(kit.uses_gpu), *steady])
@@ -181,11 +182,11 @@ class _Run:
                 "plan": kit.plan,
                 "manifest_sha256": kit.sha256,
                 "runtime": kit.runtime,
-                "runtime_version": version,
+                "runtime_version": one_line(version),
                 "provider": kit.provider,
                 "cores": list(pinned),
                 "host": fingerprint(kit.uses_gpu),
-                "host_description": description(kit.uses_gpu),
+                "host_description": one_line(description(kit.uses_gpu)),
                 "measured_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 "governor": now.governor,
                 "frequency_mhz": now.frequency_mhz,

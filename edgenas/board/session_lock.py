@@ -19,10 +19,10 @@ TAKEOVER_S = 10.0
 
 @contextmanager
 def only_session(folder: Path, takes_over: bool) -> Iterator[None]:
-    """Hold the lock on the folder of a kit.
+    """Hold the lock on a folder.
 
     Args:
-        folder: of the kit.
+        folder: of the kit, or that with all kits of a board.
         takes_over: end an earlier session, left behind by a connection that dropped.
 
     Raises:
@@ -33,7 +33,7 @@ def only_session(folder: Path, takes_over: bool) -> Iterator[None]:
         lock = os.open(str(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise BoardError(
-            f"{path} cannot be written ({error.strerror})", "unpack the kit into a folder of your own"
+            f"{path} cannot be written ({error.strerror})", "use a folder of your own"
         ) from error
     try:
         _acquire(lock, path, takes_over)

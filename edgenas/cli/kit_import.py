@@ -46,10 +46,10 @@ def _print(result: "KitImportResult") -> None:
     if result.unstable:
         print_lines(f"unstable: {len(result.unstable)} (board busy or hot?); measure again to replace them")
     print_lines(*(f"not timed: {key} ({why})" for key, why in list(result.failed.items())[:SHOWN]))
-    if result.incomplete:
-        sizes = ", ".join(f"{size} px" for size in result.incomplete)
-        print_lines(
-            f"no predictions for {sizes}: the board could not time all blocks; install another version of its "
-            "runtime, and measure again"
+    print_lines(
+        *(
+            f"no predictions for {size} px: {reason}; install another version of the board's runtime, and measure again"
+            for size, reason in result.incomplete.items()
         )
+    )
     print_lines(f"table: {result.table}")

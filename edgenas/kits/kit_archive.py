@@ -7,7 +7,7 @@ import random
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,14 +95,16 @@ def make_kit(
     maker = KitModels(device)
     sentinel = maker.sentinel()
     models = [maker.overhead(), *_of_plan(maker, plan, progress)]
-    estimate = Estimate(sentinel, BUDGET_S * len(plan.sizes))
+    estimate = Estimate(sentinel.estimated_ms, BUDGET_S * len(plan.sizes))
     for model in models:
         estimate.add(model)
     if plan.blocks and device.precision == fragment_timing.PRECISION:
-        estimate.budget_s += fragment_timing.BUDGET_S
-        found, fragment_plan = _of_fragments(maker, device.batch, estimate, progress)
-        models += found
-        plan = plan.model_copy(update={"fragments": fragment_plan})
+        extended = replace(estimate, budget_s=estimate.budget_s + fragment_timing.BUDGET_S)
+        found, fragment_plan = _of_fragments(maker, device.batch, extended, progress)
+        if fragment_plan:
+            models += found
+            estimate = extended
+            plan = plan.model_copy(update={"fragments": fragment_plan})
     # In a random order, so that models that are loaded together are of all kinds.
     random.Random(seed).shuffle(models)
     folder = f"kit-{device.name}"
@@ -137,11 +139,15 @@ def _of_fragments(
     models, digests = [], []
     for number, fragment in enumerate(fragments.fragments(batch, fragments.COUNT)):
         progress("making fragments of networks", number, fragments.COUNT)
-        digests.append(fragment_digest(fragment))
-        models.append(maker.of_fragment(fragment))
-        estimate.add(models[-1])
-        if estimate.seconds > MAX_S:
+        digest = fragment_digest(fragment)  # before it loses its weights
+        model = maker.of_fragment(fragment)
+        tried = replace(estimate)
+        tried.add(model)
+        if tried.seconds > MAX_S:
             break
+        estimate.add(model)
+        models.append(model)
+        digests.append(digest)
     progress("making fragments of networks", fragments.COUNT, fragments.COUNT)
     if len(models) < MIN_FRAGMENTS:
         return [], None
@@ -178,13 +184,13 @@ def _archive(
         minutes=max(1, estimate.seconds / 60),
     )
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(content, "w") as archive:
 
         def add(name: str, text: str | bytes) -> None:
             entry = zipfile.ZipInfo(f"{folder}/{name}", DATE)
             entry.external_attr = 0o100644 << 16
             entry.create_system = 3  # Unix, wherever it is made
-            archive.writestr(entry, text, zipfile.ZIP_DEFLATED)
+            archive.writestr(entry, text, zipfile.ZIP_DEFLATED, compresslevel=9)
 
         add("README.txt", readme)
         add("run.py", runner_source())

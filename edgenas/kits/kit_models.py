@@ -126,29 +126,31 @@ class KitModels:
         return ModelOfKit(key, model.SerializeToString(deterministic=True), weights, memory, estimated_ms)
 
 
+@dataclass
 class Estimate:
     """How long a board is busy with models.
 
-    Args:
-        sentinel: timed after each burst.
+    Attributes:
+        sentinel_ms: of a run of the sentinel, which is timed after each burst.
         budget_s: target duration of the timing.
+        models: how many there are.
+        round_ms: one burst of each.
     """
 
-    def __init__(self, sentinel: ModelOfKit, budget_s: float) -> None:
-        self._reading_ms = (1 + SENTINEL_CALLS) * sentinel.estimated_ms
-        self._round_ms = 0.0
-        self._models = 0
-        self.budget_s = budget_s
+    sentinel_ms: float
+    budget_s: float
+    models: int = 0
+    round_ms: float = 0.0
 
     def add(self, model: ModelOfKit) -> None:
         """Count one more model."""
         calls = min(max(int(BURST_MS / model.estimated_ms), MIN_CALLS), MAX_CALLS)
-        self._round_ms += (1 + calls) * model.estimated_ms + self._reading_ms
-        self._models += 1
+        self.round_ms += (1 + calls) * model.estimated_ms + (1 + SENTINEL_CALLS) * self.sentinel_ms
+        self.models += 1
 
     @property
     def seconds(self) -> float:
         """Loading and timing; repeating disturbed bursts comes on top."""
-        round_s = self._round_ms / 1e3
+        round_s = self.round_ms / 1e3
         rounds = min(max(self.budget_s / round_s, MIN_ROUNDS), MAX_ROUNDS)
-        return self._models * LOADING_S + rounds * round_s
+        return self.models * LOADING_S + rounds * round_s

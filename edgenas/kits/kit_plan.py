@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from edgenas.device import Device, find_device
 from edgenas.device.catalogue import MAX_BATCH
 from edgenas.device.device import MAX_THREADS, Name
-from edgenas.errors import DeviceError, InputError
+from edgenas.errors import InputError
 from edgenas.formats import Document, Line
 from edgenas.onnx_latency.fragments import COUNT, Fragment, fragments
 from edgenas.profiling.profile_plan import ProfilePlan, plan_profile
@@ -20,7 +20,10 @@ from edgenas.space import NetworkSpace, network_space_from_config
 from edgenas.transfer.known_devices import MIN_SAMPLES, KnownDevices
 from edgenas.vocabulary import Precision
 
-Choices = tuple[str, ...]
+FRAGMENT = "fragment/"
+"""What keys of fragments begin with."""
+
+Choices = Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=1000)]
 
 
 class SizePlan(Document):
@@ -53,7 +56,7 @@ class KitPlan(Document):
     """
 
     edgenas: Line
-    device: str = Field(pattern=Name)
+    device: str = Field(pattern=Name, max_length=100)
     runtime: Line
     provider: Line
     precision: Precision
@@ -121,7 +124,7 @@ class KitPlan(Document):
 
 
 def plan_kit(space: NetworkSpace, device: Device, networks: int, samples: int | None, seed: int) -> KitPlan:
-    """Choose what a kit times; fragments are added by `with_fragments`.
+    """Choose what a kit times, but for fragments.
 
     Args:
         space: to profile; of several image sizes, some are timed.
@@ -131,7 +134,8 @@ def plan_kit(space: NetworkSpace, device: Device, networks: int, samples: int | 
         seed: draws the networks.
 
     Raises:
-        DeviceError: fewer than three networks.
+        DeviceError: fewer than three networks for the calibration.
+        InputError: the space has fewer than three networks.
     """
     if samples is None:
         plans = {
@@ -143,7 +147,7 @@ def plan_kit(space: NetworkSpace, device: Device, networks: int, samples: int | 
         size = space.resolutions[-1]
         chosen = KnownDevices(space.at(size), device).informative_networks(samples, [], seed)
         if len(chosen) < MIN_SAMPLES:
-            raise DeviceError(f"{space.name} has only {len(chosen)} networks", "leave out --samples")
+            raise InputError(f"{space.name} has only {len(chosen)} networks", "time every block of it")
         sizes = {size: SizePlan(networks=tuple(each.choices for each in chosen), random=0)}
     return KitPlan(
         edgenas=version("edgenas"),
@@ -174,7 +178,7 @@ def planned_fragments(plan: FragmentPlan, batch: int) -> dict[str, Fragment] | N
 
 def fragment_key(fragment: Fragment) -> str:
     """The key of a fragment among the models."""
-    return f"fragment/{fragment.name}"
+    return f"{FRAGMENT}{fragment.name}"
 
 
 def fragment_digest(fragment: Fragment) -> str:

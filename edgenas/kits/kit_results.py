@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+import numpy as np
+from pydantic import Field, ValidationError, model_validator
 
 from edgenas.board.bursts import Bursts
 from edgenas.board.conditions import changes
 from edgenas.device import Device
 from edgenas.errors import DeviceError, FileFormatError, InputError
 from edgenas.formats import Document, Line, read_json
-from edgenas.kits.kit_plan import KitPlan, planned_fragments
+from edgenas.kits.kit_plan import FRAGMENT, KitPlan, planned_fragments
 from edgenas.latency.table import Calibration, Fragments, LatencyTable, find_table, merged, save_table
 from edgenas.onnx_latency.fragment_timing import fragment_kernels, fragments_from
+from edgenas.onnx_latency.fragments import Fragment
 from edgenas.profiling.few_samples import FewSamplesReport, inferred_table
 from edgenas.profiling.machine_facts import MachineFacts
 from edgenas.profiling.measured_table import table_of
@@ -81,8 +83,8 @@ class ImportReport:
 
     Attributes:
         table: only what was measured now; to be saved into the device's table.
-        calibrations: by image size; sizes whose blocks were not all timed are missing.
-        incomplete: these sizes.
+        calibrations: by image size; those that could not be timed in full are missing.
+        incomplete: by the size, what is missing and why.
         few: of a kit of a few networks, from which the blocks were inferred.
         measured: how many models were timed.
         unstable: keys of blocks, or ids of networks, with noisy timings.
@@ -91,7 +93,7 @@ class ImportReport:
 
     table: LatencyTable
     calibrations: dict[int, Calibration]
-    incomplete: tuple[int, ...]
+    incomplete: dict[int, str]
     few: FewSamplesReport | None
     measured: int
     unstable: tuple[str, ...]
@@ -120,18 +122,28 @@ def table_from_results(results: KitResults, device: Device, path: Path) -> Impor
         InputError: the plan's space is unknown here.
         DeviceError: too little could be timed, or the times contradict each other.
     """
+    try:
+        return _report(results, device, path)
+    except (np.linalg.LinAlgError, ValidationError):
+        raise DeviceError(f"{path}: the times contradict each other", "measure again") from None
+
+
+def _report(results: KitResults, device: Device, path: Path) -> ImportReport:
     plans = results.plan.profile_plans()
-    _check_keys(results, plans, path)
+    drawn = _drawn_fragments(results.plan)
+    _check_keys(results, plans, drawn, path)
     if OVERHEAD in results.failed:
         raise DeviceError(
             f"{path}: the board could not run the empty model ({results.failed[OVERHEAD]})",
             "install another version of the runtime there, and measure again",
         )
-    bursts: Bursts = {**results.bursts}
+    bursts: Bursts = {
+        key: each for key, each in results.bursts.items() if drawn is not None or not key.startswith(FRAGMENT)
+    }
     measured = measurement_of(bursts, results.retaken)
     if not results.plan.blocks:
         return _inferred(results, device, plans, measured)
-    found = _fragments(results.plan, measured)
+    found = _fragments(drawn or {}, results.plan.batch, measured)
     tables = {
         size: table_of(_timed_part(plan, measured), device, results.facts, measured, {}, found)
         for size, plan in plans.items()
@@ -150,7 +162,7 @@ def table_from_results(results: KitResults, device: Device, path: Path) -> Impor
     return ImportReport(
         table=table,
         calibrations=calibrations,
-        incomplete=tuple(size for size in plans if size not in calibrations),
+        incomplete={size: _reason(plan, results) for size, plan in plans.items() if size not in calibrations},
         few=None,
         measured=len(bursts),
         unstable=tuple(key for key, entry in table.entries.items() if entry.unstable),
@@ -158,11 +170,26 @@ def table_from_results(results: KitResults, device: Device, path: Path) -> Impor
     )
 
 
-def _check_keys(results: KitResults, plans: Mapping[int, ProfilePlan], path: Path) -> None:
+def _reason(plan: ProfilePlan, results: KitResults) -> str:
+    """Why a size cannot be predicted."""
+    keys = [block.key for block in plan.blocks if block.key in results.failed]
+    if keys:
+        more = f", and {len(keys) - 1} other blocks" if len(keys) > 1 else ""
+        return f"{keys[0]} could not be timed ({results.failed[keys[0]]}){more}"
+    return "too few whole networks could be timed"
+
+
+def _check_keys(
+    results: KitResults,
+    plans: Mapping[int, ProfilePlan],
+    drawn: Mapping[str, Fragment] | None,
+    path: Path,
+) -> None:
     """Refuse models that the plan lacks, and plans of which models are missing."""
-    expected = {OVERHEAD, *(key for plan in plans.values() for key in plan.models)}
-    given = results.bursts.keys() | results.failed.keys()
-    found = {key for key in given if not key.startswith("fragment/")}
+    expected = {OVERHEAD, *(key for plan in plans.values() for key in plan.models), *(drawn or ())}
+    found = results.bursts.keys() | results.failed.keys()
+    if drawn is None:  # unknown here
+        found = {key for key in found if not key.startswith(FRAGMENT)}
     if found != expected:
         odd = min(found ^ expected)
         says = "is missing" if odd in expected else "is not among the kit's models"
@@ -181,9 +208,10 @@ def _timed_part(plan: ProfilePlan, measured: Measurement) -> ProfilePlan:
     )
 
 
-def _fragments(plan: KitPlan, measured: Measurement) -> Fragments | None:
+def _drawn_fragments(plan: KitPlan) -> dict[str, Fragment] | None:
+    """The fragments of the plan, by key; None, with a warning, if this version draws others."""
     if plan.fragments is None:
-        return None
+        return {}
     drawn = planned_fragments(plan.fragments, plan.batch)
     if drawn is None:
         log.warning(
@@ -191,15 +219,19 @@ def _fragments(plan: KitPlan, measured: Measurement) -> Fragments | None:
             "will be predicted less accurately",
             plan.edgenas,
         )
+    return drawn
+
+
+def _fragments(drawn: Mapping[str, Fragment], batch: int, measured: Measurement) -> Fragments | None:
+    """What the table keeps of the fragments that were timed; None if none was."""
+    timed = {key: each for key, each in drawn.items() if key in measured.timings}
+    if not timed:
         return None
-    kernels = {
-        key: fragment_kernels(each, plan.batch) for key, each in drawn.items() if key in measured.timings
-    }
-    if not kernels:
-        return None
-    times_ms = {drawn[key].name: measured.timings[key].typical_ms for key in kernels}
-    named = {drawn[key].name: each for key, each in kernels.items()}
-    return fragments_from(named, times_ms, measured.timings[OVERHEAD].typical_ms)
+    return fragments_from(
+        {each.name: fragment_kernels(each, batch) for each in timed.values()},
+        {each.name: measured.timings[key].typical_ms for key, each in timed.items()},
+        measured.timings[OVERHEAD].typical_ms,
+    )
 
 
 def _inferred(
@@ -220,7 +252,7 @@ def _inferred(
     return ImportReport(
         table=few.changes,
         calibrations={size: few.inferred.inference.calibration},
-        incomplete=(),
+        incomplete={},
         few=few,
         measured=len(timed.networks),
         unstable=few.unstable,
@@ -235,20 +267,19 @@ def save_imported(device: Device, results: KitResults, report: ImportReport) -> 
         InputError: inferred blocks would replace measured ones, which are always more accurate; or the folder cannot be
             written.
     """
-    if report.few:
-        _refuse_measured(results, device)
+    known = find_table(device)
+    if known is not None and not _is_of_the_same_board(known[1], results):
+        if report.few and known[1].calibrations:
+            raise InputError(
+                f"{device.name} has a table with measured blocks, of another board or version of its runtime: a few "
+                "networks would replace it",
+                f"time every block, or move {known[0]} away",
+            )
+        log.warning("the table of %s was of another board or version of its runtime: replaced", device.name)
     return save_table(device, report.table)
 
 
-def _refuse_measured(results: KitResults, device: Device) -> None:
-    known = find_table(device)
-    if known is None or not known[1].calibrations:
-        return
-    path, table = known
+def _is_of_the_same_board(table: LatencyTable, results: KitResults) -> bool:
+    """Whether a table is extended by what was measured, rather than replaced (`table.merged`)."""
     now = (results.host, results.runtime_version, results.plan.power_mode)
-    if (table.host, table.runtime_version, table.power_mode) != now:
-        raise InputError(
-            f"{device.name} has a table with measured blocks, of another board or version of its runtime: a quick kit "
-            "would replace it",
-            f"use a kit without --quick, or move {path} away",
-        )
+    return (table.host, table.runtime_version, table.power_mode) == now

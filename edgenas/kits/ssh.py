@@ -6,17 +6,22 @@ everything else goes through standard input and output.
 """
 
 import hashlib
+import io
 import json
 import logging
+import os
 import subprocess
 import tempfile
+import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import IO, Any
 
+from edgenas.board.receive import RECEIVED
 from edgenas.errors import DeviceError
 from edgenas.progress import Progress
 
@@ -38,8 +43,21 @@ STARTER = "import sys; exec(sys.stdin.buffer.read(int(sys.stdin.buffer.readline(
 PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0)
 """Before each attempt to connect again."""
 
-MAX_LINE_BYTES = 20 * 2**20
-"""Far above any results."""
+MAX_LINE_BYTES = 12 * 2**20
+"""Above any results that are accepted, quoted as JSON."""
+
+MAX_SHORT_LINE_BYTES = 64 * 2**10
+"""Above any line that holds no results."""
+
+MAX_COMPLAINT_BYTES = 4096
+
+MAX_PHASES = 20
+"""Above what a runner has; each is a bar on the terminal."""
+
+MAX_SILENCE_S = 600.0
+"""Boards tell their progress twice a second, but for the time that a large model takes to load."""
+
+WATCH_S = 1.0
 
 MAX_SHOWN = 300
 
@@ -59,48 +77,65 @@ class SshBoard:
     host: str
     python: str = "python3"
 
-    def measure(self, archive: bytes, progress: Progress, pause: Callable[[float], None] = time.sleep) -> str:
+    def measure(
+        self,
+        archive: bytes,
+        accept: Callable[[str], None],
+        progress: Progress,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Run a kit on the board; goes on after a dropped connection.
 
         Args:
             archive: the kit.
+            accept: called with the text of the results, not yet checked. Raises a DeviceError if they cannot be used;
+                after any other error the board keeps them and sends them again the next time.
             progress: told of the board's progress, in percent.
             pause: waits the given seconds before connecting again.
-
-        Returns:
-            The text of its results, not yet checked.
 
         Raises:
             DeviceError: the board cannot be reached or cannot measure. What was measured is kept there.
         """
-        for pause_s in (*PAUSES_S, None):
-            attempt = _Attempt(self, progress)
+        folder, best = "", 0.0
+        pauses = iter(PAUSES_S)
+        while True:
+            attempt = _Attempt(self, accept, progress)
             attempt.run(archive)
-            if attempt.results is not None:
-                return attempt.results
-            if not attempt.dropped or pause_s is None:
-                raise attempt.error()
-            log.warning("the connection to %s was lost: connecting again", self.host)
+            if attempt.accepted:
+                return
+            folder = attempt.folder or folder
+            if attempt.share > best:  # the connection is worth something: be patient again
+                best, pauses = attempt.share, iter(PAUSES_S)
+            pause_s = next(pauses, None)
+            if not (folder and attempt.lost) or pause_s is None:
+                raise attempt.error(folder)
+            log.warning("the connection to %s was lost: connecting again in %g s", self.host, pause_s)
             pause(pause_s)
-        raise AssertionError("unreachable")
 
 
 class _Attempt:
     """One connection."""
 
-    def __init__(self, board: SshBoard, progress: Progress) -> None:
-        self.results: str | None = None
+    def __init__(self, board: SshBoard, accept: Callable[[str], None], progress: Progress) -> None:
+        self.accepted = False
+        """Whether there were results, which were accepted."""
+        self.folder = ""
+        """Of the kit on the board; empty if the board did not answer."""
+        self.share = 0.0
+        """How much of the timing was done in the end, 0..1."""
         self._board = board
+        self._accept = accept
         self._progress = progress
-        self._folder = ""
+        self._phases: set[str] = set()
         self._error = ""
         self._complaint = ""
+        self._silent = False
         self._code = 0
 
     @property
-    def dropped(self) -> bool:
-        """Whether the connection had been made and was lost."""
-        return bool(self._folder) and not self._error and self._code == _NO_CONNECTION
+    def lost(self) -> bool:
+        """Whether ssh itself failed, rather than the board."""
+        return self._code == _NO_CONNECTION and not self._error
 
     def run(self, archive: bytes) -> None:
         """Connect, carry the kit if it is not there, and listen until the end."""
@@ -121,47 +156,92 @@ class _Attempt:
                 finally:
                     _close(process.stdin)
             self._code = process.wait()
-            complaints.seek(0)
+            complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - MAX_COMPLAINT_BYTES))
             self._complaint = _last_line(complaints.read())
 
     def _converse(self, process: "subprocess.Popen[bytes]", archive: bytes) -> None:
         assert process.stdin and process.stdout
         program = files("edgenas.board").joinpath("receive.py").read_bytes()
-        header = {"sha256": hashlib.sha256(archive).hexdigest(), "size": len(archive)}
-        _send(process.stdin, b"%d\n%s%s\n" % (len(program), program, json.dumps(header).encode()))
-        for answer in _answers(process.stdout, self._board.host):
-            if answer.get("kit") == "missing":
-                self._progress(f"{self._board.host}: carrying the kit", 0, 1)
-                _send(process.stdin, archive)
-                self._progress(f"{self._board.host}: carrying the kit", 1, 1)
-            self._hear(answer)
+        _send(process.stdin, b"%d\n%s%s\n" % (len(program), program, _header(archive)))
+        with self._patience(process) as heard:
+            for answer in _answers(process.stdout, self._board.host):
+                heard()
+                if answer.get("kit") == "missing":
+                    self._progress(f"{self._board.host}: carrying the kit", 0, 1)
+                    _send(process.stdin, archive)
+                    self._progress(f"{self._board.host}: carrying the kit", 1, 1)
+                if isinstance(text := answer.get("results"), str):
+                    self._take(text, process.stdin)
+                self._hear(answer)
+
+    def _take(self, text: str, stdin: IO[bytes]) -> None:
+        """Pass results on, and say that they need not be kept; other results would be no better."""
+        try:
+            self._accept(text)
+        except DeviceError:
+            _send(stdin, RECEIVED)
+            raise
+        _send(stdin, RECEIVED)
+        self.accepted = True
+
+    @contextmanager
+    def _patience(self, process: "subprocess.Popen[bytes]") -> Iterator[Callable[[], None]]:
+        """End a connection over which nothing comes for long; what it yields is called when something came."""
+        last_s = time.monotonic()
+        ended = threading.Event()
+
+        def heard() -> None:
+            nonlocal last_s
+            last_s = time.monotonic()
+
+        def watch() -> None:
+            while not ended.wait(WATCH_S):
+                if time.monotonic() - last_s > MAX_SILENCE_S:
+                    self._silent = True
+                    process.kill()
+                    return
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield heard
+        finally:
+            ended.set()
+            watcher.join()
 
     def _hear(self, answer: dict[str, Any]) -> None:
         host = self._board.host
         match answer:
             case {"folder": str(folder)}:
-                self._folder = _shown(folder)
+                self.folder = _shown(folder)
             case {"warning": str(text)}:
                 log.warning("%s: %s", host, _shown(text))
             case {"line": str(text)}:
                 log.info("%s: %s", host, _shown(text))
             case {"phase": str(phase), "share": float(share)} if 0 <= share <= 1:
-                self._progress(f"{host}: {_shown(phase)}", round(100 * share), 100)
+                self._phases.add(phase)
+                self.share = max(self.share, share) if phase == "timing" else self.share
+                if len(self._phases) <= MAX_PHASES:
+                    self._progress(f"{host}: {_shown(phase)}", round(100 * share), 100)
             case {"error": str(text)}:
                 self._error = _shown(text)
-            case {"results": str(text)}:
-                self.results = text
 
-    def error(self) -> DeviceError:
-        """Why there are no results."""
+    def error(self, folder: str) -> DeviceError:
+        """Why there are no results.
+
+        Args:
+            folder: in which an earlier or this attempt left the kit on the board; empty for none.
+        """
         host, python = self._board.host, self._board.python
-        kept = f"what was measured is kept on the board, in {self._folder}: repeat the command to go on"
+        kept = f"what was measured is kept on the board, in {folder}: repeat the command to go on"
         if self._error:
             problem, _, hint = self._error.partition("; ")
             return DeviceError(f"{host}: {problem}", hint)
-        if self.dropped:
+        if self._silent:
+            return DeviceError(f"{host} has said nothing for {MAX_SILENCE_S / 60:.0f} minutes", kept)
+        if self.lost and folder:
             return DeviceError(f"the connection to {host} was lost ({self._complaint})", kept)
-        if self._code == _NO_CONNECTION:
+        if self.lost:
             return DeviceError(
                 f"{host} cannot be reached ({self._complaint or 'ssh says nothing'})",
                 f"connect once by hand, which also shows the board's key to you: ssh {host}",
@@ -170,8 +250,16 @@ class _Attempt:
             return DeviceError(
                 f"{host} has no {python}", "name an interpreter with numpy and onnxruntime: --ssh-python"
             )
-        hint = kept if self._folder else "see whether it works by hand"
+        hint = kept if folder else "see whether it works by hand"
         return DeviceError(f"{host} ended with code {self._code} ({self._complaint or 'no message'})", hint)
+
+
+def _header(archive: bytes) -> bytes:
+    """What the board is told of a kit before it gets it: its checksum and size, and the CRC-32 of each file."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        sums = {entry.filename.partition("/")[2]: entry.CRC for entry in opened.infolist()}
+    header = {"sha256": hashlib.sha256(archive).hexdigest(), "size": len(archive), "files": sums}
+    return json.dumps(header).encode()
 
 
 def _send(stream: IO[bytes], content: bytes) -> None:
@@ -192,6 +280,8 @@ def _answers(stream: IO[bytes], host: str) -> Iterator[dict[str, Any]]:
     while line := stream.readline(MAX_LINE_BYTES):
         if not line.endswith(b"\n") and len(line) == MAX_LINE_BYTES:
             raise DeviceError(f"{host} sends more than results can be", "is it the right board?")
+        if len(line) > MAX_SHORT_LINE_BYTES and not line.startswith(b'{"results": "'):
+            continue
         try:
             answer = json.loads(line)
         except (ValueError, RecursionError):

@@ -14,7 +14,7 @@ from edgenas.units import resolution_setting
 def profile_command(space: NetworkSpace, device: Device) -> str:
     """The command line that profiles this space on this device."""
     sizes, largest = resolution_setting(space.resolutions, "--resolution"), space.at(space.resolutions[-1])
-    words = [f"edgenas {'profile' if device.is_host else 'kit'} --device {device.name}"]
+    words = [f"edgenas {'profile' if device.is_host or device.ssh else 'kit'} --device {device.name}"]
     if largest.name != "mbconv":
         words.append(f"--space {largest.name}")
     words.append(f"--resolution {sizes} --classes {space.classes}")

@@ -115,6 +115,6 @@ def _limit(session: Session, constraint: Constraint, front: Sequence[FinalModel]
 def _no_table(session: Session) -> Iterator[str]:
     device = session.config.device
     if session.predictor.provenance is Provenance.ESTIMATED:
-        can_be_timed = device.is_host or device.runtime in RUNTIMES
+        can_be_timed = device.is_host or device.ssh is not None or device.runtime in RUNTIMES
         hint = f"; to measure: {profile_command(session.space, device)}" if can_be_timed else ""
         yield f"latencies are estimated from the datasheet of {device.name}: it has no table{hint}"

@@ -1,4 +1,4 @@
-"""The settings of `edgenas profile`, `validate` and `predict`."""
+"""The settings of the commands that measure and predict: `profile`, `kit`, `kit-import`, `validate`, `predict`."""
 
 import re
 from collections.abc import Iterator

@@ -94,7 +94,9 @@ class ArchitectureSpace(ABC):
             )
         for i, (choice, known) in enumerate(zip(choices, self._indices, strict=True)):
             if choice not in known:
-                raise InputError(f"choices.{i}: unknown choice {choice!r}", f"use one of {', '.join(known)}")
+                raise InputError(
+                    f"choices.{i}: unknown choice {choice!r:.60}", f"use one of {', '.join(known)}"
+                )
         return Architecture(self.name, self.canonical(choices))
 
     def encode(self, architecture: Architecture) -> NDArray[np.int64]:

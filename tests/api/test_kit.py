@@ -61,7 +61,7 @@ def test_a_quick_kit_infers_blocks_and_never_replaces_measured_ones(
     changed = json.loads(results.read_text(encoding="utf-8"))
     changed["host"] = "another-board"
     results.write_text(json.dumps(changed), encoding="utf-8")
-    with pytest.raises(InputError, match=r"a quick kit would replace it; use a kit without --quick, or move"):
+    with pytest.raises(InputError, match=r"a few networks would replace it; time every block, or move"):
         kit_import(results)
     assert predict(_architecture(), BOARD).provenance == "measured"
 
@@ -90,7 +90,9 @@ def test_an_incomplete_table_is_written_and_exits_with_1(
     assert run(["kit-import", "results.json"]) == 1
     shown = capsys.readouterr().out
     assert f"not timed: {key} (the runtime died (SIGSEGV))" in shown
-    assert "no predictions for 32 px: the board could not time all blocks" in shown
+    assert (
+        f"no predictions for 32 px: {key} could not be timed (the runtime died (SIGSEGV)); install" in shown
+    )
     assert predict(_architecture(), BOARD).provenance == "measured"  # 16 px is complete
 
 

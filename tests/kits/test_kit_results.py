@@ -56,7 +56,7 @@ def _block_keys(results: Results, size: int) -> list[str]:
 
 def test_every_size_is_calibrated(results: Results, imported: Callable[[Results], Any]) -> None:
     found = imported(results)
-    assert set(found.calibrations) == {16, 32} and found.incomplete == ()
+    assert set(found.calibrations) == {16, 32} and found.incomplete == {}
     assert found.entries == len({*_block_keys(results, 16), *_block_keys(results, 32)})
     assert found.measured == len(results["bursts"])
     assert all(len(each.networks) == 12 for each in found.calibrations.values())
@@ -93,7 +93,7 @@ def test_a_network_that_failed_is_left_out(results: Results, imported: Callable[
     results["failed"] = {key: "the runtime died (SIGSEGV)"}
     found = imported(results)
     assert len(found.calibrations[16].networks) == 11
-    assert found.failed == {key: "the runtime died (SIGSEGV)"} and found.incomplete == ()
+    assert found.failed == {key: "the runtime died (SIGSEGV)"} and found.incomplete == {}
 
 
 def test_a_block_that_failed_leaves_its_size_without_predictions(
@@ -103,7 +103,8 @@ def test_a_block_that_failed_leaves_its_size_without_predictions(
     del results["bursts"][own]
     results["failed"] = {own: "the runtime died (SIGSEGV)"}
     found = imported(results)
-    assert found.incomplete == (32,) and set(found.calibrations) == {16}
+    assert found.incomplete == {32: f"{own} could not be timed (the runtime died (SIGSEGV))"}
+    assert set(found.calibrations) == {16}
     assert found.entries == len({*_block_keys(results, 16), *_block_keys(results, 32)}) - 1
 
 
@@ -122,6 +123,36 @@ def test_without_an_empty_model_there_is_no_table(
     results["failed"] = {"overhead": "no kernel"}
     with pytest.raises(DeviceError, match=r"the board could not run the empty model \(no kernel\)"):
         imported(results)
+
+
+def test_times_that_contradict_each_other_are_refused(
+    results: Results, imported: Callable[[Results], Any]
+) -> None:
+    for key, rounds in results["bursts"].items():
+        time_ms = 1e-6 if key.startswith("network/") else 1e7
+        for burst in rounds:
+            burst[:3] = [time_ms] * 3
+    with pytest.raises(DeviceError, match=r"contradict each other|blocks took no longer|took less time"):
+        imported(results)
+
+
+def test_results_of_another_machine_never_replace_the_table_of_this_one(
+    results: Results, imported: Callable[[Results], Any]
+) -> None:
+    results["plan"]["device"] = "cpu"
+    results["host"] = "0123456789ab"
+    with pytest.raises(InputError, match=r"device cpu is this machine, and .+ was measured on another one"):
+        imported(results)
+
+
+def test_another_board_of_the_kind_replaces_the_table_with_a_warning(
+    results: Results, imported: Callable[[Results], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    imported(results)
+    assert "replaced" not in caplog.text
+    results["host"] = "0123456789ab"
+    imported(results)
+    assert f"the table of {BOARD} was of another board or version of its runtime: replaced" in caplog.text
 
 
 def _set(*place: str | int, value: Any) -> Callable[[Results], None]:
@@ -202,8 +233,14 @@ HOSTILE: dict[str, tuple[Callable[[Results], None], str]] = {
     "no batch": (_set("plan", "batch", value=0), r"plan\.batch: "),
     "another precision": (_set("plan", "precision", value="fp8"), r"plan\.precision: "),
     "an unknown space": (_set("plan", "space", value={"name": "../mbconv"}), "search space"),
-    "a damaged space": (_set("plan", "space", "resolutions", value=[1, 2]), "space"),
-    "a space without end": (_set("plan", "space", "resolutions", value=[10**9]), "space"),
+    "a damaged space": (_set("plan", "space", "resolutions", value=[1, 2]), r"^space: |px"),
+    "a space without end": (_set("plan", "space", "resolutions", value=[10**9]), r"^space: resolutions: "),
+    "a device with a long name": (_set("plan", "device", value="a" * 10**6), r"plan\.device: "),
+    "a long choice": (_set("plan", "sizes", "16", "networks", 0, 0, value="x" * 10**5), r"networks\.0\.0: "),
+    "a fragment of no kit": (
+        lambda results: results["bursts"].update({"fragment/9.9/x": results["bursts"]["overhead"]}),
+        r"bursts\.fragment/9\.9/x: is not among the kit's models",
+    ),
     "a size that the space lacks": (
         _set("plan", "sizes", value={"64": {"networks": [], "random": 0}}),
         "the kit's space has no images of 64 px",

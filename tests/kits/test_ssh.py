@@ -16,18 +16,21 @@ from fixtures.loopback import HOST, Loopback, loopback
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgenas import profile
+from edgenas import board, profile
 from edgenas.api.profile import FewSamplesResult
 from edgenas.cli.main import run
 from edgenas.device import find_device
 from edgenas.errors import DeviceError, InputError
-from edgenas.kits import ssh
+from edgenas.kits import kit_archive, ssh, ssh_profile
 from edgenas.kits.ssh import STARTER, SshBoard
 from edgenas.latency.table import find_table
+from edgenas.progress import silent
 from edgenas.settings.latency_commands import ProfileSettings, ssh_host, ssh_python
 from edgenas.vocabulary import SSH_HOST, SSH_PYTHON
 
 __all__ = ["loopback", "quick_kit"]
+
+RECEIVER = Path(board.__file__).with_name("receive.py").read_text(encoding="utf-8")
 
 SMALL: dict[str, Any] = {"space": "nasbench-macro", "resolution": 16, "classes": 2, "networks": 12}
 
@@ -60,9 +63,10 @@ def test_a_board_is_profiled(loopback: Loopback) -> None:
 
 
 def test_a_cut_connection_is_made_again_and_goes_on(
-    loopback: Loopback, caplog: pytest.LogCaptureFixture
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "edgenas")
+    monkeypatch.setattr(kit_archive, "BUDGET_S", 20.0)  # 25 rounds
     cuts: list[float] = []
 
     def cut_while_timing(phase: str, done: float, total: float, detail: str = "") -> None:
@@ -72,7 +76,7 @@ def test_a_cut_connection_is_made_again_and_goes_on(
 
     found = profile(BOARD, **SMALL, seed=1, ssh=HOST, ssh_python=loopback.python, progress=cut_while_timing)
     assert cuts and found.entries > 0
-    assert f"the connection to {HOST} was lost: connecting again" in caplog.text
+    assert f"the connection to {HOST} was lost: connecting again in 0.1 s" in caplog.text
     assert f"{HOST}: goes on: " in caplog.text
 
 
@@ -94,8 +98,11 @@ def test_a_connection_that_stays_cut_is_told_and_repeating_goes_on(
     assert profile(BOARD, **asked).entries > 0
 
 
-def test_after_ctrl_c_the_same_command_goes_on(loopback: Loopback, caplog: pytest.LogCaptureFixture) -> None:
+def test_after_ctrl_c_the_same_command_goes_on(
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "edgenas")
+    monkeypatch.setattr(kit_archive, "BUDGET_S", 20.0)
 
     def stop(phase: str, done: float, total: float, detail: str = "") -> None:
         if phase == f"{HOST}: timing" and done > 30:
@@ -156,6 +163,10 @@ def test_this_machine_is_no_board(tmp_path: Path) -> None:
         profile("not-reached", **SMALL)
 
 
+EMPTY = b"PK\x05\x06" + bytes(18)
+"""A zip archive without files."""
+
+
 def _fake_ssh(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     program = folder / "bin" / "ssh"
     program.parent.mkdir(exist_ok=True)
@@ -188,9 +199,9 @@ def _fake_ssh(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Non
         ),
         (
             """echo '{"results": "{}"}'; exit 0""",
-            r"board sent what are no results \(schema: field required\)",
+            r"board sent what cannot be used \(schema: field required\)",
         ),
-        ("""echo '{"results": "\\ud800"}'; exit 0""", r"board sent what are no results"),
+        ("""echo '{"results": "\\ud800"}'; exit 0""", r"board sent what cannot be used \("),
         ("""echo '{"results": 5}'; exit 0""", r"board ended with code 0"),
         ("yes '{' | tr -d '\\n'", r"board sends more than results can be"),
     ],
@@ -198,7 +209,7 @@ def _fake_ssh(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Non
 def test_a_board_that_misbehaves_is_refused_in_one_line(
     script: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _fake_ssh(tmp_path, monkeypatch, f"cat > /dev/null & {script}")
+    _fake_ssh(tmp_path, monkeypatch, f"cat > /dev/null < /dev/stdin & {script}")
     with pytest.raises((DeviceError, InputError), match=message) as caught:
         profile(BOARD, **SMALL, ssh="board")
     assert str(caught.value).isprintable()
@@ -208,10 +219,105 @@ def test_a_board_that_misbehaves_is_refused_in_one_line(
 def test_ssh_is_called_with_the_host_as_one_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _fake_ssh(tmp_path, monkeypatch, f'printf "%s\\n" "$@" > {tmp_path}/words; exit 255')
     with pytest.raises(DeviceError):
-        SshBoard("ssh://pi@board:22", "~/board/bin/python").measure(b"", lambda *_: None)
+        SshBoard("ssh://pi@board:22", "~/board/bin/python").measure(EMPTY, print, silent)
     words = (tmp_path / "words").read_text(encoding="utf-8").splitlines()
     assert words[-3:] == ["--", "ssh://pi@board:22", f"~/board/bin/python -I -c '{STARTER}'"]
     assert "StrictHostKeyChecking=yes" in words and "'" not in STARTER
+
+
+ANSWERS = """echo '{"folder": "/x", "kit": "present"}'"""
+
+
+@pytest.mark.parametrize(
+    ("attempts", "message"),
+    [
+        ([f"{ANSWERS}; exit 255", "exit 255", f"""{ANSWERS}; echo '{{"results": "fine"}}'"""], ""),
+        (
+            [f"{ANSWERS}; exit 255", *["exit 255"] * 9],
+            r"the connection to board was lost .+ kept on the board, in /x",
+        ),
+        (["exit 255"], r"board cannot be reached"),
+        ([f"{ANSWERS}; exit 255", "exit 127"], r"board has no python3"),
+        # Each brings the measurement forward.
+        (
+            [
+                *(
+                    f"""{ANSWERS}; echo '{{"phase": "timing", "share": 0.{share}}}'; exit 255"""
+                    for share in range(1, 9)
+                ),
+                f"""{ANSWERS}; echo '{{"results": "fine"}}'""",
+            ],
+            "",
+        ),
+    ],
+)
+def test_connections_are_made_again_as_long_as_it_is_worth_it(
+    attempts: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = tmp_path / "count"
+    cases = "".join(f"{number}) {script};;\n" for number, script in enumerate(attempts))
+    program = f"n=$(cat {count} 2>/dev/null || echo 0); echo $((n + 1)) > {count}\ncase $n in\n{cases}esac"
+    _fake_ssh(tmp_path, monkeypatch, program)
+    received: list[str] = []
+    pauses: list[float] = []
+    reached = SshBoard("board")
+    if message:
+        with pytest.raises(DeviceError, match=message):
+            reached.measure(EMPTY, received.append, silent, pauses.append)
+        assert received == [] and len(pauses) <= len(ssh.PAUSES_S)
+    else:
+        reached.measure(EMPTY, received.append, silent, pauses.append)
+        assert received == ["fine"] and len(pauses) == len(attempts) - 1
+
+
+def test_a_board_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "MAX_SILENCE_S", 0.2)
+    monkeypatch.setattr(ssh, "WATCH_S", 0.05)
+    _fake_ssh(tmp_path, monkeypatch, f"{ANSWERS}; exec sleep 60")
+    with pytest.raises(DeviceError, match=r"board has said nothing for 0 minutes"):
+        SshBoard("board").measure(EMPTY, print, silent)
+
+
+def test_results_are_kept_until_they_are_saved(
+    loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "edgenas")
+    asked: dict[str, Any] = {**SMALL, "seed": 4, "ssh": HOST, "ssh_python": loopback.python}
+
+    def refuse(*_: object) -> None:
+        raise InputError("latency_models: cannot be written (Read-only file system)", "make it writable")
+
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="cannot be written"):
+        patch.setattr(ssh_profile, "save_imported", refuse)
+        profile(BOARD, **asked)
+    caplog.clear()
+    first = profile(BOARD, **asked)
+    assert f"{HOST}: processor: " not in caplog.text  # not measured again
+    caplog.clear()
+    again = profile(BOARD, **asked)  # asked for anew
+    assert f"{HOST}: processor: " in caplog.text and again.entries == first.entries
+
+
+def test_results_of_an_earlier_run_are_not_taken_for_new_ones(loopback: Loopback) -> None:
+    asked: dict[str, Any] = {**SMALL, "seed": 5, "ssh": HOST, "ssh_python": loopback.python}
+    kept = set(loopback.kits)
+    profile(BOARD, **asked)
+    (folder,) = set(loopback.kits) - kept
+    command = [*ssh.SSH, "--", HOST, f"{loopback.python} -c 'STARTER'".replace("STARTER", STARTER)]
+    program = RECEIVER.replace('"run.py"', '"broken.py"')  # ends with code 1, as a program that raises does
+    header = json.dumps({"sha256": folder.name.removeprefix("kit-"), "size": 0, "files": {}})
+    talk = f"{len(program.encode())}\n{program}{header}\n"
+    done = subprocess.run(command, input=talk, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "results" not in done.stdout
+
+
+def test_a_damaged_kit_is_carried_again(loopback: Loopback) -> None:
+    asked: dict[str, Any] = {**SMALL, "seed": 6, "ssh": HOST, "ssh_python": loopback.python}
+    kept = set(loopback.kits)
+    profile(BOARD, **asked)
+    (folder,) = set(loopback.kits) - kept
+    (folder / "run.py").write_bytes(b"")
+    assert profile(BOARD, **asked).entries > 0
 
 
 SAFE = re.compile(r"[\w.+@:/\[\]~-]+", re.ASCII)
