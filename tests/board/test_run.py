@@ -43,7 +43,7 @@ def test_a_check_measures_nothing(make_kit: Make) -> None:
 def test_for_programs_every_line_is_json(make_kit: Make) -> None:
     done = make_kit().run("--lines")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert lines and all(set(line) in ({"line"}, {"phase", "share"}) for line in lines)
+    assert lines and all(set(line) in ({"line"}, {"warning"}, {"phase", "share"}) for line in lines)
 
 
 def test_an_unknown_argument_shows_the_usage(make_kit: Make) -> None:

@@ -234,7 +234,7 @@ HOSTILE: dict[str, tuple[Callable[[Results], None], str]] = {
     "another precision": (_set("plan", "precision", value="fp8"), r"plan\.precision: "),
     "an unknown space": (_set("plan", "space", value={"name": "../mbconv"}), "search space"),
     "a damaged space": (_set("plan", "space", "resolutions", value=[1, 2]), r"^space: |px"),
-    "a space without end": (_set("plan", "space", "resolutions", value=[10**9]), r"^space: resolutions: "),
+    "a space without end": (_set("plan", "space", "resolutions", value=[10**9]), r"^space: resolutions\.0: "),
     "a device with a long name": (_set("plan", "device", value="a" * 10**6), r"plan\.device: "),
     "a long choice": (_set("plan", "sizes", "16", "networks", 0, 0, value="x" * 10**5), r"networks\.0\.0: "),
     "a fragment of no kit": (
