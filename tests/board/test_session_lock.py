@@ -63,9 +63,7 @@ def test_nothing_but_a_runner_is_ended(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with (
-        pytest.raises(
-            BoardError, match=r"\.lock cannot be written \(.+\); use a folder of your own"
-        ),
+        pytest.raises(BoardError, match=r"\.lock cannot be written \(.+\); use a folder of your own"),
         only_session(tmp_path / "missing", takes_over=False),
     ):
         pass
