@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from edgenas.board.problem import one_line
 from edgenas.errors import FileFormatError, InputError
 
 MAX_FILE_BYTES = 64 * 2**20
@@ -95,7 +96,7 @@ def validate(value: object, model: type[D], path: Path) -> D:
                 path, "", f"has {count:,} invalid or unknown fields", "this is not a file edgenas writes"
             ) from None
         first = error.errors()[0]
-        field = _printable(".".join(str(part) for part in first["loc"]))
+        field = _field_name(".".join(str(part) for part in first["loc"]))
         found = "" if isinstance(first["input"], dict | list) else f" (found {_short(first['input'])})"
         raise FileFormatError(
             path,
@@ -151,10 +152,8 @@ def _read_text(path: Path, max_bytes: int = MAX_FILE_BYTES) -> str:
         raise FileFormatError(path, "", "is not UTF-8 text", "this is not a file edgenas writes") from None
 
 
-def _printable(text: str) -> str:
-    """Text from a file as it may be shown on a terminal."""
-    shown = "".join(each if each.isprintable() else "?" for each in text[:MAX_SHOWN])
-    return shown if len(text) <= MAX_SHOWN else f"{shown}..."
+def _field_name(text: str) -> str:
+    return one_line(text, MAX_SHOWN) if len(text) <= MAX_SHOWN else f"{one_line(text, MAX_SHOWN)}..."
 
 
 def _short(value: object) -> str:

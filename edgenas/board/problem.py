@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 MAX_CHARACTERS = 300
-"""Of a line from a tool or a library."""
+"""Of a line from a tool, a library or a board."""
 
 
 class BoardError(Exception):
@@ -15,9 +15,9 @@ class BoardError(Exception):
         super().__init__(f"{problem}; {hint}" if hint else problem)
 
 
-def one_line(text: str) -> str:
-    """Text of a tool or a library as it may be shown and sent: printable, and short."""
-    return "".join(each if each.isprintable() else " " for each in text[:MAX_CHARACTERS])
+def one_line(text: str, most: int = MAX_CHARACTERS) -> str:
+    """Text from elsewhere as it may be shown on a terminal: printable, and of so many characters at most."""
+    return "".join(each if each.isprintable() else " " if each.isspace() else "?" for each in text[:most])
 
 
 def first_line(error: BaseException) -> str:

@@ -70,5 +70,6 @@ def _ask_to_end(process: str) -> None:
     if not process.isdigit() or int(process) <= 1:
         return
     with suppress(OSError):
-        if b"run.py" in Path(f"/proc/{process}/cmdline").read_bytes():
+        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+        if any(word.rpartition(b"/")[2] == b"run.py" for word in words):
             os.kill(int(process), signal.SIGTERM)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import IO, Any
 
+from edgenas.board.problem import one_line
 from edgenas.board.receive import RECEIVED
 from edgenas.errors import DeviceError
 from edgenas.progress import Progress
@@ -58,8 +59,6 @@ MAX_SILENCE_S = 600.0
 """Boards tell their progress twice a second, but for the time that a large model takes to load."""
 
 WATCH_S = 1.0
-
-MAX_SHOWN = 300
 
 _NO_CONNECTION, _NO_COMMAND = 255, 127
 """Exit codes of ssh: its own failure, and a command that the board lacks."""
@@ -213,18 +212,18 @@ class _Attempt:
         host = self._board.host
         match answer:
             case {"folder": str(folder)}:
-                self.folder = _shown(folder)
+                self.folder = one_line(folder)
             case {"warning": str(text)}:
-                log.warning("%s: %s", host, _shown(text))
+                log.warning("%s: %s", host, one_line(text))
             case {"line": str(text)}:
-                log.info("%s: %s", host, _shown(text))
+                log.info("%s: %s", host, one_line(text))
             case {"phase": str(phase), "share": float(share)} if 0 <= share <= 1:
                 self._phases.add(phase)
                 self.share = max(self.share, share) if phase == "timing" else self.share
                 if len(self._phases) <= MAX_PHASES:
-                    self._progress(f"{host}: {_shown(phase)}", round(100 * share), 100)
+                    self._progress(f"{host}: {one_line(phase)}", round(100 * share), 100)
             case {"error": str(text)}:
-                self._error = _shown(text)
+                self._error = one_line(text)
 
     def error(self, folder: str) -> DeviceError:
         """Why there are no results.
@@ -233,14 +232,16 @@ class _Attempt:
             folder: in which an earlier or this attempt left the kit on the board; empty for none.
         """
         host, python = self._board.host, self._board.python
-        kept = f"what was measured is kept on the board, in {folder}: repeat the command to go on"
+        hint = "see whether it works by hand"
+        if folder:
+            hint = f"what was measured is kept on the board, in {folder}: repeat the command to go on"
         if self._error:
-            problem, _, hint = self._error.partition("; ")
-            return DeviceError(f"{host}: {problem}", hint)
+            problem, _, mend = self._error.partition("; ")
+            return DeviceError(f"{host}: {problem}", mend)
         if self._silent:
-            return DeviceError(f"{host} has said nothing for {MAX_SILENCE_S / 60:.0f} minutes", kept)
+            return DeviceError(f"{host} has said nothing for {MAX_SILENCE_S / 60:.0f} minutes", hint)
         if self.lost and folder:
-            return DeviceError(f"the connection to {host} was lost ({self._complaint})", kept)
+            return DeviceError(f"the connection to {host} was lost ({self._complaint})", hint)
         if self.lost:
             return DeviceError(
                 f"{host} cannot be reached ({self._complaint or 'ssh says nothing'})",
@@ -250,7 +251,6 @@ class _Attempt:
             return DeviceError(
                 f"{host} has no {python}", "name an interpreter with numpy and onnxruntime: --ssh-python"
             )
-        hint = kept if folder else "see whether it works by hand"
         return DeviceError(f"{host} ended with code {self._code} ({self._complaint or 'no message'})", hint)
 
 
@@ -290,11 +290,6 @@ def _answers(stream: IO[bytes], host: str) -> Iterator[dict[str, Any]]:
             yield answer
 
 
-def _shown(text: str) -> str:
-    """Text from the board as it may be shown on a terminal."""
-    return "".join(each if each.isprintable() else "?" for each in text[:MAX_SHOWN])
-
-
 def _last_line(complaints: bytes) -> str:
     lines = complaints.decode("utf-8", "replace").strip().splitlines()
-    return _shown(lines[-1]) if lines else ""
+    return one_line(lines[-1]) if lines else ""

@@ -270,6 +270,16 @@ def test_connections_are_made_again_as_long_as_it_is_worth_it(
         assert received == ["fine"] and len(pauses) == len(attempts) - 1
 
 
+def test_a_board_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "MAX_SILENCE_S", 0.2)
+    monkeypatch.setattr(ssh, "WATCH_S", 0.05)
+    _fake_ssh(tmp_path, monkeypatch, "exec sleep 60")
+    with pytest.raises(
+        DeviceError, match=r"board has said nothing for 0 minutes; see whether it works by hand"
+    ):
+        SshBoard("board").measure(EMPTY, print, silent)
+
+
 def test_a_board_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh, "MAX_SILENCE_S", 0.2)
     monkeypatch.setattr(ssh, "WATCH_S", 0.05)
