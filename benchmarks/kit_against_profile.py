@@ -55,12 +55,16 @@ def main() -> None:
         ratios = [carried.entries[key].typical_ms / entry.typical_ms for key, entry in local.entries.items()]
         median = statistics.median(ratios)
         tenths = statistics.quantiles(ratios, n=10)
+        pace = carried.sentinel_ms / local.sentinel_ms
+        print(f"the machine's own pace, kit / profile: {pace:.4f} (time of the sentinel)")
         print(f"kit / profile: median {median:.4f}, 80 % between {tenths[0]:.3f} and {tenths[-1]:.3f}")
         found = validate("cpu", options.networks, **asked)
         print(
             f"{found.networks} unseen networks by the kit's table: off by {found.mape_percent:.2f} % on average, "
             f"Spearman {found.spearman:.3f}, {found.interval_coverage:.0%} inside their interval"
         )
+        if (now := found.at_table_pace) is not None and found.pace is not None:
+            print(f"at the pace of the table ({found.pace:.3f} now): off by {now.mape_percent:.2f} %")
     raise SystemExit(int(abs(median - 1) > MAX_OFF))
 
 
