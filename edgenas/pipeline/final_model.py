@@ -107,6 +107,12 @@ class FinalModel:
         return self.network.normalised(session.dataset_on_device_at(self.resolution))
 
 
+def has_begun(session: Session, final_model: FinalModel) -> bool:
+    """Whether an earlier session trained a model, if only in part."""
+    checkpoint = session.folder.training(final_model.id)
+    return checkpoint.is_file() or session.store.last_event("trained", id=final_model.id) is not None
+
+
 def train_final_model(
     session: Session,
     final_model: FinalModel,

@@ -1,5 +1,6 @@
 """Training after the search: which models, for how long, and from which weights."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from torch import nn
@@ -17,6 +18,7 @@ from edgenas.pipeline.final_model import (
     MEASURING_S,
     FinalModel,
     export_final_model,
+    has_begun,
     measure_final_models,
     train_final_model,
 )
@@ -25,51 +27,79 @@ from edgenas.pipeline.front_selection import smoothed_points, succeeded
 from edgenas.pipeline.initial_networks import initial_network
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import LEAST_S, split_time
-from edgenas.searchers.front import leaders
+from edgenas.pipeline.training_plan import (
+    TIMING_SHARE,
+    Costs,
+    TrainingPlan,
+    affordable,
+    by_importance,
+    timed_costs,
+)
+from edgenas.searchers.front import ranked_leaders
 from edgenas.searchers.loop import Evaluated
 
 
 def train_and_export(
     session: Session, supernet: Supernet | None, evaluated: list[Evaluated]
 ) -> list[FinalModel]:
-    """Train, export and measure the finalists, and the baselines if requested.
+    """Train, export and measure the finalists, and the baselines if requested, as far as a time budget allows.
 
     Returns:
-        Finalists first, then baselines.
+        Finalists first, fastest first, then baselines.
     """
-    trained = []
     with session.store.timed("finalists"):
-        final_models = _select_finalists(session, evaluated)
-        final_models += baselines_of(session) if session.settings.baselines else []
-        trainings = _Trainings(session, supernet, final_models)
-        seconds = trainings.seconds()
-        for number, final_model in enumerate(final_models, start=1):
-            phase = (
-                f"baseline {final_model.name}"
-                if final_model.name
-                else f"finalist {number}/{trainings.finalists}"
-            )
-            trained.append(
-                train_final_model(
-                    session,
-                    final_model,
-                    partial(trainings.network, final_model),
-                    trainings.recipe(final_model),
-                    phase,
-                    seconds.get(final_model.id),
-                    trainings.teacher(final_model),
-                )
-            )
+        finalists = _select_finalists(session, evaluated)
+        baselines = baselines_of(session) if session.settings.baselines else []
+        trained = _trained(session, supernet, finalists, baselines)
+    in_order = [*sorted(finalists, key=lambda each: each.latency.predicted), *baselines]
     with session.store.timed("export"):
+        ready = [trained[each.id] for each in in_order if each.id in trained]
         exported = []
-        for number, final_model in enumerate(trained):
-            session.progress("export", number, len(trained))
+        for number, final_model in enumerate(ready):
+            session.progress("export", number, len(ready))
             exported.append(export_final_model(session, final_model))
-        session.progress("export", len(trained), len(trained))
+        session.progress("export", len(ready), len(ready))
         return measure_final_models(session, exported)
 
 
+def _trained(
+    session: Session,
+    supernet: Supernet | None,
+    finalists: Sequence[FinalModel],
+    baselines: Sequence[FinalModel],
+) -> dict[str, FinalModel]:
+    """The trained models by id, without those that a time budget did not allow, which is noted."""
+    trainings = _Trainings(session, supernet, by_importance(finalists, baselines))
+    plan, trained = trainings.plan, dict[str, FinalModel]()
+    for final_model in trainings.final_models:
+        is_late = plan is not None and plan.is_too_late(final_model.id, session.budget.left_s)
+        if is_late and trained and not has_begun(session, final_model):
+            continue
+        number = 1 + sum(not each.name for each in trained.values())
+        phase = (
+            f"baseline {final_model.name}" if final_model.name else f"finalist {number}/{trainings.finalists}"
+        )
+        trained[final_model.id] = train_final_model(
+            session,
+            final_model,
+            partial(trainings.network, final_model),
+            trainings.recipe(final_model),
+            phase,
+            None if plan is None else plan.seconds[final_model.id],
+            trainings.teacher(final_model),
+        )
+    allowed = [
+        f"{sum(each.id in trained for each in asked)} of {len(asked)} {kind}"
+        for kind, asked in (("finalists", finalists), ("baselines", baselines))
+        if any(each.id not in trained for each in asked)
+    ]
+    if allowed:
+        session.note(f"the time budget allowed {' and '.join(allowed)}")
+    return trained
+
+
 def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[FinalModel]:
+    """The finalists, most important first."""
     valid, count = succeeded(evaluated), session.settings.finalists
     found = smoothed_points(session.problem, valid)
     whole = session.whole_network if count > 1 else None  # a single finalist is the best that was found
@@ -77,11 +107,7 @@ def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[Fina
     # validation images: the supernet's figures do not show that the latter gains most from training.
     always = {session.chosen, whole.id if whole else None}
     forced = [each for each in valid if each.architecture.id in always]
-    for leading in range(count, -1, -1):
-        others = [valid[i] for i in leaders(found, leading) if valid[i] not in forced]
-        if len(others) + len(forced) <= count:
-            break
-    chosen = sorted(others + forced, key=lambda each: each.latency_ms)
+    others = [valid[i] for i in ranked_leaders(found, count) if valid[i] not in forced]
     return [
         FinalModel(
             id=candidate.architecture.id,
@@ -89,7 +115,7 @@ def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[Fina
             latency=session.predictor.predict(candidate.architecture),
             searched=candidate.accuracy,
         )
-        for candidate in chosen
+        for candidate in (forced + others)[:count]
     ]
 
 
@@ -98,13 +124,37 @@ class _Trainings:
 
     Finalists start from the supernet's weights. Baselines start from scratch or from published weights, and are trained
     longer in exchange: by one finalist's share of the supernet's training.
+
+    Args:
+        session: the search.
+        supernet: the trained supernet, if there is one.
+        asked: the final models asked for, most important first.
+
+    Attributes:
+        plan: what a time budget allows; None without a budget, or if nothing but classifiers is fitted.
+        final_models: those that the plan allows, most important first.
     """
 
-    def __init__(self, session: Session, supernet: Supernet | None, final_models: list[FinalModel]) -> None:
+    def __init__(self, session: Session, supernet: Supernet | None, asked: Sequence[FinalModel]) -> None:
         self._session = session
         self._supernet = supernet
-        self._final_models = final_models
-        self.finalists = sum(not final_model.name for final_model in final_models)
+        self.final_models = asked
+        self.plan = None
+        if session.settings.time_budget_s is None or session.config.finalist_recipe.classifier_only:
+            return
+        if known := session.store.last_event("finalist plan"):  # a resumed run keeps it
+            self.plan = TrainingPlan(**{field: known[field] for field in ("seconds", "beside_s")})
+            self.final_models = [each for each in asked if each.id in self.plan.seconds]
+        else:
+            costs = self._affordable()
+            self.final_models = [each for each in asked if each.id in costs]
+            self.plan = self._divided(costs)
+            session.store.record("finalist plan", seconds=self.plan.seconds, beside_s=self.plan.beside_s)
+
+    @property
+    def finalists(self) -> int:
+        """How many of the final models are finalists."""
+        return sum(not final_model.name for final_model in self.final_models)
 
     def teacher(self, final_model: FinalModel) -> Teacher | None:
         """The supernet's largest network at the image size of a finalist; None for a baseline."""
@@ -135,26 +185,36 @@ class _Trainings:
         longer = recipe.model_copy(update={"epochs": epochs, "distillation": 0.0})
         return longer.fine_tuning if is_pretrained(final_model) else longer
 
-    def seconds(self) -> dict[str, float]:
-        """Seconds of each training under a time budget, by id, planned once; empty without a budget."""
+    @property
+    def _left_s(self) -> float:
+        measuring_s = MEASURING_S if self._session.config.device.is_host else 0.0
+        return self._session.budget.left_s - measuring_s
+
+    def _affordable(self) -> dict[str, Costs]:
+        """The costs of the models that the time budget allows, by id."""
+        enough_s = (1 - TIMING_SHARE) * self._left_s
+        costs = timed_costs(
+            self.final_models,
+            lambda final_model: final_model.network.macs,
+            self._costs,
+            lambda: self._left_s >= enough_s,
+        )
+        found = {each.id: cost for each, cost in zip(self.final_models, costs, strict=True)}
+        return affordable(found, self._left_s)
+
+    def _divided(self, costs: dict[str, Costs]) -> TrainingPlan:
+        """The time left, divided among the models."""
         session = self._session
-        if session.settings.time_budget_s is None or session.config.finalist_recipe.classifier_only:
-            return {}
-        if known := session.store.last_event("finalist plan"):
-            return dict(known["seconds"])
-        speeds = {final_model.id: self._speed(final_model) for final_model in self._final_models}
-        step_s = {id_: step for id_, (step, _) in speeds.items()}
-        left_s = session.budget.left_s - sum(evaluation for _, evaluation in speeds.values())
-        left_s -= MEASURING_S if session.config.device.is_host else 0.0
+        beside_s = {id_: cost.beside_s for id_, cost in costs.items()}
         batches = len(session.dataset_on_device.train) / session.config.finalist_recipe.batch_size
-        extra = {c.id: self._inherited_epochs * batches for c in self._final_models if c.name}
-        seconds, share = split_time(left_s, step_s, extra)
+        extra = {each.id: self._inherited_epochs * batches for each in self.final_models if each.name}
+        step_s = {id_: cost.step_s for id_, cost in costs.items()}
+        seconds, share = split_time(self._left_s - sum(beside_s.values()), step_s, extra)
         if extra and share < 1:
             session.note(
-                f"within the time budget, baselines got {share:.0%} of a finalist's share of the supernet's training"
+                f"within the time budget, baselines got {share:.1%} of a finalist's share of the supernet's training"
             )
-        session.store.record("finalist plan", seconds=seconds)
-        return seconds
+        return TrainingPlan(seconds, beside_s)
 
     @property
     def _inherited_epochs(self) -> float:
@@ -167,7 +227,7 @@ class _Trainings:
         paths = 1 if learns else paths_per_step(session.space, session.config.supernet_recipe)
         return float((first["epochs"] + paths * trained["epochs"]) / self.finalists)
 
-    def _speed(self, final_model: FinalModel) -> tuple[float, float]:
+    def _costs(self, final_model: FinalModel) -> Costs:
         """Seconds of a training step, and of what is beside training: evaluation, and fitting a classifier."""
         recipe, teacher = self.recipe(final_model), self.teacher(final_model)
         dataset = final_model.dataset_on_device(self._session)
@@ -178,13 +238,13 @@ class _Trainings:
             step_s = step_seconds(network, losses, final_model.training_dataset(self._session), recipe)
             evaluation_s = evaluation_seconds(network, dataset)
         except OutOfMemoryError:  # reported by its training
-            return LEAST_S, 0.0
+            return Costs(LEAST_S, 0.0)
         before_training, after_training = is_pretrained(final_model), recipe.refits_classifier
         fitted = before_training or after_training
         last = final_model.network.classifier(network) if fitted else None
         if last is None:
-            return step_s, evaluation_s
+            return Costs(step_s, evaluation_s)
         images = min(len(dataset.train), MAX_IMAGES)
         features_s = evaluation_s * images / (len(dataset.validation) + len(dataset.test))
         fit_s = features_s + regression_seconds(last, images)
-        return step_s, evaluation_s + (2 if before_training and after_training else 1) * fit_s
+        return Costs(step_s, evaluation_s + (2 if before_training and after_training else 1) * fit_s)

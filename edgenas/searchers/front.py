@@ -31,6 +31,16 @@ def hypervolume(points: NDArray[np.float64], reference: NDArray[np.float64]) -> 
 
 
 def leaders(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Choose `count` points spread along the front; see `ranked_leaders`.
+
+    Returns:
+        Indices, sorted as those of `non_dominated`.
+    """
+    chosen = np.array(ranked_leaders(points, count), np.int64)
+    return chosen[_order(points[chosen])]
+
+
+def ranked_leaders(points: NDArray[np.float64], count: int) -> list[int]:
     """Choose `count` points spread along the front; if it is too short, also from the fronts behind it.
 
     Accuracies are noisy: architectures just behind a short front are worth training too.
@@ -40,7 +50,7 @@ def leaders(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
         count: how many to choose; all when there are fewer.
 
     Returns:
-        Indices, sorted as those of `non_dominated`.
+        Indices, most important first: the first k are those that would be chosen if `count` were k.
     """
     remaining = np.arange(len(points))
     chosen: list[int] = []
@@ -48,30 +58,30 @@ def leaders(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
         layer = remaining[non_dominated(points[remaining])]
         chosen += [int(layer[i]) for i in spread(points[layer], count - len(chosen))]
         remaining = np.setdiff1d(remaining, layer)
-    return np.array(chosen, np.int64)[_order(points[chosen])]
+    return chosen
 
 
 def spread(points: NDArray[np.float64], count: int) -> list[int]:
-    """Choose points spread along a front: both ends, then repeatedly the one farthest from those chosen.
+    """Choose points spread along a front: first the least in the first objective, then the farthest from those chosen.
 
     Each objective is scaled to 0..1 over the front before distances are computed.
 
     Args:
-        points: the front, shape (n, objectives).
+        points: the front, shape (n, objectives), no two the same.
         count: how many to choose; all when there are fewer.
 
     Returns:
-        Indices, ascending.
+        Indices in the order of choice.
     """
-    if len(points) <= count:
-        return list(range(len(points)))
+    if len(points) == 0:
+        return []
     span = np.ptp(points, axis=0)
     scaled = (points - points.min(0)) / np.where(span > 0, span, 1)
     chosen = [int(points[:, 0].argmin())]
-    while len(chosen) < count:
+    while len(chosen) < min(count, len(points)):
         gaps = np.linalg.norm(scaled[:, None] - scaled[None, chosen], axis=2).min(1)
         chosen.append(int(gaps.argmax()))
-    return sorted(chosen)
+    return chosen
 
 
 def _order(points: NDArray[np.float64]) -> NDArray[np.int64]:

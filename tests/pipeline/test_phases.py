@@ -221,7 +221,7 @@ def test_each_phase_is_given_its_share_and_the_plan_is_kept(
     assert events(tmp_path, "plan") == [{"supernet": pytest.approx(35), "search": pytest.approx(15)}]
     first = dict(asked.seconds)
 
-    monkeypatch.setattr(budget_module.Budget, "left_s", property(lambda _: 5.0))
+    monkeypatch.setattr(budget_module.Budget, "left_s", property(lambda _: 60.0))
     result = small_search(time_budget="100s")
     assert result.status == "complete"
     assert asked.seconds == first  # no other plan, though less is left

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgenas.searchers.front import hypervolume, leaders, non_dominated, spread
+from edgenas.searchers.front import hypervolume, leaders, non_dominated, ranked_leaders, spread
 
 Points = NDArray[np.float64]
 
@@ -127,6 +127,14 @@ def test_no_leader_is_dominated_by_one_left_out(points: Points, count: int) -> N
         assert not any(dominates(points[out], points[i]) for i in chosen)
 
 
+@given(grids(), st.integers(0, 30))
+def test_ranked_leaders_are_those_of_every_smaller_count(points: Points, count: int) -> None:
+    ranked = ranked_leaders(points, count)
+    assert sorted(ranked) == sorted(leaders(points, count).tolist())
+    for fewer in range(count):
+        assert ranked_leaders(points, fewer) == ranked[:fewer]
+
+
 def test_leaders_of_a_short_front_are_filled_up_from_behind() -> None:
     points = np.array([[0, 0], [5, 1], [1, 5], [6, 6.0]])
     assert leaders(points, 1).tolist() == [0]
@@ -138,15 +146,14 @@ def test_leaders_of_a_short_front_are_filled_up_from_behind() -> None:
 def test_a_spread_holds_both_ends_of_the_front(points: Points, count: int) -> None:
     front = points[non_dominated(points)]
     chosen = spread(front, count)
-    assert chosen == sorted(set(chosen))
-    assert len(chosen) == min(count, len(front))
+    assert len(chosen) == len(set(chosen)) == min(count, len(front))
     assert {0, len(front) - 1} <= set(chosen) or len(front) == 0
 
 
 @given(st.floats(0.001, 1000), st.floats(0.001, 1000))
 def test_a_spread_does_not_depend_on_units(first: float, second: float) -> None:
     front = np.array([[10, 0], [9, 1], [8, 2], [5, 5], [1, 8], [0, 10.0]])
-    assert spread(front * [first, second], 3) == spread(front, 3) == [0, 3, 5]
+    assert spread(front * [first, second], 3) == spread(front, 3) == [5, 0, 3]
 
 
 def test_a_spread_of_one_is_the_most_accurate() -> None:
