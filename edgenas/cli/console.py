@@ -113,6 +113,8 @@ def _bars() -> Iterator[Progress]:
 
         def progress(phase: str, done: float, total: float, detail: str = "") -> None:
             if phase not in tasks:
+                for earlier in tasks.values():  # one that ended before its total, as under a time budget
+                    bars.stop_task(earlier)
                 tasks[phase] = bars.add_task(phase, detail=detail)
             bars.update(tasks[phase], completed=done, total=total, detail=detail)
 

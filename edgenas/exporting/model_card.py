@@ -113,11 +113,11 @@ def _network(card: Card) -> str:
         if choices is None
         else f"Architecture: `{' '.join(choices)}`"
     )
-    weights = model.began_from if model.name else card.pretrained
-    if weights is None:
+    if (weights := card.pretrained) is None:
         return text
     note = f"; {weights.note}" if weights.note else ""
-    return f"{text}\n\nTraining began with the weights {weights.name} ({weights.licence}, {weights.origin}{note})."
+    described = f"{weights.name} ({weights.licence}, {weights.origin}{note}; SHA-256 `{weights.sha256}`)"
+    return f"{text}\n\nTraining began with the weights {described}."
 
 
 def _accuracy_rows(card: Card) -> list[str]:

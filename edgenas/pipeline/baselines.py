@@ -21,8 +21,8 @@ from edgenas.pipeline.final_network import FinalNetwork, OfLibrary, OfSpace
 from edgenas.pipeline.pretrained import alternative
 from edgenas.pipeline.scaled_baselines import baseline_predictors, scaled_baselines
 from edgenas.pipeline.session import Session
-from edgenas.pretrained.foreign_networks import downloaded_tensors, foreign_network
-from edgenas.pretrained.source import PretrainedSource
+from edgenas.pretrained.foreign_networks import downloaded_record, downloaded_tensors, foreign_network
+from edgenas.pretrained.source import PretrainedRecord, PretrainedSource
 from edgenas.pretrained.sources import SOURCES
 from edgenas.pretrained.weights import load_weights
 from edgenas.settings.baselines import USUAL
@@ -75,7 +75,7 @@ def check_weights(settings: SearchSettings) -> None:
     """
     for name in settings.baseline_names:
         if name != USUAL:
-            _read_weights(name)
+            _record(name)
 
 
 def baselines_of(session: Session) -> list[FinalModel]:
@@ -84,10 +84,11 @@ def baselines_of(session: Session) -> list[FinalModel]:
     found = scaled_baselines(session) if USUAL in names and began_from is None else []
     if (known := session.store.last_event("baselines")) is None:
         chosen = [(name, size) for name in _names(session) for size in _chosen_sizes(session, name)]
-        known = {"chosen": chosen}
+        records = {name: _record(name).model_dump() for name, _ in chosen}
+        known = {"chosen": chosen, "records": records}
         session.store.record("baselines", **known)  # a resumed run keeps them, with or without a network
     for name, size in known["chosen"]:
-        candidate = _candidate(session, name, size)
+        candidate = _candidate(session, name, size, PretrainedRecord(**known["records"][name]))
         id_ = f"{name.replace(':', '-')}-{size}px"
         found.append(FinalModel(id_, candidate.network, candidate.latency, name=_title(candidate)))
     return found
@@ -156,7 +157,7 @@ def _chosen_sizes(session: Session, name: str) -> list[int]:
         )
         return []
     try:
-        _read_weights(name)
+        _record(name)
     except InputError as error:
         session.note(f"{name} is left out of the baselines: {error.problem}")
         return []
@@ -199,31 +200,32 @@ def _sizes(session: Session) -> tuple[int, ...]:
     return (*(size for size in SIZES if least <= size < searched[-1]), searched[-1])
 
 
-def _read_weights(name: str) -> None:
-    """Raise an InputError if the weights of a network cannot be had; they are kept for later."""
+def _record(name: str) -> PretrainedRecord:
+    """What to tell about a network's weights; an InputError if they cannot be had. They are kept for later."""
     with alternative(f"leave {name} out of --baselines"):
         if name in SOURCES:
-            load_weights(SOURCES[name])
-        else:
-            downloaded_tensors(foreign_network(name))
+            return load_weights(SOURCES[name]).record
+        return downloaded_record(foreign_network(name))
 
 
-def _candidate(session: Session, name: str, size: int) -> Candidate:
+def _candidate(session: Session, name: str, size: int, record: PretrainedRecord | None = None) -> Candidate:
     """A network at one size, with its latency: from blocks if it is built of them, else from its ONNX file."""
     if name in SOURCES:
-        return _of_space(session, SOURCES[name], size)
-    network = OfLibrary(foreign_network(name), session.space.classes, size)
+        return _of_space(session, SOURCES[name], size, record)
+    network = OfLibrary(foreign_network(name), session.space.classes, size, record)
     with torch.random.fork_rng(devices=[]):
         content = traced_onnx(network.build().eval(), f"{name} at {size} px", torch.zeros(1, 3, size, size))
     return Candidate(network, name, latency_of_onnx(content, session.config.device))
 
 
-def _of_space(session: Session, source: PretrainedSource, size: int) -> Candidate:
+def _of_space(
+    session: Session, source: PretrainedSource, size: int, record: PretrainedRecord | None
+) -> Candidate:
     changes = {"resolution": size, "classes": session.space.classes}
     space = MBConvSpace(source.layout.model_copy(update=changes))
     architecture = space.architecture(source.architecture.choices)
     latency = baseline_predictors(session)(space).predict(architecture)
-    return Candidate(OfSpace(space, architecture, source), source.title, latency)
+    return Candidate(OfSpace(space, architecture, source, record), source.title, latency)
 
 
 def _title(candidate: Candidate) -> str:

@@ -19,7 +19,7 @@ from edgenas.exporting.foreign_export import verified_foreign_onnx
 from edgenas.exporting.onnx_export import verified_onnx
 from edgenas.pretrained.counting import macs_of, parameters_of
 from edgenas.pretrained.foreign_networks import ForeignNetwork, foreign_network
-from edgenas.pretrained.source import PretrainedSource, WeightsOrigin
+from edgenas.pretrained.source import PretrainedRecord, PretrainedSource
 from edgenas.space import Architecture, NetworkSpace, network_space_from_config
 from edgenas.space.costs import peak_memory_bytes
 from edgenas.space.modules import Network
@@ -41,8 +41,8 @@ class FinalNetwork(ABC):
 
     @property
     @abstractmethod
-    def began_from(self) -> WeightsOrigin | None:
-        """Where the weights come from that its training begins with; None for those of the run."""
+    def began_from(self) -> PretrainedRecord | None:
+        """The published weights that its training begins with; None for those of the run."""
 
     @property
     @abstractmethod
@@ -85,11 +85,12 @@ class FinalNetwork(ABC):
 
 @dataclass(frozen=True)
 class OfSpace(FinalNetwork):
-    """An architecture of a space; `source` if it is a published network that begins with its weights."""
+    """An architecture of a space; `source` and `record` if it is a published network that begins with its weights."""
 
     space: NetworkSpace
     architecture: Architecture
     source: PretrainedSource | None = None
+    record: PretrainedRecord | None = None
 
     @property
     @override
@@ -105,10 +106,8 @@ class OfSpace(FinalNetwork):
 
     @property
     @override
-    def began_from(self) -> WeightsOrigin | None:
-        if (found := self.source) is None:
-            return None
-        return WeightsOrigin(name=found.name, licence=found.licence, origin=found.origin, note=found.note)
+    def began_from(self) -> PretrainedRecord | None:
+        return self.record
 
     @property
     @override
@@ -150,6 +149,7 @@ class OfLibrary(FinalNetwork):
     network: ForeignNetwork
     classes: int
     size: int
+    record: PretrainedRecord | None = None
 
     @property
     @override
@@ -163,8 +163,8 @@ class OfLibrary(FinalNetwork):
 
     @property
     @override
-    def began_from(self) -> WeightsOrigin:
-        return self.network.origin
+    def began_from(self) -> PretrainedRecord | None:
+        return self.record
 
     @property
     @override

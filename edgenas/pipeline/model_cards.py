@@ -35,6 +35,6 @@ def write_model_card(
         preprocessing=Preprocessing(
             resolution=model.resolution or dataset.resolution, mean=normalised.mean, std=normalised.std
         ),
-        pretrained=None if model.name else config.pretrained,
+        pretrained=model.began_from if model.name else config.pretrained,
         versions=versions,
     )

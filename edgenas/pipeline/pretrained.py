@@ -25,6 +25,10 @@ _PLACES = ("model.places.", "model.supernet.places.")
 """Prefixes of a supernet's weights in its checkpoint; the second where the gradient searcher trained it."""
 
 
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".onnx")
+"""What names of files of weights end in; only the first kind is read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pretrained:
     """Weights to begin from.
@@ -102,13 +106,14 @@ def _describes_network(settings: SpaceSettings) -> str:
 def _found(name: str) -> Pretrained:
     if name in SOURCES:
         return _published(name, SOURCES[name])
-    if name.endswith(".safetensors"):
+    if name.endswith(WEIGHT_SUFFIXES) or Path(name).is_file():
         return _published(name, source_from_file(Path(name)))
     for path in (RUNS / name, Path(name)):
         if RunFolder(path).document.is_file():
             return _earlier_run(name, RunFolder(path))
     runs = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
-    raise UnknownNameError("pretrained weights", name, (AUTO, NONE, *SOURCES, *runs))
+    listing = f"known: {', '.join((AUTO, NONE, *SOURCES))}" + (f"; runs: {', '.join(runs)}" if runs else "")
+    raise UnknownNameError("pretrained weights", name, (AUTO, NONE, *SOURCES, *runs), listing)
 
 
 def _published(name: str, source: PretrainedSource) -> Pretrained:

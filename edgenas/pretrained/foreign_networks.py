@@ -5,6 +5,7 @@ also build of its own blocks are in `sources`.
 """
 
 import contextlib
+import hashlib
 import io
 import socket
 import urllib.parse
@@ -17,10 +18,11 @@ from typing import Any, Literal, cast
 
 import torch
 import torchvision
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from edgenas.errors import EdgenasError, InputError, UnknownNameError, first_line
-from edgenas.pretrained.source import WeightsOrigin
+from edgenas.pretrained.source import PretrainedRecord, WeightsOrigin
 from edgenas.pretrained.sources import TORCHVISION_NOTE
 
 Library = Literal["timm", "torchvision"]
@@ -108,6 +110,16 @@ def foreign_network(name: str) -> ForeignNetwork:
     if library == "torchvision":
         return _of_torchvision(model)
     raise UnknownNameError("library", library, ("timm", "torchvision"))
+
+
+def downloaded_record(network: ForeignNetwork) -> PretrainedRecord:
+    """What to tell about the published weights; the checksum is of their tensors, since the library keeps the file.
+
+    Raises:
+        InputError: they cannot be downloaded.
+    """
+    tensors = {name: tensor.contiguous() for name, tensor in downloaded_tensors(network).items()}
+    return PretrainedRecord(**network.origin.model_dump(), sha256=hashlib.sha256(save(tensors)).hexdigest())
 
 
 def downloaded_tensors(network: ForeignNetwork) -> dict[str, Tensor]:

@@ -79,7 +79,10 @@ class WeightsOrigin(Document):
 class PretrainedRecord(WeightsOrigin):
     """What a run, a card or `--json` tells about the weights that training began from."""
 
-    sha256: str = Field(pattern="[0-9a-f]{64}", description="of the bytes of the file")
+    sha256: str = Field(
+        pattern="[0-9a-f]{64}",
+        description="of the bytes of the file; where a library downloads and reads it, of its tensors as safetensors",
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 from edgenas.device import Provenance
 from edgenas.formats import Document
 from edgenas.latency.latency import Latency
-from edgenas.pretrained.source import PretrainedRecord, WeightsOrigin
+from edgenas.pretrained.source import PretrainedRecord
 from edgenas.searchers.problem import TWO
 from edgenas.vocabulary import Metric, Objective
 
@@ -85,7 +85,7 @@ class Model(Document):
     normalisation: Normalisation | None = Field(
         default=None, description="of its images, where it is not that of the run's data"
     )
-    began_from: WeightsOrigin | None = Field(
+    began_from: PretrainedRecord | None = Field(
         default=None, description="of a baseline with pretrained weights"
     )
     front_lead: FrontLead | None = Field(

@@ -1,5 +1,6 @@
 """A whole search beside a network of another library: trained, exported, told of, loaded and used."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -7,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 from fixtures.weights import offer_weights
+from safetensors.torch import save
 
 import edgenas
 from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.api.run import Run
 from edgenas.cli.main import run as command_line
 from edgenas.exporting.onnx_export import run_onnx
+from edgenas.pretrained.foreign_networks import downloaded_tensors, foreign_network
 
 NAME, ID = "torchvision:mobilenet_v3_small", "torchvision-mobilenet_v3_small-32px"
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -54,13 +57,21 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return edgenas.load_run("photos")
 
 
-def test_it_is_listed_with_what_it_is_and_what_it_began_from(run: Run) -> None:
+def test_it_is_listed_with_what_it_is_and_what_it_began_from(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer_weights(monkeypatch)
     model = json.loads(Path("runs/photos/front.json").read_text())["baselines"][0]
     assert (model["id"], model["name"], model["resolution"]) == (ID, f"{NAME} at 32 px", 32)
     assert model["architecture"] == {"name": NAME}
     assert model["peak_memory_bytes"] is None and model["params"] == 1_520_931
     assert model["normalisation"] == {"mean": MEAN, "std": STD}
     assert model["began_from"]["licence"] == "BSD-3-Clause"
+    tensors = {name: each.contiguous() for name, each in downloaded_tensors(foreign_network(NAME)).items()}
+    assert model["began_from"]["sha256"] == hashlib.sha256(save(tensors)).hexdigest()
+    card = Path(model["onnx"]).with_suffix(".json")
+    assert json.loads(card.read_text())["pretrained"] == model["began_from"]
+    assert f"SHA-256 `{model['began_from']['sha256']}`" in card.with_suffix(".md").read_text()
     assert model["provenance"] == "calibrated" and model["max_abs_error"] <= 1e-4
     assert run.settings.baselines == NAME
 

@@ -89,8 +89,20 @@ def test_images_too_small_are_refused() -> None:
 
 def test_an_unknown_name_lists_sources_and_runs(finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished_run)
-    with pytest.raises(UnknownNameError, match="unknown pretrained weights 'dome'; did you mean 'done'"):
+    message = "unknown pretrained weights 'dome'; did you mean 'done'. known: auto, none, .*; runs: .*done"
+    with pytest.raises(UnknownNameError, match=message):
         pretrained_for(settings(pretrained="dome"), 96)
+
+
+@pytest.mark.parametrize("name", ["own.pth", "sub/own.pt", "weights"])
+def test_a_file_of_another_kind_is_told_how_to_save_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("weights").touch()
+    message = f"^{name}: is not a .safetensors file; save the weights with safetensors.torch.save_file"
+    with pytest.raises(FileFormatError, match=message):
+        pretrained_for(settings(pretrained=name), 96)
 
 
 def test_a_file_without_its_description_is_refused(tmp_path: Path) -> None:

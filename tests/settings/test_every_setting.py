@@ -167,7 +167,7 @@ def test_it_is_in_run_json(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(phases, "_complete_or_interrupted", stop)
-    monkeypatch.setattr("edgenas.pipeline.baselines.downloaded_tensors", lambda _: {})
+    monkeypatch.setattr("edgenas.pretrained.foreign_networks.downloaded_tensors", lambda _: {})
     asked = asked_with("search", setting) | BESIDE.get(setting.name, {})
     with pytest.raises(Made) as caught:
         edgenas.search(**{**asked, "data": str(image_folder)})
