@@ -54,7 +54,7 @@ def kit_import(settings: KitImportSettings) -> KitImportResult:
         DeviceError: too little could be timed on the board.
     """
     path = Path(settings.results)
-    results = read_results(path)
+    results = read_results(path, KitResults)
     device = results.plan.for_device(settings.device)
     if device.is_host and results.host != host.fingerprint(device.uses_gpu):
         raise InputError(

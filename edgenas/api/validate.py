@@ -1,16 +1,21 @@
 """Checking predictions on random whole networks."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edgenas.device import runtime_for
+from edgenas.kits.kit_models import KitModels, ModelOfKit
+from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.latency.table import find_table
 from edgenas.pipeline.spaces import space_without_data
-from edgenas.pipeline.targets import device_for
+from edgenas.pipeline.targets import board_for, device_for
 from edgenas.profiling import validation
-from edgenas.profiling.validation import Validation, save_validation
+from edgenas.profiling.model_times import ModelTimes, times_here
+from edgenas.profiling.validation import BUDGET_S, Validation, save_validation
 from edgenas.reporting.pictures import write_validation_png
 from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import ValidateSettings
+from edgenas.space import Block
 
 
 class ValidationResult(Validation):
@@ -24,7 +29,8 @@ class ValidationResult(Validation):
 def validate(settings: ValidateSettings) -> ValidationResult:
     """Predict and measure random whole networks that were not used in calibration.
 
-    Predictions come from the device's table, or from its model if it has none. The figures and a picture are written to
+    Predictions come from the device's table, or from its model if it has none. With `ssh`, or a host in the device's
+    file, the networks are carried to that board and measured there. The figures and a picture are written to
     `latency_models/<device>/validation/`, replacing earlier ones of the same table and space.
 
     Raises:
@@ -33,17 +39,22 @@ def validate(settings: ValidateSettings) -> ValidationResult:
     """
     space = space_without_data(settings)
     device = device_for(settings)
-    runtime = runtime_for(device)
+    board, progress = board_for(settings, device), settings.progress
+    runtime = None if board else runtime_for(device)
+
+    def time(networks: Mapping[str, Sequence[Block]]) -> ModelTimes:
+        if runtime:
+            return times_here(device, runtime, networks, BUDGET_S, progress)
+
+        def models(maker: KitModels) -> Iterator[ModelOfKit]:
+            return (maker.of_blocks(id_, blocks) for id_, blocks in networks.items())
+
+        assert board is not None
+        return times_over_ssh(board, device, models, BUDGET_S, progress)
+
     known = find_table(device)
     found = validation.validate(
-        space,
-        device,
-        runtime,
-        known[1] if known else None,
-        settings.networks,
-        settings.seed,
-        settings.missing,
-        settings.progress,
+        space, device, known[1] if known else None, settings.networks, time, settings.seed, settings.missing
     )
     file = save_validation(device, found)
     picture = file.with_suffix(".png")

@@ -64,7 +64,7 @@ def _markdown(name: str, card: Card) -> str:
     model, latency = card.model, card.model.latency_ms
     interval = f"{format_milliseconds(latency.low)} to {format_milliseconds(latency.high)}"
     measured = (
-        f"{format_milliseconds(latency.measured)}, typical of many runs on the search's host"
+        f"{format_milliseconds(latency.measured)}, typical of many runs on the device"
         if latency.measured
         else "not measured"
     )

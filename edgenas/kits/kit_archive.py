@@ -6,17 +6,26 @@ import json
 import random
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from edgenas.board.manifest import KIT_SCHEMA, MANIFEST, MODELS, RUNTIMES
 from edgenas.device import Device
 from edgenas.errors import DeviceError
 from edgenas.formats import write_bytes
 from edgenas.kits.kit_models import SENTINEL_KEY, Estimate, KitModels, ModelOfKit
-from edgenas.kits.kit_plan import FragmentPlan, KitPlan, fragment_digest, joint_digest, plan_kit
+from edgenas.kits.kit_plan import (
+    BoardPlan,
+    FragmentPlan,
+    KitPlan,
+    TimingPlan,
+    fragment_digest,
+    joint_digest,
+    plan_kit,
+    plan_timing,
+)
 from edgenas.kits.runner_source import runner_source
 from edgenas.onnx_latency import fragment_timing, fragments
 from edgenas.profiling.block_profiling import BUDGET_S
@@ -44,8 +53,11 @@ PACKAGES = {"CPUExecutionProvider": "onnxruntime"}
 """What to install for a provider; the others come with `onnxruntime-gpu`, or are built for the board."""
 
 
+P = TypeVar("P", bound=BoardPlan)
+
+
 @dataclass(frozen=True, slots=True)
-class MadeKit:
+class MadeKit(Generic[P]):
     """A kit that was written.
 
     Attributes:
@@ -60,7 +72,7 @@ class MadeKit:
     """
 
     path: Path
-    plan: KitPlan
+    plan: P
     manifest_sha256: str
     folder: str
     models: int
@@ -77,22 +89,17 @@ def make_kit(
     samples: int | None,
     seed: int,
     progress: Progress,
-) -> MadeKit:
-    """Write a kit; the arguments are those of `plan_kit`.
+) -> MadeKit[KitPlan]:
+    """Write a kit for a table; the arguments are those of `plan_kit`.
 
     Raises:
         DeviceError: no runner can time models with the device's runtime, or the space has too few networks.
         InputError: the archive cannot be written, or a model cannot be converted to the device's precision.
     """
-    if device.runtime not in RUNTIMES:
-        raise DeviceError(
-            f"kits cannot time models with {device.runtime}, which {device.name} uses",
-            f"use a device on {' or '.join(RUNTIMES)}",
-        )
+    maker = _maker(device)
     progress("choosing networks", 0, 1)
     plan = plan_kit(space, device, networks, samples, seed)
     progress("choosing networks", 1, 1)
-    maker = KitModels(device)
     sentinel = maker.sentinel()
     models = [maker.overhead(), *_of_plan(maker, plan, progress)]
     estimate = Estimate(sentinel.estimated_ms, BUDGET_S * len(plan.sizes))
@@ -105,6 +112,61 @@ def make_kit(
             models += found
             estimate = extended
             plan = plan.model_copy(update={"fragments": fragment_plan})
+    count = plan.fragments.count if plan.fragments else 0
+    return _written(path, plan, device, sentinel, models, estimate, seed, count)
+
+
+def make_timing_kit(
+    path: Path,
+    device: Device,
+    make_models: Callable[[KitModels], Iterable[ModelOfKit]],
+    budget_s: float,
+    progress: Progress,
+) -> MadeKit[TimingPlan]:
+    """Write a kit that times models for their own sake.
+
+    Args:
+        path: the archive.
+        device: as in `make_kit`.
+        make_models: makes the models.
+        budget_s: target duration of the timing.
+        progress: called for each model.
+
+    Raises:
+        DeviceError, InputError: as `make_kit`.
+    """
+    maker = _maker(device)
+    sentinel = maker.sentinel()
+    models = [maker.overhead()]
+    estimate = Estimate(sentinel.estimated_ms, budget_s)
+    for number, model in enumerate(make_models(maker), start=1):
+        progress("making models", number, number)
+        models.append(model)
+        estimate.add(model)
+    plan = plan_timing(device, [model.key for model in models[1:]])
+    return _written(path, plan, device, sentinel, models, estimate, seed=0)
+
+
+def _maker(device: Device) -> KitModels:
+    """What makes models of a kit; raises a DeviceError if no runner can time them with the device's runtime."""
+    if device.runtime not in RUNTIMES:
+        raise DeviceError(
+            f"kits cannot time models with {device.runtime}, which {device.name} uses",
+            f"use a device on {' or '.join(RUNTIMES)}",
+        )
+    return KitModels(device)
+
+
+def _written(
+    path: Path,
+    plan: P,
+    device: Device,
+    sentinel: ModelOfKit,
+    models: list[ModelOfKit],
+    estimate: Estimate,
+    seed: int,
+    fragments: int = 0,
+) -> MadeKit[P]:
     # In a random order, so that models that are loaded together are of all kinds.
     random.Random(seed).shuffle(models)
     folder = f"kit-{device.name}"
@@ -118,7 +180,7 @@ def make_kit(
         manifest_sha256=hashlib.sha256(manifest).hexdigest(),
         folder=folder,
         models=len(models),
-        fragments=plan.fragments.count if plan.fragments else 0,
+        fragments=fragments,
         size_bytes=len(archive),
         estimated_s=estimate.seconds,
     )
@@ -154,7 +216,7 @@ def _of_fragments(
     return models, FragmentPlan(count=len(models), sha256=joint_digest(digests))
 
 
-def _manifest(plan: KitPlan, device: Device, files: Mapping[str, ModelOfKit], estimate: Estimate) -> str:
+def _manifest(plan: BoardPlan, device: Device, files: Mapping[str, ModelOfKit], estimate: Estimate) -> str:
     sizes = Counter[str]()
     for model in files.values():
         sizes |= Counter(model.weights_bytes)  # the greatest of each type

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -18,6 +19,8 @@ from edgenas.kits.shared_weights import LEAST_BYTES, share_weights
 from edgenas.onnx_latency.costing import costing_from_model, graph_latency
 from edgenas.onnx_latency.fragment_timing import fragment_kernels
 from edgenas.onnx_latency.fragments import Fragment
+from edgenas.onnx_latency.kernels import Kernel
+from edgenas.onnx_latency.prediction import predicted_onnx
 from edgenas.profiling.profile_plan import OVERHEAD
 from edgenas.space import Block
 from edgenas.space.onnx_graph import INPUT, Weights, onnx_from_blocks, random_weights
@@ -68,7 +71,7 @@ class KitModels:
 
     def sentinel(self) -> ModelOfKit:
         """The model that monitors the board's speed."""
-        return self._of_blocks(SENTINEL_KEY, [SENTINEL])
+        return self.of_blocks(SENTINEL_KEY, [SENTINEL])
 
     def overhead(self) -> ModelOfKit:
         """The empty model."""
@@ -83,17 +86,35 @@ class KitModels:
             key: blocks for each in plan.profile_plans().values() for key, blocks in each.models.items()
         }
         for key, blocks in chains.items():
-            yield self._of_blocks(key, blocks)
+            yield self.of_blocks(key, blocks)
 
     def of_fragment(self, fragment: Fragment) -> ModelOfKit:
         """A fragment."""
         kernels = fragment_kernels(fragment, self._device.batch)
         estimate = graph_latency(kernels, costing_from_model(kernels, self._model))
-        features = sum(math.prod(shape) for each in kernels for shape in each.output_shapes)
         image = {INPUT: np.random.default_rng(0).random(fragment.shape, np.float32)}
-        return self._finished(fragment_key(fragment), fragment.model, image, features, estimate.predicted)
+        return self._finished(
+            fragment_key(fragment), fragment.model, image, _features(kernels), estimate.predicted
+        )
 
-    def _of_blocks(self, key: str, blocks: Sequence[Block]) -> ModelOfKit:
+    def of_file(self, key: str, path: Path) -> ModelOfKit:
+        """An ONNX file with one input; axes that it leaves open have the size of the batch.
+
+        Raises:
+            InputError: the file cannot be used.
+        """
+        found = predicted_onnx(path, self._device)
+        model = onnx.load(path)
+        return self._finished(
+            key,
+            model,
+            _random_input(model, self._device.batch),
+            _features(found.kernels),
+            found.latency.predicted,
+        )
+
+    def of_blocks(self, key: str, blocks: Sequence[Block]) -> ModelOfKit:
+        """A chain of blocks, such as a whole network."""
         work = [each for block in blocks for each in block_work(block, self._device.batch)]
         return self._finished(
             key,
@@ -124,6 +145,18 @@ class KitModels:
         weights = share_weights(model)
         memory = SESSION_BYTES + WEIGHT_COPIES * sum(weights.values()) + 4 * features
         return ModelOfKit(key, model.SerializeToString(deterministic=True), weights, memory, estimated_ms)
+
+
+def _features(kernels: Sequence[Kernel]) -> int:
+    """Numbers that kernels write."""
+    return sum(math.prod(shape) for each in kernels for shape in each.output_shapes)
+
+
+def _random_input(model: onnx.ModelProto, batch: int) -> Feeds:
+    weights = {each.name for each in model.graph.initializer}
+    (given,) = (each for each in model.graph.input if each.name not in weights)
+    shape = [axis.dim_value or batch for axis in given.type.tensor_type.shape.dim]
+    return {given.name: np.random.default_rng(0).standard_normal(shape, np.float32)}
 
 
 @dataclass

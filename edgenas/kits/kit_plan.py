@@ -1,4 +1,4 @@
-"""What a kit times, and for which device and space: written into the kit, and carried back with its results."""
+"""What a kit times, and for which device: written into the kit, and carried back with its results."""
 
 import hashlib
 from collections.abc import Sequence
@@ -46,13 +46,11 @@ class FragmentPlan(Document):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class KitPlan(Document):
-    """The plan; its fields identify a table, a space, and the networks that calibrate one on the other.
+class BoardPlan(Document):
+    """What a kit is for: a device at an operating point.
 
     Attributes:
-        sizes: by image size; of several, those that are timed.
-        blocks: whether all blocks are timed; if not, they are inferred from the networks.
-        fragments: for predicting ONNX files; None for none.
+        edgenas: the version that made it.
     """
 
     edgenas: Line
@@ -63,6 +61,23 @@ class KitPlan(Document):
     threads: int = Field(ge=1, le=MAX_THREADS)
     batch: int = Field(ge=1, le=MAX_BATCH)
     power_mode: Line
+
+
+class TimingPlan(BoardPlan):
+    """Models to time for their own sake, by the keys under which their times come back."""
+
+    models: tuple[Line, ...] = Field(min_length=1, max_length=1000)
+
+
+class KitPlan(BoardPlan):
+    """What to time for a table; its fields identify the table, a space, and the networks of the calibration.
+
+    Attributes:
+        sizes: by image size; of several, those that are timed.
+        blocks: whether all blocks are timed; if not, they are inferred from the networks.
+        fragments: for predicting ONNX files; None for none.
+    """
+
     space: dict[str, Any]
     sizes: dict[int, SizePlan] = Field(min_length=1, max_length=64)
     blocks: bool
@@ -150,18 +165,22 @@ def plan_kit(space: NetworkSpace, device: Device, networks: int, samples: int | 
             raise InputError(f"{space.name} has only {len(chosen)} networks", "time every block of it")
         sizes = {size: SizePlan(networks=tuple(each.choices for each in chosen), random=0)}
     return KitPlan(
-        edgenas=version("edgenas"),
-        device=device.name,
-        runtime=device.runtime,
-        provider=device.provider,
-        precision=device.precision,
-        threads=device.threads,
-        batch=device.batch,
-        power_mode=device.power_mode,
+        **_operating_point(device),
         space=space.config(),
         sizes=sizes,
         blocks=samples is None,
     )
+
+
+def plan_timing(device: Device, models: Sequence[str]) -> TimingPlan:
+    """The plan to time models, given by their keys."""
+    return TimingPlan(**_operating_point(device), models=tuple(models))
+
+
+def _operating_point(device: Device) -> dict[str, Any]:
+    fields = BoardPlan.model_fields.keys() - {"edgenas", "device"}
+    point = {name: getattr(device, name) for name in fields}
+    return {"edgenas": version("edgenas"), "device": device.name, **point}
 
 
 def _size_plan(plan: ProfilePlan) -> SizePlan:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
@@ -14,7 +14,7 @@ from edgenas.board.conditions import changes
 from edgenas.device import Device
 from edgenas.errors import DeviceError, FileFormatError, InputError
 from edgenas.formats import Document, Line, read_json
-from edgenas.kits.kit_plan import FRAGMENT, KitPlan, planned_fragments
+from edgenas.kits.kit_plan import FRAGMENT, BoardPlan, KitPlan, TimingPlan, planned_fragments
 from edgenas.latency.table import Calibration, Fragments, LatencyTable, find_table, merged, save_table
 from edgenas.onnx_latency.fragment_timing import fragment_kernels, fragments_from
 from edgenas.onnx_latency.fragments import Fragment
@@ -32,11 +32,14 @@ MAX_RESULTS_BYTES = 8 * 2**20
 """Several times the results of a large kit, and little enough to parse whatever it holds."""
 
 
-class KitResults(Document):
-    """The results of a kit, as its runner writes them; see `board.run`."""
+P = TypeVar("P", bound=BoardPlan)
+
+
+class BoardResults(Document, Generic[P]):
+    """What a board measured, as the runner of a kit writes it; see `board.run`."""
 
     schema_: Literal["edgenas.results/1"] = Field(alias="schema")
-    plan: KitPlan
+    plan: P
     manifest_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     runtime: Line
     runtime_version: Line
@@ -77,6 +80,23 @@ class KitResults(Document):
         return changes(self.before, self.after)
 
 
+class KitResults(BoardResults[KitPlan]):
+    """The results of a kit for a table."""
+
+
+class TimingResults(BoardResults[TimingPlan]):
+    """The times of models for their own sake."""
+
+    @model_validator(mode="after")
+    def _they_are_of_the_plan(self) -> Self:
+        if odd := {OVERHEAD, *self.plan.models} ^ (self.bursts.keys() | self.failed.keys()):
+            raise ValueError(f"{min(odd)} is missing, or not among the plan's models")
+        return self
+
+
+R = TypeVar("R", bound=BoardResults[Any])
+
+
 @dataclass(frozen=True, slots=True)
 class ImportReport:
     """The table that results amount to.
@@ -100,13 +120,13 @@ class ImportReport:
     disturbed: float
 
 
-def read_results(path: Path) -> KitResults:
+def read_results(path: Path, kind: type[R]) -> R:
     """Read the results of a kit.
 
     Raises:
-        FileFormatError: they are not results, or have been tampered with.
+        FileFormatError: they are not such results, or have been tampered with.
     """
-    return read_json(path, KitResults, MAX_RESULTS_BYTES)
+    return read_json(path, kind, MAX_RESULTS_BYTES)
 
 
 def table_from_results(results: KitResults, device: Device, path: Path) -> ImportReport:

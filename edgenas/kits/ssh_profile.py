@@ -1,20 +1,13 @@
 """Profiling a board over SSH: the kit is made here, measured there, and its results become a table here."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgenas.device import Device
-from edgenas.errors import DeviceError, FileFormatError
-from edgenas.kits.kit_archive import MadeKit, make_kit
-from edgenas.kits.kit_results import (
-    ImportReport,
-    KitResults,
-    read_results,
-    save_imported,
-    table_from_results,
-)
+from edgenas.kits.kit_archive import make_kit
+from edgenas.kits.kit_results import ImportReport, KitResults, save_imported, table_from_results
 from edgenas.kits.ssh import SshBoard
+from edgenas.kits.ssh_kit import measure_kit, usable
 from edgenas.progress import Progress
 from edgenas.space import NetworkSpace
 
@@ -45,27 +38,16 @@ def profile_over_ssh(
         DeviceError: the board cannot be reached, cannot measure, or sends what are not results.
         InputError: the table cannot be written; the board keeps the results.
     """
-    found: list[SshProfile] = []
-    with tempfile.TemporaryDirectory(prefix="edgenas-") as folder:
-        made = make_kit(Path(folder, "kit.zip"), space, device, networks, samples, seed, progress)
 
-        def accept(text: str) -> None:
-            path = Path(folder, "results.json")
-            path.write_text(text, encoding="utf-8", errors="replace")
-            results, report = _checked(path, board, made, device)
-            found.append(SshProfile(save_imported(device, results, report), results, report))
+    def saved(results: KitResults, path: Path) -> SshProfile:
+        with usable(board, path):
+            report = table_from_results(results, device, path)
+        return SshProfile(save_imported(device, results, report), results, report)
 
-        board.measure(made.path.read_bytes(), accept, progress)
-    return found[-1]
-
-
-def _checked(path: Path, board: SshBoard, made: MadeKit, device: Device) -> tuple[KitResults, ImportReport]:
-    """The results in a file that came from the board; raises a DeviceError if they cannot be used."""
-    try:
-        results = read_results(path)
-        if results.manifest_sha256 != made.manifest_sha256 or results.plan != made.plan:
-            raise DeviceError(f"{board.host} sent the results of another kit", "repeat the command")
-        return results, table_from_results(results, device, path)
-    except (FileFormatError, DeviceError) as error:
-        reason = error.problem.removeprefix(f"{path}: ")
-        raise DeviceError(f"{board.host} sent what cannot be used ({reason})", "repeat the command") from None
+    return measure_kit(
+        board,
+        lambda path: make_kit(path, space, device, networks, samples, seed, progress),
+        KitResults,
+        saved,
+        progress,
+    )

@@ -1,6 +1,6 @@
 """Final models: finalists of a search and hand-designed baselines, trained, exported and measured alike."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -20,9 +20,7 @@ from edgenas.accuracy.network_predictions import predictions, require_prediction
 from edgenas.accuracy.standalone import Teacher, network_losses
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import FinalistRecipe
-from edgenas.device import runtime_for
 from edgenas.errors import (
-    DeviceError,
     DivergenceError,
     FileFormatError,
     OutOfMemoryError,
@@ -35,17 +33,13 @@ from edgenas.latency.latency import Latency
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace
 from edgenas.pipeline.session import Session
 from edgenas.space import Architecture, NetworkSpace
-from edgenas.space.onnx_graph import INPUT
 from edgenas.storage.run_folder import RunFolder
-from edgenas.timing.loaded_models import load_sentinel
-from edgenas.timing.measuring import measure
 from edgenas.vocabulary import Metric
 
 N = TypeVar("N", bound=nn.Module)
 
 EXPORTS = Path("exports")
 VERIFICATION_IMAGES = 64
-MEASURING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,38 +181,6 @@ def export_final_model(session: Session, final_model: FinalModel) -> FinalModel:
     except VerificationError as error:
         return replace(final_model, note=str(error))
     return replace(final_model, exported=exported)
-
-
-def measure_final_models(session: Session, final_models: list[FinalModel]) -> list[FinalModel]:
-    """Time the exported files, interleaved, if the device is this host.
-
-    Figures in the store are not measured again: a resumed run must end with the same front.
-    """
-    device = session.config.device
-    ready = [final_model for final_model in final_models if final_model.exported]
-    if not device.is_host or not ready:
-        return final_models
-    if not (known := session.store.last_event("measured")):
-        try:
-            known = _typical_ms(session, ready)
-        except DeviceError as error:
-            session.note(f"latency was not measured: {error}")
-            return final_models
-        session.store.record("measured", **known)
-    return [replace(final_model, measured_ms=known.get(final_model.id)) for final_model in final_models]
-
-
-def _typical_ms(session: Session, exported: Sequence[FinalModel]) -> dict[str, float]:
-    """Typical latency of each exported file, ms, by id."""
-    runtime = runtime_for(session.config.device)
-    loaded = {}
-    for each in exported:
-        shape = (session.config.device.batch, 3, each.resolution, each.resolution)
-        image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-        if each.exported:
-            loaded[each.id] = runtime.load(each.exported.path.read_bytes(), {INPUT: image})
-    measured = measure(loaded, load_sentinel(runtime), MEASURING_S, progress=session.progress)
-    return {id_: timing.typical_ms for id_, timing in measured.timings.items()}
 
 
 def onnx_path(folder: RunFolder, model: str, suffix: str = "") -> Path:

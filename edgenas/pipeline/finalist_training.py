@@ -14,12 +14,11 @@ from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.accuracy.training_speed import evaluation_seconds, step_seconds
 from edgenas.errors import OutOfMemoryError
 from edgenas.pipeline.baselines import baselines_of, is_pretrained, pretrained_network
+from edgenas.pipeline.final_measuring import measure_final_models, measuring_seconds
 from edgenas.pipeline.final_model import (
-    MEASURING_S,
     FinalModel,
     export_final_model,
     has_begun,
-    measure_final_models,
     train_final_model,
 )
 from edgenas.pipeline.final_network import OfSpace
@@ -187,8 +186,7 @@ class _Trainings:
 
     @property
     def _left_s(self) -> float:
-        measuring_s = MEASURING_S if self._session.config.device.is_host else 0.0
-        return self._session.budget.left_s - measuring_s
+        return self._session.budget.left_s - measuring_seconds(self._session.config.device)
 
     def _affordable(self) -> dict[str, Costs]:
         """The costs of the models that the time budget allows, by id."""

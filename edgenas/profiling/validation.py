@@ -8,7 +8,7 @@ measured latencies by it.
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +21,7 @@ from edgenas.board import host
 from edgenas.board.bursts import is_usual
 from edgenas.device import Device, Provenance, data_folders
 from edgenas.device.catalogue import TABLES
-from edgenas.device.runtime import Runtime
-from edgenas.errors import FileFormatError, InputError
+from edgenas.errors import DeviceError, FileFormatError, InputError
 from edgenas.formats import Document, read_json, write_json
 from edgenas.latency.agreement import Agreement, Errors, agreement
 from edgenas.latency.latency import Latency
@@ -30,10 +29,9 @@ from edgenas.latency.network_predictor import NetworkPredictor
 from edgenas.latency.predictor import predictor_from_device, predictor_from_table
 from edgenas.latency.resolution_predictor import by_resolution
 from edgenas.latency.table import LatencyTable, table_path
-from edgenas.progress import Progress, silent
-from edgenas.space import Architecture, NetworkSpace
-from edgenas.timing.loaded_models import load_blocks, load_sentinel
-from edgenas.timing.measuring import Measurement, measure
+from edgenas.profiling.model_times import ModelTimes
+from edgenas.space import Architecture, Block, NetworkSpace
+from edgenas.timing.measuring import Measurement
 from edgenas.vocabulary import Missing
 
 log = logging.getLogger(__name__)
@@ -47,6 +45,10 @@ FRUITLESS_DRAWS = 5000
 """A space counts as exhausted after this many random draws without a new network."""
 
 FOLDER = "validation"
+
+
+TimeNetworks = Callable[[Mapping[str, Sequence[Block]]], ModelTimes]
+"""Times networks, given as chains of blocks by their ids; those that cannot be run are missing in the answer."""
 
 
 class Pair(Document):
@@ -140,29 +142,27 @@ class Validation(Agreement):
 def validate(
     space: NetworkSpace,
     device: Device,
-    runtime: Runtime,
     table: LatencyTable | None,
     networks: int,
+    time: TimeNetworks,
     seed: int = 0,
     missing: Missing = "refuse",
-    progress: Progress = silent,
 ) -> Validation:
     """Predict and time random networks that were not in the calibration; warn if the machine's speed has changed.
 
     Args:
         space: networks are drawn from it.
         device: where they run, at its batch size.
-        runtime: executes and times.
         table: the basis of the predictions; None for the device's model.
         networks: how many, at least two.
+        time: times them, here or on a board.
         seed: draws them.
         missing: what to do about blocks, or a calibration, that the table lacks.
-        progress: called for each loaded and timed network.
 
     Raises:
         InputError: the space has fewer such networks.
         IncompleteTableError: as `predictor_from_table`.
-        DeviceError: the runtime cannot run a network.
+        DeviceError: fewer than two networks could be timed.
     """
     predictor = by_resolution(
         space,
@@ -174,8 +174,14 @@ def validate(
     )
     chosen = unseen_networks(space, networks, seed, _calibrated_on(space, table))
     known = _references(space, table)
-    measured = _measure(space, device, runtime, [*chosen, *known], progress)
-    pairs = tuple(_pair(predictor, measured, architecture) for architecture in chosen)
+    times = time({each.id: space.blocks(each) for each in (*chosen, *known)})
+    measured = times.measured
+    timed = [architecture for architecture in chosen if architecture.id in measured.timings]
+    if len(timed) < MIN_NETWORKS:
+        raise DeviceError(
+            f"{device.name} could time only {len(timed)} of {len(chosen)} networks", "see the warnings above"
+        )
+    pairs = tuple(_pair(predictor, measured, architecture) for architecture in timed)
     last = space.at(space.resolutions[-1]).signature
     sentinel_ratio = measured.sentinel_ms / table.sentinel_of(last) if table else None
     pace = _pace(measured, known)
@@ -190,9 +196,9 @@ def validate(
         space=space.signature,
         provenance=predictor.provenance,
         table_checksum=predictor.table_checksum,
-        runtime_version=runtime.version,
+        runtime_version=times.runtime_version,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        host=host.fingerprint(device.uses_gpu),
+        host=times.host,
         seed=seed,
         sentinel_ratio=sentinel_ratio,
         pace=pace,
@@ -301,22 +307,6 @@ def _file_name(device: Device, space: str) -> str:
     return f"{device.table_name}-{space}.json"
 
 
-def _measure(
-    space: NetworkSpace,
-    device: Device,
-    runtime: Runtime,
-    chosen: Sequence[Architecture],
-    progress: Progress,
-) -> Measurement:
-    """Timings by architecture id."""
-    sessions = {}
-    for number, architecture in enumerate(chosen):
-        progress("loading models", number, len(chosen))
-        sessions[architecture.id] = load_blocks(space.blocks(architecture), device.batch, runtime)
-    progress("loading models", len(chosen), len(chosen))
-    return measure(sessions, load_sentinel(runtime), BUDGET_S, progress=progress)
-
-
 def _pair(predictor: NetworkPredictor, measured: Measurement, architecture: Architecture) -> Pair:
     latency = predictor.predict(architecture)
     return Pair(
@@ -328,7 +318,11 @@ def _pair(predictor: NetworkPredictor, measured: Measurement, architecture: Arch
 
 def _pace(measured: Measurement, known: Mapping[Architecture, float]) -> float | None:
     """Median ratio of the references' times now and then; None without references."""
-    ratios = [measured.timings[network.id].typical_ms / then_ms for network, then_ms in known.items()]
+    ratios = [
+        measured.timings[network.id].typical_ms / then_ms
+        for network, then_ms in known.items()
+        if network.id in measured.timings
+    ]
     return float(np.median(ratios)) if ratios else None
 
 

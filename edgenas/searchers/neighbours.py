@@ -8,7 +8,7 @@ from edgenas.searchers.problem import Problem
 from edgenas.space import Architecture
 
 ATTEMPTS = 100
-"""Attempts to find an unvisited architecture."""
+"""Attempts in a row to find an unvisited architecture."""
 
 
 def neighbours(problem: Problem, architecture: Architecture) -> list[Architecture]:
@@ -52,9 +52,10 @@ def samples(
 ) -> list[Architecture]:
     """At most `count` distinct unvisited samples; fewer if they are hard to find."""
     found: dict[Architecture, None] = {}
-    for _ in range(count * ATTEMPTS):
-        if len(found) == count:
-            break
-        if (drawn := problem.sample(rng)) not in visited:
+    fruitless = 0
+    while len(found) < count and fruitless < ATTEMPTS:
+        drawn = problem.sample(rng)
+        fruitless = fruitless + 1 if drawn in visited or drawn in found else 0
+        if not fruitless:
             found[drawn] = None
     return list(found)

@@ -165,7 +165,7 @@ class KitImportSettings(Settings):
 
 
 @dataclass(frozen=True)
-class ValidateSettings(OperatingPoint, SpaceWithoutData):
+class ValidateSettings(OperatingPoint, SpaceWithoutData, OverSsh):
     """How predictions are validated."""
 
     device: DeviceSetting

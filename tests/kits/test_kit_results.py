@@ -313,10 +313,10 @@ def test_what_is_no_result_is_refused_with_little_memory(text: str, tmp_path: Pa
         "import resource, sys\n"
         "from pathlib import Path\n"
         "from edgenas.errors import FileFormatError\n"
-        "from edgenas.kits.kit_results import read_results\n"
+        "from edgenas.kits.kit_results import KitResults, read_results\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try:\n"
-        "    read_results(Path(sys.argv[1]))\n"
+        "    read_results(Path(sys.argv[1]), KitResults)\n"
         "except FileFormatError as error:\n"
         "    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, len(str(error)))\n"
     )

@@ -20,12 +20,13 @@ from edgenas.accuracy.standalone import fresh_network
 from edgenas.accuracy.training import Losses
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.errors import DeviceError, FileFormatError, OutOfMemoryError, VerificationError
+from edgenas.pipeline import final_measuring as measuring
 from edgenas.pipeline import final_model as module
+from edgenas.pipeline.final_measuring import measure_final_models
 from edgenas.pipeline.final_model import (
     FinalModel,
     export_final_model,
     load_network,
-    measure_final_models,
     onnx_path,
     train_final_model,
 )
@@ -180,14 +181,14 @@ def test_a_contender_too_large_for_memory_is_noted(
 def test_an_exported_contender_is_verified_and_measured_once(
     session: Session, trained: FinalModel, quick_timing: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MEASURING_S", 0.2)
+    monkeypatch.setattr(measuring, "HERE_S", 0.2)
     exported = export_final_model(session, trained)
     assert exported.exported is not None
     assert exported.exported.path == onnx_path(session.folder, trained.id)
     assert exported.exported.max_abs_error <= 1e-4
     first = measure_final_models(session, [exported])
     assert first[0].measured_ms is not None and first[0].measured_ms > 0
-    monkeypatch.setattr(module, "_typical_ms", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(measuring, "_measured", lambda *_: pytest.fail("measured again"))
     assert measure_final_models(session, [exported]) == first
 
 
@@ -218,7 +219,7 @@ def test_a_missing_runtime_is_noted_beside_other_notes_and_the_models_stay(
     def refuse(_: object) -> None:
         raise DeviceError("no provider")
 
-    monkeypatch.setattr(module, "runtime_for", refuse)
+    monkeypatch.setattr(measuring, "runtime_for", refuse)
     session.note("MobileNetV2 is left out")
     exported = export_final_model(session, trained)
     for _ in range(2):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixtures.timing import timed_by
 
 from edgenas.board import bursts
 from edgenas.device import Device
@@ -44,7 +45,7 @@ def test_only_the_networks_are_timed(space: SearchSpace, device: Device, fake: F
 
 def test_it_predicts_what_it_has_not_seen(space: SearchSpace, device: Device, fake: Fake) -> None:
     table = profile_from_few(space, device, fake()).table
-    found = validate(space, device, fake(), table, networks=20)
+    found = validate(space, device, table, 20, timed_by(fake()))
     assert found.provenance == "calibrated"
     assert found.within_10_percent >= 0.9
     assert found.interval_coverage >= 0.8

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fixtures.timing import timed_by
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,7 +73,7 @@ def test_all_sizes_can_be_predicted_after_it(
     assert between == {12, 20} and provenances[8] is Provenance.MEASURED
     assert predictor.provenance is Provenance.CALIBRATED
 
-    found = validate(space, device, fake(), report.table, networks=30)
+    found = validate(space, device, report.table, 30, timed_by(fake()))
     drawn = [space.architecture(pair.choices) for pair in found.pairs]
     assert {space.resolution_of(architecture) for architecture in drawn} == set(SIZES)
     assert found.mape_percent < 2 and found.space == space.signature

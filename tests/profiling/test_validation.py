@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixtures.timing import timed_by
 
 from edgenas.device import Device
 from edgenas.errors import FileFormatError, IncompleteTableError, InputError
@@ -32,7 +33,7 @@ Fake = Callable[..., Any]
 @pytest.fixture
 def found(space: SearchSpace, device: Device, table: LatencyTable, fake: Fake) -> Validation:
     """Eight networks on the runtime that the table is of."""
-    return validate(space, device, fake(), table, networks=8)
+    return validate(space, device, table, 8, timed_by(fake()))
 
 
 def test_a_validation_of_an_earlier_version_has_one_provenance_for_all_pairs(
@@ -101,7 +102,7 @@ def test_networks_of_the_calibration_are_not_validated_on(
     calibration = table.calibrations[space.signature]
     changed = calibration.model_copy(update={"networks": (*calibration.networks, *drawn[:4])})
     other = table.model_copy(update={"calibrations": {space.signature: changed}})
-    again = validate(space, device, fake(), other, networks=8)
+    again = validate(space, device, other, 8, timed_by(fake()))
     assert [pair.architecture for pair in again.pairs][:4] == drawn[4:]
     assert not set(changed.networks) & {pair.architecture for pair in again.pairs}
 
@@ -123,7 +124,7 @@ def test_what_is_compared_is_the_time_of_that_very_network(
     space: SearchSpace, device: Device, table: LatencyTable, fake: Fake, found: Validation
 ) -> None:
     slow = validate(
-        space, device, fake(disturbance=lambda number: 1.5 if number == 3 else 1.0), table, networks=8
+        space, device, table, 8, timed_by(fake(disturbance=lambda number: 1.5 if number == 3 else 1.0))
     )
     assert slow.worst[0].architecture == found.pairs[2].architecture
     assert slow.worst[0].error < -0.2
@@ -152,14 +153,14 @@ def test_a_machine_at_another_speed_is_warned_of(
     warning: str,
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        found = validate(space, device, fake(slowdown=lambda number: slowdown), table, networks=2)
+        found = validate(space, device, table, 2, timed_by(fake(slowdown=lambda number: slowdown)))
     assert found.sentinel_ratio == pytest.approx(slowdown)
     assert len(caplog.messages) == bool(warning)
     assert not warning or warning in caplog.text
 
 
 def test_without_a_table_the_datasheet_is_validated(space: SearchSpace, device: Device, fake: Fake) -> None:
-    found = validate(space, device, fake(), None, networks=3)
+    found = validate(space, device, None, 3, timed_by(fake()))
     assert (found.provenance, found.table_checksum, found.sentinel_ratio) == ("estimated", None, None)
     assert all(pair.latency.high == pytest.approx(2 * pair.latency.predicted) for pair in found.pairs)
 
@@ -172,9 +173,11 @@ def test_a_table_that_lacks_blocks_is_refused_or_interpolated(
     less = table.model_copy(update={"entries": entries})
     runtime = fake()
     with pytest.raises(IncompleteTableError, match=f"lacks 1 blocks, such as {key}"):
-        validate(space, device, runtime, less, networks=2)
+        validate(space, device, less, 2, timed_by(runtime))
     assert runtime.networks == 0
-    assert validate(space, device, runtime, less, 2, missing="interpolate").provenance == "calibrated"
+    assert (
+        validate(space, device, less, 2, timed_by(runtime), missing="interpolate").provenance == "calibrated"
+    )
 
 
 def test_the_document_comes_back_as_it_was_written(device: Device, folders: Path, found: Validation) -> None:
@@ -215,8 +218,8 @@ def test_a_damaged_validation_is_passed_over_with_a_warning(
 def test_a_drift_of_the_whole_machine_is_told_from_errors_of_the_table(
     space: SearchSpace, device: Device, table: LatencyTable, fake: Fake, slowdown: float
 ) -> None:
-    steady = validate(space, device, fake(), table, networks=8)
-    drifted = validate(space, device, fake(slowdown=lambda number: slowdown), table, networks=8)
+    steady = validate(space, device, table, 8, timed_by(fake()))
+    drifted = validate(space, device, table, 8, timed_by(fake(slowdown=lambda number: slowdown)))
     assert steady.pace == pytest.approx(1.0)
     assert drifted.pace == pytest.approx(slowdown)
     assert drifted.mape_percent == pytest.approx(100 * abs(1 / slowdown - 1), abs=0.5)
@@ -229,7 +232,7 @@ def test_a_drift_of_the_whole_machine_is_told_from_errors_of_the_table(
 def test_another_machine_is_no_drift(
     space: SearchSpace, device: Device, table: LatencyTable, fake: Fake
 ) -> None:
-    found = validate(space, device, fake(slowdown=lambda number: 1.3), table, networks=3)
+    found = validate(space, device, table, 3, timed_by(fake(slowdown=lambda number: 1.3)))
     assert found.pace == pytest.approx(1.3)
     assert found.at_table_pace is None
     assert found.mape_percent > 20
@@ -240,7 +243,7 @@ def test_without_references_there_is_no_pace(
 ) -> None:
     calibration = table.calibrations[space.signature].model_copy(update={"references": ()})
     bare = table.model_copy(update={"calibrations": {space.signature: calibration}})
-    found = validate(space, device, fake(slowdown=lambda number: 1.04), bare, networks=3)
+    found = validate(space, device, bare, 3, timed_by(fake(slowdown=lambda number: 1.04)))
     assert (found.pace, found.at_table_pace) == (None, None)
 
 

@@ -1,0 +1,72 @@
+"""Measured latencies of exported models: on this machine, or on the device's board over SSH."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from edgenas.device import Device, runtime_for
+from edgenas.errors import DeviceError
+from edgenas.kits.kit_models import KitModels, ModelOfKit
+from edgenas.kits.ssh import SshBoard
+from edgenas.kits.ssh_timing import times_over_ssh
+from edgenas.pipeline.final_model import FinalModel
+from edgenas.pipeline.session import Session
+from edgenas.space.onnx_graph import INPUT
+from edgenas.timing.loaded_models import load_sentinel
+from edgenas.timing.measuring import Measurement, measure
+
+HERE_S, ON_A_BOARD_S = 5.0, 60.0
+"""Seconds that measuring takes; those of a board include carrying and loading the models."""
+
+
+def measuring_seconds(device: Device) -> float:
+    """What measuring the models of a search on a device takes; 0 if they are not measured."""
+    if device.is_host:
+        return HERE_S
+    return ON_A_BOARD_S if device.ssh else 0.0
+
+
+def measure_final_models(session: Session, final_models: list[FinalModel]) -> list[FinalModel]:
+    """Time the exported files, interleaved, if the device is this host, or a board whose file has a host.
+
+    Figures in the store are not measured again: a resumed run must end with the same front.
+    """
+    ready = [final_model for final_model in final_models if final_model.exported]
+    if not measuring_seconds(session.config.device) or not ready:
+        return final_models
+    if not (known := session.store.last_event("measured")):
+        try:
+            measured = _measured(session, ready)
+        except DeviceError as error:
+            session.note(f"latency was not measured: {error}")
+            return final_models
+        known = {id_: timing.typical_ms for id_, timing in measured.timings.items()}
+        session.store.record("measured", **known)
+    return [replace(final_model, measured_ms=known.get(final_model.id)) for final_model in final_models]
+
+
+def _measured(session: Session, exported: Sequence[FinalModel]) -> Measurement:
+    """Times of the exported files by the models' ids."""
+    device = session.config.device
+    if device.ssh is None:
+        return _measured_here(session, exported)
+
+    def models(maker: KitModels) -> Iterator[ModelOfKit]:
+        for each in exported:
+            assert each.exported is not None
+            yield maker.of_file(each.id, each.exported.path)
+
+    board = SshBoard(device.ssh.host, device.ssh.python)
+    return times_over_ssh(board, device, models, HERE_S, session.progress).measured
+
+
+def _measured_here(session: Session, exported: Sequence[FinalModel]) -> Measurement:
+    runtime = runtime_for(session.config.device)
+    loaded = {}
+    for each in exported:
+        assert each.exported is not None
+        shape = (session.config.device.batch, 3, each.resolution, each.resolution)
+        image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+        loaded[each.id] = runtime.load(each.exported.path.read_bytes(), {INPUT: image})
+    return measure(loaded, load_sentinel(runtime), HERE_S, progress=session.progress)
