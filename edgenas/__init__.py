@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgenas.api.benchmark_latency import benchmark_latency
     from edgenas.api.benchmark_search import benchmark_search
     from edgenas.api.devices import devices
+    from edgenas.api.devices_add import devices_add
     from edgenas.api.doctor import doctor
     from edgenas.api.export import export
     from edgenas.api.kit import kit
@@ -54,6 +55,7 @@ _HOMES = {
     "benchmark_search": "edgenas.api.benchmark_search",
     "dataset_from_arrays": "edgenas.accuracy.dataset",
     "devices": "edgenas.api.devices",
+    "devices_add": "edgenas.api.devices_add",
     "doctor": "edgenas.api.doctor",
     "export": "edgenas.api.export",
     "kit": "edgenas.api.kit",
@@ -86,6 +88,7 @@ __all__ = [
     "benchmark_search",
     "dataset_from_arrays",
     "devices",
+    "devices_add",
     "doctor",
     "export",
     "kit",

@@ -32,6 +32,9 @@ Missing = Literal["refuse", "interpolate"]
 LatencyProtocol = Literal["all", "help"]
 """Which networks of a published table are sampled and which are predicted; see `edgenas.benchmark_latency`."""
 
+DEVICE_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+"""Also the name of its file."""
+
 _USER, _NAME = "([A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}@)?", "[A-Za-z0-9][A-Za-z0-9_.-]{0,252}"
 
 SSH_HOST = rf"^({_USER}{_NAME}|ssh://{_USER}({_NAME}|\[[0-9A-Fa-f:.]{{2,45}}\])(:[0-9]{{1,5}})?)$"

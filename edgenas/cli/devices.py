@@ -1,16 +1,18 @@
-"""`edgenas devices`: listing devices."""
+"""`edgenas devices`: listing devices; `edgenas devices add`: describing a new one."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgenas.cli.console import print_json, print_lines, print_table
-from edgenas.cli.options import JsonOption
+from edgenas.cli.options import JsonOption, command_of
+from edgenas.settings.latency_commands import DevicesAddSettings
 
 if TYPE_CHECKING:
     from edgenas.api.devices import DeviceInfo, TableInfo
 
 EXAMPLE = "Example: edgenas devices jetson"
+ADD_EXAMPLE = "Example: edgenas devices add my-board --ssh pi@raspberrypi.local"
 
 
 def run(
@@ -28,6 +30,31 @@ def run(
     print_table("devices", columns, [_row(info) for info in result.devices])
     if name:
         _print_details(result.devices[0])
+
+
+@command_of(DevicesAddSettings)
+def add(keywords: dict[str, Any], json: bool) -> None:
+    """Look at a board, or at this machine, and describe it in a device file."""
+    from edgenas.api.devices_add import devices_add
+
+    result = devices_add(**keywords)
+    if json:
+        print_json(result)
+        return
+    facts = result.facts
+    print_lines(
+        f"{result.device}: {result.description}",
+        f"processor: {facts.processor}, {facts.cores} cores, {facts.machine}; "
+        f"{facts.memory_bytes / 2**30:.1f} GiB of memory",
+        *([f"GPU: {facts.gpu}"] if facts.gpu else []),
+        *([f"L4T: {facts.l4t}"] if facts.l4t else []),
+        f"Python {facts.python}, numpy {facts.numpy or '-'}, ONNX Runtime {facts.onnxruntime or '-'} "
+        f"({', '.join(facts.providers) or 'no providers'})",
+        f"written: {result.file}",
+    )
+    if result.problem:
+        print_lines(f"it cannot measure yet: {result.problem}")
+    print_lines(f"next, with the sizes and classes of your images: {result.next}")
 
 
 def _row(info: "DeviceInfo") -> tuple[str, ...]:

@@ -24,6 +24,8 @@ from edgenas.settings.search import SearchSettings
 
 INTERRUPTED = 130
 
+ADD_DEVICE = "devices add"
+
 app = typer.Typer(
     name="edgenas",
     help="Find the neural networks worth deploying on your device, within your milliseconds.",
@@ -34,6 +36,7 @@ app = typer.Typer(
 )
 for command in (search, profile, kit, kit_import, validate, predict, devices, export, report, doctor):
     app.command(command.__name__.rpartition(".")[2].replace("_", "-"), epilog=command.EXAMPLE)(command.run)
+app.command(ADD_DEVICE, epilog=devices.ADD_EXAMPLE)(devices.add)
 app.add_typer(benchmark.app)
 
 # The base class of typer's usage errors has no public name; it is two levels above this one.
@@ -62,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if " ".join(given[:2]) == ADD_DEVICE:  # two words, beside `devices`, which takes a name
+        given[:2] = [ADD_DEVICE]
     if given[:1] == ["search"]:  # the one command with an option that may stand alone
         given = with_values(SearchSettings, given)
     try:

@@ -11,9 +11,7 @@ from edgenas import plugins
 from edgenas.board.onnx_sessions import CPU as CPU
 from edgenas.formats import Document
 from edgenas.plugins import plugin_names
-from edgenas.vocabulary import SSH_HOST, SSH_PYTHON, Precision
-
-Name = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON, Precision
 
 MAX_THREADS = 1024
 
@@ -105,7 +103,7 @@ class Device(Document):
     """One device under one runtime at one operating point."""
 
     schema_: Literal["edgenas.device/1"] = Field(alias="schema")
-    name: str = Field(pattern=Name)
+    name: str = Field(pattern=DEVICE_NAME)
     aliases: tuple[str, ...] = ()
     description: str
     runtime: str = Field(description="what executes models: one of RUNTIMES, or of an installed package")

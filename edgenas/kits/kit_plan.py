@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from edgenas.device import Device, find_device
 from edgenas.device.catalogue import MAX_BATCH
-from edgenas.device.device import MAX_THREADS, Name
+from edgenas.device.device import MAX_THREADS
 from edgenas.errors import InputError
 from edgenas.formats import Document, Line
 from edgenas.onnx_latency.fragments import COUNT, Fragment, fragments
@@ -18,7 +18,7 @@ from edgenas.profiling.profile_plan import ProfilePlan, plan_profile
 from edgenas.profiling.resolution_profiling import timed_sizes
 from edgenas.space import NetworkSpace, network_space_from_config
 from edgenas.transfer.known_devices import MIN_SAMPLES, KnownDevices
-from edgenas.vocabulary import Precision
+from edgenas.vocabulary import DEVICE_NAME, Precision
 
 FRAGMENT = "fragment/"
 """What keys of fragments begin with."""
@@ -54,7 +54,7 @@ class BoardPlan(Document):
     """
 
     edgenas: Line
-    device: str = Field(pattern=Name, max_length=100)
+    device: str = Field(pattern=DEVICE_NAME, max_length=100)
     runtime: Line
     provider: Line
     precision: Precision

@@ -1,4 +1,4 @@
-"""The runner of a kit: the modules of `board`, joined into one file that needs nothing but Python 3.8."""
+"""Programs for boards: modules of `board`, joined into one file that needs nothing but Python 3.8."""
 
 import ast
 from collections import defaultdict
@@ -19,16 +19,19 @@ MODULES = (
     "kit_timing",
     "run",
 )
-"""In the order of their dependencies: each imports only from those before it."""
+"""Of the runner of a kit, in the order of their dependencies: each imports only from those before it."""
+
+LOOK_MODULES = ("problem", "host", "look")
+"""Of the program that tells what a board is."""
 
 _OURS = "edgenas."
 
 
-def runner_source() -> str:
-    """The text of `run.py`: the docstring of the last module, all imports, then what else is in each module."""
-    texts = {name: files("edgenas.board").joinpath(f"{name}.py").read_text("utf-8") for name in MODULES}
+def runner_source(modules: Sequence[str] = MODULES) -> str:
+    """The text of a program: the docstring of the last module, all imports, then what else is in each module."""
+    texts = {name: files("edgenas.board").joinpath(f"{name}.py").read_text("utf-8") for name in modules}
     trees = {name: ast.parse(text) for name, text in texts.items()}
-    docstring = ast.get_docstring(trees[MODULES[-1]], clean=False)
+    docstring = ast.get_docstring(trees[modules[-1]], clean=False)
     parts = [f'"""{docstring}"""', "from __future__ import annotations", _imports(list(trees.values()))]
     parts += [f"# --- {name} ---\n\n{_body(texts[name], tree)}" for name, tree in trees.items()]
     return "\n\n".join(parts) + "\n"

@@ -24,6 +24,7 @@ from typing import IO, Any
 from edgenas.board.problem import one_line
 from edgenas.board.receive import RECEIVED
 from edgenas.errors import DeviceError
+from edgenas.kits.runner_source import LOOK_MODULES, runner_source
 from edgenas.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,10 @@ MAX_SILENCE_S = 600.0
 
 WATCH_S = 1.0
 
+NO_SSH = ("ssh is not installed here", "install OpenSSH's client")
+
+BY_HAND = "see whether it works by hand"
+
 _NO_CONNECTION, _NO_COMMAND = 255, 127
 """Exit codes of ssh: its own failure, and a command that the board lacks."""
 
@@ -75,6 +80,50 @@ class SshBoard:
 
     host: str
     python: str = "python3"
+
+    @property
+    def command(self) -> list[str]:
+        """Starts a program on the board that is sent to it."""
+        return [*SSH, "--", self.host, f"{self.python} -I -c '{STARTER}'"]
+
+    def look(self) -> dict[str, Any]:
+        """What the board is, as it says; not yet checked. See `board.look`.
+
+        Raises:
+            DeviceError: it cannot be reached, has no Python, or does not answer.
+        """
+        program = _framed(runner_source(LOOK_MODULES).encode())
+        try:
+            done = subprocess.run(
+                self.command, input=program, capture_output=True, timeout=MAX_SILENCE_S, check=False
+            )
+        except FileNotFoundError:
+            raise DeviceError(*NO_SSH) from None
+        except subprocess.TimeoutExpired:
+            raise DeviceError(self.silence, BY_HAND) from None
+        for answer in _answers(io.BytesIO(done.stdout[:MAX_LINE_BYTES]), self.host):
+            if isinstance(found := answer.get("board"), dict):
+                return found
+        raise self.ended(done.returncode, _last_line(done.stderr[-MAX_COMPLAINT_BYTES:]), BY_HAND)
+
+    @property
+    def silence(self) -> str:
+        """What to say when it did not answer."""
+        return f"{self.host} has said nothing for {MAX_SILENCE_S / 60:.0f} minutes"
+
+    def ended(self, code: int, complaint: str, hint: str) -> DeviceError:
+        """Why a connection ended with this code, without what it was for."""
+        if code == _NO_CONNECTION:
+            return DeviceError(
+                f"{self.host} cannot be reached ({complaint or 'ssh says nothing'})",
+                f"connect once by hand, which also shows the board's key to you: ssh {self.host}",
+            )
+        if code == _NO_COMMAND:
+            return DeviceError(
+                f"{self.host} has no {self.python}",
+                "name an interpreter with numpy and onnxruntime: --ssh-python",
+            )
+        return DeviceError(f"{self.host} ended with code {code} ({complaint or 'no message'})", hint)
 
     def measure(
         self,
@@ -138,14 +187,13 @@ class _Attempt:
 
     def run(self, archive: bytes) -> None:
         """Connect, carry the kit if it is not there, and listen until the end."""
-        command = [*SSH, "--", self._board.host, f"{self._board.python} -I -c '{STARTER}'"]
         with tempfile.TemporaryFile() as complaints:
             try:
                 process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints
+                    self._board.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints
                 )
             except FileNotFoundError:
-                raise DeviceError("ssh is not installed here", "install OpenSSH's client") from None
+                raise DeviceError(*NO_SSH) from None
             with process:
                 try:
                     self._converse(process, archive)
@@ -161,7 +209,7 @@ class _Attempt:
     def _converse(self, process: "subprocess.Popen[bytes]", archive: bytes) -> None:
         assert process.stdin and process.stdout
         program = files("edgenas.board").joinpath("receive.py").read_bytes()
-        _send(process.stdin, b"%d\n%s%s\n" % (len(program), program, _header(archive)))
+        _send(process.stdin, _framed(program) + _header(archive) + b"\n")
         with self._patience(process) as heard:
             for answer in _answers(process.stdout, self._board.host):
                 heard()
@@ -231,27 +279,22 @@ class _Attempt:
         Args:
             folder: in which an earlier or this attempt left the kit on the board; empty for none.
         """
-        host, python = self._board.host, self._board.python
-        hint = "see whether it works by hand"
+        host, hint = self._board.host, BY_HAND
         if folder:
             hint = f"what was measured is kept on the board, in {folder}: repeat the command to go on"
         if self._error:
             problem, _, mend = self._error.partition("; ")
             return DeviceError(f"{host}: {problem}", mend)
         if self._silent:
-            return DeviceError(f"{host} has said nothing for {MAX_SILENCE_S / 60:.0f} minutes", hint)
+            return DeviceError(self._board.silence, hint)
         if self.lost and folder:
             return DeviceError(f"the connection to {host} was lost ({self._complaint})", hint)
-        if self.lost:
-            return DeviceError(
-                f"{host} cannot be reached ({self._complaint or 'ssh says nothing'})",
-                f"connect once by hand, which also shows the board's key to you: ssh {host}",
-            )
-        if self._code == _NO_COMMAND:
-            return DeviceError(
-                f"{host} has no {python}", "name an interpreter with numpy and onnxruntime: --ssh-python"
-            )
-        return DeviceError(f"{host} ended with code {self._code} ({self._complaint or 'no message'})", hint)
+        return self._board.ended(self._code, self._complaint, hint)
+
+
+def _framed(program: bytes) -> bytes:
+    """A program as the starter reads it."""
+    return b"%d\n%s" % (len(program), program)
 
 
 def _header(archive: bytes) -> bytes:

@@ -4,6 +4,7 @@ from edgenas.device import Device, find_device
 from edgenas.errors import InputError
 from edgenas.kits.ssh import SshBoard
 from edgenas.settings.latency_commands import (
+    PYTHON_NEEDS_HOST,
     OverSsh,
     PredictSettings,
     TableSettings,
@@ -35,7 +36,7 @@ def board_for(settings: OverSsh, device: Device) -> SshBoard | None:
     host = settings.ssh or (known.host if known else None)
     if host is None:
         if settings.ssh_python is not None:
-            raise InputError("--ssh-python is for a board", "give --ssh too, or leave it out")
+            raise InputError(*PYTHON_NEEDS_HOST)
         return None
     if device.is_host:
         raise InputError(

@@ -18,7 +18,7 @@ from edgenas.settings.shared import (
     SeedSetting,
     SpaceWithoutData,
 )
-from edgenas.vocabulary import SSH_HOST, SSH_PYTHON
+from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON
 
 if TYPE_CHECKING:
     from edgenas.device import Device
@@ -33,6 +33,8 @@ SAMPLES_NEED_ONE_SIZE = (
     "give a single --resolution, or leave out --samples",
 )
 """What is wrong with several, and what to do."""
+
+MAX_NAME = 64
 
 MIN_CALIBRATION, MAX_CALIBRATION = 3, 500
 """Networks to calibrate on; more would take hours."""
@@ -52,10 +54,22 @@ def ssh_python(value: object, option: str) -> str:
     return _matching(SSH_PYTHON, value, option, "write it as ~/board/bin/python: letters, digits and ./_+-")
 
 
+def device_name(value: object, option: str) -> str:
+    """The name of a device; errors as `ssh_host`."""
+    hint = f"use at most {MAX_NAME} lower case letters, digits and dashes, such as my-board"
+    if len(str(value)) > MAX_NAME:
+        raise InputError(f"{option}: {value!r:.60} is too long", hint)
+    return _matching(DEVICE_NAME, value, option, hint)
+
+
 def _matching(pattern: str, value: object, option: str, hint: str) -> str:
     if isinstance(value, str) and re.fullmatch(pattern, value) and value.isprintable():
         return value
     raise InputError(f"{option}: {value!r:.60} cannot be used", hint)
+
+
+PYTHON_NEEDS_HOST = ("--ssh-python is for a board", "give --ssh too, or leave it out")
+"""What is wrong with an interpreter alone, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +187,21 @@ class ValidateSettings(OperatingPoint, SpaceWithoutData, OverSsh):
     _: KW_ONLY
     seed: SeedSetting = 0
     missing: MissingSetting = "refuse"
+
+
+@dataclass(frozen=True)
+class DevicesAddSettings(OverSsh):
+    """Which board becomes a device."""
+
+    name: Annotated[
+        str,
+        Option(
+            "Name of the new device: lower case, digits and dashes.",
+            normal=device_name,
+            argument=True,
+            example="my-board",
+        ),
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The runner is one file that an old Python understands, and so is the program that receives it over SSH."""
+"""The runner is one file that an old Python understands, and so are the other programs that boards get."""
 
 import ast
 from collections import Counter
@@ -8,23 +8,23 @@ import pytest
 import vermin
 
 import edgenas.board
-from edgenas.kits.runner_source import MODULES, runner_source
+from edgenas.kits.runner_source import LOOK_MODULES, MODULES, runner_source
 
 RECEIVER = Path(edgenas.board.__file__).with_name("receive.py").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("source", [runner_source(), RECEIVER])
+@pytest.mark.parametrize("source", [runner_source(), runner_source(LOOK_MODULES), RECEIVER])
 def test_it_has_the_grammar_of_python_3_8(source: str) -> None:
     ast.parse(source, feature_version=(3, 8))
 
 
-@pytest.mark.parametrize("source", [runner_source(), RECEIVER])
+@pytest.mark.parametrize("source", [runner_source(), runner_source(LOOK_MODULES), RECEIVER])
 def test_it_uses_nothing_that_python_3_8_lacks(source: str) -> None:
     least = vermin.visit(source).minimum_versions()
     assert least[1] <= (3, 8)
 
 
-@pytest.mark.parametrize("source", [runner_source(), RECEIVER])
+@pytest.mark.parametrize("source", [runner_source(), runner_source(LOOK_MODULES), RECEIVER])
 def test_it_imports_nothing_of_edgenas(source: str) -> None:
     modules = [
         node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name
@@ -35,10 +35,11 @@ def test_it_imports_nothing_of_edgenas(source: str) -> None:
     assert not [name for name in modules if name.startswith("edgenas")]
 
 
-def test_no_name_of_one_module_hides_that_of_another() -> None:
+@pytest.mark.parametrize("modules", [MODULES, LOOK_MODULES])
+def test_no_name_of_one_module_hides_that_of_another(modules: tuple[str, ...]) -> None:
     names = Counter(
         target.id if isinstance(target, ast.Name) else target.name
-        for node in ast.parse(runner_source()).body
+        for node in ast.parse(runner_source(modules)).body
         for target in (
             node.targets
             if isinstance(node, ast.Assign)
@@ -55,7 +56,7 @@ def test_no_name_of_one_module_hides_that_of_another() -> None:
 
 def test_it_holds_every_module_of_the_room_in_an_order_that_works() -> None:
     folder = Path(edgenas.board.__file__).parent
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__", "receive"} == set(MODULES)
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__", "receive"} == {*MODULES, *LOOK_MODULES}
     for number, name in enumerate(MODULES):
         tree = ast.parse((folder / f"{name}.py").read_text())
         ours = [

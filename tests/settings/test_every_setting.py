@@ -14,6 +14,7 @@ from edgenas.settings.benchmark import BenchmarkLatencySettings, BenchmarkSearch
 from edgenas.settings.declaration import Settings
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.latency_commands import (
+    DevicesAddSettings,
     KitImportSettings,
     KitSettings,
     PredictSettings,
@@ -31,6 +32,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "kit-import": KitImportSettings,
     "validate": ValidateSettings,
     "predict": PredictSettings,
+    "devices add": DevicesAddSettings,
     "export": ExportSettings,
     "benchmark search": BenchmarkSearchSettings,
     "benchmark latency": BenchmarkLatencySettings,

@@ -1,0 +1,110 @@
+"""Describing a board in a device file, from what the board says it is."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from edgenas.board.look import look
+from edgenas.device import Device, all_devices
+from edgenas.device.catalogue import DEVICES
+from edgenas.device.device import SshAccess
+from edgenas.errors import DeviceError, InputError
+from edgenas.formats import Document, write_bytes
+from edgenas.kits.board_facts import BoardFacts, device_of
+from edgenas.kits.ssh import SshBoard
+from edgenas.settings.keywords import taking
+from edgenas.settings.latency_commands import PYTHON_NEEDS_HOST, DevicesAddSettings
+
+
+class AddedDevice(Document):
+    """The device that was described, its file, and what the board said.
+
+    `problem` says why it cannot measure yet; empty if it can. `next` is the command that does.
+    """
+
+    device: str
+    file: Path
+    description: str
+    facts: BoardFacts
+    problem: str
+    next: str
+
+
+@taking(DevicesAddSettings)
+def devices_add(settings: DevicesAddSettings) -> AddedDevice:
+    """Look at a board over SSH, or at this machine, and write `devices/<name>.toml` in the working folder.
+
+    Boards that edgenas ships a device for get its figures; others are asked for a matrix product and a copy, from which
+    the datasheet figures follow. Measured latencies do not depend on them.
+
+    Raises:
+        InputError: the name is taken, or the file cannot be written.
+        DeviceError: the board cannot be reached, or does not answer.
+    """
+    _check_name(settings.name)
+    access = None
+    if settings.ssh_python is not None and settings.ssh is None:
+        raise InputError(*PYTHON_NEEDS_HOST)
+    if settings.ssh is not None:
+        access = SshAccess(host=settings.ssh, python=settings.ssh_python or "python3")
+    path = Path(DEVICES, f"{settings.name}.toml")
+    if path.exists():
+        raise InputError(f"{path} exists", "choose another name, or remove it")
+    facts = _facts(access)
+    day = datetime.now(UTC).date().isoformat()
+    device = device_of(settings.name, facts, access, day)
+    write_bytes(path, tomli_w.dumps(plain(device), multiline_strings=False).encode())
+    return AddedDevice(
+        device=device.name,
+        file=path,
+        description=device.description,
+        facts=facts,
+        problem=_problem(device, facts),
+        next=f"edgenas profile --device {device.name} --resolution 96..224 --classes 10",
+    )
+
+
+def _check_name(name: str) -> None:
+    """Raise an InputError if a device of this name is known."""
+    for device in all_devices():
+        if name in (device.name, *device.aliases):
+            raise InputError(
+                f"there is a device {name} ({device.description})",
+                "choose another name, or remove its file from devices/",
+            )
+
+
+def _facts(access: SshAccess | None) -> BoardFacts:
+    if access is None:
+        return BoardFacts.model_validate(look())
+    board = SshBoard(access.host, access.python)
+    found = board.look()
+    try:
+        return BoardFacts.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DeviceError(
+            f"{access.host} sent what cannot be used ({where}: {first['msg']})", "is it the right board?"
+        ) from None
+
+
+def _problem(device: Device, facts: BoardFacts) -> str:
+    """What keeps the board from measuring."""
+    if facts.bits != 64:
+        return "its system is a 32-bit one, for which there are no packages of ONNX Runtime; install a 64-bit system"
+    if facts.problem:
+        return f"{facts.problem}; install it there: python3 -m pip install numpy onnxruntime"
+    if device.provider not in facts.providers:
+        return f"its ONNX Runtime has no {device.provider}; install a build that has it"
+    return ""
+
+
+def plain(device: Device) -> dict[str, Any]:
+    """The values of a device's file, without those that are defaults."""
+    return device.model_dump(mode="json", exclude_none=True, exclude_defaults=True) | {
+        "schema": "edgenas.device/1"
+    }

@@ -1,0 +1,145 @@
+"""What a board says it is, and the device file that follows from it."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from edgenas.device import CPU, Device, find_device
+from edgenas.device.device import MAX_THREADS, Datasheet, SshAccess
+from edgenas.errors import UnknownNameError
+from edgenas.formats import Document, Line
+
+CUDA = "CUDAExecutionProvider"
+
+SHIPPED = {
+    "Raspberry Pi 5": "raspberry-pi-5",
+    "Raspberry Pi 4": "raspberry-pi-4",
+    "Orin Nano": "jetson-orin-nano",
+    "AGX Orin": "jetson-agx-orin",
+    "AGX Xavier": "jetson-agx-xavier",
+    "Xavier NX": "jetson-xavier-nx",
+    "TX2": "jetson-tx2",
+    "Jetson Nano": "jetson-nano",
+}
+"""From what a board's own model name contains to the device that edgenas ships for it."""
+
+PEAK_SHARE = 0.8
+"""Assumed share of the peak that numpy's matrix product reaches."""
+
+COPY_SHARE = 0.5
+"""Assumed share of the memory's peak bandwidth that a copy by one core reaches."""
+
+UNKNOWN_GFLOPS = 20.0
+"""Assumed without numpy: a small board's."""
+
+LAUNCH_US = 10.0
+
+
+class BoardFacts(Document):
+    """What `board.look` found; empty or zero where the board does not tell."""
+
+    model: Line
+    processor: Line
+    machine: Line
+    bits: int = Field(ge=0, le=1024)
+    cores: int = Field(ge=1, le=MAX_THREADS)
+    memory_bytes: int = Field(ge=0, le=2**60)
+    copy_gb_s: float = Field(gt=0, le=1e6)
+    gpu: Line
+    l4t: Line
+    power_mode: Line
+    trtexec: bool
+    python: Line
+    numpy: Line
+    gflops: float = Field(ge=0, le=1e9)
+    onnxruntime: Line
+    providers: tuple[Annotated[Line, Field(max_length=100)], ...] = Field(max_length=100)
+    problem: Line
+
+    @property
+    def title(self) -> str:
+        """The board in a few words."""
+        return self.model or f"{self.processor}, {self.cores} cores"
+
+    @property
+    def shipped(self) -> Device | None:
+        """The device that edgenas ships for this board."""
+        for part, name in SHIPPED.items():
+            if part in self.model:
+                try:
+                    return find_device(name)
+                except UnknownNameError:  # a file of the user's hides it
+                    return None
+        return None
+
+
+def device_of(name: str, facts: BoardFacts, access: SshAccess | None, day: str) -> Device:
+    """A device for ONNX Runtime on a board: on its GPU if that is known, else on all its cores.
+
+    The datasheet is that of the shipped device of the same model, or what the board measured of itself.
+
+    Args:
+        name: of the device.
+        facts: what the board is.
+        access: how it is reached; None for this machine.
+        day: ISO date, for the sources.
+    """
+    looked = f"edgenas devices add, {day}"
+    shipped = facts.shipped
+    gpu = CUDA in facts.providers and shipped is not None and shipped.uses_gpu
+    provider = CUDA if gpu else CPU
+    memory = facts.memory_bytes or (shipped.datasheet.memory_bytes if shipped else 2**31)
+    found = {
+        "schema": "edgenas.device/1",
+        "name": name,
+        "description": f"{facts.title}, ONNX Runtime on {'its GPU' if gpu else 'its processor'}",
+        "runtime": "onnxruntime",
+        "provider": provider,
+        "reach": "none" if access else "local",
+        "ssh": access,
+    }
+    if shipped is not None and shipped.uses_gpu == gpu:
+        same_runtime = (shipped.runtime, shipped.provider) == ("onnxruntime", provider)
+        return Device.model_validate(
+            {
+                **found,
+                "precision": shipped.precision,
+                "threads": shipped.threads,
+                "power_mode": shipped.power_mode,
+                "power_modes": shipped.power_modes,
+                "datasheet": shipped.datasheet.model_copy(update={"memory_bytes": memory}),
+                "calibrated": shipped.calibrated if same_runtime else None,
+                "sources": (f"{facts.title}: {looked}; figures of {shipped.name}", *shipped.sources),
+            }
+        )
+    peak_gflops = facts.gflops / PEAK_SHARE if facts.gflops else UNKNOWN_GFLOPS
+    return Device.model_validate(
+        {
+            **found,
+            "precision": "fp32",
+            "threads": facts.cores,
+            "power_mode": facts.power_mode or "as it was found",
+            "datasheet": Datasheet(
+                peak_gflops=_rounded(peak_gflops),
+                memory_bandwidth_gb_s=_rounded(facts.copy_gb_s / COPY_SHARE),
+                memory_bytes=memory,
+                kernel_launch_us=LAUNCH_US,
+            ),
+            "sources": (
+                f"{facts.title}, {facts.machine}: {looked}",
+                f"peak_gflops: numpy's product of fp32 matrices reached {facts.gflops:.1f} there, taken as "
+                f"{PEAK_SHARE:.0%} of the peak"
+                if facts.gflops
+                else "peak_gflops: assumption, as numpy could not be used there",
+                f"memory_bandwidth_gb_s: a copy by one core moved {facts.copy_gb_s:.1f} there, taken as "
+                f"{COPY_SHARE:.0%} of the peak",
+                "memory_bytes: as the system says",
+                "kernel_launch_us: assumption",
+            ),
+        }
+    )
+
+
+def _rounded(figure: float) -> float:
+    """To a tenth, but not to nothing."""
+    return max(0.1, round(figure, 1))
