@@ -79,7 +79,7 @@ def _result(path: Path, device: Device, results: KitResults, report: ImportRepor
         unstable=report.unstable,
         retaken=results.retaken,
         disturbed=report.disturbed,
-        changed=tuple(results.changed),
+        changed=results.changed,
         calibrations=report.calibrations,
         incomplete=report.incomplete,
         interval=InferredInterval.of(few.inferred) if few else None,

@@ -44,6 +44,9 @@ class ProfileResult(Document):
     disturbed: float
     calibration: Calibration
     calibrations: dict[int, Calibration] = Field(default_factory=dict)
+    changed: tuple[str, ...] = Field(
+        default=(), description="what changed on the machine meanwhile; entries are unstable then"
+    )
 
     @computed_field  # type: ignore[prop-decorator]  # a known limitation of mypy
     @property
@@ -172,6 +175,7 @@ def _over_ssh(
         disturbed=report.disturbed,
         calibration=report.calibrations[max(report.calibrations)],
         calibrations=report.calibrations,
+        changed=report.table.changed,
     )
 
 
@@ -209,6 +213,7 @@ def _measured(
         disturbed=max(report.disturbed for report in reports.values()),
         calibration=calibrations[max(reports)],
         calibrations=calibrations,
+        changed=tuple(dict.fromkeys(each for report in reports.values() for each in report.changes.changed)),
     )
 
 
@@ -224,6 +229,7 @@ def _inferred(path: Path, report: FewSamplesReport, seconds: float) -> FewSample
         retaken=report.retaken,
         disturbed=report.disturbed,
         calibration=inference.calibration,
+        changed=report.changes.changed,
         samples=Samples(measured=report.measured, kept=report.kept),
         interval=InferredInterval.of(inferred),
         halving_samples=inferred.halving,

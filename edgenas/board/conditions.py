@@ -23,6 +23,9 @@ _PI_LIMITS = {
 """Bits of `vcgencmd get_throttled` that say what is so now; 16 bits higher, what has been since boot."""
 
 
+MAX_CHANGE = 900
+"""Characters of a change in words."""
+
 STEADY = ("clock governor", "power mode")
 """Conditions under which all of a measurement must be made."""
 
@@ -166,7 +169,7 @@ def changes(before: list[Any], after: list[Any]) -> list[str]:
             found.append(f"{now.name}: {now.detail} (before: {old.detail}); {hint}")
         elif now.name in (*STEADY, "GPU clock") and now.detail != old.detail:
             found.append(f"{now.name} changed from {old.detail} to {now.detail}; keep it as it is")
-    return found
+    return [one_line(each, MAX_CHANGE) for each in found]
 
 
 def _text(path: str) -> str | None:

@@ -29,6 +29,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     else:
         _print_result(result)
     print_lines(f"table: {result.table}", *disturbance_lines(result.retaken, result.disturbed))
+    print_lines(*(f"changed meanwhile: {each}" for each in result.changed))
     if result.unstable:
         timed = "networks" if inferred else "blocks"
         print_lines(

@@ -75,9 +75,9 @@ class BoardResults(Document, Generic[P]):
         return MachineFacts(**{name: getattr(self, name) for name in fields})
 
     @property
-    def changed(self) -> list[str]:
+    def changed(self) -> tuple[str, ...]:
         """Conditions that changed while the board measured, in words."""
-        return changes(self.before, self.after)
+        return tuple(changes(self.before, self.after))
 
 
 class KitResults(BoardResults[KitPlan]):

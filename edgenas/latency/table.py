@@ -13,7 +13,7 @@ from edgenas.board import host
 from edgenas.device import Device, data_folders
 from edgenas.device.catalogue import TABLES
 from edgenas.errors import FileFormatError, InputError
-from edgenas.formats import Document, read_json, write_json
+from edgenas.formats import Document, Line, read_json, write_json
 from edgenas.space.block import block_from_key
 from edgenas.vocabulary import Precision
 
@@ -29,7 +29,7 @@ _IDENTITY = {
 }
 """Fields of a table that must equal those of its device; they determine the table's folder and file name."""
 
-_OPTIONAL = ("inferences", "fragments")
+_OPTIONAL = ("inferences", "fragments", "changed")
 """Sections that earlier versions lack; excluded from the checksum when empty, so that old checksums stay valid."""
 
 
@@ -155,6 +155,9 @@ class LatencyTable(Document):
     temperature_c: float | None = None
     throttle_events: int | None = Field(
         default=None, ge=0, description="during the profile, as counted by the system"
+    )
+    changed: tuple[Line, ...] = Field(
+        default=(), description="what changed during the latest measurement; its entries are unstable then"
     )
     cores: tuple[int, ...] = Field(default=(), description="processor cores pinned to; empty for none")
     measured_at: str = Field(description="ISO 8601, UTC")

@@ -2,8 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from edgenas.board import host
+from edgenas.board.conditions import Condition, changes, machine_conditions
 from edgenas.device import Device
 from edgenas.device.runtime import Runtime
 from edgenas.latency.table import LatencyTable
@@ -26,9 +28,17 @@ class MachineFacts:
     measured_at: str
     host: str
     host_description: str
+    changed: tuple[str, ...] = ()
 
 
-def facts_here(device: Device, runtime: Runtime, before: host.HostState) -> MachineFacts:
+class MachineState(NamedTuple):
+    """The operating point of a machine, and what would spoil a measurement."""
+
+    now: host.HostState
+    conditions: list[Condition]
+
+
+def facts_here(device: Device, runtime: Runtime, before: MachineState) -> MachineFacts:
     """Those of this machine, at the end of a measurement.
 
     Args:
@@ -36,8 +46,9 @@ def facts_here(device: Device, runtime: Runtime, before: host.HostState) -> Mach
         runtime: which executed the models.
         before: the machine's state at the beginning.
     """
-    after = machine_state(device)
-    counts = (before.throttle_events, after.throttle_events)
+    ended = machine_state(device)
+    after = ended.now
+    counts = (before.now.throttle_events, after.throttle_events)
     return MachineFacts(
         runtime=runtime.name,
         runtime_version=runtime.version,
@@ -50,12 +61,13 @@ def facts_here(device: Device, runtime: Runtime, before: host.HostState) -> Mach
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         host=host.fingerprint(device.uses_gpu),
         host_description=host.description(device.uses_gpu),
+        changed=tuple(changes(before.conditions, ended.conditions)),
     )
 
 
-def machine_state(device: Device) -> host.HostState:
-    """Temperature, clock and throttling of the processor, or of the GPU if the device uses one."""
-    return host.state(device.uses_gpu)
+def machine_state(device: Device) -> MachineState:
+    """The state of the processor, or of the GPU if the device uses one."""
+    return MachineState(host.state(device.uses_gpu), machine_conditions(device.uses_gpu))
 
 
 def machine_text(device: Device, runtime: Runtime) -> str:

@@ -36,7 +36,7 @@ def table_of(
         known: entries of an earlier table, for blocks that the plan does not time.
         fragments: times of fragments, if they were measured too.
     """
-    fresh = _entries(measured, plan.blocks)
+    fresh = _entries(measured, plan.blocks, bool(facts.changed))
     entries = {**known, **fresh}
     complete = all(block.key in entries for block in plan.space.distinct_blocks)
     calibrations = {}
@@ -47,12 +47,13 @@ def table_of(
     )
 
 
-def _entries(measured: Measurement, blocks: Sequence[Block]) -> dict[str, Entry]:
+def _entries(measured: Measurement, blocks: Sequence[Block], changed: bool) -> dict[str, Entry]:
     timings = {block.key: measured.timings[block.key] for block in blocks}
-    return {key: _entry(timing) for key, timing in timings.items()}
+    return {key: _entry(timing, changed) for key, timing in timings.items()}
 
 
-def _entry(timing: Timing) -> Entry:
+def _entry(timing: Timing, changed: bool) -> Entry:
+    """The entry of a time; unstable also if the machine's conditions changed, so that it is timed again."""
     return Entry(
         typical_ms=timing.typical_ms,
         min_ms=timing.min_ms,
@@ -60,7 +61,7 @@ def _entry(timing: Timing) -> Entry:
         p90_ms=timing.p90_ms,
         n=timing.n,
         spread=timing.spread,
-        unstable=timing.unstable,
+        unstable=timing.unstable or changed,
     )
 
 

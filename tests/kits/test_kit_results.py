@@ -15,7 +15,9 @@ from fixtures.boards import BOARD, MeasuredKit
 
 from edgenas import kit_import
 from edgenas.errors import DeviceError, EdgenasError, FileFormatError, InputError
+from edgenas.formats import read_json
 from edgenas.kits.kit_results import KitResults, table_from_results
+from edgenas.latency.table import LatencyTable
 from edgenas.space import network_space_from_config
 
 Results = dict[str, Any]
@@ -111,9 +113,12 @@ def test_a_block_that_failed_leaves_its_size_without_predictions(
 def test_conditions_that_changed_are_told(results: Results, imported: Callable[[Results], Any]) -> None:
     results["before"] = [["throttling", "none now", ""]]
     results["after"] = [["throttling", "throttling", "cool the board, and wait until this is gone"]]
-    assert imported(results).changed == (
+    found = imported(results)
+    assert found.changed == (
         "throttling: throttling (before: none now); cool the board, and wait until this is gone",
     )
+    assert len(found.unstable) == found.entries  # so that the next profile times them again
+    assert read_json(found.table, LatencyTable).changed == found.changed
 
 
 def test_without_an_empty_model_there_is_no_table(
