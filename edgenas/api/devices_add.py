@@ -16,7 +16,7 @@ from edgenas.formats import Document, write_bytes
 from edgenas.kits.board_facts import BoardFacts, device_of
 from edgenas.kits.ssh import SshBoard
 from edgenas.settings.keywords import taking
-from edgenas.settings.latency_commands import PYTHON_NEEDS_HOST, DevicesAddSettings
+from edgenas.settings.latency_commands import ONE_BOARD, PYTHON_NEEDS_HOST, DevicesAddSettings
 
 
 class AddedDevice(Document):
@@ -46,10 +46,12 @@ def devices_add(settings: DevicesAddSettings) -> AddedDevice:
     """
     _check_name(settings.name)
     access = None
-    if settings.ssh_python is not None and settings.ssh is None:
+    if settings.ssh_python is not None and not settings.hosts:
         raise InputError(*PYTHON_NEEDS_HOST)
-    if settings.ssh is not None:
-        access = SshAccess(host=settings.ssh, python=settings.ssh_python or "python3")
+    if len(settings.hosts) > 1:
+        raise InputError(*ONE_BOARD)
+    for host in settings.hosts:
+        access = SshAccess(host=host, python=settings.ssh_python or "python3")
     path = Path(DEVICES, f"{settings.name}.toml")
     if path.exists():
         raise InputError(f"{path} exists", "choose another name, or remove it")

@@ -1,6 +1,7 @@
 """Measuring a device: the latency table of a space, from all its blocks or inferred from a few networks."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +15,7 @@ from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_profile import profile_over_ssh
 from edgenas.latency.table import Calibration, LatencyTable, find_table, journal_path, save_table, table_path
 from edgenas.pipeline.spaces import space_without_data
-from edgenas.pipeline.targets import board_for, device_for
+from edgenas.pipeline.targets import boards_for, device_for
 from edgenas.profiling import block_profiling
 from edgenas.profiling.block_profiling import ProfileReport
 from edgenas.profiling.few_samples import FewSamplesReport, profile_from_few
@@ -46,6 +47,9 @@ class ProfileResult(Document):
     calibrations: dict[int, Calibration] = Field(default_factory=dict)
     changed: tuple[str, ...] = Field(
         default=(), description="what changed on the machine meanwhile; entries are unstable then"
+    )
+    boards: dict[str, float] = Field(
+        default={}, description="of several boards: times as a multiple of those of the others, by host"
     )
 
     @computed_field  # type: ignore[prop-decorator]  # a known limitation of mypy
@@ -105,6 +109,7 @@ def profile(settings: ProfileSettings) -> ProfileResult:
     interpolated.
 
     With `ssh`, or a host in the device's file, a kit with the same models is carried to that board and measured there.
+    Several boards of one kind are measured at once, and their times taken together.
     All of it is timed, whatever a table has already; repeating an interrupted profile goes on where the board stopped.
 
     An existing table is extended: only missing or unstable blocks are timed. It is written to `./latency_models` if
@@ -118,8 +123,8 @@ def profile(settings: ProfileSettings) -> ProfileResult:
     device = device_for(settings)
     if settings.samples is not None and not isinstance(space, SearchSpace):
         raise InputError(*SAMPLES_NEED_ONE_SIZE)
-    if (board := board_for(settings, device)) is not None:
-        return _over_ssh(board, space, device, settings)
+    if boards := boards_for(settings, device):
+        return _over_ssh(boards, space, device, settings)
     runtime = runtime_for(device)
     start = time.monotonic()
     known = find_table(device)
@@ -149,20 +154,22 @@ def profile(settings: ProfileSettings) -> ProfileResult:
 
 
 def _over_ssh(
-    board: SshBoard, space: NetworkSpace, device: Device, settings: ProfileSettings
+    boards: Sequence[SshBoard], space: NetworkSpace, device: Device, settings: ProfileSettings
 ) -> ProfileResult:
-    """The profile of a board."""
+    """The profile of a board, or of several."""
     start = time.monotonic()
     networks = settings.networks or NETWORKS
     found = profile_over_ssh(
-        board, space, device, networks, settings.samples, settings.seed, settings.progress
+        boards, space, device, networks, settings.samples, settings.seed, settings.progress
     )
     report = found.report
     if report.few:
-        return _inferred(found.table, report.few, time.monotonic() - start)
+        inferred = _inferred(found.table, report.few, time.monotonic() - start)
+        return inferred.model_copy(update={"boards": report.table.boards})
     for size, reason in report.incomplete.items():
+        hosts = ", ".join(board.host for board in boards)
         raise DeviceError(
-            f"{board.host} could not time all of {size} px: {reason}; the rest is in {found.table}",
+            f"{hosts} could not time all of {size} px: {reason}; the rest is in {found.table}",
             "install another version of the runtime there",
         )
     return ProfileResult(
@@ -176,6 +183,7 @@ def _over_ssh(
         calibration=report.calibrations[max(report.calibrations)],
         calibrations=report.calibrations,
         changed=report.table.changed,
+        boards=report.table.boards,
     )
 
 

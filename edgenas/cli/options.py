@@ -43,7 +43,7 @@ def command_of(declaring: type[Settings]) -> Callable[[Run], Callable[..., int |
 
     def decorate(run: Run) -> Callable[..., int | None]:
         def command(config: Path | None, save_config: Path | None, json: bool, **options: Any) -> int | None:
-            given = {name: value for name, value in options.items() if value is not None}
+            given = {name: _joined(value) for name, value in options.items() if value not in (None, [])}
             return run(_keywords(declaring, given, config, save_config), json)
 
         order = list(Group)
@@ -113,7 +113,13 @@ def _annotation(setting: Setting) -> Any:
         show_default=False,
         rich_help_panel=option.group.value,
     )
-    return Annotated[typing.Optional[setting.kind], described]  # noqa: UP045 - the type is only known at run time
+    kind = list[str] if option.repeats else setting.kind
+    return Annotated[typing.Optional[kind], described]  # noqa: UP045 - the type is only known at run time
+
+
+def _joined(value: object) -> object:
+    """The value of an option, also of one that was given several times."""
+    return ",".join(value) if isinstance(value, list) else value
 
 
 def _default_text(setting: Setting) -> str:

@@ -29,6 +29,9 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     else:
         _print_result(result)
     print_lines(f"table: {result.table}", *disturbance_lines(result.retaken, result.disturbed))
+    if result.boards:
+        listed = ", ".join(f"{host} {ratio:.3f}" for host, ratio in result.boards.items())
+        print_lines(f"times as a multiple of those of the other boards: {listed}")
     print_lines(*(f"changed meanwhile: {each}" for each in result.changed))
     if result.unstable:
         timed = "networks" if inferred else "blocks"

@@ -130,7 +130,8 @@ class SshBoard:
         archive: bytes,
         accept: Callable[[str], None],
         progress: Progress,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], object] = time.sleep,
+        stopped: threading.Event | None = None,
     ) -> None:
         """Run a kit on the board; goes on after a dropped connection.
 
@@ -140,6 +141,7 @@ class SshBoard:
                 after any other error the board keeps them and sends them again the next time.
             progress: told of the board's progress, in percent.
             pause: waits the given seconds before connecting again.
+            stopped: set by another thread, it ends the connection, and no other is made.
 
         Raises:
             DeviceError: the board cannot be reached or cannot measure. What was measured is kept there.
@@ -147,7 +149,7 @@ class SshBoard:
         folder, best = "", 0.0
         pauses = iter(PAUSES_S)
         while True:
-            attempt = _Attempt(self, accept, progress)
+            attempt = _Attempt(self, accept, progress, stopped or threading.Event())
             attempt.run(archive)
             if attempt.accepted:
                 return
@@ -155,7 +157,8 @@ class SshBoard:
             if attempt.share > best:  # the connection is worth something: be patient again
                 best, pauses = attempt.share, iter(PAUSES_S)
             pause_s = next(pauses, None)
-            if not (folder and attempt.lost) or pause_s is None:
+            is_over = stopped is not None and stopped.is_set()
+            if not (folder and attempt.lost) or pause_s is None or is_over:
                 raise attempt.error(folder)
             log.warning("the connection to %s was lost: connecting again in %g s", self.host, pause_s)
             pause(pause_s)
@@ -164,7 +167,9 @@ class SshBoard:
 class _Attempt:
     """One connection."""
 
-    def __init__(self, board: SshBoard, accept: Callable[[str], None], progress: Progress) -> None:
+    def __init__(
+        self, board: SshBoard, accept: Callable[[str], None], progress: Progress, stopped: threading.Event
+    ) -> None:
         self.accepted = False
         """Whether there were results, which were accepted."""
         self.folder = ""
@@ -174,6 +179,7 @@ class _Attempt:
         self._board = board
         self._accept = accept
         self._progress = progress
+        self._stopped = stopped
         self._phases: set[str] = set()
         self._error = ""
         self._complaint = ""
@@ -243,8 +249,8 @@ class _Attempt:
 
         def watch() -> None:
             while not ended.wait(WATCH_S):
-                if time.monotonic() - last_s > MAX_SILENCE_S:
-                    self._silent = True
+                self._silent = time.monotonic() - last_s > MAX_SILENCE_S
+                if self._silent or self._stopped.is_set():
                     process.kill()
                     return
 

@@ -29,7 +29,7 @@ _IDENTITY = {
 }
 """Fields of a table that must equal those of its device; they determine the table's folder and file name."""
 
-_OPTIONAL = ("inferences", "fragments", "changed")
+_OPTIONAL = ("inferences", "fragments", "changed", "boards")
 """Sections that earlier versions lack; excluded from the checksum when empty, so that old checksums stay valid."""
 
 
@@ -158,6 +158,10 @@ class LatencyTable(Document):
     )
     changed: tuple[Line, ...] = Field(
         default=(), description="what changed during the latest measurement; its entries are unstable then"
+    )
+    boards: dict[Line, Annotated[float, Field(gt=0)]] = Field(
+        default={},
+        description="of a table of several boards: by host, its times as a multiple of those of the others (median)",
     )
     cores: tuple[int, ...] = Field(default=(), description="processor cores pinned to; empty for none")
     measured_at: str = Field(description="ISO 8601, UTC")

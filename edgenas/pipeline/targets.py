@@ -4,6 +4,7 @@ from edgenas.device import Device, find_device
 from edgenas.errors import InputError
 from edgenas.kits.ssh import SshBoard
 from edgenas.settings.latency_commands import (
+    ONE_BOARD,
     PYTHON_NEEDS_HOST,
     OverSsh,
     PredictSettings,
@@ -27,20 +28,33 @@ def device_for(settings: DeviceSettings) -> Device:
 
 
 def board_for(settings: OverSsh, device: Device) -> SshBoard | None:
-    """The board to measure on, of the settings or of the device's file; None for this machine.
+    """The one board to measure on; see `boards_for`.
+
+    Raises:
+        InputError: also if there are several.
+    """
+    boards = boards_for(settings, device)
+    if len(boards) > 1:
+        raise InputError(*ONE_BOARD)
+    return boards[0] if boards else None
+
+
+def boards_for(settings: OverSsh, device: Device) -> tuple[SshBoard, ...]:
+    """The boards to measure on, of the settings or of the device's file; none for this machine.
 
     Raises:
         InputError: the device is this machine, or an interpreter is given without a host.
     """
     known = device.ssh
-    host = settings.ssh or (known.host if known else None)
-    if host is None:
+    hosts = settings.hosts or ((known.host,) if known else ())
+    if not hosts:
         if settings.ssh_python is not None:
             raise InputError(*PYTHON_NEEDS_HOST)
-        return None
+        return ()
     if device.is_host:
         raise InputError(
-            f"device {device.name} is this machine, and {host} is another one",
+            f"device {device.name} is this machine, and {hosts[0]} is another one",
             "give the device of the board (see: edgenas devices)",
         )
-    return SshBoard(host, settings.ssh_python or (known.python if known else "python3"))
+    python = settings.ssh_python or (known.python if known else "python3")
+    return tuple(SshBoard(host, python) for host in hosts)

@@ -1,7 +1,7 @@
 """The settings of the commands that measure and predict: `profile`, `kit`, `kit-import`, `validate`, `predict`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,26 +36,37 @@ SAMPLES_NEED_ONE_SIZE = (
 
 MAX_NAME = 64
 
+MAX_BOARDS = 16
+
 MIN_CALIBRATION, MAX_CALIBRATION = 3, 500
 """Networks to calibrate on; more would take hours."""
 
 
-def ssh_host(value: object, option: str) -> str:
-    """A host as ssh takes it.
+def ssh_hosts(value: object, option: str) -> str:
+    """Hosts as ssh takes them, separated by commas; also from a list of them.
 
     Raises:
-        InputError: it is none, or holds characters that a host never has.
+        InputError: one is none, or holds characters that a host never has; or it is named twice.
     """
-    return _matching(SSH_HOST, value, option, "write it as user@host, or ssh://user@host:port")
+    hosts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(hosts, list | tuple) or not hosts:
+        hosts = [value]
+    hint = "write it as user@host, or ssh://user@host:port"
+    found = [_matching(SSH_HOST, host, option, hint) for host in hosts]
+    if len(found) > MAX_BOARDS:
+        raise InputError(f"{option}: {len(found)} boards are too many", f"name at most {MAX_BOARDS}")
+    if len(set(found)) < len(found):
+        raise InputError(f"{option}: a board is named twice", "name each once")
+    return ",".join(found)
 
 
 def ssh_python(value: object, option: str) -> str:
-    """The path of an interpreter on a board; errors as `ssh_host`."""
+    """The path of an interpreter on a board; errors as `ssh_hosts`."""
     return _matching(SSH_PYTHON, value, option, "write it as ~/board/bin/python: letters, digits and ./_+-")
 
 
 def device_name(value: object, option: str) -> str:
-    """The name of a device; errors as `ssh_host`."""
+    """The name of a device; errors as `ssh_hosts`."""
     hint = f"use at most {MAX_NAME} lower case letters, digits and dashes, such as my-board"
     if len(str(value)) > MAX_NAME:
         raise InputError(f"{option}: {value!r:.60} is too long", hint)
@@ -74,15 +85,17 @@ PYTHON_NEEDS_HOST = ("--ssh-python is for a board", "give --ssh too, or leave it
 
 @dataclass(frozen=True, kw_only=True)
 class OverSsh(Settings):
-    """A board that is reached over SSH."""
+    """A board that is reached over SSH, or several of one kind."""
 
     ssh: Annotated[
-        str | None,
+        str | Sequence[str] | None,
         Option(
-            "Measure on this board, USER@HOST as for ssh; default: as in the device's file, or this machine.",
+            "Measure on this board, USER@HOST as for ssh; default: as in the device's file, or this machine. "
+            "`profile` takes several of one kind: give it once for each.",
             Group.DEVICE,
-            normal=ssh_host,
+            normal=ssh_hosts,
             example="pi@raspberrypi.local",
+            repeats=True,
         ),
     ] = None
     ssh_python: Annotated[
@@ -94,6 +107,15 @@ class OverSsh(Settings):
             example="~/board/bin/python",
         ),
     ] = None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The boards that were named."""
+        return () if self.ssh is None else tuple(ssh_hosts(self.ssh, "--ssh").split(","))
+
+
+ONE_BOARD = ("--ssh names several boards", "name one of them; only profile takes several")
+"""What is wrong where one board is needed, and what to do."""
 
 
 @dataclass(frozen=True)

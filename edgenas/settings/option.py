@@ -39,6 +39,7 @@ class Option:
         argument: whether it is an argument on the command line rather than an option.
         example: a valid value, if not every text or number is one; used by tests.
         alone: its value where the command line gives none, as in `--baselines`; `--no-baselines` is `none`.
+        repeats: whether the command line may give it several times; its value is the list, separated by commas.
     """
 
     help: str
@@ -52,6 +53,7 @@ class Option:
     argument: bool = False
     example: str = ""
     alone: str = ""
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)

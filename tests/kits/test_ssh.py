@@ -25,7 +25,7 @@ from edgenas.kits import kit_archive, ssh, ssh_profile
 from edgenas.kits.ssh import STARTER, SshBoard
 from edgenas.latency.table import find_table
 from edgenas.progress import silent
-from edgenas.settings.latency_commands import ProfileSettings, ssh_host, ssh_python
+from edgenas.settings.latency_commands import ProfileSettings, ssh_hosts, ssh_python
 from edgenas.vocabulary import SSH_HOST, SSH_PYTHON
 
 __all__ = ["loopback", "quick_kit"]
@@ -335,16 +335,20 @@ SAFE = re.compile(r"[\w.+@:/\[\]~-]+", re.ASCII)
 
 @settings(max_examples=1000)
 @given(
-    st.one_of(st.text(), st.from_regex(SSH_HOST), st.text("ab1.-@:/[]$`;|&<>()'\"\\ \n~%#*?{}!", max_size=12))
+    st.one_of(
+        st.text(), st.from_regex(SSH_HOST), st.text("ab1.-@:/[],$`;|&<>()'\"\\ \n~%#*?{}!", max_size=12)
+    )
 )
 def test_no_host_means_anything_to_a_shell_or_to_ssh(host: str) -> None:
     try:
-        accepted = ssh_host(host, "--ssh")
+        accepted = ssh_hosts(host, "--ssh")
     except InputError as error:
         assert str(error).isprintable()
         return
-    assert accepted == host and SAFE.fullmatch(host) and not host.startswith("-")
-    assert "@-" not in host and "//-" not in host
+    assert accepted == host
+    for each in accepted.split(","):
+        assert SAFE.fullmatch(each) and not each.startswith("-")
+        assert "@-" not in each and "//-" not in each
     assert ProfileSettings(BOARD, ssh=host).ssh == host
 
 
