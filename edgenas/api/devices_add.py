@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import ValidationError
 
 from edgenas.board.look import look
 from edgenas.device import Device, all_devices
 from edgenas.device.catalogue import DEVICES
 from edgenas.device.device import SshAccess
-from edgenas.errors import DeviceError, InputError
-from edgenas.formats import Document, write_bytes
+from edgenas.errors import DeviceError, FileFormatError, InputError
+from edgenas.formats import Document, validate, write_bytes
 from edgenas.kits.board_facts import BoardFacts, device_of
 from edgenas.kits.ssh import SshBoard
 from edgenas.settings.keywords import taking
@@ -28,6 +27,7 @@ class AddedDevice(Document):
     device: str
     file: Path
     description: str
+    power_mode: str
     facts: BoardFacts
     problem: str
     next: str
@@ -63,8 +63,9 @@ def devices_add(settings: DevicesAddSettings) -> AddedDevice:
         device=device.name,
         file=path,
         description=device.description,
+        power_mode=device.power_mode,
         facts=facts,
-        problem=_problem(device, facts),
+        problem=_problem(device, facts, access.python if access else "python3"),
         next=f"edgenas profile --device {device.name} --resolution 96..224 --classes 10",
     )
 
@@ -83,23 +84,24 @@ def _facts(access: SshAccess | None) -> BoardFacts:
     if access is None:
         return BoardFacts.model_validate(look())
     board = SshBoard(access.host, access.python)
-    found = board.look()
+    found, path = board.look(), Path("answer")
     try:
-        return BoardFacts.model_validate(found)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        return validate(found, BoardFacts, path)
+    except FileFormatError as error:
+        reason = error.problem.removeprefix(f"{path}: ")
         raise DeviceError(
-            f"{access.host} sent what cannot be used ({where}: {first['msg']})", "is it the right board?"
+            f"{access.host} sent what cannot be used ({reason})", "is it the right board?"
         ) from None
 
 
-def _problem(device: Device, facts: BoardFacts) -> str:
-    """What keeps the board from measuring."""
+def _problem(device: Device, facts: BoardFacts, python: str) -> str:
+    """What keeps the board from measuring, and what to do there."""
     if facts.bits != 64:
         return "its system is a 32-bit one, for which there are no packages of ONNX Runtime; install a 64-bit system"
+    if "ended by signal" in facts.problem:
+        return f"{facts.problem}; install a version of it that is built for this processor"
     if facts.problem:
-        return f"{facts.problem}; install it there: python3 -m pip install numpy onnxruntime"
+        return f"{facts.problem}; in a virtual environment there: {python} -m pip install numpy onnxruntime"
     if device.provider not in facts.providers:
         return f"its ONNX Runtime has no {device.provider}; install a build that has it"
     return ""

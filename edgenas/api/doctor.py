@@ -129,7 +129,11 @@ def _device(name: str) -> Iterator[Check]:
             yield _check("runtime", False, error.problem, error.hint)
     else:
         yield _check(
-            "runtime", True, f"{device.runtime}, not reachable from here: nothing can be measured on it"
+            "runtime",
+            True,
+            f"{device.runtime} on {device.ssh.host}, reached over SSH"
+            if device.ssh
+            else f"{device.runtime}, not reachable from here; over SSH or with a kit it can be measured",
         )
     try:
         table = find_table(device)

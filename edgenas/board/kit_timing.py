@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable, Sequence, Union
 
-from edgenas.board.bursts import Bursts, take_rounds
+from edgenas.board.bursts import Bursts, Timed, take_rounds
 from edgenas.board.display import Terminal
 from edgenas.board.kit_folder import Measured
 from edgenas.board.manifest import MODELS, Kit, KitModel
 from edgenas.board.problem import BoardError, one_line
-from edgenas.board.worker import Worker, WorkerDiedError, WorkerSession
+from edgenas.board.trtexec import Trtexec
+from edgenas.board.worker import Worker, WorkerDiedError
+
+Runner = Union[Worker, Trtexec]
+"""What loads and times models, in other processes."""
 
 MAX_DEATHS = 20
 """How often models may kill the runtime before it is given up."""
@@ -26,7 +30,7 @@ class KitTimer:
     Args:
         folder: of the kit.
         kit: its models.
-        make_worker: starts a process with the runtime.
+        make_runner: starts the runtime.
         memory_bytes: for the models that are loaded at once.
         show: how progress is shown.
     """
@@ -35,13 +39,13 @@ class KitTimer:
         self,
         folder: Path,
         kit: Kit,
-        make_worker: Callable[[], Worker],
+        make_runner: Callable[[], Runner],
         memory_bytes: float,
         show: Terminal,
     ) -> None:
         self._folder = folder
         self._kit = kit
-        self._make_worker = make_worker
+        self._make_runner = make_runner
         self._memory_bytes = memory_bytes
         self._show = show
         self.cores: tuple[int, ...] = ()
@@ -112,14 +116,14 @@ class KitTimer:
         return chosen
 
     def _time_chunk(self, chunk: Sequence[str], measured: Measured, commit: Callable[[], None]) -> None:
-        worker = self._make_worker()
-        self.cores = worker.cores
-        sentinel = self._load(worker, self._kit.sentinel)
+        runner = self._make_runner()
+        self.cores = runner.cores
+        sentinel = self._load(runner, self._kit.sentinel)
         sessions: dict[str, _Watched] = {}
         for number, key in enumerate(chunk):
             self._show.progress("loading models", number / len(chunk), None)
             try:
-                sessions[key] = self._load(worker, self._kit.models[key])
+                sessions[key] = self._load(runner, self._kit.models[key])
             except ModelError as error:
                 if error.died:
                     raise
@@ -139,9 +143,9 @@ class KitTimer:
         measured.finished.extend(sessions)
         commit()
 
-    def _load(self, worker: Worker, model: KitModel) -> _Watched:
+    def _load(self, runner: Runner, model: KitModel) -> _Watched:
         try:
-            session = worker.load(str(self._folder / MODELS / model.file), self._kit.batch)
+            session = runner.load(str(self._folder / MODELS / model.file), self._kit.batch)
         except BoardError as error:
             raise ModelError(model.key, error) from error
         return _Watched(model.key, session)
@@ -182,7 +186,7 @@ class ModelError(Exception):
 class _Watched:
     """A session that names its model if the runtime fails."""
 
-    def __init__(self, key: str, session: WorkerSession) -> None:
+    def __init__(self, key: str, session: Timed) -> None:
         self._key = key
         self._session = session
 
@@ -192,6 +196,6 @@ class _Watched:
 
     def time_ms(self, calls: int) -> list[float]:
         try:
-            return self._session.time_ms(calls)
+            return list(self._session.time_ms(calls))
         except BoardError as error:
             raise ModelError(self._key, error) from error

@@ -24,6 +24,8 @@ COPIES = 5
 
 PROBE_S = 120.0
 
+ANSWER = "found "
+
 PROBE = """
 import json, time
 import numpy
@@ -35,10 +37,10 @@ for _ in range(6):
     matrix @ matrix
     times.append(time.perf_counter() - start)
 found["gflops"] = 2 * 1024**3 / min(times) / 1e9
-print(json.dumps(found), flush=True)
+print("found " + json.dumps(found), flush=True)
 import onnxruntime
 found.update(onnxruntime=onnxruntime.__version__, providers=onnxruntime.get_available_providers())
-print(json.dumps(found), flush=True)
+print("found " + json.dumps(found), flush=True)
 """
 """Runs in a process of its own: a wheel for another processor dies of an illegal instruction."""
 
@@ -87,10 +89,14 @@ def probe() -> dict[str, Any]:
             cwd="/",
             check=False,
         )
-    except (OSError, subprocess.SubprocessError) as error:
+    except subprocess.TimeoutExpired:
+        return {"problem": f"numpy and ONNX Runtime did not answer within {PROBE_S / 60:.0f} minutes"}
+    except OSError as error:
         return {"problem": one_line(str(error))}
-    lines = done.stdout.splitlines()
-    found: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+    found: dict[str, Any] = {}
+    for line in done.stdout.splitlines():
+        if line.startswith(ANSWER):  # libraries print too
+            found = json.loads(line[len(ANSWER) :])
     if done.returncode:
         missing = "ONNX Runtime" if "numpy" in found else "numpy"
         complaints = done.stderr.strip().splitlines()

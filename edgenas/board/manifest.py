@@ -14,8 +14,12 @@ MANIFEST, MODELS = "manifest.json", "models"
 
 KIT_SCHEMA = "edgenas.kit/1"
 
-RUNTIMES = ("onnxruntime",)
+ONNX_RUNTIME, TENSORRT = "onnxruntime", "tensorrt"
+
+RUNTIMES = (ONNX_RUNTIME, TENSORRT)
 """What this runner can time models with."""
+
+PRECISIONS = ("fp32", "fp16", "int8")
 
 WEIGHT_TYPES = ("float32", "float16", "int8", "uint8", "int32")
 """Types of the weights that models share."""
@@ -54,6 +58,7 @@ class Kit(NamedTuple):
         provider: the runtime's name for the backend.
         threads: threads per operator.
         batch: images per call.
+        precision: of the models: fp32, fp16 or int8.
         uses_gpu: whether the models run on a GPU.
         budget_s: target duration of the timing.
         weights_bytes: sizes of the weights that all models share, by type.
@@ -67,6 +72,7 @@ class Kit(NamedTuple):
     provider: str
     threads: int
     batch: int
+    precision: str
     uses_gpu: bool
     budget_s: float
     weights_bytes: dict[str, int]
@@ -113,6 +119,9 @@ def _kit_from(found: Any, sha256: str) -> Kit:
     runtime = _printable(found, "runtime")
     if runtime not in RUNTIMES:
         raise ValueError(f"this runner has no {runtime}")
+    precision = _printable(found, "precision")
+    if precision not in PRECISIONS:
+        raise ValueError(f"this runner has no {precision}")
     sizes = _listed(found, "weights_bytes", dict)
     if not set(sizes) <= set(WEIGHT_TYPES):
         raise ValueError("weights_bytes names an unknown type")
@@ -121,6 +130,7 @@ def _kit_from(found: Any, sha256: str) -> Kit:
         provider=_printable(found, "provider"),
         threads=_whole(found, "threads", 1, 1024),
         batch=_whole(found, "batch", 1, 1024),
+        precision=precision,
         uses_gpu=_listed(found, "uses_gpu", bool),
         budget_s=_finite(found, "budget_s", 86_400),
         weights_bytes={name: _whole(sizes, name, 0, MAX_WEIGHTS_BYTES) for name in sizes},

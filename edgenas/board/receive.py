@@ -75,7 +75,7 @@ def _is_whole(folder: Path, files: Mapping[str, int]) -> bool:
 
 
 def _unpacked(header: Mapping[str, Any], folder: Path) -> bool:
-    """Whether the archive arrived whole; if so, it is unpacked."""
+    """Whether the archive arrived whole; if so, it is unpacked, and kits whose results were delivered are removed."""
     content = sys.stdin.buffer.read(int(header["size"]))
     if hashlib.sha256(content).hexdigest() != header["sha256"]:
         return False
@@ -85,6 +85,8 @@ def _unpacked(header: Mapping[str, Any], folder: Path) -> bool:
             archive.extractall(unpacking)
         (unpacked,) = Path(unpacking).iterdir()
         os.sync()  # whole on the disk before it has its name
+        for delivered in folder.parent.glob("kit-*/delivered"):
+            shutil.rmtree(str(delivered.parent))
         if folder.is_dir():  # damaged
             shutil.rmtree(str(folder))
         unpacked.rename(folder)

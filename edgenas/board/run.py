@@ -28,10 +28,11 @@ from edgenas.board.kit_folder import (
     read_unfinished,
     write_json,
 )
-from edgenas.board.kit_timing import KitTimer
-from edgenas.board.manifest import MODELS, read_kit
+from edgenas.board.kit_timing import KitTimer, Runner
+from edgenas.board.manifest import MODELS, TENSORRT, read_kit
 from edgenas.board.problem import BoardError, one_line
 from edgenas.board.session_lock import only_session
+from edgenas.board.trtexec import Trtexec
 from edgenas.board.worker import WORKER, Worker, WorkerDiedError, work
 
 LOADED_SHARE = 0.5
@@ -45,6 +46,9 @@ SPARE_BYTES = 64 * 2**20
 
 MANY_DISTURBED = 0.2
 """Share of disturbed timings above which the board is said not to be quiet."""
+
+ENGINES = "engines"
+"""Folder for what TensorRT builds."""
 
 CHECK, LINES = "--check", "--lines"
 
@@ -127,7 +131,7 @@ class _Run:
                 measured = earlier
                 show.line(f"goes on: {len(measured.finished)} of {len(kit.models)} models are timed already")
             memory_bytes = LOADED_SHARE * (memory_available() or UNKNOWN_MEMORY_BYTES)
-            timer = KitTimer(folder, kit, self._worker, memory_bytes, show)
+            timer = KitTimer(folder, kit, self._runner, memory_bytes, show)
             timer.time_all(measured, lambda: keep_unfinished(folder, kit, machine, measured))
             if not measured.finished:
                 raise BoardError(
@@ -157,16 +161,18 @@ class _Run:
             BoardError: the runtime is missing, dies, or cannot run the smallest model.
         """
         try:
-            worker = self._worker()
-            worker.load(str(self._folder / MODELS / self._kit.sentinel.file), self._kit.batch).time_ms(1)
+            runner = self._runner()
+            runner.load(str(self._folder / MODELS / self._kit.sentinel.file), self._kit.batch).time_ms(1)
         except WorkerDiedError as error:
             hint = "install another version of it"
             if error.cause == "SIGILL":
                 hint = "it is built for another processor: install a version made for this one"
             raise BoardError(f"{self._kit.runtime} died in its first call ({error.cause})", hint) from error
-        return worker.version
+        return runner.version
 
-    def _worker(self) -> Worker:
+    def _runner(self) -> Runner:
+        if self._kit.runtime == TENSORRT:
+            return Trtexec(self._folder / ENGINES, self._kit.precision, self._show.line)
         command = [sys.executable, str(Path(__file__).resolve()), WORKER, ""]
         return Worker(command, self._kit.provider, self._kit.threads)
 

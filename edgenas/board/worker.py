@@ -86,7 +86,7 @@ class Worker:
         except BrokenPipeError:
             line = ""
         if not line.endswith("\n"):  # it died, perhaps in the middle of an answer
-            raise WorkerDiedError(_cause(self._process.wait()))
+            raise WorkerDiedError(cause_of(self._process.wait()))
         answer = json.loads(line)
         if "problem" in answer:
             raise BoardError(answer["problem"], answer["hint"])
@@ -133,7 +133,8 @@ def _end(process: subprocess.Popen[str]) -> None:
                 pipe.close()
 
 
-def _cause(code: int) -> str:
+def cause_of(code: int) -> str:
+    """The name of the signal, or the exit code, that a process ended with."""
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 

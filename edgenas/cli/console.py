@@ -73,18 +73,22 @@ class _PlainProgress:
     """For logs and pipes: a line when a phase starts, at intervals, and when it ends."""
 
     def __init__(self) -> None:
-        self._phase = ""
-        self._shown_at = 0.0
+        self._shown_at: dict[str, float] = {}
 
     def __call__(self, phase: str, done: float, total: float, detail: str = "") -> None:
         now = time.monotonic()
-        if phase != self._phase or now - self._shown_at > PLAIN_INTERVAL_S:
-            self._phase, self._shown_at = phase, now
+        if now - self._shown_at.get(phase, -PLAIN_INTERVAL_S) >= PLAIN_INTERVAL_S:
+            self._shown_at[phase] = now
             sys.stderr.write(f"{phase}: {done:g} of {total:g}{f' ({detail})' if detail else ''}\n")
         if done >= total > 0:
             sys.stderr.write(f"{phase}: done{f' ({detail})' if detail else ''}\n")
-            self._phase = ""
+            self._shown_at.pop(phase, None)
         sys.stderr.flush()
+
+
+def _who(phase: str) -> str:
+    """The board, or the image size, whose phase it is."""
+    return phase.rpartition(": ")[0]
 
 
 @contextmanager
@@ -113,8 +117,10 @@ def _bars() -> Iterator[Progress]:
 
         def progress(phase: str, done: float, total: float, detail: str = "") -> None:
             if phase not in tasks:
-                for earlier in tasks.values():  # one that ended before its total, as under a time budget
-                    bars.stop_task(earlier)
+                # One may have ended before its total, as under a time budget; those of other boards go on.
+                for earlier, task in tasks.items():
+                    if _who(earlier) == _who(phase):
+                        bars.stop_task(task)
                 tasks[phase] = bars.add_task(phase, detail=detail)
             bars.update(tasks[phase], completed=done, total=total, detail=detail)
 

@@ -47,6 +47,7 @@ def add(keywords: dict[str, Any], json: bool) -> None:
         f"processor: {facts.processor}, {facts.cores} cores, {facts.machine}; "
         f"{facts.memory_bytes / 2**30:.1f} GiB of memory",
         *([f"GPU: {facts.gpu}"] if facts.gpu else []),
+        f"power mode: {result.power_mode}",
         *([f"L4T: {facts.l4t}"] if facts.l4t else []),
         f"Python {facts.python}, numpy {facts.numpy or '-'}, ONNX Runtime {facts.onnxruntime or '-'} "
         f"({', '.join(facts.providers) or 'no providers'})",

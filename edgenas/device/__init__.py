@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edgenas import plugins
-from edgenas.board.manifest import RUNTIMES
+from edgenas.board.manifest import RUNTIMES, TENSORRT
 from edgenas.device.catalogue import all_devices, data_folders, find_device
 from edgenas.device.device import CPU, Datasheet, Device, Provenance
 from edgenas.errors import DeviceError
@@ -34,7 +34,7 @@ def runtime_for(device: Device) -> "Runtime":
     if not device.is_host:
         raise DeviceError(
             f"device {device.name} cannot be reached from here (its file says reach = {device.reach!r})",
-            f"time it there with a kit: edgenas kit --device {device.name}"
+            f"time it there with a kit: edgenas kit --device {device.name}{' --quick' * (device.runtime == TENSORRT)}"
             if device.runtime in RUNTIMES
             else "run edgenas on the device itself with --device cpu or --device cuda",
         )

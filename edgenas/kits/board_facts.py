@@ -6,14 +6,13 @@ from pydantic import Field
 
 from edgenas.device import CPU, Device, find_device
 from edgenas.device.device import MAX_THREADS, Datasheet, SshAccess
-from edgenas.errors import UnknownNameError
 from edgenas.formats import Document, Line
 
 CUDA = "CUDAExecutionProvider"
 
 SHIPPED = {
-    "Raspberry Pi 5": "raspberry-pi-5",
-    "Raspberry Pi 4": "raspberry-pi-4",
+    "Raspberry Pi 5 Model B": "raspberry-pi-5",
+    "Raspberry Pi 4 Model B": "raspberry-pi-4",
     "Orin Nano": "jetson-orin-nano",
     "AGX Orin": "jetson-agx-orin",
     "AGX Xavier": "jetson-agx-xavier",
@@ -66,15 +65,19 @@ class BoardFacts(Document):
         """The device that edgenas ships for this board."""
         for part, name in SHIPPED.items():
             if part in self.model:
-                try:
-                    return find_device(name)
-                except UnknownNameError:  # a file of the user's hides it
-                    return None
+                return _in_mode(find_device(name), self.power_mode)
         return None
 
 
+def _in_mode(device: Device, shown: str) -> Device:
+    """The device in the power mode that the board shows, such as `NV Power Mode: MAXN_SUPER 2`, if it is known."""
+    words = shown.replace("_", " ")
+    known = [mode for mode in device.power_modes if f" {mode} " in f" {words} "]
+    return find_device(device, power_mode=max(known, key=len)) if known else device
+
+
 def device_of(name: str, facts: BoardFacts, access: SshAccess | None, day: str) -> Device:
-    """A device for ONNX Runtime on a board: on its GPU if that is known, else on all its cores.
+    """A device for ONNX Runtime on a board: on its GPU if that is known, else on its cores, on this machine but one.
 
     The datasheet is that of the shipped device of the same model, or what the board measured of itself.
 
@@ -112,12 +115,13 @@ def device_of(name: str, facts: BoardFacts, access: SshAccess | None, day: str) 
                 "sources": (f"{facts.title}: {looked}; figures of {shipped.name}", *shipped.sources),
             }
         )
-    peak_gflops = facts.gflops / PEAK_SHARE if facts.gflops else UNKNOWN_GFLOPS
+    threads = facts.cores if access else max(1, facts.cores - 1)
+    peak_gflops = (facts.gflops / PEAK_SHARE if facts.gflops else UNKNOWN_GFLOPS) * threads / facts.cores
     return Device.model_validate(
         {
             **found,
             "precision": "fp32",
-            "threads": facts.cores,
+            "threads": threads,
             "power_mode": facts.power_mode or "as it was found",
             "datasheet": Datasheet(
                 peak_gflops=_rounded(peak_gflops),
@@ -127,8 +131,8 @@ def device_of(name: str, facts: BoardFacts, access: SshAccess | None, day: str) 
             ),
             "sources": (
                 f"{facts.title}, {facts.machine}: {looked}",
-                f"peak_gflops: numpy's product of fp32 matrices reached {facts.gflops:.1f} there, taken as "
-                f"{PEAK_SHARE:.0%} of the peak"
+                f"peak_gflops: numpy's product of fp32 matrices reached {facts.gflops:.1f} on its {facts.cores} cores, "
+                f"taken as {PEAK_SHARE:.0%} of the peak"
                 if facts.gflops
                 else "peak_gflops: assumption, as numpy could not be used there",
                 f"memory_bandwidth_gb_s: a copy by one core moved {facts.copy_gb_s:.1f} there, taken as "

@@ -1,18 +1,24 @@
 """Several boards of one kind: their results taken together, and how much the boards differ."""
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgenas.board.bursts import Bursts
+from edgenas.board.bursts import MAX_ROUNDS, Bursts, level
+from edgenas.board.problem import one_line
 from edgenas.errors import DeviceError
-from edgenas.formats import Line
+from edgenas.formats import MAX_LINE, Line
 from edgenas.kits.kit_results import KitResults
 from edgenas.timing.measuring import measurement_of
+from edgenas.units import change_of_speed
 
 DEVIATION = 0.05
 """A board whose times are further off those of the others is named."""
+
+_REVISION = re.compile(r" Rev [0-9.]+")
+"""Of a board in its processor's description; revisions of a board are of one kind."""
 
 log = logging.getLogger(__name__)
 
@@ -47,44 +53,73 @@ def fleet_results(found: Mapping[str, KitResults]) -> FleetResults:
     Raises:
         DeviceError: the boards differ in hardware or in the version of their runtime.
     """
-    for name, what in (("host_description", "hardware"), ("runtime_version", "versions of the runtime")):
-        values = {host: getattr(results, name) for host, results in found.items()}
+    kinds = {host: _REVISION.sub("", results.host_description) for host, results in found.items()}
+    versions = {host: results.runtime_version for host, results in found.items()}
+    for what, values in (("hardware", kinds), ("versions of the runtime", versions)):
         if len(set(values.values())) > 1:
             listed = ", ".join(f"{host}: {value}" for host, value in values.items())
             raise DeviceError(
                 f"the boards have different {what} ({listed})", "profile boards of one kind, set up alike"
             )
     failed = {key: reason for results in found.values() for key, reason in results.failed.items()}
+    each = {host: _without(results.bursts, failed) for host, results in found.items()}
     first = next(iter(found.values()))
-    bursts: Bursts = {
-        key: [burst for results in found.values() for burst in results.bursts[key]]
-        for key in first.bursts
-        if key not in failed
-    }
-    boards = _ratios({host: results.bursts for host, results in found.items()}, list(bursts))
+    keys = [key for key in first.bursts if key not in failed]
+    if not keys:
+        raise DeviceError(
+            "there is no model that all boards can run", "install another version of the runtime"
+        )
+    boards = _ratios(each, keys)
     for host, ratio in boards.items():
         if abs(ratio - 1) > DEVIATION:
-            change = f"{ratio - 1:.0%} slower" if ratio > 1 else f"{1 / ratio - 1:.0%} faster"
             log.warning(
                 "%s is %s than the other boards; compare clocks, cooling and power supply (run.py --check)",
                 host,
-                change,
+                change_of_speed(ratio),
             )
+    events = [results.throttle_events for results in found.values()]
     return FleetResults(
         **dict(first)
         | {
-            "bursts": bursts,
+            "bursts": _joined(each, keys),
             "failed": failed,
             "retaken": sum(results.retaken for results in found.values()),
+            "throttle_events": None if None in events else sum(filter(None, events)),
             "boards": boards,
             "changes_there": tuple(
-                f"{host}: {change}" for host, results in found.items() for change in results.changed
+                one_line(f"{host}: {change}", MAX_LINE)
+                for host, results in found.items()
+                for change in results.changed
             ),
         }
     )
 
 
-def _ratios(bursts: Mapping[str, Bursts], keys: list[str]) -> dict[str, float]:
+def _without(bursts: Bursts, failed: Mapping[str, str]) -> Bursts:
+    return {key: rounds[:MAX_ROUNDS] for key, rounds in bursts.items() if key not in failed}
+
+
+def _joined(bursts: Mapping[str, Bursts], keys: Sequence[str]) -> Bursts:
+    """The bursts of all boards, each with the sentinel's readings relative to its board's own usual level.
+
+    Otherwise all bursts of a slower board would pass for disturbed ones.
+    """
+    levels = {host: level(each) for host, each in bursts.items()}
+    usual_ms = float(np.median(list(levels.values())))
+    return {
+        key: [
+            burst._replace(
+                before_ms=burst.before_ms / levels[host] * usual_ms,
+                after_ms=burst.after_ms / levels[host] * usual_ms,
+            )
+            for host, each in bursts.items()
+            for burst in each[key]
+        ]
+        for key in keys
+    }
+
+
+def _ratios(bursts: Mapping[str, Bursts], keys: Sequence[str]) -> dict[str, float]:
     """By host, the median over models of its time as a multiple of the others' (their median)."""
     times = {}
     for host, each in bursts.items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from edgenas.board.manifest import KIT_SCHEMA, MANIFEST, MODELS, RUNTIMES
+from edgenas.board.manifest import KIT_SCHEMA, MANIFEST, MODELS, RUNTIMES, TENSORRT
 from edgenas.device import Device
 from edgenas.errors import DeviceError
 from edgenas.formats import write_bytes
@@ -35,6 +35,9 @@ from edgenas.space import NetworkSpace
 MAX_S = 1800.0
 """Fragments are left out so that the board is busy for no longer than this, as far as the estimate goes."""
 
+BUILD_S, START_S = 20.0, 1.5
+"""Assumed seconds in which TensorRT builds an engine, and in which `trtexec` starts, on a board."""
+
 MIN_FRAGMENTS = 50
 """With fewer, nothing is learnt from them."""
 
@@ -43,7 +46,7 @@ DATE = (1980, 1, 1, 0, 0, 0)
 
 README = """\
 Copy this folder to {device} and run there: python3 run.py
-It needs Python 3.8 or later with numpy and {runtime}: python3 -m pip install numpy {package}
+It needs Python 3.8 or later {needs}
 It takes about {minutes:.0f} minutes. Close other programs before; Ctrl-C stops, the same command goes on.
 Then copy results.json back, and run: edgenas kit-import results.json
 To look at the board without measuring: python3 run.py --check
@@ -97,12 +100,17 @@ def make_kit(
         InputError: the archive cannot be written, or a model cannot be converted to the device's precision.
     """
     maker = _maker(device)
+    if device.runtime == TENSORRT and samples is None:
+        raise DeviceError(
+            f"TensorRT builds an engine for each model, which would take {device.name} hours for every block",
+            "time a few whole networks: --quick for a kit, --samples 10 for profile",
+        )
     progress("choosing networks", 0, 1)
     plan = plan_kit(space, device, networks, samples, seed)
     progress("choosing networks", 1, 1)
     sentinel = maker.sentinel()
     models = [maker.overhead(), *_of_plan(maker, plan, progress)]
-    estimate = Estimate(sentinel.estimated_ms, BUDGET_S * len(plan.sizes))
+    estimate = _estimate(device, sentinel, BUDGET_S * len(plan.sizes))
     for model in models:
         estimate.add(model)
     if plan.blocks and device.precision == fragment_timing.PRECISION:
@@ -130,7 +138,7 @@ def make_timing_kit(
         device: as in `make_kit`.
         make_models: makes the models.
         budget_s: target duration of the timing.
-        progress: called for each model.
+        progress: called at the beginning and the end.
 
     Raises:
         DeviceError, InputError: as `make_kit`.
@@ -138,11 +146,12 @@ def make_timing_kit(
     maker = _maker(device)
     sentinel = maker.sentinel()
     models = [maker.overhead()]
-    estimate = Estimate(sentinel.estimated_ms, budget_s)
-    for number, model in enumerate(make_models(maker), start=1):
-        progress("making models", number, number)
+    estimate = _estimate(device, sentinel, budget_s)
+    progress("making models", 0, 1)
+    for model in make_models(maker):
         models.append(model)
         estimate.add(model)
+    progress("making models", 1, 1)
     plan = plan_timing(device, [model.key for model in models[1:]])
     return _written(path, plan, device, sentinel, models, estimate, seed=0)
 
@@ -155,6 +164,13 @@ def _maker(device: Device) -> KitModels:
             f"use a device on {' or '.join(RUNTIMES)}",
         )
     return KitModels(device)
+
+
+def _estimate(device: Device, sentinel: ModelOfKit, budget_s: float) -> Estimate:
+    if device.runtime != TENSORRT:
+        return Estimate(sentinel.estimated_ms, budget_s)
+    # Starting a process takes longer than timing: as few rounds as there may be.
+    return Estimate(sentinel.estimated_ms, 0.1, loading_s=BUILD_S, start_s=START_S)
 
 
 def _written(
@@ -226,6 +242,7 @@ def _manifest(plan: BoardPlan, device: Device, files: Mapping[str, ModelOfKit], 
         "provider": device.provider,
         "threads": device.threads,
         "batch": device.batch,
+        "precision": device.precision,
         "uses_gpu": device.uses_gpu,
         "budget_s": estimate.budget_s,
         "weights_bytes": dict(sorted(sizes.items())),
@@ -241,8 +258,7 @@ def _archive(
 ) -> bytes:
     readme = README.format(
         device=device.name,
-        runtime=device.runtime,
-        package=PACKAGES.get(device.provider, "onnxruntime-gpu"),
+        needs=_needs(device),
         minutes=max(1, estimate.seconds / 60),
     )
     content = io.BytesIO()
@@ -260,6 +276,14 @@ def _archive(
         for file, model in files.items():
             add(f"{MODELS}/{file}", model.content)
     return content.getvalue()
+
+
+def _needs(device: Device) -> str:
+    """What the board needs beside Python."""
+    if device.runtime == TENSORRT:
+        return "and TensorRT's trtexec: on a Jetson, sudo apt install libnvinfer-bin"
+    package = PACKAGES.get(device.provider, "onnxruntime-gpu")
+    return f"with numpy and {device.runtime}: python3 -m pip install numpy {package}"
 
 
 def _listed(file: str, model: ModelOfKit) -> dict[str, Any]:

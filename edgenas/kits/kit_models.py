@@ -10,6 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgenas.board.bursts import BURST_MS, MAX_CALLS, MAX_ROUNDS, MIN_CALLS, MIN_ROUNDS, SENTINEL_CALLS
+from edgenas.board.manifest import TENSORRT
 from edgenas.device import Device
 from edgenas.device.runtime import Feeds
 from edgenas.device_models.fitted import model_of
@@ -142,9 +143,19 @@ class KitModels:
         if self._device.precision != "fp32":
             converted = convert(model.SerializeToString(), self._device.precision, image)
             model = onnx.load_from_string(converted)
+        if self._device.runtime == TENSORRT:  # whose engines are built for the shapes of the file
+            _fix_batch(model, self._device.batch)
         weights = share_weights(model)
         memory = SESSION_BYTES + WEIGHT_COPIES * sum(weights.values()) + 4 * features
         return ModelOfKit(key, model.SerializeToString(deterministic=True), weights, memory, estimated_ms)
+
+
+def _fix_batch(model: onnx.ModelProto, batch: int) -> None:
+    """Give every axis that a model's inputs and outputs leave open the size of the batch."""
+    for value in (*model.graph.input, *model.graph.output):
+        for axis in value.type.tensor_type.shape.dim:
+            if not axis.HasField("dim_value"):
+                axis.dim_value = batch
 
 
 def _features(kernels: Sequence[Kernel]) -> int:
@@ -168,17 +179,22 @@ class Estimate:
         budget_s: target duration of the timing.
         models: how many there are.
         round_ms: one burst of each.
+        loading_s: seconds to load a model.
+        start_s: seconds beside timing that a burst takes, and a reading of the sentinel too.
     """
 
     sentinel_ms: float
     budget_s: float
     models: int = 0
     round_ms: float = 0.0
+    loading_s: float = LOADING_S
+    start_s: float = 0.0
 
     def add(self, model: ModelOfKit) -> None:
         """Count one more model."""
         calls = min(max(int(BURST_MS / model.estimated_ms), MIN_CALLS), MAX_CALLS)
         self.round_ms += (1 + calls) * model.estimated_ms + (1 + SENTINEL_CALLS) * self.sentinel_ms
+        self.round_ms += 2 * 1e3 * self.start_s
         self.models += 1
 
     @property
@@ -186,4 +202,4 @@ class Estimate:
         """Loading and timing; repeating disturbed bursts comes on top."""
         round_s = self.round_ms / 1e3
         rounds = min(max(self.budget_s / round_s, MIN_ROUNDS), MAX_ROUNDS)
-        return self.models * LOADING_S + rounds * round_s
+        return self.models * self.loading_s + rounds * round_s

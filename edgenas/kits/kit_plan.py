@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from edgenas.board.manifest import MAX_MODELS
 from edgenas.device import Device, find_device
 from edgenas.device.catalogue import MAX_BATCH
 from edgenas.device.device import MAX_THREADS
@@ -66,7 +67,7 @@ class BoardPlan(Document):
 class TimingPlan(BoardPlan):
     """Models to time for their own sake, by the keys under which their times come back."""
 
-    models: tuple[Line, ...] = Field(min_length=1, max_length=1000)
+    models: tuple[Line, ...] = Field(min_length=1, max_length=MAX_MODELS)
 
 
 class KitPlan(BoardPlan):

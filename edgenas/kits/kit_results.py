@@ -199,6 +199,11 @@ def _reason(plan: ProfilePlan, results: KitResults) -> str:
     return "too few whole networks could be timed"
 
 
+def check_keys(results: KitResults, path: Path) -> None:
+    """Raise a FileFormatError if the models are not those of the plan."""
+    _check_keys(results, results.plan.profile_plans(), _drawn_fragments(results.plan), path)
+
+
 def _check_keys(
     results: KitResults,
     plans: Mapping[int, ProfilePlan],

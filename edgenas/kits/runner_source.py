@@ -12,6 +12,7 @@ MODULES = (
     "bursts",
     "onnx_sessions",
     "worker",
+    "trtexec",
     "manifest",
     "kit_folder",
     "display",

@@ -51,6 +51,9 @@ MAX_LINE_BYTES = 12 * 2**20
 MAX_SHORT_LINE_BYTES = 64 * 2**10
 """Above any line that holds no results."""
 
+MAX_LOOK_BYTES = 256 * 2**10
+"""Above what a board says of itself, and what its shell says before."""
+
 MAX_COMPLAINT_BYTES = 4096
 
 MAX_PHASES = 20
@@ -92,19 +95,37 @@ class SshBoard:
         Raises:
             DeviceError: it cannot be reached, has no Python, or does not answer.
         """
-        program = _framed(runner_source(LOOK_MODULES).encode())
+        with tempfile.TemporaryFile() as complaints:
+            process = self.connect(complaints)
+            watch = threading.Timer(MAX_SILENCE_S, process.kill)
+            watch.start()
+            try:
+                with process:
+                    assert process.stdin and process.stdout
+                    _send(process.stdin, _framed(runner_source(LOOK_MODULES).encode()))
+                    _close(process.stdin)
+                    content = process.stdout.read(MAX_LOOK_BYTES)
+                    if process.stdout.read(1):
+                        process.kill()
+                late = watch.finished.is_set()
+            finally:
+                watch.cancel()
+            complaint = _complaint(complaints)
+        for answer in _answers(io.BytesIO(content), self.host):
+            if isinstance(found := answer.get("board"), dict):
+                return found
+        if late:
+            raise DeviceError(self.silence, BY_HAND)
+        raise self.ended(process.returncode, complaint, BY_HAND)
+
+    def connect(self, complaints: IO[bytes]) -> "subprocess.Popen[bytes]":
+        """Start ssh; what it complains of goes to a file."""
         try:
-            done = subprocess.run(
-                self.command, input=program, capture_output=True, timeout=MAX_SILENCE_S, check=False
+            return subprocess.Popen(
+                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints
             )
         except FileNotFoundError:
             raise DeviceError(*NO_SSH) from None
-        except subprocess.TimeoutExpired:
-            raise DeviceError(self.silence, BY_HAND) from None
-        for answer in _answers(io.BytesIO(done.stdout[:MAX_LINE_BYTES]), self.host):
-            if isinstance(found := answer.get("board"), dict):
-                return found
-        raise self.ended(done.returncode, _last_line(done.stderr[-MAX_COMPLAINT_BYTES:]), BY_HAND)
 
     @property
     def silence(self) -> str:
@@ -157,11 +178,13 @@ class SshBoard:
             if attempt.share > best:  # the connection is worth something: be patient again
                 best, pauses = attempt.share, iter(PAUSES_S)
             pause_s = next(pauses, None)
-            is_over = stopped is not None and stopped.is_set()
-            if not (folder and attempt.lost) or pause_s is None or is_over:
+            if not (folder and attempt.lost) or pause_s is None:
                 raise attempt.error(folder)
-            log.warning("the connection to %s was lost: connecting again in %g s", self.host, pause_s)
-            pause(pause_s)
+            if not (stopped and stopped.is_set()):
+                log.warning("the connection to %s was lost: connecting again in %g s", self.host, pause_s)
+                pause(pause_s)
+            if stopped and stopped.is_set():
+                raise attempt.error(folder)
 
 
 class _Attempt:
@@ -184,6 +207,7 @@ class _Attempt:
         self._error = ""
         self._complaint = ""
         self._silent = False
+        self._taking = False
         self._code = 0
 
     @property
@@ -194,12 +218,7 @@ class _Attempt:
     def run(self, archive: bytes) -> None:
         """Connect, carry the kit if it is not there, and listen until the end."""
         with tempfile.TemporaryFile() as complaints:
-            try:
-                process = subprocess.Popen(
-                    self._board.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints
-                )
-            except FileNotFoundError:
-                raise DeviceError(*NO_SSH) from None
+            process = self._board.connect(complaints)
             with process:
                 try:
                     self._converse(process, archive)
@@ -209,8 +228,7 @@ class _Attempt:
                 finally:
                     _close(process.stdin)
             self._code = process.wait()
-            complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - MAX_COMPLAINT_BYTES))
-            self._complaint = _last_line(complaints.read())
+            self._complaint = _complaint(complaints)
 
     def _converse(self, process: "subprocess.Popen[bytes]", archive: bytes) -> None:
         assert process.stdin and process.stdout
@@ -229,6 +247,7 @@ class _Attempt:
 
     def _take(self, text: str, stdin: IO[bytes]) -> None:
         """Pass results on, and say that they need not be kept; other results would be no better."""
+        self._taking = True  # the silence is ours
         try:
             self._accept(text)
         except DeviceError:
@@ -249,7 +268,7 @@ class _Attempt:
 
         def watch() -> None:
             while not ended.wait(WATCH_S):
-                self._silent = time.monotonic() - last_s > MAX_SILENCE_S
+                self._silent = not self._taking and time.monotonic() - last_s > MAX_SILENCE_S
                 if self._silent or self._stopped.is_set():
                     process.kill()
                     return
@@ -339,6 +358,8 @@ def _answers(stream: IO[bytes], host: str) -> Iterator[dict[str, Any]]:
             yield answer
 
 
-def _last_line(complaints: bytes) -> str:
-    lines = complaints.decode("utf-8", "replace").strip().splitlines()
+def _complaint(complaints: IO[bytes]) -> str:
+    """The last line of what ssh, or a program on the board, complained of."""
+    complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - MAX_COMPLAINT_BYTES))
+    lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
     return one_line(lines[-1]) if lines else ""

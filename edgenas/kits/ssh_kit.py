@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from edgenas.errors import DeviceError, FileFormatError
@@ -16,6 +17,8 @@ from edgenas.progress import Progress
 
 R = TypeVar("R", bound=BoardResults[Any])
 T = TypeVar("T")
+
+WAIT_S = 0.1
 
 
 def measure_kit(
@@ -50,16 +53,28 @@ def measure_kit(
 
 
 def measure_kits(
-    boards: Sequence[SshBoard], make: Callable[[Path], MadeKit[Any]], kind: type[R], progress: Progress
-) -> tuple[dict[str, R], list[DeviceError]]:
-    """Make a kit and measure it on several boards at once; arguments as of `measure_kit`.
+    boards: Sequence[SshBoard],
+    make: Callable[[Path], MadeKit[Any]],
+    kind: type[R],
+    accept: Callable[[dict[str, R], list[DeviceError]], T],
+    progress: Progress,
+) -> T:
+    """Make a kit, measure it on several boards at once, and make something of all results.
 
-    Returns:
-        The results by host, in the order of the boards, and why others have none.
+    Args:
+        boards: measure it, and keep their results until `accept` returns, however long the others take.
+        make: as in `measure_kit`.
+        kind: likewise.
+        accept: makes something of the results, by host in the order of the boards, and of the reasons why others have
+            none.
+        progress: told of the boards' progress, by one thread at a time.
+
+    Raises:
+        DeviceError: as `accept` does.
     """
-    stopped = threading.Event()
-    found: dict[str, R] = {}
-    failures = []
+    saved, stopped = threading.Event(), threading.Event()
+    reports: SimpleQueue[tuple[str, R | Exception]] = SimpleQueue()
+    one_at_a_time = _one_at_a_time(progress)
     with tempfile.TemporaryDirectory(prefix="edgenas-") as folder, ThreadPoolExecutor(len(boards)) as pool:
         made = make(Path(folder, "kit.zip"))
         archive = made.path.read_bytes()
@@ -68,21 +83,46 @@ def measure_kits(
             path = Path(folder, f"results-{number}.json")
 
             def take(text: str) -> None:
-                found[board.host] = _checked(text, path, board, made, kind)
+                reports.put((board.host, _checked(text, path, board, made, kind)))
+                while not saved.wait(WAIT_S):
+                    if stopped.is_set():
+                        raise InterruptedError  # the board keeps its results
 
-            board.measure(archive, take, progress, stopped.wait, stopped)
+            try:
+                board.measure(archive, take, one_at_a_time, stopped.wait, stopped)
+            except Exception as error:
+                reports.put((board.host, error))
 
-        running = [pool.submit(measured, number, board) for number, board in enumerate(boards)]
         try:
-            for each in running:
-                try:
-                    each.result()
-                except DeviceError as error:
-                    failures.append(error)
-        except BaseException:  # such as Ctrl-C: the pool waits for its threads
+            for number, board in enumerate(boards):
+                pool.submit(measured, number, board)
+            outcomes = dict(reports.get() for _ in boards)
+            failures: list[DeviceError] = []
+            found: dict[str, R] = {}
+            for board in boards:
+                outcome = outcomes[board.host]
+                if isinstance(outcome, DeviceError):
+                    failures.append(outcome)
+                elif isinstance(outcome, Exception):
+                    raise outcome
+                else:
+                    found[board.host] = outcome
+            made_of_them = accept(found, failures)
+            saved.set()
+        except BaseException:  # such as Ctrl-C; the pool waits for its threads
             stopped.set()
             raise
-    return {board.host: found[board.host] for board in boards if board.host in found}, failures
+    return made_of_them
+
+
+def _one_at_a_time(progress: Progress) -> Progress:
+    lock = threading.Lock()
+
+    def locked(phase: str, done: float, total: float, detail: str = "") -> None:
+        with lock:
+            progress(phase, done, total, detail)
+
+    return locked
 
 
 def _checked(text: str, path: Path, board: SshBoard, made: MadeKit[Any], kind: type[R]) -> R:

@@ -1,5 +1,6 @@
 """Profiling boards over SSH: the kit is made here, measured there, and its results become a table here."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,11 +10,19 @@ from edgenas.errors import DeviceError
 from edgenas.kits.fleet import fleet_results
 from edgenas.kits.kit_archive import MadeKit, make_kit
 from edgenas.kits.kit_plan import KitPlan
-from edgenas.kits.kit_results import ImportReport, KitResults, save_imported, table_from_results
+from edgenas.kits.kit_results import (
+    ImportReport,
+    KitResults,
+    check_keys,
+    save_imported,
+    table_from_results,
+)
 from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_kit import measure_kit, measure_kits, usable
 from edgenas.progress import Progress
 from edgenas.space import NetworkSpace
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +64,39 @@ def profile_over_ssh(
     board, *others = boards
     if not others:
         return measure_kit(board, make, KitResults, saved, progress)
-    found, failures = measure_kits(boards, make, KitResults, progress)
-    if found:
-        fleet = fleet_results(found)
-        report = table_from_results(fleet, device, Path("results"))
-        report = replace(report, table=report.table.model_copy(update={"boards": fleet.boards}))
-        made = SshProfile(save_imported(device, fleet, report), fleet, report)
+
+    def saved_of_all(found: dict[str, KitResults], failures: list[DeviceError]) -> SshProfile:
+        return save_fleet(boards, found, failures, device)
+
+    return measure_kits(boards, make, KitResults, saved_of_all, progress)
+
+
+def save_fleet(
+    boards: Sequence[SshBoard], found: dict[str, KitResults], failures: list[DeviceError], device: Device
+) -> SshProfile:
+    """Save what several boards measured.
+
+    Raises:
+        DeviceError: after saving the others' results if some boards failed; their results contradict each other.
+        InputError: the table cannot be written.
+    """
+    for failure in failures:
+        log.warning("%s", failure)
+    if not found:
+        raise failures[0]
+    path = Path("results")
+    for board in boards:
+        if board.host in found:
+            with usable(board, path):
+                check_keys(found[board.host], path)
+    fleet = fleet_results(found)
+    report = table_from_results(fleet, device, path)
+    report = replace(report, table=report.table.model_copy(update={"boards": fleet.boards}))
+    table = save_imported(device, fleet, report)
     if failures:
-        rest = f"; the table {made.table} is of the other {len(found)}" if found else ""
-        first = failures[0]
-        raise DeviceError(f"{first.problem}{rest}", first.hint)
-    return made
+        raise DeviceError(
+            f"{len(failures)} of {len(boards)} boards could not be measured (see the warnings above); the table "
+            f"{table} is that of {', '.join(found)}",
+            "repeat the command for all of them",
+        )
+    return SshProfile(table, fleet, report)

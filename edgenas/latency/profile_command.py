@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable
 
+from edgenas.board.manifest import TENSORRT
 from edgenas.device import CPU, Device
 from edgenas.errors import InputError
 from edgenas.pretrained.elastic_layout import elastic_layout
@@ -20,7 +21,9 @@ def profile_command(space: NetworkSpace, device: Device) -> str:
     words.append(f"--resolution {sizes} --classes {space.classes}")
     words.append(operating_point(device))
     words.append(_network_options(space))
-    return " ".join(words).rstrip()
+    if device.runtime == TENSORRT:  # whose engines take too long to build for every block
+        words.append("--samples 10")
+    return " ".join(word for word in words if word)
 
 
 def operating_point(device: Device) -> str:

@@ -294,7 +294,8 @@ def save_table(device: Device, table: LatencyTable) -> Path:
 def merged(old: LatencyTable, new: LatencyTable) -> LatencyTable:
     """New measurements take precedence; old ones are kept if machine, power mode and runtime are unchanged.
 
-    Calibrations of other spaces are dropped if a block they were fitted on has been timed again.
+    Calibrations of other spaces are dropped if a block they were fitted on has been timed again. What changed during an
+    earlier measurement is kept as long as entries are that it marked.
     """
     same = ("host", "runtime_version", "power_mode")
     if any(getattr(old, field) != getattr(new, field) for field in same):
@@ -306,11 +307,14 @@ def merged(old: LatencyTable, new: LatencyTable) -> LatencyTable:
         if anew.isdisjoint(calibration.corrections_ms)
     }
     inferences = {**old.inferences, **new.inferences}
+    marked = any(entry.unstable for key, entry in old.entries.items() if key not in new.entries)
+    changed = dict.fromkeys((*(old.changed if marked else ()), *new.changed))
     return new.model_copy(
         update={
             "entries": {**old.entries, **new.entries},
             "calibrations": {**kept, **new.calibrations},
             "inferences": {key: each for key, each in inferences.items() if key not in new.calibrations},
             "fragments": new.fragments or old.fragments,
+            "changed": tuple(changed),
         }
     )

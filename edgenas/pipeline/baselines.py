@@ -84,7 +84,7 @@ def baselines_of(session: Session) -> list[FinalModel]:
     found = scaled_baselines(session) if USUAL in names and began_from is None else []
     if (known := session.store.last_event("baselines")) is None:
         chosen = [(name, size) for name in _names(session) for size in _chosen_sizes(session, name)]
-        records = {name: _record(name).model_dump() for name, _ in chosen}
+        records = {name: _record(name).model_dump() for name in dict.fromkeys(name for name, _ in chosen)}
         known = {"chosen": chosen, "records": records}
         session.store.record("baselines", **known)  # a resumed run keeps them, with or without a network
     for name, size in known["chosen"]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgenas.device import Device, runtime_for
-from edgenas.errors import DeviceError
+from edgenas.errors import DeviceError, InputError
 from edgenas.kits.kit_models import KitModels, ModelOfKit
 from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_timing import times_over_ssh
@@ -38,7 +38,7 @@ def measure_final_models(session: Session, final_models: list[FinalModel]) -> li
     if not (known := session.store.last_event("measured")):
         try:
             measured = _measured(session, ready)
-        except DeviceError as error:
+        except (DeviceError, InputError) as error:
             session.note(f"latency was not measured: {error}")
             return final_models
         known = {id_: timing.typical_ms for id_, timing in measured.timings.items()}
@@ -49,7 +49,7 @@ def measure_final_models(session: Session, final_models: list[FinalModel]) -> li
 def _measured(session: Session, exported: Sequence[FinalModel]) -> Measurement:
     """Times of the exported files by the models' ids."""
     device = session.config.device
-    if device.ssh is None:
+    if device.is_host:
         return _measured_here(session, exported)
 
     def models(maker: KitModels) -> Iterator[ModelOfKit]:
@@ -57,6 +57,7 @@ def _measured(session: Session, exported: Sequence[FinalModel]) -> Measurement:
             assert each.exported is not None
             yield maker.of_file(each.id, each.exported.path)
 
+    assert device.ssh is not None  # or it would not be measured
     board = SshBoard(device.ssh.host, device.ssh.python)
     return times_over_ssh(board, device, models, HERE_S, session.progress).measured
 

@@ -71,7 +71,7 @@ def _trained(
     trainings = _Trainings(session, supernet, by_importance(finalists, baselines))
     plan, trained = trainings.plan, dict[str, FinalModel]()
     for final_model in trainings.final_models:
-        is_late = plan is not None and plan.is_too_late(final_model.id, session.budget.left_s)
+        is_late = plan is not None and plan.is_too_late(final_model.id, trainings.left_s)
         if is_late and trained and not has_begun(session, final_model):
             continue
         number = 1 + sum(not each.name for each in trained.values())
@@ -185,20 +185,21 @@ class _Trainings:
         return longer.fine_tuning if is_pretrained(final_model) else longer
 
     @property
-    def _left_s(self) -> float:
+    def left_s(self) -> float:
+        """Seconds left for training and judging."""
         return self._session.budget.left_s - measuring_seconds(self._session.config.device)
 
     def _affordable(self) -> dict[str, Costs]:
         """The costs of the models that the time budget allows, by id."""
-        enough_s = (1 - TIMING_SHARE) * self._left_s
+        enough_s = (1 - TIMING_SHARE) * self.left_s
         costs = timed_costs(
             self.final_models,
             lambda final_model: final_model.network.macs,
             self._costs,
-            lambda: self._left_s >= enough_s,
+            lambda: self.left_s >= enough_s,
         )
         found = {each.id: cost for each, cost in zip(self.final_models, costs, strict=True)}
-        return affordable(found, self._left_s)
+        return affordable(found, self.left_s)
 
     def _divided(self, costs: dict[str, Costs]) -> TrainingPlan:
         """The time left, divided among the models."""
@@ -207,7 +208,7 @@ class _Trainings:
         batches = len(session.dataset_on_device.train) / session.config.finalist_recipe.batch_size
         extra = {each.id: self._inherited_epochs * batches for each in self.final_models if each.name}
         step_s = {id_: cost.step_s for id_, cost in costs.items()}
-        seconds, share = split_time(self._left_s - sum(beside_s.values()), step_s, extra)
+        seconds, share = split_time(self.left_s - sum(beside_s.values()), step_s, extra)
         if extra and share < 1:
             session.note(
                 f"within the time budget, baselines got {share:.1%} of a finalist's share of the supernet's training"

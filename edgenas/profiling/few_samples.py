@@ -88,7 +88,7 @@ def profile_from_few(
         raise InputError(f"{space.signature} has only {len(kept) + len(due)} networks", "leave out --samples")
     usual_ms = valid.inferences[space.signature].sentinel_ms if valid and kept else None
     if valid and usual_ms and not due:
-        return _report(space, others, valid, kept, usual_ms)
+        return _report(space, others, valid.model_copy(update={"changed": ()}), kept, usual_ms)
     time = partial(_time, space, device, runtime, seed, progress, journal)
     table, measured = time(due)
     if usual_ms and not is_usual(measured.sentinel_ms / usual_ms):
@@ -99,7 +99,9 @@ def profile_from_few(
         )
         due, kept = [*(sample.network for sample in kept), *due], []
         table, measured = time(due)
-    found = _report(space, others, table, [*kept, *_samples(due, measured)], table.sentinel_ms)
+    found = _report(
+        space, others, table, [*kept, *_samples(due, measured, bool(table.changed))], table.sentinel_ms
+    )
     return replace(
         found,
         table=merged(valid, found.changes) if valid else found.changes,
@@ -126,7 +128,7 @@ def inferred_table(
         measured: times of the networks, by id, and of the empty model.
         networks: at least three.
     """
-    table, samples = empty_table(device, facts, measured), _samples(networks, measured)
+    table, samples = empty_table(device, facts, measured), _samples(networks, measured, bool(facts.changed))
     found = _report(space, KnownDevices(space, device), table, samples, measured.sentinel_ms)
     return replace(
         found,
@@ -166,19 +168,20 @@ def _known_samples(space: SearchSpace, table: LatencyTable | None) -> list[Sampl
     return [Sample(space.architecture(each.choices), each.measured_ms, off) for each, off in rows]
 
 
-def _samples(networks: Sequence[Architecture], measured: Measurement) -> list[Sample]:
+def _samples(networks: Sequence[Architecture], measured: Measurement, changed: bool) -> list[Sample]:
+    """The samples; unstable all, so that they are timed again, if the machine's conditions changed meanwhile."""
     timings = [measured.timings[network.id] for network in networks]
     return [
-        Sample(network, timing.typical_ms, _uncertainty(timing))
+        Sample(network, timing.typical_ms, _uncertainty(timing, changed))
         for network, timing in zip(networks, timings, strict=True)
     ]
 
 
-def _uncertainty(timing: Timing) -> float:
+def _uncertainty(timing: Timing, changed: bool) -> float:
     """Relative standard deviation of a time: half the difference between the two halves of the rounds."""
     first, second = timing.halves_ms
     off = abs(first - second) / (first + second)
-    return max(off, UNSTABLE_SPREAD) if timing.unstable else off
+    return max(off, UNSTABLE_SPREAD) if timing.unstable or changed else off
 
 
 def _is_unstable(sample: Sample) -> bool:

@@ -32,6 +32,7 @@ from edgenas.latency.table import LatencyTable, table_path
 from edgenas.profiling.model_times import ModelTimes
 from edgenas.space import Architecture, Block, NetworkSpace
 from edgenas.timing.measuring import Measurement
+from edgenas.units import change_of_speed
 from edgenas.vocabulary import Missing
 
 log = logging.getLogger(__name__)
@@ -327,9 +328,8 @@ def _pace(measured: Measurement, known: Mapping[Architecture, float]) -> float |
 
 
 def _warn_of_change(device: Device, pace: float) -> None:
-    change = f"{pace - 1:.0%} slower" if pace > 1 else f"{1 / pace - 1:.0%} faster"
     log.warning(
         "%s now runs %s than when it was profiled; see edgenas doctor, or profile it again",
         device.name,
-        change,
+        change_of_speed(pace),
     )

@@ -90,7 +90,7 @@ class OverSsh(Settings):
     ssh: Annotated[
         str | Sequence[str] | None,
         Option(
-            "Measure on this board, USER@HOST as for ssh; default: as in the device's file, or this machine. "
+            "The board, USER@HOST as for ssh; default: as in the device's file, or this machine. "
             "`profile` takes several of one kind: give it once for each.",
             Group.DEVICE,
             normal=ssh_hosts,

@@ -44,7 +44,7 @@ def test_what_the_board_cannot_do_yet_is_said(loopback: Loopback, capsys: pytest
     assert run(["devices", "add", "bare", "--ssh", HOST, "--ssh-python", bare]) == 0
     said = capsys.readouterr().out
     assert "it cannot measure yet: numpy cannot be used (ModuleNotFoundError" in said
-    assert "install it there: python3 -m pip install numpy onnxruntime" in said
+    assert f"in a virtual environment there: {bare} -m pip install numpy onnxruntime" in said
     assert find_device("bare").datasheet.peak_gflops > 0
 
 
@@ -75,10 +75,11 @@ def test_names_and_files_that_exist_are_left_alone(tmp_path: Path) -> None:
     [
         (
             '{"board": {}}',
-            r"^board sent what cannot be used \(model: Field required\); is it the right board\?$",
+            r"^board sent what cannot be used \(model: field required\); is it the right board\?$",
         ),
         ('{"board": 5}', r"^board ended with code 0 \(no message\); see whether it works by hand$"),
         ("hello", r"^board ended with code 0"),
+        ('{"board": {"\\u001b[31mx": 1}}', r"^board sent what cannot be used \([^\x1b]+\)"),
     ],
 )
 def test_a_board_that_says_something_else_is_refused(

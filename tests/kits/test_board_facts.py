@@ -65,6 +65,12 @@ def test_a_jetson_with_cuda_gets_the_figures_of_its_gpu_but_not_the_costs_of_ano
     assert (found.runtime, found.provider) == ("onnxruntime", "CUDAExecutionProvider")
     assert found.calibrated is None and found.precision == "fp16"
     assert found.datasheet.peak_gflops == known.datasheet.peak_gflops
+    assert found.power_mode == known.power_mode
+    cuda = {"model": model, "providers": (CPU, "CUDAExecutionProvider")}
+    slow = device_of("mine", facts(**cuda, power_mode="NV Power Mode: 7W 1"), ACCESS, DAY)
+    fast = device_of("mine", facts(**cuda, power_mode="NV Power Mode: MAXN_SUPER 2"), ACCESS, DAY)
+    assert (slow.power_mode, fast.power_mode) == ("7W", "MAXN SUPER")
+    assert slow.datasheet.peak_gflops < known.datasheet.peak_gflops < fast.datasheet.peak_gflops
     without = device_of("mine", facts(model=model), ACCESS, DAY)
     assert (without.provider, without.datasheet.peak_gflops) == (CPU, 50.0)
 
@@ -74,7 +80,11 @@ def test_another_board_is_described_by_what_it_measured() -> None:
     sheet = found.datasheet
     assert (sheet.peak_gflops, sheet.memory_bandwidth_gb_s, sheet.memory_bytes) == (50.0, 10.0, 2**31)
     assert (found.threads, found.precision, found.power_mode) == (4, "fp32", "as it was found")
-    assert any("reached 40.0 there, taken as 80% of the peak" in source for source in found.sources)
+    assert any("reached 40.0 on its 4 cores, taken as 80% of the peak" in each for each in found.sources)
+    here = device_of("mine", facts(), None, DAY)
+    assert (here.threads, here.datasheet.peak_gflops, here.reach) == (3, 37.5, "local")
+    other = device_of("mine", facts(model="Raspberry Pi 400 Rev 1.0"), ACCESS, DAY)
+    assert other.calibrated is None
     bare = device_of("mine", facts(numpy="", gflops=0.0, onnxruntime="", providers=()), ACCESS, DAY)
     assert any("assumption, as numpy could not be used" in source for source in bare.sources)
 

@@ -1,21 +1,17 @@
 """Times of models on a board over SSH: of random networks for a validation, and of what a search exported."""
 
-import hashlib
-import io
 import json
 import logging
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
-from fixtures.boards import BOARD, add_board, quick_kit
+from fixtures.boards import BOARD, add_board, quick_kit, timing_results
 from fixtures.loopback import HOST, Loopback, loopback
 
 import edgenas
-from edgenas.board.manifest import MANIFEST
 from edgenas.device import find_device
 from edgenas.errors import DeviceError
 from edgenas.kits.kit_models import KitModels, ModelOfKit
@@ -87,37 +83,9 @@ class Answering(SshBoard):
     def measure(  # type: ignore[override]  # it never pauses
         self, archive: bytes, accept: Callable[[str], None], progress: Progress
     ) -> None:
-        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            manifest = opened.read(f"kit-{BOARD}/{MANIFEST}")
-        results = _results(manifest)
+        results = timing_results(archive)
         Answering.change(results)
         accept(json.dumps(results))
-
-
-def _results(manifest: bytes) -> dict[str, Any]:
-    plan = json.loads(manifest)["plan"]
-    burst = [1.0, 1.0, 1.0, 5, 0.1, 0.1, 0]
-    return {
-        "schema": "edgenas.results/1",
-        "plan": plan,
-        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
-        "runtime": plan["runtime"],
-        "runtime_version": "1.0",
-        "provider": plan["provider"],
-        "cores": [],
-        "host": "a board",
-        "host_description": "a board",
-        "measured_at": "2026-11-29T00:00:00+00:00",
-        "governor": None,
-        "frequency_mhz": None,
-        "temperature_c": None,
-        "throttle_events": None,
-        "before": [],
-        "after": [],
-        "retaken": 0,
-        "failed": {},
-        "bursts": {key: [burst] for key in (OVERHEAD, *plan["models"])},
-    }
 
 
 def _fail(results: dict[str, Any], *keys: str) -> None:

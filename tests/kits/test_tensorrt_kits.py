@@ -1,0 +1,65 @@
+"""A Jetson's table by TensorRT: a few networks, timed by trtexec alone."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import onnx
+import pytest
+from fixtures.boards import quick_runner, run_kit
+from fixtures.fake_trtexec import FakeTrtexec, trtexec
+
+from edgenas import kit, kit_import, predict, validate
+from edgenas.device import find_device
+from edgenas.errors import DeviceError
+from edgenas.kits import kit_archive
+from edgenas.latency.profile_command import profile_command
+from edgenas.space import mbconv
+
+__all__ = ["trtexec"]
+
+
+@pytest.fixture(autouse=True)
+def _in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latency_models").mkdir()
+    monkeypatch.setattr(kit_archive, "runner_source", quick_runner)
+
+
+def test_from_a_kit_to_predictions(trtexec: FakeTrtexec, tmp_path: Path) -> None:
+    trtexec.be("100300")
+    made = kit("jetson", quick=True, resolution=32, classes=3)
+    assert made.estimated_s > 60  # engines are built
+    with zipfile.ZipFile(made.kit) as archive:
+        readme = archive.read(f"{made.folder}/README.txt").decode()
+        manifest = json.loads(archive.read(f"{made.folder}/manifest.json"))
+        models = [
+            onnx.load_from_string(archive.read(name)) for name in archive.namelist() if name.endswith("onnx")
+        ]
+    assert "trtexec" in readme and "numpy" not in readme
+    assert (manifest["runtime"], manifest["precision"]) == ("tensorrt", "fp16")
+    for model in models:
+        assert all(axis.dim_value for each in model.graph.input for axis in each.type.tensor_type.shape.dim)
+    results = run_kit(made.kit, tmp_path / "board")
+    imported = kit_import(results)
+    assert (imported.provenance, imported.failed) == ("calibrated", {})
+    assert imported.interval is not None
+    assert all("--stronglyTyped" in words for words in trtexec.builds)
+
+    space = mbconv(32, 3)
+    architecture = tmp_path / "architecture.json"
+    architecture.write_text(json.dumps(space.document(space.largest)), encoding="utf-8")
+    assert predict(architecture, "jetson").latency_ms.provenance == "calibrated"
+
+
+def test_every_block_would_take_hours() -> None:
+    with pytest.raises(
+        DeviceError, match=r"^TensorRT builds an engine for each model, .+; time a few whole net"
+    ):
+        kit("jetson", resolution=32, classes=3)
+    with pytest.raises(
+        DeviceError, match=r"time it there with a kit: edgenas kit --device jetson-orin-nano --quick"
+    ):
+        validate("jetson", 2, resolution=32, classes=3)
+    command = profile_command(mbconv(32, 3), find_device("jetson"))
+    assert command.startswith("edgenas kit --device jetson-orin-nano") and command.endswith("--samples 10")
