@@ -7,6 +7,7 @@ from typing import Any
 import tomli_w
 
 from edgenas.board.look import look
+from edgenas.board.manifest import TENSORRT
 from edgenas.device import Device, all_devices
 from edgenas.device.catalogue import DEVICES
 from edgenas.device.device import SshAccess
@@ -66,8 +67,16 @@ def devices_add(settings: DevicesAddSettings) -> AddedDevice:
         power_mode=device.power_mode,
         facts=facts,
         problem=_problem(device, facts, access.python if access else "python3"),
-        next=f"edgenas profile --device {device.name} --resolution 96..224 --classes 10",
+        next=_next(device),
     )
+
+
+def _next(device: Device) -> str:
+    """The command that profiles it."""
+    sizes = "--resolution 96..224"
+    if device.runtime == TENSORRT:  # whose engines take too long to build for every block
+        sizes = "--samples 10 --resolution 224"
+    return f"edgenas profile --device {device.name} {sizes} --classes 10"
 
 
 def _check_name(name: str) -> None:
@@ -96,6 +105,8 @@ def _facts(access: SshAccess | None) -> BoardFacts:
 
 def _problem(device: Device, facts: BoardFacts, python: str) -> str:
     """What keeps the board from measuring, and what to do there."""
+    if device.runtime == TENSORRT:  # which trtexec is enough for
+        return ""
     if facts.bits != 64:
         return "its system is a 32-bit one, for which there are no packages of ONNX Runtime; install a 64-bit system"
     if "ended by signal" in facts.problem:

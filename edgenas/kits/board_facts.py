@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from edgenas.board.manifest import ONNX_RUNTIME, TENSORRT
 from edgenas.device import CPU, Device, find_device
 from edgenas.device.device import MAX_THREADS, Datasheet, SshAccess
 from edgenas.formats import Document, Line
@@ -77,7 +78,9 @@ def _in_mode(device: Device, shown: str) -> Device:
 
 
 def device_of(name: str, facts: BoardFacts, access: SshAccess | None, day: str) -> Device:
-    """A device for ONNX Runtime on a board: on its GPU if that is known, else on its cores, on this machine but one.
+    """A device for a board: TensorRT or ONNX Runtime on its GPU if that is known, else ONNX Runtime on its cores.
+
+    On this machine one core is left free.
 
     The datasheet is that of the shipped device of the same model, or what the board measured of itself.
 
@@ -89,20 +92,21 @@ def device_of(name: str, facts: BoardFacts, access: SshAccess | None, day: str) 
     """
     looked = f"edgenas devices add, {day}"
     shipped = facts.shipped
-    gpu = CUDA in facts.providers and shipped is not None and shipped.uses_gpu
-    provider = CUDA if gpu else CPU
+    runtime, provider = _runtime(facts, shipped)
+    on_gpu = provider != CPU
     memory = facts.memory_bytes or (shipped.datasheet.memory_bytes if shipped else 2**31)
+    names = {ONNX_RUNTIME: "ONNX Runtime", TENSORRT: "TensorRT"}
     found = {
         "schema": "edgenas.device/1",
         "name": name,
-        "description": f"{facts.title}, ONNX Runtime on {'its GPU' if gpu else 'its processor'}",
-        "runtime": "onnxruntime",
+        "description": f"{facts.title}, {names[runtime]} on its {'GPU' if on_gpu else 'processor'}",
+        "runtime": runtime,
         "provider": provider,
         "reach": "none" if access else "local",
         "ssh": access,
     }
-    if shipped is not None and shipped.uses_gpu == gpu:
-        same_runtime = (shipped.runtime, shipped.provider) == ("onnxruntime", provider)
+    if shipped is not None and shipped.uses_gpu == on_gpu:
+        same_runtime = (shipped.runtime, shipped.provider) == (runtime, provider)
         return Device.model_validate(
             {
                 **found,
@@ -142,6 +146,16 @@ def device_of(name: str, facts: BoardFacts, access: SshAccess | None, day: str) 
             ),
         }
     )
+
+
+def _runtime(facts: BoardFacts, shipped: Device | None) -> tuple[str, str]:
+    """Runtime and provider: the GPU's, of a board whose figures are known, else the processor's."""
+    if shipped is not None and shipped.uses_gpu:
+        if shipped.runtime == TENSORRT and facts.trtexec:
+            return TENSORRT, shipped.provider
+        if CUDA in facts.providers:
+            return ONNX_RUNTIME, CUDA
+    return ONNX_RUNTIME, CPU
 
 
 def _rounded(figure: float) -> float:

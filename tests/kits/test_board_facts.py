@@ -71,6 +71,9 @@ def test_a_jetson_with_cuda_gets_the_figures_of_its_gpu_but_not_the_costs_of_ano
     fast = device_of("mine", facts(**cuda, power_mode="NV Power Mode: MAXN_SUPER 2"), ACCESS, DAY)
     assert (slow.power_mode, fast.power_mode) == ("7W", "MAXN SUPER")
     assert slow.datasheet.peak_gflops < known.datasheet.peak_gflops < fast.datasheet.peak_gflops
+    engines = device_of("mine", facts(model=model, trtexec=True, numpy="", providers=()), ACCESS, DAY)
+    assert (engines.runtime, engines.provider) == ("tensorrt", "TensorrtExecutionProvider")
+    assert engines.calibrated == known.calibrated
     without = device_of("mine", facts(model=model), ACCESS, DAY)
     assert (without.provider, without.datasheet.peak_gflops) == (CPU, 50.0)
 
