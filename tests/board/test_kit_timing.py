@@ -67,7 +67,7 @@ def _kit(memory_bytes: int = 10) -> Kit:
         key: KitModel(key, f"{number}.onnx", "", memory_bytes, 1.0) for number, key in enumerate(KEYS, 1)
     }
     sentinel = KitModel("sentinel", "0.onnx", "", 0, 1.0)
-    return Kit("onnxruntime", "p", 1, 1, False, 1.0, {}, {}, sentinel, models, "")
+    return Kit("onnxruntime", "p", 1, 1, "fp32", False, 1.0, {}, {}, sentinel, models, "")
 
 
 def _timed(runtime: FakeRuntime, memory_bytes: float = 1000, measured: Measured | None = None) -> Measured:

@@ -73,7 +73,7 @@ def test_a_measured_latency_is_shown_too(
     latency = {"predicted": 1.25, "low": 1.0, "high": 1.5, "measured": 1.31}
     text = markdown(model=front_model(latency_ms=latency, provenance="measured"))
     assert "1.25 ms (1 ms to 1.5 ms; from measured blocks)" in text
-    assert "| measured latency | 1.31 ms, typical of many runs on the search's host |" in text
+    assert "| measured latency | 1.31 ms, typical of many runs on the device |" in text
 
 
 def test_every_accuracy_says_what_it_is(markdown: Callable[..., str]) -> None:

@@ -197,7 +197,7 @@ def test_ctrl_c_ends_all_connections_and_makes_no_other(
 
     def progress(phase: str, done: float, total: float, detail: str = "") -> None:
         if phase.endswith(": timing"):
-            threading.Thread(target=lambda: (begun.wait(60), signal.raise_signal(signal.SIGINT))).start()
+            threading.Thread(target=lambda: (begun.wait(60), os.kill(os.getpid(), signal.SIGINT))).start()
 
     with pytest.raises(KeyboardInterrupt):
         measure_kits(boards, **{**asked, "progress": progress}, accept=lambda found, failures: None)

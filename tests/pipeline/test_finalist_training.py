@@ -316,7 +316,7 @@ def test_what_the_budget_no_longer_allows_is_left_out_unless_it_has_begun(
     )
     for left_s, expected in ((5.1, [slowest, fastest]), (4.9, [slowest])):
         trainings.made.clear()
-        train_and_export(replace(asked, budget=FixedBudget(left_s)), supernet, candidates)
+        train_and_export(replace(asked, budget=FixedBudget(4.0 + left_s)), supernet, candidates)
         assert [each.final_model.id for each in trainings.made] == expected
     assert session.store.last_event("note", text="the time budget allowed 1 of 2 finalists")
 
