@@ -90,10 +90,10 @@ def _check_name(name: str) -> None:
 
 
 def _facts(access: SshAccess | None) -> BoardFacts:
+    path = Path("answer")
     if access is None:
-        return BoardFacts.model_validate(look())
-    board = SshBoard(access.host, access.python)
-    found, path = board.look(), Path("answer")
+        return validate(look(), BoardFacts, path)
+    found = SshBoard(access.host, access.python).look()
     try:
         return validate(found, BoardFacts, path)
     except FileFormatError as error:

@@ -1,6 +1,6 @@
 """What a board says it is, and the device file that follows from it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -31,6 +31,8 @@ COPY_SHARE = 0.5
 
 UNKNOWN_GFLOPS = 20.0
 """Assumed without numpy: a small board's."""
+
+UNKNOWN_BYTES = 2**31
 
 LAUNCH_US = 10.0
 
@@ -90,68 +92,81 @@ def device_of(name: str, facts: BoardFacts, access: SshAccess | None, day: str) 
         access: how it is reached; None for this machine.
         day: ISO date, for the sources.
     """
-    looked = f"edgenas devices add, {day}"
     shipped = facts.shipped
-    runtime, provider = _runtime(facts, shipped)
+    runtime, provider = _runtime(facts, shipped, elsewhere=access is not None)
     on_gpu = provider != CPU
-    memory = facts.memory_bytes or (shipped.datasheet.memory_bytes if shipped else 2**31)
-    names = {ONNX_RUNTIME: "ONNX Runtime", TENSORRT: "TensorRT"}
-    found = {
-        "schema": "edgenas.device/1",
-        "name": name,
-        "description": f"{facts.title}, {names[runtime]} on its {'GPU' if on_gpu else 'processor'}",
-        "runtime": runtime,
-        "provider": provider,
-        "reach": "none" if access else "local",
-        "ssh": access,
-    }
+    looked = f"edgenas devices add, {day}"
     if shipped is not None and shipped.uses_gpu == on_gpu:
-        same_runtime = (shipped.runtime, shipped.provider) == (runtime, provider)
-        return Device.model_validate(
-            {
-                **found,
-                "precision": shipped.precision,
-                "threads": shipped.threads,
-                "power_mode": shipped.power_mode,
-                "power_modes": shipped.power_modes,
-                "datasheet": shipped.datasheet.model_copy(update={"memory_bytes": memory}),
-                "calibrated": shipped.calibrated if same_runtime else None,
-                "sources": (f"{facts.title}: {looked}; figures of {shipped.name}", *shipped.sources),
-            }
-        )
-    threads = facts.cores if access else max(1, facts.cores - 1)
-    peak_gflops = (facts.gflops / PEAK_SHARE if facts.gflops else UNKNOWN_GFLOPS) * threads / facts.cores
+        figures = _shipped_figures(facts, shipped, (runtime, provider), looked)
+    else:
+        threads = facts.cores if access else max(1, facts.cores - 1)
+        figures = _measured_figures(facts, threads, looked)
+    name_of_runtime = {ONNX_RUNTIME: "ONNX Runtime", TENSORRT: "TensorRT"}[runtime]
     return Device.model_validate(
         {
-            **found,
-            "precision": "fp32",
-            "threads": threads,
-            "power_mode": facts.power_mode or "as it was found",
-            "datasheet": Datasheet(
-                peak_gflops=_rounded(peak_gflops),
-                memory_bandwidth_gb_s=_rounded(facts.copy_gb_s / COPY_SHARE),
-                memory_bytes=memory,
-                kernel_launch_us=LAUNCH_US,
-            ),
-            "sources": (
-                f"{facts.title}, {facts.machine}: {looked}",
-                f"peak_gflops: numpy's product of fp32 matrices reached {facts.gflops:.1f} on its {facts.cores} cores, "
-                f"taken as {PEAK_SHARE:.0%} of the peak"
-                if facts.gflops
-                else "peak_gflops: assumption, as numpy could not be used there",
-                f"memory_bandwidth_gb_s: a copy by one core moved {facts.copy_gb_s:.1f} there, taken as "
-                f"{COPY_SHARE:.0%} of the peak",
-                "memory_bytes: as the system says",
-                "kernel_launch_us: assumption",
-            ),
+            "schema": "edgenas.device/1",
+            "name": name,
+            "description": f"{facts.title}, {name_of_runtime} on its {'GPU' if on_gpu else 'processor'}",
+            "runtime": runtime,
+            "provider": provider,
+            "reach": "none" if access else "local",
+            "ssh": access,
+            **figures,
         }
     )
 
 
-def _runtime(facts: BoardFacts, shipped: Device | None) -> tuple[str, str]:
-    """Runtime and provider: the GPU's, of a board whose figures are known, else the processor's."""
+def _shipped_figures(
+    facts: BoardFacts, shipped: Device, runtime_and_provider: tuple[str, str], looked: str
+) -> dict[str, Any]:
+    """Figures of the shipped device of the same model; its fitted costs only for the same runtime."""
+    memory = facts.memory_bytes or shipped.datasheet.memory_bytes
+    same_runtime = (shipped.runtime, shipped.provider) == runtime_and_provider
+    return {
+        "precision": shipped.precision,
+        "threads": shipped.threads,
+        "power_mode": shipped.power_mode,
+        "power_modes": shipped.power_modes,
+        "datasheet": shipped.datasheet.model_copy(update={"memory_bytes": memory}),
+        "calibrated": shipped.calibrated if same_runtime else None,
+        "sources": (f"{facts.title}: {looked}; figures of {shipped.name}", *shipped.sources),
+    }
+
+
+def _measured_figures(facts: BoardFacts, threads: int, looked: str) -> dict[str, Any]:
+    """Figures that follow from a matrix product and a copy."""
+    peak_gflops = (facts.gflops / PEAK_SHARE if facts.gflops else UNKNOWN_GFLOPS) * threads / facts.cores
+    return {
+        "precision": "fp32",
+        "threads": threads,
+        "power_mode": facts.power_mode or "as it was found",
+        "datasheet": Datasheet(
+            peak_gflops=_rounded(peak_gflops),
+            memory_bandwidth_gb_s=_rounded(facts.copy_gb_s / COPY_SHARE),
+            memory_bytes=facts.memory_bytes or UNKNOWN_BYTES,
+            kernel_launch_us=LAUNCH_US,
+        ),
+        "sources": (
+            f"{facts.title}, {facts.machine}: {looked}",
+            f"peak_gflops: numpy's product of fp32 matrices reached {facts.gflops:.1f} on its {facts.cores} cores, "
+            f"taken as {PEAK_SHARE:.0%} of the peak"
+            if facts.gflops
+            else "peak_gflops: assumption, as numpy could not be used there",
+            f"memory_bandwidth_gb_s: a copy by one core moved {facts.copy_gb_s:.1f} there, taken as "
+            f"{COPY_SHARE:.0%} of the peak",
+            f"memory_bytes: {'as the system says' if facts.memory_bytes else 'assumption'}",
+            "kernel_launch_us: assumption",
+        ),
+    }
+
+
+def _runtime(facts: BoardFacts, shipped: Device | None, elsewhere: bool) -> tuple[str, str]:
+    """Runtime and provider: the GPU's, of a board whose figures are known, else the processor's.
+
+    TensorRT only of a board elsewhere: kits time with it, edgenas on this machine does not.
+    """
     if shipped is not None and shipped.uses_gpu:
-        if shipped.runtime == TENSORRT and facts.trtexec:
+        if elsewhere and shipped.runtime == TENSORRT and facts.trtexec:
             return TENSORRT, shipped.provider
         if CUDA in facts.providers:
             return ONNX_RUNTIME, CUDA

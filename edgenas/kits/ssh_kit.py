@@ -90,7 +90,7 @@ def measure_kits(
 
             try:
                 board.measure(archive, take, one_at_a_time, stopped.wait, stopped)
-            except Exception as error:
+            except Exception as error:  # raised again by the thread that waits for it
                 reports.put((board.host, error))
 
         try:

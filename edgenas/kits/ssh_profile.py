@@ -50,7 +50,7 @@ def profile_over_ssh(
     Raises:
         DeviceError: a board cannot be reached, cannot measure, or sends what are not results. Of several boards, the
             table is that of the others.
-        InputError: the table cannot be written; a single board keeps the results.
+        InputError: the table cannot be written; the boards keep the results.
     """
 
     def make(path: Path) -> MadeKit[KitPlan]:

@@ -74,6 +74,8 @@ def test_a_jetson_with_cuda_gets_the_figures_of_its_gpu_but_not_the_costs_of_ano
     engines = device_of("mine", facts(model=model, trtexec=True, numpy="", providers=()), ACCESS, DAY)
     assert (engines.runtime, engines.provider) == ("tensorrt", "TensorrtExecutionProvider")
     assert engines.calibrated == known.calibrated
+    here = device_of("mine", facts(model=model, trtexec=True), None, DAY)
+    assert here.runtime == "onnxruntime"  # edgenas itself times nothing with TensorRT
     without = device_of("mine", facts(model=model), ACCESS, DAY)
     assert (without.provider, without.datasheet.peak_gflops) == (CPU, 50.0)
 

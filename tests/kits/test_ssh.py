@@ -60,6 +60,9 @@ def test_a_board_is_profiled(loopback: Loopback) -> None:
     assert len(found.calibration.networks) == 12 and found.seconds > 0
     assert all((folder / "results.json").is_file() for folder in set(loopback.kits) - kept)
     assert [path.name for path in loopback.home.iterdir()] == [".cache"]
+    profile(BOARD, **SMALL, seed=9, ssh=HOST, ssh_python=loopback.python)
+    delivered = [folder for folder in loopback.kits if (folder / "delivered").exists()]
+    assert len(delivered) == 1  # a kit makes room for the next one
 
 
 def test_a_cut_connection_is_made_again_and_goes_on(
