@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgenas.accuracy.dataset import Dataset, dataset_from_arrays
     from edgenas.accuracy.evaluator import Evaluator
+    from edgenas.api.bench import bench
     from edgenas.api.benchmark_latency import benchmark_latency
     from edgenas.api.benchmark_search import benchmark_search
     from edgenas.api.devices import devices
@@ -51,6 +52,7 @@ _HOMES = {
     "SearchSpace": "edgenas.space",
     "Searcher": "edgenas.searchers.searcher",
     "TrainedModel": "edgenas.api.run",
+    "bench": "edgenas.api.bench",
     "benchmark_latency": "edgenas.api.benchmark_latency",
     "benchmark_search": "edgenas.api.benchmark_search",
     "dataset_from_arrays": "edgenas.accuracy.dataset",
@@ -84,6 +86,7 @@ __all__ = [
     "Searcher",
     "TrainedModel",
     "__version__",
+    "bench",
     "benchmark_latency",
     "benchmark_search",
     "dataset_from_arrays",

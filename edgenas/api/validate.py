@@ -1,16 +1,15 @@
 """Checking predictions on random whole networks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgenas.device import runtime_for
-from edgenas.kits.kit_models import KitModels, ModelOfKit
-from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.latency.table import find_table
+from edgenas.pipeline.network_times import time_networks
 from edgenas.pipeline.spaces import space_without_data
 from edgenas.pipeline.targets import board_for, device_for
 from edgenas.profiling import validation
-from edgenas.profiling.model_times import ModelTimes, times_here
+from edgenas.profiling.model_times import ModelTimes
 from edgenas.profiling.validation import BUDGET_S, Validation, save_validation
 from edgenas.reporting.pictures import write_validation_png
 from edgenas.settings.keywords import taking
@@ -39,18 +38,12 @@ def validate(settings: ValidateSettings) -> ValidationResult:
     """
     space = space_without_data(settings)
     device = device_for(settings)
-    board, progress = board_for(settings, device), settings.progress
-    runtime = None if board else runtime_for(device)
+    board = board_for(settings, device)
+    if board is None:
+        runtime_for(device)  # what is wrong with it is said before networks are drawn
 
     def time(networks: Mapping[str, Sequence[Block]]) -> ModelTimes:
-        if runtime:
-            return times_here(device, runtime, networks, BUDGET_S, progress)
-
-        def models(maker: KitModels) -> Iterator[ModelOfKit]:
-            return (maker.of_blocks(id_, blocks) for id_, blocks in networks.items())
-
-        assert board is not None
-        return times_over_ssh(board, device, models, BUDGET_S, progress)
+        return time_networks(networks, device, board, BUDGET_S, settings.progress)
 
     known = find_table(device)
     found = validation.validate(

@@ -43,6 +43,15 @@ RETAKE_SHARE = 0.5
 PAUSE_S = 1.0
 """Pause before repetitions, for the chip to cool and short jobs to end."""
 
+RUN_ROUNDS = 20
+"""Rounds in which the runs of a distribution are made; their medians say whether two models differ."""
+
+MIN_RUNS = 100
+"""Fewest runs of a distribution, however long they take, unless fewer are asked for."""
+
+PACED_RUNS, PACE_S = 20, 0.1
+"""Single runs, and the idle time before each, in which clocks fall and caches are lost."""
+
 
 class Timed(Protocol):
     """A loaded model that can be timed."""
@@ -69,6 +78,18 @@ class Burst(NamedTuple):
 
 Bursts = Dict[str, List[Burst]]
 """By model, one burst a round."""
+
+
+class Runs(NamedTuple):
+    """Every run of one model, milliseconds.
+
+    Attributes:
+        back_to_back: by round, runs that follow each other without a pause.
+        paced: runs after idle times.
+    """
+
+    back_to_back: list[list[float]]
+    paced: list[float]
 
 
 def take_rounds(
@@ -99,7 +120,7 @@ def take_rounds(
     timer = _BurstTimer(sessions, {key: count for key, (count, _) in calls.items()}, sentinel)
     for done in range(finished, rounds):
         taken = []
-        for number, (key, burst) in enumerate(timer.take(list(sessions))):
+        for number, (key, burst, _) in enumerate(timer.take(list(sessions))):
             taken.append((key, burst))
             progress("timing", (done + number / len(sessions)) * round_s, rounds * round_s)
         for key, burst in taken:  # only whole rounds
@@ -110,6 +131,52 @@ def take_rounds(
     return _retake(bursts, timer, affordable, commit, progress, pause)
 
 
+def take_runs(
+    sessions: Mapping[str, Timed],
+    sentinel: Timed,
+    runs: int,
+    budget_s: float,
+    paced: bool,
+    progress: Callable[[str, float, float], Any],
+    pause: Callable[[float], None] = time.sleep,
+) -> tuple[Bursts, dict[str, Runs]]:
+    """Time loaded models run by run, for the distribution of their times; nothing is repeated or left out.
+
+    Args:
+        sessions: models to time, in turn, by any key; at least one.
+        sentinel: as for `take_rounds`.
+        runs: of each model.
+        budget_s: if they would take longer, there are fewer, but at least `MIN_RUNS`.
+        paced: whether single runs after idle times follow.
+        progress: called with a phase, what is done and the total: for each burst.
+        pause: waits the given seconds before a paced run.
+
+    Returns:
+        The runs as bursts, and one by one.
+    """
+    total_s = sum(map(_warm_up, sessions.values())) * runs / 1e3
+    if total_s > budget_s:
+        runs = min(runs, max(MIN_RUNS, int(runs * budget_s / total_s)))
+    rounds = min(runs, RUN_ROUNDS)
+    _warm_up(sentinel)
+    bursts: Bursts = {key: [] for key in sessions}
+    times: dict[str, list[list[float]]] = {key: [] for key in sessions}
+    for done in range(rounds):
+        calls = runs // rounds + (done < runs % rounds)
+        timer = _BurstTimer(sessions, dict.fromkeys(sessions, calls), sentinel)
+        for number, (key, burst, taken) in enumerate(timer.take(list(sessions))):
+            bursts[key].append(burst)
+            times[key].append(taken)
+            progress("timing", done * len(sessions) + number + 1, rounds * len(sessions))
+    single: dict[str, list[float]] = {key: [] for key in sessions}
+    for number in range(PACED_RUNS if paced else 0):
+        for key, session in sessions.items():
+            pause(PACE_S)
+            single[key] += map(float, session.time_ms(1))
+        progress("timing after idle times", number + 1, PACED_RUNS)
+    return bursts, {key: Runs(times[key], single[key]) for key in sessions}
+
+
 class _BurstTimer:
     """Times bursts in sequence, with the sentinel in between."""
 
@@ -118,16 +185,18 @@ class _BurstTimer:
         self._calls = calls
         self._sentinel = sentinel
 
-    def take(self, keys: Sequence[str]) -> Iterator[tuple[str, Burst]]:
+    def take(self, keys: Sequence[str]) -> Iterator[tuple[str, Burst, list[float]]]:
+        """Key, burst, and the time of each run, milliseconds."""
         before_ms = self._read()
         for key in keys:
             # The first run after another model has cold caches.
             session = self._sessions[key]
-            times = sorted(list(session.time_ms(1 + self._calls[key]))[1:])
+            taken = [float(each) for each in session.time_ms(1 + self._calls[key])][1:]
+            times = sorted(taken)
             interruptions = session.interruptions
             after_ms = self._read()
             p50, p90 = (quantile(times, share) for share in (0.5, 0.9))
-            yield key, Burst(float(times[0]), p50, p90, len(times), before_ms, after_ms, interruptions)
+            yield key, Burst(times[0], p50, p90, len(times), before_ms, after_ms, interruptions), taken
             before_ms = after_ms
 
     def _read(self) -> float:
@@ -151,7 +220,7 @@ def _retake(
         retaken += repeated
         pause(PAUSE_S)
         fresh = timer.take([key for key, _ in repeated])
-        for number, ((key, i), (_, burst)) in enumerate(zip(repeated, fresh)):
+        for number, ((key, i), (_, burst, _)) in enumerate(zip(repeated, fresh)):
             bursts[key][i] = burst
             progress("repeating disturbed timings", number + 1, len(repeated))
         commit(bursts)

@@ -49,6 +49,8 @@ class Measured:
         finished: keys of models with all their rounds.
         failed: by the key of a model, why it could not be timed.
         retaken: how many bursts were repeated.
+        runs: by the key of a model, every run, where the kit asks for a distribution (`bursts.Runs`).
+        loading_ms: by the key of a model, milliseconds of loading it and of its first run, likewise.
     """
 
     before: list[Any]
@@ -57,6 +59,8 @@ class Measured:
     finished: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     retaken: int = 0
+    runs: dict[str, Any] = field(default_factory=dict)
+    loading_ms: dict[str, Any] = field(default_factory=dict)
 
 
 def missing_weights(folder: Path, sizes: Mapping[str, int]) -> dict[str, int]:

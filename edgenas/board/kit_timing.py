@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 from typing import Callable, Sequence, Union
 
-from edgenas.board.bursts import Bursts, Timed, take_rounds
+from edgenas.board.bursts import Bursts, take_rounds, take_runs
 from edgenas.board.display import Terminal
 from edgenas.board.kit_folder import Measured
-from edgenas.board.manifest import MODELS, Kit, KitModel
+from edgenas.board.manifest import MODELS, TENSORRT, Kit, KitModel
 from edgenas.board.problem import BoardError, one_line
-from edgenas.board.trtexec import Trtexec
-from edgenas.board.worker import Worker, WorkerDiedError
+from edgenas.board.trtexec import Trtexec, TrtexecSession
+from edgenas.board.worker import Worker, WorkerDiedError, WorkerSession
 
 Runner = Union[Worker, Trtexec]
 """What loads and times models, in other processes."""
@@ -131,17 +131,44 @@ class KitTimer:
         if not sessions:
             return
 
+        time_them = self._take_runs if self._kit.runs else self._take_rounds
+        time_them(sessions, sentinel, measured, commit)
+        measured.finished.extend(sessions)
+        commit()
+
+    def _take_rounds(
+        self,
+        sessions: dict[str, _Watched],
+        sentinel: _Watched,
+        measured: Measured,
+        commit: Callable[[], None],
+    ) -> None:
         def keep(rounds: Bursts) -> None:
             measured.bursts.update(rounds)
             commit()
 
         bursts = {key: measured.bursts.get(key, []) for key in sessions}
         progress, share = self._progress(list(sessions), measured)
-        measured.retaken += take_rounds(
-            sessions, sentinel, share * self._kit.budget_s, bursts, keep, progress
-        )
-        measured.finished.extend(sessions)
-        commit()
+        budget_s = share * self._kit.budget_s
+        measured.retaken += take_rounds(sessions, sentinel, budget_s, bursts, keep, progress)
+
+    def _take_runs(
+        self,
+        sessions: dict[str, _Watched],
+        sentinel: _Watched,
+        measured: Measured,
+        commit: Callable[[], None],
+    ) -> None:
+        progress, share = self._progress(list(sessions), measured)
+        budget_s = share * self._kit.budget_s
+        paced = (
+            self._kit.runtime != TENSORRT
+        )  # a process of `trtexec` times, which does not wait between runs
+        bursts, runs = take_runs(sessions, sentinel, self._kit.runs, budget_s, paced, progress)
+        measured.bursts.update(bursts)
+        measured.runs.update(runs)
+        loading = {key: session.loading_ms() for key, session in sessions.items()}
+        measured.loading_ms.update({key: each for key, each in loading.items() if each})
 
     def _load(self, runner: Runner, model: KitModel) -> _Watched:
         try:
@@ -186,13 +213,16 @@ class ModelError(Exception):
 class _Watched:
     """A session that names its model if the runtime fails."""
 
-    def __init__(self, key: str, session: Timed) -> None:
+    def __init__(self, key: str, session: WorkerSession | TrtexecSession) -> None:
         self._key = key
         self._session = session
 
     @property
     def interruptions(self) -> int:
         return self._session.interruptions
+
+    def loading_ms(self) -> tuple[float, float] | None:
+        return self._session.loading_ms()
 
     def time_ms(self, calls: int) -> list[float]:
         try:

@@ -27,6 +27,7 @@ WEIGHT_TYPES = ("float32", "float16", "int8", "uint8", "int32")
 MAX_MANIFEST_BYTES = 64 * 2**20
 MAX_WEIGHTS_BYTES = 4 * 2**30
 MAX_MODELS = 100_000
+MAX_RUNS = 100_000
 
 _FILE = re.compile(r"[0-9]{1,6}\.onnx")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -66,6 +67,7 @@ class Kit(NamedTuple):
         sentinel: the model that monitors the machine's speed.
         models: the models to time, by key, without the sentinel; at least one.
         sha256: checksum of the manifest.
+        runs: of each model, for a distribution of its times; 0 for bursts and rounds.
     """
 
     runtime: str
@@ -80,6 +82,7 @@ class Kit(NamedTuple):
     sentinel: KitModel
     models: dict[str, KitModel]
     sha256: str
+    runs: int = 0
 
 
 def read_kit(folder: Path) -> Kit:
@@ -138,6 +141,7 @@ def _kit_from(found: Any, sha256: str) -> Kit:
         sentinel=sentinel,
         models=models,
         sha256=sha256,
+        runs=_whole(found, "runs", 0, MAX_RUNS) if "runs" in found else 0,
     )
 
 

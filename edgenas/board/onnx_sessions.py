@@ -65,10 +65,13 @@ class OnnxLoader:
         if self._provider != CPU:  # otherwise nodes it lacks would silently run on the CPU
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         memory = "cuda" if self._provider in _GPU_MEMORY else "cpu"
+        began_s = time.perf_counter()
         try:
             session = runtime.InferenceSession(model, options, providers=[self._provider])
+            load_ms = 1e3 * (time.perf_counter() - began_s)
             fell_back = self._provider not in session.get_providers()
-            loaded = None if fell_back else OnnxSession(runtime, session, _inputs(session, feeds), memory)
+            inputs = _inputs(session, feeds)
+            loaded = None if fell_back else OnnxSession(runtime, session, inputs, memory, load_ms)
         except Exception as error:  # ONNX Runtime's exceptions have no common base class
             raise BoardError(
                 f"ONNX Runtime cannot load the model ({first_line(error)})", "try another provider or version"
@@ -82,16 +85,25 @@ class OnnxLoader:
 
 
 class OnnxSession:
-    """A loaded model with fixed inputs; `interruptions` is how often the last timing was preempted."""
+    """A loaded model with fixed inputs.
+
+    Attributes:
+        interruptions: how often the last timing was preempted.
+        loading_ms: milliseconds of loading it, and of its first run.
+    """
 
     interruptions = 0
 
-    def __init__(self, runtime: Any, session: Any, feeds: Mapping[str, Any], memory: str) -> None:
+    def __init__(
+        self, runtime: Any, session: Any, feeds: Mapping[str, Any], memory: str, load_ms: float
+    ) -> None:
         self._session = session
         self._feeds = feeds
+        began_s = time.perf_counter()
         # Inputs and outputs are bound once in device memory, as in a deployed engine, which copies neither. The
         # arrays are kept: on the CPU it is their memory that is bound.
         self._outputs = self.run()
+        self.loading_ms = (load_ms, 1e3 * (time.perf_counter() - began_s))
         self._binding = session.io_binding()
         for name, value in feeds.items():
             self._binding.bind_ortvalue_input(name, runtime.OrtValue.ortvalue_from_numpy(value, memory))

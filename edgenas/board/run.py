@@ -203,6 +203,8 @@ class _Run:
                 "retaken": measured.retaken,
                 "failed": measured.failed,
                 "bursts": measured.bursts,
+                "runs": measured.runs,
+                "loading_ms": measured.loading_ms,
             },
         )
         (self._folder / UNFINISHED).unlink()

@@ -118,6 +118,11 @@ class WorkerSession:
         """Run once; writes the outputs to an `.npz` file and returns their number."""
         return int(self._worker.request("run", self._number, outputs))
 
+    def loading_ms(self) -> tuple[float, float]:
+        """Milliseconds of loading it, and of its first run."""
+        load_ms, first_ms = self._worker.request("loading", self._number)
+        return load_ms, first_ms
+
     def time_ms(self, calls: int) -> list[float]:
         """Milliseconds of each of `calls` consecutive runs."""
         times, self.interruptions = self._worker.request("time", self._number, calls)
@@ -187,6 +192,7 @@ def _serve(loader: OnnxLoader | BoardError, cores: Sequence[int], answers: IO[st
         "hello": hello,
         "load": load,
         "run": run,
+        "loading": lambda number: sessions[number].loading_ms,
         "time": lambda number, calls: (sessions[number].time_ms(calls), sessions[number].interruptions),
         "forget": lambda number: sessions.pop(number) and None,
     }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from edgenas.cli import (
+    bench,
     benchmark,
     devices,
     doctor,
@@ -34,7 +35,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (search, profile, kit, kit_import, validate, predict, devices, export, report, doctor):
+for command in (search, profile, kit, kit_import, validate, predict, bench, devices, export, report, doctor):
     app.command(command.__name__.rpartition(".")[2].replace("_", "-"), epilog=command.EXAMPLE)(command.run)
 app.command(ADD_DEVICE, epilog=devices.ADD_EXAMPLE)(devices.add)
 app.add_typer(benchmark.app)

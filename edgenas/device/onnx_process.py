@@ -86,6 +86,7 @@ class _ProcessSession(Session):
         np.savez(folder / FEEDS, *feeds.values())
         with as_device_error():
             self._session = process.worker.load(str(folder / MODEL), (list(feeds), str(folder / FEEDS)))
+            self.loading_ms = self._session.loading_ms()
 
     def run(self) -> list[NDArray[np.float32]]:
         path = self._process.folder / OUTPUTS

@@ -48,6 +48,7 @@ class OnnxRuntime(Runtime):
 class _OnnxSession(Session):
     def __init__(self, loaded: OnnxSession) -> None:
         self._loaded = loaded
+        self.loading_ms = loaded.loading_ms
 
     def run(self) -> list[NDArray[np.float32]]:
         return self._loaded.run()

@@ -17,6 +17,9 @@ class Session(ABC):
     interruptions: int = 0
     """How often the last `time_ms` was preempted; 0 if unknown."""
 
+    loading_ms: tuple[float, float] | None = None
+    """Milliseconds of loading the model, and of its first run; None if unknown."""
+
     @abstractmethod
     def run(self) -> list[NDArray[np.float32]]:
         """Run once and return the outputs."""

@@ -130,6 +130,7 @@ def make_timing_kit(
     make_models: Callable[[KitModels], Iterable[ModelOfKit]],
     budget_s: float,
     progress: Progress,
+    runs: int = 0,
 ) -> MadeKit[TimingPlan]:
     """Write a kit that times models for their own sake.
 
@@ -139,6 +140,7 @@ def make_timing_kit(
         make_models: makes the models.
         budget_s: target duration of the timing.
         progress: called at the beginning and the end.
+        runs: of each model, for a distribution of its times; 0 for bursts and rounds.
 
     Raises:
         DeviceError, InputError: as `make_kit`.
@@ -152,7 +154,7 @@ def make_timing_kit(
         models.append(model)
         estimate.add(model)
     progress("making models", 1, 1)
-    plan = plan_timing(device, [model.key for model in models[1:]])
+    plan = plan_timing(device, [model.key for model in models[1:]], runs)
     return _written(path, plan, device, sentinel, models, estimate, seed=0)
 
 
@@ -245,6 +247,7 @@ def _manifest(plan: BoardPlan, device: Device, files: Mapping[str, ModelOfKit], 
         "precision": device.precision,
         "uses_gpu": device.uses_gpu,
         "budget_s": estimate.budget_s,
+        **({"runs": plan.runs} if isinstance(plan, TimingPlan) else {}),
         "weights_bytes": dict(sorted(sizes.items())),
         "plan": plan.model_dump(mode="json"),
         "sentinel": SENTINEL_KEY,

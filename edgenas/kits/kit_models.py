@@ -21,6 +21,7 @@ from edgenas.onnx_latency.costing import costing_from_model, graph_latency
 from edgenas.onnx_latency.fragment_timing import fragment_kernels
 from edgenas.onnx_latency.fragments import Fragment
 from edgenas.onnx_latency.kernels import Kernel
+from edgenas.onnx_latency.onnx_reading import read_whole_model
 from edgenas.onnx_latency.prediction import predicted_onnx
 from edgenas.profiling.profile_plan import OVERHEAD
 from edgenas.space import Block
@@ -98,18 +99,24 @@ class KitModels:
             fragment_key(fragment), fragment.model, image, _features(kernels), estimate.predicted
         )
 
-    def of_file(self, key: str, path: Path) -> ModelOfKit:
+    def of_file(self, key: str, path: Path, as_it_is: bool = False) -> ModelOfKit:
         """An ONNX file with one input; axes that it leaves open have the size of the batch.
+
+        Args:
+            key: its name in the results.
+            path: the file.
+            as_it_is: whether it has the device's precision already.
 
         Raises:
             InputError: the file cannot be used.
         """
+        model = read_whole_model(path, self._device.batch)
         found = predicted_onnx(path, self._device)
-        model = onnx.load(path)
+        image = np.random.default_rng(0).standard_normal(model.shape, np.float32)
         return self._finished(
             key,
-            model,
-            _random_input(model, self._device.batch),
+            model.proto,
+            None if as_it_is else {model.input: image},
             _features(found.kernels),
             found.latency.predicted,
         )
@@ -138,9 +145,10 @@ class KitModels:
         return weights
 
     def _finished(
-        self, key: str, model: onnx.ModelProto, image: Feeds, features: int, estimated_ms: float
+        self, key: str, model: onnx.ModelProto, image: Feeds | None, features: int, estimated_ms: float
     ) -> ModelOfKit:
-        if self._device.precision != "fp32":
+        """Convert a model to the device's precision, unless there is no image to do it with, and strip it."""
+        if image is not None and self._device.precision != "fp32":
             converted = convert(model.SerializeToString(), self._device.precision, image)
             model = onnx.load_from_string(converted)
         if self._device.runtime == TENSORRT:  # whose engines are built for the shapes of the file
@@ -161,13 +169,6 @@ def _fix_batch(model: onnx.ModelProto, batch: int) -> None:
 def _features(kernels: Sequence[Kernel]) -> int:
     """Numbers that kernels write."""
     return sum(math.prod(shape) for each in kernels for shape in each.output_shapes)
-
-
-def _random_input(model: onnx.ModelProto, batch: int) -> Feeds:
-    weights = {each.name for each in model.graph.initializer}
-    (given,) = (each for each in model.graph.input if each.name not in weights)
-    shape = [axis.dim_value or batch for axis in given.type.tensor_type.shape.dim]
-    return {given.name: np.random.default_rng(0).standard_normal(shape, np.float32)}
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from edgenas.board.manifest import MAX_MODELS
+from edgenas.board.manifest import MAX_MODELS, MAX_RUNS
 from edgenas.device import Device, find_device
 from edgenas.device.catalogue import MAX_BATCH
 from edgenas.device.device import MAX_THREADS
@@ -65,9 +65,15 @@ class BoardPlan(Document):
 
 
 class TimingPlan(BoardPlan):
-    """Models to time for their own sake, by the keys under which their times come back."""
+    """Models to time for their own sake.
+
+    Attributes:
+        models: the keys under which their times come back.
+        runs: of each, for a distribution; 0 for bursts and rounds.
+    """
 
     models: tuple[Line, ...] = Field(min_length=1, max_length=MAX_MODELS)
+    runs: int = Field(default=0, ge=0, le=MAX_RUNS)
 
 
 class KitPlan(BoardPlan):
@@ -173,9 +179,9 @@ def plan_kit(space: NetworkSpace, device: Device, networks: int, samples: int | 
     )
 
 
-def plan_timing(device: Device, models: Sequence[str]) -> TimingPlan:
+def plan_timing(device: Device, models: Sequence[str], runs: int) -> TimingPlan:
     """The plan to time models, given by their keys."""
-    return TimingPlan(**_operating_point(device), models=tuple(models))
+    return TimingPlan(**_operating_point(device), models=tuple(models), runs=runs)
 
 
 def _operating_point(device: Device) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from edgenas.profiling.few_samples import FewSamplesReport, inferred_table
 from edgenas.profiling.machine_facts import MachineFacts
 from edgenas.profiling.measured_table import table_of
 from edgenas.profiling.profile_plan import OVERHEAD, ProfilePlan
-from edgenas.timing.journal import CheckedBurst
+from edgenas.timing.journal import CheckedBurst, CheckedRuns, Milliseconds
 from edgenas.timing.measuring import Measurement, measurement_of
 from edgenas.transfer.known_devices import MIN_SAMPLES
 
@@ -59,6 +59,8 @@ class BoardResults(Document, Generic[P]):
     bursts: dict[Line, Annotated[list[CheckedBurst], Field(min_length=1, max_length=1000)]] = Field(
         min_length=1
     )
+    runs: dict[Line, CheckedRuns] = Field(default={})
+    loading_ms: dict[Line, tuple[Milliseconds, Milliseconds]] = Field(default={})
 
     @model_validator(mode="after")
     def _they_are_of_one_kit(self) -> Self:
@@ -91,6 +93,8 @@ class TimingResults(BoardResults[TimingPlan]):
     def _they_are_of_the_plan(self) -> Self:
         if odd := {OVERHEAD, *self.plan.models} ^ (self.bursts.keys() | self.failed.keys()):
             raise ValueError(f"{min(odd)} is missing, or not among the plan's models")
+        if self.runs.keys() != (self.bursts.keys() if self.plan.runs else set()):
+            raise ValueError("runs must be those of the models that were timed, if the plan asks for them")
         return self
 
 

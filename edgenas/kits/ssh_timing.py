@@ -24,6 +24,7 @@ def times_over_ssh(
     make_models: Callable[[KitModels], Iterable[ModelOfKit]],
     budget_s: float,
     progress: Progress,
+    runs: int = 0,
 ) -> ModelTimes:
     """Time models on a board; the other arguments are those of `make_timing_kit`.
 
@@ -42,11 +43,11 @@ def times_over_ssh(
                 "install another version of the runtime there",
             )
         measured = measurement_of(results.bursts, results.retaken)
-        return ModelTimes(measured, results.runtime_version, results.host)
+        return ModelTimes(measured, results.runtime_version, results.host, results.runs, results.loading_ms)
 
     return measure_kit(
         board,
-        lambda path: make_timing_kit(path, device, make_models, budget_s, progress),
+        lambda path: make_timing_kit(path, device, make_models, budget_s, progress, runs),
         TimingResults,
         times,
         progress,

@@ -1,21 +1,26 @@
 """Reading and validating ONNX files: the result has exactly one input, of known shape.
 
-Only the shapes of weights are used, so external data files are never opened.
+To predict, only the shapes of weights are used, so external data files are not opened.
 """
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 from onnx import inliner
+from onnx.external_data_helper import load_external_data_for_model
 
 from edgenas.errors import FileFormatError, InputError, first_line
+from edgenas.vocabulary import Precision
 
 MAX_MODEL_BYTES = 2**31 - 1
 """Protobuf's limit; larger models keep their weights in external data."""
 
 CONTROL_FLOW = ("If", "Loop", "Scan")
 STANDARD_DOMAINS = ("", "ai.onnx")
+QUANTISED = ("QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
 
 _EXPORT_AGAIN = "export the model to ONNX again"
 
@@ -64,6 +69,40 @@ def read_model(path: Path, batch: int) -> Model:
     given = _input(path, proto, nodes)
     shape = _input_shape(path, given, batch)
     return Model(path, proto, nodes, given.name, shape, given.type.tensor_type.shape.dim[0].dim_value < 1)
+
+
+def read_whole_model(path: Path, batch: int) -> Model:
+    """Read an ONNX file to run it: with its weights, also those in other files of its folder.
+
+    Raises:
+        FileFormatError: also if such a file is missing, damaged, or lies elsewhere.
+        InputError: also if the input does not take float32.
+    """
+    model = read_model(path, batch)
+    (given,) = (each for each in model.proto.graph.input if each.name == model.input)
+    if (kind := given.type.tensor_type.elem_type) != onnx.TensorProto.FLOAT:
+        raise InputError(
+            f"{path}: input {model.input!r} takes {onnx.TensorProto.DataType.Name(kind).lower()}",
+            "only files with float32 inputs can be timed",
+        )
+    try:
+        load_external_data_for_model(model.proto, str(path.parent))
+    except Exception as error:  # onnx raises several types, without a common base
+        raise FileFormatError(
+            path, "weights", f"cannot be read ({first_line(error)})", "copy all files of the model together"
+        ) from None
+    return model
+
+
+def precision_of(model: onnx.ModelProto) -> Precision:
+    """The precision that a file's model computes in, for the most part."""
+    if any(node.op_type in QUANTISED or node.op_type.startswith("QLinear") for node in model.graph.node):
+        return "int8"
+    kinds = Counter[int]()
+    for tensor in model.graph.initializer:
+        kinds[tensor.data_type] += math.prod(tensor.dims)
+    half, whole = kinds[onnx.TensorProto.FLOAT16], kinds[onnx.TensorProto.FLOAT]
+    return "fp16" if half > whole else "fp32"
 
 
 def live_nodes(nodes: list[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:

@@ -24,6 +24,7 @@ from edgenas.pipeline.final_model import (
 from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.front_selection import smoothed_points, succeeded
 from edgenas.pipeline.initial_networks import initial_network
+from edgenas.pipeline.near_limit import first_within_limit
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import LEAST_S, split_time
 from edgenas.pipeline.training_plan import (
@@ -36,6 +37,9 @@ from edgenas.pipeline.training_plan import (
 )
 from edgenas.searchers.front import ranked_leaders
 from edgenas.searchers.loop import Evaluated
+
+RANKED = 4
+"""Candidates for each finalist: some may be measured above the limit."""
 
 
 def train_and_export(
@@ -106,7 +110,7 @@ def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[Fina
     # validation images: the supernet's figures do not show that the latter gains most from training.
     always = {session.chosen, whole.id if whole else None}
     forced = [each for each in valid if each.architecture.id in always]
-    others = [valid[i] for i in ranked_leaders(found, count) if valid[i] not in forced]
+    others = [valid[i] for i in ranked_leaders(found, RANKED * count) if valid[i] not in forced]
     return [
         FinalModel(
             id=candidate.architecture.id,
@@ -114,7 +118,7 @@ def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[Fina
             latency=session.predictor.predict(candidate.architecture),
             searched=candidate.accuracy,
         )
-        for candidate in (forced + others)[:count]
+        for candidate in first_within_limit(session, forced + others, count)
     ]
 
 

@@ -1,4 +1,4 @@
-"""The settings of the commands that measure and predict: `profile`, `kit`, `kit-import`, `validate`, `predict`."""
+"""The settings of the commands that measure and predict: `profile`, `kit`, `validate`, `predict`, `bench`, ..."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ from edgenas.errors import InputError
 from edgenas.settings.declaration import Settings
 from edgenas.settings.option import Group, Option
 from edgenas.settings.shared import (
+    CallSettings,
     DeviceSetting,
     MissingSetting,
     OperatingPoint,
@@ -37,6 +38,8 @@ SAMPLES_NEED_ONE_SIZE = (
 MAX_NAME = 64
 
 MAX_BOARDS = 16
+
+MIN_BENCH_RUNS, MAX_BENCH_RUNS = 20, 100_000
 
 MIN_CALIBRATION, MAX_CALIBRATION = 3, 500
 """Networks to calibrate on; more would take hours."""
@@ -239,3 +242,24 @@ class PredictSettings(OperatingPoint):
     device: DeviceSetting
     _: KW_ONLY
     missing: MissingSetting = "refuse"
+
+
+@dataclass(frozen=True)
+class BenchSettings(CallSettings, OverSsh):
+    """Which files are timed, and how often."""
+
+    model: Annotated["str | Path", Option("ONNX file, run as it is.", argument=True, example="model.onnx")]
+    device: DeviceSetting
+    _: KW_ONLY
+    against: Annotated[
+        "str | Path | None",
+        Option("Another ONNX file, timed in turn with the first: is the difference real?", example="b.onnx"),
+    ] = None
+    runs: Annotated[
+        int | None,
+        Option(
+            "Runs of each file; default: 1000, or as many as 20 s allow.",
+            at_least=MIN_BENCH_RUNS,
+            at_most=MAX_BENCH_RUNS,
+        ),
+    ] = None

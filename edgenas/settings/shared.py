@@ -37,17 +37,14 @@ RunSetting = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class OperatingPoint(Settings):
-    """How the device runs; by default as in its file."""
+class CallSettings(Settings):
+    """How the device runs a model; by default as in its file."""
 
     threads: Annotated[
         int | None,
         Option(
             "Threads; default: those in the device's file.", Group.DEVICE, at_least=1, at_most=MAX_THREADS
         ),
-    ] = None
-    precision: Annotated[
-        Precision | None, Option("Precision; default: that in the device's file.", Group.DEVICE)
     ] = None
     batch: Annotated[
         int | None,
@@ -65,6 +62,15 @@ class OperatingPoint(Settings):
             Group.DEVICE,
             example="stock clocks, 2.4 GHz, cooled",
         ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatingPoint(CallSettings):
+    """How the device runs, and at which precision."""
+
+    precision: Annotated[
+        Precision | None, Option("Precision; default: that in the device's file.", Group.DEVICE)
     ] = None
 
 

@@ -1,13 +1,14 @@
 """The journal of an unfinished profile: completed rounds in a file, from which an interrupted profile resumes."""
 
+import itertools
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from edgenas.board.bursts import Burst, Bursts
+from edgenas.board.bursts import Burst, Bursts, Runs
 from edgenas.errors import FileFormatError
 from edgenas.formats import Document, read_json, write_json
 
@@ -32,6 +33,21 @@ def _in_order(burst: Burst) -> Burst:
 
 CheckedBurst = Annotated[Burst, AfterValidator(_in_order)]
 """A burst from a file."""
+
+Milliseconds = Annotated[float, Field(ge=MIN_MS, le=MAX_MS)]
+
+
+def _possible(runs: Runs) -> Runs:
+    rounds = [*runs.back_to_back, runs.paced]
+    if not all(MIN_MS <= each <= MAX_MS for each in itertools.chain(*rounds)) or not all(runs.back_to_back):
+        raise ValueError("times must be positive, and possible, and no round empty")
+    if not runs.back_to_back:
+        raise ValueError("there must be a round")
+    return runs
+
+
+CheckedRuns = Annotated[Runs, AfterValidator(_possible)]
+"""Runs from a file."""
 
 
 class Journal(Document):

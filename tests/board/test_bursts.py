@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.board.bursts import Burst, disturbed, is_disturbed, is_usual, level, quantile
+from edgenas.board import bursts as module
+from edgenas.board.bursts import Burst, disturbed, is_disturbed, is_usual, level, quantile, take_runs
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50), st.floats(0, 1))
@@ -43,3 +44,48 @@ def test_the_level_is_that_of_the_quiet_rounds_and_others_are_found() -> None:
     bursts = {"a": [_burst(), _burst(2.0), _burst()], "b": [_burst(), _burst(2.0), _burst(2.0)]}
     assert level(bursts) == 1.0
     assert disturbed(bursts) == [("a", 1), ("b", 1), ("b", 2)]
+
+
+class Counting:
+    """A session that takes `ms` for a run, a third more for each that follows a pause."""
+
+    interruptions = 0
+
+    def __init__(self, ms: float) -> None:
+        self.ms = ms
+        self.calls: list[int] = []
+        self.rested = False
+
+    def rest(self, seconds: float) -> None:
+        self.rested = True
+
+    def time_ms(self, calls: int) -> list[float]:
+        self.calls.append(calls)
+        times = [self.ms + self.rested / 3] + [self.ms] * (calls - 1)
+        self.rested = False
+        return times
+
+
+@pytest.mark.parametrize(
+    ("runs", "budget_s", "made"),
+    [(1000, 100.0, 1000), (7, 100.0, 7), (1000, 0.5, 250), (1000, 1e-3, 100), (30, 1e-3, 30)],
+)
+def test_as_many_runs_as_asked_for_or_as_time_allows(runs: int, budget_s: float, made: int) -> None:
+    sessions = {"a": Counting(1.0), "b": Counting(1.0)}
+    bursts, found = take_runs(sessions, Counting(0.1), runs, budget_s, paced=False, progress=lambda *_: None)
+    for key in sessions:
+        rounds = found[key].back_to_back
+        assert sum(map(len, rounds)) == made and len(rounds) == min(made, module.RUN_ROUNDS)
+        assert max(map(len, rounds)) - min(map(len, rounds)) <= 1
+        assert [burst.n for burst in bursts[key]] == list(map(len, rounds)) and not found[key].paced
+
+
+def test_paced_runs_follow_pauses() -> None:
+    model = Counting(1.0)
+    shown: list[str] = []
+    _, found = take_runs(
+        {"a": model}, Counting(0.1), 40, 100.0, True, lambda phase, *_: shown.append(phase), model.rest
+    )
+    assert found["a"].paced == pytest.approx([1 + 1 / 3] * module.PACED_RUNS)
+    assert set(np.concatenate(found["a"].back_to_back)) == {1.0}
+    assert shown[-1] == "timing after idle times" and "timing" in shown

@@ -14,6 +14,7 @@ from edgenas.settings.benchmark import BenchmarkLatencySettings, BenchmarkSearch
 from edgenas.settings.declaration import Settings
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.latency_commands import (
+    BenchSettings,
     DevicesAddSettings,
     KitImportSettings,
     KitSettings,
@@ -32,6 +33,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "kit-import": KitImportSettings,
     "validate": ValidateSettings,
     "predict": PredictSettings,
+    "bench": BenchSettings,
     "devices add": DevicesAddSettings,
     "export": ExportSettings,
     "benchmark search": BenchmarkSearchSettings,

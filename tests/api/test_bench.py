@@ -1,0 +1,225 @@
+"""Timing files over many runs, here and on a board."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from fixtures.boards import BOARD, quick_kit, timing_results
+from fixtures.loopback import HOST, Loopback, loopback
+from onnx import TensorProto, helper, numpy_helper
+
+import edgenas
+from edgenas.board import bursts
+from edgenas.cli.main import run
+from edgenas.device import find_device
+from edgenas.errors import DeviceError, InputError
+from edgenas.kits.ssh import SshBoard
+from edgenas.progress import Progress
+from edgenas.space.nasbench_macro import MacroLayout, NASBenchMacroSpace
+from edgenas.space.onnx_graph import INPUT, onnx_from_blocks, random_weights
+from edgenas.space.precision import convert
+
+__all__ = ["loopback", "quick_kit"]
+
+SPACE = NASBenchMacroSpace(MacroLayout(resolution=16, classes=2))
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bursts, "PACE_S", 0.001)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    return _save(tmp_path / "small.onnx", onnx_from_blocks(SPACE.blocks(SPACE.smallest), random_weights(0)))
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    return _save(tmp_path / "large.onnx", onnx_from_blocks(SPACE.blocks(SPACE.largest), random_weights(0)))
+
+
+def _save(path: Path, model: onnx.ModelProto) -> Path:
+    onnx.save(model, path)
+    return path
+
+
+def test_the_distribution_of_a_file(small: Path) -> None:
+    found = edgenas.bench(small, "cpu", runs=50)
+    times = found.latency_ms
+    assert 0 < times.min <= times.p50 <= times.p90 <= times.p95 <= times.p99
+    assert found.runs == 50 and found.precision == "fp32" and found.against is None
+    assert found.images_per_s == pytest.approx(1e3 / times.mean)
+    assert None not in (found.paced_ms, found.load_ms, found.first_ms) and found.predicted_ms is None
+
+
+def test_against_a_larger_one(small: Path, large: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["bench", str(large), "--device", "cpu", "--against", str(small), "--runs", "60"]
+    assert run([*asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["comparison"]["low"] > 1  # many times the work
+    assert found["against"]["latency_ms"]["p50"] < found["latency_ms"]["p50"]
+    assert set(found["latency_ms"]) >= {"min", "p50", "p90", "p95", "p99"}
+    assert run(asked) == 0
+    shown = capsys.readouterr().out
+    assert "large.onnx is" in shown and "slower than small.onnx (95 %:" in shown and "60 runs on cpu" in shown
+
+
+def test_a_file_runs_as_it_is(small: Path, tmp_path: Path) -> None:
+    image = {INPUT: np.zeros((1, 3, 16, 16), np.float32)}
+    int8 = tmp_path / "int8.onnx"
+    int8.write_bytes(convert(small.read_bytes(), "int8", image))
+    found = edgenas.bench(int8, "cpu", runs=20)
+    assert found.precision == "int8" and "int8" in found.conditions
+
+
+def test_weights_in_another_file_come_along(large: Path, tmp_path: Path) -> None:
+    model = onnx.load(large)
+    (tmp_path / "apart").mkdir()
+    path = tmp_path / "apart" / "model.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert edgenas.bench(path, "cpu", runs=20).runs == 20
+    (tmp_path / "apart" / "weights.bin").unlink()
+    with pytest.raises(
+        InputError, match=r"model.onnx: weights: cannot be read .+ copy all files of the model"
+    ):
+        edgenas.bench(path, "cpu", runs=20)
+
+
+def test_weights_elsewhere_are_not_read(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(bytes(1 << 20))
+    (tmp_path / "inside").mkdir()
+    model = onnx.load(small)
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "../secret"
+    path = tmp_path / "inside" / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=r"model.onnx: weights: cannot be read"):
+        edgenas.bench(path, "cpu", runs=20)
+
+
+def test_the_card_beside_a_file_tells_the_prediction(in_finished_run: None) -> None:
+    path = Path(str(edgenas.load_run("done").front[0].onnx))
+    with pytest.raises(DeviceError, match=r"raspberry-pi-5 cannot be reached from here"):
+        edgenas.bench(path, "raspberry-pi-5")
+    assert edgenas.bench(path, "cpu", runs=20).predicted_ms is None  # it is for another device
+    card_path = path.with_suffix(".json")
+    card = json.loads(card_path.read_text())
+    card |= {"device": "cpu", "target": find_device("cpu").target}
+    card_path.write_text(json.dumps(card))
+    predicted = edgenas.bench(path, "cpu", runs=20).predicted_ms
+    assert predicted is not None and predicted["low"] < predicted["predicted"] < predicted["high"]
+    card_path.write_text(json.dumps(card | {"sha256": "0" * 64}))
+    assert edgenas.bench(path, "cpu", runs=20).predicted_ms is None  # it is of another file
+    card_path.write_text("[]")
+    assert edgenas.bench(path, "cpu", runs=20).predicted_ms is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": "nothing.onnx"}, r"nothing.onnx: cannot be read \(No such file"),
+        ({"runs": 19}, r"--runs 19 is too small; give at least 20"),
+        ({"device": "nosuch"}, r"unknown device 'nosuch'"),
+        ({"ssh": "pi@board"}, r"device cpu is this machine, and pi@board is another one"),
+        ({"against": "nothing.onnx"}, r"nothing.onnx: cannot be read"),
+    ],
+)
+def test_bad_arguments_are_refused(given: dict[str, Any], message: str, small: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        edgenas.bench(**{"model": small, "device": "cpu", **given})
+
+
+def test_other_inputs_than_float32_are_refused(tmp_path: Path) -> None:
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, (1, 3, 8, 8))
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, (1, 3, 8, 8))
+    nodes = [
+        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["pixels", "scale"], ["output"]),
+    ]
+    scale = numpy_helper.from_array(np.float32(2), "scale")
+    graph = helper.make_graph(nodes, "g", [image], [output], [scale])
+    path = _save(
+        tmp_path / "uint8.onnx", helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    )
+    with pytest.raises(InputError, match=r"input 'image' takes uint8; only files with float32 inputs"):
+        edgenas.bench(path, "cpu")
+
+
+def test_on_a_board(
+    loopback: Loopback, quick_kit: Callable[[Path], None], tmp_path: Path, small: Path, large: Path
+) -> None:
+    quick_kit(tmp_path)
+    found = edgenas.bench(large, BOARD, against=small, runs=40, ssh=HOST, ssh_python=loopback.python)
+    assert found.runs == 40 and found.host == HOST and found.device == BOARD
+    assert found.comparison is not None and found.comparison.low > 1
+    assert found.load_ms is not None and found.paced_ms is not None
+
+
+class Answering(SshBoard):
+    """Answers with results of the kit that it gets, changed by a function."""
+
+    change: Callable[[dict[str, Any]], Any]
+
+    def measure(  # type: ignore[override]  # it never pauses
+        self, archive: bytes, accept: Callable[[str], None], progress: Progress
+    ) -> None:
+        results = timing_results(archive)
+        Answering.change(results)
+        accept(json.dumps(results))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda results: None, None),
+        (lambda results: results.pop("runs"), "runs must be those of the models"),
+        (lambda results: results["runs"].pop("0"), "runs must be those of the models"),
+        (lambda results: results["runs"].update({"0": [[], []]}), "there must be a round"),
+        (lambda results: results["runs"].update({"0": [[[]], []]}), "no round empty"),
+        (lambda results: results["runs"].update({"0": [[[-1.0]], []]}), "times must be positive"),
+        (lambda results: results["runs"].update({"0": [[[1e300]], []]}), "times must be positive"),
+        (lambda results: results["runs"].update({"0": [[["x"]], []]}), "valid number"),
+        (lambda results: results.update(loading_ms={"0": [-1, 1]}), "greater than"),
+    ],
+)
+def test_what_a_board_sends_is_checked(
+    change: Callable[[dict[str, Any]], Any],
+    message: str | None,
+    quick_kit: Callable[[Path], None],
+    tmp_path: Path,
+    small: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quick_kit(tmp_path)
+    Answering.change = change
+    monkeypatch.setattr("edgenas.pipeline.targets.SshBoard", Answering)
+    if message is None:
+        found = edgenas.bench(small, BOARD, ssh="board")
+        assert found.latency_ms.p50 == 1 and found.paced_ms == 2 and found.load_ms is None
+        return
+    with pytest.raises(DeviceError, match=message):
+        edgenas.bench(small, BOARD, ssh="board")
+
+
+def test_a_file_that_the_board_cannot_run_is_told(
+    quick_kit: Callable[[Path], None], tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick_kit(tmp_path)
+
+    def fail(results: dict[str, Any]) -> None:
+        for kind in ("bursts", "runs"):
+            del results[kind]["0"]
+        results["failed"]["0"] = "no such operator"
+
+    Answering.change = fail
+    monkeypatch.setattr("edgenas.pipeline.targets.SshBoard", Answering)
+    with pytest.raises(DeviceError, match=r"board could time none of 1 models"):
+        edgenas.bench(small, BOARD, ssh="board")

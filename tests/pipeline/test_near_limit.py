@@ -1,0 +1,149 @@
+"""Candidates whose interval contains the limit are measured before any is trained."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgenas.device import Device
+from edgenas.errors import DeviceError, EdgenasError
+from edgenas.kits.ssh import SshBoard
+from edgenas.pipeline import near_limit
+from edgenas.pipeline.near_limit import first_within_limit
+from edgenas.pipeline.session import Session
+from edgenas.pipeline.time_budget import Budget
+from edgenas.searchers.loop import Evaluated
+
+Take = Callable[[dict[str, float] | Exception], list[list[str]]]
+
+
+@pytest.fixture
+def ranked(session: Session) -> list[Evaluated]:
+    """Six architectures, fastest first."""
+    rng = np.random.default_rng(0)
+    drawn = {each.id: each for each in (session.space.sample(rng) for _ in range(20))}
+    six = sorted(list(drawn.values())[:6], key=session.problem.latency_ms)
+    return [Evaluated(each, 0.5, session.problem.latency_ms(each)) for each in six]
+
+
+@pytest.fixture
+def limited(session: Session, ranked: list[Evaluated]) -> Session:
+    """The limit is what the fourth is predicted to take: intervals of a datasheet contain it from the first on."""
+    limit_ms = session.problem.latency_ms(ranked[3].architecture)
+    settings = replace(session.settings, max_latency=f"{limit_ms}ms")
+    return replace(session, config=session.config.model_copy(update={"settings": settings}))
+
+
+@pytest.fixture
+def take(monkeypatch: pytest.MonkeyPatch) -> Take:
+    """`take(ratios)`: networks take these multiples of the limit, by id, others half of it; which were timed."""
+
+    def instead(ratios: dict[str, float] | Exception) -> list[list[str]]:
+        asked: list[list[str]] = []
+
+        def time_networks(
+            networks: Mapping[str, Any], device: Device, board: SshBoard | None, *_: object
+        ) -> Any:
+            asked.append(list(networks))
+            if isinstance(ratios, Exception):
+                raise ratios
+            timings = {id_: SimpleNamespace(typical_ms=ratios.get(id_, 0.5) * LIMIT[0]) for id_ in networks}
+            return SimpleNamespace(measured=SimpleNamespace(timings=timings))
+
+        monkeypatch.setattr(near_limit, "time_networks", time_networks)
+        return asked
+
+    return instead
+
+
+LIMIT = [1.0]
+
+
+@pytest.fixture(autouse=True)
+def _limit(limited: Session) -> None:
+    LIMIT[0] = limited.settings.max_latency_ms
+
+
+def _ids(candidates: list[Evaluated]) -> list[str]:
+    return [each.architecture.id for each in candidates]
+
+
+def _notes(session: Session) -> list[str]:
+    return [event["text"] for event in session.store.events("note")]
+
+
+def test_one_above_the_limit_makes_room_for_the_next(
+    limited: Session, ranked: list[Evaluated], take: Take
+) -> None:
+    first, second, third, *_ = _ids(ranked)
+    asked = take({second: 1.01})
+    assert _ids(first_within_limit(limited, ranked, 2)) == [first, third]
+    assert asked == [[first, second], [third]]
+    (note, *_) = _notes(limited)
+    assert note.startswith("of 3 candidates near the limit of ") and "1 were measured above it (" in note
+
+
+def test_a_resumed_run_trains_the_same_models(limited: Session, ranked: list[Evaluated], take: Take) -> None:
+    asked = take({_ids(ranked)[0]: 2.0})
+    chosen = first_within_limit(limited, ranked, 3)
+    assert first_within_limit(limited, ranked, 3) == chosen and len(asked) == 2
+    take(DeviceError("the board is away"))
+    assert first_within_limit(limited, ranked, 3) == chosen
+
+
+def test_what_is_surely_below_the_limit_is_not_measured(
+    session: Session, ranked: list[Evaluated], take: Take
+) -> None:
+    asked = take({})
+    assert first_within_limit(session, ranked, 4) == ranked[:4]  # within 50 ms
+    assert not asked and not _notes(session)
+
+
+def test_a_device_that_is_away_costs_nothing(limited: Session, ranked: list[Evaluated], take: Take) -> None:
+    take(DeviceError("pi cannot be reached", "connect once by hand"))
+    assert first_within_limit(limited, ranked, 4) == ranked[:4]
+    assert _notes(limited) == [
+        "candidates near the limit were not measured: pi cannot be reached; connect once by hand"
+    ]
+
+
+def test_a_device_elsewhere_is_not_asked(limited: Session, ranked: list[Evaluated], take: Take) -> None:
+    asked = take({})
+    away = limited.config.device.model_copy(update={"reach": "none"})
+    config = limited.config.model_copy(update={"device": away})
+    assert first_within_limit(replace(limited, config=config), ranked, 2) == ranked[:2]
+    assert not asked
+
+
+@pytest.mark.parametrize(("minutes", "measures"), [(1, False), (10, True)])
+def test_it_takes_a_small_share_of_a_time_budget(
+    minutes: float, measures: bool, limited: Session, ranked: list[Evaluated], take: Take
+) -> None:
+    asked = take({})
+
+    budget = Budget(60 * minutes, 0.0, time.monotonic())
+    first_within_limit(replace(limited, budget=budget), ranked, 2)
+    assert bool(asked) is measures
+
+
+def test_if_none_is_within_the_limit_the_search_says_so(
+    limited: Session, ranked: list[Evaluated], take: Take
+) -> None:
+    take(dict.fromkeys(_ids(ranked), 1.5))
+    with pytest.raises(
+        EdgenasError, match=r"every candidate was measured above the limit .+; profile cpu again"
+    ):
+        first_within_limit(limited, ranked, 2)
+
+
+def test_predictions_that_are_off_are_told(limited: Session, ranked: list[Evaluated], take: Take) -> None:
+    predicted = {each.architecture.id: each.latency_ms / LIMIT[0] for each in ranked}
+    take({id_: 0.8 * ratio for id_, ratio in predicted.items()})
+    first_within_limit(limited, ranked, 4)
+    assert _notes(limited) == [
+        "networks near the limit are 25% faster than predicted (median of 4): see edgenas profile --device cpu"
+    ]
