@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -184,8 +184,16 @@ def _fake_ssh(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Non
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """It interrupts, also where these tests run in the background of a shell, which ignores it there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_ends_all_connections_and_makes_no_other(
-    own: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    own: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, ctrl_c: None
 ) -> None:
     """Both boards take minutes; the interruption comes once both have begun."""
     count = own / "connections"

@@ -197,6 +197,6 @@ def test_every_setting_is_used(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(SearchSettings, "__getattribute__", recorded, raising=False)
     common: dict[str, Any] = {"data": str(image_folder), "evaluations": 4, "finalists": 1}
-    edgenas.search("pi5", "20ms", run="plain", time_budget="30s", **common)
+    edgenas.search("pi5", "20ms", run="plain", time_budget="5s", **common)
     edgenas.search("pi5", "20ms", run="learnt", searcher="proxyless", **common)
     assert reads >= {each.name for each in settings_of(SearchSettings)}
