@@ -1,14 +1,16 @@
 """The latency of ONNX files over many runs, on this machine or on a board."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import field_serializer
 
-from edgenas.board.bursts import Runs
 from edgenas.board.manifest import TENSORRT
+from edgenas.board.problem import one_line
 from edgenas.device import Device, find_device, runtime_for
 from edgenas.errors import DeviceError, FileFormatError, InputError
 from edgenas.exporting.model_card import Card
@@ -26,20 +28,24 @@ from edgenas.settings.latency_commands import BenchSettings
 from edgenas.vocabulary import Precision
 
 RUNS, BUDGET_S = 1000, 20.0
-"""Runs of each file, and how long they may take; if they were asked for, as long as they need."""
+"""Runs of each file, and how long those of all may take; if they are asked for, as long as they need."""
 
 UNLIMITED_S = 86_400.0
 
+MAX_KEY = 100
+"""Characters of the name under which a board knows a file."""
+
 
 class FileTimes(Document):
-    """What one file takes.
+    """The latency of one file.
 
     Attributes:
         file: its path.
-        precision: that of most of its weights.
+        precision: int8 if anything in it is quantised; else fp16 or fp32, as most of its weights are.
+        conditions: the operating point: runtime, precision, threads, batch, power mode.
         latency_ms: of runs back to back.
         runs: how many there were.
-        stable: whether the machine was quiet enough for these figures to be repeatable.
+        stable: whether the machine was quiet enough for the usual latency to be repeatable.
         images_per_s: back to back.
         typical_ms: at the machine's usual speed, which is what predictions are of (docs/measuring.md).
         paced_ms: median of runs after 0.1 s of idleness each; None where the runtime cannot wait.
@@ -50,6 +56,7 @@ class FileTimes(Document):
 
     file: Path
     precision: Precision
+    conditions: str
     latency_ms: Distribution
     runs: int
     stable: bool
@@ -58,24 +65,26 @@ class FileTimes(Document):
     paced_ms: float | None
     load_ms: float | None
     first_ms: float | None
-    predicted_ms: dict[str, float] | None
+    predicted_ms: Latency | None
+
+    @field_serializer("predicted_ms")
+    def _milliseconds(self, latency: Latency | None) -> dict[str, float] | None:
+        return latency and {"predicted": latency.predicted, "low": latency.low, "high": latency.high}
 
 
 class BenchResult(FileTimes):
-    """What a file takes, and how it compares.
+    """The latency of a file, and how it compares.
 
     Attributes:
         device: name of the device.
-        conditions: the operating point: runtime, precision, threads, batch, power mode.
-        host: the machine that ran it.
-        runtime_version: of the runtime there.
-        against: what the other file takes, if there is one.
+        host: the board, as ssh knows it; None if the files ran on this machine.
+        runtime_version: of the runtime that ran them.
+        against: the latency of the other file, if there is one.
         comparison: the first file's time as a multiple of the other's.
     """
 
     device: str
-    conditions: str
-    host: str
+    host: str | None
     runtime_version: str
     against: FileTimes | None = None
     comparison: Comparison | None = None
@@ -83,107 +92,115 @@ class BenchResult(FileTimes):
 
 @dataclass(frozen=True, slots=True)
 class _File:
+    """A file, the name under which its times come back, and the device at its precision."""
+
     path: Path
-    precision: Precision
+    key: str
+    device: Device
 
 
 @taking(BenchSettings)
 def bench(settings: BenchSettings) -> BenchResult:
     """Time an ONNX file over many runs, as it is, and compare it with another one.
 
-    The files are timed in turn, in twenty rounds; nothing is left out, so that the distribution is what a program
-    meets that calls the model again and again. With `ssh`, or a host in the device's file, they are carried to that
-    board without their weights, on which latency does not depend, and timed there.
+    The files are timed in turn, in twenty rounds; disturbed runs count like others, so that the distribution is what a
+    program meets. With `ssh`, or a host in the device's file, they are carried to that board and timed there, with
+    random weights: latency does not depend on their values, unless the amount of work does.
 
     Raises:
         InputError: a file or setting cannot be used.
         DeviceError: the device cannot be reached, or cannot run a file.
     """
     device = find_device(settings.device, settings.threads, None, settings.batch, settings.power_mode)
-    paths = [Path(settings.model), *([] if settings.against is None else [Path(settings.against)])]
-    files = {str(number): _read(path, device) for number, path in enumerate(paths)}
-    device = find_device(device, precision=files["0"].precision)
     board = board_for(settings, device)
+    if board is None and not device.is_host:
+        raise DeviceError(
+            f"device {device.name} cannot be reached from here (its file says reach = {device.reach!r})",
+            "name its board: --ssh USER@HOST",
+        )
+    paths = [Path(each) for each in (settings.model, settings.against) if each is not None]
+    files = _read(paths, device)
     runs, budget_s = (RUNS, BUDGET_S) if settings.runs is None else (settings.runs, UNLIMITED_S)
     if board:
-        times = _times_there(board, device, files, runs, budget_s, settings)
+        times = _times_there(board, files, runs, budget_s, settings)
     else:
         runtime = runtime_for(find_device(device, precision="fp32"))  # which leaves files as they are
-        paths_by_key = {key: each.path for key, each in files.items()}
-        times = runs_here(device, runtime, paths_by_key, runs, budget_s, settings.progress)
-    first, *others = (_times_of(key, each, times, device) for key, each in files.items())
+        by_key = {each.key: each.path for each in files}
+        times = runs_here(device, runtime, by_key, runs, budget_s, settings.progress)
+    first, *others = (_times_of(each, times) for each in files)
     return BenchResult(
         **dict(first),
         device=device.name,
-        conditions=device.target,
-        host=board.host if board else times.host,
+        host=board.host if board else None,
         runtime_version=times.runtime_version,
         against=others[0] if others else None,
-        comparison=compared(times.runs["0"], times.runs["1"]) if others else None,
+        comparison=compared(*(times.runs[each.key] for each in files)) if others else None,
     )
 
 
-def _read(path: Path, device: Device) -> _File:
-    return _File(path, precision_of(read_whole_model(path, device.batch).proto))
+def _read(paths: Sequence[Path], device: Device) -> list[_File]:
+    names, seen = [one_line(path.name, MAX_KEY) or "model" for path in paths], Counter[str]()
+    files = []
+    for path, name in zip(paths, names, strict=True):
+        seen[name] += 1
+        precision = precision_of(read_whole_model(path, device.batch).proto)
+        key = name if seen[name] == 1 else f"{name} ({seen[name]})"
+        files.append(_File(path, key, find_device(device, precision=precision)))
+    return files
 
 
 def _times_there(
-    board: SshBoard,
-    device: Device,
-    files: Mapping[str, _File],
-    runs: int,
-    budget_s: float,
-    settings: BenchSettings,
+    board: SshBoard, files: Sequence[_File], runs: int, budget_s: float, settings: BenchSettings
 ) -> ModelTimes:
-    if device.runtime == TENSORRT and len({each.precision for each in files.values()}) > 1:
+    precisions = [each.device.precision for each in files]
+    device = files[0].device
+    if device.runtime == TENSORRT and len(set(precisions)) > 1:
         raise InputError(
-            "TensorRT builds both files at one precision, and theirs differ", "time one at a time"
+            f"TensorRT builds both files at one precision, and these have {' and '.join(precisions)}",
+            "time them one at a time",
         )
 
     def models(maker: KitModels) -> Iterator[ModelOfKit]:
-        return (maker.of_file(key, each.path, as_it_is=True) for key, each in files.items())
+        return (maker.of_file(each.key, each.path, as_it_is=True) for each in files)
 
     times = times_over_ssh(board, device, models, budget_s, settings.progress, runs)
-    for key, each in files.items():
-        if key not in times.runs:
-            raise DeviceError(f"{board.host} cannot run {each.path}", "see the warning above")
+    for each in files:
+        if each.key not in times.runs:  # the reason was in a warning
+            raise DeviceError(
+                f"{board.host} cannot run {each.path}", "install another version of the runtime there"
+            )
     return times
 
 
-def _times_of(key: str, file: _File, times: ModelTimes, device: Device) -> FileTimes:
-    runs: Runs = times.runs[key]
-    latency, timing = distribution_of(runs), times.measured.timings[key]
-    load_ms, first_ms = times.loading_ms.get(key, (None, None))
-    predicted = _predicted(file.path, device)
+def _times_of(file: _File, times: ModelTimes) -> FileTimes:
+    runs, timing = times.runs[file.key], times.measured.timings[file.key]
+    latency = distribution_of(runs)
+    load_ms, first_ms = times.loading_ms.get(file.key, (None, None))
     return FileTimes(
         file=file.path,
-        precision=file.precision,
+        precision=file.device.precision,
+        conditions=file.device.target,
         latency_ms=latency,
         runs=sum(map(len, runs.back_to_back)),
         stable=not timing.unstable,
-        images_per_s=device.batch * 1e3 / latency.mean,
+        images_per_s=file.device.batch * 1e3 / latency.mean,
         typical_ms=timing.typical_ms,
         paced_ms=float(np.median(runs.paced)) if runs.paced else None,
         load_ms=load_ms,
         first_ms=first_ms,
-        predicted_ms={"predicted": predicted.predicted, "low": predicted.low, "high": predicted.high}
-        if predicted
-        else None,
+        predicted_ms=_predicted(file),
     )
 
 
-def _predicted(path: Path, device: Device) -> Latency | None:
+def _predicted(file: _File) -> Latency | None:
     """What the card beside a file predicts, if it is of this file and for this device at this operating point."""
-    card_path = path.with_suffix(".json")
-    if not card_path.is_file():
+    path = file.path.with_suffix(".json")
+    if not path.is_file():
         return None
     try:
-        card = read_json(card_path, Card)
-    except FileFormatError:  # not a card: any file may lie there
+        card = read_json(path, Card)
+    except FileFormatError:  # any file may lie there
         return None
-    of_this = card.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    return (
-        card.model.latency_ms
-        if of_this and (card.device, card.target) == (device.name, device.target)
-        else None
-    )
+    of_this = card.sha256 == hashlib.sha256(file.path.read_bytes()).hexdigest()
+    for_this = (card.device, card.target) == (file.device.name, file.device.target)
+    return card.model.latency_ms if of_this and for_this else None

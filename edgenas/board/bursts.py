@@ -10,6 +10,7 @@ interrupted in every run, which the short sentinel may miss.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Protocol, Sequence
 
@@ -44,7 +45,10 @@ PAUSE_S = 1.0
 """Pause before repetitions, for the chip to cool and short jobs to end."""
 
 RUN_ROUNDS = 20
-"""Rounds in which the runs of a distribution are made; their medians say whether two models differ."""
+"""Rounds in which the runs of a distribution are made, unless they take long."""
+
+MAX_BURST_S = 30.0
+"""Of a distribution: whoever waits sees progress after each burst."""
 
 MIN_RUNS = 100
 """Fewest runs of a distribution, however long they take, unless fewer are asked for."""
@@ -140,7 +144,7 @@ def take_runs(
     progress: Callable[[str, float, float], Any],
     pause: Callable[[float], None] = time.sleep,
 ) -> tuple[Bursts, dict[str, Runs]]:
-    """Time loaded models run by run, for the distribution of their times; nothing is repeated or left out.
+    """Time loaded models run by run, for the distribution of their times; disturbed runs count like others.
 
     Args:
         sessions: models to time, in turn, by any key; at least one.
@@ -154,10 +158,12 @@ def take_runs(
     Returns:
         The runs as bursts, and one by one.
     """
-    total_s = sum(map(_warm_up, sessions.values())) * runs / 1e3
+    run_ms = {key: _warm_up(session) for key, session in sessions.items()}
+    total_s = sum(run_ms.values()) * runs / 1e3
     if total_s > budget_s:
         runs = min(runs, max(MIN_RUNS, int(runs * budget_s / total_s)))
-    rounds = min(runs, RUN_ROUNDS)
+    longest_s = max(run_ms.values()) * runs / 1e3
+    rounds = min(runs, max(RUN_ROUNDS, math.ceil(longest_s / MAX_BURST_S)))
     _warm_up(sentinel)
     bursts: Bursts = {key: [] for key in sessions}
     times: dict[str, list[list[float]]] = {key: [] for key in sessions}
@@ -169,11 +175,12 @@ def take_runs(
             times[key].append(taken)
             progress("timing", done * len(sessions) + number + 1, rounds * len(sessions))
     single: dict[str, list[float]] = {key: [] for key in sessions}
-    for number in range(PACED_RUNS if paced else 0):
-        for key, session in sessions.items():
+    for number, (key, session) in enumerate(sessions.items() if paced else ()):
+        session.time_ms(1)  # the first run after another model has cold caches
+        for _ in range(PACED_RUNS):
             pause(PACE_S)
             single[key] += map(float, session.time_ms(1))
-        progress("timing after idle times", number + 1, PACED_RUNS)
+        progress("timing after idle times", number + 1, len(sessions))
     return bursts, {key: Runs(times[key], single[key]) for key in sessions}
 
 

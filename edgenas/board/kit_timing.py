@@ -70,7 +70,7 @@ class KitTimer:
             except ModelError as error:
                 failed = error
             deaths += failed.died
-            if failed.out_of_memory and len(chunk) > 1:
+            if failed.out_of_memory and len(chunk) > 1 and not self._kit.runs:
                 self._load_fewer(chunk)
             elif failed.key == self._kit.sentinel.key:
                 sentinel_deaths += 1
@@ -101,7 +101,12 @@ class KitTimer:
         return sorted(left, key=lambda key: key not in measured.bursts)
 
     def _chunk(self, left: Sequence[str], measured: Measured) -> list[str]:
-        """The next models to load together: all that were begun together, or as many as fit into memory."""
+        """The next models to load together: all that were begun together, or as many as fit into memory.
+
+        Models whose distributions are compared must share their rounds.
+        """
+        if self._kit.runs:
+            return list(left)
         begun = [key for key in left if key in measured.bursts]
         chosen: list[str] = []
         room = self._memory_bytes - self._kit.sentinel.memory_bytes
@@ -161,9 +166,8 @@ class KitTimer:
     ) -> None:
         progress, share = self._progress(list(sessions), measured)
         budget_s = share * self._kit.budget_s
-        paced = (
-            self._kit.runtime != TENSORRT
-        )  # a process of `trtexec` times, which does not wait between runs
+        # `trtexec` makes the runs, in a process of its own, and does not pause between them.
+        paced = self._kit.runtime != TENSORRT
         bursts, runs = take_runs(sessions, sentinel, self._kit.runs, budget_s, paced, progress)
         measured.bursts.update(bursts)
         measured.runs.update(runs)

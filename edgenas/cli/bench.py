@@ -1,29 +1,20 @@
 """`edgenas bench`: the latency of an ONNX file over many runs."""
 
+import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgenas.cli.console import print_json, print_lines, print_table, reporting
 from edgenas.cli.options import command_of
 from edgenas.settings.latency_commands import BenchSettings
-from edgenas.units import change_of_speed, format_milliseconds
+from edgenas.units import format_milliseconds
 
 if TYPE_CHECKING:
     from edgenas.api.bench import BenchResult, FileTimes
 
 EXAMPLE = "Example: edgenas bench model.onnx --device cpu --against model.int8.onnx"
 
-COLUMNS = (
-    "file",
-    "least",
-    "median",
-    "90 %",
-    "95 %",
-    "99 %",
-    "after idling",
-    "images/s",
-    "loading",
-    "first run",
-)
+COLUMNS = ("file", "min", "mean", "median", "90 %", "95 %", "99 %", "after idling", "images/s")
 
 
 @command_of(BenchSettings)
@@ -37,45 +28,54 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         print_json(result)
         return
     files = [result, *([result.against] if result.against else [])]
-    print_table(f"{result.runs} runs on {result.device}", COLUMNS, [_row(each) for each in files])
-    print_lines(f"on {result.conditions} ({result.host}, version {result.runtime_version})")
-    for each in files:
-        print_lines(*_prediction_lines(each))
-    print_lines(*_comparison_lines(result))
-    for each in files:
-        if not each.stable:
-            print_lines(
-                f"{each.file.name}: the machine was busy, or its clock changed: do not rely on these figures "
-                "(see edgenas doctor)"
-            )
-
-
-def _row(each: "FileTimes") -> tuple[str, ...]:
-    found = each.latency_ms
-    times = (found.min, found.p50, found.p90, found.p95, found.p99, each.paced_ms)
-    loading = (each.load_ms, each.first_ms)
-    shown, last = (
-        ["-" if ms is None else format_milliseconds(ms) for ms in part] for part in (times, loading)
+    names = _names(files)
+    where = f"{result.device} ({result.host})" if result.host else result.device
+    print_table(
+        f"milliseconds of {result.runs} runs on {where}",
+        COLUMNS,
+        [_row(name, each) for name, each in zip(names, files, strict=True)],
     )
-    return (each.file.name, *shown, f"{each.images_per_s:.4g}", *last)
+    for name, each in zip(names, files, strict=True):
+        print_lines(f"{name}: {each.conditions}, version {result.runtime_version}", *_remarks(name, each))
+    print_lines(*_comparison_lines(result, names))
 
 
-def _prediction_lines(each: "FileTimes") -> list[str]:
-    if (predicted := each.predicted_ms) is None:
+def _names(files: Sequence["FileTimes"]) -> list[str]:
+    """Names of the files; their paths if those are the same."""
+    names = [each.file.name for each in files]
+    return names if len(set(names)) == len(names) else [os.fspath(each.file) for each in files]
+
+
+def _row(name: str, each: "FileTimes") -> tuple[str, ...]:
+    found = each.latency_ms
+    times = (found.min, found.mean, found.p50, found.p90, found.p95, found.p99, each.paced_ms)
+    return (name, *("-" if ms is None else f"{ms:.4g}" for ms in times), f"{each.images_per_s:.4g}")
+
+
+def _remarks(name: str, each: "FileTimes") -> list[str]:
+    found = []
+    if each.load_ms is not None and each.first_ms is not None:
+        found.append(
+            f"{name}: loaded in {format_milliseconds(each.load_ms)}, first run {format_milliseconds(each.first_ms)}"
+        )
+    if (predicted := each.predicted_ms) is not None:
+        inside = predicted.low <= each.typical_ms <= predicted.high
+        found.append(
+            f"{name}: predicted {predicted.text}, typically {format_milliseconds(each.typical_ms)}: "
+            f"{'inside' if inside else 'outside'} the interval"
+        )
+    if not each.stable:
+        found.append(
+            f"{name}: the machine was busy, or its clock changed: do not rely on these figures (see edgenas doctor)"
+        )
+    return found
+
+
+def _comparison_lines(result: "BenchResult", names: Sequence[str]) -> list[str]:
+    if (found := result.comparison) is None:
         return []
-    inside = predicted["low"] <= each.typical_ms <= predicted["high"]
+    verdict = "" if found.differ else "; no significant difference"
     return [
-        f"{each.file.name}: predicted {format_milliseconds(predicted['predicted'])} ({predicted['low']:.4g} to "
-        f"{predicted['high']:.4g} ms), typically {format_milliseconds(each.typical_ms)}: "
-        f"{'inside' if inside else 'outside'} the interval"
+        f"{names[0]} takes {found.ratio:.4g} times as long as {names[1]} "
+        f"(95 %: {found.low:.4g} to {found.high:.4g}){verdict}"
     ]
-
-
-def _comparison_lines(result: "BenchResult") -> list[str]:
-    if (found := result.comparison) is None or result.against is None:
-        return []
-    this, other = result.file.name, result.against.file.name
-    span = f"95 %: {found.low:.3f} to {found.high:.3f} times as long"
-    if not found.differ:
-        return [f"{this} and {other}: no difference is shown ({span})"]
-    return [f"{this} is {change_of_speed(found.ratio)} than {other} ({span})"]

@@ -147,14 +147,17 @@ def make_timing_kit(
     """
     maker = _maker(device)
     sentinel = maker.sentinel()
-    models = [maker.overhead()]
     estimate = _estimate(device, sentinel, budget_s)
     progress("making models", 0, 1)
-    for model in make_models(maker):
-        models.append(model)
-        estimate.add(model)
+    models = list(make_models(maker))
     progress("making models", 1, 1)
-    plan = plan_timing(device, [model.key for model in models[1:]], runs)
+    for model in models:
+        estimate.add(model)
+    plan = plan_timing(device, [model.key for model in models], runs)
+    if runs:
+        estimate = replace(estimate, budget_s=budget_s)  # for TensorRT too
+    else:
+        models.insert(0, maker.overhead())
     return _written(path, plan, device, sentinel, models, estimate, seed=0)
 
 

@@ -37,6 +37,9 @@ SESSION_BYTES = 4 * 2**20
 LOADING_S = 0.1
 """Assumed seconds to load a model on a board."""
 
+UNKNOWN_MS = 10.0
+"""Assumed of files that need not be predictable."""
+
 WEIGHT_COPIES = 2
 """Runtimes keep weights in a layout of their own too."""
 
@@ -105,21 +108,17 @@ class KitModels:
         Args:
             key: its name in the results.
             path: the file.
-            as_it_is: whether it has the device's precision already.
+            as_it_is: it has the device's precision already, and need not be one that can be predicted.
 
         Raises:
             InputError: the file cannot be used.
         """
         model = read_whole_model(path, self._device.batch)
+        if as_it_is:
+            return self._finished(key, model.proto, None, 0, UNKNOWN_MS)
         found = predicted_onnx(path, self._device)
-        image = np.random.default_rng(0).standard_normal(model.shape, np.float32)
-        return self._finished(
-            key,
-            model.proto,
-            None if as_it_is else {model.input: image},
-            _features(found.kernels),
-            found.latency.predicted,
-        )
+        image = {model.input: np.random.default_rng(0).standard_normal(model.shape, np.float32)}
+        return self._finished(key, model.proto, image, _features(found.kernels), found.latency.predicted)
 
     def of_blocks(self, key: str, blocks: Sequence[Block]) -> ModelOfKit:
         """A chain of blocks, such as a whole network."""

@@ -32,6 +32,9 @@ MAX_RESULTS_BYTES = 8 * 2**20
 """Several times the results of a large kit, and little enough to parse whatever it holds."""
 
 
+MIN_RUN_ROUNDS = 2
+"""Rounds in which models are compared."""
+
 P = TypeVar("P", bound=BoardPlan)
 
 
@@ -91,10 +94,15 @@ class TimingResults(BoardResults[TimingPlan]):
 
     @model_validator(mode="after")
     def _they_are_of_the_plan(self) -> Self:
-        if odd := {OVERHEAD, *self.plan.models} ^ (self.bursts.keys() | self.failed.keys()):
+        expected = {*self.plan.models, *(() if self.plan.runs else (OVERHEAD,))}
+        if odd := expected ^ (self.bursts.keys() | self.failed.keys()):
             raise ValueError(f"{min(odd)} is missing, or not among the plan's models")
         if self.runs.keys() != (self.bursts.keys() if self.plan.runs else set()):
             raise ValueError("runs must be those of the models that were timed, if the plan asks for them")
+        rounds = {len(self.bursts[key]) for key in self.runs}
+        rounds |= {len(each.back_to_back) for each in self.runs.values()}
+        if self.runs and (len(rounds) > 1 or min(rounds) < MIN_RUN_ROUNDS):
+            raise ValueError("all models must have been run in the same rounds, at least two")
         return self
 
 

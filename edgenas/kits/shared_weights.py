@@ -20,6 +20,9 @@ ALIGNMENT = 64
 _SCALED = ("QuantizeLinear", "DequantizeLinear")
 """Their scales and zero points stay in the model too: runtimes refuse random ones."""
 
+_OF_BIASES = ("DequantizeLinear", "QLinearConv")
+"""What reads int32 weights; elsewhere they are indices, shapes or axes, whose values matter."""
+
 _TYPES = {
     TensorProto.FLOAT: "float32",
     TensorProto.FLOAT16: "float16",
@@ -36,10 +39,14 @@ def share_weights(model: onnx.ModelProto) -> dict[str, int]:
         The bytes that the shared weights of each type must have.
     """
     sizes: Counter[str] = Counter()
-    kept = {name for node in model.graph.node if node.op_type in _SCALED for name in node.input[1:]}
+    nodes = model.graph.node
+    kept = {name for node in nodes if node.op_type in _SCALED for name in node.input[1:]}
+    numbers = {name for node in nodes if node.op_type not in _OF_BIASES for name in node.input}
     for tensor in model.graph.initializer:
         name, length = _TYPES.get(tensor.data_type), len(tensor.raw_data)
         if name is None or length < LEAST_BYTES or tensor.name in kept:
+            continue
+        if tensor.data_type == TensorProto.INT32 and tensor.name in numbers:
             continue
         place = {"location": weights_file(name), "offset": str(sizes[name]), "length": str(length)}
         tensor.ClearField("raw_data")

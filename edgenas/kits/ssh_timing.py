@@ -39,7 +39,8 @@ def times_over_ssh(
             log.warning("%s could not time %s (%s)", board.host, key, reason)
         if not results.bursts.keys() & set(results.plan.models):
             raise DeviceError(
-                f"{board.host} could time none of {len(results.plan.models)} models",
+                f"{board.host} could time none of {len(results.plan.models)} models "
+                f"({next(iter(results.failed.values()))})",
                 "install another version of the runtime there",
             )
         measured = measurement_of(results.bursts, results.retaken)

@@ -81,12 +81,15 @@ def read_whole_model(path: Path, batch: int) -> Model:
     model = read_model(path, batch)
     (given,) = (each for each in model.proto.graph.input if each.name == model.input)
     if (kind := given.type.tensor_type.elem_type) != onnx.TensorProto.FLOAT:
+        name = onnx.TensorProto.DataType.Name(kind).lower()
         raise InputError(
-            f"{path}: input {model.input!r} takes {onnx.TensorProto.DataType.Name(kind).lower()}",
-            "only files with float32 inputs can be timed",
+            f"{path}: input {model.input!r} takes {name}, which cannot be timed",
+            "export the model with a float32 input",
         )
     try:
         load_external_data_for_model(model.proto, str(path.parent))
+        if model.proto.ByteSize() > MAX_MODEL_BYTES:
+            raise ValueError("they are larger than 2 GiB")
     except Exception as error:  # onnx raises several types, without a common base
         raise FileFormatError(
             path, "weights", f"cannot be read ({first_line(error)})", "copy all files of the model together"
@@ -95,7 +98,7 @@ def read_whole_model(path: Path, batch: int) -> Model:
 
 
 def precision_of(model: onnx.ModelProto) -> Precision:
-    """The precision that a file's model computes in, for the most part."""
+    """int8 if anything is quantised; else fp16 or fp32, as most of the weights are."""
     if any(node.op_type in QUANTISED or node.op_type.startswith("QLinear") for node in model.graph.node):
         return "int8"
     kinds = Counter[int]()

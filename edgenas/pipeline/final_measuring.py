@@ -8,10 +8,10 @@ import numpy as np
 from edgenas.device import Device, runtime_for
 from edgenas.errors import DeviceError, InputError
 from edgenas.kits.kit_models import KitModels, ModelOfKit
-from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.session import Session
+from edgenas.pipeline.targets import board_of
 from edgenas.space.onnx_graph import INPUT
 from edgenas.timing.loaded_models import load_sentinel
 from edgenas.timing.measuring import Measurement, measure
@@ -57,8 +57,8 @@ def _measured(session: Session, exported: Sequence[FinalModel]) -> Measurement:
             assert each.exported is not None
             yield maker.of_file(each.id, each.exported.path)
 
-    assert device.ssh is not None  # or it would not be measured
-    board = SshBoard(device.ssh.host, device.ssh.python)
+    board = board_of(device)
+    assert board is not None  # or it would not be measured
     return times_over_ssh(board, device, models, HERE_S, session.progress).measured
 
 

@@ -38,9 +38,6 @@ from edgenas.pipeline.training_plan import (
 from edgenas.searchers.front import ranked_leaders
 from edgenas.searchers.loop import Evaluated
 
-RANKED = 4
-"""Candidates for each finalist: some may be measured above the limit."""
-
 
 def train_and_export(
     session: Session, supernet: Supernet | None, evaluated: list[Evaluated]
@@ -110,7 +107,13 @@ def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[Fina
     # validation images: the supernet's figures do not show that the latter gains most from training.
     always = {session.chosen, whole.id if whole else None}
     forced = [each for each in valid if each.architecture.id in always]
-    others = [valid[i] for i in ranked_leaders(found, RANKED * count) if valid[i] not in forced]
+
+    def ranked(too_slow: set[str]) -> list[Evaluated]:
+        left = [i for i, each in enumerate(valid) if each.architecture.id not in too_slow]
+        others = [valid[left[i]] for i in ranked_leaders(found[left], count)]
+        first = [each for each in forced if each.architecture.id not in too_slow]
+        return [*first, *(each for each in others if each not in first)]
+
     return [
         FinalModel(
             id=candidate.architecture.id,
@@ -118,7 +121,7 @@ def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[Fina
             latency=session.predictor.predict(candidate.architecture),
             searched=candidate.accuracy,
         )
-        for candidate in first_within_limit(session, forced + others, count)
+        for candidate in first_within_limit(session, valid, ranked, count)
     ]
 
 

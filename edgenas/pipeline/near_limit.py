@@ -4,99 +4,104 @@ A prediction has an interval. Where it contains the limit, the prediction does n
 training it would take minutes; timing it with random weights takes a second.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from edgenas.errors import DeviceError, EdgenasError, InputError
-from edgenas.kits.ssh import SshBoard
+from edgenas.errors import DeviceError, InputError
 from edgenas.pipeline.final_measuring import HERE_S, measuring_seconds
 from edgenas.pipeline.network_times import time_networks
 from edgenas.pipeline.session import Session
+from edgenas.pipeline.targets import board_of
 from edgenas.searchers.loop import Evaluated
+from edgenas.timing.measuring import Timing
 from edgenas.units import change_of_speed, format_milliseconds
 
 CHOSEN = "finalists chosen"
 """Event of the store: a resumed run trains the same models, even if the device answers only then."""
 
-ENOUGH, OFF = 3, 0.05
-"""Measured candidates from which predictions are said to be off, and by how much, in the median, they must be."""
+MAX_TURNS = 3
+"""How often the device is asked: for the candidates, and for those that take the place of some."""
+
+MIN_RATIOS, MAX_OFF = 3, 0.05
+"""Measured candidates from which predictions are said to be off, and by how much, in the median, they may be."""
 
 TIME_SHARE = 0.05
-"""Share of the time left that measuring may take."""
+"""Share of the time left that asking the device may take."""
+
+Rank = Callable[[set[str]], list[Evaluated]]
+"""The candidates for training, most important first, without those of the given ids."""
 
 
-def first_within_limit(session: Session, ranked: Sequence[Evaluated], count: int) -> list[Evaluated]:
+def first_within_limit(
+    session: Session, evaluated: Sequence[Evaluated], rank: Rank, count: int
+) -> list[Evaluated]:
     """The first candidates that are not measured above the limit.
 
     Those whose interval contains the limit are measured, if the device is this machine or has a host, and the time
-    allows it.
+    allows it. If all are above, the first are trained all the same: they are measured again once exported.
 
     Args:
         session: the search.
-        ranked: candidates for training, most important first.
+        evaluated: all candidates.
+        rank: orders them; asked again without those that are too slow.
         count: how many to train.
-
-    Raises:
-        EdgenasError: all of them are measured above the limit.
     """
-    if (chosen := session.store.last_event(CHOSEN)) is not None:
-        by_id = {each.architecture.id: each for each in ranked}
-        return [by_id[id_] for id_ in chosen["ids"]]
+    if (chosen := session.store.last_event(CHOSEN)) is None:
+        ids, measured_ms = _choose(session, rank, count)
+        chosen = {"ids": ids, "measured_ms": measured_ms}
+        session.store.record(CHOSEN, **chosen)
+    by_id = {each.architecture.id: each for each in evaluated}
+    found = [by_id[id_] for id_ in chosen["ids"]]
+    _note(session, by_id, chosen)
+    return found
+
+
+def _choose(session: Session, rank: Rank, count: int) -> tuple[list[str], dict[str, float]]:
+    """Ids to train, and what was measured, milliseconds by id."""
     limit_ms = session.settings.max_latency_ms
     measured_ms: dict[str, float] = {}
-    kept: list[Evaluated] = []
-    left = list(ranked)
-    while left and len(kept) < count:
-        batch, left = left[: count - len(kept)], left[count - len(kept) :]
-        measured_ms |= _measured(session, batch)
-        kept += [each for each in batch if measured_ms.get(each.architecture.id, 0.0) <= limit_ms]
-    if not kept:
-        raise EdgenasError(
-            f"every candidate was measured above the limit of {limit_ms:g} ms, the fastest at "
-            f"{format_milliseconds(min(measured_ms.values()))}",
-            f"profile {session.config.device.name} again, or raise --max-latency",
-        )
-    _note(session, ranked, measured_ms)
-    session.store.record(CHOSEN, ids=[each.architecture.id for each in kept])
-    return kept
+    first = ranked = rank(set())
+    for _ in range(MAX_TURNS):
+        unknown = [each for each in ranked[:count] if each.architecture.id not in measured_ms]
+        if not (found := _measured(session, unknown)):
+            break
+        measured_ms |= found
+        ranked = rank({id_ for id_, ms in measured_ms.items() if ms > limit_ms})
+    return [each.architecture.id for each in (ranked or first)[:count]], measured_ms
 
 
 def _measured(session: Session, candidates: Sequence[Evaluated]) -> dict[str, float]:
     """Milliseconds of those near the limit, by id, as far as they can be had."""
-    device = session.config.device
-    near = [each.architecture for each in candidates if _may_exceed_limit(session, each)]
-    networks = {each.id: session.space.blocks(each) for each in near}
+    device, limit_ms = session.config.device, session.settings.max_latency_ms
+    near = [each for each in candidates if session.predictor.predict(each.architecture).high > limit_ms]
+    networks = {each.architecture.id: session.space.blocks(each.architecture) for each in near}
     takes_s = measuring_seconds(device)
     if not networks or not takes_s or takes_s > TIME_SHARE * session.budget.left_s:
         return {}
-    board = None if device.ssh is None else SshBoard(device.ssh.host, device.ssh.python)
     try:
-        timings = time_networks(networks, device, board, HERE_S, session.progress).measured.timings
+        times = time_networks(networks, device, board_of(device), HERE_S, session.progress)
     except (DeviceError, InputError) as error:
         session.note(f"candidates near the limit were not measured: {error}")
         return {}
-    return {id_: timings[id_].typical_ms for id_ in networks if id_ in timings}
+    timings: Mapping[str, Timing] = times.measured.timings
+    # A time taken on a busy machine is no reason to leave a network out.
+    return {id_: timings[id_].typical_ms for id_ in networks if id_ in timings and not timings[id_].unstable}
 
 
-def _may_exceed_limit(session: Session, candidate: Evaluated) -> bool:
-    return session.predictor.predict(candidate.architecture).high > session.settings.max_latency_ms
-
-
-def _note(session: Session, ranked: Sequence[Evaluated], measured_ms: Mapping[str, float]) -> None:
+def _note(session: Session, by_id: Mapping[str, Evaluated], chosen: Mapping[str, Any]) -> None:
     """Say which were left out, and whether predictions are off."""
-    limit_ms = session.settings.max_latency_ms
-    if above := sorted(ms for ms in measured_ms.values() if ms > limit_ms):
+    limit_ms, measured_ms = session.settings.max_latency_ms, chosen["measured_ms"]
+    if above := sorted(ms for id_, ms in measured_ms.items() if ms > limit_ms and id_ not in chosen["ids"]):
         session.note(
             f"of {len(measured_ms)} candidates near the limit of {limit_ms:g} ms, {len(above)} were measured above it "
             f"({', '.join(map(format_milliseconds, above))}) and not trained"
         )
     ratios = [
-        measured_ms[each.architecture.id] / session.predictor.predict(each.architecture).predicted
-        for each in ranked
-        if each.architecture.id in measured_ms
+        ms / session.predictor.predict(by_id[id_].architecture).predicted for id_, ms in measured_ms.items()
     ]
-    if len(ratios) >= ENOUGH and abs((ratio := float(np.median(ratios))) - 1) > OFF:
+    if len(ratios) >= MIN_RATIOS and abs((ratio := float(np.median(ratios))) - 1) > MAX_OFF:
         session.note(
             f"networks near the limit are {change_of_speed(ratio)} than predicted (median of {len(ratios)}): see "
             f"edgenas profile --device {session.config.device.name}"

@@ -27,6 +27,11 @@ def device_for(settings: DeviceSettings) -> Device:
     )
 
 
+def board_of(device: Device) -> SshBoard | None:
+    """The board whose host is in the device's file; None if there is none."""
+    return None if device.ssh is None else SshBoard(device.ssh.host, device.ssh.python)
+
+
 def board_for(settings: OverSsh, device: Device) -> SshBoard | None:
     """The one board to measure on; see `boards_for`.
 

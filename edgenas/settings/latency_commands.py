@@ -1,4 +1,4 @@
-"""The settings of the commands that measure and predict: `profile`, `kit`, `validate`, `predict`, `bench`, ..."""
+"""The settings of the commands that measure and predict, such as `profile`, `kit`, `predict` and `bench`."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,8 +12,8 @@ from edgenas.errors import InputError
 from edgenas.settings.declaration import Settings
 from edgenas.settings.option import Group, Option
 from edgenas.settings.shared import (
-    CallSettings,
     DeviceSetting,
+    ExecutionSettings,
     MissingSetting,
     OperatingPoint,
     SeedSetting,
@@ -39,7 +39,7 @@ MAX_NAME = 64
 
 MAX_BOARDS = 16
 
-MIN_BENCH_RUNS, MAX_BENCH_RUNS = 20, 100_000
+MIN_BENCH_RUNS, MAX_BENCH_RUNS = 100, 100_000
 
 MIN_CALIBRATION, MAX_CALIBRATION = 3, 500
 """Networks to calibrate on; more would take hours."""
@@ -245,7 +245,7 @@ class PredictSettings(OperatingPoint):
 
 
 @dataclass(frozen=True)
-class BenchSettings(CallSettings, OverSsh):
+class BenchSettings(ExecutionSettings, OverSsh):
     """Which files are timed, and how often."""
 
     model: Annotated["str | Path", Option("ONNX file, run as it is.", argument=True, example="model.onnx")]
@@ -258,7 +258,7 @@ class BenchSettings(CallSettings, OverSsh):
     runs: Annotated[
         int | None,
         Option(
-            "Runs of each file; default: 1000, or as many as 20 s allow.",
+            "Runs of each file; default: 1000, or what 20 s allow, but at least 100.",
             at_least=MIN_BENCH_RUNS,
             at_most=MAX_BENCH_RUNS,
         ),

@@ -37,7 +37,7 @@ RunSetting = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class CallSettings(Settings):
+class ExecutionSettings(Settings):
     """How the device runs a model; by default as in its file."""
 
     threads: Annotated[
@@ -66,7 +66,7 @@ class CallSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OperatingPoint(CallSettings):
+class OperatingPoint(ExecutionSettings):
     """How the device runs, and at which precision."""
 
     precision: Annotated[

@@ -1,7 +1,9 @@
 """Timing files over many runs, here and on a board."""
 
 import json
-from collections.abc import Callable
+import re
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,15 @@ from edgenas.board import bursts
 from edgenas.cli.main import run
 from edgenas.device import find_device
 from edgenas.errors import DeviceError, InputError
+from edgenas.kits.kit_archive import make_timing_kit
+from edgenas.kits.kit_models import KitModels, ModelOfKit
+from edgenas.kits.shared_weights import share_weights
 from edgenas.kits.ssh import SshBoard
-from edgenas.progress import Progress
+from edgenas.progress import Progress, silent
 from edgenas.space.nasbench_macro import MacroLayout, NASBenchMacroSpace
 from edgenas.space.onnx_graph import INPUT, onnx_from_blocks, random_weights
 from edgenas.space.precision import convert
+from edgenas.storage.search_result import Model
 
 __all__ = ["loopback", "quick_kit"]
 
@@ -49,16 +55,16 @@ def _save(path: Path, model: onnx.ModelProto) -> Path:
 
 
 def test_the_distribution_of_a_file(small: Path) -> None:
-    found = edgenas.bench(small, "cpu", runs=50)
+    found = edgenas.bench(small, "cpu", runs=120)
     times = found.latency_ms
     assert 0 < times.min <= times.p50 <= times.p90 <= times.p95 <= times.p99
-    assert found.runs == 50 and found.precision == "fp32" and found.against is None
+    assert found.runs == 120 and found.precision == "fp32" and found.against is None
     assert found.images_per_s == pytest.approx(1e3 / times.mean)
     assert None not in (found.paced_ms, found.load_ms, found.first_ms) and found.predicted_ms is None
 
 
 def test_against_a_larger_one(small: Path, large: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["bench", str(large), "--device", "cpu", "--against", str(small), "--runs", "60"]
+    asked = ["bench", str(large), "--device", "cpu", "--against", str(small), "--runs", "100"]
     assert run([*asked, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["comparison"]["low"] > 1  # many times the work
@@ -66,14 +72,22 @@ def test_against_a_larger_one(small: Path, large: Path, capsys: pytest.CaptureFi
     assert set(found["latency_ms"]) >= {"min", "p50", "p90", "p95", "p99"}
     assert run(asked) == 0
     shown = capsys.readouterr().out
-    assert "large.onnx is" in shown and "slower than small.onnx (95 %:" in shown and "60 runs on cpu" in shown
+    assert re.search(
+        r"large.onnx takes [\d.]+ times as long as small.onnx \(95 %: [\d.]+ to [\d.]+\)$", shown, re.M
+    )
+    assert "milliseconds of 100 runs on cpu" in shown and "small.onnx: loaded in" in shown
+
+
+def test_a_file_against_itself(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", str(small), "--device", "cpu", "--against", str(small), "--runs", "100"]) == 0
+    assert capsys.readouterr().out.count(f"{small}:") >= 2  # paths, as the names are the same
 
 
 def test_a_file_runs_as_it_is(small: Path, tmp_path: Path) -> None:
     image = {INPUT: np.zeros((1, 3, 16, 16), np.float32)}
     int8 = tmp_path / "int8.onnx"
     int8.write_bytes(convert(small.read_bytes(), "int8", image))
-    found = edgenas.bench(int8, "cpu", runs=20)
+    found = edgenas.bench(int8, "cpu", runs=100)
     assert found.precision == "int8" and "int8" in found.conditions
 
 
@@ -82,12 +96,12 @@ def test_weights_in_another_file_come_along(large: Path, tmp_path: Path) -> None
     (tmp_path / "apart").mkdir()
     path = tmp_path / "apart" / "model.onnx"
     onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    assert edgenas.bench(path, "cpu", runs=20).runs == 20
+    assert edgenas.bench(path, "cpu", runs=100).runs == 100
     (tmp_path / "apart" / "weights.bin").unlink()
     with pytest.raises(
         InputError, match=r"model.onnx: weights: cannot be read .+ copy all files of the model"
     ):
-        edgenas.bench(path, "cpu", runs=20)
+        edgenas.bench(path, "cpu", runs=100)
 
 
 def test_weights_elsewhere_are_not_read(small: Path, tmp_path: Path) -> None:
@@ -102,31 +116,34 @@ def test_weights_elsewhere_are_not_read(small: Path, tmp_path: Path) -> None:
     path = tmp_path / "inside" / "model.onnx"
     path.write_bytes(model.SerializeToString())
     with pytest.raises(InputError, match=r"model.onnx: weights: cannot be read"):
-        edgenas.bench(path, "cpu", runs=20)
+        edgenas.bench(path, "cpu", runs=100)
 
 
 def test_the_card_beside_a_file_tells_the_prediction(in_finished_run: None) -> None:
     path = Path(str(edgenas.load_run("done").front[0].onnx))
-    with pytest.raises(DeviceError, match=r"raspberry-pi-5 cannot be reached from here"):
+    with pytest.raises(
+        DeviceError, match=r"raspberry-pi-5 cannot be reached from here .+; name its board: --ssh"
+    ):
         edgenas.bench(path, "raspberry-pi-5")
-    assert edgenas.bench(path, "cpu", runs=20).predicted_ms is None  # it is for another device
+    assert edgenas.bench(path, "cpu", runs=100).predicted_ms is None  # it is for another device
     card_path = path.with_suffix(".json")
     card = json.loads(card_path.read_text())
     card |= {"device": "cpu", "target": find_device("cpu").target}
     card_path.write_text(json.dumps(card))
-    predicted = edgenas.bench(path, "cpu", runs=20).predicted_ms
-    assert predicted is not None and predicted["low"] < predicted["predicted"] < predicted["high"]
+    found = edgenas.bench(path, "cpu", runs=100)
+    assert found.predicted_ms == Model.model_validate(card["model"]).latency_ms
+    assert set(json.loads(found.model_dump_json())["predicted_ms"]) == {"predicted", "low", "high"}
     card_path.write_text(json.dumps(card | {"sha256": "0" * 64}))
-    assert edgenas.bench(path, "cpu", runs=20).predicted_ms is None  # it is of another file
+    assert edgenas.bench(path, "cpu", runs=100).predicted_ms is None  # it is of another file
     card_path.write_text("[]")
-    assert edgenas.bench(path, "cpu", runs=20).predicted_ms is None
+    assert edgenas.bench(path, "cpu", runs=100).predicted_ms is None
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"model": "nothing.onnx"}, r"nothing.onnx: cannot be read \(No such file"),
-        ({"runs": 19}, r"--runs 19 is too small; give at least 20"),
+        ({"runs": 99}, r"--runs 99 is too small; give at least 100"),
         ({"device": "nosuch"}, r"unknown device 'nosuch'"),
         ({"ssh": "pi@board"}, r"device cpu is this machine, and pi@board is another one"),
         ({"against": "nothing.onnx"}, r"nothing.onnx: cannot be read"),
@@ -149,7 +166,7 @@ def test_other_inputs_than_float32_are_refused(tmp_path: Path) -> None:
     path = _save(
         tmp_path / "uint8.onnx", helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     )
-    with pytest.raises(InputError, match=r"input 'image' takes uint8; only files with float32 inputs"):
+    with pytest.raises(InputError, match=r"input 'image' takes uint8, which cannot be timed; export the"):
         edgenas.bench(path, "cpu")
 
 
@@ -157,10 +174,13 @@ def test_on_a_board(
     loopback: Loopback, quick_kit: Callable[[Path], None], tmp_path: Path, small: Path, large: Path
 ) -> None:
     quick_kit(tmp_path)
-    found = edgenas.bench(large, BOARD, against=small, runs=40, ssh=HOST, ssh_python=loopback.python)
-    assert found.runs == 40 and found.host == HOST and found.device == BOARD
+    found = edgenas.bench(large, BOARD, against=small, runs=100, ssh=HOST, ssh_python=loopback.python)
+    assert found.runs == 100 and found.host == HOST and found.device == BOARD
     assert found.comparison is not None and found.comparison.low > 1
     assert found.load_ms is not None and found.paced_ms is not None
+
+
+BURSTS = [[1.0, 1.0, 1.0, 5, 0.1, 0.1, 0]] * 2
 
 
 class Answering(SshBoard):
@@ -181,13 +201,18 @@ class Answering(SshBoard):
     [
         (lambda results: None, None),
         (lambda results: results.pop("runs"), "runs must be those of the models"),
-        (lambda results: results["runs"].pop("0"), "runs must be those of the models"),
-        (lambda results: results["runs"].update({"0": [[], []]}), "there must be a round"),
-        (lambda results: results["runs"].update({"0": [[[]], []]}), "no round empty"),
-        (lambda results: results["runs"].update({"0": [[[-1.0]], []]}), "times must be positive"),
-        (lambda results: results["runs"].update({"0": [[[1e300]], []]}), "times must be positive"),
-        (lambda results: results["runs"].update({"0": [[["x"]], []]}), "valid number"),
-        (lambda results: results.update(loading_ms={"0": [-1, 1]}), "greater than"),
+        (lambda results: results["runs"].pop("small.onnx"), "runs must be those of the models"),
+        (lambda results: results["runs"].update({"small.onnx": [[], []]}), "there must be a round"),
+        (lambda results: results["runs"].update({"small.onnx": [[[]], []]}), "no round empty"),
+        (lambda results: results["runs"].update({"small.onnx": [[[-1.0]], []]}), "times must be positive"),
+        (lambda results: results["runs"].update({"small.onnx": [[[1e300]], []]}), "times must be positive"),
+        (lambda results: results["runs"].update({"small.onnx": [[["x"]], []]}), "valid number"),
+        (
+            lambda results: results["runs"].update({"small.onnx": [[[1.0]], []]}),
+            "in the same rounds, at least two",
+        ),
+        (lambda results: results["bursts"].update(overhead=BURSTS), "overhead is missing, or not among"),
+        (lambda results: results.update(loading_ms={"small.onnx": [-1, 1]}), "greater than"),
     ],
 )
 def test_what_a_board_sends_is_checked(
@@ -209,17 +234,64 @@ def test_what_a_board_sends_is_checked(
         edgenas.bench(small, BOARD, ssh="board")
 
 
+def _fail(results: dict[str, Any], key: str) -> None:
+    for kind in ("bursts", "runs"):
+        del results[kind][key]
+    results["failed"][key] = "no such operator"
+
+
 def test_a_file_that_the_board_cannot_run_is_told(
+    quick_kit: Callable[[Path], None],
+    tmp_path: Path,
+    small: Path,
+    large: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    quick_kit(tmp_path)
+    Answering.change = lambda results: _fail(results, "small.onnx")
+    monkeypatch.setattr("edgenas.pipeline.targets.SshBoard", Answering)
+    with pytest.raises(DeviceError, match=r"board cannot run .+small.onnx; install another version"):
+        edgenas.bench(large, BOARD, ssh="board", against=small)
+    assert "board could not time small.onnx (no such operator)" in caplog.messages
+
+
+def test_tensorrt_builds_at_one_precision(
     quick_kit: Callable[[Path], None], tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick_kit(tmp_path)
-
-    def fail(results: dict[str, Any]) -> None:
-        for kind in ("bursts", "runs"):
-            del results[kind]["0"]
-        results["failed"]["0"] = "no such operator"
-
-    Answering.change = fail
+    int8 = tmp_path / "int8.onnx"
+    int8.write_bytes(convert(small.read_bytes(), "int8", {INPUT: np.zeros((1, 3, 16, 16), np.float32)}))
+    seen: list[dict[str, Any]] = []
+    Answering.change = seen.append
     monkeypatch.setattr("edgenas.pipeline.targets.SshBoard", Answering)
-    with pytest.raises(DeviceError, match=r"board could time none of 1 models"):
-        edgenas.bench(small, BOARD, ssh="board")
+    with pytest.raises(InputError, match=r"at one precision, and these have fp32 and int8; time them one"):
+        edgenas.bench(small, "jetson", ssh="board", against=int8)
+
+
+def test_a_kit_of_runs_has_time_for_them_on_tensorrt_too(small: Path, tmp_path: Path) -> None:
+    def models(maker: KitModels) -> Iterator[ModelOfKit]:
+        yield maker.of_file("a", small, as_it_is=True)
+
+    path = tmp_path / "kit.zip"
+    make_timing_kit(path, find_device("jetson", precision="fp32"), models, 600.0, silent, runs=5000)
+    with zipfile.ZipFile(path) as archive:
+        manifest = json.loads(archive.read("kit-jetson-orin-nano/manifest.json"))
+    assert (manifest["runs"], manifest["budget_s"]) == (5000, 600.0)
+    assert {each["key"] for each in manifest["models"]} == {"sentinel", "a"}
+
+
+def test_indices_keep_their_values_on_a_board(tmp_path: Path) -> None:
+    """Other weights become random there."""
+    table, indices = np.ones((600, 8), np.float32), np.arange(512, dtype=np.int32)
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (1, 8))
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, (512, 8))
+    nodes = [
+        helper.make_node("Gather", ["table", "indices"], ["rows"]),
+        helper.make_node("Mul", ["rows", "image"], ["output"]),
+    ]
+    weights = [numpy_helper.from_array(table, "table"), numpy_helper.from_array(indices, "indices")]
+    graph = helper.make_graph(nodes, "g", [image], [output], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    assert share_weights(model).keys() == {"float32"}
+    assert (numpy_helper.to_array(model.graph.initializer[1]) == indices).all()

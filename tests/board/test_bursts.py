@@ -80,6 +80,13 @@ def test_as_many_runs_as_asked_for_or_as_time_allows(runs: int, budget_s: float,
         assert [burst.n for burst in bursts[key]] == list(map(len, rounds)) and not found[key].paced
 
 
+def test_bursts_are_short_however_many_runs() -> None:
+    sessions = {"a": Counting(1000.0)}
+    bursts, _ = take_runs(sessions, Counting(0.1), 1000, 1e5, paced=False, progress=lambda *_: None)
+    assert sum(burst.n for burst in bursts["a"]) == 1000
+    assert max(burst.n for burst in bursts["a"]) <= module.MAX_BURST_S
+
+
 def test_paced_runs_follow_pauses() -> None:
     model = Counting(1.0)
     shown: list[str] = []
