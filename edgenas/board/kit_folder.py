@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Callable, Mapping
 
 from edgenas.board.bursts import Burst, Bursts
+from edgenas.board.energy import Energies, Energy
 from edgenas.board.manifest import MODELS, Kit
 from edgenas.board.problem import BoardError
 
@@ -49,6 +50,7 @@ class Measured:
         finished: keys of models with all their rounds.
         failed: by the key of a model, why it could not be timed.
         retaken: how many bursts were repeated.
+        energies: of runs of blocks, by the key of the model.
     """
 
     before: list[Any]
@@ -57,6 +59,7 @@ class Measured:
     finished: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     retaken: int = 0
+    energies: Energies = field(default_factory=dict)
 
 
 def missing_weights(folder: Path, sizes: Mapping[str, int]) -> dict[str, int]:
@@ -106,6 +109,7 @@ def read_unfinished(folder: Path, kit: Kit, machine: str) -> Measured | None:
         measured.bursts = {
             key: [Burst(*each) for each in rounds] for key, rounds in measured.bursts.items() if key in kept
         }
+        measured.energies = {key: Energy(*each) for key, each in measured.energies.items() if key in kept}
         measured.failed = {}  # it is worth another try
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # only some timing is lost
         return None
