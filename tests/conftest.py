@@ -124,6 +124,16 @@ def no_fragments() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_power_meter() -> Iterator[None]:
+    """Profiles of this machine measure no energies, a second for each block; tests of it bring meters of their own."""
+    from edgenas.profiling import block_energies
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block_energies, "find_meter", lambda gpu: None)
+        yield
+
+
 @pytest.fixture
 def quick_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three short rounds where a profile makes nine to twenty-five: enough to see how it is done."""

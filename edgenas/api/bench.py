@@ -69,7 +69,9 @@ class FileTimes(Document):
 
     @field_serializer("predicted_ms")
     def _milliseconds(self, latency: Latency | None) -> dict[str, float] | None:
-        return latency and {"predicted": latency.predicted, "low": latency.low, "high": latency.high}
+        if latency is None:
+            return None
+        return {"predicted": latency.predicted, "low": latency.low, "high": latency.high}
 
 
 class BenchResult(FileTimes):

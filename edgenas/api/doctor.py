@@ -6,6 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from edgenas.board.conditions import machine_conditions
+from edgenas.board.power import find_meter, why_no_meter
 from edgenas.device import find_device, runtime_for
 from edgenas.device.catalogue import devices_of_package
 from edgenas.device_models.fitted import model_of
@@ -59,6 +60,8 @@ def _versions() -> Iterator[Check]:
 def _machine() -> Iterator[Check]:
     for condition in machine_conditions():
         yield _check(condition.name, condition.ok, condition.detail, condition.hint)
+    meter = find_meter()
+    yield _check("power meter", True, meter.name if meter else why_no_meter())
 
 
 def _folders() -> Iterator[Check]:

@@ -25,7 +25,8 @@ class KitImportResult(Document):
     `entries` counts blocks in the table, timed or inferred; `measured` counts models that the board timed, `failed`
     says of the others why not. `unstable` lists keys of blocks, or ids of networks, with noisy timings. `changed` says
     which conditions changed meanwhile. `calibrations` are by image size; `incomplete` says of the other sizes what
-    the board could not time. `interval` is that of a table inferred from a few networks.
+    the board could not time. `interval` is that of a table inferred from a few networks. `energies` counts blocks whose
+    energy was measured too.
     """
 
     table: Path
@@ -41,6 +42,7 @@ class KitImportResult(Document):
     calibrations: dict[int, Calibration]
     incomplete: dict[int, str]
     interval: InferredInterval | None
+    energies: int
 
 
 @taking(KitImportSettings)
@@ -83,4 +85,5 @@ def _result(path: Path, device: Device, results: KitResults, report: ImportRepor
         calibrations=report.calibrations,
         incomplete=report.incomplete,
         interval=InferredInterval.of(few.inferred) if few else None,
+        energies=len(report.table.energies),
     )

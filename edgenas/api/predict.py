@@ -6,6 +6,7 @@ from pydantic import SerializeAsAny, computed_field, field_serializer
 
 from edgenas.device import Device, Provenance
 from edgenas.formats import Document
+from edgenas.latency.energy import Energy
 from edgenas.latency.latency import Latency
 from edgenas.latency.network_predictor import LayerLatency
 from edgenas.latency.predictor import predictor_for
@@ -27,6 +28,7 @@ class Prediction(Document):
         layers: the blocks of an architecture, or the kernels of an ONNX file (`KernelLatency`).
         constant_ms: latency beyond that of the layers.
         macs: multiply-accumulates for one image.
+        energy_mj: of one call, beyond that of the idle board; None if not that of all blocks was measured.
         params: parameters; for an ONNX file the number of its weights, whether batch norm is folded or not.
         unknown_operators: operators of an ONNX file whose cost is estimated as memory traffic only.
     """
@@ -35,6 +37,7 @@ class Prediction(Document):
     architecture: str
     conditions: str
     latency_ms: Latency
+    energy_mj: Energy | None = None
     layers: tuple[SerializeAsAny[LayerLatency], ...]
     constant_ms: float
     macs: int
@@ -84,6 +87,7 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
         architecture=architecture.id,
         conditions=device.target,
         latency_ms=predictor.predict(architecture),
+        energy_mj=predictor.energy(architecture),
         layers=tuple(predictor.layers(architecture)),
         constant_ms=predictor.constant_of(architecture),
         macs=space.macs(architecture),

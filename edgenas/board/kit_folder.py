@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Callable, Mapping
 
 from edgenas.board.bursts import Burst, Bursts
+from edgenas.board.energy import Energies, Energy
 from edgenas.board.manifest import MODELS, Kit
 from edgenas.board.problem import BoardError
 
@@ -51,6 +52,7 @@ class Measured:
         retaken: how many bursts were repeated.
         runs: by the key of a model, every run, where the kit asks for a distribution (`bursts.Runs`).
         loading_ms: by the key of a model, milliseconds of loading it and of its first run, likewise.
+        energies: of runs of blocks, by the key of the model.
     """
 
     before: list[Any]
@@ -61,6 +63,7 @@ class Measured:
     retaken: int = 0
     runs: dict[str, Any] = field(default_factory=dict)
     loading_ms: dict[str, Any] = field(default_factory=dict)
+    energies: Energies = field(default_factory=dict)
 
 
 def missing_weights(folder: Path, sizes: Mapping[str, int]) -> dict[str, int]:
@@ -110,6 +113,7 @@ def read_unfinished(folder: Path, kit: Kit, machine: str) -> Measured | None:
         measured.bursts = {
             key: [Burst(*each) for each in rounds] for key, rounds in measured.bursts.items() if key in kept
         }
+        measured.energies = {key: Energy(*each) for key, each in measured.energies.items() if key in kept}
         measured.failed = {}  # it is worth another try
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # only some timing is lost
         return None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Callable, Sequence, Union
+from typing import Callable, Mapping, Sequence, Union
 
 from edgenas.board.bursts import Bursts, take_rounds, take_runs
 from edgenas.board.display import Terminal
+from edgenas.board.energy import energy_seconds, take_energies
 from edgenas.board.kit_folder import Measured
 from edgenas.board.manifest import MODELS, TENSORRT, Kit, KitModel
+from edgenas.board.power import Meter, MeterError
 from edgenas.board.problem import BoardError, one_line
 from edgenas.board.trtexec import Trtexec, TrtexecSession
 from edgenas.board.worker import Worker, WorkerDiedError, WorkerSession
@@ -33,6 +35,7 @@ class KitTimer:
         make_runner: starts the runtime.
         memory_bytes: for the models that are loaded at once.
         show: how progress is shown.
+        meter: for the energy of blocks; None to leave it out.
     """
 
     def __init__(
@@ -42,12 +45,14 @@ class KitTimer:
         make_runner: Callable[[], Runner],
         memory_bytes: float,
         show: Terminal,
+        meter: Meter | None = None,
     ) -> None:
         self._folder = folder
         self._kit = kit
         self._make_runner = make_runner
         self._memory_bytes = memory_bytes
         self._show = show
+        self._meter = meter
         self.cores: tuple[int, ...] = ()
         """Those that the last models were pinned to."""
 
@@ -85,6 +90,7 @@ class KitTimer:
     def _leave_out(self, failed: ModelError, measured: Measured) -> None:
         measured.failed[failed.key] = failed.reason
         measured.bursts.pop(failed.key, None)
+        measured.energies.pop(failed.key, None)
         self._show.line(f"{failed.key}: {failed.reason}; left out")
 
     def _load_fewer(self, chunk: Sequence[str]) -> None:
@@ -138,7 +144,7 @@ class KitTimer:
 
         time_them = self._take_runs if self._kit.runs else self._take_rounds
         time_them(sessions, sentinel, measured, commit)
-        measured.finished.extend(sessions)
+        measured.finished.extend(sessions)  # only now: a session that goes on loads none that are finished
         commit()
 
     def _take_rounds(
@@ -156,6 +162,7 @@ class KitTimer:
         progress, share = self._progress(list(sessions), measured)
         budget_s = share * self._kit.budget_s
         measured.retaken += take_rounds(sessions, sentinel, budget_s, bursts, keep, progress)
+        self._take_energies(sessions, measured, commit)
 
     def _take_runs(
         self,
@@ -173,6 +180,39 @@ class KitTimer:
         measured.runs.update(runs)
         loading = {key: session.loading_ms() for key, session in sessions.items()}
         measured.loading_ms.update({key: each for key, each in loading.items() if each})
+
+    def _take_energies(
+        self, sessions: Mapping[str, _Watched], measured: Measured, commit: Callable[[], None]
+    ) -> None:
+        """Measure the energy of blocks; whatever goes wrong costs energies, never times.
+
+        Whole networks are left out: predictions add up blocks, and nothing would use theirs.
+        """
+        models = self._kit.models
+        blocks = {key: session for key, session in sessions.items() if models[key].is_block}
+        if self._meter is None or not blocks:
+            return
+        others = sum(models[key].is_block for key in measured.finished)
+        total = sum(model.is_block for model in models.values())
+
+        def progress(phase: str, done: float, of: float) -> None:
+            self._show.progress(
+                phase, (others + len(blocks) - of + done) / total, energy_seconds(int(of - done))
+            )
+
+        try:
+            impossible = take_energies(self._meter, blocks, measured.energies, commit, progress)
+        except MeterError as error:
+            self._meter = None
+            self._show.warning(f"{error}: no more energies are measured")
+        except ModelError as error:
+            self._show.warning(f"energies are missing: {error.key} failed meanwhile ({error.reason})")
+        else:
+            if impossible:
+                self._show.warning(
+                    f"energies that make no sense are left out: {len(impossible)}, such as that of "
+                    f"{impossible[0]}; close other programs, and measure again"
+                )
 
     def _load(self, runner: Runner, model: KitModel) -> _Watched:
         try:

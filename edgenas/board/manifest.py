@@ -42,6 +42,7 @@ class KitModel(NamedTuple):
         sha256: checksum of the file.
         memory_bytes: estimate of what it needs once loaded.
         estimated_ms: estimate of a run, for the time left.
+        is_block: whether it is a single block, whose energy is measured too where there is a power meter.
     """
 
     key: str
@@ -49,6 +50,7 @@ class KitModel(NamedTuple):
     sha256: str
     memory_bytes: int
     estimated_ms: float
+    is_block: bool = False
 
 
 class Kit(NamedTuple):
@@ -159,6 +161,7 @@ def _model_from(found: Any) -> KitModel:
         sha256=checksum,
         memory_bytes=_whole(found, "memory_bytes", 0, 2**53),
         estimated_ms=_finite(found, "estimated_ms", 1e6),
+        is_block=_listed({"is_block": False, **found}, "is_block", bool),
     )
 
 

@@ -16,6 +16,7 @@ from typing import Sequence
 from edgenas.board.bursts import disturbed
 from edgenas.board.conditions import STEADY, changes, disk_free, machine_conditions, memory_available
 from edgenas.board.display import Lines, Terminal
+from edgenas.board.energy import energy_seconds
 from edgenas.board.host import cores, description, fingerprint, state
 from edgenas.board.kit_folder import (
     RESULTS,
@@ -30,6 +31,7 @@ from edgenas.board.kit_folder import (
 )
 from edgenas.board.kit_timing import KitTimer, Runner
 from edgenas.board.manifest import MODELS, TENSORRT, read_kit
+from edgenas.board.power import Meter, find_meter, why_no_meter
 from edgenas.board.problem import BoardError, one_line
 from edgenas.board.session_lock import only_session
 from edgenas.board.trtexec import Trtexec
@@ -95,6 +97,7 @@ class _Run:
         self._folder = folder
         self._show = show
         self._kit = read_kit(folder)
+        self._meter: Meter | None = None
 
     def look(self) -> tuple[Measured, str]:
         """Show the board's conditions and run the sentinel.
@@ -117,6 +120,7 @@ class _Run:
         self._check_room()
         version = self._first_call()
         show.line(f"{kit.runtime} {version} ({kit.provider}) runs on this board")
+        self._look_for_meter()
         return measured, version
 
     def measure(self) -> int:
@@ -131,7 +135,7 @@ class _Run:
                 measured = earlier
                 show.line(f"goes on: {len(measured.finished)} of {len(kit.models)} models are timed already")
             memory_bytes = LOADED_SHARE * (memory_available() or UNKNOWN_MEMORY_BYTES)
-            timer = KitTimer(folder, kit, self._runner, memory_bytes, show)
+            timer = KitTimer(folder, kit, self._runner, memory_bytes, show, self._meter)
             timer.time_all(measured, lambda: keep_unfinished(folder, kit, machine, measured))
             if not measured.finished:
                 raise BoardError(
@@ -139,6 +143,21 @@ class _Run:
                 )
             self._write_results(measured, version, timer.cores)
         return 1 if measured.failed else 0
+
+    def _look_for_meter(self) -> None:
+        """Find a power meter if there are blocks to measure, and say how long that takes."""
+        kit = self._kit
+        blocks = sum(model.is_block for model in kit.models.values())
+        if not blocks:
+            return
+        self._meter = find_meter(kit.uses_gpu)
+        if self._meter is None:
+            self._show.line(f"power meter: {why_no_meter(kit.uses_gpu)}")
+            return
+        minutes = max(1, energy_seconds(blocks) / 60)
+        self._show.line(
+            f"power meter: {self._meter.name}; the energy of {blocks} blocks takes about {minutes:.0f} min more"
+        )
 
     def _check_room(self) -> None:
         kit, missing = self._kit, missing_weights(self._folder, self._kit.weights_bytes)
@@ -205,6 +224,7 @@ class _Run:
                 "bursts": measured.bursts,
                 "runs": measured.runs,
                 "loading_ms": measured.loading_ms,
+                "energies": measured.energies,
             },
         )
         (self._folder / UNFINISHED).unlink()

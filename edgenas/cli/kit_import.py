@@ -40,6 +40,8 @@ def _print(result: "KitImportResult") -> None:
             f"whole networks of {size} px, each predicted from all others: errors of {sum(errors) / len(errors):.1%} "
             f"on average, {errors[-1]:.1%} at most"
         )
+    if result.energies:
+        print_lines(f"the energy of {result.energies} blocks was measured")
     print_lines(*(f"changed meanwhile: {each}" for each in result.changed))
     advice = "there, python3 run.py --check says what disturbs it"
     print_lines(*disturbance_lines(result.retaken, result.disturbed, advice))

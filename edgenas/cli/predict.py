@@ -44,6 +44,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     print_lines(
         f"latency: {format_milliseconds(latency.predicted)} "
         f"(90 %: {latency.low:.4g} to {latency.high:.4g} ms; {latency.provenance.basis})",
+        *([f"energy: {result.energy_mj.text}, idle power not counted"] if result.energy_mj else []),
         f"on {result.conditions}",
         f"MACs: {format_count(result.macs)}, parameters: {format_count(result.params)}",
     )

@@ -40,7 +40,11 @@ def _print_result(result: "SearchResult") -> None:
     if with_memory := "peak-memory" in result.objectives:
         columns.append("memory")
     models = (*result.front, *result.baselines)
-    print_table(title, columns, [_row(model, model.id == result.chosen, with_memory) for model in models])
+    rows = [_row(model, model.id == result.chosen, with_memory) for model in models]
+    if any(model.energy_mj for model in models):
+        columns.append("energy")
+        rows = [(*row, _energy(model)) for row, model in zip(rows, models, strict=True)]
+    print_table(title, columns, rows)
     if any(model.leads for model in result.front):
         leader = "more accurate than every faster model"
         print_lines(
@@ -77,3 +81,7 @@ def _row(model: "Model", chosen: bool, with_memory: bool) -> tuple[str, ...]:
         format_count(model.macs),
         *([f"{format_count(memory)}B" if memory else "-"] if with_memory else []),
     )
+
+
+def _energy(model: "Model") -> str:
+    return f"{model.energy_mj.predicted:.4g} mJ" if model.energy_mj else "-"

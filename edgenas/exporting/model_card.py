@@ -71,6 +71,11 @@ def _markdown(name: str, card: Card) -> str:
     rows = "\n".join([*_accuracy_rows(card), *_score_rows(card)])
     what = f"{model.name}, hand-designed and trained" if model.name else "Found"
     note = f"\n**Note:** {model.note}.\n" if model.note else ""
+    energy = (
+        f"\n| predicted energy of a run | {model.energy_mj.text}, idle power not counted |"
+        if model.energy_mj
+        else ""
+    )
     shape = f"(batch, 3, {card.preprocessing.resolution}, {card.preprocessing.resolution})"
     return f"""# {name}
 
@@ -81,7 +86,7 @@ def _markdown(name: str, card: Card) -> str:
 {rows}
 | predicted latency | {format_milliseconds(latency.predicted)} ({interval}; {model.provenance.basis}) |
 | predicted for | {card.target} |
-| measured latency | {measured} |
+| measured latency | {measured} |{energy}
 | parameters | {format_count(model.params)} |
 | MACs | {format_count(model.macs)} |
 | precision | {card.precision} |

@@ -2,11 +2,12 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from edgenas.board.bursts import MAX_ROUNDS, Bursts, level
+from edgenas.board.energy import Energies, Energy
 from edgenas.board.problem import one_line
 from edgenas.errors import DeviceError
 from edgenas.formats import MAX_LINE, Line
@@ -45,7 +46,8 @@ def fleet_results(found: Mapping[str, KitResults]) -> FleetResults:
 
     A model's bursts are those of all boards, one board after the other: its time is between theirs, and the interval
     of the calibration, which compares halves of the bursts, covers their differences. A model that one board could
-    not run counts as failed.
+    not run counts as failed. An energy is the mean of those of the boards that measured it, and its deviation holds
+    their differences.
 
     Args:
         found: by host; at least one.
@@ -83,6 +85,7 @@ def fleet_results(found: Mapping[str, KitResults]) -> FleetResults:
         | {
             "bursts": _joined(each, keys),
             "failed": failed,
+            "energies": _mean_energies(found.values(), keys),
             "retaken": sum(results.retaken for results in found.values()),
             "throttle_events": None if None in events else sum(filter(None, events)),
             "boards": boards,
@@ -117,6 +120,26 @@ def _joined(bursts: Mapping[str, Bursts], keys: Sequence[str]) -> Bursts:
         ]
         for key in keys
     }
+
+
+def _mean_energies(found: Collection[KitResults], keys: Sequence[str]) -> Energies:
+    """Over boards, of models that all could run; none, with a warning, if different meters measured them."""
+    energies = {key: [each.energies[key] for each in found if key in each.energies] for key in keys}
+    meters = {each.meter for measured in energies.values() for each in measured}
+    if len(meters) > 1:
+        log.warning(
+            "the boards have different power meters (%s): energies are left out", ", ".join(sorted(meters))
+        )
+        return {}
+    return {key: _mean_energy(measured) for key, measured in energies.items() if measured}
+
+
+def _mean_energy(measured: Sequence[Energy]) -> Energy:
+    """The mean, and its deviation for any one board: that of the mean, and how much the boards differ."""
+    figures_mj = [each.mj for each in measured]
+    noise_mj2 = sum(each.sd_mj**2 for each in measured) / len(measured) ** 2
+    scatter_mj2 = float(np.var(figures_mj, ddof=1)) if len(measured) > 1 else 0.0
+    return Energy(float(np.mean(figures_mj)), (noise_mj2 + scatter_mj2) ** 0.5, measured[0].meter)
 
 
 def _ratios(bursts: Mapping[str, Bursts], keys: Sequence[str]) -> dict[str, float]:

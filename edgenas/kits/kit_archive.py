@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from edgenas.board.energy import energy_seconds
 from edgenas.board.manifest import KIT_SCHEMA, MANIFEST, MODELS, RUNTIMES, TENSORRT
 from edgenas.device import Device
 from edgenas.errors import DeviceError
@@ -47,7 +48,7 @@ DATE = (1980, 1, 1, 0, 0, 0)
 README = """\
 Copy this folder to {device} and run there: python3 run.py
 It needs Python 3.8 or later {needs}
-It takes about {minutes:.0f} minutes. Close other programs before; Ctrl-C stops, the same command goes on.
+It takes about {minutes:.0f} minutes{energies}. Close other programs before; Ctrl-C stops, the same command goes on.
 Then copy results.json back, and run: edgenas kit-import results.json
 To look at the board without measuring: python3 run.py --check
 """
@@ -266,6 +267,7 @@ def _archive(
         device=device.name,
         needs=_needs(device),
         minutes=max(1, estimate.seconds / 60),
+        energies=_for_energies(sum(model.is_block for model in files.values())),
     )
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -292,6 +294,13 @@ def _needs(device: Device) -> str:
     return f"with numpy and {device.runtime}: python3 -m pip install numpy {package}"
 
 
+def _for_energies(blocks: int) -> str:
+    """How much longer it takes where energies are measured too; empty if there are none to measure."""
+    if not blocks:
+        return ""
+    return f", and {max(1, energy_seconds(blocks) / 60):.0f} more where the board has a power meter"
+
+
 def _listed(file: str, model: ModelOfKit) -> dict[str, Any]:
     return {
         "key": model.key,
@@ -299,4 +308,5 @@ def _listed(file: str, model: ModelOfKit) -> dict[str, Any]:
         "sha256": hashlib.sha256(model.content).hexdigest(),
         "memory_bytes": model.memory_bytes,
         "estimated_ms": model.estimated_ms,
+        "is_block": model.is_block,
     }

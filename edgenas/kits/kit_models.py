@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,7 @@ class ModelOfKit:
         weights_bytes: the shared weights of each type that it needs.
         memory_bytes: estimate of what it needs once loaded.
         estimated_ms: of a run, by the device's model.
+        is_block: whether it is a single block of a space, known by its own key.
     """
 
     key: str
@@ -61,6 +62,7 @@ class ModelOfKit:
     weights_bytes: dict[str, int]
     memory_bytes: int
     estimated_ms: float
+    is_block: bool = False
 
 
 class KitModels:
@@ -123,13 +125,14 @@ class KitModels:
     def of_blocks(self, key: str, blocks: Sequence[Block]) -> ModelOfKit:
         """A chain of blocks, such as a whole network."""
         work = [each for block in blocks for each in block_work(block, self._device.batch)]
-        return self._finished(
+        made = self._finished(
             key,
             onnx_from_blocks(blocks, self._weights()),
             random_image(blocks, self._device.batch),
             sum(each.features for each in work),
             sum(map(self._model.work_ms, work)),
         )
+        return replace(made, is_block=[block.key for block in blocks] == [key])
 
     def _weights(self) -> Weights:
         """Random ones; at fp32, those that are not kept in the model are not drawn."""

@@ -22,7 +22,7 @@ from edgenas.profiling.few_samples import FewSamplesReport, inferred_table
 from edgenas.profiling.machine_facts import MachineFacts
 from edgenas.profiling.measured_table import table_of
 from edgenas.profiling.profile_plan import OVERHEAD, ProfilePlan
-from edgenas.timing.journal import CheckedBurst, CheckedRuns, Milliseconds
+from edgenas.timing.journal import CheckedBurst, CheckedEnergy, CheckedRuns, Milliseconds
 from edgenas.timing.measuring import Measurement, measurement_of
 from edgenas.transfer.known_devices import MIN_SAMPLES
 
@@ -64,11 +64,14 @@ class BoardResults(Document, Generic[P]):
     )
     runs: dict[Line, CheckedRuns] = Field(default={})
     loading_ms: dict[Line, tuple[Milliseconds, Milliseconds]] = Field(default={})
+    energies: dict[Line, CheckedEnergy] = Field(default={})
 
     @model_validator(mode="after")
     def _they_are_of_one_kit(self) -> Self:
         if both := self.bursts.keys() & self.failed.keys():
             raise ValueError(f"{min(both)} is among the timed models and among the failed ones")
+        if untimed := self.energies.keys() - self.bursts.keys():
+            raise ValueError(f"{min(untimed)} has an energy, but is not among the timed models")
         if (self.runtime, self.provider) != (self.plan.runtime, self.plan.provider):
             raise ValueError("runtime and provider must be those of the plan")
         return self
@@ -177,7 +180,9 @@ def _report(results: KitResults, device: Device, path: Path) -> ImportReport:
         return _inferred(results, device, plans, measured)
     found = _fragments(drawn or {}, results.plan.batch, measured)
     tables = {
-        size: table_of(_timed_part(plan, measured), device, results.facts, measured, {}, found)
+        size: table_of(
+            _timed_part(plan, measured), device, results.facts, measured, {}, found, results.energies
+        )
         for size, plan in plans.items()
     }
     table: LatencyTable | None = None

@@ -10,6 +10,8 @@ MODULES = (
     "host",
     "conditions",
     "bursts",
+    "power",
+    "energy",
     "onnx_sessions",
     "worker",
     "trtexec",

@@ -1,14 +1,16 @@
 """What every latency predictor of buildable networks offers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.device import Device, Provenance
+from edgenas.latency.energy import Energy, energy_of
 from edgenas.latency.latency import Latency
+from edgenas.latency.table import BlockEnergy
 from edgenas.space import Architecture, NetworkSpace
 
 
@@ -28,6 +30,8 @@ class NetworkPredictor(ABC):
     """
 
     device: Device
+    energies: Mapping[str, BlockEnergy] = {}
+    """Of blocks, by key, as far as they were measured."""
 
     @property
     @abstractmethod
@@ -60,6 +64,10 @@ class NetworkPredictor(ABC):
     @abstractmethod
     def predict(self, architecture: Architecture) -> Latency:
         """Latency of one architecture."""
+
+    def energy(self, architecture: Architecture) -> Energy | None:
+        """Energy of one architecture; None if that of a block was not measured."""
+        return energy_of(self.space.blocks(architecture), self.energies)
 
     def text(self, architecture: Architecture) -> str:
         """Latency of one architecture for people; see `Latency.text`."""

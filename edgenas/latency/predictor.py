@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import NamedTuple, get_args, overload
 
@@ -22,7 +22,7 @@ from edgenas.latency.network_predictor import LayerLatency, NetworkPredictor
 from edgenas.latency.profile_command import profile_command
 from edgenas.latency.resolution_predictor import by_resolution
 from edgenas.latency.size_interpolation import Between, between_sizes
-from edgenas.latency.table import Calibration, Inference, LatencyTable, find_table, net_ms
+from edgenas.latency.table import BlockEnergy, Calibration, Inference, LatencyTable, find_table, net_ms
 from edgenas.space import Architecture, Block, NetworkSpace, SearchSpace
 from edgenas.vocabulary import Missing
 
@@ -60,6 +60,7 @@ class LatencyPredictor(NetworkPredictor):
         high_factor: high end, likewise.
         provenance: of the block costs; a network with an interpolated block is `calibrated` instead.
         from_table: whether the costs come from a table; `table_checksum` then identifies them.
+        energies: of blocks, by key.
     """
 
     def __init__(
@@ -72,9 +73,11 @@ class LatencyPredictor(NetworkPredictor):
         high_factor: float,
         provenance: Provenance,
         from_table: bool = False,
+        energies: Mapping[str, BlockEnergy] | None = None,
     ) -> None:
         self._space = space
         self.device = device
+        self.energies = energies or {}
         self._costs = {block: block_cost(block) for block in space.distinct_blocks}
         self._factors = (low_factor, high_factor)
         self._provenance = provenance
@@ -221,6 +224,7 @@ def predictor_from_table(
         # With another space's calibration it is a fitted model, not a measurement.
         provenance=Provenance.MEASURED if own else Provenance.CALIBRATED,
         from_table=True,
+        energies=table.energies,
     )
 
 

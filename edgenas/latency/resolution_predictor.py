@@ -34,6 +34,7 @@ class ResolutionPredictor(NetworkPredictor):
         self._space = space
         self._parts = dict(zip(space.resolutions, parts, strict=True))
         self.device = parts[0].device
+        self.energies = {key: each for part in parts for key, each in part.energies.items()}
 
     @property
     @override

@@ -29,7 +29,7 @@ _IDENTITY = {
 }
 """Fields of a table that must equal those of its device; they determine the table's folder and file name."""
 
-_OPTIONAL = ("inferences", "fragments", "changed", "boards")
+_OPTIONAL = ("inferences", "fragments", "changed", "boards", "energies")
 """Sections that earlier versions lack; excluded from the checksum when empty, so that old checksums stay valid."""
 
 
@@ -51,6 +51,14 @@ class Entry(Document):
         if not (self.min_ms <= self.p50_ms <= self.p90_ms and self.min_ms <= self.typical_ms):
             raise ValueError("min_ms must not be above typical_ms and p50_ms, nor p50_ms above p90_ms")
         return self
+
+
+class BlockEnergy(Document):
+    """Energy of a run of a block, millijoules, beyond that of the idle board and without the call's overhead."""
+
+    mj: float = Field(description="noise may bring the energy of a tiny block below zero")
+    sd_mj: float = Field(ge=0, description="its standard deviation")
+    meter: Line = Field(description="what measured it")
 
 
 def net_ms(entry: Entry, overhead_ms: float) -> float:
@@ -180,6 +188,9 @@ class LatencyTable(Document):
         default={}, description="by the signature of a space that was not timed block by block"
     )
     fragments: Fragments | None = Field(default=None, description="for predicting ONNX files")
+    energies: dict[str, BlockEnergy] = Field(
+        default={}, description="of entries, by their key; where the board has a power meter"
+    )
     checksum: str = ""
 
     @field_validator("entries")
@@ -191,6 +202,12 @@ class LatencyTable(Document):
             except InputError as error:
                 raise ValueError(str(error)) from None
         return entries
+
+    @model_validator(mode="after")
+    def _energies_are_of_entries(self) -> "LatencyTable":
+        if others := self.energies.keys() - self.entries.keys():
+            raise ValueError(f"{min(others)} has an energy, but is not among the entries")
+        return self
 
     def calibration_of(self, space: str) -> Calibration | None:
         """The calibration, or inferred one, of a space given by its signature; None if there is none."""
@@ -316,5 +333,6 @@ def merged(old: LatencyTable, new: LatencyTable) -> LatencyTable:
             "inferences": {key: each for key, each in inferences.items() if key not in new.calibrations},
             "fragments": new.fragments or old.fragments,
             "changed": tuple(changed),
+            "energies": {**old.energies, **new.energies},
         }
     )

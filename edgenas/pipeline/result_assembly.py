@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 
 from edgenas.accuracy.evaluator import AccuracyKind
+from edgenas.latency.energy import Energy, energy_of
 from edgenas.pipeline.final_model import FinalModel
-from edgenas.pipeline.final_network import OfSpace
+from edgenas.pipeline.final_network import FinalNetwork, OfSpace
 from edgenas.pipeline.front_lead import with_front_lead
 from edgenas.pipeline.front_selection import front_of, kept_and_dropped, points, succeeded
 from edgenas.pipeline.learning_record import learning_of
@@ -87,6 +88,7 @@ def _model(session: Session, final_model: FinalModel) -> Model:
         accuracies=Accuracies.model_validate(figures),
         scores=Scores(validation=trained.validation, test=trained.test) if trained else Scores(),
         latency_ms=replace(final_model.latency, measured=final_model.measured_ms),
+        energy_mj=_energy(session, network),
         resolution=final_model.resolution,
         params=network.params,
         macs=network.macs,
@@ -97,6 +99,13 @@ def _model(session: Session, final_model: FinalModel) -> Model:
         normalisation=network.normalisation,
         began_from=network.began_from,
     )
+
+
+def _energy(session: Session, network: FinalNetwork) -> Energy | None:
+    """Also of a baseline, though it is of a space of its own: energies are known by block."""
+    if not isinstance(network, OfSpace):
+        return None
+    return energy_of(network.space.blocks(network.architecture), session.predictor.energies)
 
 
 def _with_leaders(session: Session, kept: Sequence[FinalModel]) -> tuple[Model, ...]:

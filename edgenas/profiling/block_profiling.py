@@ -10,12 +10,13 @@ from edgenas.device import Device
 from edgenas.device.runtime import Runtime, Session
 from edgenas.latency.table import LatencyTable, merged
 from edgenas.onnx_latency.fragment_timing import timed_fragments
+from edgenas.profiling.block_energies import add_energies
 from edgenas.profiling.machine_facts import facts_here, machine_state, machine_text
 from edgenas.profiling.measured_table import table_of
 from edgenas.profiling.profile_plan import NETWORKS, OVERHEAD, ProfilePlan, plan_profile
 from edgenas.progress import Progress, silent
 from edgenas.space import SearchSpace
-from edgenas.timing.journal import keep_rounds, kept_rounds
+from edgenas.timing.journal import keep_rounds, kept_energies, kept_rounds
 from edgenas.timing.loaded_models import load_blocks, load_empty, load_sentinel
 from edgenas.timing.measuring import measure
 
@@ -74,13 +75,20 @@ def profile(
     sessions = _load(plan, device, runtime, seed, progress)
     machine = machine_text(device, runtime)
     rounds = kept_rounds(journal, machine, list(sessions))
-    commit = partial(keep_rounds, journal, machine)
-    measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress)
+    rounds = {key: [] for key in sessions} if rounds is None else rounds
+    energies = kept_energies(journal, machine, list(sessions))
+    commit = partial(keep_rounds, journal, machine, rounds, energies)
+    measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, lambda _: commit(), progress)
+    blocks = {block.key: sessions[block.key] for block in plan.blocks}
+    add_energies(blocks, device, energies, commit, progress)
+    blocks.clear()
     sessions.clear()
     fragments = None if valid and valid.fragments else timed_fragments(runtime, device.batch, progress)
     if journal:  # before the calibration: if that fails, everything is to be timed again
         journal.unlink(missing_ok=True)
-    changes = table_of(plan, device, facts_here(device, runtime, before), measured, known_entries, fragments)
+    changes = table_of(
+        plan, device, facts_here(device, runtime, before), measured, known_entries, fragments, energies
+    )
     if valid and not is_usual(measured.sentinel_ms / valid.sentinel_ms):
         log.warning(
             "%s runs at a different speed than when the other blocks of its table were timed; see edgenas doctor, "

@@ -4,9 +4,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from edgenas.board.energy import Energy
 from edgenas.device import Device
 from edgenas.latency.calibration import MIN_NETWORKS, fit_calibration
-from edgenas.latency.table import Calibration, Entry, Fragments, LatencyTable, Reference, net_ms
+from edgenas.latency.table import (
+    BlockEnergy,
+    Calibration,
+    Entry,
+    Fragments,
+    LatencyTable,
+    Reference,
+    net_ms,
+)
 from edgenas.profiling.machine_facts import MachineFacts, empty_table
 from edgenas.profiling.profile_plan import OVERHEAD, ProfilePlan
 from edgenas.space import Block
@@ -23,6 +32,7 @@ def table_of(
     measured: Measurement,
     known: Mapping[str, Entry],
     fragments: Fragments | None,
+    energies: Mapping[str, Energy],
 ) -> LatencyTable:
     """The table of what was measured, here or on a board.
 
@@ -35,6 +45,7 @@ def table_of(
         measured: times of all models of the plan, and of the empty one.
         known: entries of an earlier table, for blocks that the plan does not time.
         fragments: times of fragments, if they were measured too.
+        energies: of runs of blocks of the plan, as far as they were measured.
     """
     fresh = _entries(measured, plan.blocks, bool(facts.changed))
     entries = {**known, **fresh}
@@ -43,7 +54,12 @@ def table_of(
     if complete and len(plan.networks) >= MIN_NETWORKS:
         calibrations[plan.space.signature] = _calibrate(plan, measured, entries)
     return empty_table(device, facts, measured).model_copy(
-        update={"entries": fresh, "calibrations": calibrations, "fragments": fragments}
+        update={
+            "entries": fresh,
+            "calibrations": calibrations,
+            "fragments": fragments,
+            "energies": _energies(energies, fresh, measured.timings[OVERHEAD].typical_ms),
+        }
     )
 
 
@@ -63,6 +79,18 @@ def _entry(timing: Timing, changed: bool) -> Entry:
         spread=timing.spread,
         unstable=timing.unstable or changed,
     )
+
+
+def _energies(
+    found: Mapping[str, Energy], entries: Mapping[str, Entry], overhead_ms: float
+) -> dict[str, BlockEnergy]:
+    """Energies of entries without the overhead of a call, which is taken to draw as much power as the block."""
+    energies = {}
+    for key in entries.keys() & found.keys():
+        share = net_ms(entries[key], overhead_ms) / entries[key].typical_ms
+        mj, sd_mj, meter = found[key]
+        energies[key] = BlockEnergy(mj=share * mj, sd_mj=share * sd_mj, meter=meter)
+    return dict(sorted(energies.items()))
 
 
 def _calibrate(plan: ProfilePlan, measured: Measurement, entries: Mapping[str, Entry]) -> Calibration:

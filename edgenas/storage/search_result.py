@@ -7,6 +7,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from edgenas.device import Provenance
 from edgenas.formats import Document
+from edgenas.latency.energy import Energy
 from edgenas.latency.latency import Latency
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.searchers.problem import TWO
@@ -64,7 +65,8 @@ class Model(Document):
     one that is more accurate than every faster one. `peak_memory_bytes` is for one image in fp32, including all
     parameters; None in results of earlier versions. `resolution` is the height and width of its images. `note` says why
     a model was dropped, or is empty. `name` is that of a baseline, such as "MobileNetV2 x0.35", and empty otherwise.
-    The `architecture` of a baseline that is a network of another library is its name there alone.
+    The `architecture` of a baseline that is a network of another library is its name there alone. `energy_mj` is of a
+    run, beyond that of the idle board; None if not that of all its blocks was measured.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Model(Document):
     accuracies: Accuracies
     scores: Scores = Scores()
     latency_ms: Latency
+    energy_mj: Energy | None = None
     resolution: int | None = Field(default=None, ge=1)
     params: int = Field(ge=0)
     macs: int = Field(ge=0)

@@ -9,8 +9,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from edgenas.board.bursts import Burst, Bursts, Runs
+from edgenas.board.energy import Energies, Energy
 from edgenas.errors import FileFormatError
-from edgenas.formats import Document, read_json, write_json
+from edgenas.formats import MAX_LINE, Document, read_json, write_json
 
 MAX_AGE_S = 3600.0
 """Older rounds are discarded: the machine's speed may have drifted since."""
@@ -50,11 +51,24 @@ CheckedRuns = Annotated[Runs, AfterValidator(_possible)]
 """Runs from a file."""
 
 
+def _believable(energy: Energy) -> Energy:
+    if not energy.is_possible:  # nor NaN
+        raise ValueError("an energy must be possible, and not below zero by more than noise")
+    if len(energy.meter) > MAX_LINE or not energy.meter.isprintable():
+        raise ValueError("the name of a meter must be a short, printable line")
+    return energy
+
+
+CheckedEnergy = Annotated[Energy, AfterValidator(_believable)]
+"""An energy from a file."""
+
+
 class Journal(Document):
-    """Completed rounds; `machine` is any text that identifies runtime and hardware."""
+    """Completed rounds, and energies; `machine` is any text that identifies runtime and hardware."""
 
     machine: str
     bursts: dict[str, list[CheckedBurst]]
+    energies: dict[str, CheckedEnergy] = Field(default={})
 
     @model_validator(mode="after")
     def _rounds_are_whole(self) -> "Journal":
@@ -63,22 +77,33 @@ class Journal(Document):
         return self
 
 
-def keep_rounds(path: Path | None, machine: str, bursts: Bursts) -> None:
-    """Write all rounds so far; does nothing without a path.
+def keep_rounds(path: Path | None, machine: str, bursts: Bursts, energies: Energies | None = None) -> None:
+    """Write all rounds and energies so far; does nothing without a path.
 
     Raises:
         InputError: the folder cannot be written.
     """
     if path:
-        write_json(path, Journal(machine=machine, bursts=bursts))
+        write_json(path, Journal(machine=machine, bursts=bursts, energies=energies or {}))
 
 
 def kept_rounds(path: Path | None, machine: str, models: Sequence[str]) -> Bursts | None:
     """Rounds of exactly these models on this machine, at most an hour old; None if there are none."""
+    found = _kept(path, machine, models)
+    return found.bursts if found else None
+
+
+def kept_energies(path: Path | None, machine: str, models: Sequence[str]) -> Energies:
+    """Energies kept with rounds of exactly these models; see `kept_rounds`."""
+    found = _kept(path, machine, models)
+    return dict(found.energies) if found else {}
+
+
+def _kept(path: Path | None, machine: str, models: Sequence[str]) -> Journal | None:
     if path is None or not path.is_file() or time.time() - path.stat().st_mtime > MAX_AGE_S:
         return None
     try:
         found = read_json(path, Journal)
     except FileFormatError:  # only some seconds of timing are lost
         return None
-    return found.bursts if found.machine == machine and list(found.bursts) == list(models) else None
+    return found if found.machine == machine and list(found.bursts) == list(models) else None

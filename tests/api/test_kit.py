@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.boards import BOARD, add_board, measured_kit, quick_kit, run_kit
+from fixtures.boards import BOARD, add_board, measured_kit, quick_kit, quick_runner, run_kit
+from fixtures.power import hwmon_chip, write_files
 
 from edgenas import kit, kit_import, predict
 from edgenas.cli.main import run
 from edgenas.device import Provenance, find_device
 from edgenas.errors import InputError
+from edgenas.kits import kit_archive
 from edgenas.latency.table import find_table
 from edgenas.space import nasbench_macro
 
@@ -43,6 +45,44 @@ def test_what_a_board_measured_predicts_networks(tmp_path: Path) -> None:
     prediction = predict(_architecture(), BOARD)
     assert prediction.provenance == "measured"
     assert 0 < prediction.latency_ms.low < prediction.latency_ms.predicted < prediction.latency_ms.high
+    assert prediction.energy_mj is None  # the board has no power meter
+
+
+def test_where_a_board_has_a_power_meter_energies_are_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    system = tmp_path / "system"
+    write_files(system, hwmon_chip(1, ("VDD_IN", 5000, 1000), ("VDD_SOC", 5000, 100)))
+    monkeypatch.setattr(kit_archive, "runner_source", lambda: quick_runner(system))
+    results = run_kit(kit(BOARD, **SMALL, networks=12).kit, tmp_path / "unpacked")
+    assert (
+        "minutes, and 1 more where the board has a power meter."
+        in (results.parent / "README.txt").read_text()
+    )
+    found = json.loads(results.read_text(encoding="utf-8"))
+    blocks = {block.key for block in nasbench_macro(16, 2).distinct_blocks}
+    assert found["energies"].keys() == blocks  # neither of networks nor of the empty model
+    assert all(each[2] == "INA3221 (VDD_IN)" for each in found["energies"].values())
+    assert [each[0] for each in found["energies"].values()] == pytest.approx([0] * len(blocks), abs=1e-6)
+
+    found["energies"] = {key: [1.0, 0.1, "INA3221 (VDD_IN)"] for key in blocks}  # as of a board that works
+    results.write_text(json.dumps(found), encoding="utf-8")
+    capsys.readouterr()
+    assert run(["kit-import", str(results)]) == 0
+    assert f"the energy of {len(blocks)} blocks was measured" in capsys.readouterr().out
+    table = find_table(find_device(BOARD))
+    assert table is not None
+    space = nasbench_macro(16, 2)
+    energies = [table[1].energies[block.key] for block in space.blocks(space.decode([2] * 8))]
+    total, margin = (sum(each.mj for each in energies), 1.645 * sum(each.sd_mj for each in energies))
+    prediction = predict(_architecture(), BOARD)
+    assert prediction.energy_mj is not None
+    assert prediction.energy_mj.predicted == pytest.approx(total)
+    assert prediction.energy_mj.high - total == pytest.approx(margin) == pytest.approx(0.1645 * total)
+    assert run(["predict", "architecture.json", "--device", BOARD]) == 0
+    assert f"energy: {prediction.energy_mj.text}, idle power not counted" in capsys.readouterr().out
+    assert run(["predict", "architecture.json", "--device", BOARD, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["energy_mj"].keys() == {"predicted", "low", "high"}
 
 
 def test_a_quick_kit_infers_blocks_and_never_replaces_measured_ones(

@@ -10,6 +10,7 @@ from fixtures.kits import UnpackedKit
 from edgenas.board import kit_folder
 from edgenas.board.bursts import Burst
 from edgenas.board.conditions import Condition
+from edgenas.board.energy import Energy
 from edgenas.board.kit_folder import (
     MAX_AGE_S,
     TILE,
@@ -26,6 +27,7 @@ from edgenas.board.problem import BoardError
 
 Make = Callable[[], UnpackedKit]
 BURST = Burst(1.0, 1.1, 1.2, 3, 0.5, 0.5, 0)
+ENERGY = Energy(1.5, 0.1, "RAPL (package-0)")
 LEAST = {"float16": np.finfo(np.float16).tiny, "float32": np.finfo(np.float32).tiny}
 
 
@@ -62,6 +64,7 @@ def kept(make_kit: Make) -> tuple[UnpackedKit, Kit]:
         finished=["stem"],
         failed={"mbconv": "out of memory"},
         retaken=2,
+        energies={"stem": ENERGY, "head": ENERGY},
     )
     keep_unfinished(unpacked.folder, kit, "this machine", measured)
     return unpacked, kit
@@ -73,6 +76,7 @@ def test_what_was_measured_is_read_again(kept: tuple[UnpackedKit, Kit]) -> None:
     assert found is not None
     assert found.bursts == {"stem": [BURST] * 9, "head": [BURST]}
     assert (found.finished, found.failed, found.retaken) == (["stem"], {}, 2)
+    assert found.energies == {"stem": ENERGY, "head": ENERGY}
 
 
 def test_of_old_rounds_only_complete_ones_are_kept(
@@ -82,7 +86,7 @@ def test_of_old_rounds_only_complete_ones_are_kept(
     later = kit_folder.time.time() + MAX_AGE_S + 1
     monkeypatch.setattr(kit_folder.time, "time", lambda: later)
     found = read_unfinished(unpacked.folder, kit, "this machine")
-    assert found is not None and list(found.bursts) == ["stem"]
+    assert found is not None and list(found.bursts) == list(found.energies) == ["stem"]
 
 
 def test_what_is_of_another_machine_or_kit_is_left_alone(kept: tuple[UnpackedKit, Kit]) -> None:

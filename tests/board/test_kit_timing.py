@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from fixtures.power import CountingMeter
 
-from edgenas.board import bursts
+from edgenas.board import bursts, energy
 from edgenas.board.display import Terminal
 from edgenas.board.kit_folder import Measured
 from edgenas.board.kit_timing import MAX_SENTINEL_DEATHS, KitTimer
 from edgenas.board.manifest import Kit, KitModel
+from edgenas.board.power import Meter, MeterError, Reading
 from edgenas.board.problem import BoardError
 from edgenas.board.worker import Worker, WorkerDiedError
 
@@ -184,3 +186,112 @@ def test_rounds_are_committed_as_they_come() -> None:
     timer = KitTimer(Path("kit"), _kit(), FakeRuntime().worker, 1000, Terminal())
     timer.time_all(measured, lambda: seen.append([len(rounds) for rounds in measured.bursts.values()]))
     assert seen[:ROUNDS] == [[number] * len(KEYS) for number in range(1, ROUNDS + 1)]
+
+
+class Shown(Terminal):
+    """Keeps warnings, and the shares of the phase in which energy is measured."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.warnings: list[str] = []
+        self.shares: list[float] = []
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def progress(self, phase: str, share: float, left_s: float | None) -> None:
+        if phase == "measuring energy":
+            assert left_s is not None and left_s >= 0
+            self.shares.append(share)
+
+
+def _with_energies(
+    runtime: FakeRuntime, meter: Meter | None, measured: Measured, memory_bytes: float = 1000
+) -> tuple[Shown, list[int]]:
+    """Time a kit in which all models but `b` are blocks; what was shown, and how many energies were kept each time."""
+    show, kept = Shown(), list[int]()
+    kit = _kit()
+    models = {key: model._replace(is_block=key != "b") for key, model in kit.models.items()}
+    timer = KitTimer(Path("kit"), kit._replace(models=models), runtime.worker, memory_bytes, show, meter)
+    timer.time_all(measured, lambda: kept.append(len(measured.energies)))
+    return show, kept
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy, "SETTLE_S", 0.0)
+    monkeypatch.setattr(energy, "IDLE_S", 0.0)
+
+
+def test_without_a_meter_there_are_no_energies() -> None:
+    measured = Measured(before=[])
+    show, _ = _with_energies(FakeRuntime(), None, measured)
+    assert _complete(measured, *KEYS) and measured.energies == {}
+    assert show.warnings == show.shares == []
+
+
+def test_the_energy_of_blocks_is_measured_after_their_times(no_waiting: None) -> None:
+    measured = Measured(before=[])
+    show, kept = _with_energies(FakeRuntime(), CountingMeter(models=3), measured)
+    assert _complete(measured, *KEYS)
+    assert measured.energies.keys() == {"a", "c", "d"}
+    assert measured.energies["a"].mj == pytest.approx(2.0)  # two watts for a millisecond
+    assert show.warnings == [] and show.shares == [0, 1 / 3, 2 / 3, 1]
+    assert kept == [*[0] * ROUNDS, 3, 3]
+
+
+def test_progress_goes_on_where_memory_allows_few_at_a_time(no_waiting: None) -> None:
+    measured = Measured(before=[])
+    show, _ = _with_energies(FakeRuntime(), CountingMeter(models=1), measured, memory_bytes=15)
+    assert _complete(measured, *KEYS) and len(measured.energies) == 3
+    assert show.shares == sorted(show.shares) and show.shares[-1] == 1
+
+
+def test_a_meter_that_dies_costs_energies_and_is_told_once(no_waiting: None) -> None:
+    class Dying(CountingMeter):
+        def read(self) -> Reading:
+            raise MeterError("the power meter x stopped answering (gone)")
+
+    measured = Measured(before=[])
+    show, _ = _with_energies(FakeRuntime(), Dying(), measured, memory_bytes=25)
+    assert _complete(measured, *KEYS) and measured.energies == {}
+    assert show.warnings == ["the power meter x stopped answering (gone): no more energies are measured"]
+
+
+def test_a_model_that_dies_meanwhile_keeps_its_time(no_waiting: None) -> None:
+    meter = CountingMeter()
+    timings = 0
+
+    def on_time(key: str, loaded: int) -> None:
+        nonlocal timings
+        timings += key == "c"
+        if timings > ROUNDS + 3:  # those of the rounds, and warming up
+            raise WorkerDiedError("SIGSEGV")
+
+    measured = Measured(before=[])
+    show, _ = _with_energies(FakeRuntime(on_time=on_time), meter, measured)
+    assert _complete(measured, *KEYS) and measured.failed == {} and measured.energies == {}
+    assert show.warnings == ["energies are missing: c failed meanwhile (the runtime died (SIGSEGV))"]
+
+
+def test_what_seems_to_take_less_than_nothing_is_told(no_waiting: None) -> None:
+    measured = Measured(before=[])
+    show, _ = _with_energies(FakeRuntime(), CountingMeter(2.0, 3.0, models=3), measured)
+    assert _complete(measured, *KEYS) and measured.energies == {}
+    (warning,) = show.warnings
+    assert warning.startswith("energies that make no sense are left out: 3, such as that of a; close other")
+
+
+def test_stopped_while_energy_is_measured_it_goes_on_without_new_rounds(no_waiting: None) -> None:
+    measured = Measured(before=[])
+
+    class Stopping(CountingMeter):
+        def read(self) -> Reading:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _with_energies(FakeRuntime(), Stopping(), measured)
+    assert measured.finished == [] and all(len(rounds) == ROUNDS for rounds in measured.bursts.values())
+    before = {key: list(rounds) for key, rounds in measured.bursts.items()}
+    _with_energies(FakeRuntime(), CountingMeter(models=3), measured)
+    assert measured.bursts == before and len(measured.energies) == 3 and _complete(measured, *KEYS)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fixtures.boards import quick_runner
 from fixtures.kits import UnpackedKit
+from fixtures.power import hwmon_chip, write_files
 
 from edgenas.board import host
 from edgenas.board.bursts import MAX_ROUNDS, MIN_ROUNDS, Burst, level
@@ -169,3 +171,26 @@ def test_a_check_does_not_disturb_a_measurement(make_kit: Make) -> None:
         done = kit.run()
     assert done.returncode == 3
     assert "another run.py is measuring here" in done.stdout
+
+
+def _check_for_energies(kit: UnpackedKit, system: Path) -> str:
+    """What a check shows where a power meter is looked for in a folder."""
+    for model in kit.manifest["models"]:
+        model["is_block"] = model["key"] != "sentinel"
+    kit.write()
+    (kit.folder / "run.py").write_text(quick_runner(system), encoding="utf-8")
+    done = kit.run("--check")
+    assert done.returncode == 0
+    return done.stdout
+
+
+def test_a_power_meter_is_named_with_the_time_it_takes(make_kit: Make, tmp_path: Path) -> None:
+    write_files(tmp_path, hwmon_chip(0, ("VDD_IN", 5000, 100)))
+    shown = _check_for_energies(make_kit(), tmp_path)
+    assert "power meter: INA3221 (VDD_IN); the energy of 3 blocks takes about 1 min more" in shown
+
+
+def test_counters_for_root_only_are_told_with_the_remedy(make_kit: Make, tmp_path: Path) -> None:
+    write_files(tmp_path, {"powercap/intel-rapl:0/name": "package-0"})  # whose counter cannot be read
+    shown = _check_for_energies(make_kit(), tmp_path)
+    assert "power meter: the processor's energy counters (RAPL) can be read by root only" in shown

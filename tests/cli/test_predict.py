@@ -52,6 +52,7 @@ def test_the_json_object(answer: Answer, tmp_path: Path) -> None:
         "device",
         "architecture",
         "latency_ms",
+        "energy_mj",
         "provenance",
         "layers",
         "constant_ms",
@@ -60,6 +61,7 @@ def test_the_json_object(answer: Answer, tmp_path: Path) -> None:
         "unknown_operators",
     }
     assert set(found["latency_ms"]) == {"predicted", "low", "high"}
+    assert found["energy_mj"] is None
     assert all(set(layer) == {"block", "latency_ms", "interpolated"} for layer in found["layers"])
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from edgenas.cli.main import run
 from edgenas.errors import OutOfMemoryError
+from edgenas.latency.energy import Energy
 from edgenas.searchers.registry import ALL_SEARCHERS
 from edgenas.storage.search_result import SearchResult
 
@@ -20,7 +21,7 @@ COMPARED += ["--resolution", "32", "--metric", "macro-f1", "--baselines", "--run
 
 CONTRACT = {"run", "device", "searcher", "evaluations", "constraint", "hypervolume", "front", "report"}
 MODEL = {"id", "architecture", "accuracy", "latency_ms", "provenance", "params", "macs", "onnx"}
-MODEL |= {"peak_memory_bytes"}
+MODEL |= {"peak_memory_bytes", "energy_mj"}
 
 
 def test_search(answer: Answer, text: Text, in_finished_run: Path, image_folder: Path) -> None:
@@ -81,6 +82,19 @@ def test_peak_memory_is_shown_where_it_is_an_objective(
         assert ("memory" in shown) == (result is wide)
         assert ("* no other model matches it in every objective" in shown) == (result is wide)
         assert ("* more accurate than every faster model" in shown) == (result is plain)
+
+
+def test_energies_are_shown_where_there_are_any(
+    in_finished_run: Path, text: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = shown_result("runs/done")
+    assert all(model.energy_mj is None for model in plain.front)
+    known = plain.front[0].model_copy(update={"energy_mj": Energy(12.345, 11.0, 13.0)})
+    for result in (plain, plain.model_copy(update={"front": (known, *plain.front[1:])})):
+        monkeypatch.setattr("edgenas.cli.search.search", lambda *_, found=result, **__: found)
+        shown = text(SEARCH)
+        assert ("energy" in shown) == (result is not plain)
+    assert "12.35 mJ" in shown or "12.34 mJ" in shown
 
 
 def test_what_was_chosen_is_marked_wherever_it_is(

@@ -76,6 +76,17 @@ def test_a_measured_latency_is_shown_too(
     assert "| measured latency | 1.31 ms, typical of many runs on the device |" in text
 
 
+def test_an_energy_is_shown_where_there_is_one(
+    markdown: Callable[..., str], front_model: Callable[..., Model]
+) -> None:
+    assert "energy" not in markdown()
+    text = markdown(model=front_model(energy_mj={"predicted": 12.3, "low": 11.9, "high": 12.7}))
+    assert (
+        "| not measured |\n| predicted energy of a run | 12.3 mJ (11.9 to 12.7 mJ), idle power not counted |\n"
+        in text
+    )
+
+
 def test_every_accuracy_says_what_it_is(markdown: Callable[..., str]) -> None:
     text = markdown()
     for row in ("supernet accuracy | 70.00%", "validation accuracy | 91.00%", "test accuracy | 90.00%"):

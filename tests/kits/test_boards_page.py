@@ -35,7 +35,9 @@ OF_BOARDS = ("sudo", "echo", "~/")
 def shown() -> Iterator[str]:
     """Every command of the page, from its fenced and its indented blocks."""
     text = (ROOT / "docs" / "boards.md").read_text(encoding="utf-8")
-    for fenced, indented in re.findall(r"```sh\n(.*?)```|((?:^    [^\n]+\n)+)", text, re.DOTALL | re.MULTILINE):
+    for fenced, indented in re.findall(
+        r"```sh\n(.*?)```|((?:^    [^\n]+\n)+)", text, re.DOTALL | re.MULTILINE
+    ):
         yield from (line.strip() for line in (fenced or indented).splitlines() if line.strip())
 
 

@@ -90,6 +90,25 @@ def test_their_times_are_between_those_of_the_boards_and_the_table_says_how_much
     assert errors[1] > errors[0] or factor < 1.3
 
 
+def test_energies_are_the_mean_of_those_that_measured_them(results: Results) -> None:
+    """The deviation is that of a board, which may be unlike the others."""
+    found = [copy.deepcopy(results) for _ in range(3)]
+    for each, mj in zip(found, (1.0, 3.0, None), strict=True):
+        each["energies"] = {"overhead": [mj, 0.6, "PMIC"]} if mj else {}
+    fleet = _fleet({str(number): each for number, each in enumerate(found)})
+    assert fleet.energies == {"overhead": (2.0, pytest.approx((2 + 2 * 0.6**2 / 4) ** 0.5), "PMIC")}
+    assert _fleet({"a": found[0]}).energies == {"overhead": (1.0, 0.6, "PMIC")}
+
+
+def test_energies_of_different_meters_are_left_out(
+    results: Results, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = copy.deepcopy(results)
+    results["energies"], other["energies"] = ({"overhead": [1.0, 0.1, name]} for name in ("RAPL", "PMIC"))
+    assert _fleet({"a": results, "b": other}).energies == {}
+    assert "the boards have different power meters (PMIC, RAPL): energies are left out" in caplog.text
+
+
 def test_what_one_board_cannot_run_has_failed(results: Results) -> None:
     key = next(key for key in results["bursts"] if key.startswith("network/"))
     other = copy.deepcopy(results)

@@ -89,6 +89,31 @@ def _device(measured_kit: MeasuredKit) -> Any:
     return read_toml(measured_kit.folder / "devices" / f"{BOARD}.toml", Device)
 
 
+def test_energies_become_part_of_the_table(results: Results, imported: Callable[[Results], Any]) -> None:
+    """Those of blocks, without the share of time that is the overhead of a call; negative ones too."""
+    first, second, *_ = _block_keys(results, 16)
+    network = _network_keys(results)[0]
+    results["energies"] = {
+        first: [2.0, 0.1, "INA3221 (VDD_IN)"],
+        second: [-0.1, 0.1, "INA3221 (VDD_IN)"],
+        network: [9.0, 1.0, "INA3221 (VDD_IN)"],
+    }
+    table = read_json(imported(results).table, LatencyTable)
+    assert table.energies.keys() == {first, second}
+    entry, energy = table.entries[first], table.energies[first]
+    share = (entry.typical_ms - table.overhead_ms) / entry.typical_ms
+    assert (energy.mj, energy.sd_mj) == pytest.approx((2 * share, 0.1 * share))
+    assert 0 < share < 1 and energy.meter == "INA3221 (VDD_IN)"
+    assert table.energies[second].mj < 0
+
+
+def test_results_of_earlier_versions_have_no_energies(
+    results: Results, imported: Callable[[Results], Any]
+) -> None:
+    del results["energies"]
+    assert read_json(imported(results).table, LatencyTable).energies == {}
+
+
 def test_a_network_that_failed_is_left_out(results: Results, imported: Callable[[Results], Any]) -> None:
     key = next(key for key in _network_keys(results) if key.startswith("network/16/"))
     del results["bursts"][key]
@@ -208,6 +233,28 @@ HOSTILE: dict[str, tuple[Callable[[Results], None], str]] = {
     ),
     "a condition of two": (_set("before", value=[["a", "b"]]), r"before\.0"),
     "NaN": (_burst(0, math.nan), r"bursts\.overhead\.0"),
+    **{
+        f"an energy of {energy}": (
+            _set("energies", value={"overhead": energy}),
+            rf"energies\.overhead.*{message}",
+        )
+        for energy, message in (
+            ([math.nan, 1.0, "x"], "finite number"),
+            ([math.inf, 1.0, "x"], "finite number"),
+            ([1.0, math.nan, "x"], "finite number"),
+            ([1e9, 1.0, "x"], "must be possible"),
+            ([1.0, -1.0, "x"], "must be possible"),
+            ([-6.0, 1.0, "x"], "not below zero by more than noise"),
+            ([1.0, 1.0, "x\x1b[2J"], "must be a short, printable line"),
+            ([1.0, 1.0, "x" * 9999], "must be a short, printable line"),
+            ([1.0, 1.0], "field required"),
+            ([1.0, "much", "x"], "valid number"),
+        )
+    },
+    "the energy of what was not timed": (
+        _set("energies", value={"nothing": [1.0, 0.1, "x"]}),
+        "nothing has an energy, but is not among the timed models",
+    ),
     "infinity": (_burst(4, math.inf), r"bursts\.overhead\.0"),
     "minus infinity": (_burst(4, -math.inf), r"bursts\.overhead\.0"),
     "a negative time": (_burst(0, -1.0), r"bursts\.overhead\.0"),

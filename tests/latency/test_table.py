@@ -377,6 +377,46 @@ def test_merge_keeps_old_entries(make_table: Make, device: Device) -> None:
     assert {key: entry.min_ms for key, entry in merged.entries.items()} == {KEY: 3.0, OTHER_KEY: 2.0}
 
 
+def test_energies_are_kept_with_their_entries(make_table: Make, device: Device) -> None:
+    """A block that is timed again without a power meter keeps what was known of its energy."""
+    energies = {key: {"mj": 1.5, "sd_mj": 0.1, "meter": "RAPL (package-0)"} for key in (KEY, OTHER_KEY)}
+    save_table(device, make_table(KEY, OTHER_KEY, energies=energies))
+    again = {KEY: {"mj": -0.01, "sd_mj": 0.1, "meter": "RAPL (package-0)"}}
+    merged = table_from_json(save_table(device, make_table(KEY, energies=again)))
+    assert {key: each.mj for key, each in merged.energies.items()} == {KEY: -0.01, OTHER_KEY: 1.5}
+    merged = table_from_json(save_table(device, make_table(KEY)))
+    assert {key: each.mj for key, each in merged.energies.items()} == {KEY: -0.01, OTHER_KEY: 1.5}
+    save_table(device, make_table(KEY, runtime_version="2"))
+    assert table_from_json(table_path(device)).energies == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mj": float("nan")}, "mj"),
+        ({"mj": float("inf")}, "mj"),
+        ({"sd_mj": -0.1}, "sd_mj"),
+        ({"meter": "a\nb"}, "meter"),
+    ],
+)
+def test_wrong_energies_are_refused(make_table: Make, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        make_table(KEY, energies={KEY: {"mj": 1.5, "sd_mj": 0.1, "meter": "RAPL", **change}})
+
+
+def test_an_energy_without_an_entry_is_refused(make_table: Make) -> None:
+    energy = {"mj": 1.5, "sd_mj": 0.1, "meter": "RAPL"}
+    with pytest.raises(ValidationError, match=f"{OTHER_KEY} has an energy, but is not among the entries"):
+        make_table(KEY, energies={OTHER_KEY: energy})
+
+
+def test_a_table_without_energies_has_the_checksum_of_earlier_versions(make_table: Make) -> None:
+    table = make_table(KEY)
+    energies = {KEY: {"mj": 1.5, "sd_mj": 0.1, "meter": "RAPL"}}
+    assert table.content_checksum() == make_table(KEY, energies={}).content_checksum()
+    assert table.content_checksum() != make_table(KEY, energies=energies).content_checksum()
+
+
 @pytest.mark.parametrize("changes", [{"host": "0" * 12}, {"runtime_version": "0.9"}], ids=str)
 def test_merge_drops_what_another_machine_or_runtime_measured(
     make_table: Make, device: Device, changes: dict[str, Any]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from fixtures.trained_models import baseline_of, with_labels, with_objectives, with_wrong
 
+from edgenas.latency.table import BlockEnergy
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.learning_record import record_curves
 from edgenas.pipeline.result_assembly import result_of
@@ -40,6 +41,24 @@ def test_peak_memory_is_always_told(
     result = result_of(session, candidates, [*finalists, baseline_of(finalists[0])], "complete")
     for model in (*result.front, *result.baselines):
         assert model.peak_memory_bytes is not None and model.peak_memory_bytes > 4 * model.params
+
+
+def test_energies_are_told_where_those_of_all_blocks_are_known(
+    session: Session,
+    candidates: list[Evaluated],
+    finalists: list[FinalModel],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of baselines too, though they are of a space of their own."""
+    models = [*finalists, baseline_of(finalists[0])]
+    result = result_of(session, candidates, models, "complete")
+    assert all(model.energy_mj is None for model in (*result.front, *result.baselines))
+    blocks = {block.key for model in models for block in model.space.blocks(model.architecture)}
+    energies = {key: BlockEnergy(mj=1.0, sd_mj=0.1, meter="x") for key in blocks}
+    monkeypatch.setattr(session.predictor, "energies", energies)
+    for model in (result := result_of(session, candidates, models, "complete")).front:
+        assert model.energy_mj is not None and model.energy_mj.predicted > 3
+    assert result.baselines[0].energy_mj in [model.energy_mj for model in result.front]
 
 
 def test_a_baseline_stands_apart_and_neither_leaves_nor_drives_anyone_out(
