@@ -5,10 +5,9 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from pathlib import Path
 from typing import Any, Iterator, NamedTuple
 
-from edgenas.board.host import HostState, cores, cpu_model, cpu_state, gpu_state, output_of
+from edgenas.board.host import HostState, cores, cpu_model, cpu_state, gpu_state, output_of, system_text
 from edgenas.board.problem import one_line
 
 MAX_LOAD_PER_CORE = 0.5
@@ -125,7 +124,7 @@ def _raspberry_pi() -> Iterator[Condition]:
 
 
 def _jetson() -> Iterator[Condition]:
-    release = _text("/etc/nv_tegra_release")
+    release = system_text("/etc/nv_tegra_release")
     if release is None:
         return
     yield Condition("L4T", release.partition("\n")[0].lstrip("# "))
@@ -144,7 +143,7 @@ def _jetson() -> Iterator[Condition]:
 
 def memory_available() -> int | None:
     """Bytes that programs can use without swapping; None if the system does not say."""
-    for line in (_text("/proc/meminfo") or "").splitlines():
+    for line in (system_text("/proc/meminfo") or "").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return None
@@ -170,10 +169,3 @@ def changes(before: list[Any], after: list[Any]) -> list[str]:
         elif now.name in (*STEADY, "GPU clock") and now.detail != old.detail:
             found.append(f"{now.name} changed from {old.detail} to {now.detail}; keep it as it is")
     return [one_line(each, MAX_CHANGE) for each in found]
-
-
-def _text(path: str) -> str | None:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None

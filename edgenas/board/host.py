@@ -73,7 +73,7 @@ def pin(threads: int) -> tuple[int, ...]:
 
     usable = sorted(os.sched_getaffinity(0), key=preference, reverse=True)
     # Hardware threads share their core: prefer one thread per core.
-    seen = [_read(_CPU / f"cpu{core}/topology/thread_siblings_list") or str(core) for core in usable]
+    seen = [system_text(_CPU / f"cpu{core}/topology/thread_siblings_list") or str(core) for core in usable]
     sibling_taken = {core: siblings in seen[:i] for i, (core, siblings) in enumerate(zip(usable, seen))}
     chosen = sorted(usable, key=lambda core: sibling_taken[core])[:threads]
     os.sched_setaffinity(0, chosen)
@@ -125,7 +125,7 @@ def cpu_state() -> HostState:
     temperature = _read_number(Path("/sys/class/thermal/thermal_zone0/temp"))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return HostState(
-        governor=_read(cpu / "scaling_governor"),
+        governor=system_text(cpu / "scaling_governor"),
         frequency_mhz=frequency / 1e3 if frequency else None,
         temperature_c=temperature / 1e3 if temperature else None,
         load_per_core=load / cores(),
@@ -196,7 +196,7 @@ def output_of(command: str, *arguments: str) -> str | None:
 
 
 def _read_number(path: Path) -> float | None:
-    return _number(_read(path))
+    return _number(system_text(path))
 
 
 def _number(text: str | None) -> float | None:
@@ -206,8 +206,9 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def _read(path: Path) -> str | None:
+def system_text(path: str | Path) -> str | None:
+    """What a file of the system says; None if it cannot be read, or is empty."""
     try:
-        return path.read_text(encoding="utf-8").strip() or None
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip() or None
     except OSError:
         return None

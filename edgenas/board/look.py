@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgenas.board.host import cores, cpu_model, gpu_name, output_of
+from edgenas.board.host import cores, cpu_model, gpu_name, output_of, system_text
 from edgenas.board.problem import one_line
 
 COPY_BYTES = 32 * 2**20
@@ -54,9 +54,9 @@ def receive() -> int:
 
 def look() -> dict[str, Any]:
     """What this machine is; of what it lacks or does not tell, an empty text, a zero or an empty list."""
-    release = read_text("/etc/nv_tegra_release").partition("\n")[0]
+    release = (system_text("/etc/nv_tegra_release") or "").partition("\n")[0]
     found: dict[str, Any] = {
-        "model": one_line(read_text("/proc/device-tree/model").rstrip("\0\n")),
+        "model": one_line((system_text("/proc/device-tree/model") or "").rstrip("\0\n")),
         "processor": one_line(cpu_model()),
         "machine": one_line(platform.machine()),
         "bits": 64 if sys.maxsize > 2**32 else 32,
@@ -122,15 +122,7 @@ def copy_gb_s() -> float:
 
 def total_memory() -> int:
     """Bytes of memory; 0 if the system does not say."""
-    for line in read_text("/proc/meminfo").splitlines():
+    for line in (system_text("/proc/meminfo") or "").splitlines():
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) * 1024
     return 0
-
-
-def read_text(path: str) -> str:
-    """A system file; empty if there is none."""
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Protocol, Sequence
 
-from edgenas.board.host import output_of
+from edgenas.board.host import output_of, system_text
 from edgenas.board.problem import BoardError, one_line
 
 HWMON = Path("/sys/class/hwmon")
@@ -201,11 +201,11 @@ def _ina3221() -> Meter | None:
 def _hwmon_rails() -> Iterator[tuple[str, Callable[[], float]]]:
     """By name, what reads the watts of a rail, as since JetPack 5."""
     for name in sorted(HWMON.glob("hwmon*/name")):
-        if _system_text(name) != "ina3221":
+        if system_text(name) != "ina3221":
             continue
         for channel in (1, 2, 3):  # what follows are shunt voltages and sums
             volts, amperes = name.with_name(f"in{channel}_input"), name.with_name(f"curr{channel}_input")
-            label = _system_text(name.with_name(f"in{channel}_label"))
+            label = system_text(name.with_name(f"in{channel}_label"))
             if label and label != "NC":  # not connected
                 yield label, partial(_product_watts, volts, amperes)
 
@@ -214,7 +214,7 @@ def _iio_rails() -> Iterator[tuple[str, Callable[[], float]]]:
     """The same, as in JetPack 4."""
     for label in sorted((*IIO.glob("*/iio:device*/rail_name_*"), *IIO.glob("*/iio_device/rail_name_*"))):
         path = label.with_name(f"in_power{label.name.rpartition('_')[2]}_input")
-        yield _system_text(label), partial(_watts_in, path)
+        yield system_text(label) or "", partial(_watts_in, path)
 
 
 def _tegrastats() -> Meter | None:
@@ -283,14 +283,14 @@ def _program(name: str, rails: Callable[[], Mapping[str, float]]) -> Meter | Non
 def _rapl() -> Meter | None:
     """The counters of an x86 processor: its packages, and memory where it is counted."""
     zones = _rapl_zones()
-    if not zones or any(_system_text(zone / "energy_uj") == "" for zone in zones):
+    if not zones or any(system_text(zone / "energy_uj") is None for zone in zones):
         return None
-    return EnergyCounters(f"RAPL ({' + '.join(_system_text(zone / 'name') for zone in zones)})", zones)
+    return EnergyCounters(f"RAPL ({' + '.join(system_text(zone / 'name') or '' for zone in zones)})", zones)
 
 
 def _rapl_zones() -> list[Path]:
     """Packages and memory; cores are a part of packages, `psys` holds all of them, and on many boards nothing."""
-    zones = ((zone, _system_text(zone / "name")) for zone in sorted(POWERCAP.glob("intel-rapl:*")))
+    zones = ((zone, system_text(zone / "name") or "") for zone in sorted(POWERCAP.glob("intel-rapl:*")))
     return [zone for zone, name in zones if name.startswith("package") or name == "dram"]
 
 
@@ -313,14 +313,6 @@ def _possible(watts: float) -> float:
     if not -1 <= watts <= MAX_WATTS:  # an idle rail may read somewhat below zero
         raise ValueError(f"{watts} W")
     return watts
-
-
-def _system_text(path: Path) -> str:
-    """A file's text, of one line; empty if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
 
 
 def _watts_in(path: Path) -> float:

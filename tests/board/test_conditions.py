@@ -18,7 +18,7 @@ def _board(
     """The conditions of a quiet machine on which only these commands and files exist."""
     monkeypatch.setattr(conditions, "cpu_state", lambda: QUIET)
     monkeypatch.setattr(conditions, "output_of", lambda command, *_: outputs.get(command))
-    monkeypatch.setattr(conditions, "_text", lambda path: (files or {}).get(path))
+    monkeypatch.setattr(conditions, "system_text", lambda path: (files or {}).get(path))
     return {each.name: each for each in machine_conditions()}
 
 
@@ -90,5 +90,5 @@ def test_what_changed_meanwhile_and_spoils_is_told() -> None:
     ("meminfo", "available"), [("MemTotal: 9 kB\nMemAvailable:    2048 kB\n", 2 * 2**20), ("", None)]
 )
 def test_memory_available(monkeypatch: pytest.MonkeyPatch, meminfo: str, available: int | None) -> None:
-    monkeypatch.setattr(conditions, "_text", lambda path: meminfo if path == "/proc/meminfo" else None)
+    monkeypatch.setattr(conditions, "system_text", lambda path: meminfo if path == "/proc/meminfo" else None)
     assert conditions.memory_available() == available
