@@ -19,7 +19,7 @@ BURST_S, IDLE_S = 1.0, 2.0
 """How long a model runs, and how long the idle board is watched."""
 
 SETTLE_S = 0.2
-"""What happens before is not counted: meters average over some time, and a board takes some to become idle."""
+"""Pause before counting begins: meters average over some time, and a board takes a moment to become idle."""
 
 BATCHES = 6
 """Into which a burst is divided, for the uncertainty of its mean; more would be too short to be independent.
@@ -35,6 +35,9 @@ MAX_BURST_CALLS = 100_000
 
 MAX_MJ = 1e6
 """A kilojoule: more than any run takes."""
+
+STUCK = 1e-9
+"""Relative difference between readings below which a meter shows the same all the time."""
 
 NOISE_SDS, NOISE_MJ = 5.0, 1e-6
 """How far below zero an energy may be, in standard deviations of at least so much, before it is not just noise."""
@@ -108,6 +111,11 @@ def take_energies(
                 progress("measuring energy", number, len(left))
                 runs.append(_burst(meter, sessions[key]))
             after = _idle(meter, pause)
+            watts = [power.watts for power in (before, after, *(run[0] for run in runs))]
+            if max(watts) - min(watts) <= STUCK * max(watts):
+                raise MeterError(
+                    f"the power meter {meter.name} shows the same whether the board is busy or not"
+                )
             for number, (key, run) in enumerate(zip(group, runs)):
                 energy = _energy(run, before, after, (number + 0.5) / len(group), meter.name)
                 if energy.is_possible:

@@ -46,6 +46,8 @@ class Measured:
     Attributes:
         before: conditions when the first session began.
         throttle_events: as counted then.
+        after: conditions when the latest times had been taken.
+        later_throttle_events: as counted then.
         bursts: by the key of a model; a model may still lack rounds.
         finished: keys of models with all their rounds.
         failed: by the key of a model, why it could not be timed.
@@ -57,6 +59,8 @@ class Measured:
 
     before: list[Any]
     throttle_events: int | None = None
+    after: list[Any] = field(default_factory=list)
+    later_throttle_events: int | None = None
     bursts: Bursts = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)

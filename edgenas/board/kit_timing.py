@@ -36,6 +36,7 @@ class KitTimer:
         memory_bytes: for the models that are loaded at once.
         show: how progress is shown.
         meter: for the energy of blocks; None to leave it out.
+        look_again: called after times were taken, before the board gets hot from measuring energies.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class KitTimer:
         memory_bytes: float,
         show: Terminal,
         meter: Meter | None = None,
+        look_again: Callable[[], None] = lambda: None,
     ) -> None:
         self._folder = folder
         self._kit = kit
@@ -53,6 +55,7 @@ class KitTimer:
         self._memory_bytes = memory_bytes
         self._show = show
         self._meter = meter
+        self._look_again = look_again
         self.cores: tuple[int, ...] = ()
         """Those that the last models were pinned to."""
 
@@ -144,6 +147,8 @@ class KitTimer:
 
         time_them = self._take_runs if self._kit.runs else self._take_rounds
         time_them(sessions, sentinel, measured, commit)
+        self._look_again()
+        self._take_energies(sessions, measured, commit)
         measured.finished.extend(sessions)  # only now: a session that goes on loads none that are finished
         commit()
 
@@ -162,7 +167,6 @@ class KitTimer:
         progress, share = self._progress(list(sessions), measured)
         budget_s = share * self._kit.budget_s
         measured.retaken += take_rounds(sessions, sentinel, budget_s, bursts, keep, progress)
-        self._take_energies(sessions, measured, commit)
 
     def _take_runs(
         self,
@@ -210,8 +214,8 @@ class KitTimer:
         else:
             if impossible:
                 self._show.warning(
-                    f"energies that make no sense are left out: {len(impossible)}, such as that of "
-                    f"{impossible[0]}; close other programs, and measure again"
+                    f"{len(impossible)} energies that cannot be right are left out, such as that of {impossible[0]}; "
+                    "close other programs, and measure again"
                 )
 
     def _load(self, runner: Runner, model: KitModel) -> _Watched:

@@ -6,11 +6,14 @@ after, and divided by the time between.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Protocol, Sequence
@@ -22,8 +25,8 @@ HWMON = Path("/sys/class/hwmon")
 IIO = Path("/sys/bus/i2c/drivers/ina3221x")
 POWERCAP = Path("/sys/class/powercap")
 
-INPUT_RAILS = ("VDD_IN", "POM_5V_IN")
-"""Rails that feed all of a Jetson: Orin Nano and NX, Xavier NX, TX2; Nano. The AGX modules have none.
+INPUT_RAILS = ("VDD_IN", "POM_5V_IN", "VIN")
+"""Rails that feed all of a Jetson: Orin Nano and NX, Xavier NX, TX2; Nano; Thor. AGX Orin and Xavier have none.
 
 Labels are those of the kernel's device trees (arch/arm64/boot/dts/nvidia) and of NVIDIA's Jetson Linux Developer Guide.
 """
@@ -54,7 +57,7 @@ class MeterError(BoardError):
 
 
 class Reading(NamedTuple):
-    """Joules counted since the meter was started, and when that was."""
+    """When a meter was read, and the joules it had counted since it was started."""
 
     at_s: float
     joules: float
@@ -231,15 +234,21 @@ def _tegrastats_rails(path: str) -> dict[str, float]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         universal_newlines=True,
+        start_new_session=True,
     )
     assert process.stdout
-    overdue = threading.Timer(MAX_SILENCE_S, process.kill)
+
+    def kill() -> None:  # with what it started: that would keep the pipe open
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    overdue = threading.Timer(MAX_SILENCE_S, kill)
     overdue.start()
     try:
         line = process.stdout.readline()
     finally:
         overdue.cancel()
-        process.kill()
+        kill()
         process.wait()
         process.stdout.close()
     return {name: int(milliwatts) / 1e3 for name, milliwatts in _TEGRASTATS_RAIL.findall(line)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Sequence
 
@@ -135,7 +136,8 @@ class _Run:
                 measured = earlier
                 show.line(f"goes on: {len(measured.finished)} of {len(kit.models)} models are timed already")
             memory_bytes = LOADED_SHARE * (memory_available() or UNKNOWN_MEMORY_BYTES)
-            timer = KitTimer(folder, kit, self._runner, memory_bytes, show, self._meter)
+            look_again = partial(self._look_again, measured)
+            timer = KitTimer(folder, kit, self._runner, memory_bytes, show, self._meter, look_again)
             timer.time_all(measured, lambda: keep_unfinished(folder, kit, machine, measured))
             if not measured.finished:
                 raise BoardError(
@@ -148,7 +150,7 @@ class _Run:
         """Find a power meter if there are blocks to measure, and say how long that takes."""
         kit = self._kit
         blocks = sum(model.is_block for model in kit.models.values())
-        if not blocks:
+        if not blocks or kit.runtime == TENSORRT:  # each of whose timings is a program that starts first
             return
         self._meter = find_meter(kit.uses_gpu)
         if self._meter is None:
@@ -158,6 +160,11 @@ class _Run:
         self._show.line(
             f"power meter: {self._meter.name}; the energy of {blocks} blocks takes about {minutes:.0f} min more"
         )
+
+    def _look_again(self, measured: Measured) -> None:
+        """Note the conditions after times were taken."""
+        gpu = self._kit.uses_gpu
+        measured.after, measured.later_throttle_events = machine_conditions(gpu), state(gpu).throttle_events
 
     def _check_room(self) -> None:
         kit, missing = self._kit, missing_weights(self._folder, self._kit.weights_bytes)
@@ -197,8 +204,8 @@ class _Run:
 
     def _write_results(self, measured: Measured, version: str, pinned: Sequence[int]) -> None:
         kit = self._kit
-        now, after = state(kit.uses_gpu), machine_conditions(kit.uses_gpu)
-        counts = (measured.throttle_events, now.throttle_events)
+        now = state(kit.uses_gpu)
+        counts = (measured.throttle_events, measured.later_throttle_events)
         throttled = None if counts[0] is None or counts[1] is None else max(0, counts[1] - counts[0])
         write_json(
             self._folder / RESULTS,
@@ -218,7 +225,7 @@ class _Run:
                 "temperature_c": now.temperature_c,
                 "throttle_events": throttled,
                 "before": measured.before,
-                "after": after,
+                "after": measured.after,
                 "retaken": measured.retaken,
                 "failed": measured.failed,
                 "bursts": measured.bursts,
@@ -228,7 +235,7 @@ class _Run:
             },
         )
         (self._folder / UNFINISHED).unlink()
-        self._say_how_it_went(measured, changes(measured.before, after), throttled)
+        self._say_how_it_went(measured, changes(measured.before, measured.after), throttled)
 
     def _say_how_it_went(self, measured: Measured, changed: Sequence[str], throttled: int | None) -> None:
         show = self._show

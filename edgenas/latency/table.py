@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from filelock import FileLock
 from pydantic import Field, field_validator, model_validator
 
 from edgenas.board import host
+from edgenas.board.energy import MAX_MJ
 from edgenas.device import Device, data_folders
 from edgenas.device.catalogue import TABLES
 from edgenas.errors import FileFormatError, InputError
@@ -56,8 +58,8 @@ class Entry(Document):
 class BlockEnergy(Document):
     """Energy of a run of a block, millijoules, beyond that of the idle board and without the call's overhead."""
 
-    mj: float = Field(description="noise may bring the energy of a tiny block below zero")
-    sd_mj: float = Field(ge=0, description="its standard deviation")
+    mj: float = Field(ge=-MAX_MJ, le=MAX_MJ, description="noise may bring that of a tiny block below zero")
+    sd_mj: float = Field(ge=0, le=MAX_MJ, description="its standard deviation")
     meter: Line = Field(description="what measured it")
 
 
@@ -308,6 +310,14 @@ def save_table(device: Device, table: LatencyTable) -> Path:
     return path
 
 
+def _of_the_same_meter(
+    old: Mapping[str, BlockEnergy], new: Mapping[str, BlockEnergy]
+) -> dict[str, BlockEnergy]:
+    """Earlier energies, unless another meter has measured since: what one counts, the other may not."""
+    meters = {each.meter for each in new.values()}
+    return {key: each for key, each in old.items() if not meters or meters == {each.meter}}
+
+
 def merged(old: LatencyTable, new: LatencyTable) -> LatencyTable:
     """New measurements take precedence; old ones are kept if machine, power mode and runtime are unchanged.
 
@@ -333,6 +343,6 @@ def merged(old: LatencyTable, new: LatencyTable) -> LatencyTable:
             "inferences": {key: each for key, each in inferences.items() if key not in new.calibrations},
             "fragments": new.fragments or old.fragments,
             "changed": tuple(changed),
-            "energies": {**old.energies, **new.energies},
+            "energies": {**_of_the_same_meter(old.energies, new.energies), **new.energies},
         }
     )

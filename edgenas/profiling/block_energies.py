@@ -7,7 +7,6 @@ from edgenas.board.energy import Energies, take_energies
 from edgenas.board.power import MeterError, find_meter, why_no_meter
 from edgenas.device import Device
 from edgenas.device.runtime import Session
-from edgenas.errors import DeviceError
 from edgenas.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -20,7 +19,7 @@ def add_energies(
     commit: Callable[[], None],
     progress: Progress,
 ) -> None:
-    """Measure the energy of blocks; without a meter, or where something fails, energies are missing.
+    """Measure the energy of blocks; without a meter, or if it stops answering, energies are missing.
 
     Args:
         sessions: loaded blocks, by key.
@@ -28,6 +27,9 @@ def add_energies(
         energies: those that are known; extended in place.
         commit: called whenever something was added.
         progress: called for each block.
+
+    Raises:
+        DeviceError: the runtime fails; a repeated profile goes on from here.
     """
     meter = find_meter(device.uses_gpu)
     if meter is None:
@@ -35,12 +37,12 @@ def add_energies(
         return
     try:
         impossible = take_energies(meter, sessions, energies, commit, progress)
-    except (MeterError, DeviceError) as error:
+    except MeterError as error:
         log.warning("%s: no more energies are measured", error)
         return
     if impossible:
         log.warning(
-            "energies that make no sense are left out: %d, such as that of %s; close other programs, and profile again",
+            "%d energies that cannot be right are left out, such as that of %s; close other programs, and try again",
             len(impossible),
             impossible[0],
         )

@@ -79,6 +79,7 @@ def profile(
     energies = kept_energies(journal, machine, list(sessions))
     commit = partial(keep_rounds, journal, machine, rounds, energies)
     measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, lambda _: commit(), progress)
+    facts = facts_here(device, runtime, before)
     blocks = {block.key: sessions[block.key] for block in plan.blocks}
     add_energies(blocks, device, energies, commit, progress)
     blocks.clear()
@@ -86,9 +87,7 @@ def profile(
     fragments = None if valid and valid.fragments else timed_fragments(runtime, device.batch, progress)
     if journal:  # before the calibration: if that fails, everything is to be timed again
         journal.unlink(missing_ok=True)
-    changes = table_of(
-        plan, device, facts_here(device, runtime, before), measured, known_entries, fragments, energies
-    )
+    changes = table_of(plan, device, facts, measured, known_entries, fragments, energies)
     if valid and not is_usual(measured.sentinel_ms / valid.sentinel_ms):
         log.warning(
             "%s runs at a different speed than when the other blocks of its table were timed; see edgenas doctor, "

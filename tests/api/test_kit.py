@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fixtures.boards import BOARD, add_board, measured_kit, quick_kit, quick_runner, run_kit
-from fixtures.power import hwmon_chip, write_files
+from fixtures.power import hwmon_chip, noise_on, write_files
 
 from edgenas import kit, kit_import, predict
 from edgenas.cli.main import run
@@ -54,7 +54,8 @@ def test_where_a_board_has_a_power_meter_energies_are_predicted(
     system = tmp_path / "system"
     write_files(system, hwmon_chip(1, ("VDD_IN", 5000, 1000), ("VDD_SOC", 5000, 100)))
     monkeypatch.setattr(kit_archive, "runner_source", lambda: quick_runner(system))
-    results = run_kit(kit(BOARD, **SMALL, networks=12).kit, tmp_path / "unpacked")
+    with noise_on(system / "hwmon" / "hwmon1" / "curr1_input", 1000):
+        results = run_kit(kit(BOARD, **SMALL, networks=12).kit, tmp_path / "unpacked")
     assert (
         "minutes, and 1 more where the board has a power meter."
         in (results.parent / "README.txt").read_text()
@@ -63,7 +64,6 @@ def test_where_a_board_has_a_power_meter_energies_are_predicted(
     blocks = {block.key for block in nasbench_macro(16, 2).distinct_blocks}
     assert found["energies"].keys() == blocks  # neither of networks nor of the empty model
     assert all(each[2] == "INA3221 (VDD_IN)" for each in found["energies"].values())
-    assert [each[0] for each in found["energies"].values()] == pytest.approx([0] * len(blocks), abs=1e-6)
 
     found["energies"] = {key: [1.0, 0.1, "INA3221 (VDD_IN)"] for key in blocks}  # as of a board that works
     results.write_text(json.dumps(found), encoding="utf-8")

@@ -41,6 +41,12 @@ def test_idle_power_is_subtracted() -> None:
     assert energies["large"].meter == "simulated"
 
 
+def test_a_meter_that_is_stuck_measures_nothing() -> None:
+    board = SimulatedBoard(lambda at_s, model: 5.0, {"a": 2.0})
+    with pytest.raises(MeterError, match=r"simulated shows the same whether the board is busy or not"):
+        _measured(board)
+
+
 def test_a_drift_of_idle_power_does_no_harm() -> None:
     keys = [f"block {number}" for number in range(2 * GROUP + 3)]
     extra = dict.fromkeys(keys, 1.0)

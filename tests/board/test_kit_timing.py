@@ -279,7 +279,7 @@ def test_what_seems_to_take_less_than_nothing_is_told(no_waiting: None) -> None:
     show, _ = _with_energies(FakeRuntime(), CountingMeter(2.0, 3.0, models=3), measured)
     assert _complete(measured, *KEYS) and measured.energies == {}
     (warning,) = show.warnings
-    assert warning.startswith("energies that make no sense are left out: 3, such as that of a; close other")
+    assert warning.startswith("3 energies that cannot be right are left out, such as that of a; close other")
 
 
 def test_stopped_while_energy_is_measured_it_goes_on_without_new_rounds(no_waiting: None) -> None:

@@ -386,6 +386,9 @@ def test_energies_are_kept_with_their_entries(make_table: Make, device: Device) 
     assert {key: each.mj for key, each in merged.energies.items()} == {KEY: -0.01, OTHER_KEY: 1.5}
     merged = table_from_json(save_table(device, make_table(KEY)))
     assert {key: each.mj for key, each in merged.energies.items()} == {KEY: -0.01, OTHER_KEY: 1.5}
+    another = {OTHER_KEY: {"mj": 9.0, "sd_mj": 0.1, "meter": "PMIC (VDD_CORE)"}}
+    merged = table_from_json(save_table(device, make_table(OTHER_KEY, energies=another)))
+    assert merged.energies.keys() == {OTHER_KEY}  # what one meter counts, the other may not
     save_table(device, make_table(KEY, runtime_version="2"))
     assert table_from_json(table_path(device)).energies == {}
 
@@ -395,6 +398,7 @@ def test_energies_are_kept_with_their_entries(make_table: Make, device: Device) 
     [
         ({"mj": float("nan")}, "mj"),
         ({"mj": float("inf")}, "mj"),
+        ({"mj": 1e308}, "mj"),
         ({"sd_mj": -0.1}, "sd_mj"),
         ({"meter": "a\nb"}, "meter"),
     ],

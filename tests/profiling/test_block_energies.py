@@ -83,22 +83,29 @@ class Failing(CountingMeter):
         return super().read()
 
 
-@pytest.mark.parametrize(
-    "error", [MeterError("the meter is gone"), DeviceError("the runtime died", "try again")]
-)
-def test_what_fails_costs_energies_alone(
-    error: Exception,
+def test_a_meter_that_is_gone_costs_energies_alone(
     space: SearchSpace,
     device: Device,
     fake: Fake,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    _meter(monkeypatch, Failing(error))
+    _meter(monkeypatch, Failing(MeterError("the meter is gone")))
     table = _profile(space, device, fake())
     assert len(table.entries) == len(space.distinct_blocks) and table.calibrations
     assert len(table.energies) == energy.GROUP
-    assert f"{error}: no more energies are measured" in caplog.text
+    assert "the meter is gone: no more energies are measured" in caplog.text
+
+
+def test_a_runtime_that_dies_ends_the_profile_which_then_goes_on(
+    space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever it is asked for after that, such as fragments, would fail and be missing without a word."""
+    journal = tmp_path / "unfinished"
+    _meter(monkeypatch, Failing(DeviceError("the runtime died", "try again")))
+    with pytest.raises(DeviceError, match="the runtime died"):
+        _profile(space, device, fake(), journal)
+    assert journal.is_file()
 
 
 def test_an_interrupted_profile_goes_on_with_the_energies_it_lacks(
@@ -135,7 +142,7 @@ def test_less_than_nothing_is_told(
     add_energies({"a": session}, device, energies, lambda: None, silent)
     assert energies == {}
     assert (
-        "energies that make no sense are left out: 1, such as that of a; close other programs" in caplog.text
+        "1 energies that cannot be right are left out, such as that of a; close other programs" in caplog.text
     )
 
 
