@@ -85,7 +85,7 @@ def take_energies(
     progress: Callable[[str, float, float], Any],
     pause: Callable[[float], None] = time.sleep,
 ) -> list[str]:
-    """Measure the energy of loaded models; returns the keys of those whose figures make no sense and are left out.
+    """Measure the energy of loaded models; returns the keys of those whose figures cannot be right and are left out.
 
     Args:
         meter: of this board.
