@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from fixtures.boards import BOARD, quick_kit, timing_results
+from fixtures.boards import BOARD, Answering, fail_in, quick_kit
 from fixtures.loopback import HOST, Loopback, loopback
 from onnx import TensorProto, helper, numpy_helper
 
@@ -22,8 +22,7 @@ from edgenas.errors import DeviceError, InputError
 from edgenas.kits.kit_archive import make_timing_kit
 from edgenas.kits.kit_models import KitModels, ModelOfKit
 from edgenas.kits.shared_weights import share_weights
-from edgenas.kits.ssh import SshBoard
-from edgenas.progress import Progress, silent
+from edgenas.progress import silent
 from edgenas.space.nasbench_macro import MacroLayout, NASBenchMacroSpace
 from edgenas.space.onnx_graph import INPUT, onnx_from_blocks, random_weights
 from edgenas.space.precision import convert
@@ -183,19 +182,6 @@ def test_on_a_board(
 BURSTS = [[1.0, 1.0, 1.0, 5, 0.1, 0.1, 0]] * 2
 
 
-class Answering(SshBoard):
-    """Answers with results of the kit that it gets, changed by a function."""
-
-    change: Callable[[dict[str, Any]], Any]
-
-    def measure(  # type: ignore[override]  # it never pauses
-        self, archive: bytes, accept: Callable[[str], None], progress: Progress
-    ) -> None:
-        results = timing_results(archive)
-        Answering.change(results)
-        accept(json.dumps(results))
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -234,12 +220,6 @@ def test_what_a_board_sends_is_checked(
         edgenas.bench(small, BOARD, ssh="board")
 
 
-def _fail(results: dict[str, Any], key: str) -> None:
-    for kind in ("bursts", "runs"):
-        del results[kind][key]
-    results["failed"][key] = "no such operator"
-
-
 def test_a_file_that_the_board_cannot_run_is_told(
     quick_kit: Callable[[Path], None],
     tmp_path: Path,
@@ -249,7 +229,7 @@ def test_a_file_that_the_board_cannot_run_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     quick_kit(tmp_path)
-    Answering.change = lambda results: _fail(results, "small.onnx")
+    Answering.change = lambda results: fail_in(results, "small.onnx")
     monkeypatch.setattr("edgenas.pipeline.targets.SshBoard", Answering)
     with pytest.raises(DeviceError, match=r"board cannot run .+small.onnx; install another version"):
         edgenas.bench(large, BOARD, ssh="board", against=small)

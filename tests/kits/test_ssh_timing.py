@@ -1,6 +1,5 @@
 """Times of models on a board over SSH: of random networks for a validation, and of what a search exported."""
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import onnx
 import pytest
-from fixtures.boards import BOARD, add_board, quick_kit, timing_results
+from fixtures.boards import BOARD, Answering, add_board, fail_in, quick_kit
 from fixtures.loopback import HOST, Loopback, loopback
 
 import edgenas
@@ -18,7 +17,7 @@ from edgenas.kits.kit_models import KitModels, ModelOfKit
 from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.profiling.profile_plan import OVERHEAD
-from edgenas.progress import Progress, silent
+from edgenas.progress import silent
 from edgenas.space.nasbench_macro import MacroLayout, NASBenchMacroSpace
 from edgenas.space.onnx_graph import onnx_from_blocks, random_weights
 
@@ -75,25 +74,6 @@ def _give_host(folder: Path, host: str, python: str) -> None:
     path.write_text(f"{path.read_text(encoding='utf-8')}\n{access}", encoding="utf-8")
 
 
-class Answering(SshBoard):
-    """Answers with results of the kit that it gets, changed by a function."""
-
-    change: Callable[[dict[str, Any]], None]
-
-    def measure(  # type: ignore[override]  # it never pauses
-        self, archive: bytes, accept: Callable[[str], None], progress: Progress
-    ) -> None:
-        results = timing_results(archive)
-        Answering.change(results)
-        accept(json.dumps(results))
-
-
-def _fail(results: dict[str, Any], *keys: str) -> None:
-    for key in keys:
-        del results["bursts"][key]
-        results["failed"][key] = "no such operator"
-
-
 def _models(maker: KitModels) -> Iterator[ModelOfKit]:
     space = NASBenchMacroSpace(MacroLayout(resolution=16, classes=2))
     yield maker.of_blocks("small", space.blocks(space.smallest))
@@ -107,13 +87,13 @@ def _times(change: Callable[[dict[str, Any]], None]) -> Any:
 
 def test_what_a_board_cannot_run_is_left_out_and_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        found = _times(lambda results: _fail(results, "large"))
+        found = _times(lambda results: fail_in(results, "large"))
     assert set(found.measured.timings) == {OVERHEAD, "small"} and found.host == "a board"
     assert caplog.messages == ["board could not time large (no such operator)"]
     with pytest.raises(
         DeviceError, match=r"^board could time none of 2 models \(no such operator\); install another"
     ):
-        _times(lambda results: _fail(results, "small", "large"))
+        _times(lambda results: fail_in(results, "small", "large"))
 
 
 @pytest.mark.parametrize(
