@@ -106,9 +106,12 @@ def _multiples(first: int, last: int, option: str) -> list[int]:
     """The sizes of a range."""
     for end in (first, last):
         if end % RESOLUTION_STEP:
+            lowest, highest = (
+                max(1, round(each / RESOLUTION_STEP)) * RESOLUTION_STEP for each in (first, last)
+            )
             raise InputError(
                 f"{option} {first}..{last}: {end} is not a multiple of {RESOLUTION_STEP}",
-                "write multiples, or list the sizes: 100,132,164",
+                f"write {lowest}..{highest}, or list the sizes: {first},{last}",
             )
     return list(range(first, last + 1, RESOLUTION_STEP))
 

@@ -20,7 +20,7 @@ from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.latency.latency import Latency
 from edgenas.onnx_latency.onnx_reading import precision_of, read_whole_model
-from edgenas.pipeline.targets import board_for
+from edgenas.pipeline.targets import board_for, check_is_here
 from edgenas.profiling.latency_distribution import Comparison, Distribution, compared, distribution_of
 from edgenas.profiling.model_times import ModelTimes, runs_here
 from edgenas.settings.keywords import taking
@@ -115,11 +115,8 @@ def bench(settings: BenchSettings) -> BenchResult:
     """
     device = find_device(settings.device, settings.threads, None, settings.batch, settings.power_mode)
     board = board_for(settings, device)
-    if board is None and not device.is_host:
-        raise DeviceError(
-            f"device {device.name} cannot be reached from here (its file says reach = {device.reach!r})",
-            "name its board: --ssh USER@HOST",
-        )
+    if board is None:
+        check_is_here(device)
     paths = [Path(each) for each in (settings.model, settings.against) if each is not None]
     files = _read(paths, device)
     runs, budget_s = (RUNS, BUDGET_S) if settings.runs is None else (settings.runs, UNLIMITED_S)

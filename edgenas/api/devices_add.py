@@ -66,8 +66,8 @@ def devices_add(settings: DevicesAddSettings) -> AddedDevice:
         description=device.description,
         power_mode=device.power_mode,
         facts=facts,
-        problem=_problem(device, facts, access.python if access else "python3"),
-        next=_next(device),
+        problem=(problem := _problem(device, facts, access.python if access else "python3")),
+        next=_again(device, path) if problem else _next(device),
     )
 
 
@@ -79,13 +79,23 @@ def _next(device: Device) -> str:
     return f"edgenas profile --device {device.name} {sizes} --classes 10"
 
 
+def _again(device: Device, path: Path) -> str:
+    """What to do once the board can measure: only then are the figures of its file right."""
+    if device.ssh is None:
+        return f"then remove {path}, and: edgenas devices add {device.name}"
+    return (
+        f"then remove {path}, and: edgenas devices add {device.name} --ssh {device.ssh.host} "
+        "--ssh-python THE_PYTHON_WITH_BOTH"
+    )
+
+
 def _check_name(name: str) -> None:
     """Raise an InputError if a device of this name is known."""
     for device in all_devices():
         if name in (device.name, *device.aliases):
             raise InputError(
                 f"there is a device {name} ({device.description})",
-                "choose another name, or remove its file from devices/",
+                "choose another name; a file of your own may be removed from devices/",
             )
 
 

@@ -7,7 +7,7 @@ from edgenas.device import runtime_for
 from edgenas.latency.table import find_table
 from edgenas.pipeline.network_times import time_networks
 from edgenas.pipeline.spaces import space_without_data
-from edgenas.pipeline.targets import board_for, device_for
+from edgenas.pipeline.targets import board_for, check_is_here, device_for
 from edgenas.profiling import validation
 from edgenas.profiling.model_times import ModelTimes
 from edgenas.profiling.validation import BUDGET_S, Validation, save_validation
@@ -40,6 +40,7 @@ def validate(settings: ValidateSettings) -> ValidationResult:
     device = device_for(settings)
     board = board_for(settings, device)
     if board is None:
+        check_is_here(device)
         runtime_for(device)  # what is wrong with it is said before networks are drawn
 
     def time(networks: Mapping[str, Sequence[Block]]) -> ModelTimes:

@@ -6,6 +6,7 @@ Over SSH, the starter in `kits.ssh` reads this program, then calls `receive`, wh
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -25,6 +26,9 @@ COPIES = 5
 PROBE_S = 120.0
 
 ANSWER = "found "
+
+QUIET = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
+"""Without these, importing ONNX Runtime leaves files in the home; which of them it reads depends on its version."""
 
 PROBE = """
 import json, time
@@ -87,6 +91,7 @@ def probe() -> dict[str, Any]:
             text=True,
             timeout=PROBE_S,
             cwd="/",
+            env={**os.environ, **QUIET},
             check=False,
         )
     except subprocess.TimeoutExpired:

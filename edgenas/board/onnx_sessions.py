@@ -146,7 +146,7 @@ def _onnxruntime() -> Any:
     except ImportError as error:
         raise BoardError(
             f"ONNX Runtime cannot be imported ({first_line(error)})",
-            "install it: python3 -m pip install onnxruntime",
+            "install numpy and onnxruntime in a virtual environment, and use its Python (over SSH: --ssh-python)",
         ) from error
     return onnxruntime
 

@@ -176,7 +176,7 @@ class _Run:
         if kit.threads > cores():
             raise BoardError(
                 f"the kit is for {kit.threads} threads, this board has {cores()} cores",
-                "make the kit with fewer --threads",
+                "repeat with fewer --threads (a kit is to be made again)",
             )
         make_weights(self._folder, missing)
 

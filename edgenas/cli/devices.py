@@ -54,8 +54,9 @@ def add(keywords: dict[str, Any], json: bool) -> None:
         f"written: {result.file}",
     )
     if result.problem:
-        print_lines(f"it cannot measure yet: {result.problem}")
-    print_lines(f"next, with the sizes and classes of your images: {result.next}")
+        print_lines(f"it cannot measure yet: {result.problem}", result.next)
+    else:
+        print_lines(f"next, with the sizes and classes of your images: {result.next}")
 
 
 def _row(info: "DeviceInfo") -> tuple[str, ...]:

@@ -76,7 +76,8 @@ def _markdown(name: str, card: Card) -> str:
         if model.energy_mj
         else ""
     )
-    shape = f"(batch, 3, {card.preprocessing.resolution}, {card.preprocessing.resolution})"
+    size = card.preprocessing.resolution
+    shape = f"(batch, 3, {size}, {size})"
     return f"""# {name}
 
 {what} by edgenas run `{card.run}` for device `{card.device}` on data `{card.data}`.
@@ -98,8 +99,11 @@ def _markdown(name: str, card: Card) -> str:
 
 ## Use
 
-Input `{card.input_name}`: {shape}, {card.preprocessing.layout}. Scale pixels to 0..1, subtract the mean
-`{_short(card.preprocessing.mean)}`, divide by `{_short(card.preprocessing.std)}`.
+Input `{card.input_name}`: {shape}, {card.preprocessing.layout}. Turn a photograph as its EXIF orientation says,
+scale it to cover the square (bilinear, with antialiasing) and crop its centre: with Pillow,
+`ImageOps.fit(ImageOps.exif_transpose(image), ({size}, {size}), Image.Resampling.BILINEAR)`.
+Scale pixels to 0..1, subtract the mean `{_short(card.preprocessing.mean)}`, divide by
+`{_short(card.preprocessing.std)}`.
 
 Output `{card.output_name}`: (batch, {len(card.classes)}) logits; class names are in `{Path(name).stem}.json`.
 

@@ -102,17 +102,19 @@ def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[Fina
     """The finalists, most important first."""
     valid, count = succeeded(evaluated), session.settings.finalists
     found = smoothed_points(session.problem, valid)
-    whole = session.whole_network if count > 1 else None  # a single finalist is the best that was found
+    whole = session.whole_network
     # The gradient searcher's own choice and the pretrained network are trained even if others lead on the few
-    # validation images: the supernet's figures do not show that the latter gains most from training.
-    always = {session.chosen, whole.id if whole else None}
-    forced = [each for each in valid if each.architecture.id in always]
+    # validation images: the supernet's figures do not show that the latter gains most from training. It comes second:
+    # if a single one can be trained, that is the best that was found.
+    by_id = {each.architecture.id: each for each in valid}
+    chosen = [by_id[id_] for id_ in [session.chosen] if id_ in by_id]
+    pretrained = [by_id[whole.id]] if whole and whole.id in by_id else []
 
     def ranked(too_slow: set[str]) -> list[Evaluated]:
         left = [i for i, each in enumerate(valid) if each.architecture.id not in too_slow]
-        others = [valid[left[i]] for i in ranked_leaders(found[left], count)]
-        first = [each for each in forced if each.architecture.id not in too_slow]
-        return [*first, *(each for each in others if each not in first)]
+        leading = [valid[left[i]] for i in ranked_leaders(found[left], count)]
+        in_order = {each.architecture.id: each for each in [*chosen, *leading[:1], *pretrained, *leading]}
+        return [each for id_, each in in_order.items() if id_ not in too_slow]
 
     return [
         FinalModel(

@@ -20,6 +20,9 @@ OVERRUN = 1.1
 DISAGREEMENT = 0.1
 """Median relative error of predicted latencies above which a note says so, however wide their intervals are."""
 
+FEW_IMAGES = 50
+"""Validation images that hardly tell models apart."""
+
 log = logging.getLogger(__name__)
 
 
@@ -33,6 +36,7 @@ def notes_on(
     """The notes on a result, those recorded by the phases first."""
     yield from (event["text"] for event in session.store.events("note"))
     yield from _failures(evaluated)
+    yield from _few_validation_images(session)
     yield from _time_budget(session, evaluated)
     yield from _chosen_is_missing(session, evaluated, front)
     yield from _disagreement(session, finalists)
@@ -44,6 +48,15 @@ def _failures(evaluated: Sequence[Evaluated]) -> Iterator[str]:
     failed = [e for e in evaluated if e.accuracy is None]
     if failed:
         yield f"{len(failed)} evaluations failed, the first because: {failed[0].reason}"
+
+
+def _few_validation_images(session: Session) -> Iterator[str]:
+    count = len(session.dataset.validation.labels)
+    if count < FEW_IMAGES:
+        yield (
+            f"accuracies on {count} validation images have a standard deviation of up to {50 / count**0.5:.0f} points: "
+            "the best of several models may be the luckiest"
+        )
 
 
 def _time_budget(session: Session, evaluated: Sequence[Evaluated]) -> Iterator[str]:
@@ -102,9 +115,8 @@ def _disagreement(session: Session, finalists: Sequence[FinalModel]) -> Iterator
 def _limit(session: Session, constraint: Constraint, front: Sequence[FinalModel]) -> Iterator[str]:
     limit_ms = constraint.max_latency_ms
     if above := sum(model.latency.high > limit_ms for model in front):
-        yield (
-            f"the limit applies to predicted latencies; the intervals of {above} models extend above {limit_ms:g} ms"
-        )
+        whose = "the interval of 1 model extends" if above == 1 else f"the intervals of {above} models extend"
+        yield f"the limit applies to predicted latencies; {whose} above {limit_ms:g} ms"
     if not constraint.binding:
         slowest = session.predictor.predict(session.predictor.slowest()).text
         yield (

@@ -1,7 +1,7 @@
 """The target device of settings, at its operating point."""
 
 from edgenas.device import Device, find_device
-from edgenas.errors import InputError
+from edgenas.errors import DeviceError, InputError
 from edgenas.kits.ssh import SshBoard
 from edgenas.settings.latency_commands import (
     ONE_BOARD,
@@ -30,6 +30,15 @@ def device_for(settings: DeviceSettings) -> Device:
 def board_of(device: Device) -> SshBoard | None:
     """The board whose host is in the device's file; None if there is none."""
     return None if device.ssh is None else SshBoard(device.ssh.host, device.ssh.python)
+
+
+def check_is_here(device: Device) -> None:
+    """Raise a DeviceError if a device is not this machine."""
+    if not device.is_host:
+        raise DeviceError(
+            f"device {device.name} cannot be reached from here (its file says reach = {device.reach!r})",
+            "name its board: --ssh USER@HOST",
+        )
 
 
 def board_for(settings: OverSsh, device: Device) -> SshBoard | None:

@@ -179,6 +179,8 @@ class WeightsDescription(Document):
                 raise ValueError(f"{field} must have one value for each of {layout.in_channels} channels")
         if min(self.std) <= 0:
             raise ValueError("std must be positive")
+        if min(self.mean) < 0 or max(*self.mean, *self.std) > 1:
+            raise ValueError("mean and std must be those of images scaled to 0..1")
         return self
 
 

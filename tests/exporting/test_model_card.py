@@ -139,8 +139,9 @@ def test_a_card_from_before_metrics_is_read(write: Write, tmp_path: Path) -> Non
 
 def test_preprocessing_is_told_in_full(markdown: Callable[..., str]) -> None:
     text = markdown()
-    assert "Input `input`: (batch, 3, 24, 24), NCHW, RGB, float32. Scale pixels to 0..1" in text
-    assert "`[0.1235, 0.2, 0.3]`, divide by `[0.4, 0.5, 0.6]`" in text
+    assert "Input `input`: (batch, 3, 24, 24), NCHW, RGB, float32. Turn a photograph" in text
+    assert "`ImageOps.fit(ImageOps.exif_transpose(image), (24, 24), Image.Resampling.BILINEAR)`" in text
+    assert "`[0.1235, 0.2, 0.3]`, divide by\n`[0.4, 0.5, 0.6]`" in text
     assert "Output `logits`: (batch, 3) logits; class names are in `ab.json`." in text
 
 

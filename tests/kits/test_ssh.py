@@ -139,7 +139,7 @@ def test_what_the_board_lacks_is_told(loopback: Loopback) -> None:
     ):
         profile(BOARD, **SMALL, ssh=HOST, ssh_python="nothing-of-this-name")
     bare = Path(loopback.python).resolve()  # outside its virtual environment
-    with pytest.raises(DeviceError, match=rf"{HOST}: ONNX Runtime cannot be imported .*; install it"):
+    with pytest.raises(DeviceError, match=rf"{HOST}: ONNX Runtime cannot be imported .*; install numpy and"):
         profile(BOARD, **SMALL, ssh=HOST, ssh_python=str(bare))
 
 

@@ -171,6 +171,20 @@ def test_the_place_of_a_slow_finalist_is_taken_by_its_neighbour_on_the_front(
     assert finalist.id == front[-2].architecture.id
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_pretrained_network_comes_after_the_best_that_was_found(
+    count: int, session: Session, ranked: list[Evaluated], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the time allows one finalist, it is not the one that needs no search."""
+    front = [replace(each, accuracy=0.6 + 0.05 * i) for i, each in enumerate(ranked)]
+    whole = front[2].architecture
+    monkeypatch.setattr(Session, "whole_network", property(lambda _: whole))
+    settings = replace(session.settings, finalists=count)
+    asked = replace(session, config=session.config.model_copy(update={"settings": settings}))
+    ids = [each.id for each in finalist_training._select_finalists(asked, front)]
+    assert ids[:2] == [front[-1].architecture.id, whole.id][:count] and len(ids) == count
+
+
 def test_predictions_that_are_off_are_told(limited: Session, ranked: list[Evaluated], take: Take) -> None:
     predicted = {each.architecture.id: each.latency_ms / LIMIT[0] for each in ranked}
     take({id_: 0.8 * ratio for id_, ratio in predicted.items()})
