@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgenas.cli.console import print_json, print_lines, print_table, reporting
+from edgenas.cli.console import SEE, print_json, print_lines, print_table, reporting
 from edgenas.cli.options import command_of
 from edgenas.settings.latency_commands import BenchSettings
 from edgenas.units import format_milliseconds
@@ -66,7 +66,7 @@ def _remarks(name: str, each: "FileTimes") -> list[str]:
         )
     if not each.stable:
         found.append(
-            f"{name}: the machine was busy, or its clock changed: do not rely on these figures (see edgenas doctor)"
+            f"{name}: the machine was busy, or its clock changed: do not rely on these figures ({SEE})"
         )
     return found
 

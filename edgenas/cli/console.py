@@ -13,6 +13,9 @@ from edgenas.progress import Progress
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+SEE = "edgenas doctor says why; of a board, run.py --check there"
+"""Where to find out what disturbs a measurement."""
+
 PLAIN_INTERVAL_S = 15.0
 """Seconds between progress lines of a phase if stderr is not a terminal."""
 
@@ -43,7 +46,7 @@ def print_table(
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
-def disturbance_lines(retaken: int, disturbed: float, advice: str = "see edgenas doctor") -> list[str]:
+def disturbance_lines(retaken: int, disturbed: float, advice: str = SEE) -> list[str]:
     """Lines about timings during which the machine was not at its usual speed, and how to find out why."""
     if not retaken:
         return []

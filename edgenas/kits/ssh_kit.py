@@ -1,5 +1,6 @@
 """A kit made here, measured on boards over SSH, and its results checked here."""
 
+import logging
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,10 @@ R = TypeVar("R", bound=BoardResults[Any])
 T = TypeVar("T")
 
 WAIT_S = 0.1
+
+KEPT = "what was measured is kept on the board: repeat the command to go on"
+
+log = logging.getLogger(__name__)
 
 
 def measure_kit(
@@ -48,7 +53,11 @@ def measure_kit(
         def take(text: str) -> None:
             found.append(accept(_checked(text, path, board, made, kind), path))
 
-        board.measure(made.path.read_bytes(), take, progress)
+        try:
+            board.measure(made.path.read_bytes(), take, progress)
+        except KeyboardInterrupt:
+            log.warning(KEPT)
+            raise
     return found[-1]
 
 
@@ -109,8 +118,10 @@ def measure_kits(
                     found[board.host] = outcome
             made_of_them = accept(found, failures)
             saved.set()
-        except BaseException:  # such as Ctrl-C; the pool waits for its threads
+        except BaseException as error:  # such as Ctrl-C; the pool waits for its threads
             stopped.set()
+            if isinstance(error, KeyboardInterrupt):
+                log.warning(KEPT)
             raise
     return made_of_them
 

@@ -303,7 +303,12 @@ def save_table(device: Device, table: LatencyTable) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             if path.is_file():
-                table = merged(table_from_json(path), table)
+                fresh, table = table, merged(table_from_json(path), table)
+                if fresh.inferences.keys() & table.calibrations.keys():
+                    log.warning(
+                        "%s has measured blocks of this space: predictions use them, not what was inferred now",
+                        path,
+                    )
             write_json(path, table.model_copy(update={"checksum": table.content_checksum()}))
     except OSError as error:
         raise InputError(f"{path.parent}: cannot be written ({error.strerror})", "make it writable") from None

@@ -140,7 +140,7 @@ def test_a_loud_machine_is_told(text: Text, answer: Answer, monkeypatch: pytest.
     shown = text(PROFILE)
     assert (
         "7 timings were repeated" in shown
-        and "for 2.5% of all timings it still was (see edgenas doctor)" in shown
+        and "for 2.5% of all timings it still was (edgenas doctor says why; of a board," in shown
     )
     assert "unstable: 2 blocks" in shown and "repeat the command" in shown
     found = answer(PROFILE)

@@ -83,7 +83,7 @@ def test_a_table_that_lacks_the_space_is_refused_unless_interpolated(
             ["--device", "pi5", "--networks", "3"],
             3,
             "raspberry-pi-5 cannot be reached from here (its file says reach = 'none'); "
-            "time it there with a kit: edgenas kit --device raspberry-pi-5",
+            "name its board: --ssh USER@HOST",
         ),
         ([*SMALL, "--networks", "1"], 2, "--networks 1 is too small; give at least 2"),
         (["--device", "cp", "--networks", "3"], 2, "did you mean 'cpu'?"),

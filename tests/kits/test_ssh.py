@@ -115,6 +115,7 @@ def test_after_ctrl_c_the_same_command_goes_on(
     with pytest.raises(KeyboardInterrupt):
         profile(BOARD, **asked, progress=stop)
     assert "goes on" not in caplog.text
+    assert "what was measured is kept on the board: repeat the command to go on" in caplog.text
     assert profile(BOARD, **asked).entries > 0
     assert f"{HOST}: goes on: " in caplog.text
 

@@ -10,7 +10,7 @@ from fixtures.boards import quick_runner, run_kit
 from fixtures.fake_trtexec import FakeTrtexec, trtexec
 
 from edgenas import kit, kit_import, predict, validate
-from edgenas.device import find_device
+from edgenas.device import find_device, runtime_for
 from edgenas.errors import DeviceError
 from edgenas.kits import kit_archive
 from edgenas.latency.profile_command import profile_command
@@ -60,6 +60,8 @@ def test_every_block_would_take_hours() -> None:
     with pytest.raises(
         DeviceError, match=r"time it there with a kit: edgenas kit --device jetson-orin-nano --quick"
     ):
+        runtime_for(find_device("jetson"))
+    with pytest.raises(DeviceError, match=r"name its board: --ssh USER@HOST"):  # a kit does not validate
         validate("jetson", 2, resolution=32, classes=3)
     command = profile_command(mbconv(32, 3), find_device("jetson"))
     assert command.startswith("edgenas kit --device jetson-orin-nano") and command.endswith("--samples 10")

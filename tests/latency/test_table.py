@@ -20,6 +20,7 @@ from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import write_json
 from edgenas.latency.table import (
     Calibration,
+    Inference,
     LatencyTable,
     find_table,
     journal_path,
@@ -375,6 +376,30 @@ def test_merge_keeps_old_entries(make_table: Make, device: Device) -> None:
     assert set(merged.calibrations) == {"one", "two"}
     merged = table_from_json(save_table(device, make_table(KEY, ms=3.0)))
     assert {key: entry.min_ms for key, entry in merged.entries.items()} == {KEY: 3.0, OTHER_KEY: 2.0}
+
+
+def test_inferred_blocks_do_not_replace_measured_ones(
+    make_table: Make, device: Device, caplog: pytest.LogCaptureFixture
+) -> None:
+    calibration = Calibration(slope=1, intercept_ms=0, overhead_ms=0.001, residuals=(0, 0))
+    inference = Inference(
+        block_ms={KEY: 1.0},
+        calibration=calibration,
+        uncertainties=(),
+        sentinel_ms=0.1,
+        low_factor=0.9,
+        high_factor=1.1,
+        noise=0.01,
+        views={},
+        known_devices=(),
+    )
+    save_table(device, make_table(KEY, calibrations={"one": calibration}))
+    save_table(device, make_table(inferences={"two": inference}))
+    assert not caplog.messages
+    path = save_table(device, make_table(inferences={"one": inference}))
+    assert caplog.messages == [
+        f"{path} has measured blocks of this space: predictions use them, not what was inferred now"
+    ]
 
 
 def test_energies_are_kept_with_their_entries(make_table: Make, device: Device) -> None:
