@@ -22,7 +22,7 @@ from edgenas.settings.latency_commands import ONE_BOARD, PYTHON_NEEDS_HOST, Devi
 class AddedDevice(Document):
     """The device that was described, its file, and what the board said.
 
-    `problem` says why it cannot measure yet; empty if it can. `next` is the command that does.
+    `problem` says why it cannot measure yet; empty if it can. `next` is the command that does, or what to do before.
     """
 
     device: str
@@ -59,6 +59,7 @@ def devices_add(settings: DevicesAddSettings) -> AddedDevice:
     facts = _facts(access)
     day = datetime.now(UTC).date().isoformat()
     device = device_of(settings.name, facts, access, day)
+    problem = _problem(device, facts, access.python if access else "python3")
     write_bytes(path, tomli_w.dumps(plain(device), multiline_strings=False).encode())
     return AddedDevice(
         device=device.name,
@@ -66,7 +67,7 @@ def devices_add(settings: DevicesAddSettings) -> AddedDevice:
         description=device.description,
         power_mode=device.power_mode,
         facts=facts,
-        problem=(problem := _problem(device, facts, access.python if access else "python3")),
+        problem=problem,
         next=_again(device, path) if problem else _next(device),
     )
 
