@@ -8,6 +8,12 @@ Activation = Literal["relu6", "hswish", "relu"]
 Precision = Literal["fp32", "fp16", "int8"]
 """Precision of a model's weights and arithmetic; int8 models have quantise/dequantise pairs (QDQ)."""
 
+Fit = Literal["crop", "pad", "stretch"]
+"""How a picture becomes a square: its centre; all of it, with margins; or distorted."""
+
+Channels = Literal[1, 3]
+"""Channels of the images: grey or RGB."""
+
 Metric = Literal["top-1", "macro-f1", "macro-precision", "macro-recall"]
 """The metric that accuracy refers to."""
 

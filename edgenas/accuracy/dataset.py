@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgenas.errors import DataError
+from edgenas.images.preparation import Preparation
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ MAX_IMBALANCE = 10
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Images, uint8, shape (N, 3, R, R), and labels, int64, shape (N,).
+    """Images, uint8, shape (N, C, R, R) with C = 3 (RGB) or 1 (grey), and labels, int64, shape (N,).
 
     Images are channels_last in memory; those of a large folder are mapped from a file and read-only.
     """
@@ -53,7 +54,7 @@ class Dataset:
     """Images to learn from (`train`), to guide the search (`validation`) and to use only once, at the end (`test`).
 
     `mean` and `std` are per channel, of the training images scaled to 0..1. `flip`: mirrored images keep their
-    class. `fingerprint` changes with any image or label.
+    class. `fingerprint` changes with any image or label. `preparation`: how a picture becomes such an image.
     """
 
     name: str
@@ -65,14 +66,20 @@ class Dataset:
     std: tuple[float, ...]
     flip: bool
     fingerprint: str
+    preparation: Preparation = field(default_factory=Preparation)
 
     @property
     def resolution(self) -> int:
         """Rows and columns of the images."""
         return int(self.train.images.shape[-1])
 
+    @property
+    def channels(self) -> int:
+        """3 for RGB, 1 for grey images."""
+        return int(self.train.images.shape[1])
+
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 (N, 3, R, R) to float32 with mean 0 and standard deviation 1 per channel, channels_last."""
+        """uint8 (N, C, R, R) to float32 with mean 0 and standard deviation 1 per channel, channels_last."""
         scale = 1 / (255 * torch.tensor(self.std, device=images.device)).view(1, -1, 1, 1)
         offset = (torch.tensor(self.mean, device=images.device) * 255).view(1, -1, 1, 1)
         return ((images.float() - offset) * scale).contiguous(memory_format=torch.channels_last)
@@ -98,11 +105,11 @@ class ChannelStatistics:
     Float32 sums would saturate at 2**24, which 40,000 images of 32 x 32 reach.
     """
 
-    def __init__(self) -> None:
-        self._counts = np.zeros((3, 256), np.int64)
+    def __init__(self, channels: int) -> None:
+        self._counts = np.zeros((channels, 256), np.int64)
 
     def add(self, images: NDArray[np.uint8]) -> None:
-        """Add the pixels of images, uint8 (..., 3), to the histograms."""
+        """Add the pixels of images, uint8 (..., C), to the histograms."""
         for channel, counts in enumerate(self._counts):
             counts += np.bincount(images[..., channel].ravel(), minlength=256)
 
@@ -127,7 +134,7 @@ def dataset_from_arrays(
     test: tuple[NDArray[np.uint8], NDArray[np.int64]] | None,
     flip: bool,
 ) -> Dataset:
-    """Make a data set from images, uint8 (N, R, R, 3), and labels, int64 (N,).
+    """Make a data set from images, uint8 (N, R, R, 3) or (N, R, R, 1), and labels, int64 (N,).
 
     Validation is a stratified split of the training images, and so is test if none is given.
 
@@ -145,7 +152,7 @@ def dataset_from_arrays(
     order, cut = split_off_test(labels, cut_test=test is None)
     test_images, test_labels = (images[cut], labels[cut]) if test is None else test
     kept, validation = split_off_validation(labels, order)
-    statistics = ChannelStatistics()
+    statistics = ChannelStatistics(images.shape[3])
     for chunk in _chunks(kept):
         statistics.add(images[chunk])
     return Dataset(
@@ -164,14 +171,14 @@ def dataset_from_arrays(
 def check_arrays(
     name: str, part: str, arrays: tuple[NDArray[np.uint8], NDArray[np.int64]], classes: int
 ) -> None:
-    """Raise DataError unless they are square uint8 RGB images and as many labels, each of a class."""
+    """Raise DataError unless they are square uint8 images, RGB or grey, and as many labels, each of a class."""
     images, labels = (np.asarray(each) for each in arrays)
     where = f"{name}: {part}"
-    square_rgb = images.ndim == 4 and images.shape[3] == 3 and images.shape[1] == images.shape[2]
-    if images.dtype != np.uint8 or not square_rgb:
+    square = images.ndim == 4 and images.shape[3] in (1, 3) and images.shape[1] == images.shape[2]
+    if images.dtype != np.uint8 or not square:
         raise DataError(
             f"{where} images are {images.dtype} of shape {images.shape}",
-            "give uint8 of shape (N, R, R, 3), values 0 to 255",
+            "give uint8 of shape (N, R, R, 3) or (N, R, R, 1), values 0 to 255",
         )
     if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(

@@ -216,7 +216,7 @@ def _write(
             if part.any()
         )
     )
-    statistics, digest, skipped = ChannelStatistics(), hashlib.sha256(), []
+    statistics, digest, skipped = ChannelStatistics(3), hashlib.sha256(), []
     for place, image in enumerate(images):
         if image is None:
             skipped.append(place)

@@ -170,7 +170,7 @@ def test_imbalance_above_ten_to_one_is_named_with_what_to_do(caplog: pytest.LogC
 
 
 def test_mean_and_deviation_stay_exact_where_a_float32_sum_would_stand_still() -> None:
-    statistics = ChannelStatistics()
+    statistics = ChannelStatistics(3)
     half = np.full((1000, 1000, 3), 255, np.uint8)
     half[:500] = 51
     for _ in range(40):  # sums up to 24 million, above 2**24
@@ -183,7 +183,7 @@ def test_mean_and_deviation_stay_exact_where_a_float32_sum_would_stand_still() -
 def test_colours_counted_in_parts_are_those_of_the_whole(counts: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     parts = [rng.integers(0, 256, (count, 3, 3, 3), dtype=np.uint8) for count in counts]
-    statistics = ChannelStatistics()
+    statistics = ChannelStatistics(3)
     for part in parts:
         statistics.add(part)
     pixels = np.concatenate(parts).reshape(-1, 3) / 255

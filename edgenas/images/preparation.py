@@ -1,0 +1,37 @@
+"""What may differ, from one data set to another, in how a picture becomes pixels."""
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import AfterValidator, Field
+
+from edgenas.formats import Document
+from edgenas.images import preparing
+from edgenas.vocabulary import Channels, Fit
+
+Range = tuple[float, float]
+
+
+def _ranges(given: dict[str, Range]) -> dict[str, Range]:
+    if set(given) != set(preparing.RANGES) or not all(low < high for low, high in given.values()):
+        raise ValueError(f"must give a lower and a higher value for each of {', '.join(preparing.RANGES)}")
+    return given
+
+
+class Preparation(Document):
+    """How a picture is brought to a network's input; everything else about it is the same for all data sets.
+
+    `ranges` are, for each of Pillow's modes of more than 8 bits, the values that become 0 and 255.
+    """
+
+    fit: Fit = "crop"
+    channels: Channels = 3
+    ranges: Annotated[dict[str, Range], AfterValidator(_ranges)] = Field(
+        default_factory=lambda: dict(preparing.RANGES)
+    )
+
+    def pixels(self, image: Image.Image, size: int) -> NDArray[np.uint8]:
+        """The pixels of an opened picture, uint8 (size, size, channels); raises what Pillow raises."""
+        return preparing.pixels(image, size, self.fit, self.channels, self.ranges)

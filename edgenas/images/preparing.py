@@ -1,0 +1,88 @@
+"""From an opened picture to the pixels a network sees, decided here alone.
+
+The card of a model shows these functions as they are: they need nothing but Pillow and NumPy.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+ALPHA_ON = "#ffffff"
+"""What is transparent is shown on white, as most programs show it."""
+
+PADDING = "#808080"
+"""Mid-grey: near zero once it is normalised."""
+
+DRAFT = 2
+"""A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, while both sides stay at least this many times the input's."""
+
+RANGES = {"I;16": (0.0, 65535.0), "I": (0.0, 65535.0), "F": (0.0, 1.0)}
+"""Pillow's modes of more than 8 bits, and the values that become 0 and 255 where no data say otherwise."""
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture is turned upright, by its EXIF orientation."""
+
+
+def pixels(
+    image: Image.Image, size: int, fit: str, channels: int, ranges: Mapping[str, tuple[float, float]]
+) -> NDArray[np.uint8]:
+    """The pixels of an opened picture, uint8 (size, size, channels)."""
+    image.draft(None, (DRAFT * size, DRAFT * size))
+    image.load()
+    image = opaque(eight_bit(upright(image), ranges), channels)
+    return np.asarray(fitted(image, size, fit)).reshape(size, size, channels)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF says; as it is stored where that says nothing that can be read."""
+    try:
+        turn = TURNS.get(image.getexif().get(0x0112, 1))
+    except Exception:
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def eight_bit(image: Image.Image, ranges: Mapping[str, tuple[float, float]]) -> Image.Image:
+    """The picture with values 0 to 255; of more bits, the range of its mode is scaled to them."""
+    mode = "I;16" if image.mode.startswith("I;") else image.mode
+    if mode not in ranges:
+        return image
+    low, high = ranges[mode]
+    values = np.nan_to_num(np.clip(np.asarray(image, np.float32), low, high), nan=low)
+    return Image.fromarray(((values - low) * (255 / (high - low)) + 0.5).astype(np.uint8))
+
+
+def opaque(image: Image.Image, channels: int) -> Image.Image:
+    """The picture in RGB or grey, without transparency; embedded colour profiles are ignored."""
+    if image.has_transparency_data:
+        image = image.convert("LA") if image.mode == "La" else image
+        ground = Image.new("RGBA", image.size, ALPHA_ON)
+        image = Image.alpha_composite(ground, image.convert("RGBA"))
+    return image.convert("RGB" if channels == 3 else "L")
+
+
+def fitted(image: Image.Image, size: int, fit: str) -> Image.Image:
+    """The picture as a square: its centre ("crop"), all of it with margins ("pad"), or distorted ("stretch")."""
+    width, height = image.size
+    bilinear = Image.Resampling.BILINEAR  # Pillow's has antialiasing
+    if fit == "stretch":
+        return image.resize((size, size), bilinear)
+    if fit == "pad":
+        longer = max(width, height)
+        inner = (max(1, round(size * width / longer)), max(1, round(size * height / longer)))
+        square = Image.new(image.mode, (size, size), PADDING)
+        square.paste(image.resize(inner, bilinear), ((size - inner[0]) // 2, (size - inner[1]) // 2))
+        return square
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return image.resize((size, size), bilinear, box=(left, top, left + side, top + side))

@@ -1,0 +1,141 @@
+"""Reading one picture, whatever its file holds: pixels, or an error of edgenas."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from edgenas.errors import DataError
+from edgenas.images.preparation import Preparation
+
+log = logging.getLogger(__name__)
+
+_HEADER_BYTES = 32
+
+_UNREADABLE_FORMATS = ("EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "PDF", "IPTC")
+"""Pillow opens them, but decodes them by other programs or not at all."""
+
+_WITHOUT_SIGNATURE = ("TGA", "SPIDER", "PCD", "PIXAR", "MCIDAS", "XVTHUMB", "IMT", "FLI", "GBR", "MSP")
+"""Formats that much else passes for: taken only where the suffix is the format's own."""
+
+
+class UnreadableImageError(DataError):
+    """A file that is no picture, or a damaged one.
+
+    Args:
+        path: the file.
+        reason: why, in a few words.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path, self.reason = Path(path), reason
+        super().__init__(f"{path}: cannot be read as an image ({reason})", "give another file")
+
+
+def read_pixels(path: Path, size: int, preparation: Preparation) -> NDArray[np.uint8]:
+    """The pixels of the picture in a file, uint8 (size, size, channels).
+
+    Raises:
+        UnreadableImageError: it is none, or cannot be decoded.
+    """
+    with opened(path) as image:
+        return preparation.pixels(image, size)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The picture in a file, opened by its content and not yet decoded.
+
+    Raises:
+        UnreadableImageError: it is none; or anything goes wrong while the caller decodes it.
+    """
+    try:
+        if not path.is_file():  # reading a pipe would block
+            raise UnreadableImageError(path, "broken link" if path.is_symlink() else "not a file")
+        # Of a path, Pillow maps uncompressed TIFFs, and mixes up the rows of those that lie on their side.
+        with path.open("rb") as file, Image.open(file, formats=_formats(path.suffix.lower())) as image:
+            yield image
+    except UnreadableImageError:
+        raise
+    # Decoders raise errors of any kind on files that are mutilated in a way nobody foresaw.
+    except Exception as error:
+        raise UnreadableImageError(path, _reason(path, error)) from None
+
+
+def _formats(suffix: str) -> list[str]:
+    """Pillow's formats that a file of this suffix may have."""
+    Image.init()
+    own = Image.EXTENSION.get(suffix)
+    refused = {*_UNREADABLE_FORMATS, *_WITHOUT_SIGNATURE}
+    return [name for name in Image.ID if name not in refused or (name == own and name in _WITHOUT_SIGNATURE)]
+
+
+def _reason(path: Path, error: Exception) -> str:
+    match error:
+        case UnidentifiedImageError():
+            return _what_else(path)
+        case PermissionError():
+            return "no permission"
+        case Image.DecompressionBombError():
+            return "too many pixels"
+        case MemoryError():
+            return "too large for the memory"
+    return "damaged"
+
+
+def _what_else(path: Path) -> str:
+    """What a file is that Pillow cannot identify."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError:
+        return "not an image"
+    if not header:
+        return "empty"
+    if header[4:8] == b"ftyp" and header[8:12] in (
+        b"heic",
+        b"heix",
+        b"hevc",
+        b"hevx",
+        b"mif1",
+        b"msf1",
+        b"heim",
+    ):
+        return "HEIC"
+    return "not an image"
+
+
+@contextmanager
+def quietly(what: str) -> Iterator[None]:
+    """Collect what other libraries warn of while pictures are read, and say it in one line.
+
+    Warnings are state of the process: for the thread that starts the readers, not for them.
+    """
+    logger, records = logging.getLogger("PIL"), _Records()
+    propagates, logger.propagate = logger.propagate, False
+    logger.addHandler(records)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            yield
+    finally:
+        logger.removeHandler(records)
+        logger.propagate = propagates
+    if said := [str(each.message) for each in caught] + records.texts:
+        first = " ".join(said[0].split())[:200]
+        log.warning("%s: Pillow warned %d times, first: %s", what, len(said), first)
+
+
+class _Records(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
