@@ -73,8 +73,8 @@ def _flat(folder: Path, others: dict[str, ClassFolders]) -> Listing:
     inner = {name: _subfolders(folder, name) for name in classes.images}
     shared = [name for name, below in inner.items() if below and list(inner.values()).count(below) > 1]
     if others or shared or len(classes.images) < 2:
-        raise DataError(f"--data {folder}: has no images under train/<class>/{_near_miss(folder, classes, shared, others)}",
-                        LAYOUT)  # fmt: skip
+        near_miss = _near_miss(folder, classes, shared, others)
+        raise DataError(f"--data {folder}: has no images under train/<class>/{near_miss}", LAYOUT)
     remarks = [
         f"{folder} has class folders only: a fifth of the images is held out as test",
         *_remarks(classes),

@@ -104,7 +104,7 @@ def all_heic(root: Path) -> None:
         (single, r"/, but only one folder with images, cat/; lay it out"),
         (
             only_test,
-            r"/; lay it out as train/<class>/\*\.jpg and test/<class>/\*\.jpg, or as <class>/\*\.jpg",
+            r"/, but under test/; lay it out as train/<class>/\*\.jpg and test/<class>/\*\.jpg, or as <class>/\*\.jpg",
         ),
         (
             all_heic,
