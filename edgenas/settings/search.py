@@ -24,7 +24,7 @@ from edgenas.settings.shared import (
     SpaceSettings,
 )
 from edgenas.units import parse_milliseconds, parse_seconds
-from edgenas.vocabulary import Gates, LatencyLoss, Metric, Sampling, Tuned
+from edgenas.vocabulary import Fit, Gates, LatencyLoss, Metric, Sampling, Tuned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +113,13 @@ class SearchSettings(OperatingPoint, SpaceSettings):
             only_with=("evaluator", SUPERNET),
         ),
     ] = "network"
+    fit: Annotated[
+        Fit,
+        Option(
+            "How a picture becomes a square: crop (its centre), pad (all of it, with grey margins), or stretch.",
+            Group.NETWORKS,
+        ),
+    ] = "crop"
     flip: Annotated[
         bool | None,
         Option("Whether mirrored images keep their class; default: depends on the data.", Group.TRAINING),
