@@ -126,7 +126,7 @@ def _same_remarks(
         )
     if mixed:
         remarks.append(
-            f"{len(mixed)} images are in more than one class, so one of their labels is wrong "
+            f"{sum(map(len, mixed))} images are also in another class, so one of their labels is wrong "
             f"({first_of([' = '.join(names[i] for i in _of_two_labels(group, labels)) for group in mixed])})"
         )
     if copies > 0:

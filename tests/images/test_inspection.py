@@ -49,7 +49,7 @@ def test_an_image_in_two_classes_has_a_wrong_label() -> None:
         ("train/cat/1.png", 0, "training", picture(1)), ("train/dog/7.png", 1, "training", picture(1))
     )
     assert (
-        "1 images are in more than one class, so one of their labels is wrong (train/cat/1.png = train/dog/7.png)"
+        "2 images are also in another class, so one of their labels is wrong (train/cat/1.png = train/dog/7.png)"
         in (found)
     )
 
