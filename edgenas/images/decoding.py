@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,8 +23,11 @@ log = logging.getLogger(__name__)
 MAX_UNREADABLE_SHARE = 0.02
 """Up to this share, broken files are skipped with a warning; more suggest that the folder itself is wrong."""
 
-BATCH = 512
-"""Images decoded per batch: enough to keep every core busy, few enough for memory."""
+BATCH = 256
+"""Images between two reports of progress."""
+
+AHEAD = 64
+"""Images decoded ahead of what the caller has taken: enough to keep every core busy, few enough for memory."""
 
 Decoded = NDArray[np.uint8] | str
 """The pixels of a file, (size, size, channels), or why it has none."""
@@ -47,19 +51,19 @@ def decoded(
     said: list[str] = []
     started_s = time.monotonic()
     progress(phase, 0, len(paths))
-    with ThreadPoolExecutor(host.cores()) as pool:
-        for start in range(0, len(paths), BATCH):
-            some = paths[start : start + BATCH]
-            with quietly(said):
-                images = list(pool.map(partial(_decoded, size=size, preparation=preparation), some))
-            for path, image in zip(some, images, strict=True):
-                if isinstance(image, str):
-                    unreadable.append(f"{path} ({image})")
-                yield image
-            done = start + len(some)
-            _check_unreadable(unreadable, done, len(paths))
-            rate = done / max(time.monotonic() - started_s, 1e-9)
-            progress(phase, done, len(paths), f"{rate:.3g} images/s")
+    read = partial(_decoded, size=size, preparation=preparation)
+    with quietly(said), ThreadPoolExecutor(host.cores()) as pool:
+        waiting = deque(pool.submit(read, path) for path in paths[:AHEAD])
+        for done, path in enumerate(paths, start=1):
+            image = waiting.popleft().result()
+            waiting.extend(pool.submit(read, each) for each in paths[done + AHEAD - 1 : done + AHEAD])
+            if isinstance(image, str):
+                unreadable.append(f"{path} ({image})")
+            yield image
+            if done % BATCH == 0 or done == len(paths):
+                _check_unreadable(unreadable, done, len(paths))
+                rate = done / max(time.monotonic() - started_s, 1e-9)
+                progress(phase, done, len(paths), f"{rate:.3g} images/s")
     if said:
         log.warning("Pillow warned %d times while it decoded the images, first: %s", len(said), said[0])
 

@@ -39,13 +39,18 @@ class Inspection:
 
     def add(self, image: NDArray[np.uint8]) -> None:
         """Look at the next image."""
-        grey = bool((image == image[..., :1]).all())
+        picture = Image.fromarray(image.squeeze(2) if image.shape[2] == 1 else image)
+        thumbnail = np.asarray(picture.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)).reshape(
+            -1, image.shape[2]
+        )
+        # What a thumbnail shows needs no look at every pixel.
+        grey = bool((thumbnail == thumbnail[:, :1]).all() and (image == image[..., :1]).all())
+        flat = _reach(thumbnail) < FLAT and _reach(image.reshape(-1, image.shape[2])) < FLAT
         self.grey = self.grey and grey
         # The same for an image in RGB and its only channel.
         self.digests.append(hashlib.sha256((image[..., 0] if grey else image).tobytes()).hexdigest()[:16])
-        self._flat.append(bool((image.max((0, 1)) - image.min((0, 1))).max() < FLAT))
-        picture = Image.fromarray(image.squeeze(2) if image.shape[2] == 1 else image)
-        self._thumbnails.append(np.asarray(picture.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)))
+        self._flat.append(flat)
+        self._thumbnails.append(thumbnail.reshape(-1))
 
     def remarks(
         self, names: Sequence[str], labels: Sequence[int], parts: Sequence[Part], classes: Sequence[str]
@@ -69,14 +74,20 @@ class Inspection:
         others = [i for i in shown if parts[i] != "test"]
         if not test or not others or len(test) * len(others) > MAX_PAIRS:
             return []
-        thumbnails = {i: self._thumbnails[i].reshape(-1) for i in shown}
-        here, there = (np.stack([thumbnails[i] for i in each]).astype(np.float32) for each in (test, others))
+        here, there = (
+            np.stack([self._thumbnails[i] for i in each]).astype(np.float32) for each in (test, others)
+        )
         pairs = []
         for row, near, distance in _nearest(here, there):
             contrast = here[row].reshape(THUMBNAIL**2, -1).std(0).max()
             if distance <= min(NEAR, NEAR_SHARE * contrast):
                 pairs.append((test[row], others[near]))
         return pairs
+
+
+def _reach(pixels: NDArray[np.uint8]) -> int:
+    """The largest difference within a channel of pixels, (N, C)."""
+    return int((pixels.max(0) - pixels.min(0)).max())
 
 
 def _nearest(here: NDArray[np.float32], there: NDArray[np.float32]) -> Iterable[tuple[int, int, float]]:

@@ -286,6 +286,7 @@ def test_too_many_broken_images_stop_the_decoding_early_and_leave_no_file(
     tmp_path: Path, cache: Path, reads: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoding, "BATCH", 10)
+    monkeypatch.setattr(decoding, "AHEAD", 1)
     root = images(tmp_path / "set")
     for path in (root / "train").rglob("*.png"):
         path.write_bytes(b"")
@@ -293,7 +294,7 @@ def test_too_many_broken_images_stop_the_decoding_early_and_leave_no_file(
         DataError, match=r"at least 10 of 50 images cannot be read: \S*set/train/class .*empty"
     ):
         load(root)
-    assert len(reads) == 10
+    assert 10 <= len(reads) <= 12
     assert not list(cache.glob("*.u8"))
     assert not list(cache.glob("*.part"))
 
