@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edgenas.progress import Progress
+from edgenas.units import format_seconds
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -77,15 +78,23 @@ class _PlainProgress:
 
     def __init__(self) -> None:
         self._shown_at: dict[str, float] = {}
+        self._began: dict[str, tuple[float, float]] = {}
 
     def __call__(self, phase: str, done: float, total: float, detail: str = "") -> None:
         now = time.monotonic()
+        began_at, done_then = self._began.setdefault(phase, (now, done))
         if now - self._shown_at.get(phase, -PLAIN_INTERVAL_S) >= PLAIN_INTERVAL_S:
             self._shown_at[phase] = now
-            sys.stderr.write(f"{phase}: {done:g} of {total:g}{f' ({detail})' if detail else ''}\n")
+            # What an earlier session did tells nothing about the rate of this one.
+            left_s = (now - began_at) / (done - done_then) * (total - done) if done > done_then else None
+            remarks = ", ".join(
+                [*([detail] if detail else []), *([f"{format_seconds(left_s)} left"] if left_s else [])]
+            )
+            sys.stderr.write(f"{phase}: {done:g} of {total:g}{f' ({remarks})' if remarks else ''}\n")
         if done >= total > 0:
             sys.stderr.write(f"{phase}: done{f' ({detail})' if detail else ''}\n")
             self._shown_at.pop(phase, None)
+            self._began.pop(phase, None)
         sys.stderr.flush()
 
 

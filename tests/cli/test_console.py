@@ -1,10 +1,12 @@
 """Progress and warnings go to stderr, results to stdout."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 from pydantic import BaseModel
 
+from edgenas.cli import console
 from edgenas.cli.console import print_json, print_lines, print_table, reporting
 
 
@@ -22,6 +24,21 @@ def test_progress_without_a_terminal_is_a_line_as_a_phase_begins_and_ends(
         "training: done (loss 0.5)",
         "search: 3 of 3",
         "search: done",
+    ]
+
+
+def test_progress_without_a_terminal_tells_the_time_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter((0.0, 20.0, 40.0))
+    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with reporting() as progress:
+        for done in (100, 150, 200):  # an earlier session did the first hundred
+            progress("decoding images", done, 1000, "2.5 images/s")
+    assert capsys.readouterr().err.splitlines() == [
+        "decoding images: 100 of 1000 (2.5 images/s)",
+        "decoding images: 150 of 1000 (2.5 images/s, 5 min 40 s left)",
+        "decoding images: 200 of 1000 (2.5 images/s, 5 min 20 s left)",
     ]
 
 
