@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -54,7 +55,7 @@ class CacheRecord(Document):
     remarks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """Images to decode: indices into a listing, split by split, and what is to become of them."""
 
@@ -64,7 +65,7 @@ class Plan:
     fit: Fit
     channels: Channels
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """The cache file."""
         return platformdirs.user_cache_path("edgenas") / "decoded" / f"{self._key()}.u8"
