@@ -135,7 +135,7 @@ def _make_searcher(settings: SearchSettings) -> MakeSearcher | None:
         make_searcher = settings.searcher
     elif not settings.uses_gradients:
         make_searcher = searcher_for(settings.searcher, ALL_SEARCHERS)
-    if make_searcher is not None and not may_make(make_searcher, Searcher):
+    if make_searcher is not None and not may_make(make_searcher, Searcher, 2):
         raise InputError(
             f"searcher: {settings.searcher!r:.60} does not make a Searcher",
             "give a name, a class derived from Searcher, or a function of (problem, seed)",

@@ -16,7 +16,7 @@ from edgenas.formats import Document, write_bytes
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.final_network import network_of
 from edgenas.pipeline.model_cards import write_model_card
-from edgenas.pipeline.run_data import RunData, named_data, resized_data
+from edgenas.pipeline.run_data import RunData, named_or_object_data, resized_data
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
 from edgenas.space import NetworkSpace, network_space_from_config
@@ -92,13 +92,13 @@ def _same_data(settings: ExportSettings, document: RunDocument, space: NetworkSp
     else:
         flip, largest = config.settings.flip, space.resolutions[-1]
         try:
-            data = named_data(given, largest, flip, settings.progress)
+            data = named_or_object_data(given, largest, flip, settings.progress)
         except (DataError, UnknownNameError) as error:
             if settings.data is not None:
                 raise
             raise DataError(
                 f"the images of run {document.name} cannot be loaded again ({error.problem})",
-                "give them with --data, in Python as a name, a folder or a Dataset",
+                "give them with --data, in Python as they were given to the search",
             ) from None
     if data.largest.fingerprint != config.data.fingerprint:
         raise RunConflictError(

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from os import PathLike
 from pathlib import Path
 
 import torch
 
 from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.accuracy.dataset_objects import LabelledImages, dataset_from_object
 from edgenas.accuracy.dataset_sources import load_dataset, resized_dataset
 from edgenas.errors import DataError, InputError
 from edgenas.progress import Progress
@@ -74,14 +74,9 @@ def data_of(settings: SearchSettings) -> RunData:
     sizes = settings.resolutions
     if isinstance(settings.space, NetworkSpace) and sizes is None:
         sizes = settings.space.resolutions
-    if not isinstance(settings.data, str | PathLike | Dataset):
-        raise InputError(
-            f"data: {settings.data!r:.60} is neither a name, a folder nor a Dataset",
-            "make one from arrays: edgenas.dataset_from_arrays",
-        )
     if isinstance(settings.data, Dataset):
         return _given(settings.data, sizes, settings.flip)
-    return named_data(settings.data, sizes[-1] if sizes else None, settings.flip, settings.progress)
+    return named_or_object_data(settings.data, sizes[-1] if sizes else None, settings.flip, settings.progress)
 
 
 def named_data(data: str | Path, largest: int | None, flip: bool | None, progress: Progress) -> RunData:
@@ -93,6 +88,23 @@ def named_data(data: str | Path, largest: int | None, flip: bool | None, progres
 
     def load(resolution: int | None) -> Dataset:
         return load_dataset(name_of(data), resolution, flip, progress)
+
+    return RunData(load(largest), load)
+
+
+def named_or_object_data(
+    data: str | Path | LabelledImages, largest: int | None, flip: bool | None, progress: Progress
+) -> RunData:
+    """Data given by name, by folder or as images and labels; `largest` is None for their own size.
+
+    Raises:
+        InputError, DataError, UnknownNameError: see `load_dataset` and `dataset_from_object`.
+    """
+    if isinstance(data, str | Path):
+        return named_data(data, largest, flip, progress)
+
+    def load(resolution: int | None) -> Dataset:
+        return dataset_from_object(data, resolution, flip, progress)
 
     return RunData(load(largest), load)
 
