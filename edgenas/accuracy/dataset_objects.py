@@ -88,6 +88,11 @@ def dataset_from_object(
     """
     train, test = _parts(data)
     parts = [train] if test is None else [train, test]
+    if test is not None and train.names and test.names and train.names != test.names:
+        raise DataError(
+            f"{train.name}: training has the classes {_some(train.names)}, the test {_some(test.names)}",
+            "give both the same classes, in the same order",
+        )
     size = resolution or _native_size(train)
     pixels, labels, ranges = _read(parts, size, preparation or Preparation(), progress)
     classes, numbers = common_classes(train.name, labels, train.names)
@@ -98,6 +103,10 @@ def dataset_from_object(
     given_test = None if test is None else arrays[1]
     made = dataset_from_arrays(train.name, classes, arrays[0], given_test, True if flip is None else flip)
     return replace(made, preparation=(preparation or Preparation()).model_copy(update={"ranges": ranges}))
+
+
+def _some(names: Sequence[Any]) -> str:
+    return ", ".join(map(str, names))[:100]
 
 
 _Read = tuple[list[NDArray[np.uint8]], list[NDArray[Any]], dict[str, tuple[float, float]]]
@@ -168,10 +177,10 @@ def _parts(data: Any) -> tuple[_Part, _Part | None]:
 
 def _of_splits(splits: Mapping[str, Any]) -> tuple[_Part, _Part | None]:
     if "train" not in splits:
-        raise InputError(f"data: has no split 'train', but {', '.join(map(str, splits))[:100]}", _ACCEPTED)
+        raise InputError(f"data: has no split 'train', but {_some(list(splits))}", _ACCEPTED)
     test = next((name for name in TEST_SPLITS if name in splits), None)
-    if others := [str(name) for name in splits if name not in ("train", test)]:
-        log.warning("data: splits that are not used: %s", ", ".join(others)[:100])
+    if others := [name for name in splits if name not in ("train", test)]:
+        log.warning("data: splits that are not used: %s", _some(others))
     return _part(splits["train"]), None if test is None else _part(splits[test])
 
 
@@ -295,6 +304,6 @@ def _column(name: str, features: Mapping[str, Any], kind: str, usual: Sequence[s
         if column in (found or features):
             return column
     raise DataError(
-        f"{name}: which of its columns is the {usual[0]}? {', '.join(features)[:100]}",
+        f"{name}: which of its columns is the {usual[0]}? {_some(list(features))}",
         f"rename it: .rename_column(..., {usual[0]!r})",
     )

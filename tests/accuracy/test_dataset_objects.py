@@ -168,7 +168,7 @@ def test_a_pair_of_pairs_has_a_test_set_of_its_own() -> None:
 class Pairs:
     """As torchvision's: an image, changed on the way, and its label."""
 
-    classes = ("cat", "dog", "unicorn")
+    classes: tuple[str, ...] = ("cat", "dog", "unicorn")
 
     def __init__(self, count: int = 16, form: str = "picture") -> None:
         self._images, self._form = pictures((count, 12, 10, 3)), form
@@ -357,6 +357,15 @@ def test_a_label_without_a_name_is_refused() -> None:
 
     with pytest.raises(DataError, match="labels reach from -1 to 0 for 3 classes"):
         dataset_from_object(Unlabelled(), 8)
+
+
+def test_other_classes_in_the_test_are_refused() -> None:
+    test = Pairs(6)
+    test.classes = ("cat", "unicorn")
+    with pytest.raises(
+        DataError, match=r"training has the classes cat, dog, unicorn, the test cat, unicorn;"
+    ):
+        dataset_from_object((Pairs(), test), 8)
 
 
 def test_a_damaged_picture_is_named() -> None:
