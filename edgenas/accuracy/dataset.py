@@ -270,7 +270,7 @@ def _fingerprint(
     """Hash of the images in that order, copied in chunks, and of whole arrays."""
     digest = hashlib.sha256(str((len(order), *images.shape[1:])).encode())
     for chunk in _chunks(order):
-        digest.update(images[chunk].data)
+        digest.update(np.ascontiguousarray(images[chunk]).data)  # a view may have another order of axes
     for array in arrays:
         digest.update(str(array.shape).encode())
         digest.update(np.ascontiguousarray(array).data)

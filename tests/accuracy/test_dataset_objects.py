@@ -134,6 +134,13 @@ def test_images_of_the_right_form_are_not_copied_on_the_way(monkeypatch: pytest.
     assert dataset_from_object((images, LABELS)).resolution == 16
 
 
+def test_the_order_in_memory_is_of_no_matter() -> None:
+    images = pictures((16, 16, 16, 3))
+    turned = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    wanted = dataset_from_object((images, LABELS)).fingerprint
+    assert {dataset_from_object((each, LABELS)).fingerprint for each in (turned, np.asfortranarray(images))} == {wanted}
+
+
 def test_images_that_may_not_be_written_are_read() -> None:
     images = pictures((16, 16, 16, 3))
     images.flags.writeable = False
