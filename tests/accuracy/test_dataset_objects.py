@@ -138,7 +138,9 @@ def test_the_order_in_memory_is_of_no_matter() -> None:
     images = pictures((16, 16, 16, 3))
     turned = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     wanted = dataset_from_object((images, LABELS)).fingerprint
-    assert {dataset_from_object((each, LABELS)).fingerprint for each in (turned, np.asfortranarray(images))} == {wanted}
+    assert {
+        dataset_from_object((each, LABELS)).fingerprint for each in (turned, np.asfortranarray(images))
+    } == {wanted}
 
 
 def test_images_that_may_not_be_written_are_read() -> None:
