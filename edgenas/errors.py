@@ -33,9 +33,9 @@ class EdgenasError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, hint: str = "") -> None:
-        self.problem = problem
+        self.problem = " ".join(map(str.strip, problem.splitlines()))  # others' words may have several lines
         self.hint = hint
-        super().__init__(f"{problem}; {hint}" if hint else problem)
+        super().__init__(f"{self.problem}; {hint}" if hint else self.problem)
 
 
 class InfeasibleError(EdgenasError):

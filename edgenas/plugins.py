@@ -10,6 +10,7 @@ Each object must fulfil the contract of its group's base class; see docs/extendi
 
 from dataclasses import dataclass
 from functools import cache
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from edgenas.errors import InputError, first_line
@@ -62,9 +63,25 @@ def plugins() -> list[Plugin]:
     ]
 
 
-def may_make(given: object, kind: type) -> bool:
-    """Whether an object is a class derived from `kind`, or a function, whose result is known only once it is called."""
-    return issubclass(given, kind) if isinstance(given, type) else callable(given)
+def may_make(given: object, kind: type, arguments: int) -> bool:
+    """Whether an object is a class derived from `kind`, or a function, whose result is known only once it is called.
+
+    Args:
+        given: the object.
+        kind: what it should make.
+        arguments: how many it is called with.
+    """
+    if isinstance(given, type):
+        return issubclass(given, kind)
+    if not callable(given):
+        return False
+    try:
+        signature(given).bind(*range(arguments))
+    except ValueError:  # some functions written in C do not tell their signature
+        return True
+    except TypeError:
+        return False
+    return True
 
 
 def load_plugin(group: str, name: str) -> Any:

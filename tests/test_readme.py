@@ -6,6 +6,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fixtures.documents import ROOT, anchors, check_edgenas_command, code_blocks, commands
 
@@ -156,3 +157,17 @@ def test_the_settings_file_of_the_docs_is_valid_in_both_languages(
     read = SearchSettings(**read_settings(tmp_path / "search.toml", SearchSettings))
     assert asked == [read]
     assert read.baselines and read.max_latency_ms == 5
+
+
+def test_the_arrays_of_the_docs_are_searched_and_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurried: None
+) -> None:
+    (example,) = code_blocks("docs/accuracy.md", "python")
+    full = edgenas.search
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        edgenas, "search", lambda *args, **named: full(*args, **named, evaluations=3, finalists=1)
+    )
+    names: dict[str, Any] = {"edgenas": edgenas, "np": np}
+    exec(compile(example, "docs/accuracy.md", "exec"), names)
+    assert names["run"].data == "arrays" and list(tmp_path.glob("exports/pets/*.int8.onnx"))

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 MIN_IMAGES_PER_CLASS = 4
 
+MIN_STD = 2 / 255
+"""Standard deviation of the values of all training images, of 0 to 1, below which they all look alike."""
+
 MAX_IMBALANCE = 10
 """Ratio of largest to smallest class above which plain accuracy misleads."""
 
@@ -52,12 +55,10 @@ class ImageFiles:
     Attributes:
         digests: of the decoded pixels, by the file's place in the folder; equal for equal pixels.
         refused: why a file is not among the images, by its place.
-        remarks: what their owner should know, a sentence each.
     """
 
     digests: Mapping[str, str]
     refused: Mapping[str, str]
-    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Dataset:
 
     `mean` and `std` are per channel, of the training images scaled to 0..1. `flip`: mirrored images keep their
     class. `fingerprint` changes with any image or label. `preparation`: how a picture becomes such an image.
-    `files`: of an image folder, None otherwise.
+    `remarks`: what the owner of the images should know, a sentence each. `files`: of an image folder, None otherwise.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Dataset:
     flip: bool
     fingerprint: str
     preparation: Preparation = field(default_factory=Preparation)
+    remarks: tuple[str, ...] = ()
     files: ImageFiles | None = None
 
     @property
@@ -251,7 +253,7 @@ def _fingerprint(
     """Hash of the images in that order, copied in chunks, and of whole arrays."""
     digest = hashlib.sha256(str((len(order), *images.shape[1:])).encode())
     for chunk in _chunks(order):
-        digest.update(images[chunk].data)
+        digest.update(np.ascontiguousarray(images[chunk]).data)  # a view may have another order of axes
     for array in arrays:
         digest.update(str(array.shape).encode())
         digest.update(np.ascontiguousarray(array).data)

@@ -1,6 +1,5 @@
 """`--data`: the bundled digits, torchvision's data sets by name, or a folder of images."""
 
-import logging
 import os
 import tarfile
 import zlib
@@ -22,8 +21,6 @@ from edgenas.images.preparation import Preparation
 from edgenas.progress import Progress, silent
 from edgenas.vocabulary import Channels, Fit
 
-log = logging.getLogger(__name__)
-
 _TORCHVISION = {  # name: class in torchvision.datasets, native resolution, mirrored images keep their class
     "cifar10": ("CIFAR10", 32, True),
     "cifar100": ("CIFAR100", 32, True),
@@ -41,7 +38,6 @@ def load_dataset(
     progress: Progress = silent,
     fit: Fit = "crop",
     channels: Channels | None = 3,
-    remarks: bool = True,
 ) -> Dataset:
     """Load a data set by name or folder.
 
@@ -52,7 +48,6 @@ def load_dataset(
         progress: receives the decoding progress.
         fit: how pictures of a folder become squares.
         channels: 1 for grey, 3 for RGB; None for 1 if all images are grey.
-        remarks: whether to warn of what is noticed about a folder.
 
     Raises:
         DataError: unusable images, or a failed download.
@@ -64,12 +59,9 @@ def load_dataset(
         return _from_torchvision(data, resolution, flip, channels)
     if os.path.isdir(data):  # noqa: PTH112 - unlike Path.is_dir, never raises (name too long, no permission)
         folder = _nameable(Path(data).resolve())
-        found = dataset_from_folder(
+        return dataset_from_folder(
             folder, resolution, True if flip is None else flip, progress, fit, channels
         )
-        for remark in found.files.remarks if found.files and remarks else ():
-            log.warning(remark)
-        return found
     if "/" in data or os.path.exists(data):  # noqa: PTH110
         raise DataError(f"--data {data}: is not a folder", "give a folder with train/<class>/*, or a name")
     known = ["digits", *_TORCHVISION]

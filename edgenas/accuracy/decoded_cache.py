@@ -21,7 +21,7 @@ from edgenas.accuracy.splits import Indices
 from edgenas.errors import DataError, FileFormatError
 from edgenas.formats import Document, read_json, write_json
 from edgenas.images.decoding import decoded
-from edgenas.images.inspection import Inspection
+from edgenas.images.inspection import PARTS, Inspection
 from edgenas.images.listing import Listing
 from edgenas.images.preparation import Preparation
 from edgenas.images.ranges import ranges_of
@@ -38,8 +38,6 @@ MAX_IN_MEMORY = 2 * 2**30
 
 MAX_CACHE_BYTES = 64 * 2**30
 """Above that, the files that were not used for longest are deleted."""
-
-PARTS = ("training", "validation", "test")
 
 
 class CacheRecord(Document):

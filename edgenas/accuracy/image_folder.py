@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgenas.accuracy.dataset import (
+    MIN_STD,
     Dataset,
     ImageFiles,
     Split,
@@ -33,9 +34,6 @@ from edgenas.images.reading import quietly
 from edgenas.progress import Progress
 from edgenas.vocabulary import Channels, Fit
 
-MIN_STD = 2 / 255
-"""Of the values of all training images, of 0 to 1: below it, they are all the same."""
-
 
 def dataset_from_folder(
     folder: Path,
@@ -47,8 +45,8 @@ def dataset_from_folder(
 ) -> Dataset:
     """Load an image folder.
 
-    Images are decoded once, into a file in the user's cache folder. Those that cannot be read are skipped; `files` of
-    the data set tells of them, and of all else that is noticed.
+    Images are decoded once, into a file in the user's cache folder. Those that cannot be read are skipped; `remarks` of
+    the data set tell of them, and of all else that is noticed.
 
     Args:
         folder: in one of the usual layouts.
@@ -88,6 +86,7 @@ def dataset_from_folder(
         flip=flip,
         fingerprint=_fingerprint(listing, parts, record),
         preparation=record.preparation.model_copy(update={"channels": taken}),
+        remarks=_remarks(plan, record),
         files=_files(plan, record),
     )
 
@@ -130,9 +129,21 @@ def _fingerprint(listing: Listing, parts: list[Indices], record: CacheRecord) ->
 
 
 def _files(plan: Plan, record: CacheRecord) -> ImageFiles:
-    listing, order = plan.listing, plan.order
-    skipped = {listing.name(int(order[place])): reason for place, reason in record.skipped.items()}
-    readable = np.delete(order, list(record.skipped))
+    listing = plan.listing
+    readable = np.delete(plan.order, list(record.skipped)).tolist()
+    return ImageFiles(
+        digests={listing.name(i): digest for i, digest in zip(readable, record.digests, strict=True)},
+        refused={**listing.passed_over, **_skipped(plan, record)},
+    )
+
+
+def _skipped(plan: Plan, record: CacheRecord) -> dict[str, str]:
+    """Why images are left out, by their place in the folder."""
+    return {plan.listing.name(int(plan.order[place])): reason for place, reason in record.skipped.items()}
+
+
+def _remarks(plan: Plan, record: CacheRecord) -> tuple[str, ...]:
+    listing, skipped = plan.listing, _skipped(plan, record)
     remarks = [*listing.remarks]
     if listing.passed_over:
         remarks.append(
@@ -140,15 +151,9 @@ def _files(plan: Plan, record: CacheRecord) -> ImageFiles:
         )
     if skipped:
         named = first_of([f"{listing.root / name} ({reason})" for name, reason in sorted(skipped.items())])
-        remarks.append(f"{len(skipped)} of {len(order)} images cannot be read and are skipped: {named}")
+        remarks.append(f"{len(skipped)} of {len(plan.order)} images cannot be read and are skipped: {named}")
     if listing.counts[1] > MAX_VALIDATION_IMAGES:
         remarks.append(f"{MAX_VALIDATION_IMAGES} of {listing.counts[1]} validation images are used")
     if unequal := imbalance(str(listing.root), listing.classes, listing.labels[: listing.train]):
         remarks.append(unequal)
-    return ImageFiles(
-        digests={
-            listing.name(i): digest for i, digest in zip(readable.tolist(), record.digests, strict=True)
-        },
-        refused={**listing.passed_over, **skipped},
-        remarks=(*remarks, *record.remarks),
-    )
+    return (*remarks, *record.remarks)

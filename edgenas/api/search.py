@@ -20,9 +20,10 @@ def search(settings: SearchSettings) -> "Run":
     Everything is stored in `runs/<run>`, and the same call resumes an interrupted search. Ctrl-C ends it cleanly with
     the results so far (`status` is then "interrupted").
 
-    `device`, `data`, `space`, `searcher` and `evaluator` take a name or an object: a `Device`, a `Dataset`, a
-    `SearchSpace`, a function that makes a `Searcher` from a problem and a seed (such as its class), and an `Evaluator`
-    or a function that makes one from space, data set and seed.
+    `device`, `data`, `space`, `searcher` and `evaluator` take a name or an object: a `Device`, a `Dataset` or images
+    and labels (arrays, a data set as of torchvision or Hugging Face), a `SearchSpace`, a function that makes a
+    `Searcher` from a problem and a seed (such as its class), and an `Evaluator` or a function that makes one from
+    space, data set and seed.
 
     With several image sizes in `resolution`, a `Dataset` has images of the largest; smaller ones are resized from them
     as decoded pictures are, and the cards of such models describe what follows after that size.

@@ -94,7 +94,11 @@ def native_resolution(paths: Sequence[Path]) -> int:
                     sides.append(min(image.size))
             except UnreadableImageError:
                 continue
-    side = int(np.median(sides)) if sides else 32
+    return supported_resolution(int(np.median(sides)) if sides else 32)
+
+
+def supported_resolution(side: int) -> int:
+    """The largest resolution that the layouts of networks cover, up to the side of the images."""
     if side < 96:
         return int(np.clip(side // 8 * 8, 16, 64))
     return min(side // 32 * 32, 224)

@@ -24,8 +24,9 @@ nearest two of them that differ were 11.8 apart."""
 MAX_PAIRS = 6e8
 """Above that, comparing takes longer than decoding."""
 
+PARTS = ("training", "validation", "test")
 Part = str
-"""`training`, `validation` or `test`."""
+"""One of `PARTS`."""
 
 
 class Inspection:
@@ -44,7 +45,7 @@ class Inspection:
             -1, image.shape[2]
         )
         # What a thumbnail shows needs no look at every pixel.
-        grey = bool((thumbnail == thumbnail[:, :1]).all() and (image == image[..., :1]).all())
+        grey = is_grey(thumbnail) and is_grey(image)
         flat = _reach(thumbnail) < FLAT and _reach(image.reshape(-1, image.shape[2])) < FLAT
         self.grey = self.grey and grey
         # The same for an image in RGB and its only channel.
@@ -83,6 +84,11 @@ class Inspection:
             if distance <= min(NEAR, NEAR_SHARE * contrast):
                 pairs.append((test[row], others[near]))
         return pairs
+
+
+def is_grey(pixels: NDArray[np.uint8]) -> bool:
+    """Whether all channels of pixels, (..., C), are equal."""
+    return bool((pixels == pixels[..., :1]).all())
 
 
 def _reach(pixels: NDArray[np.uint8]) -> int:

@@ -1,9 +1,11 @@
 """Reading one picture, whatever its file holds: pixels, or an error of edgenas."""
 
+import ctypes.util
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,21 @@ def read_pixels(path: Path, size: int, preparation: Preparation) -> NDArray[np.u
         return preparation.pixels(image, size)
 
 
+@cache
+def _silence_libtiff() -> None:
+    """Keep libtiff, which has no other way to complain, from writing to the process's stderr."""
+    package = Path(Image.__file__).parent
+    bundled = [
+        *package.parent.glob("pillow.libs/libtiff*"),
+        *package.glob(".dylibs/libtiff*"),
+    ]  # as wheels have it
+    for name in [str(path) for path in bundled] or [ctypes.util.find_library("tiff") or ""]:
+        try:
+            ctypes.CDLL(name).TIFFSetErrorHandler(None)
+        except (OSError, AttributeError):
+            continue
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """The picture in a file, opened by its content and not yet decoded.
@@ -52,6 +69,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     Raises:
         UnreadableImageError: it is none; or anything goes wrong while the caller decodes it.
     """
+    _silence_libtiff()
     try:
         if not path.is_file():  # reading a pipe would block
             raise UnreadableImageError(path, "broken link" if path.is_symlink() else "not a file")

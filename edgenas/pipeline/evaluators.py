@@ -36,7 +36,7 @@ def custom_evaluator_maker(settings: SearchSettings) -> MakeEvaluator | None:
         f"evaluator: {settings.evaluator!r:.60} is not an Evaluator and does not make one",
         "give a name, an object, or a function of (space, dataset, seed)",
     )
-    if not isinstance(given, Evaluator) and not may_make(given, Evaluator):
+    if not isinstance(given, Evaluator) and not may_make(given, Evaluator, 3):
         raise refused
 
     def make(space: NetworkSpace, dataset: Dataset, seed: int) -> Evaluator:

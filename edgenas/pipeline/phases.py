@@ -104,8 +104,10 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             custom_evaluator=make_evaluator and make_evaluator(space, dataset, settings.seed),
             pretrained=weights,
         )
-        if files is not None:
-            _tell_of_files(session, files)
+        for remark in dataset.remarks:
+            session.note(remark)
+        if files is not None and files.refused:
+            _list_refused(session, files)
         if pretrained is not None:
             session.note(f"begins from {pretrained.title} (--pretrained {pretrained.name})")
         if prior_document is not None:
@@ -114,15 +116,12 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
         return _complete_or_interrupted(session)
 
 
-def _tell_of_files(session: Session, files: ImageFiles) -> None:
-    """Note what was found about the images, and list the files that are not used."""
-    for remark in files.remarks:
-        session.note(remark)
-    if files.refused:
-        listing = session.folder.refused_images
-        lines = [f"{name}\t{reason}\n" for name, reason in sorted(files.refused.items())]
-        write_bytes(listing, "".join(lines).encode())
-        session.note(f"all files that are not used are listed in {listing}")
+def _list_refused(session: Session, files: ImageFiles) -> None:
+    """Write a list of the files of the image folder that are not used."""
+    listing = session.folder.refused_images
+    lines = [f"{name}\t{reason}\n" for name, reason in sorted(files.refused.items())]
+    write_bytes(listing, "".join(lines).encode())
+    session.note(f"all files that are not used are listed in {listing}")
 
 
 def _pretrained(settings: SearchSettings, resolution: int) -> Pretrained | None:
@@ -151,7 +150,7 @@ def _make_searcher(settings: SearchSettings) -> MakeSearcher | None:
         make_searcher = settings.searcher
     elif not settings.uses_gradients:
         make_searcher = searcher_for(settings.searcher, ALL_SEARCHERS)
-    if make_searcher is not None and not may_make(make_searcher, Searcher):
+    if make_searcher is not None and not may_make(make_searcher, Searcher, 2):
         raise InputError(
             f"searcher: {settings.searcher!r:.60} does not make a Searcher",
             "give a name, a class derived from Searcher, or a function of (problem, seed)",

@@ -17,7 +17,7 @@ from edgenas.formats import Document, write_bytes
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.final_network import network_of
 from edgenas.pipeline.model_cards import write_model_card
-from edgenas.pipeline.run_data import RunData, named_data, resized_data
+from edgenas.pipeline.run_data import RunData, loaded_data, resized_data
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
 from edgenas.space import NetworkSpace, network_space_from_config
@@ -97,13 +97,13 @@ def _same_data(
     else:
         started = config.settings.with_changes(progress=settings.progress)
         try:
-            data = named_data(given, space.resolutions[-1], started, 3)
+            data = loaded_data(given, space.resolutions[-1], started, 3)
         except (DataError, UnknownNameError) as error:
             if settings.data is not None:
                 raise
             raise DataError(
                 f"the images of run {document.name} cannot be loaded again ({error.problem})",
-                "give them with --data, in Python as a name, a folder or a Dataset",
+                "give them with --data, in Python as they were given to the search",
             ) from None
     if data.largest.files is not None and not folder.images.is_file():
         log.warning(

@@ -1,19 +1,21 @@
 """The data set of a run at each image size that it searches."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
-from os import PathLike
 from pathlib import Path
 
 import torch
 
 from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.accuracy.dataset_objects import LabelledImages, dataset_from_object
 from edgenas.accuracy.dataset_sources import load_dataset, resized_dataset
 from edgenas.errors import DataError, InputError
-from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.space import NetworkSpace
 from edgenas.vocabulary import Channels
+
+log = logging.getLogger(__name__)
 
 KEPT_BYTES = 2 * 2**30
 """Data sets at sizes other than the largest are kept up to this many bytes, the latest first."""
@@ -74,32 +76,37 @@ def data_of(settings: SearchSettings) -> RunData:
     sizes = settings.resolutions
     if isinstance(settings.space, NetworkSpace) and sizes is None:
         sizes = settings.space.resolutions
-    if not isinstance(settings.data, str | PathLike | Dataset):
-        raise InputError(
-            f"data: {settings.data!r:.60} is neither a name, a folder nor a Dataset",
-            "make one from arrays: edgenas.dataset_from_arrays",
-        )
     if isinstance(settings.data, Dataset):
         return _given(settings.data, sizes, settings.flip)
-    return named_data(settings.data, sizes[-1] if sizes else None, settings, 3)
+    return loaded_data(settings.data, sizes[-1] if sizes else None, settings, 3)
 
 
-def named_data(
-    data: str | Path, size: int | None, settings: SearchSettings, channels: Channels | None
+def loaded_data(
+    data: str | Path | LabelledImages, size: int | None, settings: SearchSettings, channels: Channels | None
 ) -> RunData:
-    """Data given by name or folder, at the largest size, None for their own.
+    """Data given by name, by folder or as images and labels, at the largest size; warns of what is noticed about them.
+
+    Args:
+        data: what to load.
+        size: rows and columns; None for the data's own.
+        settings: say how.
+        channels: None for 1 if all images are grey.
 
     Raises:
-        DataError, UnknownNameError: see `load_dataset`.
+        InputError, DataError, UnknownNameError: see `load_dataset` and `dataset_from_object`.
     """
 
-    def load(resolution: int | None, channels: Channels | None, remarks: bool) -> Dataset:
-        name, flip, fit = name_of(data), settings.flip, settings.fit
-        return load_dataset(name, resolution, flip, settings.progress, fit, channels, remarks)
+    def load(resolution: int | None, channels: Channels | None) -> Dataset:
+        how = (resolution, settings.flip, settings.progress, settings.fit, channels)
+        return (
+            load_dataset(str(data), *how) if isinstance(data, str | Path) else dataset_from_object(data, *how)
+        )
 
-    largest = load(size, channels, True)
+    largest = load(size, channels)
+    for remark in largest.remarks:
+        log.warning(remark)
     taken: Channels = 1 if largest.channels == 1 else 3
-    return RunData(largest, lambda resolution: load(resolution, taken, False))
+    return RunData(largest, lambda resolution: load(resolution, taken))
 
 
 def resized_data(dataset: Dataset) -> RunData:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgenas.accuracy.dataset import Dataset
+    from edgenas.accuracy.dataset_objects import LabelledImages
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class ExportSettings(Settings):
     ] = None
     precision: Annotated[Precision, Option("Precision to export.")] = "fp32"
     data: Annotated[
-        "str | Path | Dataset | None",
-        Option("The run's images, if they have moved since; default: where they were.", example="photos"),
+        "str | Path | Dataset | LabelledImages | None",
+        Option(
+            "The run's images, if they have moved since; default: where they were.",
+            example="photos",
+            any_object=True,
+        ),
     ] = None

@@ -7,6 +7,8 @@ from os import PathLike, fspath
 from types import NoneType
 from typing import Any, ForwardRef, Literal, get_args, get_origin
 
+from edgenas.errors import InputError
+
 Plain = str | int | float | bool | None
 """The value of a setting in JSON."""
 
@@ -40,6 +42,7 @@ class Option:
         example: a valid value, if not every text or number is one; used by tests.
         alone: its value where the command line gives none, as in `--baselines`; `--no-baselines` is `none`.
         repeats: whether the command line may give it several times; its value is the list, separated by commas.
+        any_object: whether Python may pass objects of any kind, even such as are not comparable with text: arrays.
     """
 
     help: str
@@ -54,6 +57,7 @@ class Option:
     example: str = ""
     alone: str = ""
     repeats: bool = False
+    any_object: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Setting:
         name: the Python keyword, such as `max_latency`.
         kind: `str`, `int`, `float` or `bool`.
         choices: the allowed names, if it is limited to some.
-        takes_objects: whether Python may pass an object in place of a name.
+        objects: what Python may pass in place of text, such as `Path`, `Device`; empty for nothing else.
         optional: whether it may be None, so that the device, the data or the space decides.
         default: `MISSING` if it is required.
         option: its declaration.
@@ -73,10 +77,15 @@ class Setting:
     name: str
     kind: type
     choices: tuple[str, ...]
-    takes_objects: bool
+    objects: tuple[str, ...]
     optional: bool
     default: Any
     option: Option
+
+    @property
+    def takes_objects(self) -> bool:
+        """Whether Python may pass an object in place of text."""
+        return bool(self.objects)
 
     @property
     def key(self) -> str:
@@ -110,17 +119,18 @@ def _option(annotation: Any) -> Option | None:
 def _setting(name: str, annotation: Any, option: Option, default: Any) -> Setting:
     declared = annotation.__origin__
     if option.normal is not None:  # of several types; text on the command line
-        return Setting(name, str, (), False, NoneType in get_args(declared), default, option)
+        return Setting(name, str, (), (), NoneType in get_args(declared), default, option)
     if isinstance(
         declared, ForwardRef
     ):  # "str | Device": a name, or an object whose class is not imported here
-        optional = declared.__forward_arg__.endswith("| None")
-        return Setting(name, str, (), True, optional, default, option)
+        types = declared.__forward_arg__.split(" | ")
+        objects = tuple(each for each in types if each not in ("str", "None"))
+        return Setting(name, str, (), objects, "None" in types, default, option)
     optional = NoneType in get_args(declared)
     kinds = [each for each in get_args(declared) if each is not NoneType] if optional else [declared]
     (kind,) = kinds
     choices = get_args(kind) if get_origin(kind) is Literal else ()
-    return Setting(name, str if choices else kind, choices, False, optional, default, option)
+    return Setting(name, str if choices else kind, choices, (), optional, default, option)
 
 
 def missing_of(declaring: type, given: Mapping[str, Any]) -> Iterable[Setting]:
@@ -139,7 +149,35 @@ def name_of(value: Any) -> str:
         return ",".join(map(name_of, value))
     # Not an inherited name: it would attribute results of a derived class to edgenas.
     own = value.__dict__.get("name") if isinstance(value, type) else getattr(value, "name", None)
+    own = own if isinstance(own, str) else None
     return str(own or getattr(value, "__name__", type(value).__name__))
+
+
+def _name_of_given(value: Any, setting: Setting) -> str:
+    """The name of an object that a user passed, who may pass anything.
+
+    Raises:
+        InputError: it cannot be what the setting takes.
+    """
+    try:
+        if _fits(value, setting):
+            holds_data = setting.option.any_object and isinstance(value, list | tuple)
+            return type(value).__name__ if holds_data else name_of(value)
+    except Exception:  # of code that is not ours
+        pass
+    hint = f"give {' or '.join(('text', *setting.objects))}"
+    raise InputError(f"{setting.flag}: cannot be of type {type(value).__name__}", hint)
+
+
+def _fits(value: Any, setting: Setting) -> bool:
+    match setting.objects:
+        case ("Path",):
+            return isinstance(value, str | PathLike)
+        case ("Sequence[str]",):
+            texts = value if isinstance(value, list | tuple) else [value]
+            return all(isinstance(each, str) for each in texts)
+    # Later it is compared with names, which arrays and tables cannot be.
+    return setting.option.any_object or isinstance(value, str) or isinstance(value == "", bool)
 
 
 def plain_value(value: Any, setting: Setting) -> Plain:
@@ -147,7 +185,7 @@ def plain_value(value: Any, setting: Setting) -> Plain:
     if setting.option.normal is not None and value is not None:
         return setting.option.normal(value, setting.flag)
     if setting.takes_objects and value is not None:
-        return name_of(value)
+        return _name_of_given(value, setting)
     if not isinstance(value, setting.kind) and hasattr(value, "item"):  # a scalar of numpy
         value = value.item()
     # 2 and 2.0 are the same setting and are written alike.

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgenas.accuracy.dataset import Dataset
+    from edgenas.accuracy.dataset_objects import LabelledImages
     from edgenas.accuracy.evaluator import Evaluator, MakeEvaluator
     from edgenas.searchers.problem import Problem
     from edgenas.searchers.searcher import Searcher
@@ -47,10 +48,11 @@ class SearchSettings(OperatingPoint, SpaceSettings):
         str, Option("Latency limit with its unit, such as 20ms.", quantity=parse_milliseconds, example="15ms")
     ]
     data: Annotated[
-        "str | Path | Dataset",
+        "str | Path | Dataset | LabelledImages",
         Option(
             "digits, cifar10, cifar100, fashion-mnist, or a folder of images: train/<class>/*, test/<class>/*.",
             example="cifar10",
+            any_object=True,
         ),
     ] = "digits"
     _: KW_ONLY

@@ -256,7 +256,7 @@ def test_a_broken_image_is_skipped_and_named_in_every_session(tmp_path: Path, re
     first, again = load(root), load(root)
     for data in (first, again):
         assert data.files is not None
-        assert f"1 of 61 images cannot be read and are skipped: {broken} (not an image)" in data.files.remarks
+        assert f"1 of 61 images cannot be read and are skipped: {broken} (not an image)" in data.remarks
         assert data.files.refused == {"train/class 1/7.png": "not an image"}
     assert_same(first, again)
     assert reads[str(broken)] == 1

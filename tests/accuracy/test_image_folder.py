@@ -35,8 +35,7 @@ def load(folder: Path, resolution: int | None = 16) -> Dataset:
 
 
 def remarks(data: Dataset) -> str:
-    assert data.files is not None
-    return "\n".join(data.files.remarks)
+    return "\n".join(data.remarks)
 
 
 def refused(data: Dataset) -> Mapping[str, str]:

@@ -286,7 +286,7 @@ def test_the_kind_of_evaluator_is_part_of_the_configuration(small_search: Search
         ({"searcher": dict}, "^searcher: <class 'dict'> does not make a Searcher"),
         (
             {"data": [1, 2]},
-            r"^data: \[1, 2\] is neither a name, a folder nor a Dataset; make one from arrays: ",
+            r"^data: a list of 2 that is not \(images, labels\); give \(images, labels\), a data set as of ",
         ),
         ({"space": 3}, "^space: 3 is neither a name nor a SearchSpace"),
         ({"evaluator": dict}, "^evaluator: <class 'dict'> is not an Evaluator and does not make one"),

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tomli_w
+import torch
 
 import edgenas
 from edgenas.cli.main import run as command_line
@@ -151,6 +153,51 @@ def test_the_help_names_it(
     shown = "".join(char for char in capsys.readouterr().out if char not in "│\n ")
     assert setting.flag in shown
     assert setting.option.help.replace(" ", "") in shown
+
+
+class Hostile:
+    """Answers nothing."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("not comparable")
+
+
+ODD_OBJECTS: dict[str, Callable[[], Any]] = {
+    "array": lambda: np.zeros((3, 3)),
+    "tensor": lambda: torch.zeros(3),
+    "table": lambda: pytest.importorskip("pandas").DataFrame({"name": [1, 2]}),
+    "column": lambda: pytest.importorskip("pandas").Series([1, 2], name="device"),
+    "generator": lambda: (number for number in range(3)),
+    "arrays": lambda: (np.zeros((3, 3)), np.zeros(3)),
+    "list": lambda: [1, [2]],
+    "dict": lambda: {"a": [1]},
+    "number": lambda: 3,
+    "bytes": lambda: b"digits",
+    "class": lambda: np.ndarray,
+    "function": lambda: lambda: 1,
+    "hostile": Hostile,
+}
+TAKES_OBJECTS = [(command, each) for command, each in EVERY if each.takes_objects]
+
+
+@pytest.mark.parametrize("odd", ODD_OBJECTS)
+@pytest.mark.parametrize(
+    ("command", "setting"), TAKES_OBJECTS, ids=[f"{command} {each.flag}" for command, each in TAKES_OBJECTS]
+)
+def test_an_object_that_is_of_no_use_is_refused_in_one_line(
+    command: str, setting: Setting, odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = {**asked_with(command, setting), setting.name: ODD_OBJECTS[odd]()}
+    asked |= {"run": "odd"} if command == "search" else {}
+    with pytest.raises(edgenas.EdgenasError) as caught:
+        getattr(edgenas, command.replace(" ", "_").replace("-", "_"))(**asked)
+    assert caught.value.exit_code == 2 and caught.value.hint and "\n" not in str(caught.value)
 
 
 SEARCH_SETTINGS = [each for each in settings_of(SearchSettings) if each.name not in ("data", "warm_start")]
