@@ -1,6 +1,7 @@
 """Classifying pictures with an exported file, as it says itself; how many are right, if their classes are known."""
 
 import logging
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -130,7 +131,7 @@ def _classified(
             found = list(zip(some, pool.map(partial(_read, classifier=classifier), some), strict=True))
             readable = [(picture, pixels) for picture, pixels in found if isinstance(pixels, np.ndarray)]
             skipped += [
-                Skipped(file=str(picture.path), reason=reason)
+                Skipped(file=_text(picture.path), reason=reason)
                 for picture, reason in found
                 if isinstance(reason, str)
             ]
@@ -152,7 +153,7 @@ def _read(picture: _Picture, classifier: Classifier) -> NDArray[np.uint8] | str:
 def _prediction(picture: _Picture, row: NDArray[np.float32], classes: tuple[str, ...]) -> Prediction:
     best = int(row.argmax())
     return Prediction(
-        file=str(picture.path),
+        file=_text(picture.path),
         class_=classes[best],
         probability=float(row[best]),
         expected=picture.expected,
@@ -165,9 +166,11 @@ def _pictures_of_classes(folder: Path, classes: tuple[str, ...]) -> Iterator[_Pi
     Raises:
         InputError: it has none, or one that is no class of the model.
     """
-    place = folder / "test" if (folder / "test").is_dir() else folder
     known = {_composed(name): name for name in classes}
-    found = {_composed(each.name): each for each in _listed(place) if each.is_dir()}
+    place = folder / "test"
+    found = _folders(place) if place.is_dir() else {}
+    if not found:
+        place, found = folder, _folders(folder)
     if not found:
         raise InputError(
             f"--check {folder}: has no class folders", "lay it out as test/<class>/*.jpg or <class>/*.jpg"
@@ -178,6 +181,11 @@ def _pictures_of_classes(folder: Path, classes: tuple[str, ...]) -> Iterator[_Pi
                 f"class folder in {place}:", name, known, f"the model knows {_some(classes)}"
             )
         yield from (_Picture(path, known[name]) for path in _files(class_folder))
+
+
+def _folders(folder: Path) -> dict[str, Path]:
+    """The folders in a folder, by their names."""
+    return {_composed(each.name): each for each in _listed(folder) if each.is_dir()}
 
 
 def _files(path: Path) -> list[Path]:
@@ -199,6 +207,11 @@ def _listed(folder: Path) -> list[Path]:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+
+
+def _text(path: Path) -> str:
+    """A path as text that JSON can hold; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _composed(name: str) -> str:

@@ -1,21 +1,18 @@
 """The program in a model's card: from a photograph to a class, with Pillow, NumPy and ONNX Runtime alone."""
 
 import ast
+import json
+import sys
+from collections.abc import Sequence
 from importlib.resources import files
 
 from edgenas.exporting.preprocessing import Preprocessing
 
-_HEAD = """import json
-import sys
-from pathlib import Path
+_IMPORTS = ("import json", "import sys", "from pathlib import Path", "import onnxruntime")
 
-import onnxruntime
-"""
-
-_TAIL = """
-# What is particular to this model.
-FILE, INPUT = Path(__file__).with_name({name!r}), {input_name!r}
-SIZE, FIT, CHANNELS = {size}, {fit!r}, {channels}
+_TAIL = """# What is particular to this model.
+FILE, INPUT = Path(__file__).with_name({name}), {input_name}
+SIZE, FIT, CHANNELS = {size}, "{fit}", {channels}
 RANGES = {ranges}
 MEAN, STD = np.float32({mean}), np.float32({std})
 
@@ -49,20 +46,29 @@ def usage_program(onnx_name: str, input_name: str, preprocessing: Preprocessing)
         preprocessing: of its pictures.
     """
     tail = _TAIL.format(
-        name=onnx_name,
-        input_name=input_name,
+        name=json.dumps(onnx_name),
+        input_name=json.dumps(input_name),
         size=preprocessing.resolution,
         fit=preprocessing.fit,
         channels=preprocessing.channels,
-        ranges=preprocessing.ranges,
+        ranges=repr(preprocessing.ranges).replace("'", '"'),
         mean=list(preprocessing.mean),
         std=list(preprocessing.std),
     )
-    return f"{_HEAD}{_preparing_source()}\n{tail}"
+    imports, body = _preparing()
+    return "\n\n".join([_in_order([*_IMPORTS, *imports]), f"{body}\n", tail])
 
 
-def _preparing_source() -> str:
-    """`images/preparing.py`, by which edgenas itself prepares pictures, without the docstring of the module."""
+def _preparing() -> tuple[list[str], str]:
+    """Imports and all else of `images/preparing.py`, by which edgenas itself prepares pictures."""
     text = files("edgenas.images").joinpath("preparing.py").read_text("utf-8")
-    docstring = ast.parse(text).body[0]
-    return "\n".join(text.splitlines()[docstring.end_lineno :])
+    nodes = ast.parse(text).body[1:]  # without the docstring
+    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    return list(map(ast.unparse, imports)), "\n".join(text.splitlines()[imports[-1].end_lineno :]).strip()
+
+
+def _in_order(imports: Sequence[str]) -> str:
+    """Lines of imports, those of Python's library first."""
+    lines = sorted(imports, key=lambda line: (line.startswith("from"), line))
+    standard = [line for line in lines if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
+    return "\n".join([*standard, "", *(line for line in lines if line not in standard)])

@@ -88,6 +88,20 @@ def test_a_folder_is_searched_and_what_is_no_picture_is_skipped_in_one_line(
     assert record.message.endswith("c.jpg (not an image), ...; they are skipped")
 
 
+def test_a_name_that_is_not_utf8_is_escaped(file: Path, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (9, 9)).save(path)
+    found = edgenas.run(file, images=path)
+    assert found.predictions[0].file.endswith(r"caf\xe9.png")
+    assert json.loads(found.model_dump_json())["predictions"]
+
+
+def test_a_class_may_be_called_test(file: Path, image_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(image_folder / "test" / "red", tmp_path / "test")
+    with pytest.raises(InputError, match=r"unknown class folder in .*: 'test'"):
+        edgenas.run(file, check=tmp_path)
+
+
 def test_more_pictures_than_are_classified_at_once(file: Path, image_folder: Path) -> None:
     paths = [path for path in sorted((image_folder / "train").glob("*/*.png")) for _ in range(3)]
     found = [each.class_ for each in edgenas.run(file, images=paths).predictions]
