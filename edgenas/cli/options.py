@@ -102,8 +102,8 @@ def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
 def _annotation(setting: Setting) -> Any:
     option = setting.option
     if option.argument:
-        metavar, some = (f"{setting.flag}...", list[str]) if option.repeats else (setting.flag, str)
-        described = typer.Argument(help=option.help, metavar=metavar, show_default=False)
+        some = list[str] if option.repeats else str
+        described = typer.Argument(help=option.help, metavar=setting.flag, show_default=False)
         return Annotated[typing.Optional[some], described]  # noqa: UP045 - as below
     names = [setting.flag, f"--no-{setting.key}"] if setting.kind is bool else [setting.flag]
     described = typer.Option(
