@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from edgenas.api.predict import predict
     from edgenas.api.profile import profile
     from edgenas.api.report import report
-    from edgenas.api.run import Run, TrainedModel, load_run
+    from edgenas.api.run import run
     from edgenas.api.search import search
+    from edgenas.api.search_run import Run, TrainedModel, load_run
     from edgenas.api.validate import validate
     from edgenas.device import Device
     from edgenas.device.runtime import Runtime
@@ -46,12 +47,12 @@ _HOMES = {
     "Evaluator": "edgenas.accuracy.evaluator",
     "LatencyPredictor": "edgenas.latency.predictor",
     "LatencyTable": "edgenas.latency.table",
-    "Run": "edgenas.api.run",
+    "Run": "edgenas.api.search_run",
     "Runtime": "edgenas.device.runtime",
     "SearchResult": "edgenas.storage.search_result",
     "SearchSpace": "edgenas.space",
     "Searcher": "edgenas.searchers.searcher",
-    "TrainedModel": "edgenas.api.run",
+    "TrainedModel": "edgenas.api.search_run",
     "bench": "edgenas.api.bench",
     "benchmark_latency": "edgenas.api.benchmark_latency",
     "benchmark_search": "edgenas.api.benchmark_search",
@@ -62,11 +63,12 @@ _HOMES = {
     "export": "edgenas.api.export",
     "kit": "edgenas.api.kit",
     "kit_import": "edgenas.api.kit_import",
-    "load_run": "edgenas.api.run",
+    "load_run": "edgenas.api.search_run",
     "mbconv": "edgenas.space",
     "predict": "edgenas.api.predict",
     "profile": "edgenas.api.profile",
     "report": "edgenas.api.report",
+    "run": "edgenas.api.run",
     "search": "edgenas.api.search",
     "validate": "edgenas.api.validate",
 }
@@ -101,6 +103,7 @@ __all__ = [
     "predict",
     "profile",
     "report",
+    "run",
     "search",
     "validate",
 ]

@@ -20,6 +20,7 @@ def test_the_surface_is_what_the_readme_promises() -> None:
         "predict",
         "profile",
         "report",
+        "run",
         "search",
         "validate",
     }

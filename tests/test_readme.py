@@ -34,7 +34,9 @@ def edgenas_commands(document: str) -> list[str]:
 
 
 SHOWN = [
-    (document, line) for document in ("README.md", "docs/settings.md") for line in edgenas_commands(document)
+    (document, line)
+    for document in ("README.md", "docs/settings.md", "docs/deploying.md")
+    for line in edgenas_commands(document)
 ]
 EXAMPLES = code_blocks("README.md", "python")
 

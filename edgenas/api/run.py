@@ -1,271 +1,215 @@
-"""A run's result for use in Python: the front as a table or a picture, its models as trained modules."""
+"""Classifying pictures with an exported file, as it says itself; how many are right, if their classes are known."""
 
-from collections.abc import Iterable
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import escape
 from numpy.typing import NDArray
-from pydantic import PrivateAttr
+from pydantic import Field
 
-from edgenas.errors import DataError, InputError
+from edgenas.board import host
+from edgenas.errors import InputError, UnknownNameError
+from edgenas.exporting.classifying import AT_ONCE, Classifier, classifier_from_file
 from edgenas.formats import Document
-from edgenas.settings.search import SearchSettings
-from edgenas.storage.run_folder import RUNS, RunFolder, find_run
-from edgenas.storage.search_result import Model, SearchResult
-from edgenas.units import format_count, format_milliseconds
+from edgenas.images.layout import part_folders
+from edgenas.images.listing import ClassFolders, composed, files_below, first_of
+from edgenas.images.reading import UnreadableImageError, quietly, read_pixels
+from edgenas.progress import Progress
+from edgenas.settings.keywords import taking
+from edgenas.settings.run_model import RunModelSettings
 
-if TYPE_CHECKING:
-    import pandas
-    from matplotlib.figure import Figure
-    from PIL import Image
-    from torch import nn
+log = logging.getLogger(__name__)
 
-    from edgenas.pipeline.final_network import FinalNetwork
-    from edgenas.space import NetworkSpace
-
-    Picture = str | Path | Image.Image | NDArray[np.uint8]
+_NOT_MISSED = ("hidden", "thumbnails")
+"""What lies in folders without anybody meaning it."""
 
 
-AT_ONCE = 64
-"""Pictures classified in one go."""
+class Prediction(Document):
+    """The most probable class of a picture; `expected` is that of its folder, if it is from `check`."""
 
-
-class Classification(Document):
-    """A model's prediction for one image: the most probable class, and the probability of each."""
-
-    label: str
+    file: str
+    class_: str = Field(validation_alias="class", serialization_alias="class")
     probability: float
-    probabilities: dict[str, float]
+    expected: str | None = None
 
 
-class TrainedModel(Model):
-    """A model of a run, with its trained weights."""
+class ClassCount(Document):
+    """How many pictures of a class there were, and how many of them were found to be of it."""
 
-    _folder: RunFolder = PrivateAttr()
-    _given_space: "NetworkSpace | None" = PrivateAttr(default=None)
-
-    def load(self) -> "nn.Module":
-        """The trained network, a `torch.nn.Module` in evaluation mode on the CPU.
-
-        It maps normalised images, float32 (N, 3, R, R), to logits, (N, classes); `predict` takes unprocessed images.
-
-        Raises:
-            InputError: it was never trained (the run was interrupted), or its weights are missing or damaged.
-        """
-        from edgenas.pipeline.final_model import load_network
-
-        return load_network(self._folder, self._network().build(), self.id)
-
-    def predict(self, images: "Picture | Iterable[Picture]") -> list[Classification]:
-        """Classify images, preprocessed like the training images.
-
-        Args:
-            images: one or several: paths, PIL images, or uint8 arrays of shape (H, W, 3) or (H, W); or one array of
-                shape (N, H, W, 3).
-
-        Raises:
-            InputError: an image cannot be read, or the weights are missing.
-        """
-        import torch
-
-        data = self._folder.read_document().config.data
-        if not data.classes:
-            raise InputError(
-                f"run {self._folder.name} was made by an earlier version of edgenas and lacks its class names",
-                "take them from the card beside the exported file",
-            )
-        network, resolution = self.load(), self._network().resolution
-        normalised = self.normalisation or data
-        mean, std = np.array(normalised.mean, np.float32), np.array(normalised.std, np.float32)
-        pictures, found = _listed(images), []
-        for start in range(0, len(pictures), AT_ONCE):
-            some = [_pixels(picture, resolution) for picture in pictures[start : start + AT_ONCE]]
-            scaled = (np.stack(some) / np.float32(255) - mean) / std
-            with torch.inference_mode():
-                logits = network(torch.from_numpy(scaled.transpose(0, 3, 1, 2)))
-            found += [_classification(row, data.classes) for row in logits.softmax(1).numpy()]
-        return found
-
-    def _network(self) -> "FinalNetwork":
-        from edgenas.pipeline.final_network import network_of
-
-        classes = len(self._folder.read_document().config.data.classes)
-        return network_of(self, classes, self._folder.front, self._given_space)
+    class_: str = Field(validation_alias="class", serialization_alias="class")
+    images: int
+    right: int
 
 
-class Run(SearchResult):
-    """The result of a search, with access to its run.
+class Skipped(Document):
+    """A file that is no picture, or cannot be read."""
 
-    `front`, `dropped` and `baselines` are tuples of `TrainedModel`.
+    file: str
+    reason: str
+
+
+class RunResult(Document):
+    """The classes of pictures.
+
+    Attributes:
+        predictions: of `images`, then of `check`.
+        accuracy: share of the pictures of `check` whose class was found; None without.
+        classes: the same for each class that has pictures; None without `check`.
+        skipped: files that are no readable pictures.
     """
 
-    front: tuple[TrainedModel, ...]
-    dropped: tuple[TrainedModel, ...] = ()
-    baselines: tuple[TrainedModel, ...] = ()
-
-    _folder: RunFolder = PrivateAttr()
-    _given_space: "NetworkSpace | None" = PrivateAttr(default=None)
-
-    @property
-    def folder(self) -> Path:
-        """Folder of the run."""
-        return self._folder.path
-
-    @property
-    def settings(self) -> SearchSettings:
-        """The settings of the search, with defaults filled in."""
-        return self._folder.read_document().config.settings
-
-    def to_dataframe(self) -> "pandas.DataFrame":
-        """A row per model: front, then dropped, then baselines; latencies in milliseconds. Needs pandas.
-
-        Raises:
-            InputError: pandas is not installed.
-        """
-        try:
-            import pandas
-        except ImportError:
-            raise InputError("to_dataframe needs pandas", "pip install 'edgenas[tables]'") from None
-        groups = (("front", self.front), ("dropped", self.dropped), ("baseline", self.baselines))
-        return pandas.DataFrame([_row(model, role) for role, models in groups for model in models])
-
-    def plot(self) -> "Figure":
-        """The picture of the front, as in the report: accuracy against predicted latency."""
-        from edgenas.pipeline.report_assembly import report_content
-        from edgenas.reporting.pictures import front_figure
-        from edgenas.storage.run_store import RunStore
-
-        store = RunStore(self._folder.store)
-        try:
-            return front_figure(report_content(self._folder, store, self, self._given_space))
-        finally:
-            store.close()
-
-    def _repr_html_(self) -> str:
-        """The front as a table, in a notebook."""
-        columns = (
-            "model",
-            "accuracy",
-            "predicted",
-            "90 % interval",
-            "measured",
-            "provenance",
-            "parameters",
-            "MACs",
-        )
-        head = "".join(f"<th>{column}</th>" for column in columns)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(model)) + "</tr>"
-            for model in self.front
-        )
-        title = escape(f"{self.run}: {len(self.front)} models for {self.device}")
-        return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    predictions: tuple[Prediction, ...]
+    accuracy: float | None
+    classes: tuple[ClassCount, ...] | None
+    skipped: tuple[Skipped, ...]
 
 
-def load_run(run: str | Path, space: "NetworkSpace | None" = None) -> Run:
-    """Load the result of a complete or interrupted run.
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    path: Path
+    expected: str | None = None
 
-    Args:
-        run: name under `runs/`, or path of the run's folder.
-        space: the run's space, if it was passed as an object and no installed package provides it.
+
+@taking(RunModelSettings)
+def run(settings: RunModelSettings) -> RunResult:
+    """Classify pictures with an exported ONNX file, which says itself how they are prepared and what its classes are.
+
+    Files that are no pictures are skipped with a warning.
 
     Raises:
-        InputError: no such run, it has no result yet, or one of its files is damaged.
+        InputError: the file was not exported by edgenas; there are no pictures, or none can be read; a class folder
+            is of no class of the model.
+        DeviceError: ONNX Runtime cannot run the file.
     """
-    folder = find_run(str(run))
-    return run_of(folder.read_result(), folder, space)
+    classifier = classifier_from_file(Path(settings.model))
+    check = None if settings.check is None else Path(settings.check)
+    given = [each for path in settings.paths for each in _given(path)]
+    pictures = [each for each in given if isinstance(each, _Picture)]
+    passed_over = [each for each in given if isinstance(each, Skipped)]
+    if check is not None:
+        pictures += _pictures_of_classes(check, classifier.classes)
+    if not pictures and not passed_over:
+        raise InputError("there are no pictures to classify", "name some, or a folder that holds some")
+    predictions, unreadable = _classified(pictures, classifier, settings.progress)
+    if skipped := [*passed_over, *unreadable]:
+        some = first_of([f"{each.file} ({each.reason})" for each in skipped])
+        text = f"{len(skipped)} of {len(pictures) + len(passed_over)} files cannot be read as images: {some}"
+        if not predictions:
+            raise InputError(text, "give other files")
+        log.warning("%s; they are skipped", text)
+    return _result(predictions, skipped, check)
 
 
-def run_of(result: SearchResult, folder: RunFolder | None = None, space: "NetworkSpace | None" = None) -> Run:
-    """A result with access to its run, which is under `runs/` unless a folder is given."""
-    place = RunFolder((folder.path if folder else RUNS / result.run).absolute())
-    run = Run.model_validate(result.model_dump())
-    run._folder, run._given_space = place, space
-    for model in (*run.front, *run.dropped, *run.baselines):
-        model._folder, model._given_space = place, space
-    return run
+def _result(predictions: Sequence[Prediction], skipped: Sequence[Skipped], check: Path | None) -> RunResult:
+    checked = [(each.expected, each.class_) for each in predictions if each.expected is not None]
+    if check is not None and not checked:
+        raise InputError(f"--check {check}: none of its pictures can be read", "give another folder")
+    images = Counter(expected for expected, _ in checked)
+    right = Counter(expected for expected, found in checked if expected == found)
+    counts = [ClassCount(class_=name, images=count, right=right[name]) for name, count in images.items()]
+    return RunResult(
+        predictions=tuple(predictions),
+        accuracy=right.total() / len(checked) if checked else None,
+        classes=tuple(counts) if checked else None,
+        skipped=tuple(skipped),
+    )
 
 
-def _listed(images: "Picture | Iterable[Picture]") -> "list[Picture]":
-    from PIL import Image
+def _classified(
+    pictures: Sequence[_Picture], classifier: Classifier, progress: Progress
+) -> tuple[list[Prediction], list[Skipped]]:
+    predictions: list[Prediction] = []
+    skipped: list[Skipped] = []
+    with quietly([]), ThreadPoolExecutor(host.cores()) as pool:
+        for start in range(0, len(pictures), AT_ONCE):
+            progress("classifying", start, len(pictures))
+            some = pictures[start : start + AT_ONCE]
+            found = list(zip(some, pool.map(partial(_read, classifier=classifier), some), strict=True))
+            readable = [(picture, pixels) for picture, pixels in found if isinstance(pixels, np.ndarray)]
+            skipped += [
+                Skipped(file=_text(picture.path), reason=reason)
+                for picture, reason in found
+                if isinstance(reason, str)
+            ]
+            rows = classifier.probabilities(pixels for _, pixels in readable)
+            for (picture, _), row in zip(readable, rows, strict=True):
+                predictions.append(_prediction(picture, row, classifier.classes))
+    progress("classifying", len(pictures), len(pictures))
+    return predictions, skipped
 
-    if isinstance(images, str | Path | Image.Image):
-        return [images]
-    if isinstance(images, np.ndarray) and (images.ndim == 2 or (images.ndim == 3 and images.shape[-1] == 3)):
-        return [images]
-    return list(images)
 
-
-def _pixels(picture: "Picture", resolution: int) -> NDArray[np.uint8]:
-    """The pixels of a picture as the network sees them, (resolution, resolution, 3)."""
-    from PIL import Image, UnidentifiedImageError
-
-    from edgenas.images.preparation import Preparation
-
-    if isinstance(picture, np.ndarray):
-        if picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
-            raise InputError(f"an image has shape {picture.shape}", "give (H, W, 3) or (H, W)")
-        if picture.dtype != np.uint8:
-            raise InputError(
-                f"an image has the type {picture.dtype}, not uint8", "give values 0 to 255 as uint8"
-            )
-        picture = Image.fromarray(picture)
-    if isinstance(picture, Image.Image):
-        return Preparation().pixels(picture, resolution)
-    if not isinstance(picture, str | Path):
-        raise InputError(f"{picture!r:.40} is not a picture", "give a path, a PIL image, or a uint8 array")
+def _read(picture: _Picture, classifier: Classifier) -> NDArray[np.uint8] | str:
+    """The pixels of a picture, or why it has none."""
     try:
-        with Image.open(picture) as image:
-            return Preparation().pixels(image, resolution)
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(
-            f"{picture}: cannot be read as an image ({type(error).__name__})", "give another file"
-        ) from None
+        return read_pixels(picture.path, classifier.preprocessing.resolution, classifier.preprocessing)
+    except UnreadableImageError as error:
+        return error.reason
 
 
-def _classification(probabilities: NDArray[np.float32], classes: tuple[str, ...]) -> Classification:
-    best = int(probabilities.argmax())
-    return Classification(
-        label=classes[best],
-        probability=float(probabilities[best]),
-        probabilities=dict(zip(classes, probabilities.tolist(), strict=True)),
+def _prediction(picture: _Picture, row: NDArray[np.float32], classes: tuple[str, ...]) -> Prediction:
+    best = int(row.argmax())
+    return Prediction(
+        file=_text(picture.path),
+        class_=classes[best],
+        probability=float(row[best]),
+        expected=picture.expected,
     )
 
 
-def _row(model: Model, role: str) -> dict[str, Any]:
-    latency, accuracies = model.latency_ms, model.accuracies
-    return {
-        "id": model.id,
-        "role": role,
-        "name": model.name,
-        "accuracy": model.accuracy.value,
-        "accuracy_kind": model.accuracy.kind,
-        "test_accuracy": accuracies.test,
-        "predicted_ms": latency.predicted,
-        "low_ms": latency.low,
-        "high_ms": latency.high,
-        "measured_ms": latency.measured,
-        "provenance": str(model.provenance),
-        "resolution": model.resolution,
-        "params": model.params,
-        "macs": model.macs,
-        "leads": model.leads,
-        "onnx": model.onnx,
-        "note": model.note,
-    }
+def _given(path: Path) -> Iterator[_Picture | Skipped]:
+    """A file, or all of a folder but for hidden ones and thumbnails."""
+    if not path.is_dir():
+        yield _Picture(path)
+        return
+    try:
+        for file, reason in files_below(path):
+            if reason is None:
+                yield _Picture(file)
+            elif reason not in _NOT_MISSED:
+                yield Skipped(file=_text(file), reason=reason)
+    except OSError as error:
+        raise _not_listed(error) from None
 
 
-def _cells(model: Model) -> tuple[str, ...]:
-    latency = model.latency_ms
-    return (
-        model.id,
-        f"{model.accuracy.value:.1%} {model.accuracy.kind}",
-        format_milliseconds(latency.predicted),
-        f"{latency.low:.3g} to {latency.high:.3g} ms",
-        format_milliseconds(latency.measured) if latency.measured else "-",
-        str(model.provenance),
-        format_count(model.params),
-        format_count(model.macs),
-    )
+def _pictures_of_classes(folder: Path, classes: tuple[str, ...]) -> Iterator[_Picture]:
+    """The pictures of the class folders in the folder for the test, or in the folder itself.
+
+    Raises:
+        InputError: it has none, or one that is no class of the model.
+    """
+    known = {composed(name): name for name in classes}
+    try:
+        found = ClassFolders(folder, part_folders(folder).get("test", folder))
+        if not found.images:
+            found = ClassFolders(folder, folder)
+    except OSError as error:
+        raise _not_listed(error) from None
+    if not found.images:
+        raise InputError(
+            f"--check {folder}: has no class folders with images",
+            "lay it out as test/<class>/*.jpg or <class>/*.jpg",
+        )
+    for name, paths in found.images.items():
+        if name not in known:
+            what = f"class folder in {found.folder}:"
+            raise UnknownNameError(what, name, known, f"the model knows {_some(classes)}")
+        yield from (_Picture(path, known[name]) for path in paths)
+
+
+def _not_listed(error: OSError) -> InputError:
+    return InputError(f"{error.filename}: cannot be listed ({error.strerror})", "give a folder that can")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+
+
+def _text(path: Path) -> str:
+    """A path as text that JSON can hold; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -7,7 +7,7 @@ from edgenas.settings.keywords import taking
 from edgenas.settings.search import SearchSettings
 
 if TYPE_CHECKING:
-    from edgenas.api.run import Run
+    from edgenas.api.search_run import Run
 
 PROBE_RESOLUTION, PROBE_CLASSES = 32, 2
 """Of a space that is built only to check the settings before any image is loaded."""
@@ -41,7 +41,7 @@ def search(settings: SearchSettings) -> "Run":
     if isinstance(settings.space, str):
         space_for_images(settings, settings.resolutions or (PROBE_RESOLUTION,), PROBE_CLASSES)
     # What follows loads torch and images, so invalid settings are reported first.
-    from edgenas.api.run import run_of
+    from edgenas.api.search_run import run_of
     from edgenas.pipeline.phases import run_session
 
     given_space = None if isinstance(settings.space, str) else settings.space

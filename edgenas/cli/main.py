@@ -19,6 +19,7 @@ from edgenas.cli import (
     search,
     validate,
 )
+from edgenas.cli import run as run_command
 from edgenas.cli.options import with_values
 from edgenas.errors import EdgenasError
 from edgenas.settings.search import SearchSettings
@@ -35,7 +36,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (search, profile, kit, kit_import, validate, predict, bench, devices, export, report, doctor):
+for command in (
+    *(
+        search,
+        profile,
+        kit,
+        kit_import,
+        validate,
+        predict,
+        bench,
+        devices,
+        export,
+        run_command,
+        report,
+        doctor,
+    ),
+):
     app.command(command.__name__.rpartition(".")[2].replace("_", "-"), epilog=command.EXAMPLE)(command.run)
 app.command(ADD_DEVICE, epilog=devices.ADD_EXAMPLE)(devices.add)
 app.add_typer(benchmark.app)

@@ -43,7 +43,7 @@ def command_of(declaring: type[Settings]) -> Callable[[Run], Callable[..., int |
 
     def decorate(run: Run) -> Callable[..., int | None]:
         def command(config: Path | None, save_config: Path | None, json: bool, **options: Any) -> int | None:
-            given = {name: _joined(value) for name, value in options.items() if value not in (None, [])}
+            given = {name: value for name, value in options.items() if value not in (None, [])}
             return run(_keywords(declaring, given, config, save_config), json)
 
         order = list(Group)
@@ -102,9 +102,9 @@ def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
 def _annotation(setting: Setting) -> Any:
     option = setting.option
     if option.argument:
-        return Annotated[
-            str | None, typer.Argument(help=option.help, metavar=setting.flag, show_default=False)
-        ]
+        some = list[str] if option.repeats else str
+        described = typer.Argument(help=option.help, metavar=setting.flag, show_default=False)
+        return Annotated[typing.Optional[some], described]  # noqa: UP045 - as below
     names = [setting.flag, f"--no-{setting.key}"] if setting.kind is bool else [setting.flag]
     described = typer.Option(
         "/".join(names),
@@ -115,11 +115,6 @@ def _annotation(setting: Setting) -> Any:
     )
     kind = list[str] if option.repeats else setting.kind
     return Annotated[typing.Optional[kind], described]  # noqa: UP045 - the type is only known at run time
-
-
-def _joined(value: object) -> object:
-    """The value of an option, also of one that was given several times."""
-    return ",".join(value) if isinstance(value, list) else value
 
 
 def _default_text(setting: Setting) -> str:

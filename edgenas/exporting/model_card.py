@@ -7,6 +7,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from edgenas.accuracy.metrics import METRIC_NAMES
+from edgenas.board.problem import one_line
+from edgenas.exporting.preprocessing import Preprocessing
+from edgenas.exporting.usage_program import usage_program
 from edgenas.formats import Document, write_bytes, write_json
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT
@@ -14,14 +17,8 @@ from edgenas.storage.search_result import Model
 from edgenas.units import format_count, format_milliseconds
 from edgenas.vocabulary import Metric, Precision
 
-
-class Preprocessing(Document):
-    """From an RGB image to the model's input: scale to 0..1, subtract mean, divide by std."""
-
-    resolution: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    layout: Literal["NCHW, RGB, float32"] = "NCHW, RGB, float32"
+MAX_CLASSES, FIRST_CLASSES = 20, 5
+"""A card for people names all classes up to so many, and of more the first few."""
 
 
 class Card(Document):
@@ -76,8 +73,7 @@ def _markdown(name: str, card: Card) -> str:
         if model.energy_mj
         else ""
     )
-    size = card.preprocessing.resolution
-    shape = f"(batch, 3, {size}, {size})"
+    prepared, size = card.preprocessing, card.preprocessing.resolution
     return f"""# {name}
 
 {what} by edgenas run `{card.run}` for device `{card.device}` on data `{card.data}`.
@@ -99,18 +95,53 @@ def _markdown(name: str, card: Card) -> str:
 
 ## Use
 
-Input `{card.input_name}`: {shape}, {card.preprocessing.layout}. Turn a photograph as its EXIF orientation says,
-scale it to cover the square (bilinear, with antialiasing) and crop its centre: with Pillow,
-`ImageOps.fit(ImageOps.exif_transpose(image), ({size}, {size}), Image.Resampling.BILINEAR)`.
-Scale pixels to 0..1, subtract the mean `{_short(card.preprocessing.mean)}`, divide by
-`{_short(card.preprocessing.std)}`.
+Input `{card.input_name}`: (batch, {prepared.channels}, {size}, {size}), {prepared.layout}. From a photograph to it:
 
-Output `{card.output_name}`: (batch, {len(card.classes)}) logits; class names are in `{Path(name).stem}.json`.
+{_steps(prepared)}
+
+Output `{card.output_name}`: (batch, {len(card.classes)}) logits, in the order of the classes: {_classes(card, name)}.
+Classes and preprocessing are also in `{Path(name).stem}.json`, and in the metadata of the ONNX file itself.
+
+`edgenas run {name} photo.jpg` does it all. Without edgenas, so does this program, saved as `use.py` beside `{name}`:
+`python use.py photo.jpg`. It needs Pillow (10.3 or later), NumPy and ONNX Runtime.
+
+```python
+{usage_program(name, card.input_name, prepared).strip()}
+```
 
 {_network(card)}
 
 SHA-256 of the ONNX file: `{card.sha256}`
 """
+
+
+def _steps(prepared: Preprocessing) -> str:
+    """What is done to a photograph, as a numbered list."""
+    size = prepared.resolution
+    ranges = ", ".join(f"`{mode}` {low:g} to {high:g}" for mode, (low, high) in prepared.ranges.items())
+    fit = {
+        "crop": "Take the square in its middle, and scale that",
+        "pad": f"Scale it as a whole, with margins of {prepared.padding} that make it a square,",
+        "stretch": "Scale it, whatever its shape,",
+    }[prepared.fit]
+    steps = (
+        f"A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least {prepared.jpeg_draft} times "
+        f"the input's (Pillow's `draft(None, ({prepared.jpeg_draft * size}, {prepared.jpeg_draft * size}))`).",
+        "Turn it upright as its EXIF orientation says; leave it as it is stored where that cannot be read.",
+        f"Scale values of more than 8 bits to 0..255, by Pillow's mode: {ranges}; what is outside is clipped.",
+        f"Lay what is transparent on {prepared.alpha_on}.",
+        f"Convert it to {'RGB' if prepared.channels == 3 else 'grey'} {prepared.colour}.",
+        f"{fit} to {size} x {size}: bilinear, with antialiasing, as Pillow's `BILINEAR`.",
+        f"Scale values to 0..1 (times 1/255), subtract the mean `{_short(prepared.mean)}`, divide by "
+        f"`{_short(prepared.std)}` (in full below).",
+    )
+    return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
+
+
+def _classes(card: Card, name: str) -> str:
+    shown = card.classes if len(card.classes) <= MAX_CLASSES else card.classes[:FIRST_CLASSES]
+    text = ", ".join("`" + one_line(each).replace("`", "'") + "`" for each in shown)
+    return text if shown == card.classes else f"{text}, ... (all are in `{Path(name).stem}.json`)"
 
 
 def _network(card: Card) -> str:

@@ -28,7 +28,7 @@ def listing_of(folder: Path) -> Listing:
             one part; a name that is not UTF-8; a folder that cannot be listed.
     """
     try:
-        found = {part: ClassFolders(folder, place) for part, place in _part_folders(folder).items()}
+        found = {part: ClassFolders(folder, place) for part, place in part_folders(folder).items()}
         if "train" not in found or not found["train"].images:
             return _flat(folder, {part: each for part, each in found.items() if each.images})
         return _in_parts(folder, found)
@@ -39,7 +39,7 @@ def listing_of(folder: Path) -> Listing:
         ) from None
 
 
-def _part_folders(folder: Path) -> dict[str, Path]:
+def part_folders(folder: Path) -> dict[str, Path]:
     """The folder of each part that has one."""
     found: dict[str, Path] = {}
     for entry in sorted(folder.iterdir()):

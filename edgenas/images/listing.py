@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,26 +107,37 @@ class ClassFolders:
         self.images = {name: sorted(paths) for name, paths in sorted(self._found.items()) if paths}
 
     def _images(self, folder: Path) -> list[Path]:
-        """Image files at any depth below a class folder."""
-        found: list[Path] = []
-        for place, folders, files in os.walk(folder, onerror=_raise):
-            at = Path(place)
-            folders.sort()
-            for name in tuple(folders):
-                linked = "link to a folder" if (at / name).is_symlink() else None
-                if reason := _is_passed_over(at / name) or linked:
-                    folders.remove(name)
-                    self._pass_over(at / name, reason)
-            for path in (at / name for name in sorted(files) if name.lower() not in OF_THE_SYSTEM):
-                if reason := _is_passed_over(path) or _is_no_image(path):
-                    self._pass_over(path, reason)
-                else:
-                    found.append(path)
+        found = []
+        for path, reason in files_below(folder):
+            if reason is None:
+                found.append(path)
+            else:
+                self._pass_over(path, reason)
         return found
 
     def _pass_over(self, path: Path, reason: str) -> None:
         if path.name.lower() not in OF_THE_SYSTEM:
             self.passed_over[name_below(self.root, path)] = reason
+
+
+def files_below(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """Each file at any depth, in a stable order, with None if it is an image, else why it is passed over.
+
+    Folders that are passed over are given as a whole.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    for place, folders, files in os.walk(folder, onerror=_raise):
+        at = Path(place)
+        folders.sort()
+        for name in tuple(folders):
+            linked = "link to a folder" if (at / name).is_symlink() else None
+            if reason := _is_passed_over(at / name) or linked:
+                folders.remove(name)
+                yield at / name, reason
+        for path in (at / name for name in sorted(files) if name.lower() not in OF_THE_SYSTEM):
+            yield path, _is_passed_over(path) or _is_no_image(path)
 
 
 def _raise(error: OSError) -> None:

@@ -62,7 +62,11 @@ def configuration_of(
         table_checksum=predictor.table_checksum,
         space=predictor.space.config(),
         data=DataRecord(
-            fingerprint=dataset.fingerprint, classes=dataset.classes, mean=dataset.mean, std=dataset.std
+            fingerprint=dataset.fingerprint,
+            classes=dataset.classes,
+            mean=dataset.mean,
+            std=dataset.std,
+            preparation=dataset.preparation,
         ),
         pretrained=None if weights is None else weights.record,
         supernet_recipe=supernet,

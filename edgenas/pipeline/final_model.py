@@ -31,6 +31,7 @@ from edgenas.exporting.onnx_export import Exported, write_onnx
 from edgenas.formats import write_bytes
 from edgenas.latency.latency import Latency
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace
+from edgenas.pipeline.model_cards import described
 from edgenas.pipeline.session import Session
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.storage.run_folder import RunFolder
@@ -177,7 +178,9 @@ def export_final_model(session: Session, final_model: FinalModel) -> FinalModel:
     dataset, path = final_model.dataset(session), onnx_path(session.folder, final_model.id)
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
     try:
-        exported = write_onnx(path, *final_model.network.verified_onnx(network, path.name, images))
+        content, difference = final_model.network.verified_onnx(network, path.name, images)
+        content = described(content, session.folder, final_model.id, dataset)
+        exported = write_onnx(path, content, difference)
     except VerificationError as error:
         return replace(final_model, note=str(error))
     return replace(final_model, exported=exported)

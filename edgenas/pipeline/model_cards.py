@@ -1,14 +1,32 @@
-"""Writing the card of an exported model from the data of its run."""
+"""What an exported model says of itself, from the data of its run: in its file, and in the card beside it."""
 
 from pathlib import Path
 
 from edgenas.accuracy.dataset import Dataset
-from edgenas.exporting.model_card import Card, Preprocessing, write_card
+from edgenas.exporting.model_card import Card, write_card
+from edgenas.exporting.onnx_metadata import FileMetadata, Origin, with_metadata
+from edgenas.exporting.preprocessing import preprocessing_for, preprocessing_of
 from edgenas.settings.option import name_of
-from edgenas.storage.run_config import RunConfig
+from edgenas.storage.run_config import RunConfig, versions
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.search_result import Model
 from edgenas.vocabulary import Precision
+
+
+def described(content: bytes, folder: RunFolder, model: str, dataset: Dataset) -> bytes:
+    """A serialised model with its metadata.
+
+    Args:
+        content: the model.
+        folder: of its run.
+        model: its id.
+        dataset: its images, at its size and normalised as it needs.
+    """
+    origin = Origin(version=versions()["edgenas"], run=folder.name, model=model)
+    preprocessing = preprocessing_for(dataset)
+    return with_metadata(
+        content, FileMetadata(classes=dataset.classes, preprocessing=preprocessing, edgenas=origin)
+    )
 
 
 def write_model_card(
@@ -32,8 +50,8 @@ def write_model_card(
         model=model,
         precision=precision,
         classes=dataset.classes,
-        preprocessing=Preprocessing(
-            resolution=model.resolution or dataset.resolution, mean=normalised.mean, std=normalised.std
+        preprocessing=preprocessing_of(
+            dataset.preparation, model.resolution or dataset.resolution, normalised.mean, normalised.std
         ),
         pretrained=model.began_from if model.name else config.pretrained,
         versions=versions,

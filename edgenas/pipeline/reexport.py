@@ -16,7 +16,7 @@ from edgenas.exporting.onnx_export import max_abs_difference, run_onnx
 from edgenas.formats import Document, write_bytes
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.final_network import network_of
-from edgenas.pipeline.model_cards import write_model_card
+from edgenas.pipeline.model_cards import described, write_model_card
 from edgenas.pipeline.run_data import RunData, loaded_data, resized_data
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
@@ -147,6 +147,7 @@ def _export(
         content = convert(content, precision, {INPUT: calibration.numpy()})
         with torch.inference_mode():
             error = max_abs_difference(content, images, network(images).numpy())
+    content = described(content, folder, model.id, dataset)
     after = scores(confusion(_onnx_predictions(content, dataset, split), labels, classes))
     write_bytes(path, content)
     updated = model.model_copy(update={"onnx": str(path), "max_abs_error": error})

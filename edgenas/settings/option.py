@@ -41,7 +41,7 @@ class Option:
         argument: whether it is an argument on the command line rather than an option.
         example: a valid value, if not every text or number is one; used by tests.
         alone: its value where the command line gives none, as in `--baselines`; `--no-baselines` is `none`.
-        repeats: whether the command line may give it several times; its value is the list, separated by commas.
+        repeats: whether the command line may give it several times; `normal` gets the list.
         any_object: whether Python may pass objects of any kind, even such as are not comparable with text: arrays.
     """
 

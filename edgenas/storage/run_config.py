@@ -11,6 +11,7 @@ from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Device
 from edgenas.errors import InputError
 from edgenas.formats import Document
+from edgenas.images.preparation import Preparation
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.settings.search import SearchSettings
@@ -31,12 +32,14 @@ class DataRecord(Document):
     """What using a trained model needs to know about its data set.
 
     `mean` and `std` are per channel, of images scaled to 0..1. `classes` is empty in runs of earlier versions.
+    `preparation`: how a picture becomes an image of the data set.
     """
 
     fingerprint: str
     classes: tuple[str, ...] = ()
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    preparation: Preparation = Field(default_factory=Preparation)
 
 
 class ImageManifest(Document):

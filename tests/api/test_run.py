@@ -1,111 +1,226 @@
-"""A run's result as one uses it."""
+"""Classifying pictures with an exported file."""
 
+import hashlib
+import json
+import os
+import shutil
+import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
-import torch
 from PIL import Image
 
 import edgenas
-from edgenas.accuracy.dataset_sources import load_dataset
-from edgenas.accuracy.network_predictions import predictions
-from edgenas.errors import EdgenasError, InputError
+from edgenas.errors import DeviceError, InputError
+from edgenas.storage.search_result import Model
 
 
 @pytest.fixture
-def run(in_finished_run: Path) -> edgenas.Run:
-    return edgenas.load_run("done")
+def model(in_finished_run: Path) -> Model:
+    """A model of the run `done`, whose files may be changed."""
+    return edgenas.load_run("done").front[-1]
 
 
-def test_a_run_is_the_result_that_the_search_printed(run: edgenas.Run) -> None:
-    assert run.run == "done" and run.status == "complete"
-    assert isinstance(run, edgenas.SearchResult)
-    assert all(isinstance(model, edgenas.TrainedModel) for model in run.front)
-    assert edgenas.SearchResult.model_validate(run.model_dump()).front[0].id == run.front[0].id
+@pytest.fixture
+def file(model: Model) -> Path:
+    assert model.onnx is not None
+    return Path(model.onnx)
 
 
-def test_its_settings_are_complete(run: edgenas.Run) -> None:
-    settings = run.settings
-    assert (settings.device, settings.max_latency, settings.evaluations) == ("raspberry-pi-5", "20ms", 8)
-    assert settings.threads == 4 and settings.resolution == 16
+def changed(file: Path, change: Callable[[onnx.ModelProto], None]) -> Path:
+    proto = onnx.load(file)
+    change(proto)
+    onnx.save(proto, file)
+    return file
 
 
-def test_the_front_is_a_sequence_and_a_table(run: edgenas.Run) -> None:
-    table = run.to_dataframe()
-    assert list(table[table.role == "front"].id) == [model.id for model in run.front]
-    assert table.predicted_ms[0] == run.front[0].latency_ms.predicted
-    assert len(table) == len(run.front) + len(run.dropped) + len(run.baselines)
+def without_metadata(proto: onnx.ModelProto) -> None:
+    del proto.metadata_props[:]
 
 
-def test_it_shows_itself(run: edgenas.Run) -> None:
-    html = run._repr_html_()
-    assert html.startswith("<table>") and all(model.id in html for model in run.front)
-    figure = run.plot()
-    assert figure.axes[0].lines or figure.axes[0].collections
+def test_it_tells_class_and_probability(file: Path, model: edgenas.TrainedModel, image_folder: Path) -> None:
+    paths = sorted((image_folder / "test" / "red").iterdir())
+    found = edgenas.run(file, images=paths)
+    assert (found.accuracy, found.classes, found.skipped) == (None, None, ())
+    assert [each.file for each in found.predictions] == list(map(str, paths))
+    for mine, theirs in zip(found.predictions, model.predict(paths), strict=True):
+        assert mine.class_ == theirs.label
+        assert mine.probability == pytest.approx(theirs.probability, abs=1e-4)
+    assert found.model_dump()["predictions"][0].keys() >= {"file", "class", "probability"}
 
 
-def test_a_model_is_a_trained_module(run: edgenas.Run, image_folder: Path) -> None:
-    dataset = load_dataset(str(image_folder), 16)
-    for model in run.front:
-        network = model.load()
-        assert isinstance(network, torch.nn.Module) and not network.training
-        hits = predictions(network, dataset, dataset.test) == dataset.test.labels.numpy()
-        assert hits.mean() == pytest.approx(model.accuracies.test)
+def test_accuracy_is_the_share_that_is_right(file: Path, model: Model, image_folder: Path) -> None:
+    found = edgenas.run(file, check=image_folder)
+    assert found.accuracy == model.accuracies.test
+    assert found.classes is not None and {each.class_: each.images for each in found.classes} == {
+        "red": 8, "green": 8, "blue": 8,
+    }  # fmt: skip
+    assert sum(each.right for each in found.classes) == sum(e.class_ == e.expected for e in found.predictions)
+    assert edgenas.run(file, check=image_folder / "test") == found
 
 
-def test_it_classifies_pictures_as_its_accuracy_says(run: edgenas.Run, image_folder: Path) -> None:
-    model = run.front[-1]
-    files = sorted((image_folder / "test").glob("*/*.png"))
-    found = model.predict(files)
-    hits = [each.label == file.parent.name for each, file in zip(found, files, strict=True)]
-    assert np.mean(hits) == pytest.approx(model.accuracies.test)
-    for each in found:
-        assert sum(each.probabilities.values()) == pytest.approx(1, abs=1e-5)
-        assert each.probability == max(each.probabilities.values()) == each.probabilities[each.label]
+def test_pictures_beside_a_check_do_not_count(file: Path, image_folder: Path) -> None:
+    picture = next((image_folder / "train" / "red").iterdir())
+    both = edgenas.run(file, images=picture, check=image_folder)
+    assert both.predictions[0].file == str(picture) and both.predictions[0].expected is None
+    assert both.accuracy == edgenas.run(file, check=image_folder).accuracy
 
 
-def test_pictures_come_in_any_form(run: edgenas.Run, image_folder: Path) -> None:
-    model = run.front[0]
-    file = next((image_folder / "test" / "red").iterdir())
-    image = Image.open(file)
-    pixels = np.asarray(image)
-    expected = model.predict(file)
-    assert len(expected) == 1
-    for form in (str(file), image, pixels, [file], [image], pixels[None]):
-        assert model.predict(form) == expected
-    assert len(model.predict(pixels[..., 0])) == 1  # grey
-
-
-def test_what_is_no_picture_is_refused_in_one_line(run: edgenas.Run, tmp_path: Path) -> None:
-    model = run.front[0]
-    text = tmp_path / "notes.txt"
-    text.write_text("not an image")
-    for wrong in (text, tmp_path / "missing.png"):
-        with pytest.raises(InputError, match=rf"{wrong.name}: cannot be read as an image"):
-            model.predict(wrong)
-    with pytest.raises(InputError, match="float32, not uint8"):
-        model.predict(np.zeros((8, 8, 3), np.float32))  # type: ignore[arg-type]
-
-
-def test_a_run_that_is_not_there_is_refused_with_those_that_are(in_finished_run: Path) -> None:
-    with pytest.raises(EdgenasError, match=r"^no run 'gone'; runs here: done$"):
-        edgenas.load_run("gone")
-
-
-def test_a_run_is_found_from_elsewhere_by_its_folder(
-    run: edgenas.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_folder_is_searched_and_what_is_no_picture_is_skipped_in_one_line(
+    file: Path, image_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = run.folder
-    monkeypatch.chdir(tmp_path)
-    assert edgenas.load_run(folder).front[0].load() is not None
-    assert run.front[0].load() is not None  # the working folder may change
+    shutil.copytree(image_folder / "test", tmp_path / "mixed" / "deep")
+    for name in ("a.txt", "b.jpg", "c.jpg", "d"):
+        (tmp_path / "mixed" / name).write_text("no picture")
+    (tmp_path / "mixed" / ".hidden.jpg").write_text("no picture")
+    (tmp_path / "mixed" / "again").symlink_to(tmp_path / "mixed")
+    Image.new("RGB", (9, 9)).save(tmp_path / "one, two.png")
+    found = edgenas.run(file, images=[tmp_path / "mixed", str(tmp_path / "one, two.png")])
+    assert len(found.predictions) == 25 and found.predictions[-1].file.endswith("one, two.png")
+    assert [(Path(each.file).name, each.reason) for each in found.skipped] == [
+        ("again", "link to a folder"),
+        *((name, "not an image") for name in ("a.txt", "d", "b.jpg", "c.jpg")),
+    ]
+    (record,) = caplog.records
+    assert record.message.startswith("5 of 30 files cannot be read as images: ")
+    assert record.message.endswith("d (not an image), ...; they are skipped")
 
 
-def test_no_pictures_have_no_classes_and_what_is_none_is_refused(run: edgenas.Run) -> None:
-    model = run.front[0]
-    assert model.predict([]) == []
-    with pytest.raises(InputError, match=r"^5 is not a picture; give a path"):
-        model.predict([5])  # type: ignore[list-item]
-    with pytest.raises(InputError, match=r"^an image has shape \(3, 8, 9\); give \(H, W, 3\) or \(H, W\)$"):
-        model.predict([np.zeros((3, 8, 9), np.uint8)])
+def test_a_name_that_is_not_utf8_is_escaped(file: Path, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (9, 9)).save(path)
+    found = edgenas.run(file, images=path)
+    assert found.predictions[0].file.endswith(r"caf\xe9.png")
+    assert json.loads(found.model_dump_json())["predictions"]
+
+
+def test_a_class_may_be_called_test(file: Path, image_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(image_folder / "test" / "red", tmp_path / "test")
+    with pytest.raises(InputError, match=r"unknown class folder in .*: 'test'"):
+        edgenas.run(file, check=tmp_path)
+
+
+def test_more_pictures_than_are_classified_at_once(file: Path, image_folder: Path) -> None:
+    paths = [path for path in sorted((image_folder / "train").glob("*/*.png")) for _ in range(3)]
+    found = [each.class_ for each in edgenas.run(file, images=paths).predictions]
+    assert len(paths) > 128 and found[::3] == found[1::3] == found[2::3]
+
+
+def test_names_of_folders_may_be_written_otherwise(file: Path, image_folder: Path, tmp_path: Path) -> None:
+    name = unicodedata.normalize("NFC", "Käse")
+
+    def rename(proto: onnx.ModelProto) -> None:
+        for entry in proto.metadata_props:
+            if entry.key == "classes":
+                entry.value = json.dumps(["blue", "green", name])
+
+    changed(file, rename)
+    shutil.copytree(image_folder / "test" / "red", tmp_path / unicodedata.normalize("NFD", name))
+    found = edgenas.run(file, check=tmp_path)
+    assert found.accuracy is not None and found.accuracy > 0.5
+    assert found.classes is not None and [each.class_ for each in found.classes] == [name]
+
+
+def test_a_class_that_the_model_lacks_is_named(file: Path, image_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(image_folder / "test" / "red", tmp_path / "redd")
+    expected = r"class folder in .*: 'redd'; did you mean 'red'\? the model knows blue, green, red$"
+    with pytest.raises(InputError, match=expected):
+        edgenas.run(file, check=tmp_path)
+
+
+def test_nothing_to_classify_is_refused(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"^there are no pictures to classify; name some"):
+        edgenas.run(file)
+    with pytest.raises(InputError, match=r"^there are no pictures to classify"):
+        edgenas.run(file, images=tmp_path / "empty")
+    with pytest.raises(
+        InputError, match=r"^--check .*empty: has no class folders with images; lay it out as test/<class>/"
+    ):
+        edgenas.run(file, check=tmp_path / "empty")
+    with pytest.raises(InputError, match=r"gone: cannot be listed \(No such file"):
+        edgenas.run(file, check=tmp_path / "gone")
+    with pytest.raises(
+        InputError, match=r"^1 of 1 files cannot be read as images: .*gone\.jpg \(not a file\)"
+    ):
+        edgenas.run(file, images=tmp_path / "gone.jpg")
+
+
+def test_a_check_without_a_readable_picture_has_no_accuracy(
+    file: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "red").mkdir()
+    (tmp_path / "red" / "a.jpg").write_text("no picture")
+    with pytest.raises(
+        InputError, match=r"^--check .*: none of its pictures can be read; give another folder$"
+    ):
+        edgenas.run(file, images=image_folder / "test", check=tmp_path)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs a folder that cannot be listed"
+)
+def test_a_folder_that_cannot_be_listed_is_refused(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(InputError, match="cannot be listed"):
+        edgenas.run(file, images=tmp_path / "closed")
+
+
+def test_a_file_of_an_earlier_version_is_described_by_its_card(
+    file: Path, model: Model, image_folder: Path
+) -> None:
+    changed(file, without_metadata)
+    with pytest.raises(
+        InputError, match=r"\.json is the card of another file than .*\.onnx; export the model again"
+    ):
+        edgenas.run(file, check=image_folder)
+    card = json.loads(file.with_suffix(".json").read_text())
+    told = ("resolution", "mean", "std", "layout")
+    card["preprocessing"] = {name: card["preprocessing"][name] for name in told}
+    card["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    file.with_suffix(".json").write_text(json.dumps(card))
+    assert edgenas.run(file, check=image_folder).accuracy == model.accuracies.test
+    file.with_suffix(".json").unlink()
+    with pytest.raises(InputError, match=r"does not say what its classes are .* and has no card beside it"):
+        edgenas.run(file, check=image_folder)
+
+
+def test_metadata_that_do_not_fit_are_refused(file: Path, image_folder: Path) -> None:
+    def forget(proto: onnx.ModelProto) -> None:
+        for entry in proto.metadata_props:
+            if entry.key == "classes":
+                entry.value = '["red", "green"]'
+
+    with pytest.raises(InputError, match="metadata: do not fit its input or output; export it again"):
+        edgenas.run(changed(file, forget), check=image_folder)
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path, image_folder: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match=r"a\.onnx"):
+        edgenas.run(tmp_path / "a.onnx", check=image_folder)
+    with pytest.raises(InputError, match=r"gone\.onnx"):
+        edgenas.run(tmp_path / "gone.onnx", check=image_folder)
+
+
+def test_an_operator_that_the_runtime_lacks_is_trouble_of_the_device(file: Path, image_folder: Path) -> None:
+    def strange(proto: onnx.ModelProto) -> None:
+        proto.graph.node[0].domain = "of.nobody"
+        proto.opset_import.append(onnx.helper.make_opsetid("of.nobody", 1))
+
+    with pytest.raises(DeviceError, match="ONNX Runtime cannot load"):
+        edgenas.run(changed(file, strange), check=image_folder)
+
+
+def test_outputs_that_are_no_numbers_are_refused(file: Path, image_folder: Path) -> None:
+    def spoil(proto: onnx.ModelProto) -> None:
+        for tensor in proto.graph.initializer:
+            if tensor.data_type == onnx.TensorProto.FLOAT:
+                values = np.full_like(onnx.numpy_helper.to_array(tensor), np.nan)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+
+    with pytest.raises(edgenas.EdgenasError, match="outputs are not finite; export it in fp32"):
+        edgenas.run(changed(file, spoil), check=image_folder)

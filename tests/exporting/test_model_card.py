@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from edgenas.exporting.model_card import Card, Preprocessing, write_card
+from edgenas.exporting.model_card import Card, write_card
+from edgenas.exporting.preprocessing import Preprocessing, preprocessing_of
 from edgenas.formats import read_json
+from edgenas.images.preparation import Preparation
 from edgenas.storage.search_result import Model
+from edgenas.vocabulary import Fit
 
 CONTENT = b"not really onnx, but of a size"
 Write = Callable[..., Card]
@@ -138,11 +141,67 @@ def test_a_card_from_before_metrics_is_read(write: Write, tmp_path: Path) -> Non
 
 
 def test_preprocessing_is_told_in_full(markdown: Callable[..., str]) -> None:
-    text = markdown()
-    assert "Input `input`: (batch, 3, 24, 24), NCHW, RGB, float32. Turn a photograph" in text
-    assert "`ImageOps.fit(ImageOps.exif_transpose(image), (24, 24), Image.Resampling.BILINEAR)`" in text
-    assert "`[0.1235, 0.2, 0.3]`, divide by\n`[0.4, 0.5, 0.6]`" in text
-    assert "Output `logits`: (batch, 3) logits; class names are in `ab.json`." in text
+    text = " ".join(markdown().split())
+    assert (
+        "Input `input`: (batch, 3, 24, 24), NCHW, RGB, float32. From a photograph to it: 1. A JPEG is" in text
+    )
+    for step in (
+        "both sides stay at least 2 times the input's (Pillow's `draft(None, (48, 48))`)",
+        "2. Turn it upright as its EXIF orientation says; leave it as it is stored where that cannot be read.",
+        "by Pillow's mode: `I;16` 0 to 65535, `I` 0 to 65535, `F` 0 to 1; what is outside is clipped",
+        "Lay what is transparent on #ffffff. 5. Convert it to RGB by Pillow's convert; embedded profiles are ignored.",
+        "6. Take the square in its middle, and scale that to 24 x 24: bilinear, with antialiasing",
+        "subtract the mean `[0.1235, 0.2, 0.3]`, divide by `[0.4, 0.5, 0.6]`",
+    ):
+        assert step in text
+    assert "Output `logits`: (batch, 3) logits, in the order of the classes: `cat`, `dog`, `horse`." in text
+
+
+@pytest.mark.parametrize(
+    ("fit", "told"),
+    [("pad", "with margins of #808080 that make it a square"), ("stretch", "Scale it, whatever its shape")],
+)
+def test_another_fit_and_grey_are_told(markdown: Callable[..., str], fit: Fit, told: str) -> None:
+    prepared = preprocessing_of(Preparation(fit=fit, channels=1), 24, (0.5,), (0.25,))
+    text = markdown(preprocessing=prepared)
+    assert told in text and "Convert it to grey by Pillow's convert" in text
+    assert "(batch, 1, 24, 24), NCHW, grey, float32" in text
+
+
+def test_the_json_card_has_every_step(write: Write, tmp_path: Path) -> None:
+    write()
+    assert json.loads((tmp_path / "ab.json").read_text())["preprocessing"] == {
+        "fit": "crop",
+        "channels": 3,
+        "ranges": {"I;16": [0, 65535], "I": [0, 65535], "F": [0, 1]},
+        "jpeg_draft": 2,
+        "orientation": "EXIF; as stored where that cannot be read",
+        "alpha_on": "#ffffff",
+        "colour": "by Pillow's convert; embedded profiles are ignored",
+        "padding": "#808080",
+        "interpolation": "bilinear",
+        "antialias": True,
+        "resolution": 24,
+        "scale": 1 / 255,
+        "mean": [0.123456, 0.2, 0.3],
+        "std": [0.4, 0.5, 0.6],
+        "layout": "NCHW, RGB, float32",
+    }
+
+
+def test_a_card_that_tells_size_and_normalisation_alone_is_read(write: Write, tmp_path: Path) -> None:
+    card = write()
+    old = json.loads((tmp_path / "ab.json").read_text())
+    told = ("resolution", "mean", "std", "layout")
+    old["preprocessing"] = {name: old["preprocessing"][name] for name in told}
+    assert Card.model_validate(old) == card
+
+
+def test_of_many_classes_the_first_are_named(markdown: Callable[..., str]) -> None:
+    names = tuple(f"kind`{number}\n" for number in range(21))
+    assert "in the order of the classes: `kind'0 `, `kind'1 `," in markdown(classes=names)
+    assert "`kind'4 `, ... (all are in `ab.json`)" in markdown(classes=names)
+    assert "`kind'19 `." in markdown(classes=names[:20])
 
 
 def test_where_the_model_comes_from_and_what_it_is(markdown: Callable[..., str]) -> None:

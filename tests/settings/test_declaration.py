@@ -191,4 +191,4 @@ def test_mypy_checks_what_callers_give(tmp_path: Path) -> None:
     found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False).stdout
     wrong = {line.split(":")[1] for line in found.splitlines() if ": error:" in line and "caller.py" in line}
     assert wrong == {"4", "5", "6", "7", "16"}, found
-    assert 'Revealed type is "edgenas.api.run.Run"' in found
+    assert 'Revealed type is "edgenas.api.search_run.Run"' in found

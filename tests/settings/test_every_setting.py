@@ -25,6 +25,7 @@ from edgenas.settings.latency_commands import (
     ValidateSettings,
 )
 from edgenas.settings.option import Setting, settings_of
+from edgenas.settings.run_model import RunModelSettings
 from edgenas.settings.search import SearchSettings
 from edgenas.storage.run_folder import RunFolder
 
@@ -38,6 +39,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "bench": BenchSettings,
     "devices add": DevicesAddSettings,
     "export": ExportSettings,
+    "run": RunModelSettings,
     "benchmark search": BenchmarkSearchSettings,
     "benchmark latency": BenchmarkLatencySettings,
 }

@@ -1,0 +1,74 @@
+"""The program in a model's card: from a photograph to a class, with Pillow, NumPy and ONNX Runtime alone."""
+
+import ast
+import json
+import sys
+from collections.abc import Sequence
+from importlib.resources import files
+
+from edgenas.exporting.preprocessing import Preprocessing
+
+_IMPORTS = ("import json", "import sys", "from pathlib import Path", "import onnxruntime")
+
+_TAIL = """# What is particular to this model.
+FILE, INPUT = Path(__file__).with_name({name}), {input_name}
+SIZE, FIT, CHANNELS = {size}, "{fit}", {channels}
+RANGES = {ranges}
+MEAN, STD = np.float32({mean}), np.float32({std})
+
+
+def main() -> None:
+    \"\"\"Print the class of each photograph named on the command line, and its probability.\"\"\"
+    session = onnxruntime.InferenceSession(str(FILE), providers=["CPUExecutionProvider"])
+    classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+    for path in sys.argv[1:]:
+        # Pillow, given a path, mixes up uncompressed TIFFs that lie on their side: open the file first.
+        with open(path, "rb") as file, Image.open(file) as image:
+            found = pixels(image, SIZE, FIT, CHANNELS, RANGES)
+        scaled = (found / np.float32(255) - MEAN) / STD
+        (logits,) = session.run(None, {{INPUT: scaled.transpose(2, 0, 1)[None]}})
+        weights = np.exp(logits[0] - logits[0].max())
+        best = int(weights.argmax())
+        print(f"{{path}}: {{classes[best]}} {{weights[best] / weights.sum():.1%}}")
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def usage_program(onnx_name: str, input_name: str, preprocessing: Preprocessing) -> str:
+    """The text of the program, which lies beside the file.
+
+    Args:
+        onnx_name: name of the file.
+        input_name: of its input.
+        preprocessing: of its pictures.
+    """
+    tail = _TAIL.format(
+        name=json.dumps(onnx_name),
+        input_name=json.dumps(input_name),
+        size=preprocessing.resolution,
+        fit=preprocessing.fit,
+        channels=preprocessing.channels,
+        ranges=repr(preprocessing.ranges).replace("'", '"'),
+        mean=list(preprocessing.mean),
+        std=list(preprocessing.std),
+    )
+    imports, body = _preparing()
+    return "\n\n".join([_in_order([*_IMPORTS, *imports]), f"{body}\n", tail])
+
+
+def _preparing() -> tuple[list[str], str]:
+    """Imports and all else of `images/preparing.py`, by which edgenas itself prepares pictures."""
+    text = files("edgenas.images").joinpath("preparing.py").read_text("utf-8")
+    nodes = ast.parse(text).body[1:]  # without the docstring
+    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    return list(map(ast.unparse, imports)), "\n".join(text.splitlines()[imports[-1].end_lineno :]).strip()
+
+
+def _in_order(imports: Sequence[str]) -> str:
+    """Lines of imports, those of Python's library first."""
+    lines = sorted(imports, key=lambda line: (line.startswith("from"), line))
+    standard = [line for line in lines if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
+    return "\n".join([*standard, "", *(line for line in lines if line not in standard)])

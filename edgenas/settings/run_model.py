@@ -1,0 +1,54 @@
+"""The settings of `edgenas run`."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from edgenas.errors import InputError
+from edgenas.settings.declaration import Settings
+from edgenas.settings.option import Option
+
+
+def one_a_line(value: object, option: str) -> str:
+    """Paths, one a line; commas may be part of a name.
+
+    Raises:
+        InputError: one is neither text nor a path.
+    """
+    paths = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(each, str | os.PathLike) for each in paths):
+        raise InputError(f"{option}: {value!r:.60} cannot be used", "give paths of pictures or folders")
+    return "\n".join(map(os.fspath, paths))
+
+
+@dataclass(frozen=True)
+class RunModelSettings(Settings):
+    """Which pictures an exported file classifies."""
+
+    model: Annotated[
+        "str | Path", Option("ONNX file that edgenas exported.", argument=True, example="model.onnx")
+    ]
+    images: Annotated[
+        str | Path | Sequence[str | Path] | None,
+        Option(
+            "Pictures, and folders of pictures.",
+            normal=one_a_line,
+            argument=True,
+            repeats=True,
+            example="photo.jpg",
+        ),
+    ] = None
+    check: Annotated[
+        "str | Path | None",
+        Option(
+            "Also classify this folder's pictures, in test/<class>/ or <class>/, and count those that are right.",
+            example="photos",
+        ),
+    ] = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """The pictures and folders that were named."""
+        return [Path(line) for line in one_a_line(self.images or [], "IMAGES").splitlines()]

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgenas.accuracy.dataset import Dataset
+from edgenas.errors import DivergenceError
+from edgenas.exporting.classifying import AT_ONCE, Classifier, classifier_from_file
+from edgenas.exporting.onnx_metadata import FileMetadata, Origin, with_metadata
+from edgenas.exporting.preprocessing import Preprocessing, preprocessing_for
+from edgenas.space import MBConvSpace
+from edgenas.space.onnx_graph import onnx_from_blocks, random_weights
+
+
+@pytest.fixture
+def preprocessing(tiny_dataset: Dataset) -> Preprocessing:
+    return preprocessing_for(tiny_dataset)
+
+
+def test_pictures_are_classified_in_parts_and_probabilities_add_up(
+    preprocessing: Preprocessing, tiny_dataset: Dataset
+) -> None:
+    sizes = []
+
+    def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        sizes.append(len(images))
+        found: NDArray[np.float32] = np.float32(1000) + images.mean((2, 3))
+        return found
+
+    pixels = tiny_dataset.train.images.permute(0, 2, 3, 1).numpy()
+    many = np.concatenate([pixels] * 3)
+    found = np.stack(list(Classifier(("a", "b", "c"), preprocessing, logits).probabilities(many)))
+    assert sizes == [AT_ONCE, AT_ONCE, len(many) - 2 * AT_ONCE]
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-6)
+    scores = preprocessing.normalised(many).mean((2, 3))
+    assert (found.argmax(1) == scores.argmax(1)).all()
+    np.testing.assert_allclose(np.log(found[:, 0] / found[:, 1]), scores[:, 0] - scores[:, 1], atol=1e-3)
+
+
+def test_no_pictures_have_no_probabilities(preprocessing: Preprocessing) -> None:
+    assert (
+        list(Classifier(("a",), preprocessing, lambda _: np.zeros((0, 1), np.float32)).probabilities([]))
+        == []
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_outputs_that_are_not_finite_are_refused(preprocessing: Preprocessing, value: float) -> None:
+    broken = Classifier(
+        ("a", "b"), preprocessing, lambda images: np.full((len(images), 2), value, np.float32)
+    )
+    with pytest.raises(DivergenceError, match=r"^the network's outputs are not finite; export it in fp32"):
+        list(broken.probabilities([np.zeros((8, 8, 3), np.uint8)]))
+
+
+def test_a_file_says_all_that_is_needed(
+    preprocessing: Preprocessing, tiny_space: MBConvSpace, tmp_path: Path
+) -> None:
+    proto = onnx_from_blocks(tiny_space.blocks(tiny_space.smallest), random_weights(0))
+    origin = Origin(version="0.1.0", run="demo", model="ab")
+    described = FileMetadata(classes=("a", "b", "c"), preprocessing=preprocessing, edgenas=origin)
+    (tmp_path / "a.onnx").write_bytes(with_metadata(proto.SerializeToString(), described))
+    found = classifier_from_file(tmp_path / "a.onnx")
+    assert (found.classes, found.preprocessing) == (("a", "b", "c"), preprocessing)
+    assert len(list(found.probabilities(np.zeros((5, 8, 8, 3), np.uint8)))) == 5

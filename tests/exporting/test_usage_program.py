@@ -1,0 +1,110 @@
+"""What the program in a card makes of a picture is what edgenas makes of it."""
+
+import ast
+from collections.abc import Mapping
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from edgenas.exporting.preprocessing import preprocessing_of
+from edgenas.exporting.usage_program import usage_program
+from edgenas.images.preparation import Preparation
+
+MODES = (
+    "1",
+    "L",
+    "LA",
+    "La",
+    "P",
+    "PA",
+    "RGB",
+    "RGBA",
+    "RGBa",
+    "RGBX",
+    "CMYK",
+    "YCbCr",
+    "HSV",
+    "LAB",
+    "I",
+    "I;16",
+    "F",
+)
+RANGES = {"I;16": (10.0, 4095.0), "I": (-5.0, 300.5), "F": (-1.0, 200.0)}
+
+
+def program_of(preparation: Preparation, size: int) -> str:
+    figures = (0.4,) * preparation.channels
+    return usage_program("ab.onnx", "input", preprocessing_of(preparation, size, figures, figures))
+
+
+@cache
+def names_of(text: str) -> SimpleNamespace:
+    names: dict[str, Any] = {"__name__": "use", "__file__": "use.py"}
+    exec(compile(text, "use.py", "exec"), names)
+    return SimpleNamespace(**names)
+
+
+def picture(width: int, height: int, mode: str, orientation: int, seed: int) -> Image.Image:
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 4), np.uint8)
+    image = Image.fromarray(noise, "RGBA")
+    if mode in ("I", "F", "I;16", "LA", "La", "PA", "P"):
+        image = image.convert("LA" if mode in ("LA", "La", "PA") else "L")
+    steps = {
+        "RGBa": ["RGBA", "RGBa"],
+        "La": ["LA", "La"],
+        "LAB": ["RGB"],
+        "I;16": ["I", "I;16"],
+        "PA": ["P", "PA"],
+    }
+    for step in steps.get(mode, [mode]):
+        image = image.convert(step)
+    image.getexif()[0x0112] = orientation
+    return image
+
+
+@given(
+    width=st.integers(1, 120), height=st.integers(1, 120), size=st.integers(1, 40), mode=st.sampled_from(MODES),
+    orientation=st.integers(0, 9), fit=st.sampled_from(["crop", "pad", "stretch"]), channels=st.sampled_from([1, 3]),
+    ranges=st.sampled_from([RANGES, Preparation().ranges]), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_it_prepares_any_picture_as_edgenas_does(
+    width: int, height: int, size: int, mode: str, orientation: int, fit: Any, channels: Any,
+    ranges: Mapping[str, Any], seed: int,
+) -> None:  # fmt: skip
+    preparation = Preparation(fit=fit, channels=channels, ranges=dict(ranges))
+    use = names_of(program_of(preparation, 16))
+    found = use.pixels(
+        picture(width, height, mode, orientation, seed), size, use.FIT, use.CHANNELS, use.RANGES
+    )
+    assert (found == preparation.pixels(picture(width, height, mode, orientation, seed), size)).all()
+
+
+def test_it_needs_nothing_of_edgenas_and_holds_the_figures_in_full() -> None:
+    preparation = Preparation(fit="pad", channels=1)
+    prepared = preprocessing_of(preparation, 24, (1 / 3,), (2 / 7,))
+    text = usage_program("it's.onnx", "input", prepared)
+    modules = {
+        alias.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    } | {node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
+    assert modules == {
+        "json",
+        "sys",
+        "pathlib",
+        "collections.abc",
+        "numpy",
+        "numpy.typing",
+        "PIL",
+        "onnxruntime",
+    }
+    use = names_of(text)
+    assert (use.SIZE, use.FIT, use.CHANNELS, use.FILE.name) == (24, "pad", 1, "it's.onnx")
+    assert (np.float32([1 / 3]), np.float32([2 / 7])) == (use.MEAN, use.STD)
+    assert preparation.ranges == use.RANGES

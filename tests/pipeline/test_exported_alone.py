@@ -1,0 +1,171 @@
+"""An exported folder alone gives the reported accuracy from raw files, with edgenas and without."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import edgenas
+from edgenas.accuracy.dataset import Dataset, dataset_from_arrays
+from edgenas.images.preparation import Preparation
+from edgenas.images.reading import read_pixels
+from edgenas.storage.search_result import Model
+from edgenas.vocabulary import Fit
+
+SIZE = 16
+COLOURS = {"red": (170, 70, 70), "green": (70, 160, 80), "blue": (70, 80, 170)}
+SHAPES = ((16, 16), (90, 30), (25, 80), (150, 110), (9, 12), (40, 33))
+"""Width and height: of the input's size, wide, tall, so large that a JPEG is decoded reduced, smaller."""
+
+
+def write_pictures(folder: Path, per_class: int, seed: int) -> None:
+    """Noise on fine stripes of another colour at the sides, in any format, turned by EXIF, `folder/<class>/*`."""
+    rng = np.random.default_rng(seed)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(per_class):
+            width, height = SHAPES[number % len(SHAPES)]
+            pixels = rng.normal(rng.normal(colour, 35), 45, (height, width, 3))
+            pixels[:, ::2] += 35
+            pixels[:, : width // 5] = rng.uniform(0, 255, 3)
+            picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+            exif = Image.Exif()
+            exif[0x0112] = int(rng.integers(1, 9))
+            suffix = ("jpg", "png", "tiff")[number % 3]
+            picture.save(folder / name / f"{number:02d} of {name}.{suffix}", exif=exif)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    write_pictures(folder / "train", 24, seed=0)
+    write_pictures(folder / "test", 18, seed=1)
+    return folder
+
+
+def dataset_of(photos: Path, preparation: Preparation) -> Dataset:
+    def part(name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        files = [
+            (path, label)
+            for label, of in enumerate(COLOURS)
+            for path in sorted((photos / name / of).iterdir())
+        ]
+        images = np.stack([read_pixels(path, SIZE, preparation) for path, _ in files])
+        return images, np.array([label for _, label in files])
+
+    made = dataset_from_arrays("photos", list(COLOURS), part("train"), part("test"), flip=True)
+    return replace(made, preparation=preparation)
+
+
+@pytest.fixture(scope="module", params=["crop", "pad", "stretch"])
+def fit(request: pytest.FixtureRequest) -> Fit:
+    found: Fit = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def work(
+    fit: Fit,
+    photos: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    hurry: Callable[[pytest.MonkeyPatch, int], None],
+) -> Path:
+    """A working folder with the run `alone`, exported in every precision; do not change it."""
+    folder = tmp_path_factory.mktemp(fit)
+    data = dataset_of(photos, Preparation(fit=fit))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        hurry(patch, 8)
+        edgenas.search("pi5", "20ms", data=data, evaluations=4, finalists=2, baselines=True, run="alone")
+        for precision in ("fp16", "int8"):
+            edgenas.export("alone", data=data, precision=precision)
+    return folder
+
+
+@pytest.fixture
+def run(work: Path, monkeypatch: pytest.MonkeyPatch) -> edgenas.Run:
+    monkeypatch.chdir(work)
+    return edgenas.load_run("alone")
+
+
+def exported(run: edgenas.Run) -> list[tuple[Model, Path]]:
+    models = (*run.front, *run.dropped, *run.baselines)
+    return [(model, Path(model.onnx)) for model in models if model.onnx]
+
+
+def test_the_program_of_the_card_gives_the_test_accuracy(run: edgenas.Run, photos: Path) -> None:
+    files = sorted(map(str, (photos / "test").glob("*/*")))
+    for model, path in exported(run):
+        (program,) = re.findall(r"```python\n(.*?)```", path.with_suffix(".md").read_text(), re.DOTALL)
+        use = path.with_name("use.py")
+        use.write_text(program + '\nassert not {"edgenas", "torch"} & set(sys.modules)\n')
+        done = subprocess.run(
+            [sys.executable, "-I", str(use.resolve()), *files],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=os.sep,
+        )
+        found = [line.rpartition(": ")[2].split() for line in done.stdout.splitlines()]
+        right = [name == Path(file).parent.name for (name, _), file in zip(found, files, strict=True)]
+        assert np.mean(right) == model.accuracies.test
+        expected = [each.probability for each in edgenas.run(path, images=files).predictions]
+        assert [float(share.rstrip("%")) / 100 for _, share in found] == pytest.approx(expected, abs=6e-4)
+
+
+def test_its_own_command_gives_it_too(run: edgenas.Run, photos: Path, tmp_path: Path) -> None:
+    for model, path in exported(run):
+        alone = tmp_path / path.name  # without its card
+        alone.write_bytes(path.read_bytes())
+        assert edgenas.run(alone, check=photos).accuracy == model.accuracies.test
+
+
+def test_a_trained_module_gives_it_too(run: edgenas.Run, photos: Path) -> None:
+    files = sorted((photos / "test").glob("*/*"))
+    for model in (*run.front, *run.dropped):
+        right = [
+            found.label == file.parent.name for found, file in zip(model.predict(files), files, strict=True)
+        ]
+        assert np.mean(right) == model.accuracies.test
+
+
+def test_card_and_file_say_the_same_of_it(run: edgenas.Run, work: Path, fit: Fit) -> None:
+    paths = sorted((work / "exports/alone").glob("*.onnx"))
+    assert {"".join(path.suffixes) for path in paths} == {".onnx", ".fp16.onnx", ".int8.onnx"}
+    for path in paths:
+        card = json.loads(path.with_suffix(".json").read_text())
+        entries = onnxruntime.InferenceSession(str(path)).get_modelmeta().custom_metadata_map
+        assert json.loads(entries["preprocessing"]) == card["preprocessing"]
+        assert card["preprocessing"]["fit"] == fit
+        assert json.loads(entries["classes"]) == card["classes"] == list(COLOURS)
+        origin = {"version": edgenas.__version__, "run": "alone", "model": card["model"]["id"]}
+        assert json.loads(entries["edgenas"]) == origin
+
+
+def test_files_in_other_precisions_run(run: edgenas.Run, photos: Path) -> None:
+    for model, path in exported(run)[: len(run.front)]:
+        for precision in ("fp16", "int8"):
+            found = edgenas.run(path.with_suffix(f".{precision}.onnx"), check=photos)
+            assert found.accuracy == pytest.approx(model.accuracies.test, abs=0.2)
+
+
+def test_the_run_keeps_how_its_pictures_are_prepared(run: edgenas.Run, fit: Fit) -> None:
+    document: dict[str, Any] = json.loads((run.folder / "run.json").read_text())
+    assert document["config"]["data"]["preparation"]["fit"] == fit
+
+
+def test_exported_again_it_is_the_same_file(run: edgenas.Run, photos: Path, fit: Fit, work: Path) -> None:
+    before = {path: path.read_bytes() for _, path in exported(run)}
+    edgenas.export("alone", data=dataset_of(photos, Preparation(fit=fit)))
+    assert all(path.read_bytes() == content for path, content in before.items())
