@@ -16,12 +16,12 @@ from edgenas.vocabulary import Metric, Precision
 
 
 class Preprocessing(Document):
-    """From an RGB image to the model's input: scale to 0..1, subtract mean, divide by std."""
+    """From an RGB or grey image to the model's input: scale to 0..1, subtract mean, divide by std."""
 
     resolution: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    layout: Literal["NCHW, RGB, float32"] = "NCHW, RGB, float32"
+    layout: Literal["NCHW, RGB, float32", "NCHW, grey, float32"] = "NCHW, RGB, float32"
 
 
 class Card(Document):
@@ -77,7 +77,7 @@ def _markdown(name: str, card: Card) -> str:
         else ""
     )
     size = card.preprocessing.resolution
-    shape = f"(batch, 3, {size}, {size})"
+    shape = f"(batch, {len(card.preprocessing.mean)}, {size}, {size})"
     return f"""# {name}
 
 {what} by edgenas run `{card.run}` for device `{card.device}` on data `{card.data}`.

@@ -100,6 +100,7 @@ def _with_defaults(
         power_mode=device.power_mode,
         data=dataset.name,
         resolution=space.resolutions,
+        channels=dataset.channels,
         flip=dataset.flip,
         max_latency=f"{settings.max_latency_ms:.10g}ms",
         time_budget=None if budget_s is None else f"{budget_s:.10g}s",

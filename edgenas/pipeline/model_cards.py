@@ -33,7 +33,10 @@ def write_model_card(
         precision=precision,
         classes=dataset.classes,
         preprocessing=Preprocessing(
-            resolution=model.resolution or dataset.resolution, mean=normalised.mean, std=normalised.std
+            resolution=model.resolution or dataset.resolution,
+            mean=normalised.mean,
+            std=normalised.std,
+            layout="NCHW, RGB, float32" if dataset.channels == 3 else "NCHW, grey, float32",
         ),
         pretrained=model.began_from if model.name else config.pretrained,
         versions=versions,

@@ -62,10 +62,11 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     sizes = _sizes(settings, data.largest)
     pretrained = _pretrained(settings, sizes[0])
     if pretrained is not None:
+        pretrained = pretrained.with_channels(data.largest.channels)
         data = data.normalised(pretrained.mean, pretrained.std)
     weights = None if pretrained is None else pretrained.read()
     dataset = data.largest
-    space = space_for_images(settings, sizes, len(dataset.classes))
+    space = space_for_images(settings, sizes, len(dataset.classes), dataset.channels)
     predictor = predictor_for(space, device, settings.missing)
     objectives = objectives_from_text(settings.objective)
     config = configuration_of(settings, device, dataset, predictor, pretrained, weights)

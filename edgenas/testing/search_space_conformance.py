@@ -99,6 +99,18 @@ class SearchSpaceConformance(NetworkSpaceConformance):
         again = larger.resized(size)
         assert (again.signature, again.places) == (space.signature, space.places)
 
+    def test_with_channels_changes_the_first_block(self, space: SearchSpace) -> None:
+        """`with_channels`, where the class supports it, makes the same networks for grey images, and back the same."""
+        grey = space.with_channels(1)
+        if grey is None or space.channels == 1:
+            pytest.skip("this space has one number of channels")
+        assert grey.input_shape == (1, *space.input_shape[1:])
+        assert (grey.variables, grey.candidates) == (space.variables, space.candidates)
+        assert grey.fixed_blocks[1:] == space.fixed_blocks[1:] and grey.signature != space.signature
+        again = grey.with_channels(space.channels)
+        assert again is not None
+        assert (again.signature, again.places) == (space.signature, space.places)
+
     def test_for_images_gives_what_is_asked_for(self, space: SearchSpace) -> None:
         """`for_images`, where the class has it, makes a space of that resolution and number of classes."""
         kind, (_, resolution, _) = type(space), space.input_shape
