@@ -49,7 +49,8 @@ class TrainedModel(Model):
     def load(self) -> "nn.Module":
         """The trained network, a `torch.nn.Module` in evaluation mode on the CPU.
 
-        It maps normalised images, float32 (N, 3, R, R), to logits, (N, classes); `predict` takes unprocessed images.
+        It maps normalised images, float32 (N, C, R, R) with C = 3 or 1 (grey), to logits, (N, classes); `predict` takes
+        unprocessed images.
 
         Raises:
             InputError: it was never trained (the run was interrupted), or its weights are missing or damaged.
@@ -82,6 +83,8 @@ class TrainedModel(Model):
         pictures, found = _listed(images), []
         for start in range(0, len(pictures), AT_ONCE):
             some = [_pixels(picture, resolution) for picture in pictures[start : start + AT_ONCE]]
+            if len(mean) == 1:
+                some = [_grey(pixels) for pixels in some]
             scaled = (np.stack(some) / np.float32(255) - mean) / std
             with torch.inference_mode():
                 logits = network(torch.from_numpy(scaled.transpose(0, 3, 1, 2)))
@@ -223,6 +226,13 @@ def _pixels(picture: "Picture", resolution: int) -> NDArray[np.uint8]:
         raise DataError(
             f"{picture}: cannot be read as an image ({type(error).__name__})", "give another file"
         ) from None
+
+
+def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(resolution, resolution, 3) to (resolution, resolution, 1)."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
 
 
 def _classification(probabilities: NDArray[np.float32], classes: tuple[str, ...]) -> Classification:

@@ -236,9 +236,7 @@ def _inside(network: nn.Module) -> nn.Module:
 
 
 def _normalisation(channels: int, published: PretrainedSource | ForeignNetwork) -> Normalisation:
-    return Normalisation(
-        mean=figures_for(channels, published.mean), std=figures_for(channels, published.std)
-    )
+    return Normalisation(mean=figures_for(channels, published.mean), std=figures_for(channels, published.std))
 
 
 def network_of(model: Model, classes: int, path: Path, given: NetworkSpace | None = None) -> FinalNetwork:

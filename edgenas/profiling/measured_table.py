@@ -134,9 +134,7 @@ def _carried_over(
         here, there = (net_ms(entries[each], calibration.overhead_ms) for each in (key, pairs[key]))
         return there / here if here else 1.0
 
-    corrections_ms = {
-        pairs[key]: factor(key) * value for key, value in calibration.corrections_ms.items()
-    }
+    corrections_ms = {pairs[key]: factor(key) * value for key, value in calibration.corrections_ms.items()}
     return calibration.model_copy(update={"corrections_ms": corrections_ms, "references": ()})
 
 
