@@ -166,6 +166,8 @@ class NASBenchMacroSpace(SearchSpace):
 
     @override
     def with_channels(self, channels: int) -> "NASBenchMacroSpace":
+        if channels == self.channels:
+            return self
         return type(self)(self.layout.model_copy(update={"in_channels": channels}))
 
     @override

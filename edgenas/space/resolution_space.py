@@ -62,6 +62,8 @@ class ResolutionSpace(NetworkSpace):
 
     @override
     def with_channels(self, channels: int) -> "ResolutionSpace | None":
+        if channels == self.channels:
+            return self
         base = self._base.with_channels(channels)
         return None if base is None else ResolutionSpace(base, self.resolutions)
 
