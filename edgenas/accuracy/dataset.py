@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,16 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgenas.accuracy.splits import split_off_test, split_off_validation
 from edgenas.errors import DataError
 from edgenas.images.preparation import Preparation
 
 log = logging.getLogger(__name__)
 
-SPLIT_SEED = 0
-"""Splits do not depend on the run's seed: every search has the same test images."""
-
-VALIDATION_SHARE = 0.2
-MAX_VALIDATION_IMAGES = 5000
 MIN_IMAGES_PER_CLASS = 4
 
 MAX_IMBALANCE = 10
@@ -50,11 +46,27 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageFiles:
+    """What is known of the files of an image folder.
+
+    Attributes:
+        digests: of the decoded pixels, by the file's place in the folder; equal for equal pixels.
+        refused: why a file is not among the images, by its place.
+        remarks: what their owner should know, a sentence each.
+    """
+
+    digests: Mapping[str, str]
+    refused: Mapping[str, str]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """Images to learn from (`train`), to guide the search (`validation`) and to use only once, at the end (`test`).
 
     `mean` and `std` are per channel, of the training images scaled to 0..1. `flip`: mirrored images keep their
     class. `fingerprint` changes with any image or label. `preparation`: how a picture becomes such an image.
+    `files`: of an image folder, None otherwise.
     """
 
     name: str
@@ -67,6 +79,7 @@ class Dataset:
     flip: bool
     fingerprint: str
     preparation: Preparation = field(default_factory=Preparation)
+    files: ImageFiles | None = None
 
     @property
     def resolution(self) -> int:
@@ -148,7 +161,8 @@ def dataset_from_arrays(
     images, labels = train
     check_classes(name, classes)
     check_counts(name, classes, labels)
-    warn_of_imbalance(name, classes, labels)
+    if unequal := imbalance(name, classes, labels):
+        log.warning(unequal)
     order, cut = split_off_test(labels, cut_test=test is None)
     test_images, test_labels = (images[cut], labels[cut]) if test is None else test
     kept, validation = split_off_validation(labels, order)
@@ -209,49 +223,16 @@ def check_counts(name: str, classes: Sequence[str], labels: NDArray[np.int64]) -
             )
 
 
-def warn_of_imbalance(name: str, classes: Sequence[str], labels: NDArray[np.int64]) -> None:
-    """Warn where always guessing the most common class would look like a good model."""
+def imbalance(name: str, classes: Sequence[str], labels: NDArray[np.int64]) -> str | None:
+    """A warning where always guessing the most common class would look like a good model."""
     counts = np.bincount(labels, minlength=len(classes))
     most, least = int(counts.argmax()), int(counts.argmin())
-    if counts[most] > MAX_IMBALANCE * counts[least]:
-        log.warning(
-            "%s: class %r has %d training images, class %r only %d: accuracy says little about rare classes; "
-            "--metric macro-f1 gives all classes equal weight",
-            *(name, classes[most], counts[most], classes[least], counts[least]),
-        )
-
-
-def split_off_test(labels: NDArray[np.int64], cut_test: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the images for training and validation, and of those held out as test.
-
-    Args:
-        labels: int64 (N,).
-        cut_test: False if there is a separate test set: all images are kept, in their order.
-    """
-    if not cut_test:
-        return np.arange(len(labels)), np.empty(0, np.int64)
-    return _stratified(labels, VALIDATION_SHARE)
-
-
-def split_off_validation(
-    labels: NDArray[np.int64], order: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split `order`, from `split_off_test`, into training and validation, both in their final shuffled order."""
-    kept, cut = _stratified(labels[order], min(VALIDATION_SHARE, MAX_VALIDATION_IMAGES / len(order)))
-    return order[kept], order[cut]
-
-
-def _stratified(labels: NDArray[np.int64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the kept and of the split-off images, both in one fixed random order.
-
-    The share is taken per class, so that even a rare class has an image on both sides.
-    """
-    order = np.random.default_rng([SPLIT_SEED, len(labels)]).permutation(len(labels))
-    in_cut = np.zeros(len(labels), dtype=bool)
-    by_class = order[np.argsort(labels[order], kind="stable")]
-    for members in np.split(by_class, np.cumsum(np.unique(labels, return_counts=True)[1])[:-1]):
-        in_cut[members[: int(np.clip(round(share * len(members)), 1, len(members) - 1))]] = True
-    return order[~in_cut[order]], order[in_cut[order]]
+    if counts[most] <= MAX_IMBALANCE * counts[least]:
+        return None
+    return (
+        f"{name}: class {classes[most]!r} has {counts[most]} training images, class {classes[least]!r} only "
+        f"{counts[least]}: accuracy says little about rare classes; --metric macro-f1 gives all classes equal weight"
+    )
 
 
 def _chunks(order: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -1,5 +1,6 @@
 """`--data`: the bundled digits, torchvision's data sets by name, or a folder of images."""
 
+import logging
 import os
 import tarfile
 import zlib
@@ -17,7 +18,11 @@ from PIL import Image
 from edgenas.accuracy.dataset import Dataset, Split, dataset_from_arrays
 from edgenas.accuracy.image_folder import dataset_from_folder
 from edgenas.errors import DataError, UnknownNameError, first_line
+from edgenas.images.preparation import Preparation
 from edgenas.progress import Progress, silent
+from edgenas.vocabulary import Channels, Fit
+
+log = logging.getLogger(__name__)
 
 _TORCHVISION = {  # name: class in torchvision.datasets, native resolution, mirrored images keep their class
     "cifar10": ("CIFAR10", 32, True),
@@ -30,7 +35,13 @@ _DAMAGED = (RuntimeError, ValueError, AssertionError, EOFError, tarfile.TarError
 
 
 def load_dataset(
-    data: str, resolution: int | None = None, flip: bool | None = None, progress: Progress = silent
+    data: str,
+    resolution: int | None = None,
+    flip: bool | None = None,
+    progress: Progress = silent,
+    fit: Fit = "crop",
+    channels: Channels | None = 3,
+    remarks: bool = True,
 ) -> Dataset:
     """Load a data set by name or folder.
 
@@ -39,29 +50,50 @@ def load_dataset(
         resolution: rows and columns to resize images to; None for the data's default.
         flip: whether mirrored images keep their class; None for the data's default.
         progress: receives the decoding progress.
+        fit: how pictures of a folder become squares.
+        channels: 1 for grey, 3 for RGB; None for 1 if all images are grey.
+        remarks: whether to warn of what is noticed about a folder.
 
     Raises:
         DataError: unusable images, or a failed download.
         UnknownNameError: neither a known name nor a folder.
     """
     if data == "digits":
-        return _digits(16 if resolution is None else resolution, bool(flip))
+        return _digits(16 if resolution is None else resolution, bool(flip), channels or 1)
     if data in _TORCHVISION:
-        return _from_torchvision(data, resolution, flip)
-    folder = Path(data)
+        return _from_torchvision(data, resolution, flip, channels)
     if os.path.isdir(data):  # noqa: PTH112 - unlike Path.is_dir, never raises (name too long, no permission)
-        return dataset_from_folder(folder.resolve(), resolution, True if flip is None else flip, progress)
+        folder = _nameable(Path(data).resolve())
+        found = dataset_from_folder(
+            folder, resolution, True if flip is None else flip, progress, fit, channels
+        )
+        for remark in found.files.remarks if found.files and remarks else ():
+            log.warning(remark)
+        return found
     if "/" in data or os.path.exists(data):  # noqa: PTH110
         raise DataError(f"--data {data}: is not a folder", "give a folder with train/<class>/*, or a name")
     known = ["digits", *_TORCHVISION]
     raise UnknownNameError("data set", data, known, f"known: {', '.join(known)}, or the path of a folder")
 
 
-def resized(images: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
-    """Resize square images, (N, R, R) or (N, R, R, 3), and convert them to RGB, (N, r, r, 3)."""
-    size = (resolution, resolution)
-    pictures = (Image.fromarray(image).convert("RGB") for image in images)
-    return np.stack([np.asarray(picture.resize(size, Image.Resampling.BILINEAR)) for picture in pictures])
+def _nameable(folder: Path) -> Path:
+    """The folder, if its path can be kept in a run's files.
+
+    Raises:
+        DataError: it is not UTF-8.
+    """
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"--data {str(folder)!a}: the path is not UTF-8", "rename the folder") from None
+    return folder
+
+
+def resized(images: NDArray[np.uint8], resolution: int, channels: Channels = 3) -> NDArray[np.uint8]:
+    """Resize square images, (N, R, R) or (N, R, R, C), and convert them to RGB or grey, (N, r, r, channels)."""
+    preparation = Preparation(channels=channels)
+    pictures = (Image.fromarray(image.squeeze(2) if image.shape[2:] == (1,) else image) for image in images)
+    return np.stack([preparation.pixels(picture, resolution) for picture in pictures])
 
 
 def resized_dataset(dataset: Dataset, resolution: int) -> Dataset:
@@ -77,11 +109,13 @@ def resized_dataset(dataset: Dataset, resolution: int) -> Dataset:
 
 def _resized_split(split: Split, resolution: int) -> Split:
     pixels = split.images.permute(0, 2, 3, 1).cpu().numpy()
-    images = torch.from_numpy(resized(pixels, resolution)).permute(0, 3, 1, 2)
+    images = torch.from_numpy(resized(pixels, resolution, 1 if split.images.shape[1] == 1 else 3)).permute(
+        0, 3, 1, 2
+    )
     return Split(images, split.labels)
 
 
-def _digits(resolution: int, flip: bool) -> Dataset:
+def _digits(resolution: int, flip: bool, channels: Channels) -> Dataset:
     """scikit-learn's 1,797 handwritten digits (UCI), 8x8 with values 0 to 16."""
     from sklearn.datasets import load_digits
 
@@ -89,14 +123,17 @@ def _digits(resolution: int, flip: bool) -> Dataset:
     images = np.round(source.images * (255 / 16)).astype(np.uint8)
     labels = source.target.astype(np.int64)
     classes = [str(digit) for digit in range(10)]
-    return dataset_from_arrays("digits", classes, (resized(images, resolution), labels), None, flip)
+    return dataset_from_arrays("digits", classes, (resized(images, resolution, channels), labels), None, flip)
 
 
-def _from_torchvision(name: str, resolution: int | None, flip: bool | None) -> Dataset:
+def _from_torchvision(
+    name: str, resolution: int | None, flip: bool | None, channels: Channels | None
+) -> Dataset:
     kind, native, flips = _TORCHVISION[name]
     train, test = _downloaded(name, kind)
+    taken = channels or (1 if np.ndim(train.data) == 3 else 3)
     arrays = (
-        (resized(np.asarray(part.data), resolution or native), np.asarray(part.targets, np.int64))
+        (resized(np.asarray(part.data), resolution or native, taken), np.asarray(part.targets, np.int64))
         for part in (train, test)
     )
     return dataset_from_arrays(

@@ -1,244 +1,145 @@
-"""Image folders larger than memory: decoded once into a file in the user's cache folder, then memory-mapped."""
+"""Images of folders, decoded once into a file in the user's cache folder; large ones are mapped from there."""
 
 import hashlib
 import logging
 import os
 import shutil
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import platformdirs
-import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from pydantic import Field
 
-from edgenas.accuracy.dataset import (
-    ChannelStatistics,
-    Dataset,
-    Split,
-    check_counts,
-    split_off_test,
-    split_off_validation,
-    warn_of_imbalance,
-)
+from edgenas.accuracy.dataset import ChannelStatistics, check_counts
+from edgenas.accuracy.splits import Indices
 from edgenas.errors import DataError, FileFormatError
 from edgenas.formats import Document, read_json, write_json
+from edgenas.images.decoding import decoded
+from edgenas.images.inspection import Inspection
+from edgenas.images.listing import Listing
+from edgenas.images.preparation import Preparation
+from edgenas.images.ranges import ranges_of
+from edgenas.progress import Progress
+from edgenas.vocabulary import Channels, Fit
 
 log = logging.getLogger(__name__)
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """To be raised when decoding, ordering or storage changes: older cache files are then ignored."""
 
-Decode = Callable[[Sequence[Path]], Iterator[NDArray[np.uint8] | None]]
-"""Decodes files, in order, to images, uint8 (R, R, 3); None for unreadable ones."""
+MAX_IN_MEMORY = 2 * 2**30
+"""Bytes of decoded images; larger sets are memory-mapped."""
+
+MAX_CACHE_BYTES = 64 * 2**30
+"""Above that, the files that were not used for longest are deleted."""
+
+PARTS = ("training", "validation", "test")
+
+
+class CacheRecord(Document):
+    """What is known of a complete cache file; written last."""
+
+    schema_: Literal["edgenas.decoded/2"] = Field(default="edgenas.decoded/2", alias="schema")
+    preparation: Preparation
+    skipped: dict[int, str] = Field(description="why images are left out, by their place in the file's order")
+    grey: bool = Field(description="whether all channels of every image are equal")
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    digests: tuple[str, ...] = Field(description="of the images that are in the file, in its order")
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """Image files of a folder with their labels, int64 (N,): `train` training images, then the test images.
+class Plan:
+    """Images to decode: indices into a listing, split by split, and what is to become of them."""
 
-    Without test images, test is split off the training images.
-    """
-
-    root: Path
-    classes: tuple[str, ...]
-    paths: list[Path]
-    labels: NDArray[np.int64]
-    train: int
-
-
-class _CacheRecord(Document):
-    """Metadata of a complete cache file; written last."""
-
-    schema_: Literal["edgenas.decoded/1"] = Field(default="edgenas.decoded/1", alias="schema")
-    skipped: tuple[int, ...] = Field(description="positions, in the file's order, of unreadable images")
-    mean: tuple[float, ...] = Field(min_length=3, max_length=3)
-    std: tuple[float, ...] = Field(min_length=3, max_length=3)
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class _CachePlan:
-    """The cache file and its contents: indices into the listing, split by split."""
-
-    path: Path
+    listing: Listing
+    splits: tuple[Indices, Indices, Indices]
     resolution: int
-    splits: tuple[NDArray[np.int64], ...]
+    fit: Fit
+    channels: Channels
 
     @property
-    def record(self) -> Path:
-        return self.path.with_suffix(".json")
+    def path(self) -> Path:
+        """The cache file."""
+        return platformdirs.user_cache_path("edgenas") / "decoded" / f"{self._key()}.u8"
 
     @property
-    def order(self) -> NDArray[np.int64]:
+    def order(self) -> Indices:
+        """Indices of all images in the order of the file."""
         return np.concatenate(self.splits)
 
-    def nbytes(self, skipped: int) -> int:
-        return (sum(map(len, self.splits)) - skipped) * self.resolution**2 * 3
+    def shape(self, skipped: int) -> tuple[int, int, int, int]:
+        """Of all images, without those skipped."""
+        return (len(self.order) - skipped, self.resolution, self.resolution, self.channels)
+
+    def nbytes(self, skipped: int = 0) -> int:
+        """Bytes of all images, without those skipped."""
+        return int(np.prod(self.shape(skipped), dtype=np.int64))
+
+    def _key(self) -> str:
+        """Changes with any name, size or modification time, but not if the folder is moved."""
+        asked = (CACHE_VERSION, self.resolution, self.fit, self.channels, self.listing.counts)
+        digest = hashlib.sha256(repr(asked).encode())
+        for path in self.listing.paths:
+            digest.update(b"\0" + os.fsencode(path.relative_to(self.listing.root)))
+            try:
+                state = path.stat()
+                digest.update(f"\0{state.st_size} {state.st_mtime_ns}".encode())
+            except OSError:  # a broken link is skipped while decoding
+                digest.update(b"\0")
+        return digest.hexdigest()[:32]
 
 
-def mapped_dataset(listing: Listing, resolution: int, flip: bool, decode: Decode) -> Dataset:
-    """Make a data set whose images are memory-mapped from a cache file, which is written first if missing.
-
-    Splits are decided before decoding, so that each is contiguous in the file and nothing is held in memory. The
-    cache key is made of the images' names, sizes and modification times.
+def decoded_images(plan: Plan, progress: Progress) -> tuple[CacheRecord, NDArray[np.uint8]]:
+    """The images of a plan, uint8 (N, R, R, C) without those that cannot be read, from the cache where they are there.
 
     Raises:
-        DataError: too few images in a class, or a cache folder that is full or not writable.
+        DataError: too few images in a class, too many that cannot be read; or no room for those of a large set.
     """
-    plan = _plan(listing, resolution)
-    record = _valid_record(plan)
-    if record is None:
-        record = _decode_under_lock(listing, plan, decode)
-    else:
-        log.info("images are mapped from %s", plan.path)
-        if record.skipped:
-            names = ", ".join(str(listing.paths[i]) for i in plan.order[list(record.skipped[:3])])
-            log.warning("%d images cannot be read and are skipped: %s", len(record.skipped), names)
-    warn_of_imbalance(str(listing.root), listing.classes, listing.labels[: listing.train])
-    train, validation, test = _mapped(listing, plan, record)
-    return Dataset(
-        name=str(listing.root),
-        classes=listing.classes,
-        train=train,
-        validation=validation,
-        test=test,
-        mean=record.mean,
-        std=record.std,
-        flip=flip,
-        fingerprint=record.fingerprint,
-    )
+    path = plan.path
+    record = valid_record(plan)
+    try:
+        if record is None:
+            record = _decode_under_lock(plan, path, progress)
+        else:
+            log.info("images are taken from %s", path)
+        os.utime(path)  # the latest to be used is the last to be deleted
+        return record, _read(plan, path, record)
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        problem = f"{path.parent}: decoded images cannot be stored there ({reason})"
+        hint = "free some space there, or set XDG_CACHE_HOME to a writable folder"
+        if plan.nbytes() > MAX_IN_MEMORY:
+            raise DataError(problem, hint) from None
+        log.warning("%s, so they are decoded in every session; %s", problem, hint)
+        return _in_memory(plan, progress)
 
 
-def _plan(listing: Listing, resolution: int) -> _CachePlan:
-    labels, own_test = listing.labels, np.arange(listing.train, len(listing.paths))
-    order, cut = split_off_test(labels[: listing.train], cut_test=len(own_test) == 0)
-    splits = (*split_off_validation(labels, order), own_test if len(own_test) else cut)
-    folder = platformdirs.user_cache_path("edgenas") / "decoded"
-    return _CachePlan(folder / f"{_key(listing, resolution)}.u8", resolution, splits)
-
-
-def _key(listing: Listing, resolution: int) -> str:
-    """Changes with any name, size or modification time, but not if the folder is moved."""
-    digest = hashlib.sha256(f"{CACHE_VERSION} {resolution} {listing.train}".encode())
-    for path in listing.paths:
-        digest.update(b"\0" + os.fsencode(path.relative_to(listing.root)))
-        try:
-            state = path.stat()
-            digest.update(f"\0{state.st_size} {state.st_mtime_ns}".encode())
-        except OSError:  # a broken link is skipped while decoding
-            digest.update(b"\0")
-    return digest.hexdigest()[:32]
-
-
-def _valid_record(plan: _CachePlan) -> _CacheRecord | None:
+def valid_record(plan: Plan) -> CacheRecord | None:
     """The record of an existing cache file of the right size, else None."""
-    if not plan.record.exists():
+    path = plan.path
+    if not _record_of(path).exists():
         return None
     try:
-        record = read_json(plan.record, _CacheRecord)
-        if plan.path.stat().st_size == plan.nbytes(len(record.skipped)):
+        record = read_json(_record_of(path), CacheRecord)
+        if path.stat().st_size == plan.nbytes(len(record.skipped)):
             return record
-        found = f"has {plan.path.stat().st_size} bytes, not {plan.nbytes(len(record.skipped))}"
+        found = f"has {path.stat().st_size} bytes, not {plan.nbytes(len(record.skipped))}"
     except FileFormatError as error:
         found = f"has a damaged record ({error.problem})"
     except OSError as error:
         found = f"cannot be read ({error.strerror})"
-    log.warning("%s %s: decoding the images again", plan.path, found)
+    log.warning("%s %s: decoding the images again", path, found)
     return None
 
 
-def _decode_under_lock(listing: Listing, plan: _CachePlan, decode: Decode) -> _CacheRecord:
-    """Decode under a lock, which the system releases if this process is killed."""
-    try:
-        plan.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(plan.path.with_suffix(".lock"))
-        try:
-            held = lock.acquire(blocking=False)
-        except Timeout:
-            log.warning("%s: waiting for another session that is decoding these images", listing.root)
-            held = lock.acquire()
-        with held:
-            return _valid_record(plan) or _decode_to_file(listing, plan, decode)
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(
-            f"{plan.path.parent}: decoded images cannot be stored there ({reason})",
-            "free some space there, or set XDG_CACHE_HOME to a writable folder",
-        ) from None
-
-
-def _decode_to_file(listing: Listing, plan: _CachePlan, decode: Decode) -> _CacheRecord:
-    _check_space(plan)
-    log.warning(
-        "%s is large: its decoded images, %.3g GB, are cached in %s",
-        *(listing.root, plan.nbytes(0) / 1e9, plan.path),
-    )
-    part = plan.path.with_suffix(".part")
-    plan.record.unlink(missing_ok=True)
-    try:
-        with part.open("wb") as file:
-            record = _write(listing, plan, decode, file.write)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(plan.path)
-    finally:
-        part.unlink(missing_ok=True)
-    write_json(plan.record, record)
-    return record
-
-
-def _check_space(plan: _CachePlan) -> None:
-    needed, free = plan.nbytes(0), shutil.disk_usage(plan.path.parent).free
-    if needed > free:
-        raise DataError(
-            f"{plan.path.parent}: decoded images need {needed / 1e9:.3g} GB, {free / 1e9:.3g} GB are free",
-            "free some space there, choose a lower --resolution, or set XDG_CACHE_HOME to a larger disk",
-        )
-
-
-def _write(
-    listing: Listing, plan: _CachePlan, decode: Decode, write: Callable[[memoryview], int]
-) -> _CacheRecord:
-    """Plain writes, not a mapping: on a full disk a write raises, whereas a mapping kills the process."""
-    order, train = plan.order, len(plan.splits[0])
-    of_training = order < listing.train  # a test folder's broken files are counted on their own
-    images = chain(
-        *(
-            decode([listing.paths[i] for i in order[part]])
-            for part in (of_training, ~of_training)
-            if part.any()
-        )
-    )
-    statistics, digest, skipped = ChannelStatistics(3), hashlib.sha256(), []
-    for place, image in enumerate(images):
-        if image is None:
-            skipped.append(place)
-            continue
-        write(image.data)
-        digest.update(image.data)
-        if place < train:
-            statistics.add(image)
-    readable = np.delete(order, skipped)
-    check_counts(str(listing.root), listing.classes, listing.labels[readable[readable < listing.train]])
-    for part in _without_skipped(plan.splits, skipped):
-        digest.update(f"{part.shape}".encode())
-        digest.update(listing.labels[part].data)
-    return _CacheRecord(
-        skipped=tuple(skipped),
-        mean=statistics.mean(),
-        std=statistics.std(),
-        fingerprint=digest.hexdigest()[:16],
-    )
-
-
-def _without_skipped(splits: Sequence[NDArray[np.int64]], skipped: Sequence[int]) -> list[NDArray[np.int64]]:
+def without_skipped(splits: tuple[Indices, ...], skipped: dict[int, str]) -> list[Indices]:
     """The splits without the skipped positions, which count through all splits."""
     left = np.ones(sum(map(len, splits)), dtype=bool)
     left[list(skipped)] = False
@@ -246,16 +147,117 @@ def _without_skipped(splits: Sequence[NDArray[np.int64]], skipped: Sequence[int]
     return [split[part] for split, part in zip(splits, parts, strict=True)]
 
 
-def _mapped(listing: Listing, plan: _CachePlan, record: _CacheRecord) -> list[Split]:
-    parts = _without_skipped(plan.splits, record.skipped)
-    shape = (sum(map(len, parts)), plan.resolution, plan.resolution, 3)
-    # Read-only: the system refuses a writable private mapping that is larger than its memory.
-    array = np.memmap(plan.path, np.uint8, "r", shape=shape)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
-        images = torch.from_numpy(array).permute(0, 3, 1, 2)
-    pieces = torch.split(images, [len(part) for part in parts])
-    return [
-        Split(piece, torch.from_numpy(listing.labels[part]))
-        for piece, part in zip(pieces, parts, strict=True)
-    ]
+def _record_of(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _read(plan: Plan, path: Path, record: CacheRecord) -> NDArray[np.uint8]:
+    shape = plan.shape(len(record.skipped))
+    if plan.nbytes() > MAX_IN_MEMORY:
+        # Read-only: the system refuses a writable private mapping that is larger than its memory.
+        return np.memmap(path, np.uint8, "r", shape=shape)
+    return np.fromfile(path, np.uint8).reshape(shape)
+
+
+def _in_memory(plan: Plan, progress: Progress) -> tuple[CacheRecord, NDArray[np.uint8]]:
+    content = bytearray()
+    record = _decode(plan, progress, content.extend)
+    return record, np.frombuffer(content, np.uint8).reshape(plan.shape(len(record.skipped)))
+
+
+def _decode_under_lock(plan: Plan, path: Path, progress: Progress) -> CacheRecord:
+    """Decode under a lock, which the system releases if this process is killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        held = lock.acquire(blocking=False)
+    except Timeout:
+        log.warning("%s: waiting for another session that is decoding these images", plan.listing.root)
+        held = lock.acquire()
+    with held:
+        return valid_record(plan) or _decode_to_file(plan, path, progress)
+
+
+def _decode_to_file(plan: Plan, path: Path, progress: Progress) -> CacheRecord:
+    _make_room(plan, path)
+    if plan.nbytes() > MAX_IN_MEMORY:
+        log.warning(
+            "%s is large: its decoded images, %.3g GB, are cached in %s",
+            *(plan.listing.root, plan.nbytes() / 1e9, path),
+        )
+    part = path.with_suffix(".part")
+    _record_of(path).unlink(missing_ok=True)
+    try:
+        with part.open("wb") as file:
+            # Plain writes, not a mapping: on a full disk a write raises, whereas a mapping kills the process.
+            record = _decode(plan, progress, file.write)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    write_json(_record_of(path), record)
+    return record
+
+
+def _make_room(plan: Plan, path: Path) -> None:
+    """Delete what was not used for longest where the cache grows too large, and see whether the images fit.
+
+    Raises:
+        DataError: they do not, and are too large for the memory too.
+        OSError: they do not, but fit into memory.
+    """
+    kept, needed = 0, plan.nbytes()
+    for file in sorted(path.parent.glob("*.u8"), key=lambda file: file.stat().st_mtime, reverse=True):
+        kept += file.stat().st_size
+        if kept + needed > MAX_CACHE_BYTES:
+            _record_of(file).unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
+    free = shutil.disk_usage(path.parent).free
+    if needed > free and needed <= MAX_IN_MEMORY:
+        raise OSError(f"{needed / 1e9:.3g} GB are needed, {free / 1e9:.3g} GB are free")
+    if needed > free:
+        raise DataError(
+            f"{path.parent}: decoded images need {needed / 1e9:.3g} GB, {free / 1e9:.3g} GB are free",
+            "free some space there, choose a lower --resolution, or set XDG_CACHE_HOME to a larger disk",
+        )
+
+
+def _decode(plan: Plan, progress: Progress, write: Callable[[memoryview], object]) -> CacheRecord:
+    listing, order = plan.listing, plan.order
+    ranges = ranges_of(listing.paths)
+    preparation = Preparation(fit=plan.fit, channels=plan.channels, ranges=ranges)
+    statistics, inspection, skipped = ChannelStatistics(plan.channels), Inspection(), {}
+    for place, image in enumerate(_images(plan, preparation, progress)):
+        if isinstance(image, str):
+            skipped[place] = image
+            continue
+        write(image.data)
+        inspection.add(image)
+        if place < len(plan.splits[0]):
+            statistics.add(image)
+    readable = np.delete(order, list(skipped))
+    labels = listing.labels[readable]
+    check_counts(str(listing.root), listing.classes, labels[readable < listing.train])
+    parts = np.repeat(PARTS, [len(split) for split in without_skipped(plan.splits, skipped)])
+    names = [listing.name(i) for i in readable.tolist()]
+    return CacheRecord(
+        preparation=preparation,
+        skipped=skipped,
+        grey=inspection.grey,
+        mean=statistics.mean(),
+        std=statistics.std(),
+        digests=tuple(inspection.digests),
+        remarks=tuple(inspection.remarks(names, labels.tolist(), parts.tolist(), listing.classes)),
+    )
+
+
+def _images(plan: Plan, preparation: Preparation, progress: Progress) -> Iterator[NDArray[np.uint8] | str]:
+    """The images in the file's order; each folder's broken files are counted on their own."""
+    listing, order = plan.listing, plan.order
+    folders = np.searchsorted(np.cumsum(listing.counts), order, side="right")
+    for folder, part in enumerate(PARTS):
+        if (of_folder := order[folders == folder]).size:
+            paths = [listing.paths[i] for i in of_folder]
+            what = "decoding images" if folder == 0 else f"decoding {part} images"
+            yield from decoded(paths, plan.resolution, preparation, progress, what)

@@ -205,7 +205,7 @@ def _pixels(picture: "Picture", resolution: int) -> NDArray[np.uint8]:
     """The pixels of a picture as the network sees them, (resolution, resolution, 3)."""
     from PIL import Image, UnidentifiedImageError
 
-    from edgenas.accuracy.image_folder import fitted
+    from edgenas.images.preparation import Preparation
 
     if isinstance(picture, np.ndarray):
         if picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
@@ -216,12 +216,12 @@ def _pixels(picture: "Picture", resolution: int) -> NDArray[np.uint8]:
             )
         picture = Image.fromarray(picture)
     if isinstance(picture, Image.Image):
-        return fitted(picture, resolution)
+        return Preparation().pixels(picture, resolution)
     if not isinstance(picture, str | Path):
         raise InputError(f"{picture!r:.40} is not a picture", "give a path, a PIL image, or a uint8 array")
     try:
         with Image.open(picture) as image:
-            return fitted(image, resolution)
+            return Preparation().pixels(image, resolution)
     except (OSError, UnidentifiedImageError) as error:
         raise DataError(
             f"{picture}: cannot be read as an image ({type(error).__name__})", "give another file"

@@ -54,12 +54,17 @@ def upright(image: Image.Image) -> Image.Image:
 
 def eight_bit(image: Image.Image, ranges: Mapping[str, tuple[float, float]]) -> Image.Image:
     """The picture with values 0 to 255; of more bits, the range of its mode is scaled to them."""
-    mode = "I;16" if image.mode.startswith("I;") else image.mode
+    mode = deep_mode(image)
     if mode not in ranges:
         return image
     low, high = ranges[mode]
     values = np.nan_to_num(np.clip(np.asarray(image, np.float32), low, high), nan=low)
     return Image.fromarray(((values - low) * (255 / (high - low)) + 0.5).astype(np.uint8))
+
+
+def deep_mode(image: Image.Image) -> str:
+    """Pillow's mode, the byte orders of 16 bits taken as one."""
+    return "I;16" if image.mode.startswith("I;") else image.mode
 
 
 def opaque(image: Image.Image, channels: int) -> Image.Image:

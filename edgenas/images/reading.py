@@ -13,8 +13,6 @@ from PIL import Image, UnidentifiedImageError
 from edgenas.errors import DataError
 from edgenas.images.preparation import Preparation
 
-log = logging.getLogger(__name__)
-
 _HEADER_BYTES = 32
 
 _UNREADABLE_FORMATS = ("EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "PDF", "IPTC")
@@ -111,31 +109,33 @@ def _what_else(path: Path) -> str:
 
 
 @contextmanager
-def quietly(what: str) -> Iterator[None]:
-    """Collect what other libraries warn of while pictures are read, and say it in one line.
+def quietly(said: list[str]) -> Iterator[None]:
+    """Collect what other libraries warn of while pictures are read.
 
     Warnings are state of the process: for the thread that starts the readers, not for them.
     """
-    logger, records = logging.getLogger("PIL"), _Records()
+    logger, handler = logging.getLogger("PIL"), _Collecting(said)
     propagates, logger.propagate = logger.propagate, False
-    logger.addHandler(records)
+    logger.addHandler(handler)
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # above twice as many it raises
             yield
     finally:
-        logger.removeHandler(records)
+        logger.removeHandler(handler)
         logger.propagate = propagates
-    if said := [str(each.message) for each in caught] + records.texts:
-        first = " ".join(said[0].split())[:200]
-        log.warning("%s: Pillow warned %d times, first: %s", what, len(said), first)
+        said += [_short(str(each.message)) for each in caught]
 
 
-class _Records(logging.Handler):
-    def __init__(self) -> None:
+def _short(text: str) -> str:
+    return " ".join(text.split())[:200]
+
+
+class _Collecting(logging.Handler):
+    def __init__(self, said: list[str]) -> None:
         super().__init__(logging.WARNING)
-        self.texts: list[str] = []
+        self.said = said
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(record.getMessage())
+        self.said.append(_short(record.getMessage()))

@@ -1,6 +1,7 @@
 """The configuration of a run: settings in full, and all that follows from them."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -76,16 +77,15 @@ def default_name(config: RunConfig) -> str:
     The evaluations of a run named by `--warm-start` do not affect it.
     """
     settings = config.settings
-    content = config.model_dump_json(exclude={"warm_start"})
-    digest = hashlib.sha256(content.encode()).hexdigest()[:6]
+    content = config.model_dump(mode="json", exclude={"warm_start"})
+    del content["settings"]["data"]  # the same images elsewhere are the same data
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:6]
     data = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name_of(settings.data)).name)[:40]
     return f"{config.device.name}-{data}-{settings.max_latency_ms:.10g}ms-{digest}"
 
 
-def _with_defaults(
-    settings: SearchSettings, device: Device, dataset: Dataset, space: NetworkSpace
-) -> SearchSettings:
-    """The settings, but for those of training, complete and in normal form: equal searches have equal settings."""
+def settled(settings: SearchSettings, device: Device) -> SearchSettings:
+    """The settings in normal form, complete as far as the device completes them."""
     budget_s = settings.time_budget_s
     gradient: dict[str, object] = {}
     if settings.uses_gradients:
@@ -98,15 +98,20 @@ def _with_defaults(
         precision=device.precision,
         batch=device.batch,
         power_mode=device.power_mode,
-        data=dataset.name,
-        resolution=space.resolutions,
-        channels=dataset.channels,
-        flip=dataset.flip,
         max_latency=f"{settings.max_latency_ms:.10g}ms",
         time_budget=None if budget_s is None else f"{budget_s:.10g}s",
         objective=",".join(objectives_from_text(settings.objective)),
         **named,
         **gradient,
+    )
+
+
+def _with_defaults(
+    settings: SearchSettings, device: Device, dataset: Dataset, space: NetworkSpace
+) -> SearchSettings:
+    """The settings, but for those of training, complete and in normal form: equal searches have equal settings."""
+    return settled(settings, device).with_changes(
+        data=dataset.name, resolution=space.resolutions, channels=dataset.channels, flip=dataset.flip
     )
 
 

@@ -5,14 +5,15 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from edgenas.accuracy.dataset import Dataset
+from edgenas.accuracy.dataset import Dataset, ImageFiles
 from edgenas.accuracy.training import training_device
 from edgenas.device import Device
 from edgenas.errors import EdgenasError, InputError
-from edgenas.formats import write_json
+from edgenas.formats import write_bytes, write_json
 from edgenas.latency.predictor import predictor_for
 from edgenas.pipeline.baselines import check_baselines, check_weights
 from edgenas.pipeline.configuration import configuration_of, default_name
+from edgenas.pipeline.early_checks import check_before_images
 from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
@@ -58,6 +59,7 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     make_searcher, make_evaluator = _make_searcher(settings), custom_evaluator_maker(settings)
     if settings.baselines:
         check_baselines(settings, device)
+    check_before_images(settings, device)
     data = data_of(settings)
     sizes = _sizes(settings, data.largest)
     pretrained = _pretrained(settings, sizes[0])
@@ -79,7 +81,8 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     problem.check()
     if not RunFolder(RUNS / name).front.is_file():  # what is finished needs no weights any more
         check_weights(settings)
-    with open_run(name, config) as (folder, store):
+    files = dataset.files
+    with open_run(name, config, None if files is None else files.digests) as (folder, store):
         if folder.front.is_file() and (done := folder.read_result()).status == "complete":
             log.warning("run %s is already complete; this is its result", folder.name)
             return done
@@ -102,12 +105,25 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             custom_evaluator=make_evaluator and make_evaluator(space, dataset, settings.seed),
             pretrained=weights,
         )
+        if files is not None:
+            _tell_of_files(session, files)
         if pretrained is not None:
             session.note(f"begins from {pretrained.title} (--pretrained {pretrained.name})")
         if prior_document is not None:
             save_prior(prior_document, folder)
             session.note(prior_document.text)
         return _complete_or_interrupted(session)
+
+
+def _tell_of_files(session: Session, files: ImageFiles) -> None:
+    """Note what was found about the images, and list the files that are not used."""
+    for remark in files.remarks:
+        session.note(remark)
+    if files.refused:
+        listing = session.folder.refused_images
+        lines = [f"{name}\t{reason}\n" for name, reason in sorted(files.refused.items())]
+        write_bytes(listing, "".join(lines).encode())
+        session.note(f"all files that are not used are listed in {listing}")
 
 
 def _pretrained(settings: SearchSettings, resolution: int) -> Pretrained | None:

@@ -74,12 +74,12 @@ def alternative(hint: str) -> Iterator[None]:
         raise InputError(error.problem, f"{error.hint}, or {hint}") from None
 
 
-def pretrained_for(settings: SpaceSettings, resolution: int) -> Pretrained | None:
+def pretrained_for(settings: SpaceSettings, resolution: int | None) -> Pretrained | None:
     """The weights that settings ask for; None to begin from random ones.
 
     Args:
         settings: of any command with a space. `auto` takes EfficientNet-Lite0 unless they describe another network.
-        resolution: rows and columns of the smallest images.
+        resolution: rows and columns of the smallest images; None if not known yet, so that they are not checked.
 
     Raises:
         InputError: settings of a network of one's own, or images too small for a pretrained one.
@@ -87,7 +87,7 @@ def pretrained_for(settings: SpaceSettings, resolution: int) -> Pretrained | Non
         FileFormatError: a file of weights, or what describes it, is unusable.
     """
     asked, described = settings.pretrained, _describes_network(settings)
-    if asked == NONE or (asked == AUTO and (described or resolution < AUTO_RESOLUTION)):
+    if asked == NONE or (asked == AUTO and (described or resolution is None or resolution < AUTO_RESOLUTION)):
         return None
     if described:
         raise InputError(
@@ -95,7 +95,7 @@ def pretrained_for(settings: SpaceSettings, resolution: int) -> Pretrained | Non
             f"leave {described} out, or give --pretrained none",
         )
     found = _found(AUTO_SOURCE if asked == AUTO else asked)
-    if resolution < found.least:
+    if resolution is not None and resolution < found.least:
         raise InputError(
             f"--pretrained {asked}: images of {resolution} px are too small for its network",
             f"give --resolution {found.least} or more, or --pretrained none",

@@ -1,5 +1,6 @@
 """Exporting the trained models of a run again: in any precision, verified, with a card."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from edgenas.storage.run_folder import RunFolder, find_run
 from edgenas.storage.search_result import Accuracies, AccuracyFigure, Model, Scores
 from edgenas.vocabulary import Metric, Precision
 
+log = logging.getLogger(__name__)
+
 
 class ExportedModel(Document):
     """One exported file; accuracies are on the validation split, before and after changing precision."""
@@ -53,7 +56,7 @@ def reexport(settings: ExportSettings) -> ExportResult:
     models = _select_models(folder, settings.model)
     document = folder.read_document()
     space = network_space_from_config(document.config.space, folder.document)
-    data = _same_data(settings, document, space)
+    data = _same_data(settings, folder, document, space)
     exported = []
     for number, chosen in enumerate(models):
         progress("export", number, len(models))
@@ -79,7 +82,9 @@ def _select_models(folder: RunFolder, model: str | None) -> list[Model]:
     return [trained[model]]
 
 
-def _same_data(settings: ExportSettings, document: RunDocument, space: NetworkSpace) -> RunData:
+def _same_data(
+    settings: ExportSettings, folder: RunFolder, document: RunDocument, space: NetworkSpace
+) -> RunData:
     """The very images that the run was trained on; those of the largest size are compared.
 
     Raises:
@@ -90,9 +95,9 @@ def _same_data(settings: ExportSettings, document: RunDocument, space: NetworkSp
     if isinstance(given, Dataset):
         data = resized_data(given)
     else:
-        flip, largest = config.settings.flip, space.resolutions[-1]
+        started = config.settings.with_changes(progress=settings.progress)
         try:
-            data = named_data(given, largest, flip, settings.progress)
+            data = named_data(given, space.resolutions[-1], started, 3)
         except (DataError, UnknownNameError) as error:
             if settings.data is not None:
                 raise
@@ -100,11 +105,21 @@ def _same_data(settings: ExportSettings, document: RunDocument, space: NetworkSp
                 f"the images of run {document.name} cannot be loaded again ({error.problem})",
                 "give them with --data, in Python as a name, a folder or a Dataset",
             ) from None
-    if data.largest.fingerprint != config.data.fingerprint:
+    if data.largest.files is not None and not folder.images.is_file():
+        log.warning(
+            "run %s was made by an earlier version: whether its images are the same cannot be checked",
+            document.name,
+        )
+    elif data.largest.fingerprint != config.data.fingerprint:
+        files = data.largest.files
+        changes = folder.changes(files.digests) if files else ""
         raise RunConflictError(
-            f"{data.largest.name} does not hold the images of run {document.name}, or they have changed",
+            f"{data.largest.name} does not hold the images of run {document.name}, or they have changed"
+            + (f" ({changes})" if changes else ""),
             "give the run's own images with --data, or search again",
         )
+    if not isinstance(given, Dataset):
+        folder.follow(document, data.largest.name)
     # Runs of earlier versions did not record what the images had been normalised by: their own figures.
     return data.normalised(config.data.mean, config.data.std) if config.data.mean else data
 

@@ -10,10 +10,10 @@ import torch
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.dataset_sources import load_dataset, resized_dataset
 from edgenas.errors import DataError, InputError
-from edgenas.progress import Progress
 from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.space import NetworkSpace
+from edgenas.vocabulary import Channels
 
 KEPT_BYTES = 2 * 2**30
 """Data sets at sizes other than the largest are kept up to this many bytes, the latest first."""
@@ -81,20 +81,25 @@ def data_of(settings: SearchSettings) -> RunData:
         )
     if isinstance(settings.data, Dataset):
         return _given(settings.data, sizes, settings.flip)
-    return named_data(settings.data, sizes[-1] if sizes else None, settings.flip, settings.progress)
+    return named_data(settings.data, sizes[-1] if sizes else None, settings, 3)
 
 
-def named_data(data: str | Path, largest: int | None, flip: bool | None, progress: Progress) -> RunData:
-    """Data given by name or folder; `largest` is None for their own size.
+def named_data(
+    data: str | Path, size: int | None, settings: SearchSettings, channels: Channels | None
+) -> RunData:
+    """Data given by name or folder, at the largest size, None for their own.
 
     Raises:
         DataError, UnknownNameError: see `load_dataset`.
     """
 
-    def load(resolution: int | None) -> Dataset:
-        return load_dataset(name_of(data), resolution, flip, progress)
+    def load(resolution: int | None, channels: Channels | None, remarks: bool) -> Dataset:
+        name, flip, fit = name_of(data), settings.flip, settings.fit
+        return load_dataset(name, resolution, flip, settings.progress, fit, channels, remarks)
 
-    return RunData(load(largest), load)
+    largest = load(size, channels, True)
+    taken: Channels = 1 if largest.channels == 1 else 3
+    return RunData(largest, lambda resolution: load(resolution, taken, False))
 
 
 def resized_data(dataset: Dataset) -> RunData:

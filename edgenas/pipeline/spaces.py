@@ -70,18 +70,22 @@ def space_for_images(
     return space
 
 
-def channels_for(settings: SearchSettings) -> int | None:
+def channels_for(settings: SearchSettings) -> Channels | None:
     """The number of channels that images must have: as asked for, or all that the space takes; None for their own.
 
     Raises:
         InputError: see `space_for_images`.
     """
-    if settings.channels is not None:
-        return settings.channels
-    if isinstance(settings.space, NetworkSpace):
-        return settings.space.channels
-    if not isinstance(settings.space, str) or settings.space in RESOLUTIONS:
-        return None
+    asked = settings.channels
+    if asked is None and isinstance(settings.space, NetworkSpace):
+        asked = settings.space.channels
+    elif asked is None and settings.space not in (*RESOLUTIONS,):
+        asked = _only_channels(settings)
+    return None if asked is None else 1 if asked == 1 else 3
+
+
+def _only_channels(settings: SearchSettings) -> int | None:
+    """Those of a package's space; None if it has networks for grey images and for RGB ones."""
     space = space_for_images(settings, (settings.resolutions or (PROBE_RESOLUTION,))[-1:], PROBE_CLASSES)
     return None if all(space.with_channels(each) for each in get_args(Channels)) else space.channels
 

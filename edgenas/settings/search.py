@@ -24,7 +24,7 @@ from edgenas.settings.shared import (
     SpaceSettings,
 )
 from edgenas.units import parse_milliseconds, parse_seconds
-from edgenas.vocabulary import Channels, Gates, LatencyLoss, Metric, Sampling, Tuned
+from edgenas.vocabulary import Channels, Fit, Gates, LatencyLoss, Metric, Sampling, Tuned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,16 +54,6 @@ class SearchSettings(OperatingPoint, SpaceSettings):
         ),
     ] = "digits"
     _: KW_ONLY
-    channels: Annotated[
-        int | None,
-        Option(
-            "Channels of the images: 1 (grey) or 3 (RGB). Default: 1 if all images are grey.",
-            Group.NETWORKS,
-            at_least=1,
-            at_most=3,
-            example="1",
-        ),
-    ] = None
     time_budget: Annotated[
         str | None,
         Option(
@@ -123,6 +113,23 @@ class SearchSettings(OperatingPoint, SpaceSettings):
             only_with=("evaluator", SUPERNET),
         ),
     ] = "network"
+    channels: Annotated[
+        int | None,
+        Option(
+            "Channels of the images: 1 (grey) or 3 (RGB). Default: 1 if all images are grey.",
+            Group.NETWORKS,
+            at_least=1,
+            at_most=3,
+            example="1",
+        ),
+    ] = None
+    fit: Annotated[
+        Fit,
+        Option(
+            "How a picture becomes a square: crop (its centre), pad (all of it, with grey margins), or stretch.",
+            Group.NETWORKS,
+        ),
+    ] = "crop"
     flip: Annotated[
         bool | None,
         Option("Whether mirrored images keep their class; default: depends on the data.", Group.TRAINING),

@@ -1,6 +1,7 @@
 """The configuration of a run, stored in `run.json`: its settings and everything else that determines its result."""
 
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Annotated, Any, Literal, Self
 
@@ -36,6 +37,20 @@ class DataRecord(Document):
     classes: tuple[str, ...] = ()
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+
+
+class ImageManifest(Document):
+    """The file `images.json`: which images a run was started on, by their place in the folder."""
+
+    schema_: Literal["edgenas.images/1"] = Field(default="edgenas.images/1", alias="schema")
+    digests: dict[str, str] = Field(description="of the decoded pixels")
+
+    def changes(self, now: Mapping[str, str]) -> str:
+        """How other images differ from these: `3 added, 1 removed, 2 changed`; empty if they do not."""
+        added, removed = now.keys() - self.digests.keys(), self.digests.keys() - now.keys()
+        changed = [name for name in now.keys() & self.digests.keys() if now[name] != self.digests[name]]
+        counts = {"added": len(added), "removed": len(removed), "changed": len(changed)}
+        return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
 class WarmStart(Document):
@@ -74,11 +89,14 @@ class RunConfig(Document):
     def differences(self, other: "RunConfig") -> list[str]:
         """The differences of two configurations, as `--option: here -> there`.
 
-        Other fields are compared only if all settings are equal, because they mostly follow from settings.
+        The same images elsewhere make no difference. Other fields are compared only if all settings are equal, because
+        they mostly follow from settings.
         """
         mine, theirs = (each.model_dump(mode="json") for each in (self, other))
-        asked, now_asked = ({_flag(k): v for k, v in each.pop("settings").items()} for each in (mine, theirs))
-        return _differences(asked, now_asked, "") or _differences(mine, theirs, "")
+        asked, now_asked = (each.pop("settings") for each in (mine, theirs))
+        if self.data.fingerprint == other.data.fingerprint:
+            now_asked["data"] = asked["data"]
+        return setting_differences(asked, now_asked) or _differences(mine, theirs, "")
 
 
 class RunDocument(Document):
@@ -94,6 +112,12 @@ class RunDocument(Document):
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that a result may depend on."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in _VERSIONED}}
+
+
+def setting_differences(mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """The differences of settings by name, as `--option: here -> there`."""
+    asked, now_asked = ({_flag(name): value for name, value in each.items()} for each in (mine, theirs))
+    return _differences(asked, now_asked, "")
 
 
 def _flag(name: str) -> str:

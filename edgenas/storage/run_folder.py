@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +12,9 @@ from filelock import FileLock, Timeout
 
 from edgenas.errors import FileFormatError, InputError, RunConflictError
 from edgenas.formats import parse_json, read_json, validate, write_json
+from edgenas.settings.option import name_of
 from edgenas.storage.earlier_formats import is_of_earlier_format, upgraded_run
-from edgenas.storage.run_config import RunConfig, RunDocument, versions
+from edgenas.storage.run_config import ImageManifest, RunConfig, RunDocument, versions
 from edgenas.storage.run_store import RunStore
 from edgenas.storage.search_result import SearchResult
 
@@ -70,6 +71,16 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def images(self) -> Path:
+        """Which images the run was started on."""
+        return self.path / "images.json"
+
+    @property
+    def refused_images(self) -> Path:
+        """The files of the image folder that are not used, a line each."""
+        return self.path / "refused-images.txt"
+
+    @property
     def picture(self) -> Path:
         """PNG of the front."""
         return self.path / "front.png"
@@ -85,6 +96,33 @@ class RunFolder:
     def read_document(self) -> RunDocument:
         """Read `run.json`, including those of earlier versions of edgenas."""
         return validate(upgraded_run(parse_json(self.document)), RunDocument, self.document)
+
+    def resumable_document(self) -> RunDocument:
+        """Read `run.json` of a run that is to be continued.
+
+        Raises:
+            RunConflictError: it is damaged, or of an earlier version of edgenas.
+        """
+        try:
+            document = self.read_document()
+        except FileFormatError as error:
+            raise RunConflictError(error.problem, "use another --run, or delete the folder") from None
+        if is_of_earlier_format(parse_json(self.document)):
+            raise RunConflictError(
+                f"run {self.name} was started by an earlier version of edgenas and cannot be resumed",
+                "use another --run; its results can still be loaded, reported and exported",
+            )
+        return document
+
+    def changes(self, digests: Mapping[str, str]) -> str:
+        """How images differ from those the run was started on: `3 added`; empty if that is not known."""
+        return read_json(self.images, ImageManifest).changes(digests) if self.images.is_file() else ""
+
+    def follow(self, document: RunDocument, data: str) -> None:
+        """Remember where the images of the run are now."""
+        if document.config.settings.data != data:
+            config = document.config.with_settings(data=data)
+            write_json(self.document, document.model_copy(update={"config": config}))
 
     def read_result(self) -> SearchResult:
         """Read `front.json`."""
@@ -109,17 +147,21 @@ def find_run(run: str) -> RunFolder:
 
 
 @contextmanager
-def open_run(name: str, config: RunConfig) -> Iterator[tuple[RunFolder, RunStore]]:
+def open_run(
+    name: str, config: RunConfig, digests: Mapping[str, str] | None = None
+) -> Iterator[tuple[RunFolder, RunStore]]:
     """Open a run exclusively, creating it if it is new; it is closed and unlocked on exit.
+
+    Args:
+        name: of the run.
+        config: what it is, or must be if it exists.
+        digests: of its images, by their place in the folder, if they come from one.
 
     Raises:
         RunConflictError: the run has another configuration, another process is using it, or the folder cannot be
             written.
     """
-    if not _NAME.fullmatch(name):
-        raise RunConflictError(
-            f"--run {name!r} is not a valid run name", "use letters, digits, '.', '_' and '-'"
-        )
+    check_name(name)
     folder = RunFolder(RUNS / name)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -134,7 +176,7 @@ def open_run(name: str, config: RunConfig) -> Iterator[tuple[RunFolder, RunStore
             f"{folder.path}: cannot be written ({error.strerror})", "run from a folder you can write to"
         ) from None
     try:
-        _check_or_write(folder, config)
+        _check_or_write(folder, config, digests)
         store = RunStore(folder.store)
         try:
             yield folder, store
@@ -144,26 +186,41 @@ def open_run(name: str, config: RunConfig) -> Iterator[tuple[RunFolder, RunStore
         lock.release()
 
 
-def _check_or_write(folder: RunFolder, config: RunConfig) -> None:
+def check_name(name: str) -> None:
+    """Raise RunConflictError unless it can be the name of a run."""
+    if not _NAME.fullmatch(name):
+        raise RunConflictError(
+            f"--run {name!r} is not a valid run name", "use letters, digits, '.', '_' and '-'"
+        )
+
+
+def different_configuration(name: str, differences: list[str]) -> RunConflictError:
+    """The refusal to continue a run with other options."""
+    return RunConflictError(
+        f"run {name} has a different configuration ({'; '.join(differences)})",
+        "use another --run, or the options it was started with",
+    )
+
+
+def _check_or_write(folder: RunFolder, config: RunConfig, digests: Mapping[str, str] | None) -> None:
     if not folder.document.exists():
+        if digests is not None:
+            write_json(folder.images, ImageManifest(digests=dict(digests)))
         now = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(
             folder.document, RunDocument(name=folder.name, created_at=now, config=config, versions=versions())
         )
         return
-    try:
-        document = folder.read_document()
-    except FileFormatError as error:
-        raise RunConflictError(error.problem, "use another --run, or delete the folder") from None
-    if is_of_earlier_format(parse_json(folder.document)):
+    document = folder.resumable_document()
+    stored, data = document.config, name_of(config.settings.data)
+    if stored.data.fingerprint != config.data.fingerprint and stored.settings.data == data:
+        changes = folder.changes(digests or {})
         raise RunConflictError(
-            f"run {folder.name} was started by an earlier version of edgenas and cannot be resumed",
-            "use another --run; its results can still be loaded, reported and exported",
+            f"run {folder.name} was started on other images: those of {data} changed{changes and f' ({changes})'}",
+            "restore them, or use another --run",
         )
-    if differences := document.config.differences(config):
-        raise RunConflictError(
-            f"run {folder.name} has a different configuration ({'; '.join(differences)})",
-            "use another --run, or the options it was started with",
-        )
+    if differences := stored.differences(config):
+        raise different_configuration(folder.name, differences)
+    folder.follow(document, data)
     if document.versions != versions():
         log.warning("run %s was started with other library versions: the result may differ", folder.name)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgenas.accuracy import dataset as module
+from edgenas.accuracy import splits as splitting
 from edgenas.accuracy.dataset import ChannelStatistics, Dataset, Split, dataset_from_arrays
 from edgenas.errors import DataError
 
@@ -62,7 +62,7 @@ def test_rare_classes_are_on_both_sides_of_a_large_common_one() -> None:
 
 
 def test_rare_classes_are_validated_where_validation_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_VALIDATION_IMAGES", 50)
+    monkeypatch.setattr(splitting, "MAX_VALIDATION_IMAGES", 50)
     data = make([1000, 5], test=numbered([3, 3]))
     assert np.bincount(data.validation.labels).tolist() == [50, 1]
 

@@ -17,17 +17,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgenas.accuracy import decoded_cache, image_folder
+from edgenas.accuracy import decoded_cache
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.image_folder import dataset_from_folder
 from edgenas.errors import DataError
+from edgenas.images import decoding
+from edgenas.images.preparation import Preparation
 from edgenas.progress import silent
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every set counts as large; files lie in the folder returned."""
-    monkeypatch.setattr(image_folder, "MAX_IN_MEMORY", 0)
+    monkeypatch.setattr(decoded_cache, "MAX_IN_MEMORY", 0)
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_: tmp_path / "cache")
     return tmp_path / "cache" / "decoded"
 
@@ -36,13 +38,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each image was decoded."""
     counter: Counter[str] = Counter()
-    read = image_folder._read
+    read = decoding.read_pixels
 
-    def counted(path: Path, size: int) -> object:
+    def counted(path: Path, size: int, preparation: Preparation) -> object:
         counter[str(path)] += 1
-        return read(path, size)
+        return read(path, size, preparation)
 
-    monkeypatch.setattr(image_folder, "_read", counted)
+    monkeypatch.setattr(decoding, "read_pixels", counted)
     return counter
 
 
@@ -81,13 +83,15 @@ def assert_same(one: Dataset, other: Dataset) -> None:
 
 
 @pytest.mark.parametrize("test", [(5, 6, 7), None])
-def test_a_mapped_set_is_split_as_one_in_memory(
+def test_a_mapped_set_is_the_same_as_one_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test: tuple[int, ...] | None
 ) -> None:
     root = images(tmp_path / "set", (30, 20, 10), test)
     mapped = load(root)
-    monkeypatch.setattr(image_folder, "MAX_IN_MEMORY", 2**30)
-    assert_same(mapped, load(root))
+    monkeypatch.setattr(decoded_cache, "MAX_IN_MEMORY", 2**30)
+    from_file = load(root)
+    assert_same(mapped, from_file)
+    assert mapped.fingerprint == from_file.fingerprint
 
 
 def test_images_are_plain_uint8_tensors_in_channels_last_layout_and_slices_of_one_file(
@@ -219,8 +223,8 @@ def test_a_killed_decoding_is_not_taken_for_a_complete_one(tmp_path: Path, cache
 import os, signal, platformdirs
 from pathlib import Path
 from edgenas.accuracy import image_folder
-image_folder.MAX_IN_MEMORY = 0
-image_folder._DECODE_BATCH = 10
+from edgenas.images import decoding
+decoding.BATCH = 10
 platformdirs.user_cache_path = lambda *_: Path({str(cache.parent)!r})
 def progress(phase, done, total, detail=""):
     if done >= 30:
@@ -245,17 +249,15 @@ def test_an_interrupted_decoding_leaves_nothing_behind(tmp_path: Path, cache: Pa
     assert {path.suffix for path in cache.iterdir()} <= {".lock"}
 
 
-def test_a_broken_image_is_skipped_and_named_in_every_session(
-    tmp_path: Path, reads: Counter[str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_broken_image_is_skipped_and_named_in_every_session(tmp_path: Path, reads: Counter[str]) -> None:
     root = images(tmp_path / "set")
     broken = root / "train" / "class 1" / "7.png"
     broken.write_bytes(b"no image")
-    first = load(root)
-    assert f"1 of 50 images cannot be read and are skipped: {broken} (not an image)" in caplog.text
-    caplog.clear()
-    again = load(root)
-    assert f"1 images cannot be read and are skipped: {broken}" in caplog.text
+    first, again = load(root), load(root)
+    for data in (first, again):
+        assert data.files is not None
+        assert f"1 of 61 images cannot be read and are skipped: {broken} (not an image)" in data.files.remarks
+        assert data.files.refused == {"train/class 1/7.png": "not an image"}
     assert_same(first, again)
     assert reads[str(broken)] == 1
     assert (len(first.train) + len(first.validation), len(first.test)) == (49, 11)
@@ -269,8 +271,8 @@ def test_whatever_is_broken_labels_stay_with_their_images(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, broken: set[int]
 ) -> None:
     root = images(tmp_path_factory.mktemp("set"), test=None)
-    monkeypatch.setattr(image_folder, "MAX_UNREADABLE_SHARE", 1)
-    monkeypatch.setattr(image_folder, "_DECODE_BATCH", 7)
+    monkeypatch.setattr(decoding, "MAX_UNREADABLE_SHARE", 1)
+    monkeypatch.setattr(decoding, "BATCH", 7)
     for number in broken:
         label, place = divmod(number, 30)
         (root / "train" / f"class {label}" / f"{place}.png").write_bytes(b"")
@@ -283,7 +285,7 @@ def test_whatever_is_broken_labels_stay_with_their_images(
 def test_too_many_broken_images_stop_the_decoding_early_and_leave_no_file(
     tmp_path: Path, cache: Path, reads: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_folder, "_DECODE_BATCH", 10)
+    monkeypatch.setattr(decoding, "BATCH", 10)
     root = images(tmp_path / "set")
     for path in (root / "train").rglob("*.png"):
         path.write_bytes(b"")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import edgenas
 from edgenas.accuracy.dataset import Dataset, Split, dataset_from_arrays
+from edgenas.accuracy.dataset_sources import resized_dataset
 from edgenas.errors import InputError
 from edgenas.pipeline.pretrained import pretrained_for
 from edgenas.pipeline.spaces import channels_for
@@ -151,6 +152,18 @@ def test_every_way_of_searching_takes_grey_images(
     monkeypatch.chdir(tmp_path)
     run = edgenas.search(**asked("other", **given), data=grey_data())
     check(run.front[0], grey_data())
+
+
+def test_the_image_size_of_grey_images_is_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurried: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = grey_data(24)
+    run = edgenas.search(**asked("sizes", resolution=(16, 24), evaluations=8, finalists=4), data=data)
+    assert {model.resolution for model in run.front} <= {16, 24}
+    for model in run.front:
+        assert model.resolution is not None
+        check(model, resized_dataset(data, model.resolution))
 
 
 def test_a_search_begins_from_the_summed_weights(

@@ -271,7 +271,7 @@ def test_the_same_settings_give_the_same_name_and_others_another(small_search: S
 
 
 def test_the_kind_of_evaluator_is_part_of_the_configuration(small_search: Search) -> None:
-    with pytest.raises(EdgenasError, match=r"different configuration \(--evaluator: trained -> supernet;"):
+    with pytest.raises(EdgenasError, match=r"different configuration \(--evaluator: trained -> supernet\);"):
         for evaluator in ("trained", "supernet"):
             small_search(evaluator=evaluator, evaluations=1)
 

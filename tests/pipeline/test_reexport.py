@@ -10,6 +10,7 @@ from edgenas import export
 from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.errors import FileFormatError, InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.onnx_export import run_onnx
+from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.search_result import SearchResult
 from edgenas.vocabulary import Precision
 
@@ -100,7 +101,7 @@ def test_data_that_changed_under_a_run_is_refused(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
         RunConflictError,
-        match=r"does not hold the images of run done, or they have changed; give",
+        match=r"does not hold the images of run done, or they have changed \(1 removed\); give",
     ):
         export("done")
 
@@ -116,6 +117,26 @@ def test_images_that_have_moved_are_found_by_name_or_handed_in(
     figures = [(model.id, model.accuracy_after, model.max_abs_error) for model in before]
     for found in (by_name, by_object):
         assert [(model.id, model.accuracy_after, model.max_abs_error) for model in found] == figures
+
+
+def test_a_run_remembers_where_its_images_are_now(
+    in_finished_run: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(image_folder, tmp_path / "images")
+    export("done", data=tmp_path / "images")
+    document = RunFolder(in_finished_run / "runs/done").read_document()
+    assert document.config.settings.data == str(tmp_path / "images")
+
+
+def test_images_of_a_run_of_an_earlier_version_cannot_be_compared_and_that_is_said(
+    in_finished_run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (in_finished_run / "runs/done/images.json").unlink()
+    assert export("done").models
+    assert (
+        "run done was made by an earlier version: whether its images are the same cannot be checked"
+        in caplog.text
+    )
 
 
 def test_other_images_are_refused(in_finished_run: Path, imbalanced_folder: Path) -> None:

@@ -11,11 +11,13 @@ from edgenas.accuracy.dataset_sources import load_dataset, resized_dataset
 from edgenas.errors import DataError
 from edgenas.pipeline import run_data
 from edgenas.pipeline.run_data import RunData, named_data, resized_data
-from edgenas.progress import silent
+from edgenas.settings.search import SearchSettings
+
+ASKED = SearchSettings("pi5", "20ms")
 
 
 def test_each_size_is_decoded_from_the_files(image_folder: Path) -> None:
-    data = named_data(image_folder, 32, None, silent)
+    data = named_data(image_folder, 32, ASKED, 3)
     small, alone = data.at(16), load_dataset(str(image_folder), 16)
     assert data.at(32) is data.largest and data.largest.resolution == 32
     assert torch.equal(small.train.images, alone.train.images)
@@ -26,7 +28,7 @@ def test_each_size_is_decoded_from_the_files(image_folder: Path) -> None:
 
 
 def test_without_a_size_the_data_decide(image_folder: Path) -> None:
-    assert named_data(str(image_folder), None, None, silent).largest.resolution == 16
+    assert named_data(str(image_folder), None, ASKED, 3).largest.resolution == 16
 
 
 def test_arrays_are_resized_like_named_data() -> None:

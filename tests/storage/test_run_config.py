@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from edgenas.accuracy.training_recipe import SupernetRecipe
 from edgenas.device import Device
 from edgenas.space import MBConvSpace, space_from_config
-from edgenas.storage.run_config import RunConfig, RunDocument, WarmStart, versions
+from edgenas.storage.run_config import DataRecord, ImageManifest, RunConfig, RunDocument, WarmStart, versions
 
 
 def test_a_configuration_survives_json(run_config: RunConfig) -> None:
@@ -97,8 +97,21 @@ def test_a_field_that_one_side_lacks_is_a_difference(run_config: RunConfig) -> N
 
 
 def test_long_values_are_cut(run_config: RunConfig) -> None:
-    (text,) = run_config.differences(run_config.with_settings(data="x" * 100))
-    assert text == "--data: digits -> " + "x" * 37 + "..."
+    (text,) = run_config.differences(run_config.with_settings(run="x" * 100))
+    assert text.endswith(" -> " + "x" * 37 + "...")
+
+
+def test_the_same_images_elsewhere_make_no_difference(run_config: RunConfig) -> None:
+    moved = run_config.with_settings(data="elsewhere")
+    assert run_config.differences(moved) == []
+    other = moved.model_copy(update={"data": DataRecord(fingerprint="other")})
+    assert run_config.differences(other) == ["--data: digits -> elsewhere"]
+
+
+def test_changes_of_images_are_counted() -> None:
+    manifest = ImageManifest(digests={"a": "1", "b": "2", "c": "3"})
+    assert manifest.changes({"a": "1", "b": "9", "d": "4", "e": "5"}) == "2 added, 1 removed, 1 changed"
+    assert manifest.changes(manifest.digests) == ""
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,167 @@
+"""How people lay out image folders: class folders, below folders for training, validation and test or alone."""
+
+import difflib
+import re
+from pathlib import Path
+
+import numpy as np
+
+from edgenas.errors import DataError
+from edgenas.images.listing import ClassFolders, Listing, composed, first_of, passed_over_text
+
+_REST = r"([ _-]?(set|data|images?|imgs?))?"
+_PARTS = {
+    "train": re.compile(rf"train(ing)?{_REST}", re.IGNORECASE),
+    "validation": re.compile(rf"val(id(ation)?)?{_REST}", re.IGNORECASE),
+    "test": re.compile(rf"test(ing)?{_REST}", re.IGNORECASE),
+}
+"""Names of the folders of each part."""
+
+LAYOUT = "lay it out as train/<class>/*.jpg and test/<class>/*.jpg, or as <class>/*.jpg"
+
+
+def listing_of(folder: Path) -> Listing:
+    """The images of a folder, whichever of the usual layouts it has.
+
+    Raises:
+        DataError: no images, or none where they are looked for; a test class that training lacks; two folders for
+            one part; a name that is not UTF-8; a folder that cannot be listed.
+    """
+    try:
+        found = {part: ClassFolders(folder, place) for part, place in _part_folders(folder).items()}
+        if "train" not in found or not found["train"].images:
+            return _flat(folder, {part: each for part, each in found.items() if each.images})
+        return _in_parts(folder, found)
+    except OSError as error:
+        raise DataError(
+            f"--data {folder}: {error.filename} cannot be listed ({error.strerror})",
+            "make the folder readable, or choose another",
+        ) from None
+
+
+def _part_folders(folder: Path) -> dict[str, Path]:
+    """The folder of each part that has one."""
+    found: dict[str, Path] = {}
+    for entry in sorted(folder.iterdir()):
+        for part, names in _PARTS.items():
+            if names.fullmatch(entry.name) and entry.is_dir():
+                if part in found:
+                    raise DataError(
+                        f"--data {folder}: both {found[part].name}/ and {entry.name}/ are folders for {part}",
+                        "keep one of them there",
+                    )
+                found[part] = entry
+    return found
+
+
+def _in_parts(folder: Path, found: dict[str, ClassFolders]) -> Listing:
+    validation, test = found.get("validation"), found.get("test")
+    remarks = [text for each in found.values() for text in _remarks(each)]
+    for each in (validation, test):
+        remarks += [] if each is None else _compared(each, found["train"])
+    if not (test and test.images):
+        # The only images that were kept aside are worth more as a test than as a guide of the search.
+        test, validation = validation, None
+        if not (test and test.images):
+            remarks.append(f"{folder} has no test/ or val/ folder: a fifth of train/ is held out as test")
+    return _listing(folder, (found["train"], validation, test), list(found.values()), remarks)
+
+
+def _flat(folder: Path, others: dict[str, ClassFolders]) -> Listing:
+    """Class folders without parts above them."""
+    classes = ClassFolders(folder, folder)
+    inner = {name: _subfolders(folder, name) for name in classes.images}
+    shared = [name for name, below in inner.items() if below and list(inner.values()).count(below) > 1]
+    if others or shared or len(classes.images) < 2:
+        near_miss = _near_miss(folder, classes, shared, others)
+        raise DataError(f"--data {folder}: has no images under train/<class>/{near_miss}", LAYOUT)
+    remarks = [
+        f"{folder} has class folders only: a fifth of the images is held out as test",
+        *_remarks(classes),
+    ]
+    return _listing(folder, (classes, None, None), [classes], remarks)
+
+
+def _subfolders(folder: Path, name: str) -> tuple[str, ...]:
+    """Names of the folders within one of the folders, if there are several."""
+    places = [entry for entry in folder.iterdir() if composed(entry.name) == name]
+    below = sorted(each.name for place in places for each in place.iterdir() if each.is_dir())
+    return tuple(below) if len(below) > 1 else ()
+
+
+def _near_miss(
+    folder: Path, classes: ClassFolders, shared: list[str], others: dict[str, ClassFolders]
+) -> str:
+    """What there is instead of a known layout, as the end of a sentence."""
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    for name in names:
+        if any(_PARTS["train"].fullmatch(each.name) for each in (folder / name).iterdir() if each.is_dir()):
+            return f", but {name}/ has a folder for training: give --data {folder / name}"
+    near = difflib.get_close_matches("train", [name.lower() for name in names], n=1, cutoff=0.7)
+    if near and not _PARTS["train"].fullmatch(near[0]):
+        return (
+            f", but a folder {next(name for name in names if name.lower() == near[0])}/: rename it to train"
+        )
+    if others:
+        return f", but under {first_of([each.folder.name for each in others.values()])}/"
+    if shared:
+        return f", but {first_of(shared)} hold the same folders: name them train and test"
+    if loose := [name for name, why in classes.passed_over.items() if why == "outside class folders"]:
+        return f", but {len(loose)} images directly in it ({first_of(loose)})"
+    if len(classes.images) == 1:
+        return f", but only one folder with images, {next(iter(classes.images))}/"
+    passed_over = passed_over_text(classes.passed_over)
+    return f"; passed over: {passed_over}" if passed_over else ""
+
+
+def _remarks(part: ClassFolders) -> list[str]:
+    if not (part.empty and part.images):
+        return []
+    return [f"{part.folder}: class folders without images are ignored: {first_of(part.empty)}"]
+
+
+def _compared(part: ClassFolders, train: ClassFolders) -> list[str]:
+    """What to say of a part that lacks a class.
+
+    Raises:
+        DataError: it has a class that training lacks.
+    """
+    if strange := sorted(set(part.images) - set(train.images)):
+        near = difflib.get_close_matches(strange[0].lower(), [name.lower() for name in train.images], n=1)
+        meant = [name for name in train.images if name.lower() in near]
+        raise DataError(
+            f"{part.folder}: class {strange[0]!r} does not occur under {train.folder.name}/"
+            + (f", which has {meant[0]!r}" if meant else ""),
+            "use the same class folders in both",
+        )
+    absent = sorted(set(train.images) - set(part.images)) if part.images else []
+    if not absent:
+        return []
+    figures = "validation" if _PARTS["validation"].fullmatch(part.folder.name) else "test"
+    return [f"{part.folder} has no images of class {absent[0]!r}: it is missing from all {figures} figures"]
+
+
+def _listing(
+    folder: Path,
+    parts: tuple[ClassFolders, ClassFolders | None, ClassFolders | None],
+    looked_into: list[ClassFolders],
+    remarks: list[str],
+) -> Listing:
+    classes = tuple(parts[0].images)
+    pairs = [
+        [(path, label) for label, name in enumerate(classes) for path in part.images.get(name, ())]
+        if part
+        else []
+        for part in parts
+    ]
+    train, validation, test = map(len, pairs)
+    together = [pair for part in pairs for pair in part]
+    return Listing(
+        root=folder,
+        classes=classes,
+        paths=tuple(path for path, _ in together),
+        labels=np.array([label for _, label in together], np.int64),
+        counts=(train, validation, test),
+        passed_over={name: why for part in looked_into for name, why in part.passed_over.items()},
+        remarks=tuple(remarks),
+    )

@@ -1,0 +1,190 @@
+"""The image files of a folder, their classes, and what in it is passed over."""
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgenas.errors import DataError
+from edgenas.images.reading import UnreadableImageError, opened
+
+SUFFIXES = {
+    *(
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".apng",
+        ".bmp",
+        ".dib",
+        ".webp",
+        ".gif",
+        ".avif",
+        ".jp2",
+        ".tga",
+    ),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff"),
+}
+"""A file with such a suffix claims to be an image, and is a broken one if it is not. Others are looked into."""
+
+THUMBNAILS = {"@eadir", "__macosx", "@recycle", "#recycle", "$recycle.bin"}
+"""Folders that network drives and archives add."""
+
+OF_THE_SYSTEM = {".ds_store", "thumbs.db", "desktop.ini"}
+"""Files that lie in every folder and that nobody misses."""
+
+_REMEDIES = {
+    "HEIC": "convert them to JPEG",
+    "not an image": "",
+    "hidden": "rename them if they are meant",
+    "thumbnails": "",
+    "outside class folders": "move them into one",
+    "link to a folder": "put the folder itself there",
+}
+"""What to do about files that are passed over for this reason."""
+
+NAMED = 3
+"""Names shown in a message about many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Image files with their labels, int64 (N,), training images first, then those of validation, then the test images.
+
+    `counts` says how many of each there are; what there is none of is split off the training images. `passed_over`
+    gives a reason for each file that is not taken, `remarks` say what else the owner of the images should know.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    paths: tuple[Path, ...]
+    labels: NDArray[np.int64]
+    counts: tuple[int, int, int]
+    passed_over: dict[str, str]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def train(self) -> int:
+        """Number of training images."""
+        return self.counts[0]
+
+    def name(self, index: int) -> str:
+        """Where an image lies below the root."""
+        return name_below(self.root, self.paths[index])
+
+
+class ClassFolders:
+    """The images in class folders below one folder; names of classes are in Unicode's composed form.
+
+    Args:
+        root: of the data set.
+        folder: holds a folder for each class.
+
+    Raises:
+        DataError: a class folder is a link to one of its parents, or its name is not UTF-8.
+        OSError: a folder cannot be listed.
+    """
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root, self.folder = root, folder
+        self.images: dict[str, list[Path]] = {}
+        self.empty: list[str] = []
+        self.passed_over: dict[str, str] = {}
+        self._found: defaultdict[str, list[Path]] = defaultdict(list)
+        for entry in sorted(folder.iterdir()):
+            if entry.is_dir() and _is_passed_over(entry) is None:
+                _check_class_folder(folder, entry)
+                self._found[composed(entry.name)] += self._images(entry)
+            elif not entry.is_dir() and entry.suffix.lower() in SUFFIXES:
+                self._pass_over(entry, _is_passed_over(entry) or "outside class folders")
+        self.empty = [name for name, paths in self._found.items() if not paths]
+        self.images = {name: sorted(paths) for name, paths in sorted(self._found.items()) if paths}
+
+    def _images(self, folder: Path) -> list[Path]:
+        """Image files at any depth below a class folder."""
+        found: list[Path] = []
+        for place, folders, files in os.walk(folder, onerror=_raise):
+            at = Path(place)
+            folders.sort()
+            for name in tuple(folders):
+                linked = "link to a folder" if (at / name).is_symlink() else None
+                if reason := _is_passed_over(at / name) or linked:
+                    folders.remove(name)
+                    self._pass_over(at / name, reason)
+            for path in (at / name for name in sorted(files) if name.lower() not in OF_THE_SYSTEM):
+                if reason := _is_passed_over(path) or _is_no_image(path):
+                    self._pass_over(path, reason)
+                else:
+                    found.append(path)
+        return found
+
+    def _pass_over(self, path: Path, reason: str) -> None:
+        if path.name.lower() not in OF_THE_SYSTEM:
+            self.passed_over[name_below(self.root, path)] = reason
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_passed_over(path: Path) -> str | None:
+    """Why a file or folder is passed over whatever it holds; `._x.jpg` are what macOS leaves on other drives."""
+    if path.name.lower() in THUMBNAILS:
+        return "thumbnails"
+    return "hidden" if path.name.startswith(".") else None
+
+
+def _is_no_image(path: Path) -> str | None:
+    """Why a file is no image, by its content unless its suffix says that it is one."""
+    if path.suffix.lower() in SUFFIXES:
+        return None
+    try:
+        with opened(path):
+            return None
+    except UnreadableImageError as error:
+        return error.reason
+
+
+def _check_class_folder(part: Path, folder: Path) -> None:
+    """Names must be valid UTF-8 for JSON, and a link to a parent would put every class into one."""
+    if part.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"{folder}: is a link to one of its parent folders", "remove the link")
+    try:
+        folder.name.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{part}: the name of class folder {folder.name!a} is not UTF-8", "rename the folder"
+        ) from None
+
+
+def composed(name: str) -> str:
+    """A name with its accents composed (NFC): macOS writes the same name otherwise than other systems."""
+    return unicodedata.normalize("NFC", name)
+
+
+def name_below(root: Path, path: Path) -> str:
+    """Where a file lies below a folder, as text that any file can hold; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first few of many names."""
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+
+
+def passed_over_text(passed_over: dict[str, str]) -> str:
+    """How many files are passed over and why, the first few named, and what to do."""
+    by_reason: defaultdict[str, list[str]] = defaultdict(list)
+    for name, reason in passed_over.items():
+        by_reason[reason].append(name)
+    parts = [
+        f"{len(names)} {reason} ({first_of(names)}{f': {remedy}' if (remedy := _REMEDIES.get(reason)) else ''})"
+        for reason, names in by_reason.items()
+    ]
+    return ", ".join(parts)

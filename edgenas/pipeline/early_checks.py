@@ -1,0 +1,42 @@
+"""What a search checks before it decodes a single image: a refusal after an hour of decoding is a lost hour."""
+
+from edgenas.accuracy.augmentation import augmentation_from_text
+from edgenas.device import Device
+from edgenas.pipeline.configuration import settled
+from edgenas.pipeline.pretrained import pretrained_for
+from edgenas.settings.search import SearchSettings
+from edgenas.settings.shared import AUTO, NONE
+from edgenas.storage.run_config import setting_differences
+from edgenas.storage.run_folder import RUNS, RunFolder, check_name, different_configuration
+
+_BY_THE_IMAGES = ("data", "pretrained")
+"""What is not the same text for the same search: a folder that moved, weights chosen by the size of the images."""
+
+
+def check_before_images(settings: SearchSettings, device: Device) -> None:
+    """Check the name of the run, the options it was started with, and the weights to begin from.
+
+    Raises:
+        RunConflictError: no valid name, or the run was started with other options.
+        InputError: the weights cannot be used.
+    """
+    if settings.run is not None:
+        check_name(settings.run)
+        _check_options(settings, device, RunFolder(RUNS / settings.run))
+    if settings.pretrained not in (AUTO, NONE):
+        sizes = settings.resolutions
+        if (found := pretrained_for(settings, sizes[0] if sizes else None)) is not None:
+            found.read()
+
+
+def _check_options(settings: SearchSettings, device: Device, folder: RunFolder) -> None:
+    """Compare what the call says with what the run was started with; defaults that images decide are left out."""
+    if not folder.document.is_file():
+        return
+    stored = folder.resumable_document().config.settings.plain()
+    asked = settled(settings, device).plain()
+    if settings.augment is not None:
+        asked["augment"] = augmentation_from_text(settings.augment).text
+    known = {name: value for name, value in asked.items() if value is not None and name not in _BY_THE_IMAGES}
+    if differences := setting_differences({name: stored[name] for name in known}, known):
+        raise different_configuration(folder.name, differences)

@@ -1,0 +1,136 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from edgenas.errors import DataError
+from edgenas.images.layout import listing_of
+
+
+def fill(folder: Path, count: int, *classes: str) -> None:
+    for name in classes or ("cat", "dog"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            Image.new("RGB", (4, 4), (number, 0, 0)).save(folder / name / f"{number}.png")
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train", "test"), ("Training", "Testing"), ("TRAIN", "VAL"), ("training_set", "test_set"), ("train", "valid"),
+        ("train", "validation"), ("train-images", "val images"),
+    ],
+)  # fmt: skip
+def test_the_names_that_people_give_their_parts(tmp_path: Path, train: str, test: str) -> None:
+    fill(tmp_path / train, 5)
+    fill(tmp_path / test, 2)
+    listing = listing_of(tmp_path)
+    assert (listing.classes, listing.counts) == (("cat", "dog"), (10, 0, 4))
+    assert listing.remarks == ()
+
+
+def test_three_parts_are_all_used(tmp_path: Path) -> None:
+    for part, count in (("train", 5), ("valid", 3), ("test", 2)):
+        fill(tmp_path / part, count)
+    listing = listing_of(tmp_path)
+    assert listing.counts == (10, 6, 4)
+    assert [path.parent.parent.name for path in listing.paths] == ["train"] * 10 + ["valid"] * 6 + [
+        "test"
+    ] * 4
+    assert listing.labels.tolist() == [0] * 5 + [1] * 5 + [0] * 3 + [1] * 3 + [0] * 2 + [1] * 2
+
+
+def test_a_flat_folder_of_classes(tmp_path: Path) -> None:
+    fill(tmp_path, 5, "cat", "dog", "train")  # a train is a vehicle here
+    listing = listing_of(tmp_path)
+    assert (listing.classes, listing.counts) == (("cat", "dog", "train"), (15, 0, 0))
+    assert listing.remarks == (
+        f"{tmp_path} has class folders only: a fifth of the images is held out as test",
+    )
+
+
+def test_accents_are_compared_as_people_read_them(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 4, "caf\u00e9", "the\u0301")
+    fill(tmp_path / "train", 2, "cafe\u0301")
+    fill(tmp_path / "test", 1, "cafe\u0301", "th\u00e9")
+    listing = listing_of(tmp_path)
+    assert (listing.classes, listing.counts) == (("caf\u00e9", "th\u00e9"), (10, 0, 2))
+
+
+def nested(root: Path) -> None:
+    fill(root / "photos" / "train", 4)
+
+
+def misspelt(root: Path) -> None:
+    fill(root / "trian", 4)
+    fill(root / "test", 4)
+
+
+def unknown_parts(root: Path) -> None:
+    fill(root / "fold1", 4)
+    fill(root / "fold2", 4)
+
+
+def loose(root: Path) -> None:
+    Image.new("RGB", (4, 4)).save(root / "a.png")
+    Image.new("RGB", (4, 4)).save(root / "b.png")
+
+
+def single(root: Path) -> None:
+    fill(root, 4, "cat")
+
+
+def only_test(root: Path) -> None:
+    fill(root / "test", 4)
+
+
+def all_heic(root: Path) -> None:
+    for name in ("cat", "dog"):
+        (root / "train" / name).mkdir(parents=True)
+        (root / "train" / name / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            nested,
+            r"/, but photos/ has a folder for training: give --data \S+/photos; lay it out as train/<class>",
+        ),
+        (misspelt, r"/, but a folder trian/: rename it to train; lay it out"),
+        (unknown_parts, r"/, but fold1, fold2 hold the same folders: name them train and test; lay it out"),
+        (loose, r"/, but 2 images directly in it \(a\.png, b\.png\); lay it out"),
+        (single, r"/, but only one folder with images, cat/; lay it out"),
+        (
+            only_test,
+            r"/, but under test/; lay it out as train/<class>/\*\.jpg and test/<class>/\*\.jpg, or as <class>/\*\.jpg",
+        ),
+        (
+            all_heic,
+            r"/; passed over: 2 HEIC \(train/cat/IMG_1\.HEIC, train/dog/IMG_1\.HEIC: convert them to JPEG\)",
+        ),
+    ],
+)
+def test_a_near_miss_is_named(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+    make(tmp_path)
+    with pytest.raises(DataError, match=r"--data \S+: has no images under train/<class>" + message):
+        listing_of(tmp_path)
+
+
+def test_two_folders_for_one_part_are_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 4)
+    fill(tmp_path / "Training", 4)
+    with pytest.raises(
+        DataError, match=r"both Training/ and train/ are folders for train; keep one of them there"
+    ):
+        listing_of(tmp_path)
+
+
+def test_a_class_in_other_case_is_a_near_miss(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 4)
+    fill(tmp_path / "test", 1, "Cat")
+    with pytest.raises(
+        DataError, match=r"test: class 'Cat' does not occur under train/, which has 'cat'; use the"
+    ):
+        listing_of(tmp_path)
