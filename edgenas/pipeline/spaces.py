@@ -64,8 +64,8 @@ def space_for_images(
         space = _checked_object(settings, resolutions, classes)
     if channels not in (None, space.channels):
         raise InputError(
-            f"space {space.name} is for images of {_channels(space.channels)}, but these have {channels}",
-            f"give --channels {space.channels}, or another space",
+            f"space {space.name} is for images of {format_channels(space.channels)}, but these have {channels}",
+            f"give --channels {space.channels}, arrays of as many, or another space",
         )
     return space
 
@@ -95,7 +95,8 @@ def _for_channels(space: SearchSpace, channels: int | None) -> SearchSpace:
     return space.with_channels(channels or space.channels) or space
 
 
-def _channels(number: int) -> str:
+def format_channels(number: int) -> str:
+    """For people, such as `3 channels`."""
     return f"{number} channel" if number == 1 else f"{number} channels"
 
 

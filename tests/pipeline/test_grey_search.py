@@ -220,12 +220,22 @@ def test_a_space_object_for_other_channels_is_refused(
     rgb = mbconv(16, 3)
     with pytest.raises(
         InputError,
-        match=r"^space mbconv is for images of 3 channels, but these have 1; give --channels 3, or another space$",
+        match=r"^space mbconv is for images of 3 channels, but these have 1; give --channels 3, "
+        r"arrays of as many, or another space$",
     ):
         edgenas.search(**asked("conflict", space=rgb), data=grey_data())
     grey = rgb.with_channels(1)
     with pytest.raises(InputError, match=r"^space mbconv is for images of 1 channel, but these have 3"):
         edgenas.search(**asked("conflict", space=grey), data=grey_data(channels=3))
+
+
+def test_arrays_are_not_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = (
+        "^--channels 3: data set grey has images of 1 channel; leave out --channels, or give images of 3$"
+    )
+    with pytest.raises(InputError, match=message):
+        edgenas.search(**asked("conflict", channels=3), data=grey_data())
 
 
 def test_the_space_may_say_which_channels_images_must_have() -> None:
