@@ -32,14 +32,14 @@ def augment(
     """Augment a batch at random and normalise it, reproducibly given `generator`.
 
     Args:
-        images: uint8 (N, 3, R, R), on the training device; not modified.
+        images: uint8 (N, C, R, R), on the training device; not modified.
         labels: int64 (N,), on the same device.
         dataset: gives classes, mean and standard deviation, and whether to mirror.
         augmentation: the transformations.
         generator: CPU generator; torch's global generators are neither read nor changed.
 
     Returns:
-        images, float32 (N, 3, R, R) in channels_last layout, and labels: int64 (N,), or float32 (N, classes) class
+        images, float32 (N, C, R, R) in channels_last layout, and labels: int64 (N,), or float32 (N, classes) class
         probabilities for mixed images.
     """
     if augmentation.resized_crop:

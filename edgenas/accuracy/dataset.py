@@ -181,6 +181,7 @@ def dataset_from_arrays(
         std=statistics.std(),
         flip=flip,
         fingerprint=_fingerprint(images, order, labels[order], test_images, test_labels),
+        preparation=Preparation(channels=1 if images.shape[3] == 1 else 3),
     )
 
 

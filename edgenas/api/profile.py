@@ -209,7 +209,7 @@ def _measured(
 ) -> ProfileResult:
     parts = {size: space.at(size) for size in reports}
     table = reports[max(reports)].table
-    keys = dict.fromkeys(block.key for part in parts.values() for block in part.distinct_blocks)
+    keys = dict.fromkeys(block.key for part in parts.values() for block in part.blocks_of_any_channels)
     calibrations = {size: table.calibrations[part.signature] for size, part in parts.items()}
     return ProfileResult(
         table=path,

@@ -9,9 +9,6 @@ from edgenas.settings.search import SearchSettings
 if TYPE_CHECKING:
     from edgenas.api.search_run import Run
 
-PROBE_RESOLUTION, PROBE_CLASSES = 32, 2
-"""Of a space that is built only to check the settings before any image is loaded."""
-
 
 @taking(SearchSettings)
 def search(settings: SearchSettings) -> "Run":
@@ -34,12 +31,13 @@ def search(settings: SearchSettings) -> "Run":
         DeviceError: a runtime needed on this machine cannot be used.
     """
     started_s = time.monotonic()
-    from edgenas.pipeline.spaces import space_for_images
+    from edgenas.pipeline.spaces import PROBE_CLASSES, PROBE_RESOLUTION, channels_for, space_for_images
     from edgenas.pipeline.targets import device_for
 
     device = device_for(settings)
     if isinstance(settings.space, str):
-        space_for_images(settings, settings.resolutions or (PROBE_RESOLUTION,), PROBE_CLASSES)
+        sizes = settings.resolutions or (PROBE_RESOLUTION,)
+        space_for_images(settings, sizes, PROBE_CLASSES, channels_for(settings))
     # What follows loads torch and images, so invalid settings are reported first.
     from edgenas.api.search_run import run_of
     from edgenas.pipeline.phases import run_session

@@ -82,12 +82,14 @@ class KitPlan(BoardPlan):
     Attributes:
         sizes: by image size; of several, those that are timed.
         blocks: whether all blocks are timed; if not, they are inferred from the networks.
+        any_channels: whether blocks for grey images are timed too, or for RGB ones; kits of earlier versions do not.
         fragments: for predicting ONNX files; None for none.
     """
 
     space: dict[str, Any]
     sizes: dict[int, SizePlan] = Field(min_length=1, max_length=64)
     blocks: bool
+    any_channels: bool = False
     fragments: FragmentPlan | None = None
 
     @model_validator(mode="after")
@@ -140,9 +142,9 @@ class KitPlan(BoardPlan):
         if size not in self.network_space.resolutions:
             raise InputError(f"the kit's space has no images of {size} px", "make the kit again")
         space = self.network_space.at(size)
-        blocks = tuple(space.distinct_blocks) if self.blocks else ()
+        blocks = space.blocks_of_any_channels if self.any_channels else space.distinct_blocks
         networks = tuple(space.architecture(choices) for choices in plan.networks)
-        return ProfilePlan(space, blocks, networks, plan.random)
+        return ProfilePlan(space, blocks if self.blocks else (), networks, plan.random)
 
 
 def plan_kit(space: NetworkSpace, device: Device, networks: int, samples: int | None, seed: int) -> KitPlan:
@@ -176,6 +178,7 @@ def plan_kit(space: NetworkSpace, device: Device, networks: int, samples: int | 
         space=space.config(),
         sizes=sizes,
         blocks=samples is None,
+        any_channels=True,
     )
 
 

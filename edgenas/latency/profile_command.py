@@ -13,7 +13,8 @@ from edgenas.units import resolution_setting
 
 
 def profile_command(space: NetworkSpace, device: Device) -> str:
-    """The command line that profiles this space on this device."""
+    """The command line that profiles this space on this device, for grey and for RGB images."""
+    space = space.with_channels(3) or space
     sizes, largest = resolution_setting(space.resolutions, "--resolution"), space.at(space.resolutions[-1])
     words = [f"edgenas {'profile' if device.is_host or device.ssh else 'kit'} --device {device.name}"]
     if largest.name != "mbconv":

@@ -24,7 +24,7 @@ from edgenas.pipeline.session import Session
 from edgenas.pretrained.foreign_networks import downloaded_record, downloaded_tensors, foreign_network
 from edgenas.pretrained.source import PretrainedRecord, PretrainedSource
 from edgenas.pretrained.sources import SOURCES
-from edgenas.pretrained.weights import load_weights
+from edgenas.pretrained.weights import load_weights, weights_for
 from edgenas.settings.baselines import USUAL
 from edgenas.settings.search import SearchSettings
 from edgenas.space import MBConvSpace
@@ -120,10 +120,10 @@ def pretrained_network(
         torch.manual_seed(0)
         made = network.build()
     if isinstance(network, OfLibrary):
-        network.network.load(made, network.classes, downloaded_tensors(network.network))
+        network.load(made, downloaded_tensors(network.network))
     else:
         assert isinstance(network, OfSpace) and network.source is not None and isinstance(made, Network)
-        load_without_classifier(made, load_weights(network.source).tensors)
+        load_without_classifier(made, weights_for(network.channels, load_weights(network.source).tensors))
     made = made.to(memory_format=torch.channels_last).to(device)
     if fitted:
         adopt_statistics(made, dataset)
@@ -212,16 +212,19 @@ def _candidate(session: Session, name: str, size: int, record: PretrainedRecord 
     """A network at one size, with its latency: from blocks if it is built of them, else from its ONNX file."""
     if name in SOURCES:
         return _of_space(session, SOURCES[name], size, record)
-    network = OfLibrary(foreign_network(name), session.space.classes, size, record)
+    channels = session.space.channels
+    network = OfLibrary(foreign_network(name), session.space.classes, size, record, channels)
+    image = torch.zeros(1, channels, size, size)
     with torch.random.fork_rng(devices=[]):
-        content = traced_onnx(network.build().eval(), f"{name} at {size} px", torch.zeros(1, 3, size, size))
+        content = traced_onnx(network.build().eval(), f"{name} at {size} px", image)
     return Candidate(network, name, latency_of_onnx(content, session.config.device))
 
 
 def _of_space(
     session: Session, source: PretrainedSource, size: int, record: PretrainedRecord | None
 ) -> Candidate:
-    changes = {"resolution": size, "classes": session.space.classes}
+    own = session.space
+    changes = {"resolution": size, "classes": own.classes, "in_channels": own.channels}
     space = MBConvSpace(source.layout.model_copy(update=changes))
     architecture = space.architecture(source.architecture.choices)
     latency = baseline_predictors(session)(space).predict(architecture)

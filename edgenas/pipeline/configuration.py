@@ -115,7 +115,7 @@ def _with_defaults(
 ) -> SearchSettings:
     """The settings, but for those of training, complete and in normal form: equal searches have equal settings."""
     return settled(settings, device).with_changes(
-        data=dataset.name, resolution=space.resolutions, flip=dataset.flip
+        data=dataset.name, resolution=space.resolutions, channels=dataset.channels, flip=dataset.flip
     )
 
 

@@ -67,7 +67,7 @@ def _measured_here(session: Session, exported: Sequence[FinalModel]) -> Measurem
     loaded = {}
     for each in exported:
         assert each.exported is not None
-        shape = (session.config.device.batch, 3, each.resolution, each.resolution)
+        shape = (session.config.device.batch, each.network.channels, each.resolution, each.resolution)
         image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         loaded[each.id] = runtime.load(each.exported.path.read_bytes(), {INPUT: image})
     return measure(loaded, load_sentinel(runtime), HERE_S, progress=session.progress)

@@ -4,6 +4,7 @@ Both are built, exported and counted; training, evaluation, verification and mea
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,8 @@ from edgenas.exporting.foreign_export import verified_foreign_onnx
 from edgenas.exporting.onnx_export import verified_onnx
 from edgenas.pretrained.counting import macs_of, parameters_of
 from edgenas.pretrained.foreign_networks import ForeignNetwork, foreign_network
-from edgenas.pretrained.source import PretrainedRecord, PretrainedSource
+from edgenas.pretrained.grey_input import GreyInput
+from edgenas.pretrained.source import PretrainedRecord, PretrainedSource, figures_for
 from edgenas.space import Architecture, NetworkSpace, network_space_from_config
 from edgenas.space.costs import peak_memory_bytes
 from edgenas.space.modules import Network
@@ -33,6 +35,11 @@ class FinalNetwork(ABC):
     @abstractmethod
     def resolution(self) -> int:
         """Height and width of its images."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """Of its images: 3 for RGB, 1 for grey."""
 
     @property
     @abstractmethod
@@ -99,10 +106,13 @@ class OfSpace(FinalNetwork):
 
     @property
     @override
+    def channels(self) -> int:
+        return self.space.channels
+
+    @property
+    @override
     def normalisation(self) -> Normalisation | None:
-        if self.source is None:
-            return None
-        return Normalisation(mean=self.source.mean, std=self.source.std)
+        return None if self.source is None else _normalisation(self.channels, self.source)
 
     @property
     @override
@@ -144,12 +154,13 @@ class OfSpace(FinalNetwork):
 
 @dataclass(frozen=True)
 class OfLibrary(FinalNetwork):
-    """A network of another library."""
+    """A network of another library; for grey images, it is inside a `GreyInput`."""
 
     network: ForeignNetwork
     classes: int
     size: int
     record: PretrainedRecord | None = None
+    input_channels: int = 3
 
     @property
     @override
@@ -158,8 +169,13 @@ class OfLibrary(FinalNetwork):
 
     @property
     @override
+    def channels(self) -> int:
+        return self.input_channels
+
+    @property
+    @override
     def normalisation(self) -> Normalisation:
-        return Normalisation(mean=self.network.mean, std=self.network.std)
+        return _normalisation(self.channels, self.network)
 
     @property
     @override
@@ -169,7 +185,7 @@ class OfLibrary(FinalNetwork):
     @property
     @override
     def document(self) -> dict[str, Any]:
-        return {"name": self.network.name}
+        return {"name": self.network.name} | ({"channels": 1} if self.channels == 1 else {})
 
     @property
     @override
@@ -188,11 +204,20 @@ class OfLibrary(FinalNetwork):
 
     @override
     def build(self) -> nn.Module:
-        return self.network.build(self.classes)
+        made = self.network.build(self.classes)
+        return made if self.channels == 3 else GreyInput(made, self.network.mean, self.network.std)
 
     @override
     def classifier(self, network: nn.Module) -> nn.Linear | None:
-        return self.network.classifier(network, self.classes)
+        return self.network.classifier(_inside(network), self.classes)
+
+    def load(self, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+        """Load the published tensors into a built network, except those of the classifier.
+
+        Raises:
+            InputError: they are of another network.
+        """
+        self.network.load(_inside(network), self.classes, tensors)
 
     @override
     def verified_onnx(self, network: nn.Module, name: str, images: Tensor) -> tuple[bytes, float]:
@@ -202,7 +227,16 @@ class OfLibrary(FinalNetwork):
     def _counts(self) -> tuple[int, int]:
         with torch.random.fork_rng(devices=[]):
             network = self.build()
-        return parameters_of(network), macs_of(network, self.size)
+        return parameters_of(network), macs_of(network, self.size, self.channels)
+
+
+def _inside(network: nn.Module) -> nn.Module:
+    """The library's own network."""
+    return network.network if isinstance(network, GreyInput) else network
+
+
+def _normalisation(channels: int, published: PretrainedSource | ForeignNetwork) -> Normalisation:
+    return Normalisation(mean=figures_for(channels, published.mean), std=figures_for(channels, published.std))
 
 
 def network_of(model: Model, classes: int, path: Path, given: NetworkSpace | None = None) -> FinalNetwork:
@@ -219,7 +253,8 @@ def network_of(model: Model, classes: int, path: Path, given: NetworkSpace | Non
     """
     document = model.architecture
     if "space" not in document:
-        return OfLibrary(foreign_network(str(document.get("name"))), classes, model.resolution or 0)
+        network, channels = foreign_network(str(document.get("name"))), int(document.get("channels", 3))
+        return OfLibrary(network, classes, model.resolution or 0, input_channels=channels)
     # A baseline has its own space.
     space = given if given is not None and given.config() == document["space"] else None
     space = space or network_space_from_config(document["space"], path)

@@ -24,7 +24,7 @@ from edgenas.pipeline.report_assembly import write_report
 from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.run_data import data_of
 from edgenas.pipeline.session import Session
-from edgenas.pipeline.spaces import space_for_images
+from edgenas.pipeline.spaces import format_channels, space_for_images
 from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained_supernet
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import prior_for, save_prior
@@ -61,13 +61,15 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
         check_baselines(settings, device)
     check_before_images(settings, device)
     data = data_of(settings)
+    _check_channels(settings, data.largest)
     sizes = _sizes(settings, data.largest)
     pretrained = _pretrained(settings, sizes[0])
     if pretrained is not None:
+        pretrained = pretrained.with_channels(data.largest.channels)
         data = data.normalised(pretrained.mean, pretrained.std)
     weights = None if pretrained is None else pretrained.read()
     dataset = data.largest
-    space = space_for_images(settings, sizes, len(dataset.classes))
+    space = space_for_images(settings, sizes, len(dataset.classes), dataset.channels)
     predictor = predictor_for(space, device, settings.missing)
     objectives = objectives_from_text(settings.objective)
     config = configuration_of(settings, device, dataset, predictor, pretrained, weights)
@@ -162,6 +164,16 @@ def _make_searcher(settings: SearchSettings) -> MakeSearcher | None:
             "use nsga2-surrogate, nsga2 or nsga3, or leave out --warm-start",
         )
     return make_searcher
+
+
+def _check_channels(settings: SearchSettings, dataset: Dataset) -> None:
+    """Raise InputError if images are not as asked for: those of files are brought to it, those of arrays are not."""
+    if settings.channels not in (None, dataset.channels):
+        found = format_channels(dataset.channels)
+        raise InputError(
+            f"--channels {settings.channels}: data set {dataset.name} has images of {found}",
+            f"leave out --channels, or give images of {settings.channels}",
+        )
 
 
 def _sizes(settings: SearchSettings, dataset: Dataset) -> tuple[int, ...]:

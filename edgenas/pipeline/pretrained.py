@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.pretrained.elastic_layout import elastic_layout, whole_layout
 from edgenas.pretrained.files import read_file
-from edgenas.pretrained.source import LocalFile, PretrainedSource
+from edgenas.pretrained.source import LocalFile, PretrainedSource, figures_for
 from edgenas.pretrained.sources import AUTO_RESOLUTION, AUTO_SOURCE, SOURCES, source_from_file
 from edgenas.settings.option import name_of
 from edgenas.settings.shared import AUTO, NONE, SpaceSettings
@@ -50,6 +50,17 @@ class Pretrained:
     least: int
     space: Callable[[int, int], MBConvSpace]
     read: "Callable[[], PretrainedWeights]"
+
+    def with_channels(self, channels: int) -> "Pretrained":
+        """The same for images of as many channels; `space` stays that of the pretraining."""
+        if channels == len(self.mean):
+            return self
+        return replace(
+            self,
+            mean=figures_for(channels, self.mean),
+            std=figures_for(channels, self.std),
+            read=partial(_read_for, channels, self.read),
+        )
 
 
 @contextmanager
@@ -167,6 +178,13 @@ def _earlier_run(name: str, folder: RunFolder) -> Pretrained:
         space=resized,
         read=partial(_supernet_weights, source),
     )
+
+
+def _read_for(channels: int, read: "Callable[[], PretrainedWeights]") -> "PretrainedWeights":
+    from edgenas.pretrained.weights import weights_for  # loads torch
+
+    weights = read()
+    return replace(weights, tensors=weights_for(channels, weights.tensors))
 
 
 def _halved_to_one(layout: Layout) -> int:

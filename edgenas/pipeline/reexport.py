@@ -18,6 +18,7 @@ from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx
 from edgenas.pipeline.final_network import network_of
 from edgenas.pipeline.model_cards import described, write_model_card
 from edgenas.pipeline.run_data import RunData, loaded_data, resized_data
+from edgenas.pipeline.spaces import channels_for
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
 from edgenas.space import NetworkSpace, network_space_from_config
@@ -97,7 +98,7 @@ def _same_data(
     else:
         started = config.settings.with_changes(progress=settings.progress)
         try:
-            data = loaded_data(given, space.resolutions[-1], started, 3)
+            data = loaded_data(given, space.resolutions[-1], started, channels_for(started))
         except (DataError, UnknownNameError) as error:
             if settings.data is not None:
                 raise

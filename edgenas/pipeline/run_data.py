@@ -11,6 +11,7 @@ from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.dataset_objects import LabelledImages, dataset_from_object
 from edgenas.accuracy.dataset_sources import load_dataset, resized_dataset
 from edgenas.errors import DataError, InputError
+from edgenas.pipeline.spaces import channels_for
 from edgenas.settings.search import SearchSettings
 from edgenas.space import NetworkSpace
 from edgenas.vocabulary import Channels
@@ -78,7 +79,7 @@ def data_of(settings: SearchSettings) -> RunData:
         sizes = settings.space.resolutions
     if isinstance(settings.data, Dataset):
         return _given(settings.data, sizes, settings.flip)
-    return loaded_data(settings.data, sizes[-1] if sizes else None, settings, 3)
+    return loaded_data(settings.data, sizes[-1] if sizes else None, settings, channels_for(settings))
 
 
 def loaded_data(

@@ -35,7 +35,8 @@ def scaled_baselines(session: Session) -> list[FinalModel]:
         resolution = session.space.resolutions[-1]
         fitting = None
         for width in WIDTHS:
-            space, architecture = make(resolution, session.space.classes, width)
+            made, architecture = make(resolution, session.space.classes, width)
+            space = made.with_channels(session.space.channels) or made
             latency = predict(space).predict(architecture)
             if latency.predicted > (limit_ms if fitting is None else min(limit_ms, slowest_ms)):
                 break

@@ -1,8 +1,11 @@
 """The search space of settings, given by name or as an object."""
 
+from typing import get_args
+
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.pipeline.pretrained import pretrained_for
 from edgenas.plugins import SPACES, plugin_names
+from edgenas.settings.search import SearchSettings
 from edgenas.settings.shared import SpaceSettings, SpaceWithoutData
 from edgenas.space import (
     NetworkSpace,
@@ -13,11 +16,15 @@ from edgenas.space import (
     space_of_package,
 )
 from edgenas.units import resolution_setting
+from edgenas.vocabulary import Channels
 
 RESOLUTIONS = {"mbconv": 224, "nasbench-macro": 32}
 """Default image resolution of each space, without data."""
 
 DEFAULT_RESOLUTION = 224
+PROBE_RESOLUTION, PROBE_CLASSES = 32, 2
+"""Of a space that is made only to check the settings, before any image is loaded."""
+
 SMALL_RESOLUTION, SMALL_CLASSES, LARGE_CLASSES = 64, 10, 1000
 
 
@@ -35,8 +42,10 @@ def space_without_data(settings: SpaceWithoutData) -> NetworkSpace:
     return space_for_images(settings, sizes, classes)
 
 
-def space_for_images(settings: SpaceSettings, resolutions: tuple[int, ...], classes: int) -> NetworkSpace:
-    """The space for images of these sizes, ascending, and number of classes.
+def space_for_images(
+    settings: SpaceSettings, resolutions: tuple[int, ...], classes: int, channels: int | None = None
+) -> NetworkSpace:
+    """The space for images of these sizes, ascending, number of classes, and channels: None for the space's own.
 
     The layout is that of the largest size.
 
@@ -45,12 +54,50 @@ def space_for_images(settings: SpaceSettings, resolutions: tuple[int, ...], clas
             other images.
     """
     if (pretrained := pretrained_for(settings, resolutions[0])) is not None:
-        return _of_sizes(pretrained.space(resolutions[-1], classes), resolutions)
-    if not isinstance(settings.space, str):
-        return _checked_object(settings, resolutions, classes)
-    check_space_name(settings.space)
-    made = [_named_space(settings, resolution, classes) for resolution in resolutions]
-    return _of_sizes(made[-1], resolutions)
+        made: SearchSpace = pretrained.space(resolutions[-1], classes)
+        space: NetworkSpace = _of_sizes(_for_channels(made, channels), resolutions)
+    elif isinstance(settings.space, str):
+        check_space_name(settings.space)
+        *_, made = (_named_space(settings, resolution, classes) for resolution in resolutions)
+        space = _of_sizes(_for_channels(made, channels), resolutions)
+    else:
+        space = _checked_object(settings, resolutions, classes)
+    if channels not in (None, space.channels):
+        raise InputError(
+            f"space {space.name} is for images of {format_channels(space.channels)}, but these have {channels}",
+            f"give --channels {space.channels}, arrays of as many, or another space",
+        )
+    return space
+
+
+def channels_for(settings: SearchSettings) -> Channels | None:
+    """The number of channels that images must have: as asked for, or all that the space takes; None for their own.
+
+    Raises:
+        InputError: see `space_for_images`.
+    """
+    asked = settings.channels
+    if asked is None and isinstance(settings.space, NetworkSpace):
+        asked = settings.space.channels
+    elif asked is None and settings.space not in (*RESOLUTIONS,):
+        asked = _only_channels(settings)
+    return None if asked is None else 1 if asked == 1 else 3
+
+
+def _only_channels(settings: SearchSettings) -> int | None:
+    """Those of a package's space; None if it has networks for grey images and for RGB ones."""
+    space = space_for_images(settings, (settings.resolutions or (PROBE_RESOLUTION,))[-1:], PROBE_CLASSES)
+    return None if all(space.with_channels(each) for each in get_args(Channels)) else space.channels
+
+
+def _for_channels(space: SearchSpace, channels: int | None) -> SearchSpace:
+    """The space for as many channels, if there is one."""
+    return space.with_channels(channels or space.channels) or space
+
+
+def format_channels(number: int) -> str:
+    """For people, such as `3 channels`."""
+    return f"{number} channel" if number == 1 else f"{number} channels"
 
 
 def _named_space(settings: SpaceSettings, resolution: int, classes: int) -> SearchSpace:

@@ -14,7 +14,7 @@ _PRODUCTS = ("conv", "linear", "addmm", "matmul", "bmm", "baddbmm", "einsum", _A
 """Operators that multiply and accumulate, as fvcore names them; it also lists normalisation and pooling."""
 
 
-def macs_of(network: nn.Module, resolution: int) -> int:
+def macs_of(network: nn.Module, resolution: int, channels: int = 3) -> int:
     """Multiply-accumulates for one image, of convolutions and matrix products, as edgenas counts its own blocks."""
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -27,7 +27,7 @@ def macs_of(network: nn.Module, resolution: int) -> int:
     level = logger.level
     logger.setLevel(logging.ERROR)  # it would list operators it does not count
     try:
-        analysis = FlopCountAnalysis(network.eval(), torch.zeros(1, 3, resolution, resolution))
+        analysis = FlopCountAnalysis(network.eval(), torch.zeros(1, channels, resolution, resolution))
         analysis.set_op_handle(f"aten::{_ATTENTION}", _attention_macs)
         counts = analysis.by_operator()
     finally:

@@ -17,6 +17,11 @@ Dialect = Literal["edgenas", "efficientnet-pytorch", "timm", "torchvision-mobile
 """How a source names its parameters; see `parameter_names`."""
 
 
+def figures_for(channels: int, figures: tuple[float, ...]) -> tuple[float, ...]:
+    """Mean or standard deviation for as many channels: as they are, or their mean for each."""
+    return figures if len(figures) == channels else (sum(figures) / len(figures),) * channels
+
+
 @dataclass(frozen=True, slots=True)
 class PackageFile:
     """A file in an installed Python package.

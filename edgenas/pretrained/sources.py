@@ -1,7 +1,7 @@
 """All known sources of pretrained weights, by name, and sources read from a file of one's own. Without torch."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,7 @@ from edgenas.formats import Document, read_json
 from edgenas.pretrained.layouts import efficientnet_lite, fbnet_c, mnasnet_b1, mobilenet_v2, single_path_nas
 from edgenas.pretrained.source import Dialect, DownloadedFile, LocalFile, PackageFile, PretrainedSource
 from edgenas.space.mbconv_layout import Layout
+from edgenas.vocabulary import Channels
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -172,8 +173,8 @@ class WeightsDescription(Document):
             for field in ("kernels", "expansions"):
                 if len(getattr(stage, field) or getattr(layout, field)) != 1:
                     raise ValueError(f"layout.stages.{i}.{field} must be one value: the network's own")
-        if layout.in_channels != 3:
-            raise ValueError("layout.in_channels must be 3: images are RGB")
+        if layout.in_channels not in get_args(Channels):
+            raise ValueError("layout.in_channels must be 3 for RGB or 1 for grey images")
         for field in ("mean", "std"):
             if len(getattr(self, field)) != layout.in_channels:
                 raise ValueError(f"{field} must have one value for each of {layout.in_channels} channels")

@@ -52,6 +52,23 @@ def load_weights(source: PretrainedSource) -> PretrainedWeights:
     return PretrainedWeights(source.record(digest), tensors)
 
 
+def weights_for(channels: int, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of the same network for images of as many channels.
+
+    The first convolution sums over its channels, so for grey images its weights are summed, as timm does: the result is
+    that of an image whose channels are all alike. From one channel to several, each has its share.
+
+    Args:
+        channels: of the images.
+        tensors: by the names of `Network.state_dict()`.
+    """
+    first = next(name for name, tensor in tensors.items() if tensor.ndim == 4)
+    weight = tensors[first]
+    if weight.shape[1] != channels:
+        weight = weight.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+    return {**tensors, first: weight.contiguous()}
+
+
 def read_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
     """The tensors of a file's content: safetensors by the path's suffix, otherwise as saved by `torch.save`.
 

@@ -10,7 +10,7 @@ from edgenas.board.bursts import is_usual
 from edgenas.device import Device
 from edgenas.device.runtime import Runtime
 from edgenas.errors import InputError
-from edgenas.latency.table import LatencyTable, merged
+from edgenas.latency.table import Inference, LatencyTable, merged
 from edgenas.profiling.block_profiling import BUDGET_S, is_still_valid
 from edgenas.profiling.machine_facts import (
     MachineFacts,
@@ -148,7 +148,7 @@ def _report(
 ) -> FewSamplesReport:
     """The report of an inference from samples, none of them timed now."""
     inferred = others.infer(samples, sentinel_ms)
-    inferences = {space.signature: inferred.inference}
+    inferences = _of_any_channels(space, inferred.inference)
     return FewSamplesReport(
         table=table.model_copy(update={"inferences": {**table.inferences, **inferences}}),
         changes=table.model_copy(update={"entries": {}, "calibrations": {}, "inferences": inferences}),
@@ -157,6 +157,13 @@ def _report(
         kept=len(samples),
         unstable=tuple(sample.network.id for sample in samples if _is_unstable(sample)),
     )
+
+
+def _of_any_channels(space: SearchSpace, inference: Inference) -> dict[str, Inference]:
+    """The inference for images of any number of channels, by signature; only the space's own networks were timed."""
+    calibration = inference.calibration.model_copy(update={"references": ()})
+    derived = inference.model_copy(update={"calibration": calibration, "uncertainties": ()})
+    return {each.signature: derived for each in space.of_any_channels} | {space.signature: inference}
 
 
 def _known_samples(space: SearchSpace, table: LatencyTable | None) -> list[Sample]:

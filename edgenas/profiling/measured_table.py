@@ -18,7 +18,7 @@ from edgenas.latency.table import (
 )
 from edgenas.profiling.machine_facts import MachineFacts, empty_table
 from edgenas.profiling.profile_plan import OVERHEAD, ProfilePlan
-from edgenas.space import Block
+from edgenas.space import Block, SearchSpace
 from edgenas.timing.measuring import Measurement, Timing
 
 REFERENCES = 10
@@ -49,10 +49,15 @@ def table_of(
     """
     fresh = _entries(measured, plan.blocks, bool(facts.changed))
     entries = {**known, **fresh}
-    complete = all(block.key in entries for block in plan.space.distinct_blocks)
+    complete = [
+        space
+        for space in plan.space.of_any_channels
+        if all(block.key in entries for block in space.distinct_blocks)
+    ]
     calibrations = {}
-    if complete and len(plan.networks) >= MIN_NETWORKS:
-        calibrations[plan.space.signature] = _calibrate(plan, measured, entries)
+    if plan.space in complete and len(plan.networks) >= MIN_NETWORKS:
+        own = _calibrate(plan, measured, entries)
+        calibrations = {space.signature: _carried_over(own, plan.space, space, entries) for space in complete}
     return empty_table(device, facts, measured).model_copy(
         update={
             "entries": fresh,
@@ -111,6 +116,26 @@ def _calibrate(plan: ProfilePlan, measured: Measurement, entries: Mapping[str, E
         for architecture, timing in zip(plan.networks, timings, strict=True)
     ]
     return calibration.model_copy(update={"references": _spread(references)})
+
+
+def _carried_over(
+    calibration: Calibration, space: SearchSpace, other: SearchSpace, entries: Mapping[str, Entry]
+) -> Calibration:
+    """The calibration for images of other channels: a block costs as much more inside a network, in proportion.
+
+    It has no references: none of its own networks was timed.
+    """
+    if other is space:
+        return calibration
+    rows = zip(space.places, other.places, strict=True)
+    pairs = {own.key: block.key for place in rows for own, block in zip(*place, strict=True)}
+
+    def factor(key: str) -> float:
+        here, there = (net_ms(entries[each], calibration.overhead_ms) for each in (key, pairs[key]))
+        return there / here if here else 1.0
+
+    corrections_ms = {pairs[key]: factor(key) * value for key, value in calibration.corrections_ms.items()}
+    return calibration.model_copy(update={"corrections_ms": corrections_ms, "references": ()})
 
 
 def _spread(networks: Sequence[Reference]) -> tuple[Reference, ...]:

@@ -53,7 +53,7 @@ def plan_profile(
     """Choose the models of a profile.
 
     Args:
-        space: whose distinct blocks are timed.
+        space: whose blocks are timed, for grey and for RGB images.
         device: whose datasheet says which networks are informative.
         known: entries of an earlier table; only unstable ones are timed again.
         networks: whole networks for the calibration, at least 3.
@@ -70,7 +70,7 @@ def plan_profile(
         raise DeviceError(
             f"{len(chosen) + len(random)} networks cannot calibrate a table", "use --networks 3 or more"
         )
-    missing = tuple(block for block in space.distinct_blocks if _is_due(block.key, known))
+    missing = tuple(block for block in space.blocks_of_any_channels if _is_due(block.key, known))
     return ProfilePlan(space, missing, (*chosen, *random), len(random))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 from typing_extensions import override
 
@@ -24,7 +24,7 @@ from edgenas.settings.shared import (
     SpaceSettings,
 )
 from edgenas.units import parse_milliseconds, parse_seconds
-from edgenas.vocabulary import Fit, Gates, LatencyLoss, Metric, Sampling, Tuned
+from edgenas.vocabulary import Channels, Fit, Gates, LatencyLoss, Metric, Sampling, Tuned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +115,16 @@ class SearchSettings(OperatingPoint, SpaceSettings):
             only_with=("evaluator", SUPERNET),
         ),
     ] = "network"
+    channels: Annotated[
+        int | None,
+        Option(
+            "Channels of the images: 1 (grey) or 3 (RGB). Default: 1 if all images are grey.",
+            Group.NETWORKS,
+            at_least=1,
+            at_most=3,
+            example="1",
+        ),
+    ] = None
     fit: Annotated[
         Fit,
         Option(
@@ -211,6 +221,8 @@ class SearchSettings(OperatingPoint, SpaceSettings):
         if self.augment is not None:
             augmentation_from_text(self.augment)
         objectives = objectives_from_text(self.objective)
+        if self.channels not in (None, *get_args(Channels)):
+            yield f"--channels {self.channels} is neither grey nor RGB", "give 1 or 3"
         yield from self._objects_without_names()
         if self.warm_start is not None and self.warm_start == self.run:
             yield f"--warm-start {self.warm_start} is the new run itself", "give another --run"

@@ -34,6 +34,7 @@ STAGES = ((64, 2), (128, 3), (256, 3))
 
 LAYERS = sum(depth for _, depth in STAGES)
 _STRIDE = 2
+_RGB = 3
 _RESOLUTIONS, _CLASSES, _WIDTHS = (8, 1024), (2, 100_000), (0.1, 4.0)
 
 
@@ -44,6 +45,7 @@ class MacroLayout(Document):
     resolution: int = Field(default=32, ge=_RESOLUTIONS[0], le=_RESOLUTIONS[1])
     classes: int = Field(default=10, ge=_CLASSES[0], le=_CLASSES[1])
     width: float = Field(default=1.0, ge=_WIDTHS[0], le=_WIDTHS[1], description="multiplies all channels")
+    in_channels: int = Field(default=_RGB, ge=1, le=64)
 
 
 class NASBenchMacroSpace(SearchSpace):
@@ -65,7 +67,7 @@ class NASBenchMacroSpace(SearchSpace):
     @property
     @override
     def input_shape(self) -> tuple[int, int, int]:
-        return (3, self.layout.resolution, self.layout.resolution)
+        return (self.layout.in_channels, self.layout.resolution, self.layout.resolution)
 
     @property
     @override
@@ -86,7 +88,7 @@ class NASBenchMacroSpace(SearchSpace):
     @override
     def fixed_blocks(self) -> tuple[Block, ...]:
         size = self.layout.resolution
-        stem = Stem(3, 1, "relu", 3, self._scaled(STEM_CHANNELS), size, size)
+        stem = Stem(3, 1, "relu", self.layout.in_channels, self._scaled(STEM_CHANNELS), size, size)
         for _ in STAGES:
             size = strided(size, _STRIDE)
         last, hidden = self._scaled(STAGES[-1][0]), self._scaled(HEAD_CHANNELS)
@@ -158,7 +160,15 @@ class NASBenchMacroSpace(SearchSpace):
 
     @override
     def config(self) -> dict[str, Any]:
-        return self.layout.model_dump(mode="json")
+        # Without the channels of RGB, as earlier versions wrote it: runs and tables know a space by its configuration.
+        rgb = self.layout.in_channels == _RGB
+        return self.layout.model_dump(mode="json", exclude={"in_channels"} if rgb else None)
+
+    @override
+    def with_channels(self, channels: int) -> "NASBenchMacroSpace":
+        if channels == self.channels:
+            return self
+        return type(self)(self.layout.model_copy(update={"in_channels": channels}))
 
     @override
     def text(self, architecture: Architecture) -> str:

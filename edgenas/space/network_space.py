@@ -49,6 +49,15 @@ class NetworkSpace(ArchitectureSpace):
     def resolutions(self) -> tuple[int, ...]:
         """The possible heights and widths of an image, ascending."""
 
+    @property
+    def channels(self) -> int:
+        """Channels of an image: 3 for RGB, 1 for grey."""
+        return self.at(self.resolutions[-1]).input_shape[0]
+
+    @abstractmethod
+    def with_channels(self, channels: int) -> "NetworkSpace | None":
+        """The space of the same networks for images of so many channels; None if its class has none."""
+
     @abstractmethod
     def at(self, resolution: int) -> "SearchSpace":
         """The space of the networks for images of one of the `resolutions`."""

@@ -60,6 +60,13 @@ class ResolutionSpace(NetworkSpace):
     def joined(self, resolution: int, architecture: Architecture) -> Architecture:
         return Architecture(self.name, (_choice(resolution), *architecture.choices))
 
+    @override
+    def with_channels(self, channels: int) -> "ResolutionSpace | None":
+        if channels == self.channels:
+            return self
+        base = self._base.with_channels(channels)
+        return None if base is None else ResolutionSpace(base, self.resolutions)
+
     @property
     @override
     def classes(self) -> int:

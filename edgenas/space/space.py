@@ -5,7 +5,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from edgenas.errors import InputError
 from edgenas.space.architecture import Architecture
 from edgenas.space.block import Block, block_macs
 from edgenas.space.network_space import NetworkSpace, Sized
+from edgenas.vocabulary import Channels
 
 
 class SearchSpace(NetworkSpace):
@@ -26,7 +27,8 @@ class SearchSpace(NetworkSpace):
       - The blocks of a place differ only in kernel and expansion.
       - `sample` draws small and large networks about equally often.
       - `space_from_config(space.config())` is the same space. To be searched at several image sizes, its class
-        implements `from_config`, and `config()` has the size under `resolution`.
+        implements `from_config`, and `config()` has the size under `resolution`. To be searched with grey images too,
+        `config()` also has the number of channels, on which only the first block depends, under `in_channels`.
       - A class that another package registers under the entry point `edgenas.spaces` also implements the class
         methods `for_images` and `from_config`; both raise an `InputError` for arguments they cannot use.
 
@@ -99,6 +101,29 @@ class SearchSpace(NetworkSpace):
                 "give a single --resolution",
             )
         return self.from_config({**config, "resolution": resolution})
+
+    @override
+    def with_channels(self, channels: int) -> "SearchSpace | None":
+        if channels == self.channels:
+            return self
+        config = self.config()
+        if "in_channels" not in config:
+            return None
+        try:
+            return self.from_config({**config, "in_channels": channels})
+        except InputError:  # the class cannot be made from a configuration, or not for so many
+            return None
+
+    @cached_property
+    def of_any_channels(self) -> tuple["SearchSpace", ...]:
+        """The space, and that of the same networks for grey or for RGB images: one latency table serves both."""
+        others = (self.with_channels(each) for each in get_args(Channels) if each != self.channels)
+        return (self, *(each for each in others if each is not None))
+
+    @cached_property
+    def blocks_of_any_channels(self) -> tuple[Block, ...]:
+        """`distinct_blocks`, and after them those that the others of `of_any_channels` add."""
+        return tuple(dict.fromkeys(block for each in self.of_any_channels for block in each.distinct_blocks))
 
     @cached_property
     @override

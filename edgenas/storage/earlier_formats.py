@@ -14,7 +14,8 @@ def is_of_earlier_format(content: object) -> bool:
 def upgraded_run(content: object) -> object:
     """Upgrade `run.json` from schema 1, which mixed settings with values derived from them, to schema 2.
 
-    Searches before there were pretrained weights began from random ones, also in schema 2.
+    Searches before there were pretrained weights began from random ones, and before there were grey images took RGB
+    ones, also in schema 2.
 
     What schema 1 lacked (width, squeeze-excite and activation as settings, class names) is left at its default; the
     space itself is complete.
@@ -23,7 +24,7 @@ def upgraded_run(content: object) -> object:
     if not isinstance(content, Mapping):
         return content
     if not is_of_earlier_format(content):
-        return _from_random_weights(content)
+        return _before_some_settings(content)
     config = content.get("config")
     if not isinstance(config, Mapping) or not isinstance(config.get("device"), Mapping):
         return content
@@ -40,19 +41,21 @@ def upgraded_run(content: object) -> object:
     }
 
 
-def _from_random_weights(content: Mapping[str, Any]) -> Mapping[str, Any]:
+def _before_some_settings(content: Mapping[str, Any]) -> Mapping[str, Any]:
     config = content.get("config")
     settings = config.get("settings") if isinstance(config, Mapping) else None
-    if not isinstance(config, Mapping) or not isinstance(settings, Mapping) or "pretrained" in settings:
+    if not isinstance(config, Mapping) or not isinstance(settings, Mapping):
         return content
-    return {**content, "config": {**config, "settings": _as_now(settings)}}
+    if "pretrained" not in settings:
+        settings = _as_now(settings)
+    return {**content, "config": {**config, "settings": {"channels": 3, **settings}}}
 
 
 def _as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings from before there were pretrained weights; those of a supernet are set only where there is one."""
     unset = () if settings.get("evaluator", "supernet") == "supernet" else ("sampling", "distillation")
     kept = {name: value for name, value in settings.items() if name not in unset}
-    return {**kept, "pretrained": "none"}
+    return {"channels": 3, **kept, "pretrained": "none"}
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:

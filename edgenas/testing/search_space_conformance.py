@@ -99,6 +99,17 @@ class SearchSpaceConformance(NetworkSpaceConformance):
         again = larger.resized(size)
         assert (again.signature, again.places) == (space.signature, space.places)
 
+    def test_with_channels_changes_the_first_block(self, space: SearchSpace) -> None:
+        """`with_channels` makes the same networks for grey or RGB images, where it makes any, and back the same."""
+        assert space.with_channels(space.channels) is space
+        for other in space.of_any_channels[1:]:
+            assert other.input_shape[1:] == space.input_shape[1:] and other.channels != space.channels
+            assert (other.variables, other.candidates) == (space.variables, space.candidates)
+            assert len(other.blocks_of_any_channels) > len(space.distinct_blocks)
+            again = other.with_channels(space.channels)
+            assert again is not None and other.signature != space.signature
+            assert (again.signature, again.places) == (space.signature, space.places)
+
     def test_for_images_gives_what_is_asked_for(self, space: SearchSpace) -> None:
         """`for_images`, where the class has it, makes a space of that resolution and number of classes."""
         kind, (_, resolution, _) = type(space), space.input_shape

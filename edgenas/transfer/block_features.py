@@ -38,7 +38,7 @@ class BlockFeatures:
 
     def __init__(self, space: SearchSpace, batch: int) -> None:
         self._space = space
-        self._position = {block: i for i, block in enumerate(space.distinct_blocks)}
+        self._position = {block: i for i, block in enumerate(space.blocks_of_any_channels)}
         rng = np.random.default_rng(0)
         self.average = [space.sample(rng) for _ in range(AVERAGE_NETWORKS)]
         """The networks that features are normalised by."""
@@ -49,7 +49,7 @@ class BlockFeatures:
         }
 
     def counts(self, networks: Sequence[Architecture]) -> NDArray[np.float64]:
-        """How often each distinct block of the space occurs, shape (networks, blocks)."""
+        """How often each of the blocks occurs, shape (networks, blocks)."""
         found = np.zeros((len(networks), len(self._position)))
         for row, network in zip(found, networks, strict=True):
             for block in self._space.blocks(network):
@@ -63,7 +63,7 @@ class BlockFeatures:
 
     @property
     def of_blocks(self) -> FeatureSets:
-        """Contribution of each distinct block to a network's features; 0 for the constant."""
+        """Contribution of each of the space's `blocks_of_any_channels` to a network's features; 0 for the constant."""
         return {name: _with(0.0, features) for name, features in self._features.items()}
 
     @property
@@ -74,7 +74,7 @@ class BlockFeatures:
         }
 
     def _count(self, feature_set: "_FeatureSet", batch: int) -> NDArray[np.float64]:
-        """One feature set of every distinct block, not normalised, shape (blocks, features)."""
+        """One feature set of every block, not normalised, shape (blocks, features)."""
         heights = [block.height for block in self._position]
         rows: list[Counter[str]] = []
         for block in self._position:

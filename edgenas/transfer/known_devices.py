@@ -120,7 +120,7 @@ class KnownDevices:
         return [drawn[row - len(known)] for row in rows]
 
     def infer(self, samples: Sequence[Sample], sentinel_ms: float) -> Inferred:
-        """Infer the cost of every block of the space on the target.
+        """Infer the cost of every block of the space on the target, for grey and for RGB images.
 
         Args:
             samples: timed on the target, at least two networks.
@@ -190,7 +190,7 @@ class KnownDevices:
         costs = np.maximum(found, 0.0)
         share = self._block_features.counts(self._block_features.average).mean(axis=0)
         intercept_ms = float(device.costs_ms(self._block_features.of_nothing)[0] + share @ (found - costs))
-        keys = (block.key for block in self._space.distinct_blocks)
+        keys = (block.key for block in self._space.blocks_of_any_channels)
         return dict(zip(keys, costs.tolist(), strict=True)), intercept_ms
 
     def _residuals(self, samples: Sequence[Sample]) -> tuple[float, ...]:

@@ -284,3 +284,12 @@ def test_a_name_that_occurs_twice_is_refused() -> None:
 def test_none_beside_others_is_refused() -> None:
     with pytest.raises(InputError, match="--augment none,crop: none excludes all others; remove it, or"):
         augmentation_from_text("none,crop")
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_grey_images_stay_grey(option: str, tiny_dataset: "Dataset") -> None:
+    """Operations on colours leave them as they are."""
+    grey = replace(tiny_dataset, mean=tiny_dataset.mean[:1], std=tiny_dataset.std[:1])
+    images, labels = tiny_dataset.train.images[:16, :1], tiny_dataset.train.labels[:16]
+    found, _ = augment(images, labels, grey, augmentation_from_text(option), Generator().manual_seed(0))
+    assert found.shape == images.shape and found.isfinite().all()

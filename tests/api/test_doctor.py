@@ -51,4 +51,4 @@ def test_a_table_says_what_it_rests_on(
     assert ", inferred from a few networks, " in table.detail  # type: ignore[attr-defined]
     profile("cpu", resolution=16, classes=2, networks=3)
     table = checks(monkeypatch, HostState(None, None, None, 0.0), "cpu")["latency table"]
-    assert f", {len(mbconv(16, 2).distinct_blocks)} blocks, " in table.detail  # type: ignore[attr-defined]
+    assert f", {len(mbconv(16, 2).blocks_of_any_channels)} blocks, " in table.detail  # type: ignore[attr-defined]

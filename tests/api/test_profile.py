@@ -47,7 +47,9 @@ def test_a_profile_lands_in_the_users_folder_where_the_working_folder_has_none(
     result = profile("cpu", **SMALL)
     assert own_user_folders in result.table.parents
     table = table_from_json(result.table)
-    assert len(table.entries) == result.entries == result.measured == len(mbconv(16, 2).distinct_blocks)
+    assert (
+        len(table.entries) == result.entries == result.measured == len(mbconv(16, 2).blocks_of_any_channels)
+    )
     assert result.seconds > 0
     assert result.retaken >= 0
     assert 0 <= result.disturbed == table.disturbed <= 1
@@ -67,7 +69,7 @@ def test_a_table_grows_for_another_space() -> None:
     first = profile("cpu", **SMALL)
     second = profile("cpu", **{**SMALL, "classes": 4})
     assert second.table == first.table
-    shared = {block.key for block in mbconv(16, 4).distinct_blocks}
+    shared = {block.key for block in mbconv(16, 4).blocks_of_any_channels}
     assert second.measured == 1 + len(shared.intersection(first.unstable))
     assert second.entries == first.entries + 1
     # The older calibration goes where noise made a block unstable that was then timed anew.
@@ -80,7 +82,7 @@ def test_a_table_grows_for_nasbench_macro() -> None:
     second = profile("cpu", space="nasbench-macro", **SMALL)
     space = nasbench_macro(16, 2)
     assert second.table == first.table
-    assert second.entries == first.entries + len(space.distinct_blocks)
+    assert second.entries == first.entries + len(space.blocks_of_any_channels)
     assert predictor_for(space, find_device("cpu")).provenance == "measured"
 
 
@@ -160,7 +162,7 @@ def test_an_interrupted_profile_leaves_the_table_and_goes_on(share: float, round
 def test_a_damaged_journal_is_no_obstacle(damage: Callable[[str], str]) -> None:
     journal = _interrupted(0.5)
     journal.write_text(damage(journal.read_text()))
-    assert profile("cpu", **SMALL).measured == len(mbconv(16, 2).distinct_blocks)
+    assert profile("cpu", **SMALL).measured == len(mbconv(16, 2).blocks_of_any_channels)
     assert not journal.exists()
 
 
@@ -186,7 +188,7 @@ def test_a_table_from_a_few_networks() -> None:
     space, device = mbconv(16, 2), find_device("cpu")
     result = profile("cpu", resolution=16, classes=2, samples=4)
     assert isinstance(result, FewSamplesResult)
-    assert (result.measured, result.entries) == (4, len(space.distinct_blocks))
+    assert (result.measured, result.entries) == (4, len(space.blocks_of_any_channels))
     table = table_from_json(result.table)
     inference = table.inferences[space.signature]
     assert result.calibration == inference.calibration
@@ -202,7 +204,7 @@ def test_a_table_from_a_few_networks() -> None:
 def test_a_full_profile_takes_its_place_and_stays() -> None:
     profile("cpu", resolution=16, classes=2, samples=3)
     result = profile("cpu", **SMALL)
-    assert result.measured == result.entries == len(mbconv(16, 2).distinct_blocks)
+    assert result.measured == result.entries == len(mbconv(16, 2).blocks_of_any_channels)
     assert table_from_json(result.table).inferences == {}
     assert predictor_for(mbconv(16, 2), find_device("cpu")).provenance == "measured"
     before = result.table.read_bytes()

@@ -86,7 +86,7 @@ def test_an_operating_point_has_a_table_of_its_own(answer: Answer, options: list
 def test_nasbench_macro_is_profiled_as_published(answer: Answer) -> None:
     found = answer(["profile", "--device", "cpu", "--space", "nasbench-macro", "--networks", "3"])
     table = json.loads(Path(found["table"]).read_text())
-    assert list(table["calibrations"]) == [nasbench_macro(32, 10).signature]
+    assert list(table["calibrations"]) == [each.signature for each in nasbench_macro(32, 10).of_any_channels]
 
 
 def _pretend(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
@@ -157,7 +157,7 @@ def test_a_few_networks_make_a_table_that_validate_predict_and_search_use(
     found = answer(FEW)
     assert found["provenance"] == "calibrated"
     assert found["samples"] == {"measured": 4, "kept": 0}
-    assert (found["measured"], found["entries"]) == (4, len(mbconv(16, 10).distinct_blocks))
+    assert (found["measured"], found["entries"]) == (4, len(mbconv(16, 10).blocks_of_any_channels))
     assert found["interval"]["low"] < 1 < found["interval"]["high"]
     assert found["interval"]["half_width_percent"] > 0
     assert (found["halving_samples"] is None) == bool(found["halving_reason"])
@@ -236,7 +236,7 @@ def test_interrupted_it_exits_130_and_goes_on(
     left_behind = [path.suffix for path in Path("latency_models/cpu").iterdir()]
     assert left_behind == [".unfinished"]
     found = answer(PROFILE)
-    assert found["measured"] == found["entries"] == len(mbconv(16, 10).distinct_blocks)
+    assert found["measured"] == found["entries"] == len(mbconv(16, 10).blocks_of_any_channels)
     assert [path.suffix for path in Path("latency_models/cpu").glob("[!.]*")] == [".json"]
 
 

@@ -53,7 +53,7 @@ def _network_keys(results: Results) -> list[str]:
 
 def _block_keys(results: Results, size: int) -> list[str]:
     space = network_space_from_config(results["plan"]["space"]).at(size)
-    return [block.key for block in space.distinct_blocks]
+    return [block.key for block in space.blocks_of_any_channels]
 
 
 def test_every_size_is_calibrated(results: Results, imported: Callable[[Results], Any]) -> None:
@@ -112,6 +112,24 @@ def test_results_of_earlier_versions_have_no_energies(
 ) -> None:
     del results["energies"]
     assert read_json(imported(results).table, LatencyTable).energies == {}
+
+
+def test_kits_of_earlier_versions_have_no_blocks_for_grey_images(
+    results: Results, imported: Callable[[Results], Any]
+) -> None:
+    for size in (16, 32):
+        del results["bursts"][next(key for key in _block_keys(results, size) if "/1-" in key)]
+    del results["plan"]["any_channels"]
+    table = read_json(imported(results).table, LatencyTable)
+    assert len(table.calibrations) == 2 and not any("/1-" in key for key in table.entries)
+
+
+def test_the_table_serves_grey_images_too(results: Results, imported: Callable[[Results], Any]) -> None:
+    table = read_json(imported(results).table, LatencyTable)
+    space = network_space_from_config(results["plan"]["space"])
+    for size in (16, 32):
+        assert all(each.signature in table.calibrations for each in space.at(size).of_any_channels)
+    assert len(table.calibrations) == 4
 
 
 def test_a_network_that_failed_is_left_out(results: Results, imported: Callable[[Results], Any]) -> None:

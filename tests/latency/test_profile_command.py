@@ -42,6 +42,8 @@ def test_it_says_what_to_add_for_another_layout(board: Device) -> None:
 def test_it_names_the_weights_whose_network_the_space_is_around(
     space: NetworkSpace, added: str, board: Device
 ) -> None:
+    grey = space.with_channels(1)
+    assert grey is not None and profile_command(grey, board) == profile_command(space, board)
     command, _, found = profile_command(space, board).partition("--pretrained")
     assert found == added.removeprefix("--pretrained")
     assert not command.endswith(" ") or found

@@ -6,10 +6,11 @@ import pytest
 from fixtures.plugins import AddPackage
 
 from edgenas.errors import InputError, UnknownNameError
-from edgenas.pipeline.spaces import space_without_data
+from edgenas.pipeline.spaces import channels_for, space_for_images, space_without_data
 from edgenas.pretrained.elastic_layout import elastic_layout
 from edgenas.pretrained.sources import source_from_name
 from edgenas.settings.latency_commands import ProfileSettings
+from edgenas.settings.search import SearchSettings
 from edgenas.space import MBConvSpace, NetworkSpace, ResolutionSpace, mbconv, nasbench_macro
 
 
@@ -85,6 +86,32 @@ def test_a_class_without_for_images_cannot_be_chosen_by_name(add_package: AddPac
         InputError, match=r"^space class Mine has no for_images, so it cannot be chosen by name;"
     ):
         _space("mine")
+
+
+MINE = """
+from edgenas.space import MBConvSpace, mbconv
+class Mine(MBConvSpace):
+    name = "mine"
+    @classmethod
+    def for_images(cls, resolution, classes):
+        return cls(mbconv(resolution, classes).layout)
+class OfRGB(Mine):
+    name = "of-rgb"
+    def config(self):
+        return {key: value for key, value in super().config().items() if key != "in_channels"}
+"""
+
+
+def test_a_space_of_a_package_may_take_grey_images(add_package: AddPackage) -> None:
+    add_package("my_space", "[edgenas.spaces]\nmine = my_space:Mine\nof-rgb = my_space:OfRGB\n", MINE)
+    mine, of_rgb = (SearchSettings("pi5", "20ms", space=name) for name in ("mine", "of-rgb"))
+    assert (channels_for(mine), channels_for(of_rgb)) == (None, 3)
+    assert space_for_images(mine, (32,), 3, 1).channels == 1
+    assert space_for_images(of_rgb, (32,), 3, 3).channels == 3
+    with pytest.raises(
+        InputError, match=r"^space of-rgb is for images of 3 channels, but these have 1; give --ch"
+    ):
+        space_for_images(of_rgb, (32,), 3, 1)
 
 
 @pytest.mark.parametrize(

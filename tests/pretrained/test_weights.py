@@ -19,7 +19,7 @@ from edgenas.errors import FileFormatError
 from edgenas.formats import write_json
 from edgenas.pretrained import SOURCES, PretrainedSource, source_from_file
 from edgenas.pretrained.source import LocalFile
-from edgenas.pretrained.weights import load_weights
+from edgenas.pretrained.weights import load_weights, weights_for
 from edgenas.space import Layout, MBConvSpace
 from edgenas.space.modules import Network
 
@@ -241,3 +241,14 @@ def test_nothing_else_in_the_package_unpickles() -> None:
     ]
     assert [file for file, line in found if "(" in line] == ["pretrained/weights.py"]
     assert "weights_only=True" in dict(found)["pretrained/weights.py"]
+
+
+def test_the_first_convolution_is_summed_or_shared_out() -> None:
+    tensors = {"a": torch.ones(4), "0.weight": torch.randn(8, 3, 3, 3), "1.weight": torch.randn(8, 3, 1, 1)}
+    grey = weights_for(1, tensors)
+    torch.testing.assert_close(grey["0.weight"], tensors["0.weight"].sum(1, keepdim=True))
+    assert all(grey[name] is tensors[name] for name in ("a", "1.weight"))
+    assert torch.equal(weights_for(3, tensors)["0.weight"], tensors["0.weight"])
+    colour = weights_for(3, grey)["0.weight"]
+    assert colour.shape == (8, 3, 3, 3) and torch.equal(colour[:, 0], colour[:, 2])
+    torch.testing.assert_close(colour.sum(1, keepdim=True), grey["0.weight"])

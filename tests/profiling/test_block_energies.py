@@ -51,7 +51,7 @@ def test_energies_of_blocks_are_part_of_the_table(
     """Two watts above the idle machine, for the time beyond the overhead of a call."""
     _meter(monkeypatch, CountingMeter(models=energy.GROUP))
     table = _profile(small_space, device, fake())
-    keys = [block.key for block in small_space.distinct_blocks]
+    keys = [block.key for block in small_space.blocks_of_any_channels]
     assert table.energies.keys() == set(keys)
     first = keys[0]
     ms = table.entries[first].typical_ms
@@ -92,7 +92,7 @@ def test_a_meter_that_is_gone_costs_energies_alone(
 ) -> None:
     _meter(monkeypatch, Failing(MeterError("the meter is gone")))
     table = _profile(space, device, fake())
-    assert len(table.entries) == len(space.distinct_blocks) and table.calibrations
+    assert len(table.entries) == len(space.blocks_of_any_channels) and table.calibrations
     assert len(table.energies) == energy.GROUP
     assert "the meter is gone: no more energies are measured" in caplog.text
 
@@ -125,7 +125,7 @@ def test_an_interrupted_profile_goes_on_with_the_energies_it_lacks(
     monkeypatch.setattr(block_energies, "take_energies", counted)
     _meter(monkeypatch, CountingMeter(models=energy.GROUP))
     table = _profile(space, device, fake(), journal)
-    assert len(measured) == len(space.distinct_blocks) - energy.GROUP
+    assert len(measured) == len(space.blocks_of_any_channels) - energy.GROUP
     assert table.energies.keys() == table.entries.keys() and not journal.exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from edgenas.board import bursts, host
 from edgenas.device import Device, find_device, runtime_for
-from edgenas.errors import DeviceError
+from edgenas.errors import DeviceError, IncompleteTableError
 from edgenas.formats import read_json
 from edgenas.latency.calibration_networks import informative_networks
 from edgenas.latency.predictor import predictor_from_table
@@ -53,10 +53,10 @@ def _figures(table: LatencyTable) -> dict[str, Any]:
 def test_every_block_is_timed_once(space: SearchSpace, device: Device, fake: Fake) -> None:
     runtime = fake()
     report = profile(space, device, runtime, networks=NETWORKS)
-    blocks = len(space.distinct_blocks)
+    blocks = len(space.blocks_of_any_channels)
     assert (report.measured_blocks, report.calibration_networks) == (blocks, NETWORKS)
     assert (report.retaken, report.disturbed) == (0, 0)
-    assert set(report.table.entries) == {block.key for block in space.distinct_blocks}
+    assert set(report.table.entries) == {block.key for block in space.blocks_of_any_channels}
     # Two models more: the one that does nothing, for the overhead, and the sentinel.
     assert len(runtime.loaded) == blocks + NETWORKS + 2
     assert runtime.loaded.count(1) == 1
@@ -85,7 +85,7 @@ def test_changes_are_what_was_measured_now(space: SearchSpace, device: Device, f
     other = mbconv(32, 4)
     report = profile(other, device, fake(), first.table, NETWORKS)
     assert set(report.changes.entries) == {other.distinct_blocks[-1].key}
-    assert set(report.changes.calibrations) == {other.signature}
+    assert set(report.changes.calibrations) == {each.signature for each in other.of_any_channels}
     left_out = {"entries", "calibrations"}
     assert report.changes.model_dump(exclude=left_out) == report.table.model_dump(exclude=left_out)
     for each in (first, report):
@@ -128,7 +128,8 @@ def test_another_space_keeps_the_first_ones_figures(space: SearchSpace, device: 
     report = profile(other, device, fake(), known, NETWORKS)
     # The spaces differ in the head alone.
     assert report.measured_blocks == 1
-    assert set(report.table.calibrations) == {space.signature, other.signature}
+    signatures = {each.signature for every in (space, other) for each in every.of_any_channels}
+    assert set(report.table.calibrations) == signatures
     assert report.table.calibrations[space.signature] == known.calibrations[space.signature]
     for each in (space, other):
         predictor_from_table(each, device, report.table)
@@ -137,9 +138,9 @@ def test_another_space_keeps_the_first_ones_figures(space: SearchSpace, device: 
 def test_another_runtime_version_starts_afresh(space: SearchSpace, device: Device, fake: Fake) -> None:
     known = profile(mbconv(32, 4), device, fake("1.0"), networks=NETWORKS).table
     report = profile(space, device, fake("1.1"), known, NETWORKS)
-    assert report.measured_blocks == len(space.distinct_blocks)
-    assert set(report.table.entries) == {block.key for block in space.distinct_blocks}
-    assert set(report.table.calibrations) == {space.signature}
+    assert report.measured_blocks == len(space.blocks_of_any_channels)
+    assert set(report.table.entries) == {block.key for block in space.blocks_of_any_channels}
+    assert set(report.table.calibrations) == {each.signature for each in space.of_any_channels}
     assert report.table.runtime_version == "1.1"
 
 
@@ -340,7 +341,7 @@ def test_batch_reaches_the_feeds(
     report = profile(space, find_device("cpu", batch=batch), runtime, networks=NETWORKS)
     assert report.table.batch == batch
     # The empty model first and the sentinel last are the same at every batch.
-    assert shapes == [1, *[batch] * (len(space.distinct_blocks) + NETWORKS), 1]
+    assert shapes == [1, *[batch] * (len(space.blocks_of_any_channels) + NETWORKS), 1]
 
 
 def test_a_runtime_that_cannot_run_a_block(
@@ -389,7 +390,7 @@ def test_real_profile_has_the_right_structure(
     found = find_table(device)
     assert found is not None and found[0] == path
     table: LatencyTable = found[1]
-    assert set(table.entries) == {block.key for block in space.distinct_blocks}
+    assert set(table.entries) == {block.key for block in space.blocks_of_any_channels}
     assert all(entry.min_ms > 0 and entry.n >= bursts.MIN_CALLS for entry in table.entries.values())
     assert table.overhead_ms > 0 and table.sentinel_ms > 0
     assert len(table.calibrations[space.signature].residuals) == report.calibration_networks == 4
@@ -423,7 +424,7 @@ def test_fragments_of_other_networks_are_timed_once(
     first = profile(space, device, runtime, networks=NETWORKS)
     assert first.changes.fragments is not None
     assert len(first.changes.fragments.times) == 8
-    assert len(runtime.loaded) == len(space.distinct_blocks) + NETWORKS + 2 + 8 + 2
+    assert len(runtime.loaded) == len(space.blocks_of_any_channels) + NETWORKS + 2 + 8 + 2
     again = profile(space, device, fake(), first.table, NETWORKS)
     assert again.changes.fragments is None
     assert again.table.fragments == first.table.fragments
@@ -452,3 +453,61 @@ def test_interrupted_in_the_fragments_it_goes_on_with_the_blocks_times(
         profile(space, device, fake(), networks=NETWORKS, journal=journal)
     assert shape_nodes == [kept.bursts]
     assert not journal.exists()
+
+
+def test_a_table_serves_grey_images_too(space: SearchSpace, device: Device, fake: Fake) -> None:
+    table = profile(space, device, fake(), networks=NETWORKS).table
+    grey = space.with_channels(1)
+    assert grey is not None and {"stem/k3/s1/relu6/1-16/32x32", "stem/k3/s1/relu6/3-16/32x32"} <= set(
+        table.entries
+    )
+    own, other = (predictor_from_table(each, device, table) for each in (space, grey))
+    assert other.provenance == own.provenance == "measured" and not other.interpolated
+    stem_ms = {key: each.typical_ms for key, each in table.entries.items() if key.startswith("stem/")}
+    saved = stem_ms["stem/k3/s1/relu6/3-16/32x32"] - stem_ms["stem/k3/s1/relu6/1-16/32x32"]
+    for architecture in (space.smallest, space.largest):
+        found = own.predict(architecture).predicted - other.predict(architecture).predicted
+        assert found == pytest.approx(saved, rel=0.2) and found > 0
+
+
+def test_a_grey_space_makes_the_same_table(space: SearchSpace, device: Device, fake: Fake) -> None:
+    grey = space.with_channels(1)
+    assert grey is not None
+    table = profile(grey, device, fake(), networks=NETWORKS).table
+    assert set(table.entries) == {block.key for block in space.blocks_of_any_channels}
+    assert predictor_from_table(space, device, table).provenance == "measured"
+
+
+def test_a_table_of_an_earlier_version_gets_the_grey_stem(
+    space: SearchSpace, device: Device, fake: Fake
+) -> None:
+    known = profile(space, device, fake(), networks=NETWORKS).table
+    grey = space.with_channels(1)
+    assert grey is not None
+    stem = grey.fixed_blocks[0].key
+    earlier = known.model_copy(
+        update={
+            "entries": {key: each for key, each in known.entries.items() if key != stem},
+            "calibrations": {space.signature: known.calibrations[space.signature]},
+        }
+    )
+    with pytest.raises(
+        IncompleteTableError, match=rf"lacks 1 blocks, such as {stem}; add them: edgenas profile"
+    ):
+        predictor_from_table(grey, device, earlier)
+    assert predictor_from_table(grey, device, earlier, "interpolate").interpolated == (stem,)
+    report = profile(space, device, fake(), earlier, NETWORKS)
+    assert report.measured_blocks == 1
+    assert predictor_from_table(grey, device, report.table).provenance == "measured"
+
+
+def test_a_space_without_grey_networks_is_timed_as_it_is(device: Device, fake: Fake) -> None:
+    space = _OfRGBAlone(mbconv(32, 10).layout)
+    table = profile(space, device, fake(), networks=NETWORKS).table
+    assert set(table.entries) == {block.key for block in space.distinct_blocks}
+    assert set(table.calibrations) == {space.signature}
+
+
+class _OfRGBAlone(MBConvSpace):
+    def config(self) -> dict[str, Any]:
+        return {key: value for key, value in super().config().items() if key != "in_channels"}

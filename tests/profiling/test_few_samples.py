@@ -39,7 +39,8 @@ def test_only_the_networks_are_timed(space: SearchSpace, device: Device, fake: F
     assert (report.measured, report.kept, report.unstable) == (10, 0, ())
     assert (report.retaken, report.disturbed) == (0, 0)
     table = report.table
-    assert (table.entries, table.calibrations, set(table.inferences)) == ({}, {}, {space.signature})
+    signatures = {each.signature for each in space.of_any_channels}
+    assert (table.entries, table.calibrations, set(table.inferences)) == ({}, {}, signatures)
     assert (table.device, table.runtime_version) == ("cpu", "1.0")
 
 
@@ -158,7 +159,7 @@ def test_a_full_profile_takes_the_place_of_what_was_inferred(
 ) -> None:
     few = profile_from_few(space, device, fake(), samples=4).table
     report = profile(space, device, fake(), few, networks=6)
-    assert report.measured_blocks == len(space.distinct_blocks)
+    assert report.measured_blocks == len(space.blocks_of_any_channels)
     assert report.table.inferences == {}
     assert predictor_from_table(space, device, report.table).provenance == "measured"
 
@@ -211,3 +212,18 @@ def test_a_space_of_one_network_is_refused(device: Device, fake: Fake) -> None:
     with pytest.raises(InputError, match=r"^mbconv-8px-\w+ has only 1 networks; leave out --samples$"):
         profile_from_few(MBConvSpace(layout), device, runtime)
     assert runtime.loaded == []
+
+
+def test_blocks_for_grey_images_are_inferred_too(space: SearchSpace, device: Device, fake: Fake) -> None:
+    report = profile_from_few(space, device, fake())
+    grey = space.with_channels(1)
+    assert grey is not None
+    own, other = (predictor_from_table(each, device, report.table) for each in (space, grey))
+    assert other.provenance == "calibrated"
+    for architecture in (space.smallest, space.largest):
+        found = own.predict(architecture).predicted, other.predict(architecture).predicted
+        assert 0.8 * found[0] < found[1] <= found[0]
+    again = profile_from_few(space, device, fake(), report.table)
+    assert (again.measured, again.kept) == (0, 10)
+    validated = validate(grey, device, report.table, 5, timed_by(fake()))
+    assert validated.provenance == "calibrated" and validated.pace is None

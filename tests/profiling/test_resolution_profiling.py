@@ -73,6 +73,14 @@ def test_all_sizes_can_be_predicted_after_it(
     assert between == {12, 20} and provenances[8] is Provenance.MEASURED
     assert predictor.provenance is Provenance.CALIBRATED
 
+    grey = space.with_channels(1)
+    assert grey is not None
+    of_grey = predictor_for(grey, device)
+    for size, provenance in provenances.items():
+        largest = space.joined(size, space.at(size).largest)
+        latency = of_grey.predict(largest)
+        assert latency.provenance is provenance and latency.predicted < predictor.predict(largest).predicted
+
     found = validate(space, device, report.table, 30, timed_by(fake()))
     drawn = [space.architecture(pair.choices) for pair in found.pairs]
     assert {space.resolution_of(architecture) for architecture in drawn} == set(SIZES)

@@ -21,8 +21,8 @@ def values_of(setting: Setting) -> st.SearchStrategy[Any]:
         return st.sampled_from(setting.choices)
     if setting.kind is bool:
         return st.booleans()
-    if setting.kind is str:
-        return st.just(option.example)
+    if setting.kind is str or option.example:
+        return st.just(setting.kind(option.example))
     least = 0 if option.at_least is None else option.at_least
     most = least + 1000 if option.at_most is None else option.at_most
     if setting.kind is int:

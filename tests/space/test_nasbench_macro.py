@@ -186,3 +186,12 @@ def test_refused_arguments(arguments: dict[str, Any], message: str) -> None:
 def test_refused_layouts(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(changes))):
         MacroLayout.model_validate(changes)
+
+
+def test_rgb_is_not_written_down() -> None:
+    """Runs and tables of earlier versions know a space by its configuration."""
+    space = nasbench_macro(16, 3)
+    assert "in_channels" not in space.config()
+    grey = space.with_channels(1)
+    assert grey.config()["in_channels"] == 1 and grey.input_shape == (1, 16, 16)
+    assert isinstance(grey.fixed_blocks[0], Stem) and grey.fixed_blocks[0].in_channels == 1

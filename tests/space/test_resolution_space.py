@@ -174,3 +174,13 @@ def test_selected_applies_the_function_of_each_size() -> None:
 def test_it_is_no_search_space() -> None:
     space: ArchitectureSpace = SPACE
     assert isinstance(space, NetworkSpace) and not isinstance(space, SearchSpace)
+
+
+def test_all_sizes_change_their_channels() -> None:
+    space = ResolutionSpace(mbconv(32, 3), (16, 32))
+    grey = space.with_channels(1)
+    assert grey is not None and (space.channels, grey.channels) == (3, 1)
+    assert [grey.at(size).input_shape for size in grey.resolutions] == [(1, 16, 16), (1, 32, 32)]
+    assert grey.variables == space.variables and grey.config() != space.config()
+    again = grey.with_channels(3)
+    assert again is not None and again.signature == space.signature

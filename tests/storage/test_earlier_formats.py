@@ -62,6 +62,17 @@ def test_a_run_of_schema_1_is_read(run_1: dict[str, Any], run_config: RunConfig,
     assert (settings.evaluations, settings.finalists, settings.seed) == (40, 3, 0)
 
 
+def test_before_there_were_grey_images_all_were_rgb(
+    run_1: dict[str, Any], run_config: RunConfig, tmp_path: Path
+) -> None:
+    assert read(tmp_path, run_1).settings.channels == 3
+    run_2 = {**run_1, "schema": "edgenas.run/2", "config": run_config.model_dump(mode="json")}
+    del run_2["config"]["settings"]["channels"]
+    assert read(tmp_path, run_2).settings.channels == 3
+    run_2["config"]["settings"]["channels"] = 1
+    assert read(tmp_path, run_2).settings.channels == 1
+
+
 def test_the_gradient_searchers_settings_are_read(run_1: dict[str, Any], tmp_path: Path) -> None:
     run_1["config"] |= {
         "searcher": "proxyless",

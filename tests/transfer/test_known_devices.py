@@ -192,7 +192,7 @@ def test_the_interval_that_is_told_is_the_one_predictions_have(
 def test_costs_and_intercept_are_the_posteriors_sum(space: SearchSpace, others: KnownDevices) -> None:
     samples = Board(space).samples(others.informative_networks(10, [], 0))
     inference = others.infer(samples, SENTINEL_MS).inference
-    assert set(inference.block_ms) == {block.key for block in space.distinct_blocks}
+    assert set(inference.block_ms) == {block.key for block in space.blocks_of_any_channels}
     assert min(inference.block_ms.values()) >= 0
     networks = _random(space, 100)
     sums = [
