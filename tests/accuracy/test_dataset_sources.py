@@ -1,4 +1,6 @@
 import errno
+import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from email.message import Message
@@ -59,6 +61,15 @@ def test_the_same_folder_is_the_same_data_whatever_the_way_to_it(
     monkeypatch.chdir(image_folder.parent)
     near, far = load_dataset(image_folder.name), load_dataset(str(image_folder))
     assert (near.name, near.fingerprint) == (far.name, far.fingerprint)
+
+
+def test_a_folder_whose_path_is_not_utf_8_is_refused_in_one_line(image_folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / os.fsdecode(b"vid\xe9os")
+    shutil.copytree(image_folder, place)
+    with pytest.raises(
+        DataError, match=r"--data '\S+vid\\udce9os': the path is not UTF-8; rename the folder"
+    ):
+        load_dataset(str(place))
 
 
 class FakeSet:

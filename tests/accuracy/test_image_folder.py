@@ -1,7 +1,9 @@
 import os
+import shutil
 import unicodedata
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.image_folder import dataset_from_folder
 from edgenas.errors import DataError
 from edgenas.progress import silent
+from edgenas.vocabulary import Fit
 
 
 def save(path: Path, colour: tuple[int, ...] | int = (10, 20, 30), mode: str = "RGB", size: int = 16) -> Path:
@@ -488,3 +491,98 @@ def test_imbalance_is_named_and_splits_stay_stratified(tmp_path: Path) -> None:
     data = load(tmp_path)
     assert "class 'cat' has 60 training images, class 'dog' only 5" in remarks(data)
     assert all(1 in split.labels for split in (data.train, data.validation, data.test))
+
+
+def shaded(top: float, kind: type[np.generic], seed: int) -> Image.Image:
+    """A picture of more than 8 bits, with values from 0 to `top`."""
+    values = np.random.default_rng(seed).random((16, 16)) * top
+    values[0, :2] = 0, top
+    return Image.fromarray(values.astype(kind))
+
+
+def icon(seed: int) -> Image.Image:
+    """Black, with a shape that only its transparency shows."""
+    pixels = np.zeros((16, 16, 4), np.uint8)
+    pixels[..., 3] = np.random.default_rng(seed).integers(0, 2, (16, 16)) * 255
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize(
+    ("picture", "suffix"),
+    [
+        (partial(shaded, 4095, np.uint16), "tif"),
+        (partial(shaded, 1.0, np.float32), "tif"),
+        (partial(shaded, 255, np.int32), "tif"),
+        (icon, "png"),
+    ],
+    ids=["12 bits in 16", "0 to 1", "8 bits in 32", "only transparency"],
+)
+def test_no_picture_comes_out_black(
+    picture: Callable[[int], Image.Image], suffix: str, tmp_path: Path
+) -> None:
+    for i, name in enumerate(("a", "b")):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        for number in range(6):
+            picture(100 * i + number).save(tmp_path / "train" / name / f"{number}.{suffix}")
+    data = load(tmp_path)
+    assert (int(data.train.images.min()), int(data.train.images.max())) == (0, 255)
+    assert "show nothing" not in remarks(data)
+    assert 0.3 < data.mean[0] < 0.7
+
+
+def test_images_that_all_show_the_same_colour_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for number in range(6):
+            save(tmp_path / "train" / name / f"{number}.png", (3, 3, 3))
+    with pytest.raises(
+        DataError,
+        match=r"--data \S+: all training images show the same colour \(first: train/a/0\.png\); look at one",
+    ):
+        load(tmp_path)
+
+
+def test_the_same_picture_in_training_and_test_and_in_two_classes_is_told(tmp_path: Path) -> None:
+    for i, name in enumerate(("a", "b")):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        for number in range(6):
+            icon(10 * i + number).save(tmp_path / "train" / name / f"{number}.png")
+    shutil.copytree(tmp_path / "train", tmp_path / "test")
+    shutil.copy(tmp_path / "train" / "a" / "0.png", tmp_path / "train" / "b" / "again.png")
+    told = remarks(load(tmp_path))
+    assert "12 of 12 test images are also training images: test figures are too high (test/" in told
+    assert "images are also in another class, so one of their labels is wrong (train/" in told
+
+
+def test_grey_images_have_one_channel_unless_asked_otherwise(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 5)
+    shape = {
+        asked: dataset_from_folder(tmp_path, 16, True, silent, channels=asked).train.images.shape[1]
+        for asked in (None, 1, 3)
+    }
+    assert shape == {None: 1, 1: 1, 3: 3}
+    fingerprints = {
+        dataset_from_folder(tmp_path, 16, True, silent, channels=each).fingerprint for each in (None, 1, 3)
+    }
+    assert len(fingerprints) == 1
+    save(tmp_path / "train" / "cat" / "red.png", (200, 0, 0))
+    assert dataset_from_folder(tmp_path, 16, True, silent, channels=None).channels == 3
+    assert dataset_from_folder(tmp_path, 16, True, silent, channels=1).channels == 1
+
+
+@pytest.mark.parametrize(("fit", "expected"), [("crop", 0), ("stretch", 0), ("pad", 128)])
+def test_the_fit_is_that_asked_for(tmp_path: Path, fit: Fit, expected: int) -> None:
+    for i, name in enumerate(("a", "b")):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        for number in range(5):
+            Image.new("RGB", (32, 16), (0, 0, 250 * i)).save(tmp_path / "train" / name / f"{number}.png")
+    data = dataset_from_folder(tmp_path, 16, True, silent, fit)
+    assert (data.train.images[:, 0, 0] == expected).all()
+    assert data.preparation.fit == fit
+
+
+def test_own_validation_images_guide_the_search(tmp_path: Path) -> None:
+    for part, count in (("train", 10), ("valid", 4), ("test", 3)):
+        fill(tmp_path / part, count)
+    data = load(tmp_path)
+    assert [len(split) for split in (data.train, data.validation, data.test)] == [20, 8, 6]
+    assert all(map(grey_value_fits_label, (data.train, data.validation, data.test)))
