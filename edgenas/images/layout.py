@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +40,27 @@ def listing_of(folder: Path) -> Listing:
         ) from None
 
 
-def part_folders(folder: Path) -> dict[str, Path]:
-    """The folder of each part that has one."""
+def part_folders(
+    folder: Path, option: str = "--data", parts: Collection[str] = tuple(_PARTS)
+) -> dict[str, Path]:
+    """The folder of each of the parts (train, validation, test) that has one.
+
+    Args:
+        folder: of the data set.
+        option: that named it, for the error.
+        parts: to look for.
+
+    Raises:
+        DataError: two folders for one part.
+        OSError: the folder cannot be listed.
+    """
     found: dict[str, Path] = {}
     for entry in sorted(folder.iterdir()):
-        for part, names in _PARTS.items():
-            if names.fullmatch(entry.name) and entry.is_dir():
+        for part in parts:
+            if _PARTS[part].fullmatch(entry.name) and entry.is_dir():
                 if part in found:
                     raise DataError(
-                        f"--data {folder}: both {found[part].name}/ and {entry.name}/ are folders for {part}",
+                        f"{option} {folder}: both {found[part].name}/ and {entry.name}/ are folders for {part}",
                         "keep one of them there",
                     )
                 found[part] = entry
