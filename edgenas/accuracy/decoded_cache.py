@@ -1,9 +1,11 @@
 """Images of folders, decoded once into a file in the user's cache folder; large ones are mapped from there."""
 
+import contextlib
 import hashlib
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import PIL
 import platformdirs
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
@@ -18,13 +21,14 @@ from pydantic import Field
 
 from edgenas.accuracy.dataset import ChannelStatistics, check_counts
 from edgenas.accuracy.splits import Indices
-from edgenas.errors import DataError, FileFormatError
+from edgenas.errors import DataError, FileFormatError, InputError
 from edgenas.formats import Document, read_json, write_json
 from edgenas.images.decoding import decoded
 from edgenas.images.inspection import PARTS, Inspection
 from edgenas.images.listing import Listing
 from edgenas.images.preparation import Preparation
 from edgenas.images.ranges import ranges_of
+from edgenas.images.reading import may_pass
 from edgenas.progress import Progress
 from edgenas.vocabulary import Channels, Fit
 
@@ -38,6 +42,10 @@ MAX_IN_MEMORY = 2 * 2**30
 
 MAX_CACHE_BYTES = 64 * 2**30
 """Above that, the files that were not used for longest are deleted."""
+
+
+ABANDONED_S = 24 * 3600
+"""After that, a file that is not complete is one of a session that was killed."""
 
 
 class CacheRecord(Document):
@@ -83,7 +91,14 @@ class Plan:
 
     def _key(self) -> str:
         """Changes with any name, size or modification time, but not if the folder is moved."""
-        asked = (CACHE_VERSION, self.resolution, self.fit, self.channels, self.listing.counts)
+        asked = (
+            CACHE_VERSION,
+            PIL.__version__,
+            self.resolution,
+            self.fit,
+            self.channels,
+            self.listing.counts,
+        )
         digest = hashlib.sha256(repr(asked).encode())
         for path in self.listing.paths:
             digest.update(b"\0" + os.fsencode(path.relative_to(self.listing.root)))
@@ -102,14 +117,13 @@ def decoded_images(plan: Plan, progress: Progress) -> tuple[CacheRecord, NDArray
         DataError: too few images in a class, too many that cannot be read; or no room for those of a large set.
     """
     path = plan.path
-    record = valid_record(plan)
     try:
-        if record is None:
+        record = valid_record(plan) or _decode_under_lock(plan, path, progress)
+        try:
+            images = _read(plan, path, record)
+        except FileNotFoundError:  # another session needed the room
             record = _decode_under_lock(plan, path, progress)
-        else:
-            log.info("images are taken from %s", path)
-        os.utime(path)  # the latest to be used is the last to be deleted
-        return record, _read(plan, path, record)
+            images = _read(plan, path, record)
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         problem = f"{path.parent}: decoded images cannot be stored there ({reason})"
@@ -118,6 +132,9 @@ def decoded_images(plan: Plan, progress: Progress) -> tuple[CacheRecord, NDArray
             raise DataError(problem, hint) from None
         log.warning("%s, so they are decoded in every session; %s", problem, hint)
         return _in_memory(plan, progress)
+    with contextlib.suppress(OSError):
+        os.utime(path)  # the latest to be used is the last to be deleted
+    return record, images
 
 
 def valid_record(plan: Plan) -> CacheRecord | None:
@@ -195,8 +212,16 @@ def _decode_to_file(plan: Plan, path: Path, progress: Progress) -> CacheRecord:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    write_json(_record_of(path), record)
+    if not any(map(may_pass, record.skipped.values())):  # what may pass is tried again in the next session
+        _write_record(path, record)
     return record
+
+
+def _write_record(path: Path, record: CacheRecord) -> None:
+    try:
+        write_json(_record_of(path), record)
+    except InputError as error:
+        raise OSError(error.problem) from None
 
 
 def _make_room(plan: Plan, path: Path) -> None:
@@ -206,12 +231,15 @@ def _make_room(plan: Plan, path: Path) -> None:
         DataError: they do not, and are too large for the memory too.
         OSError: they do not, but fit into memory.
     """
-    kept, needed = 0, plan.nbytes()
-    for file in sorted(path.parent.glob("*.u8"), key=lambda file: file.stat().st_mtime, reverse=True):
-        kept += file.stat().st_size
-        if kept + needed > MAX_CACHE_BYTES:
+    needed, files = plan.nbytes(), sorted(_files_in(path.parent), key=lambda each: each[1])
+    kept = sum(size for _, _, size in files)
+    for file, used_s, size in files:
+        full = kept + needed > MAX_CACHE_BYTES or shutil.disk_usage(path.parent).free < needed
+        abandoned = time.time() - used_s > ABANDONED_S
+        if abandoned if file.suffix == ".part" else full:
             _record_of(file).unlink(missing_ok=True)
             file.unlink(missing_ok=True)
+            kept -= size
     free = shutil.disk_usage(path.parent).free
     if needed > free and needed <= MAX_IN_MEMORY:
         raise OSError(f"{needed / 1e9:.3g} GB are needed, {free / 1e9:.3g} GB are free")
@@ -222,9 +250,19 @@ def _make_room(plan: Plan, path: Path) -> None:
         )
 
 
+def _files_in(folder: Path) -> list[tuple[Path, float, int]]:
+    """The files with images, when each was last used, in seconds, and its size."""
+    found = []
+    for file in (*folder.glob("*.u8"), *folder.glob("*.part")):
+        with contextlib.suppress(OSError):  # another session deletes too
+            state = file.stat()
+            found.append((file, state.st_mtime, state.st_size))
+    return found
+
+
 def _decode(plan: Plan, progress: Progress, write: Callable[[memoryview], object]) -> CacheRecord:
     listing, order = plan.listing, plan.order
-    ranges = ranges_of(listing.paths)
+    ranges = ranges_of(listing.paths, progress)
     preparation = Preparation(fit=plan.fit, channels=plan.channels, ranges=ranges)
     statistics, inspection, skipped = ChannelStatistics(plan.channels), Inspection(), {}
     for place, image in enumerate(_images(plan, preparation, progress)):

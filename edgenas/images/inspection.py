@@ -1,6 +1,7 @@
 """What is noticed about images while they are decoded: which are the same, nearly the same, or show nothing."""
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -22,7 +23,7 @@ share of the picture's contrast. Of 800 photographs of flowers, halved and saved
 nearest two of them that differ were 11.8 apart."""
 
 MAX_PAIRS = 6e8
-"""Above that, comparing takes longer than decoding."""
+"""Pairs of images to compare: more take longer than decoding, so that of more test images a part is looked at."""
 
 PARTS = ("training", "validation", "test")
 Part = str
@@ -65,15 +66,15 @@ class Inspection:
         found = _flat_remarks(self._flat, names, labels, parts, classes)
         found += _same_remarks(same, names, labels, parts)
         known = {i for group in same for i in group}
+        others = [i for i in shown if i not in known]
         return found + _near_remarks(
-            self._pairs([i for i in shown if i not in known], parts), names, labels, parts
+            self._pairs(others, parts), len(_compared(others, parts)[0]), names, labels
         )
 
     def _pairs(self, shown: Sequence[int], parts: Sequence[Part]) -> list[tuple[int, int]]:
         """Test images with the training or validation image that is nearly the same."""
-        test = [i for i in shown if parts[i] == "test"]
-        others = [i for i in shown if parts[i] != "test"]
-        if not test or not others or len(test) * len(others) > MAX_PAIRS:
+        test, others = _compared(shown, parts)
+        if not test or not others:
             return []
         here, there = (
             np.stack([self._thumbnails[i] for i in each]).astype(np.float32) for each in (test, others)
@@ -107,6 +108,13 @@ def _nearest(here: NDArray[np.float32], there: NDArray[np.float32]) -> Iterable[
             yield start + row, int(near), float(np.sqrt(max(distances[row, near], 0.0) / here.shape[1]))
 
 
+def _compared(shown: Sequence[int], parts: Sequence[Part]) -> tuple[list[int], list[int]]:
+    """Test images, of very many every so manieth, and all others."""
+    test = [i for i in shown if parts[i] == "test"]
+    others = [i for i in shown if parts[i] != "test"]
+    return test[:: max(1, math.ceil(len(test) * len(others) / MAX_PAIRS))], others
+
+
 def _flat_remarks(
     flat: Sequence[bool],
     names: Sequence[str],
@@ -133,7 +141,7 @@ def _same_remarks(
 ) -> list[str]:
     leaked = [group for group in same if _leaks(group, parts)]
     mixed = [group for group in same if len({labels[i] for i in group}) > 1]
-    copies = sum(sum(parts[i] != "test" for i in group) - 1 for group in same if not _leaks(group, parts))
+    copies = sum(max(0, sum(parts[i] != "test" for i in group) - 1) for group in same)
     remarks = []
     if leaked:
         number, total = sum(parts[i] == "test" for group in leaked for i in group), Counter(parts)["test"]
@@ -154,7 +162,7 @@ def _same_remarks(
 
 
 def _near_remarks(
-    pairs: Sequence[tuple[int, int]], names: Sequence[str], labels: Sequence[int], parts: Sequence[Part]
+    pairs: Sequence[tuple[int, int]], looked_at: int, names: Sequence[str], labels: Sequence[int]
 ) -> list[str]:
     if not pairs:
         return []
@@ -162,8 +170,8 @@ def _near_remarks(
     other_class = sum(labels[test] != labels[other] for test, other in pairs)
     classes = f", {other_class} of another class" if other_class else ""
     return [
-        f"{len(pairs)} of {Counter(parts)['test']} test images look like a training image that was resized or "
-        f"compressed again{classes}: test figures may be too high ({shown})"
+        f"{len(pairs)} of {looked_at} other test images look like a training image that was resized or compressed "
+        f"again{classes}: test figures may be too high ({shown})"
     ]
 
 

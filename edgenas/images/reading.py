@@ -15,6 +15,9 @@ from PIL import Image, UnidentifiedImageError
 from edgenas.errors import DataError
 from edgenas.images.preparation import Preparation
 
+NO_PERMISSION, TOO_LARGE, UNREACHABLE = "no permission", "too large for the memory", "cannot be reached"
+"""Reasons that are not about what a file holds."""
+
 _HEADER_BYTES = 32
 
 _UNREADABLE_FORMATS = ("EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "PDF", "IPTC")
@@ -96,12 +99,19 @@ def _reason(path: Path, error: Exception) -> str:
         case UnidentifiedImageError():
             return _what_else(path)
         case PermissionError():
-            return "no permission"
+            return NO_PERMISSION
         case Image.DecompressionBombError():
             return "too many pixels"
         case MemoryError():
-            return "too large for the memory"
+            return TOO_LARGE
+        case OSError() if error.errno is not None:  # Pillow's own have none
+            return f"{UNREACHABLE} ({error.strerror})"
     return "damaged"
+
+
+def may_pass(reason: str) -> bool:
+    """Whether a file may be readable another time, though it stays as it is."""
+    return reason.startswith((NO_PERMISSION, TOO_LARGE, UNREACHABLE))
 
 
 def _what_else(path: Path) -> str:

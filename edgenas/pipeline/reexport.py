@@ -106,7 +106,7 @@ def _same_data(
                 f"the images of run {document.name} cannot be loaded again ({error.problem})",
                 "give them with --data, in Python as they were given to the search",
             ) from None
-    if data.largest.files is not None and not folder.images.is_file():
+    if _cannot_be_compared(folder, document, data.largest):
         log.warning(
             "run %s was made by an earlier version: whether its images are the same cannot be checked",
             document.name,
@@ -119,10 +119,16 @@ def _same_data(
             + (f" ({changes})" if changes else ""),
             "give the run's own images with --data, or search again",
         )
-    if not isinstance(given, Dataset):
+    elif not isinstance(given, Dataset):
         folder.follow(document, data.largest.name)
     # Runs of earlier versions did not record what the images had been normalised by: their own figures.
     return data.normalised(config.data.mean, config.data.std) if config.data.mean else data
+
+
+def _cannot_be_compared(folder: RunFolder, document: RunDocument, dataset: Dataset) -> bool:
+    """Whether it is a run on an image folder by a version that told images apart in another way."""
+    on_folder = dataset.files is not None and Path(name_of(document.config.settings.data)).is_absolute()
+    return on_folder and not folder.images.is_file() and document.config.data.classes == dataset.classes
 
 
 def _export(

@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from edgenas.accuracy.image_folder import dataset_from_folder
 from edgenas.errors import DataError
 from edgenas.images import decoding
 from edgenas.images.preparation import Preparation
+from edgenas.images.reading import UnreadableImageError
 from edgenas.progress import silent
 
 
@@ -349,8 +351,88 @@ def test_a_complete_file_is_opened_where_nothing_can_be_written(
 ) -> None:
     root = images(tmp_path / "set")
     load(root)
+
+    def forbidden(path: Path) -> None:
+        raise PermissionError(1, "Operation not permitted", str(path))
+
+    monkeypatch.setattr(decoded_cache.os, "utime", forbidden)
     monkeypatch.setattr(decoded_cache, "_decode_under_lock", lambda *_: pytest.fail("asked for the lock"))
     assert len(load(root).test) == 11
+
+
+def aged(path: Path, hours: float) -> None:
+    path.write_bytes(bytes(30_000))
+    os.utime(path, (time.time() - 3600 * hours,) * 2)
+
+
+def test_what_was_not_used_for_longest_makes_room(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoded_cache, "MAX_CACHE_BYTES", 100_000)
+    cache.mkdir(parents=True)
+    for name, hours in (("old.u8", 3), ("new.u8", 1), ("running.part", 2), ("killed.part", 30)):
+        aged(cache / name, hours)
+    load(images(tmp_path / "set"))
+    left = {path.name for path in cache.iterdir() if path.suffix in (".u8", ".part")}
+    assert {"new.u8", "running.part"} < left and not {"old.u8", "killed.part"} & left
+    assert len(left) == 3
+
+
+def test_an_image_without_permission_is_tried_again_in_the_next_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Permissions do not bind whoever runs the tests as root."""
+    root, read = images(tmp_path / "set"), decoding.read_pixels
+
+    def forbidden(path: Path, size: int, preparation: Preparation) -> object:
+        if path.parent.name == "class 1" and path.name == "7.png" and path.parent.parent.name == "train":
+            raise UnreadableImageError(path, "no permission")
+        return read(path, size, preparation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "read_pixels", forbidden)
+        assert sum(map(len, splits(load(root)))) == 60
+    assert sum(map(len, splits(load(root)))) == 61
+
+
+def test_a_file_that_another_session_deleted_is_made_again(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = images(tmp_path / "set")
+    before = load(root)
+    valid = decoded_cache.valid_record
+
+    def then_deleted(plan: decoded_cache.Plan) -> object:
+        record = valid(plan)
+        monkeypatch.setattr(decoded_cache, "valid_record", valid)
+        plan.path.unlink()
+        return record
+
+    monkeypatch.setattr(decoded_cache, "valid_record", then_deleted)
+    assert_same(before, load(root))
+
+
+def test_where_nothing_can_be_stored_a_small_set_is_decoded_in_every_session(
+    tmp_path: Path,
+    cache: Path,
+    reads: Counter[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(decoded_cache, "MAX_IN_MEMORY", 2**30)
+    root = images(tmp_path / "set")
+    kept = load(root)
+    shutil.rmtree(cache.parent)
+    cache.parent.write_text("a file")
+    reads.clear()
+    first, again = load(root), load(root)
+    assert_same(kept, first)
+    assert_same(first, again)
+    assert set(reads.values()) == {2}
+    assert (
+        "cannot be stored there (Not a directory), so they are decoded in every session; free some"
+        in caplog.text
+    )
 
 
 def test_a_session_waits_for_another_that_decodes_the_same_images(

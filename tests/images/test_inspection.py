@@ -59,6 +59,16 @@ def test_copies_within_training() -> None:
     assert found == "4 training images are copies of others in training: validation figures may be too high"
 
 
+def test_copies_among_test_images_do_not_count_against_those_in_training() -> None:
+    found = remarks(
+        ("a", 0, "training", picture(1)), ("b", 0, "training", picture(1)), ("c", 0, "test", picture(2)),
+        ("d", 0, "test", picture(2)), ("e", 0, "training", picture(3)), ("f", 0, "validation", picture(3)),
+        ("g", 0, "test", picture(3)),
+    )  # fmt: skip
+    assert "1 of 3 test images are also training images" in found
+    assert "2 training images are copies of others in training" in found
+
+
 @pytest.mark.parametrize("quality", [60, 85])
 def test_a_test_image_that_is_a_training_image_compressed_again(quality: int) -> None:
     stream = BytesIO()
@@ -69,8 +79,8 @@ def test_a_test_image_that_is_a_training_image_compressed_again(quality: int) ->
     others = [(f"{i}", 0, "training", picture(i, 96)) for i in range(1, 40)]
     found = remarks(*others, ("test/a.jpg", 1, "test", again), ("test/b.jpg", 1, "test", picture(50, 96)))
     assert found == (
-        "1 of 2 test images look like a training image that was resized or compressed again, 1 of another class: test "
-        "figures may be too high (test/a.jpg ~ 1)"
+        "1 of 2 other test images look like a training image that was resized or compressed again, 1 of another class: "
+        "test figures may be too high (test/a.jpg ~ 1)"
     )
 
 

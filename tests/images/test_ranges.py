@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,25 @@ def test_one_range_for_all_images(tmp_path: Path) -> None:
     (tmp_path / "broken.tif").write_bytes(b"II*\0")
     Image.new("RGB", (2, 2)).save(tmp_path / "plain.png")
     assert ranges_of(sorted(tmp_path.iterdir()))["I;16"] == (0, 4095)
+
+
+def test_every_deep_image_counts(tmp_path: Path) -> None:
+    for number in range(300):
+        Image.fromarray(np.array([[0, 60000 if number == 151 else 4000]], np.uint16)).save(
+            tmp_path / f"{number}.png"
+        )
+    seen: list[float] = []
+    found = ranges_of(sorted(tmp_path.iterdir()), lambda _, done, total, detail="": seen.append(done / total))
+    assert found["I;16"] == (0, 65535)
+    assert seen[-1] == 1
+
+
+def test_nothing_is_heard_of_large_images(tmp_path: Path) -> None:
+    Image.new("1", (12_000, 9_000)).save(tmp_path / "a.png")
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        ranges_of([tmp_path / "a.png"])
+    assert not heard
 
 
 def test_without_deep_images_the_ranges_are_the_usual(tmp_path: Path) -> None:
