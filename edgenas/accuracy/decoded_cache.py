@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +22,10 @@ from pydantic import Field
 from edgenas.accuracy.dataset import ChannelStatistics, check_counts
 from edgenas.accuracy.splits import Indices
 from edgenas.errors import DataError, FileFormatError, InputError
-from edgenas.formats import Document, read_json, write_json
-from edgenas.images.decoding import decoded
+from edgenas.formats import Document, read_json, write_bytes, write_json
+from edgenas.images.decoding import TooManyUnreadableError, decoded
 from edgenas.images.inspection import PARTS, Inspection
-from edgenas.images.listing import Listing
+from edgenas.images.listing import Listing, name_below
 from edgenas.images.preparation import Preparation
 from edgenas.images.ranges import ranges_of
 from edgenas.images.reading import may_pass
@@ -297,4 +297,19 @@ def _images(plan: Plan, preparation: Preparation, progress: Progress) -> Iterato
         if (of_folder := order[folders == folder]).size:
             paths = [listing.paths[i] for i in of_folder]
             what = "decoding images" if folder == 0 else f"decoding {part} images"
-            yield from decoded(paths, plan.resolution, preparation, progress, what)
+            try:
+                yield from decoded(paths, plan.resolution, preparation, progress, what)
+            except TooManyUnreadableError as error:
+                raise DataError(error.problem, f"{error.hint}{_listed(plan, error.unreadable)}") from None
+
+
+def _listed(plan: Plan, unreadable: Mapping[Path, str]) -> str:
+    """Write a list of files that cannot be read, and say where it is; there is no run yet to keep it beside."""
+    place = plan.path.with_suffix(".refused.txt")
+    lines = [
+        f"{name_below(plan.listing.root, path)}\t{reason}\n" for path, reason in sorted(unreadable.items())
+    ]
+    with contextlib.suppress(InputError):
+        write_bytes(place, "".join(lines).encode())
+        return f" (they are listed in {place})"
+    return ""

@@ -146,14 +146,12 @@ def _remarks(plan: Plan, record: CacheRecord) -> tuple[str, ...]:
     listing, skipped = plan.listing, _skipped(plan, record)
     remarks = [*listing.remarks]
     if listing.passed_over:
-        remarks.append(
-            f"{len(listing.passed_over)} files are passed over: {passed_over_text(listing.passed_over)}"
-        )
+        remarks.append(f"passed over: {passed_over_text(listing.passed_over)}")
     if skipped:
-        named = first_of([f"{listing.root / name} ({reason})" for name, reason in sorted(skipped.items())])
+        named = first_of([f"{name} ({reason})" for name, reason in sorted(skipped.items())])
         remarks.append(f"{len(skipped)} of {len(plan.order)} images cannot be read and are skipped: {named}")
     if listing.counts[1] > MAX_VALIDATION_IMAGES:
         remarks.append(f"{MAX_VALIDATION_IMAGES} of {listing.counts[1]} validation images are used")
-    if unequal := imbalance(str(listing.root), listing.classes, listing.labels[: listing.train]):
+    if unequal := imbalance(listing.root.name, listing.classes, listing.labels[: listing.train]):
         remarks.append(unequal)
     return (*remarks, *record.remarks)

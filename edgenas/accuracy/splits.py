@@ -28,7 +28,7 @@ def split_off_test(labels: Indices, cut_test: bool) -> tuple[Indices, Indices]:
 
 
 def split_off_by_name(labels: Indices, names: Sequence[str]) -> tuple[Indices, Indices]:
-    """The same for files: what is test follows from a file's name alone, so that it stays so as others are added.
+    """The same for files, by hashes of their names, so that nearly all of it stays so as others are added.
 
     Args:
         labels: int64 (N,).

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,23 @@ BATCH = 256
 AHEAD = 64
 """Images decoded ahead of what the caller has taken: enough to keep every core busy, few enough for memory."""
 
+
+class TooManyUnreadableError(DataError):
+    """More broken files than can be skipped.
+
+    Args:
+        unreadable: why, by path; those found so far.
+        done: how many files were looked at.
+        total: how many there are.
+    """
+
+    def __init__(self, unreadable: Mapping[Path, str], done: int, total: int) -> None:
+        self.unreadable = unreadable
+        count = f"{'at least ' if done < total else ''}{len(unreadable)} of {total}"
+        named = first_of(sorted(f"{path} ({reason})" for path, reason in unreadable.items()))
+        super().__init__(f"{count} images cannot be read: {named}", "remove or replace the broken files")
+
+
 Decoded = NDArray[np.uint8] | str
 """The pixels of a file, (size, size, channels), or why it has none."""
 
@@ -45,9 +62,9 @@ def decoded(
     Pillow decodes without Python's lock, so threads are enough.
 
     Raises:
-        DataError: too many cannot be read.
+        TooManyUnreadableError: more than can be skipped.
     """
-    unreadable: list[str] = []
+    unreadable: dict[Path, str] = {}
     said: list[str] = []
     started_s = time.monotonic()
     progress(phase, 0, len(paths))
@@ -58,7 +75,7 @@ def decoded(
             image = waiting.popleft().result()
             waiting.extend(pool.submit(read, each) for each in paths[done + AHEAD - 1 : done + AHEAD])
             if isinstance(image, str):
-                unreadable.append(f"{path} ({image})")
+                unreadable[path] = image
             yield image
             if done % BATCH == 0 or done == len(paths):
                 _check_unreadable(unreadable, done, len(paths))
@@ -75,13 +92,9 @@ def _decoded(path: Path, size: int, preparation: Preparation) -> Decoded:
         return error.reason
 
 
-def _check_unreadable(unreadable: list[str], done: int, total: int) -> None:
+def _check_unreadable(unreadable: Mapping[Path, str], done: int, total: int) -> None:
     if len(unreadable) == total or len(unreadable) > max(1, MAX_UNREADABLE_SHARE * total):
-        count = f"{'at least ' if done < total else ''}{len(unreadable)} of {total}"
-        raise DataError(
-            f"{count} images cannot be read: {first_of(sorted(unreadable))}",
-            "remove or replace the broken files",
-        )
+        raise TooManyUnreadableError(unreadable, done, total)
 
 
 def native_resolution(paths: Sequence[Path]) -> int:

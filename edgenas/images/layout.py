@@ -2,13 +2,14 @@
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
 from edgenas.errors import DataError
-from edgenas.images.listing import ClassFolders, Listing, composed, first_of, passed_over_text
+from edgenas.images.listing import SUFFIXES, ClassFolders, Listing, first_of, is_passed_over, passed_over_text
 
 _REST = r"([ _-]?(set|data|images?|imgs?))?"
 _PARTS = {
@@ -70,36 +71,45 @@ def part_folders(
 def _in_parts(folder: Path, found: dict[str, ClassFolders]) -> Listing:
     validation, test = found.get("validation"), found.get("test")
     remarks = [text for each in found.values() for text in _remarks(each)]
+    remarks += _beside(folder, {each.folder.name for each in found.values()})
     for each in (validation, test):
         remarks += [] if each is None else _compared(each, found["train"])
     if not (test and test.images):
         # The only images that were kept aside are worth more as a test than as a guide of the search.
         test, validation = validation, None
-        if not (test and test.images):
-            remarks.append(f"{folder} has no test/ or val/ folder: a fifth of train/ is held out as test")
+    if not (test and test.images):
+        empty = [f"{each.folder.name}/" for part, each in found.items() if part != "train"]
+        lack = (
+            f"{first_of(empty)} has no class folders with images"
+            if empty
+            else "there is no test/ or val/ folder"
+        )
+        remarks.append(f"{lack}: a fifth of {found['train'].folder.name}/ is held out as test")
     return _listing(folder, (found["train"], validation, test), list(found.values()), remarks)
+
+
+def _beside(folder: Path, parts: set[str]) -> list[str]:
+    """What else lies in the folder of the parts, as a remark."""
+    others = sorted(
+        f"{each.name}/" if each.is_dir() else each.name
+        for each in folder.iterdir()
+        if each.name not in parts
+        and (each.is_dir() or each.suffix.lower() in SUFFIXES)
+        and not is_passed_over(each)
+    )
+    return [f"ignored beside {first_of(sorted(parts))}: {first_of(others)}"] if others else []
 
 
 def _flat(folder: Path, others: dict[str, ClassFolders]) -> Listing:
     """Class folders without parts above them."""
     classes = ClassFolders(folder, folder)
-    inner = {name: _subfolders(folder, name) for name in classes.images}
-    shared = [name for name, below in inner.items() if below and list(inner.values()).count(below) > 1]
+    times = Counter(classes.inner.values())
+    shared = [name for name, below in classes.inner.items() if len(below) > 1 and times[below] > 1]
     if others or shared or len(classes.images) < 2:
         near_miss = _near_miss(folder, classes, shared, others)
         raise DataError(f"--data {folder}: has no images under train/<class>/{near_miss}", LAYOUT)
-    remarks = [
-        f"{folder} has class folders only: a fifth of the images is held out as test",
-        *_remarks(classes),
-    ]
+    remarks = ["there are class folders only: a fifth of the images is held out as test", *_remarks(classes)]
     return _listing(folder, (classes, None, None), [classes], remarks)
-
-
-def _subfolders(folder: Path, name: str) -> tuple[str, ...]:
-    """Names of the folders within one of the folders, if there are several."""
-    places = [entry for entry in folder.iterdir() if composed(entry.name) == name]
-    below = sorted(each.name for place in places for each in place.iterdir() if each.is_dir())
-    return tuple(below) if len(below) > 1 else ()
 
 
 def _near_miss(
@@ -130,7 +140,8 @@ def _near_miss(
 def _remarks(part: ClassFolders) -> list[str]:
     if not (part.empty and part.images):
         return []
-    return [f"{part.folder}: class folders without images are ignored: {first_of(part.empty)}"]
+    empty = [str((part.folder / name).relative_to(part.root)) for name in part.empty]
+    return [f"class folders without images are ignored: {first_of(empty)}"]
 
 
 def _compared(part: ClassFolders, train: ClassFolders) -> list[str]:
@@ -151,7 +162,9 @@ def _compared(part: ClassFolders, train: ClassFolders) -> list[str]:
     if not absent:
         return []
     figures = "validation" if _PARTS["validation"].fullmatch(part.folder.name) else "test"
-    return [f"{part.folder} has no images of class {absent[0]!r}: it is missing from all {figures} figures"]
+    return [
+        f"{part.folder.name}/ has no images of class {absent[0]!r}: it is missing from all {figures} figures"
+    ]
 
 
 def _listing(

@@ -14,23 +14,9 @@ from edgenas.errors import DataError
 from edgenas.images.reading import UnreadableImageError, opened
 
 SUFFIXES = {
-    *(
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".apng",
-        ".bmp",
-        ".dib",
-        ".webp",
-        ".gif",
-        ".avif",
-        ".jp2",
-        ".tga",
-    ),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff"),
-}
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".webp", ".gif", ".avif", ".jp2", ".tga",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff",
+}  # fmt: skip
 """A file with such a suffix claims to be an image, and is a broken one if it is not. Others are looked into."""
 
 THUMBNAILS = {"@eadir", "__macosx", "@recycle", "#recycle", "$recycle.bin"}
@@ -41,9 +27,7 @@ OF_THE_SYSTEM = {".ds_store", "thumbs.db", "desktop.ini"}
 
 _REMEDIES = {
     "HEIC": "convert them to JPEG",
-    "not an image": "",
     "hidden": "rename them if they are meant",
-    "thumbnails": "",
     "outside class folders": "move them into one",
     "link to a folder": "put the folder itself there",
 }
@@ -82,6 +66,12 @@ class Listing:
 class ClassFolders:
     """The images in class folders below one folder; names of classes are in Unicode's composed form.
 
+    Attributes:
+        images: image files of each class that has some, in a stable order.
+        empty: classes without images.
+        inner: names of the folders in each class folder.
+        passed_over: why files and folders are not taken, by their place below the root.
+
     Args:
         root: of the data set.
         folder: holds a folder for each class.
@@ -93,18 +83,22 @@ class ClassFolders:
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root, self.folder = root, folder
-        self.images: dict[str, list[Path]] = {}
-        self.empty: list[str] = []
         self.passed_over: dict[str, str] = {}
-        self._found: defaultdict[str, list[Path]] = defaultdict(list)
+        self.inner: dict[str, tuple[str, ...]] = {}
+        found: defaultdict[str, list[Path]] = defaultdict(list)
         for entry in sorted(folder.iterdir()):
-            if entry.is_dir() and _is_passed_over(entry) is None:
+            is_folder = entry.is_dir()
+            if reason := is_passed_over(entry):
+                self._pass_over(entry, reason)
+            elif is_folder:
                 _check_class_folder(folder, entry)
-                self._found[composed(entry.name)] += self._images(entry)
-            elif not entry.is_dir() and entry.suffix.lower() in SUFFIXES:
-                self._pass_over(entry, _is_passed_over(entry) or "outside class folders")
-        self.empty = [name for name, paths in self._found.items() if not paths]
-        self.images = {name: sorted(paths) for name, paths in sorted(self._found.items()) if paths}
+                name = composed(entry.name)
+                found[name] += self._images(entry)
+                self.inner[name] = tuple(sorted(each.name for each in entry.iterdir() if each.is_dir()))
+            else:
+                self._pass_over(entry, _is_no_image(entry) or "outside class folders")
+        self.empty = [name for name, paths in found.items() if not paths]
+        self.images = {name: sorted(paths) for name, paths in sorted(found.items()) if paths}
 
     def _images(self, folder: Path) -> list[Path]:
         found = []
@@ -133,18 +127,18 @@ def files_below(folder: Path) -> Iterator[tuple[Path, str | None]]:
         folders.sort()
         for name in tuple(folders):
             linked = "link to a folder" if (at / name).is_symlink() else None
-            if reason := _is_passed_over(at / name) or linked:
+            if reason := is_passed_over(at / name) or linked:
                 folders.remove(name)
                 yield at / name, reason
         for path in (at / name for name in sorted(files) if name.lower() not in OF_THE_SYSTEM):
-            yield path, _is_passed_over(path) or _is_no_image(path)
+            yield path, is_passed_over(path) or _is_no_image(path)
 
 
 def _raise(error: OSError) -> None:
     raise error
 
 
-def _is_passed_over(path: Path) -> str | None:
+def is_passed_over(path: Path) -> str | None:
     """Why a file or folder is passed over whatever it holds; `._x.jpg` are what macOS leaves on other drives."""
     if path.name.lower() in THUMBNAILS:
         return "thumbnails"

@@ -7,7 +7,7 @@ from edgenas.pipeline.pretrained import pretrained_for
 from edgenas.settings.search import SearchSettings
 from edgenas.settings.shared import AUTO, NONE
 from edgenas.storage.run_config import setting_differences
-from edgenas.storage.run_folder import RUNS, RunFolder, check_name, different_configuration
+from edgenas.storage.run_folder import RUNS, RunFolder, check_free, check_name, different_configuration
 
 _BY_THE_IMAGES = ("data", "pretrained")
 """What is not the same text for the same search: a folder that moved, weights chosen by the size of the images."""
@@ -22,6 +22,7 @@ def check_before_images(settings: SearchSettings, device: Device) -> None:
     """
     if settings.run is not None:
         check_name(settings.run)
+        check_free(settings.run)
         _check_options(settings, device, RunFolder(RUNS / settings.run))
     if settings.pretrained not in (AUTO, NONE):
         sizes = settings.resolutions

@@ -168,9 +168,7 @@ def open_run(
         lock = FileLock(folder.path / ".lock")
         lock.acquire(blocking=False)
     except Timeout:
-        raise RunConflictError(
-            f"run {name} is in use by another process", "wait for it, or use another --run"
-        ) from None
+        raise _in_use(name) from None
     except OSError as error:
         raise RunConflictError(
             f"{folder.path}: cannot be written ({error.strerror})", "run from a folder you can write to"
@@ -184,6 +182,24 @@ def open_run(
             store.close()
     finally:
         lock.release()
+
+
+def check_free(name: str) -> None:
+    """Raise RunConflictError if another process is using the run."""
+    folder = RUNS / name
+    if not folder.is_dir():
+        return
+    try:
+        with FileLock(folder / ".lock").acquire(blocking=False):
+            return
+    except Timeout:
+        raise _in_use(name) from None
+    except OSError:  # `open_run` says what is wrong with it
+        return
+
+
+def _in_use(name: str) -> RunConflictError:
+    return RunConflictError(f"run {name} is in use by another process", "wait for it, or use another --run")
 
 
 def check_name(name: str) -> None:
@@ -213,14 +229,29 @@ def _check_or_write(folder: RunFolder, config: RunConfig, digests: Mapping[str, 
         return
     document = folder.resumable_document()
     stored, data = document.config, name_of(config.settings.data)
-    if stored.data.fingerprint != config.data.fingerprint and stored.settings.data == data:
-        changes = folder.changes(digests or {})
-        raise RunConflictError(
-            f"run {folder.name} was started on other images: those of {data} changed{changes and f' ({changes})'}",
-            "restore them, or use another --run",
-        )
+    if stored.data.fingerprint != config.data.fingerprint:
+        _refuse_other_images(folder, data, digests or {}, same_place=stored.settings.data == data)
     if differences := stored.differences(config):
         raise different_configuration(folder.name, differences)
     folder.follow(document, data)
     if document.versions != versions():
         log.warning("run %s was started with other library versions: the result may differ", folder.name)
+
+
+def _refuse_other_images(folder: RunFolder, data: str, digests: Mapping[str, str], same_place: bool) -> None:
+    """Raise RunConflictError where it is the images that differ, rather than what was asked for."""
+    if folder.images.is_file():
+        manifest = read_json(folder.images, ImageManifest)
+        changes = manifest.changes(digests) if manifest.digests.keys() & digests.keys() else ""
+    elif same_place and digests:
+        raise RunConflictError(
+            f"run {folder.name} was started by an earlier version of edgenas, which told images apart in another way",
+            "use another --run; its results can still be loaded, reported and exported",
+        )
+    else:
+        changes = ""
+    if changes or same_place:
+        raise RunConflictError(
+            f"run {folder.name} was started on other images: those of {data} changed{changes and f' ({changes})'}",
+            "restore them, or use another --run",
+        )

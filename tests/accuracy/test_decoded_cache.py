@@ -258,7 +258,10 @@ def test_a_broken_image_is_skipped_and_named_in_every_session(tmp_path: Path, re
     first, again = load(root), load(root)
     for data in (first, again):
         assert data.files is not None
-        assert f"1 of 61 images cannot be read and are skipped: {broken} (not an image)" in data.remarks
+        assert (
+            "1 of 61 images cannot be read and are skipped: train/class 1/7.png (not an image)"
+            in data.remarks
+        )
         assert data.files.refused == {"train/class 1/7.png": "not an image"}
     assert_same(first, again)
     assert reads[str(broken)] == 1
@@ -297,6 +300,9 @@ def test_too_many_broken_images_stop_the_decoding_early_and_leave_no_file(
     ):
         load(root)
     assert 10 <= len(reads) <= 12
+    (listing,) = cache.glob("*.refused.txt")
+    assert len(listing.read_text().splitlines()) == 10
+    assert all(line.endswith("\tempty") for line in listing.read_text().splitlines())
     assert not list(cache.glob("*.u8"))
     assert not list(cache.glob("*.part"))
 

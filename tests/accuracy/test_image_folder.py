@@ -75,7 +75,7 @@ def test_without_a_held_out_folder_a_fifth_is_held_out_and_a_warning_says_so(tmp
     fill(tmp_path / "train", 10)
     data = load(tmp_path)
     assert len(data.test) == 4
-    assert "has no test/ or val/ folder: a fifth of train/ is held out" in remarks(data)
+    assert "there is no test/ or val/ folder: a fifth of train/ is held out" in remarks(data)
 
 
 def test_files_in_subfolders_of_a_class_belong_to_it_and_other_files_do_not_count(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_files_in_subfolders_of_a_class_belong_to_it_and_other_files_do_not_coun
     (tmp_path / "train" / "cat" / "notes.txt").write_text("no image")
     (tmp_path / "train" / "empty").mkdir()
     data = load(tmp_path)
-    assert "1 files are passed over: 1 not an image (train/cat/notes.txt)" in remarks(data)
+    assert "passed over: 1 not an image (train/cat/notes.txt)" in remarks(data)
     assert (total(data), data.classes) == (9, ("cat", "dog"))
 
 
@@ -93,7 +93,7 @@ def test_a_test_folder_may_lack_a_class_and_that_is_said(tmp_path: Path) -> None
     fill(tmp_path / "test", 2, names=("dog",))
     data = load(tmp_path)
     assert data.test.labels.tolist() == [1, 1]
-    assert "test has no images of class 'cat': it is missing from all test figures" in remarks(data)
+    assert "test/ has no images of class 'cat': it is missing from all test figures" in remarks(data)
 
 
 MODES: dict[str, tuple[str, tuple[int, ...] | int, str, int]] = {
@@ -167,7 +167,7 @@ def test_a_corrupt_image_is_skipped_counted_and_named(tmp_path: Path) -> None:
     data = load(tmp_path)
     assert total(data) == 39
     assert all(map(grey_value_fits_label, (data.train, data.validation, data.test)))
-    assert f"1 of 40 images cannot be read and are skipped: {broken}" in remarks(data)
+    assert "1 of 40 images cannot be read and are skipped: train/dog/5.png" in remarks(data)
 
 
 def test_too_many_corrupt_images_are_refused_and_the_first_named(tmp_path: Path) -> None:
@@ -333,10 +333,7 @@ def test_one_bad_file_is_skipped_with_the_reason_and_many_are_an_error(
     make(tmp_path / "train" / "cat" / "bad.jpg")
     data = load(tmp_path, resolution=None)
     assert total(data) == 40
-    assert (
-        f"1 of 41 images cannot be read and are skipped: {tmp_path}/train/cat/bad.jpg ({reason})"
-        in remarks(data)
-    )
+    assert f"1 of 41 images cannot be read and are skipped: train/cat/bad.jpg ({reason})" in remarks(data)
     make(tmp_path / "train" / "dog" / "bad.jpg")
     with pytest.raises(
         DataError, match=rf"2 of 42 images cannot be read: .*dog/bad\.jpg \({reason}\); remove or"
@@ -350,9 +347,10 @@ def test_a_photograph_of_100_megapixels_is_read_without_a_word(tmp_path: Path) -
     Image.new("L", (10_000, 10_000), 90).save(tmp_path / "test" / "cat" / "a.png")
     (tmp_path / "train" / "cat" / "0.png").unlink()  # the first is looked at for the native resolution
     (tmp_path / "train" / "cat" / "0.png").symlink_to(tmp_path / "test" / "cat" / "a.png")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
         assert (load(tmp_path, resolution=None).test.images == 90).all()
+    assert not heard
 
 
 def test_a_folder_named_as_an_image_is_a_folder(tmp_path: Path) -> None:
@@ -392,7 +390,7 @@ def test_a_class_folder_without_images_is_named(tmp_path: Path) -> None:
     (tmp_path / "train" / "horse").mkdir()
     data = load(tmp_path)
     assert data.classes == ("cat", "dog")
-    assert f"{tmp_path}/train: class folders without images are ignored: horse" in remarks(data)
+    assert "class folders without images are ignored: train/horse" in remarks(data)
 
 
 def test_images_beside_the_class_folders_are_named(tmp_path: Path) -> None:

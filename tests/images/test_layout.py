@@ -45,9 +45,35 @@ def test_a_flat_folder_of_classes(tmp_path: Path) -> None:
     fill(tmp_path, 5, "cat", "dog", "train")  # a train is a vehicle here
     listing = listing_of(tmp_path)
     assert (listing.classes, listing.counts) == (("cat", "dog", "train"), (15, 0, 0))
+    assert listing.remarks == ("there are class folders only: a fifth of the images is held out as test",)
+
+
+def test_what_lies_beside_is_told(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        fill(tmp_path / part, 4)
+    fill(tmp_path / "unlabelled", 1)
+    (tmp_path / ".git").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "cover.jpg")
+    (tmp_path / "README.md").write_text("my photographs")
+    (tmp_path / "train" / "@eaDir").mkdir()
+    (tmp_path / "train" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
+    (tmp_path / "train" / ".hidden").mkdir()
+    listing = listing_of(tmp_path)
+    assert listing.remarks == ("ignored beside test, train: cover.jpg, unlabelled/",)
+    assert listing.passed_over == {
+        "train/@eaDir": "thumbnails", "train/IMG_1.HEIC": "HEIC", "train/.hidden": "hidden"
+    }  # fmt: skip
+
+
+def test_a_test_folder_without_class_folders_is_named(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 5)
+    (tmp_path / "test").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "test" / "a.png")
+    listing = listing_of(tmp_path)
     assert listing.remarks == (
-        f"{tmp_path} has class folders only: a fifth of the images is held out as test",
+        "test/ has no class folders with images: a fifth of train/ is held out as test",
     )
+    assert listing.passed_over == {"test/a.png": "outside class folders"}
 
 
 def test_accents_are_compared_as_people_read_them(tmp_path: Path) -> None:
@@ -91,6 +117,11 @@ def all_heic(root: Path) -> None:
         (root / "train" / name / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
 
 
+def only_heic(root: Path) -> None:
+    for number in range(3):
+        (root / f"IMG_{number}.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -101,6 +132,7 @@ def all_heic(root: Path) -> None:
         (misspelt, r"/, but a folder trian/: rename it to train; lay it out"),
         (unknown_parts, r"/, but fold1, fold2 hold the same folders: name them train and test; lay it out"),
         (loose, r"/, but 2 images directly in it \(a\.png, b\.png\); lay it out"),
+        (only_heic, r"/; passed over: 3 HEIC \(IMG_0\.HEIC, .*: convert them to JPEG\); lay it out"),
         (single, r"/, but only one folder with images, cat/; lay it out"),
         (
             only_test,

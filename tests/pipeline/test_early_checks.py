@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from edgenas import export, search
@@ -73,6 +74,37 @@ def test_images_that_changed_are_counted(in_finished_run: Path, image_folder: Pa
         search("pi5", "20ms", str(moved), **DONE)
 
 
+def test_images_that_moved_and_changed_are_counted(
+    in_finished_run: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(image_folder, tmp_path / "moved")
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "moved/train/red/new.png")
+    with pytest.raises(RunConflictError, match=r"those of \S+moved changed \(1 added\); restore them"):
+        search("pi5", "20ms", str(tmp_path / "moved"), **DONE)
+
+
+def test_a_run_of_an_earlier_version_is_not_said_to_have_other_images(
+    in_finished_run: Path, image_folder: Path
+) -> None:
+    document = in_finished_run / "runs/done/run.json"
+    content = json.loads(document.read_text())
+    content["config"]["data"]["fingerprint"] = "made otherwise"
+    document.write_text(json.dumps(content))
+    (in_finished_run / "runs/done/images.json").unlink()
+    with pytest.raises(
+        RunConflictError, match=r"run done was started by an earlier version of edgenas, which told"
+    ):
+        search("pi5", "20ms", str(image_folder), **DONE)
+
+
+def test_a_run_that_is_in_use_is_refused_before_decoding(in_finished_run: Path, image_folder: Path) -> None:
+    with (
+        FileLock(in_finished_run / "runs/done/.lock"),
+        pytest.raises(RunConflictError, match="run done is in use by another process; wait for it"),
+    ):
+        search("pi5", "20ms", str(image_folder), **DONE, progress=no_decoding)
+
+
 def test_a_run_without_a_name_is_resumed_wherever_its_images_lie(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurried: None
 ) -> None:
@@ -97,7 +129,7 @@ def test_files_that_are_not_used_are_listed_beside_the_run_and_noted(
         "train/red/broken.png\tempty\ntrain/red/notes.txt\tnot an image\n"
     )
     notes = "\n".join(result.notes)
-    assert "1 files are passed over: 1 not an image (train/red/notes.txt)" in notes
+    assert "passed over: 1 not an image (train/red/notes.txt)" in notes
     assert "1 of 86 images cannot be read and are skipped" in notes
     assert (
         "1 of 25 test images are also training images: test figures are too high (test/red/also.png = "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgenas import export
+from edgenas import export, search
 from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.errors import FileFormatError, InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.onnx_export import run_onnx
@@ -137,6 +137,19 @@ def test_images_of_a_run_of_an_earlier_version_cannot_be_compared_and_that_is_sa
         "run done was made by an earlier version: whether its images are the same cannot be checked"
         in caplog.text
     )
+
+
+def test_a_run_on_named_data_takes_no_folder(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurried: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    search("pi5", "20ms", "digits", evaluations=1, finalists=1, run="digits")
+    before = Path("runs/digits/run.json").read_text()
+    with pytest.raises(
+        RunConflictError, match=r"does not hold the images of run digits, or they have changed; give"
+    ):
+        export("digits", data=image_folder)
+    assert Path("runs/digits/run.json").read_text() == before
 
 
 def test_other_images_are_refused(in_finished_run: Path, imbalanced_folder: Path) -> None:
