@@ -40,6 +40,9 @@ def test_an_inferred_table_names_its_spaces(
     (device,) = answer(["devices", "cpu"])["devices"]
     (table,) = device["tables"]
     assert device["provenance"] == "calibrated"
-    assert (table["entries"], table["inferred"]) == (0, [mbconv(16, 2).signature])
+    grey = mbconv(16, 2).with_channels(1)
+    assert grey is not None
+    assert table["entries"] == 0
+    assert sorted(table["inferred"]) == sorted([mbconv(16, 2).signature, grey.signature])
     assert table["power_mode"] == device["power_mode"]
     assert "(inferred from a few networks)" in text(["devices", "cpu"])
