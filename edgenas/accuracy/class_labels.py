@@ -1,7 +1,6 @@
 """Labels as Python holds them, numbers or text, to classes and their numbers."""
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,13 @@ from numpy.typing import NDArray
 
 from edgenas.errors import DataError
 from edgenas.images.arrays import array_of
-
-log = logging.getLogger(__name__)
+from edgenas.images.listing import composed
 
 _WANTED = "give a whole number or a name for each image"
 
 
 def labels_of(given: Any, count: int, what: str) -> NDArray[Any]:
-    """Labels as whole numbers, truth values or text, shape (N,).
+    """Labels as whole numbers, truth values or text with accents composed, shape (N,).
 
     Raises:
         DataError: labels of another shape or kind, or not as many as images.
@@ -47,7 +45,7 @@ def _of_simple_kind(labels: NDArray[Any], what: str) -> NDArray[Any]:
     labels = labels.astype(str) if labels.dtype.kind == "T" else labels
     if labels.dtype.kind not in "biuU":
         raise DataError(f"{what}: the labels are {labels.dtype}", _WANTED)
-    return labels
+    return np.array(list(map(composed, labels.tolist())), str) if labels.dtype.kind == "U" else labels
 
 
 def _of_objects(labels: NDArray[Any], what: str) -> NDArray[Any]:
@@ -59,30 +57,30 @@ def _of_objects(labels: NDArray[Any], what: str) -> NDArray[Any]:
 
 
 def common_classes(
-    what: str, labels: Sequence[NDArray[Any]], names: Sequence[str] | None
+    what: str, labels: Mapping[str, NDArray[Any]], names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], list[NDArray[np.int64]]]:
-    """The classes of the training labels, the first, and the labels of each part as numbers of these.
+    """The classes of the labels of the first part, training, and the labels of each part as numbers of these.
 
     Args:
         what: the data, for errors.
-        labels: from `labels_of`.
+        labels: of each part, from `labels_of`.
         names: what the labels 0, 1, ... are called, if the data say; otherwise classes are called like their labels.
 
     Raises:
         DataError: one class, a label without a name, or one that does not occur in training.
     """
-    known = np.unique(labels[0])
+    known = np.unique(next(iter(labels.values())))
     if len(known) < 2:
         raise DataError(f"{what}: all labels are {str(known[0])!r}", "give images of at least two classes")
-    for part in labels[1:]:
-        of_other_kind = (part.dtype.kind == "U") != (known.dtype.kind == "U")
-        if of_other_kind or not np.isin(part, known).all():
-            strange = next(label for label in part if label not in known.tolist())
+    for part, found in labels.items():
+        of_other_kind = (found.dtype.kind == "U") != (known.dtype.kind == "U")
+        if of_other_kind or not np.isin(found, known).all():
+            strange = next(label for label in found if label not in known.tolist())
             raise DataError(
-                f"{what}: test label {str(strange)!r} does not occur in training",
-                "use the same labels in both",
+                f"{what}: {part} label {str(strange)!r} does not occur in training",
+                "use the same labels in all parts",
             )
-    numbers = [np.searchsorted(known, part).astype(np.int64) for part in labels]
+    numbers = [np.searchsorted(known, each).astype(np.int64) for each in labels.values()]
     return _names(what, known, names), numbers
 
 
@@ -96,8 +94,6 @@ def _names(what: str, known: NDArray[Any], names: Sequence[str] | None) -> tuple
                 f"give labels 0 to {len(names) - 1}, and leave out images without one",
             )
         found = tuple(str(names[int(label)]) for label in known)
-        if unused := [str(name) for name in names if str(name) not in found]:
-            log.warning("%s: classes without images are ignored: %s", what, ", ".join(unused[:3]))
     try:
         "".join(found).encode()
     except UnicodeEncodeError:

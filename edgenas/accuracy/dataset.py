@@ -1,7 +1,6 @@
 """Data sets as uint8 tensors with a fixed split into training, validation and test."""
 
 import hashlib
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,11 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgenas.accuracy.splits import split_off_test, split_off_validation
+from edgenas.accuracy.splits import (
+    MAX_VALIDATION_IMAGES,
+    Indices,
+    shuffled,
+    split_off_test,
+    split_off_validation,
+)
 from edgenas.errors import DataError
+from edgenas.images.listing import composed
 from edgenas.images.preparation import Preparation
-
-log = logging.getLogger(__name__)
 
 MIN_IMAGES_PER_CLASS = 4
 
@@ -142,52 +146,75 @@ class ChannelStatistics:
         return moment
 
 
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""Images, (N, R, R, C), and their labels, (N,)."""
+
+
 def dataset_from_arrays(
     name: str,
     classes: Sequence[str],
-    train: tuple[NDArray[np.uint8], NDArray[np.int64]],
-    test: tuple[NDArray[np.uint8], NDArray[np.int64]] | None,
+    train: Arrays,
+    test: Arrays | None,
     flip: bool,
+    validation: Arrays | None = None,
 ) -> Dataset:
     """Make a data set from images, uint8 (N, R, R, 3) or (N, R, R, 1), and labels, int64 (N,).
 
-    Validation is a stratified split of the training images, and so is test if none is given.
+    Where no images are given for validation or test, a stratified part of the training images is split off.
 
     Raises:
         DataError: arrays of another type or shape, labels without a class, fewer than two classes, or a class with too
             few training images.
     """
-    check_arrays(name, "train", train, len(classes))
-    if test is not None:
-        check_arrays(name, "test", test, len(classes))
-    images, labels = train
+    given = {"train": train, "validation": validation, "test": test}
+    for part, arrays in given.items():
+        if arrays is not None:
+            check_arrays(name, part, arrays, len(classes))
     check_classes(name, classes)
-    check_counts(name, classes, labels)
-    if unequal := imbalance(name, classes, labels):
-        log.warning(unequal)
-    order, cut = split_off_test(labels, cut_test=test is None)
-    test_images, test_labels = (images[cut], labels[cut]) if test is None else test
-    kept, validation = split_off_validation(labels, order)
+    check_counts(name, classes, train[1])
+    counts = [None if arrays is None else len(arrays[1]) for arrays in given.values()]
+    taken = [
+        _taken(arrays or train, indices)
+        for arrays, indices in zip(given.values(), split_indices(train[1], *counts[1:]), strict=True)
+    ]
+    images = train[0]
     statistics = ChannelStatistics(images.shape[3])
-    for chunk in _chunks(kept):
-        statistics.add(images[chunk])
+    for chunk in _chunks(np.arange(len(taken[0][1]))):
+        statistics.add(taken[0][0][chunk])
+    splits = [_split(*arrays) for arrays in taken]
     return Dataset(
         name=name,
-        classes=tuple(classes),
-        train=_split(images[kept], labels[kept]),
-        validation=_split(images[validation], labels[validation]),
-        test=_split(test_images, test_labels),
+        classes=tuple(map(composed, classes)),
+        train=splits[0],
+        validation=splits[1],
+        test=splits[2],
         mean=statistics.mean(),
         std=statistics.std(),
         flip=flip,
-        fingerprint=_fingerprint(images, order, labels[order], test_images, test_labels),
-        preparation=Preparation(channels=1 if images.shape[3] == 1 else 3),
+        fingerprint=_fingerprint(train, test is None, *taken[2 if validation is None else 1 :]),
+        preparation=Preparation(channels=1 if images.shape[3] == 1 else 3, jpeg_draft=0),
+        remarks=_remarks(name, classes, train[1], counts[1]),
     )
 
 
-def check_arrays(
-    name: str, part: str, arrays: tuple[NDArray[np.uint8], NDArray[np.int64]], classes: int
-) -> None:
+def split_indices(
+    labels: NDArray[np.int64], validation: int | None, test: int | None
+) -> tuple[Indices, Indices, Indices]:
+    """The images of each split: indices of those given for it, or of those given for training if there are none.
+
+    Args:
+        labels: of the images given for training.
+        validation: how many images are given for validation.
+        test: how many are given for the test.
+    """
+    order, cut = split_off_test(labels, cut_test=test is None)
+    in_test = cut if test is None else np.arange(test)
+    if validation is None:
+        return (*split_off_validation(labels, order), in_test)
+    return order[shuffled(len(order))], shuffled(validation)[:MAX_VALIDATION_IMAGES], in_test
+
+
+def check_arrays(name: str, part: str, arrays: Arrays, classes: int) -> None:
     """Raise DataError unless they are square uint8 images, RGB or grey, and as many labels, each of a class."""
     images, labels = (np.asarray(each) for each in arrays)
     where = f"{name}: {part}"
@@ -213,7 +240,10 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
     """Raise DataError for fewer than two classes."""
     if len(classes) < 2:
         found = f"only one class, {classes[0]!r}" if classes else "no class"
-        raise DataError(f"{name}: {found}", "give at least two class folders under train/")
+        raise DataError(
+            f"{name}: {found}",
+            "give images of at least two classes; in a folder, two class folders under train/",
+        )
 
 
 def check_counts(name: str, classes: Sequence[str], labels: NDArray[np.int64]) -> None:
@@ -248,14 +278,33 @@ def _split(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:
     return Split(tensor, torch.from_numpy(labels.astype(np.int64)))
 
 
-def _fingerprint(
-    images: NDArray[np.uint8], order: NDArray[np.int64], *arrays: NDArray[np.uint8] | NDArray[np.int64]
-) -> str:
-    """Hash of the images in that order, copied in chunks, and of whole arrays."""
+def _taken(arrays: Arrays, indices: Indices) -> Arrays:
+    """The images with these indices and their labels; not copied if that is all, in their order."""
+    images, labels = arrays
+    if np.array_equal(indices, np.arange(len(labels))):
+        return images, labels
+    return images[indices], labels[indices]
+
+
+def _fingerprint(train: Arrays, cut_test: bool, *others: Arrays) -> str:
+    """Hash of what is left of the training images without those cut off as test, and of the images of other splits."""
+    images, labels = train
+    order, _ = split_off_test(labels, cut_test)
     digest = hashlib.sha256(str((len(order), *images.shape[1:])).encode())
     for chunk in _chunks(order):
         digest.update(np.ascontiguousarray(images[chunk]).data)  # a view may have another order of axes
-    for array in arrays:
+    for array in (labels[order], *(array for arrays in others for array in arrays)):
         digest.update(str(array.shape).encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
+
+
+def _remarks(
+    name: str, classes: Sequence[str], labels: NDArray[np.int64], validation: int | None
+) -> tuple[str, ...]:
+    found = []
+    if validation is not None and validation > MAX_VALIDATION_IMAGES:
+        found.append(f"{name}: {MAX_VALIDATION_IMAGES} of {validation} validation images are used")
+    if unequal := imbalance(name, classes, labels):
+        found.append(unequal)
+    return tuple(found)

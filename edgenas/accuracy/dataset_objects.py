@@ -1,6 +1,5 @@
 """`data=` as Python holds it: arrays and labels, data sets as of torchvision, data sets of Hugging Face."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -10,21 +9,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgenas.accuracy.class_labels import common_classes, labels_of
-from edgenas.accuracy.dataset import MIN_STD, Dataset, dataset_from_arrays
+from edgenas.accuracy.dataset import MIN_STD, Dataset, dataset_from_arrays, split_indices
 from edgenas.errors import DataError, InputError, first_line
 from edgenas.images.arrays import Extent, array_of, channels_last, is_deep, pixels_of
 from edgenas.images.decoding import supported_resolution
 from edgenas.images.inspection import PARTS, Inspection, is_grey
+from edgenas.images.layout import part_named
+from edgenas.images.listing import composed, first_of
 from edgenas.images.preparation import Preparation
 from edgenas.progress import Progress, silent
 from edgenas.vocabulary import Channels, Fit
 
-log = logging.getLogger(__name__)
-
 ARRAYS = "arrays"
 """The name of data that have none."""
 
-TEST_SPLITS = ("test", "validation", "valid", "val")
 IMAGE_COLUMNS = ("image", "img", "images", "picture")
 LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target")
 
@@ -41,7 +39,8 @@ class LabelledImages(Protocol):
     """What a `Dataset` can be made of.
 
     `(images, labels)`, of NumPy, torch or lists; or anything that gives `(image, label)` for each index; or a pair of
-    these, for training and test; or what Hugging Face calls a `Dataset` or a `DatasetDict`.
+    these, for training and test; or what Hugging Face calls a `Dataset`; or a mapping such as its `DatasetDict`, from
+    names of splits (train, validation, test) to any of these.
     """
 
     def __len__(self) -> int: ...
@@ -69,6 +68,22 @@ class _Part:
     names: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is given: images for training, those for validation and test if there are such, and what to say of them."""
+
+    train: _Part
+    validation: _Part | None = None
+    test: _Part | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> dict[str, _Part]:
+        """The parts that there are, by their names in `PARTS`."""
+        parts = zip(PARTS, (self.train, self.validation, self.test), strict=True)
+        return {name: part for name, part in parts if part is not None}
+
+
 def dataset_from_object(
     data: LabelledImages,
     resolution: int | None = None,
@@ -76,6 +91,7 @@ def dataset_from_object(
     progress: Progress = silent,
     fit: Fit = "crop",
     channels: Channels | None = 3,
+    inspected: bool = True,
 ) -> Dataset:
     """Make a data set of labelled images, each brought to size as a picture file is.
 
@@ -86,44 +102,71 @@ def dataset_from_object(
         progress: receives the progress of reading.
         fit: how an image becomes a square.
         channels: 1 for grey, 3 for RGB; None for 1 if all images are grey.
+        inspected: whether `remarks` say what is noticed; False for what was inspected at another size.
 
     Raises:
         InputError: an object that is none of these.
         DataError: images or labels that cannot be used.
     """
-    train, test = _parts(data)
-    parts = [train] if test is None else [train, test]
-    if test is not None and train.names and test.names and train.names != test.names:
-        raise DataError(
-            f"{train.name}: training has the classes {_some(train.names)}, the test {_some(test.names)}",
-            "give both the same classes, in the same order",
-        )
-    size = resolution or _native_size(train)
-    preparation = Preparation(fit=fit, channels=channels or 3)
-    pixels, labels, ranges = _read(parts, size, preparation, progress)
-    classes, numbers = common_classes(train.name, labels, train.names)
+    given = _parts(data)
+    parts = given.named
+    _check_names(given)
+    size = resolution or _native_size(given.train)
+    # Pillow's pictures may be of JPEG files, but whoever opened them decides how they are decoded.
+    preparation = Preparation(fit=fit, channels=channels or 3, jpeg_draft=0)
+    pixels, labels, ranges = _read(list(parts.values()), size, preparation, progress)
+    name, names = given.train.name, given.train.names
+    classes, numbers = common_classes(name, dict(zip(parts, labels, strict=True)), names)
     if channels is None and all(map(is_grey, pixels)):
         preparation = preparation.model_copy(update={"channels": 1})
         pixels = [np.ascontiguousarray(each[..., :1]) for each in pixels]
-    arrays = list(zip(pixels, numbers, strict=True))
-    given_test = None if test is None else arrays[1]
-    made = dataset_from_arrays(train.name, classes, arrays[0], given_test, True if flip is None else flip)
+    arrays = dict(zip(parts, zip(pixels, numbers, strict=True), strict=True))
+    train, validation, test = arrays[PARTS[0]], arrays.get(PARTS[1]), arrays.get(PARTS[2])
+    made = dataset_from_arrays(name, classes, train, test, flip is None or flip, validation)
     if max(made.std) < MIN_STD:
-        raise DataError(f"{train.name}: all training images show the same colour", "give other images")
+        raise DataError(f"{name}: all training images show the same colour", "give other images")
     preparation = preparation.model_copy(update={"ranges": ranges})
-    return replace(made, preparation=preparation, remarks=_remarks(made))
+    remarks = _remarks(given, made, train[1]) if inspected else ()
+    return replace(made, preparation=preparation, remarks=remarks)
 
 
-def _remarks(dataset: Dataset) -> tuple[str, ...]:
-    """Images that are the same or show nothing, by their places in the splits."""
-    inspection, names, labels, parts = Inspection(), [], [], []
-    for part, split in zip(PARTS, (dataset.train, dataset.validation, dataset.test), strict=True):
-        for i, image in enumerate(split.images.permute(0, 2, 3, 1).numpy()):
+def _check_names(given: _Parts) -> None:
+    names = given.train.names
+    for part, other in given.named.items():
+        if names and other.names and names != other.names:
+            raise DataError(
+                f"{given.train.name}: training has the classes {_some(names)}, the {part} {_some(other.names)}",
+                "give all parts the same classes, in the same order",
+            )
+
+
+def _remarks(given: _Parts, made: Dataset, labels: NDArray[np.int64]) -> tuple[str, ...]:
+    """What is noticed about the data.
+
+    Args:
+        given: the parts.
+        made: the data set of them.
+        labels: of the images given for training.
+    """
+    remarks = [*given.remarks, *made.remarks]
+    if unused := [name for name in given.train.names or () if name not in made.classes]:
+        remarks.insert(0, f"{given.train.name}: classes without images are ignored: {first_of(unused)}")
+    return (*remarks, *_inspected(given, made, labels))
+
+
+def _inspected(given: _Parts, made: Dataset, labels: NDArray[np.int64]) -> list[str]:
+    """Images that are the same or show nothing, by their places in what was given."""
+    inspection, names, all_labels, parts = Inspection(), [], [], []
+    counts = [None if part is None else part.count for part in (given.validation, given.test)]
+    splits = (made.train, made.validation, made.test)
+    for part, split, indices in zip(PARTS, splits, split_indices(labels, *counts), strict=True):
+        own = part in given.named and part != PARTS[0]
+        names += [f"{part} image {i}" if own else f"image {i}" for i in indices.tolist()]
+        for image in split.images.permute(0, 2, 3, 1).numpy():
             inspection.add(image)
-            names.append(f"{part} image {i}")
-        labels += split.labels.tolist()
+        all_labels += split.labels.tolist()
         parts += [part] * len(split)
-    return tuple(inspection.remarks(names, labels, parts, dataset.classes))
+    return inspection.remarks(names, all_labels, parts, made.classes)
 
 
 def _some(names: Sequence[Any]) -> str:
@@ -186,22 +229,37 @@ def _shorter_side(image: Any, name: str) -> int:
     return int(min(channels_last(image, single=True, what=name).shape[:2]))
 
 
-def _parts(data: Any) -> tuple[_Part, _Part | None]:
-    """The images for training, and those for the test if there are such."""
+def _parts(data: Any) -> _Parts:
+    """The images for training, and those for validation and test if there are such."""
     if isinstance(data, Mapping):
         return _of_splits(data)
     if isinstance(data, tuple | list) and len(data) == 2 and all(map(_is_whole, data)):
-        return _part(data[0]), _part(data[1])
-    return _part(data), None
+        return _Parts(_part(data[0]), test=_part(data[1]))
+    return _Parts(_part(data))
 
 
-def _of_splits(splits: Mapping[str, Any]) -> tuple[_Part, _Part | None]:
-    if "train" not in splits:
+def _of_splits(splits: Mapping[Any, Any]) -> _Parts:
+    """Of splits by their names, which are those that folders may have."""
+    found: dict[str, Any] = {}
+    for name in splits:
+        part = part_named(str(name))
+        if part in found:
+            raise InputError(
+                f"data: both {found[part]!s} and {name!s} are splits for {part}", "leave out one of them"
+            )
+        if part is not None:
+            found[part] = name
+    if "train" not in found:
         raise InputError(f"data: has no split 'train', but {_some(list(splits))}", _ACCEPTED)
-    test = next((name for name in TEST_SPLITS if name in splits), None)
-    if others := [name for name in splits if name not in ("train", test)]:
-        log.warning("data: splits that are not used: %s", _some(others))
-    return _part(splits["train"]), None if test is None else _part(splits[test])
+    others = [name for name in splits if name not in found.values()]
+    parts = {part: _part(splits[name]) for part, name in found.items()}
+    train, validation, test = parts["train"], parts.get("validation"), parts.get("test")
+    if test is None:  # as of folders: the only images kept aside are worth more as a test
+        validation, test = None, validation
+    remarks = (
+        (f"{train.name}: splits that are not used: {first_of(list(map(str, others)))}",) if others else ()
+    )
+    return _Parts(train, validation, test, remarks)
 
 
 def _is_whole(data: Any) -> bool:
@@ -267,7 +325,7 @@ def _of_examples(data: Any) -> _Part:
     while not hasattr(inner, "classes") and hasattr(inner, "dataset"):  # of a subset
         inner = inner.dataset
     classes = getattr(inner, "classes", None)
-    names = tuple(map(str, classes)) if isinstance(classes, list | tuple) else None
+    names = _names(classes) if isinstance(classes, list | tuple) else None
     name = ARRAYS if isinstance(data, list | tuple) else type(inner).__name__
     part = _Part(name, len(data), lambda i: _example(data, i, name), names=names)
     for i in range(min(READ_TWICE, part.count)):
@@ -276,6 +334,10 @@ def _of_examples(data: Any) -> _Part:
                 f"{name}: image {i} is another each time", "leave out random transforms; --augment has such"
             )
     return part
+
+
+def _names(given: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(composed(str(name)) for name in given)
 
 
 def _example(data: Any, index: int, name: str) -> tuple[Any, Any]:
@@ -311,7 +373,7 @@ def _of_columns(data: Any, features: Mapping[str, Any]) -> _Part:
         len(rows),
         lambda i: (_item(rows, i, name)[image], None),
         labels=labels,
-        names=None if names is None else tuple(map(str, names)),
+        names=None if names is None else _names(names),
     )
 
 

@@ -125,8 +125,7 @@ def _steps(prepared: Preprocessing) -> str:
         "stretch": "Scale it, whatever its shape,",
     }[prepared.fit]
     steps = (
-        f"A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least {prepared.jpeg_draft} times "
-        f"the input's (Pillow's `draft(None, ({prepared.jpeg_draft * size}, {prepared.jpeg_draft * size}))`).",
+        _decoding(prepared.jpeg_draft, size),
         "Turn it upright as its EXIF orientation says; leave it as it is stored where that cannot be read.",
         f"Scale values of more than 8 bits to 0..255, by Pillow's mode: {ranges}; what is outside is clipped.",
         f"Lay what is transparent on {prepared.alpha_on}.",
@@ -136,6 +135,15 @@ def _steps(prepared: Preprocessing) -> str:
         f"`{_short(prepared.std)}` (in full below).",
     )
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
+
+
+def _decoding(draft: int, size: int) -> str:
+    if not draft:
+        return "A JPEG is decoded at its full size (without Pillow's `draft`)."
+    return (
+        f"A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least {draft} times the input's "
+        f"(Pillow's `draft(None, ({draft * size}, {draft * size}))`)."
+    )
 
 
 def _classes(card: Card, name: str) -> str:

@@ -38,8 +38,6 @@ class Preprocessing(Preparation):
     What earlier versions did not tell has a default.
 
     Attributes:
-        jpeg_draft: a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least this many times
-            `resolution`.
         orientation: what the picture is turned upright by.
         alpha_on: the colour under what is transparent.
         colour: how any mode becomes RGB or grey.
@@ -52,7 +50,6 @@ class Preprocessing(Preparation):
         layout: order of the axes and channels, and type.
     """
 
-    jpeg_draft: Annotated[int, _always(preparing.DRAFT)] = preparing.DRAFT
     orientation: Annotated[str, _always(ORIENTATION)] = ORIENTATION
     alpha_on: Annotated[str, _always(preparing.ALPHA_ON)] = preparing.ALPHA_ON
     colour: Annotated[str, _always(COLOUR)] = COLOUR

@@ -12,7 +12,7 @@ _IMPORTS = ("import json", "import sys", "from pathlib import Path", "import onn
 
 _TAIL = """# What is particular to this model.
 FILE, INPUT = Path(__file__).with_name({name}), {input_name}
-SIZE, FIT, CHANNELS = {size}, "{fit}", {channels}
+SIZE, FIT, CHANNELS, DRAFT = {size}, "{fit}", {channels}, {draft}
 RANGES = {ranges}
 MEAN, STD = np.float32({mean}), np.float32({std})
 
@@ -24,7 +24,7 @@ def main() -> None:
     for path in sys.argv[1:]:
         # Pillow, given a path, mixes up uncompressed TIFFs that lie on their side: open the file first.
         with open(path, "rb") as file, Image.open(file) as image:
-            found = pixels(image, SIZE, FIT, CHANNELS, RANGES)
+            found = pixels(image, SIZE, FIT, CHANNELS, RANGES, DRAFT)
         scaled = (found / np.float32(255) - MEAN) / STD
         (logits,) = session.run(None, {{INPUT: scaled.transpose(2, 0, 1)[None]}})
         weights = np.exp(logits[0] - logits[0].max())
@@ -51,6 +51,7 @@ def usage_program(onnx_name: str, input_name: str, preprocessing: Preprocessing)
         size=preprocessing.resolution,
         fit=preprocessing.fit,
         channels=preprocessing.channels,
+        draft=preprocessing.jpeg_draft,
         ranges=repr(preprocessing.ranges).replace("'", '"'),
         mean=list(preprocessing.mean),
         std=list(preprocessing.std),

@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgenas.errors import DataError
+from edgenas.images import preparing
 from edgenas.images.preparation import Preparation, Range
+from edgenas.images.ranges import LEVELS
 
 CHANNELS = (1, 3, 4)
 """Grey, RGB, and RGB with transparency."""
-
-TOPS = (255, 1023, 4095, 16383, 65535)
-"""Highest values of whole numbers, at 8, 10, 12, 14 and 16 bits."""
 
 ROUNDING = 1e-3
 """Resampling may leave 0..1 by a little."""
@@ -37,11 +36,13 @@ class Extent:
             self._add(values, self._mode(values.dtype))
 
     def _mode(self, kind: np.dtype[Any]) -> str:
-        """Pillow's mode of the deepest such values."""
+        """Pillow's mode of such values."""
         if kind.kind not in "buif":
             raise DataError(
                 f"{self._what}: the images are of {kind} values", f"give {_RANGES}, or a list of pictures"
             )
+        if kind == np.uint8:
+            return "L"
         return "F" if kind.kind == "f" else "I"
 
     def _add(self, values: NDArray[Any], mode: str) -> None:
@@ -61,6 +62,9 @@ class Extent:
         Raises:
             DataError: a range that is none of the usual, of which all would be black or white.
         """
+        self._checked(
+            "L", self._whole_top, 255.0
+        )  # says nothing about deep images: a file of these may be white at 65535
         whole = self._checked("I", self._whole_top, 65535.0)
         return {"I;16": (0.0, whole), "I": (0.0, whole), "F": (0.0, self._checked("F", self._other_top, 1.0))}
 
@@ -78,7 +82,7 @@ class Extent:
     @staticmethod
     def _whole_top(low: float, high: float) -> float | None:
         usual = low >= 0 and high > 1  # 0 and 1 alone are a mask, not a picture
-        return next((float(top) for top in TOPS if high <= top), None) if usual else None
+        return next((top for top in LEVELS[1:] if high <= top), None) if usual else None
 
     @staticmethod
     def _other_top(low: float, high: float) -> float | None:
@@ -92,7 +96,7 @@ class Extent:
 def is_deep(image: Any) -> bool:
     """Whether an image may have values other than 0 to 255, whose range its type alone does not tell."""
     if isinstance(image, Image.Image):
-        return image.mode in ("I", "F") or image.mode.startswith("I;")
+        return preparing.deep_mode(image) in preparing.RANGES
     return array_of(image).dtype not in (np.uint8, np.bool_)
 
 
@@ -136,9 +140,7 @@ def as_picture(image: NDArray[Any], ranges: dict[str, Range]) -> Image.Image:
     if image.dtype == np.bool_:
         image = image * np.uint8(255)
     elif image.dtype != np.uint8:
-        low, high = ranges["F" if image.dtype.kind == "f" else "I"]
-        values = np.clip(image.astype(np.float32), low, high)
-        image = ((values - low) * (255 / (high - low)) + 0.5).astype(np.uint8)
+        image = preparing.scaled(image.astype(np.float32), *ranges["F" if image.dtype.kind == "f" else "I"])
     return Image.fromarray(np.ascontiguousarray(image))
 
 
@@ -147,7 +149,6 @@ def pixels_of(image: Any, size: int, preparation: Preparation, what: str) -> NDA
     if not isinstance(image, Image.Image):
         image = as_picture(channels_last(image, single=True, what=what), preparation.ranges)
     try:
-        image.load()  # before it is prepared, which might decode it at a lower size for good
         return preparation.pixels(image, size)
     except Exception as error:  # decoders raise errors of any kind on damaged files
         raise DataError(f"{what}: cannot be read ({type(error).__name__})", "leave it out") from None

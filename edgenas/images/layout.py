@@ -191,3 +191,8 @@ def _listing(
         passed_over={name: why for part in looked_into for name, why in part.passed_over.items()},
         remarks=tuple(remarks),
     )
+
+
+def part_named(name: str) -> str | None:
+    """The part (train, validation, test) that a folder or split of this name is, if it is one."""
+    return next((part for part, names in _PARTS.items() if names.fullmatch(name)), None)

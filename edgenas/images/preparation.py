@@ -13,6 +13,9 @@ from edgenas.vocabulary import Channels, Fit
 
 Range = tuple[float, float]
 
+DRAFT = 2
+"""A JPEG file may be decoded smaller, while both sides stay at least this many times the input's."""
+
 
 def _ranges(given: dict[str, Range]) -> dict[str, Range]:
     if set(given) != set(preparing.RANGES) or not all(low < high for low, high in given.values()):
@@ -23,7 +26,9 @@ def _ranges(given: dict[str, Range]) -> dict[str, Range]:
 class Preparation(Document):
     """How a picture is brought to a network's input; everything else about it is the same for all data sets.
 
-    `ranges` are, for each of Pillow's modes of more than 8 bits, the values that become 0 and 255.
+    `ranges` are, for each of Pillow's modes of more than 8 bits, the values that become 0 and 255. `jpeg_draft`: a JPEG
+    is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least this many times the input's; 0: never, as
+    for data whose pictures were decoded by others.
     """
 
     fit: Fit = "crop"
@@ -31,7 +36,8 @@ class Preparation(Document):
     ranges: Annotated[dict[str, Range], AfterValidator(_ranges)] = Field(
         default_factory=lambda: dict(preparing.RANGES)
     )
+    jpeg_draft: int = Field(default=DRAFT, ge=0)
 
     def pixels(self, image: Image.Image, size: int) -> NDArray[np.uint8]:
         """The pixels of an opened picture, uint8 (size, size, channels); raises what Pillow raises."""
-        return preparing.pixels(image, size, self.fit, self.channels, self.ranges)
+        return preparing.pixels(image, size, self.fit, self.channels, self.ranges, self.jpeg_draft)

@@ -15,9 +15,6 @@ ALPHA_ON = "#ffffff"
 PADDING = "#808080"
 """Mid-grey: near zero once it is normalised."""
 
-DRAFT = 2
-"""A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, while both sides stay at least this many times the input's."""
-
 RANGES = {"I;16": (0.0, 65535.0), "I": (0.0, 65535.0), "F": (0.0, 1.0)}
 """Pillow's modes of more than 8 bits, and the values that become 0 and 255 where no data say otherwise."""
 
@@ -34,10 +31,19 @@ TURNS = {
 
 
 def pixels(
-    image: Image.Image, size: int, fit: str, channels: int, ranges: Mapping[str, tuple[float, float]]
+    image: Image.Image,
+    size: int,
+    fit: str,
+    channels: int,
+    ranges: Mapping[str, tuple[float, float]],
+    draft: int,
 ) -> NDArray[np.uint8]:
-    """The pixels of an opened picture, uint8 (size, size, channels)."""
-    image.draft(None, (DRAFT * size, DRAFT * size))
+    """The pixels of an opened picture, uint8 (size, size, channels).
+
+    A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least `draft` times `size`; 0: as it is.
+    """
+    if draft:
+        image.draft(None, (draft * size, draft * size))
     image.load()
     image = opaque(eight_bit(upright(image), ranges), channels)
     return np.asarray(fitted(image, size, fit)).reshape(size, size, channels)
@@ -57,9 +63,13 @@ def eight_bit(image: Image.Image, ranges: Mapping[str, tuple[float, float]]) -> 
     mode = deep_mode(image)
     if mode not in ranges:
         return image
-    low, high = ranges[mode]
-    values = np.nan_to_num(np.clip(np.asarray(image, np.float32), low, high), nan=low)
-    return Image.fromarray(((values - low) * (255 / (high - low)) + 0.5).astype(np.uint8))
+    return Image.fromarray(scaled(np.asarray(image, np.float32), *ranges[mode]))
+
+
+def scaled(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:
+    """Values from `low` to `high` as 0 to 255; what is outside is clipped."""
+    clipped = np.nan_to_num(np.clip(values, low, high), nan=low)
+    return ((clipped - low) * (255 / (high - low)) + 0.5).astype(np.uint8)
 
 
 def deep_mode(image: Image.Image) -> str:

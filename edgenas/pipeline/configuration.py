@@ -16,6 +16,7 @@ from edgenas.accuracy.training_recipe import (
 from edgenas.device import Device
 from edgenas.latency.network_predictor import NetworkPredictor
 from edgenas.pipeline.pretrained import Pretrained
+from edgenas.pipeline.run_data import fit_of
 from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.searchers.problem import objectives_from_text
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
@@ -105,6 +106,7 @@ def settled(settings: SearchSettings, device: Device) -> SearchSettings:
         max_latency=f"{settings.max_latency_ms:.10g}ms",
         time_budget=None if budget_s is None else f"{budget_s:.10g}s",
         objective=",".join(objectives_from_text(settings.objective)),
+        fit=fit_of(settings),
         **named,
         **gradient,
     )

@@ -11,10 +11,11 @@ from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.dataset_objects import LabelledImages, dataset_from_object
 from edgenas.accuracy.dataset_sources import load_dataset, resized_dataset
 from edgenas.errors import DataError, InputError
+from edgenas.images.preparation import Preparation
 from edgenas.pipeline.spaces import channels_for
 from edgenas.settings.search import SearchSettings
 from edgenas.space import NetworkSpace
-from edgenas.vocabulary import Channels
+from edgenas.vocabulary import Channels, Fit
 
 log = logging.getLogger(__name__)
 
@@ -72,14 +73,20 @@ def data_of(settings: SearchSettings) -> RunData:
     """The data of a search, at the sizes of the space if that is an object.
 
     Raises:
-        InputError: unknown or unusable data, or images of another size than requested.
+        InputError: unknown or unusable data, or images of another size or fit than requested.
     """
     sizes = settings.resolutions
     if isinstance(settings.space, NetworkSpace) and sizes is None:
         sizes = settings.space.resolutions
     if isinstance(settings.data, Dataset):
-        return _given(settings.data, sizes, settings.flip)
+        return _given(settings.data, sizes, settings)
     return loaded_data(settings.data, sizes[-1] if sizes else None, settings, channels_for(settings))
+
+
+def fit_of(settings: SearchSettings) -> Fit:
+    """How pictures become squares: as asked for, as they did for the images of a `Dataset`, or the usual way."""
+    own = settings.data.preparation if isinstance(settings.data, Dataset) else Preparation()
+    return settings.fit or own.fit
 
 
 def loaded_data(
@@ -97,17 +104,16 @@ def loaded_data(
         InputError, DataError, UnknownNameError: see `load_dataset` and `dataset_from_object`.
     """
 
-    def load(resolution: int | None, channels: Channels | None) -> Dataset:
-        how = (resolution, settings.flip, settings.progress, settings.fit, channels)
-        return (
-            load_dataset(str(data), *how) if isinstance(data, str | Path) else dataset_from_object(data, *how)
-        )
+    def load(resolution: int | None, channels: Channels | None, inspected: bool) -> Dataset:
+        how = (resolution, settings.flip, settings.progress, fit_of(settings), channels)
+        if isinstance(data, str | Path):
+            return load_dataset(str(data), *how)
+        return dataset_from_object(data, *how, inspected)
 
-    largest = load(size, channels)
-    for remark in largest.remarks:
-        log.warning(remark)
-    taken: Channels = 1 if largest.channels == 1 else 3
-    return RunData(largest, lambda resolution: load(resolution, taken))
+    largest = load(size, channels, inspected=True)
+    _warn(largest)
+    taken = largest.preparation.channels
+    return RunData(largest, lambda resolution: load(resolution, taken, inspected=False))
 
 
 def resized_data(dataset: Dataset) -> RunData:
@@ -115,14 +121,25 @@ def resized_data(dataset: Dataset) -> RunData:
     return RunData(dataset, lambda resolution: resized_dataset(dataset, resolution))
 
 
-def _given(dataset: Dataset, sizes: tuple[int, ...] | None, flip: bool | None) -> RunData:
+def _warn(dataset: Dataset) -> None:
+    for remark in dataset.remarks:
+        log.warning(remark)
+
+
+def _given(dataset: Dataset, sizes: tuple[int, ...] | None, settings: SearchSettings) -> RunData:
     if sizes is not None and dataset.resolution != sizes[-1]:
         smaller = " as the largest" if len(sizes) > 1 else ""
         raise InputError(
             f"data set {dataset.name} has images of {dataset.resolution} px, not {sizes[-1]}",
             f"give --resolution {dataset.resolution}{smaller}",
         )
-    return resized_data(dataset if flip is None else replace(dataset, flip=flip))
+    if settings.fit not in (None, own := dataset.preparation.fit):
+        raise InputError(
+            f"--fit {settings.fit}: the pictures of data set {dataset.name} were prepared by --fit {own}",
+            "leave out --fit, or give a data set prepared so",
+        )
+    _warn(dataset)
+    return resized_data(dataset if settings.flip is None else replace(dataset, flip=settings.flip))
 
 
 def _splits(dataset: Dataset) -> tuple[Split, Split, Split]:

@@ -1,6 +1,6 @@
 """The search space of settings, given by name or as an object."""
 
-from typing import get_args
+from typing import cast, get_args
 
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.pipeline.pretrained import pretrained_for
@@ -17,6 +17,8 @@ from edgenas.space import (
 )
 from edgenas.units import resolution_setting
 from edgenas.vocabulary import Channels
+
+_CHANNELS: tuple[Channels, ...] = get_args(Channels)
 
 RESOLUTIONS = {"mbconv": 224, "nasbench-macro": 32}
 """Default image resolution of each space, without data."""
@@ -62,7 +64,7 @@ def space_for_images(
         space = _of_sizes(_for_channels(made, channels), resolutions)
     else:
         space = _checked_object(settings, resolutions, classes)
-    if channels not in (None, space.channels):
+    if channels is not None and channels != _channels_of(space):
         raise InputError(
             f"space {space.name} is for images of {format_channels(space.channels)}, but these have {channels}",
             f"give --channels {space.channels}, arrays of as many, or another space",
@@ -76,18 +78,25 @@ def channels_for(settings: SearchSettings) -> Channels | None:
     Raises:
         InputError: see `space_for_images`.
     """
-    asked = settings.channels
-    if asked is None and isinstance(settings.space, NetworkSpace):
-        asked = settings.space.channels
-    elif asked is None and settings.space not in (*RESOLUTIONS,):
-        asked = _only_channels(settings)
-    return None if asked is None else 1 if asked == 1 else 3
-
-
-def _only_channels(settings: SearchSettings) -> int | None:
-    """Those of a package's space; None if it has networks for grey images and for RGB ones."""
+    if settings.channels is not None:
+        return cast(Channels, settings.channels)  # checked with the settings
+    if isinstance(settings.space, NetworkSpace):
+        return _channels_of(settings.space)
+    if isinstance(settings.space, str) and settings.space in RESOLUTIONS:
+        return None
     space = space_for_images(settings, (settings.resolutions or (PROBE_RESOLUTION,))[-1:], PROBE_CLASSES)
-    return None if all(space.with_channels(each) for each in get_args(Channels)) else space.channels
+    return None if all(space.with_channels(each) for each in _CHANNELS) else _channels_of(space)
+
+
+def _channels_of(space: NetworkSpace) -> Channels:
+    """Those of a space, if images can have as many."""
+    for channels in _CHANNELS:
+        if channels == space.channels:
+            return channels
+    raise InputError(
+        f"space {space.name} is for images of {format_channels(space.channels)}, which no data have",
+        "give a space for 1 (grey) or 3 (RGB)",
+    )
 
 
 def _for_channels(space: SearchSpace, channels: int | None) -> SearchSpace:

@@ -126,12 +126,13 @@ class SearchSettings(OperatingPoint, SpaceSettings):
         ),
     ] = None
     fit: Annotated[
-        Fit,
+        Fit | None,
         Option(
-            "How a picture becomes a square: crop (its centre), pad (all of it, with grey margins), or stretch.",
+            "How a picture becomes a square: crop (its centre; the default), pad (all of it, with grey margins), or "
+            "stretch.",
             Group.NETWORKS,
         ),
-    ] = "crop"
+    ] = None
     flip: Annotated[
         bool | None,
         Option("Whether mirrored images keep their class; default: depends on the data.", Group.TRAINING),

@@ -23,8 +23,10 @@ def upgraded_run(content: object) -> object:
     """
     if not isinstance(content, Mapping):
         return content
-    if not is_of_earlier_format(content):
-        return _before_some_settings(content)
+    return _before_some_settings(_of_schema_2(content) if is_of_earlier_format(content) else content)
+
+
+def _of_schema_2(content: Mapping[str, Any]) -> Mapping[str, Any]:
     config = content.get("config")
     if not isinstance(config, Mapping) or not isinstance(config.get("device"), Mapping):
         return content
@@ -33,7 +35,7 @@ def upgraded_run(content: object) -> object:
         **content,
         "schema": "edgenas.run/2",
         "config": {
-            "settings": _as_now({**_settings(config), "run": content.get("name")}),
+            "settings": {**_settings(config), "run": content.get("name")},
             **{key: config[key] for key in kept if key in config},
             "gradient_recipe": config.get("gradient"),
             "data": {"fingerprint": config.get("data_fingerprint")},
@@ -47,15 +49,15 @@ def _before_some_settings(content: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(config, Mapping) or not isinstance(settings, Mapping):
         return content
     if "pretrained" not in settings:
-        settings = _as_now(settings)
+        settings = _without_pretrained(settings)
     return {**content, "config": {**config, "settings": {"channels": 3, **settings}}}
 
 
-def _as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _without_pretrained(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings from before there were pretrained weights; those of a supernet are set only where there is one."""
     unset = () if settings.get("evaluator", "supernet") == "supernet" else ("sampling", "distillation")
     kept = {name: value for name, value in settings.items() if name not in unset}
-    return {"channels": 3, **kept, "pretrained": "none"}
+    return {**kept, "pretrained": "none"}
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:

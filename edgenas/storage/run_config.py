@@ -99,6 +99,8 @@ class RunConfig(Document):
         asked, now_asked = (each.pop("settings") for each in (mine, theirs))
         if self.data.fingerprint == other.data.fingerprint:
             now_asked["data"] = asked["data"]
+            # Earlier versions did not record it, and arrays are without it; the same pixels show that nothing changed.
+            theirs["data"]["preparation"]["jpeg_draft"] = mine["data"]["preparation"]["jpeg_draft"]
         return setting_differences(asked, now_asked) or _differences(mine, theirs, "")
 
 

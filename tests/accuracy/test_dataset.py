@@ -142,12 +142,12 @@ def test_the_fingerprint_is_that_of_the_content_alone() -> None:
 
 
 def test_one_class_is_refused() -> None:
-    with pytest.raises(DataError, match=r"set: only one class, 'class 0'; give at least two class folders"):
+    with pytest.raises(DataError, match=r"set: only one class, 'class 0'; give images of at least two"):
         make([10])
 
 
 def test_no_class_is_refused() -> None:
-    with pytest.raises(DataError, match="set: no class; give at least two class folders under train/"):
+    with pytest.raises(DataError, match=r"^set: no class; give images .*; in a folder, two class folders"):
         make([])
 
 
@@ -159,14 +159,30 @@ def test_a_class_with_too_few_images_is_refused(count: int) -> None:
         make([10, count, 10])
 
 
-def test_imbalance_above_ten_to_one_is_named_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
-    make([50, 5])
-    assert not caplog.text
-    make([51, 20, 5])
-    assert (
+def test_imbalance_above_ten_to_one_is_named_with_what_to_do() -> None:
+    assert make([50, 5]).remarks == ()
+    assert make([51, 20, 5]).remarks == (
         "set: class 'class 0' has 51 training images, class 'class 2' only 5: accuracy says little about rare "
-        "classes; --metric macro-f1 gives all classes equal weight" in caplog.text
+        "classes; --metric macro-f1 gives all classes equal weight",
     )
+
+
+def test_given_validation_images_are_kept_apart() -> None:
+    data = dataset_from_arrays(
+        "set", ["a", "b"], numbered([10, 10]), None, False, validation=numbered([3, 2], offset=500)
+    )
+    assert sorted(numbers_of(data.validation)) == [500, 501, 502, 503, 504]
+    assert sorted([*numbers_of(data.train), *numbers_of(data.test)]) == list(range(20))
+    assert len(data.test) == 4
+    same = numbered([3, 2], offset=500), numbered([3, 2], offset=500)
+    same[1][0][0, 0, 0, 0] ^= 1
+    found = {
+        dataset_from_arrays("set", ["a", "b"], numbered([10, 10]), None, False, each).fingerprint
+        for each in (None, *same)
+    }
+    assert len(found) == 3
+    with pytest.raises(DataError, match=r"^set: validation images are float64"):
+        dataset_from_arrays("set", ["a", "b"], numbered([10, 10]), None, False, (IMAGES / 255, LABELS))
 
 
 def test_mean_and_deviation_stay_exact_where_a_float32_sum_would_stand_still() -> None:

@@ -1,6 +1,7 @@
 """Arrays, and data sets of others, become the data set that a folder of the same pictures would be."""
 
 import io
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -124,8 +125,19 @@ def test_a_large_jpeg_of_the_caller_is_not_made_smaller() -> None:
     buffer = io.BytesIO()
     Image.fromarray(pictures((1, 300, 400, 3))[0]).save(buffer, "JPEG")
     images = [Image.open(io.BytesIO(buffer.getvalue())) for _ in range(16)]
-    dataset_from_object((images, LABELS), 16)
+    found = dataset_from_object((images, LABELS), 16)
     assert {image.size for image in images} == {(400, 300)}
+    # What the data set says of itself is what was done.
+    file = Image.open(io.BytesIO(buffer.getvalue()))
+    assert found.preparation.jpeg_draft == 0
+    assert np.array_equal(found.preparation.pixels(file, 16), images_of(found)[0])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool])
+def test_images_of_8_bits_say_nothing_about_deep_ones(dtype: Any) -> None:
+    images = pictures((16, 8, 8)) // (101 if dtype is bool else 1)
+    found = dataset_from_object((images.astype(dtype), LABELS), 8)
+    assert found.preparation.ranges == Preparation().ranges
 
 
 def test_images_of_the_right_form_are_not_copied_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,13 +212,13 @@ class Pairs:
 
 
 @pytest.mark.parametrize("form", ["picture", "tensor", "array"])
-def test_a_data_set_as_of_torchvision(form: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_data_set_as_of_torchvision(form: str) -> None:
     data, test = Pairs(form=form), Pairs(6, form)
     found = dataset_from_object((data, test), 8, flip=False)
     assert (found.name, found.classes, found.flip) == ("Pairs", ("cat", "dog"), False)
     assert found.test.labels.tolist() == [0, 1] * 3
     assert same(images_of(found), expected([Image.fromarray(each._images[i]) for each in (data, test) for i in range(len(each))], 8))  # noqa: E501 # fmt: skip
-    assert "classes without images are ignored: unicorn" in caplog.text
+    assert found.remarks[0] == "Pairs: classes without images are ignored: unicorn"
 
 
 def test_parts_of_a_data_set_and_lists_of_pairs() -> None:
@@ -261,11 +273,67 @@ def test_a_data_set_as_of_hugging_face(columns: tuple[str, str]) -> None:
     assert found.fingerprint == dataset_from_object(Pairs(), 8).fingerprint
 
 
-def test_splits_of_hugging_face(caplog: pytest.LogCaptureFixture) -> None:
-    splits = {"train": Rows(Pairs()), "validation": Rows(Pairs(6)), "extra": Rows(Pairs(2))}
-    assert len(dataset_from_object(splits, 8).test) == 6  # type: ignore[arg-type]
-    assert "splits that are not used: extra" in caplog.text
-    assert len(dataset_from_object({**splits, "test": Rows(Pairs(8))}, 8).test) == 8  # type: ignore[arg-type]
+def splits_of(**splits: int) -> Any:
+    return {name: Rows(Pairs(count)) for name, count in splits.items()}
+
+
+def test_splits_of_hugging_face() -> None:
+    found = dataset_from_object(splits_of(train=16, validation=6, extra=2), 8)
+    assert len(found.test) == 6 and len(found.train) + len(found.validation) == 16
+    assert "beans: splits that are not used: extra" in found.remarks
+    found = dataset_from_object(splits_of(train=16, validation=6, test=8), 8)
+    assert [len(split) for split in (found.train, found.validation, found.test)] == [16, 6, 8]
+    assert sorted(found.validation.labels.tolist()) == [0] * 3 + [1] * 3
+    assert not any("splits" in remark for remark in found.remarks)
+
+
+def test_splits_have_the_names_that_folders_may_have() -> None:
+    found = dataset_from_object(splits_of(Training=16, Valid=6, test_set=8), 8)
+    assert [len(split) for split in (found.train, found.validation, found.test)] == [16, 6, 8]
+    with pytest.raises(InputError, match=r"^data: both val and valid are splits for validation; leave out"):
+        dataset_from_object(splits_of(train=16, val=6, valid=6), 8)
+
+
+def test_another_class_in_the_validation_split_is_refused() -> None:
+    validation = (GOOD, LABELS + 1)
+    with pytest.raises(DataError, match="validation label '2' does not occur in training"):
+        dataset_from_object({"train": (GOOD, LABELS), "val": validation, "test": (GOOD, LABELS)}, 8)  # type: ignore[arg-type]
+
+
+def test_of_many_validation_images_some_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgenas.accuracy.dataset.MAX_VALIDATION_IMAGES", 5)
+    found = dataset_from_object(splits_of(train=16, validation=8, test=8), 8)
+    assert len(found.validation) == 5 and "beans: 5 of 8 validation images are used" in found.remarks
+
+
+def test_remarks_name_images_by_their_place_in_what_was_given() -> None:
+    images, test = pictures((40, 8, 8, 3)), pictures((6, 8, 8, 3), seed=1)
+    labels = np.tile([0, 1], 20)
+    images[17], test[3] = 9, images[5]
+    images[21] = images[12]
+    remarks = " ".join(dataset_from_object(((images, labels), (test, labels[:6])), 8).remarks)
+    assert "(first: image 17)" in remarks and "(test image 3 = image 5)" in remarks
+    assert "image 12 = image 21" in remarks or "image 21 = image 12" in remarks
+    validation = {"train": (images, labels), "validation": (test, labels[:6]), "test": (test, labels[:6])}
+    remarks = " ".join(dataset_from_object(validation, 8).remarks)  # type: ignore[arg-type]
+    assert re.search(r"test image (\d) = validation image \1", remarks)
+
+
+def test_what_was_inspected_is_not_inspected_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = pictures((16, 8, 8, 3))
+    images[7] = images[8]
+    monkeypatch.setattr("edgenas.accuracy.dataset_objects.Inspection", lambda: 1 / 0)
+    assert dataset_from_object((images, LABELS), 8, inspected=False).remarks == ()
+
+
+def test_names_of_classes_are_the_same_however_their_accents_are_written() -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    labels, others = [composed, "tea"] * 8, [decomposed, "tea"] * 8
+    found = dataset_from_object(((GOOD, others), (GOOD, labels)), 8)
+    assert found.classes == (composed, "tea")
+    data, test = Pairs(), Pairs()
+    data.classes, test.classes = (composed, "tea"), (decomposed, "tea")
+    assert dataset_from_object((test, data), 8).classes == (composed, "tea")
 
 
 def test_columns_that_cannot_be_told_apart_are_named() -> None:
@@ -318,7 +386,7 @@ GOOD = pictures((16, 8, 8, 3))
         ((np.full_like(GOOD, 9), LABELS), "all training images show the same colour"),
         (([*GOOD[:15], "16.png"], LABELS), "arrays: the images are of <U6 values"),
         ((GOOD, LABELS, ["cat", "dog"]), r"a tuple of 3 that is not \(images, labels\)"),
-        (((GOOD, LABELS), (GOOD, LABELS + 1)), "test label '2' does not occur in training"),
+        (((GOOD, LABELS), (GOOD, LABELS + 1)), "test label '2' does not occur in training; use the same"),
         (((GOOD, LABELS), (GOOD, ["a", "b"] * 8)), "test label 'a' does not occur in training"),
         ((GOOD[:6], LABELS[:6]), "class '0' has 3 training images"),
         ({"images": GOOD, "labels": LABELS}, "has no split 'train', but images, labels"),

@@ -245,7 +245,7 @@ def test_a_folder_without_training_images_is_refused(tmp_path: Path, make: Calla
 
 def test_one_class_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "train", 5, names=("cat",))
-    with pytest.raises(DataError, match=f"{tmp_path}: only one class, 'cat'; give at least two"):
+    with pytest.raises(DataError, match=f"{tmp_path}: only one class, 'cat'; give images of at least two"):
         load(tmp_path)
 
 

@@ -168,6 +168,13 @@ def test_another_fit_and_grey_are_told(markdown: Callable[..., str], fit: Fit, t
     assert "(batch, 1, 24, 24), NCHW, grey, float32" in text
 
 
+def test_jpegs_that_are_decoded_as_they_are_are_told(markdown: Callable[..., str]) -> None:
+    prepared = preprocessing_of(Preparation(jpeg_draft=0), 24, (0.5,) * 3, (0.25,) * 3)
+    text = markdown(preprocessing=prepared)
+    assert "1. A JPEG is decoded at its full size (without Pillow's `draft`)." in text
+    assert 'SIZE, FIT, CHANNELS, DRAFT = 24, "crop", 3, 0' in text
+
+
 def test_the_json_card_has_every_step(write: Write, tmp_path: Path) -> None:
     write()
     assert json.loads((tmp_path / "ab.json").read_text())["preprocessing"] == {

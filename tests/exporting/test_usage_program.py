@@ -1,12 +1,14 @@
 """What the program in a card makes of a picture is what edgenas makes of it."""
 
 import ast
+import io
 from collections.abc import Mapping
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -79,9 +81,21 @@ def test_it_prepares_any_picture_as_edgenas_does(
     preparation = Preparation(fit=fit, channels=channels, ranges=dict(ranges))
     use = names_of(program_of(preparation, 16))
     found = use.pixels(
-        picture(width, height, mode, orientation, seed), size, use.FIT, use.CHANNELS, use.RANGES
+        picture(width, height, mode, orientation, seed), size, use.FIT, use.CHANNELS, use.RANGES, use.DRAFT
     )
     assert (found == preparation.pixels(picture(width, height, mode, orientation, seed), size)).all()
+
+
+@pytest.mark.parametrize("draft", [0, 2])
+def test_it_decodes_jpegs_as_edgenas_does(draft: int) -> None:
+    preparation = Preparation(jpeg_draft=draft)
+    use = names_of(program_of(preparation, 16))
+    file = io.BytesIO()
+    picture(300, 200, "RGB", 1, 0).save(file, "JPEG")
+    opened = [Image.open(io.BytesIO(file.getvalue())) for _ in range(2)]
+    found = use.pixels(opened[0], 16, use.FIT, use.CHANNELS, use.RANGES, use.DRAFT)
+    assert draft == use.DRAFT and (found == preparation.pixels(opened[1], 16)).all()
+    assert opened[0].size == ((300, 200) if draft == 0 else (75, 50))
 
 
 def test_it_needs_nothing_of_edgenas_and_holds_the_figures_in_full() -> None:

@@ -89,10 +89,19 @@ def test_the_extent_is_that_of_all_images_and_pictures_of_8_bits_have_none() -> 
     assert extent.ranges() == preparing.RANGES
     extent.add(Image.new("RGB", (3, 3)))
     extent.add(np.zeros((2, 2), bool))
+    extent.add(np.array([[0, 200]], np.uint8))
     assert extent.ranges() == preparing.RANGES
     for image in (np.full((2, 2), 3000, np.uint16), Image.new("I", (2, 2), 7), torch.full((2, 2), 0.5)):
         extent.add(image)
     assert extent.ranges() == {"I;16": (0, 4095), "I": (0, 4095), "F": (0, 1)}
+
+
+def test_images_of_8_bits_are_checked_though_they_have_no_range() -> None:
+    extent = Extent("data")
+    extent.add(np.array([[0, 1]], np.uint8))
+    extent.add(np.full((2, 2), 3000, np.uint16))
+    with pytest.raises(DataError, match="data: the images' values reach from 0 to 1;"):
+        extent.ranges()
 
 
 def test_what_is_deep() -> None:

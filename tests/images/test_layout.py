@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from edgenas.errors import DataError
-from edgenas.images.layout import listing_of
+from edgenas.images.layout import listing_of, part_named
 
 
 def fill(folder: Path, count: int, *classes: str) -> None:
@@ -28,6 +28,11 @@ def test_the_names_that_people_give_their_parts(tmp_path: Path, train: str, test
     listing = listing_of(tmp_path)
     assert (listing.classes, listing.counts) == (("cat", "dog"), (10, 0, 4))
     assert listing.remarks == ()
+
+
+def test_a_split_has_the_part_of_a_folder_of_its_name() -> None:
+    assert [part_named(name) for name in ("train", "Valid", "test-set")] == ["train", "validation", "test"]
+    assert part_named("unsupervised") is part_named("validation_matched") is None
 
 
 def test_three_parts_are_all_used(tmp_path: Path) -> None:

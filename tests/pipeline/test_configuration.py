@@ -1,10 +1,14 @@
 """How a search trains, from its settings and what it begins from."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from edgenas.pipeline.configuration import _recipes
+from edgenas.accuracy.dataset import Dataset
+from edgenas.device import Device
+from edgenas.images.preparation import Preparation
+from edgenas.pipeline.configuration import _recipes, settled
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.settings.search import SearchSettings
@@ -32,6 +36,17 @@ def test_from_random_weights_there_is_no_largest_network_first() -> None:
     supernet, finalist = _recipes(SearchSettings("pi5", "20ms"), 1200, None)
     assert supernet.largest_first is None and not finalist.refits_classifier
     assert supernet.augmentation.text == finalist.augmentation.text == "crop"
+
+
+def test_the_fit_that_is_recorded_is_the_one_that_was_used(tiny_dataset: Dataset, board: Device) -> None:
+    padded = replace(tiny_dataset, preparation=Preparation(fit="pad"))
+    for data, asked, used in (
+        (padded, None, "pad"),
+        ("digits", None, "crop"),
+        ("digits", "stretch", "stretch"),
+    ):
+        settings = SearchSettings("pi5", "20ms", data=data, fit=asked)  # type: ignore[arg-type]
+        assert settled(settings, board).fit == used
 
 
 def test_settings_come_before_what_is_usual() -> None:

@@ -3,14 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.dataset_sources import load_dataset, resized_dataset
-from edgenas.errors import DataError
+from edgenas.errors import DataError, InputError
+from edgenas.images.preparation import Preparation
 from edgenas.pipeline import run_data
-from edgenas.pipeline.run_data import RunData, loaded_data, resized_data
+from edgenas.pipeline.run_data import RunData, data_of, fit_of, loaded_data, resized_data
 from edgenas.settings.search import SearchSettings
 
 ASKED = SearchSettings("pi5", "20ms")
@@ -38,6 +40,27 @@ def test_arrays_are_resized_like_loaded_data() -> None:
     # Twice resized, from 8 to 16 to 12 px, is near but not the same.
     assert (found.test.images.int() - small.test.images.int()).abs().float().mean() < 12
     assert resized_dataset(large, 16).train.images.equal(large.train.images)
+
+
+def test_images_of_python_are_inspected_at_the_largest_size_only(caplog: pytest.LogCaptureFixture) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (66, 24, 24, 3), np.uint8)
+    images[7] = 9
+    labels = np.repeat([0, 1, 2], (55, 6, 5))
+    data = loaded_data((images, labels), 24, ASKED, 3)
+    warned = [record.message for record in caplog.records]
+    assert len(warned) == 2 and "image 7" in warned[1] and "macro-f1" in warned[0]
+    assert data.at(16).remarks == ()
+    assert len(caplog.records) == 2
+
+
+def test_another_fit_than_that_of_the_given_data_set_is_refused(tiny_dataset: Dataset) -> None:
+    padded = replace(tiny_dataset, preparation=Preparation(fit="pad"))
+    asked = replace(ASKED, data=padded, resolution=None)
+    assert data_of(asked).largest.preparation.fit == fit_of(asked) == "pad"
+    assert fit_of(ASKED) == "crop" and fit_of(replace(ASKED, fit="stretch")) == "stretch"
+    assert data_of(replace(asked, fit="pad")).largest.resolution == padded.resolution
+    with pytest.raises(InputError, match=r"^--fit crop: the pictures of data set .* by --fit pad; leave out"):
+        data_of(replace(asked, fit="crop"))
 
 
 def test_only_so_many_bytes_are_kept(tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,24 @@ def test_a_space_of_a_package_may_take_grey_images(add_package: AddPackage) -> N
         space_for_images(of_rgb, (32,), 3, 1)
 
 
+class OfFourChannels(MBConvSpace):
+    @property
+    def channels(self) -> int:
+        return 4
+
+
+def test_a_space_for_images_that_no_data_have_is_refused() -> None:
+    asked = SearchSettings("pi5", "20ms", space=OfFourChannels(mbconv(32, 3).layout))
+    message = (
+        r"^space mbconv is for images of 4 channels, which no data have; give a space for 1 \(grey\) or 3"
+    )
+    with pytest.raises(InputError, match=message):
+        channels_for(asked)
+    with pytest.raises(InputError, match=message):
+        space_for_images(asked, (32,), 3, 3)
+    assert space_for_images(asked, (32,), 3).channels == 4
+
+
 @pytest.mark.parametrize(
     ("space", "resolution", "message"),
     [

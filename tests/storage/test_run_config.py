@@ -108,6 +108,16 @@ def test_the_same_images_elsewhere_make_no_difference(run_config: RunConfig) -> 
     assert run_config.differences(other) == ["--data: digits -> elsewhere"]
 
 
+def test_a_run_from_before_the_decoding_of_jpegs_was_recorded_is_resumed(run_config: RunConfig) -> None:
+    stored = run_config.model_dump(mode="json")
+    del stored["data"]["preparation"]["jpeg_draft"]
+    before = RunConfig.model_validate(stored)
+    assert before.data.preparation.jpeg_draft == 2
+    preparation = before.data.preparation.model_copy(update={"jpeg_draft": 0})
+    now = before.model_copy(update={"data": before.data.model_copy(update={"preparation": preparation})})
+    assert before.differences(now) == []
+
+
 def test_changes_of_images_are_counted() -> None:
     manifest = ImageManifest(digests={"a": "1", "b": "2", "c": "3"})
     assert manifest.changes({"a": "1", "b": "9", "d": "4", "e": "5"}) == "2 added, 1 removed, 1 changed"
