@@ -62,8 +62,8 @@ def test_where_a_board_has_a_power_meter_energies_are_predicted(
     )
     found = json.loads(results.read_text(encoding="utf-8"))
     blocks = {block.key for block in nasbench_macro(16, 2).blocks_of_any_channels}
-    # Neither of networks nor of the empty model. On a busy machine, the meter's noise may not change during a burst, and
-    # a meter that stands still is not believed.
+    # Neither of networks nor of the empty model. On a busy machine, a meter may stand still for a whole burst; it is
+    # not believed then.
     assert found["energies"].keys() <= blocks and len(found["energies"]) > len(blocks) / 2
     assert all(each[2] == "INA3221 (VDD_IN)" for each in found["energies"].values())
 
