@@ -137,12 +137,12 @@ def _steps(prepared: Preprocessing) -> str:
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
 
 
-def _decoding(draft: int, size: int) -> str:
+def _decoding(draft: float, size: int) -> str:
     if not draft:
         return "A JPEG is decoded at its full size (without Pillow's `draft`)."
     return (
-        f"A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least {draft} times the input's "
-        f"(Pillow's `draft(None, ({draft * size}, {draft * size}))`)."
+        f"A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least {draft:g} times the input's "
+        f"(Pillow's `draft(None, ({round(draft * size)}, {round(draft * size)}))`)."
     )
 
 

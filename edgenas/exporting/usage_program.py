@@ -12,7 +12,7 @@ _IMPORTS = ("import json", "import sys", "from pathlib import Path", "import onn
 
 _TAIL = """# What is particular to this model.
 FILE, INPUT = Path(__file__).with_name({name}), {input_name}
-SIZE, FIT, CHANNELS, DRAFT = {size}, "{fit}", {channels}, {draft}
+SIZE, FIT, CHANNELS, DRAFT = {size}, "{fit}", {channels}, {draft:g}
 RANGES = {ranges}
 MEAN, STD = np.float32({mean}), np.float32({std})
 

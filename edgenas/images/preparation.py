@@ -13,7 +13,7 @@ from edgenas.vocabulary import Channels, Fit
 
 Range = tuple[float, float]
 
-DRAFT = 2
+DRAFT = 1.5
 """A JPEG file may be decoded smaller, while both sides stay at least this many times the input's."""
 
 
@@ -36,7 +36,7 @@ class Preparation(Document):
     ranges: Annotated[dict[str, Range], AfterValidator(_ranges)] = Field(
         default_factory=lambda: dict(preparing.RANGES)
     )
-    jpeg_draft: int = Field(default=DRAFT, ge=0)
+    jpeg_draft: float = Field(default=DRAFT, ge=0)
 
     def pixels(self, image: Image.Image, size: int) -> NDArray[np.uint8]:
         """The pixels of an opened picture, uint8 (size, size, channels); raises what Pillow raises."""

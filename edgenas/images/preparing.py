@@ -36,14 +36,14 @@ def pixels(
     fit: str,
     channels: int,
     ranges: Mapping[str, tuple[float, float]],
-    draft: int,
+    draft: float,
 ) -> NDArray[np.uint8]:
     """The pixels of an opened picture, uint8 (size, size, channels).
 
     A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least `draft` times `size`; 0: as it is.
     """
     if draft:
-        image.draft(None, (draft * size, draft * size))
+        image.draft(None, (round(draft * size), round(draft * size)))
     image.load()
     image = opaque(eight_bit(upright(image), ranges), channels)
     return np.asarray(fitted(image, size, fit)).reshape(size, size, channels)

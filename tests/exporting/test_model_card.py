@@ -146,7 +146,7 @@ def test_preprocessing_is_told_in_full(markdown: Callable[..., str]) -> None:
         "Input `input`: (batch, 3, 24, 24), NCHW, RGB, float32. From a photograph to it: 1. A JPEG is" in text
     )
     for step in (
-        "both sides stay at least 2 times the input's (Pillow's `draft(None, (48, 48))`)",
+        "both sides stay at least 1.5 times the input's (Pillow's `draft(None, (36, 36))`)",
         "2. Turn it upright as its EXIF orientation says; leave it as it is stored where that cannot be read.",
         "by Pillow's mode: `I;16` 0 to 65535, `I` 0 to 65535, `F` 0 to 1; what is outside is clipped",
         "Lay what is transparent on #ffffff. 5. Convert it to RGB by Pillow's convert; embedded profiles are ignored.",
@@ -181,7 +181,7 @@ def test_the_json_card_has_every_step(write: Write, tmp_path: Path) -> None:
         "fit": "crop",
         "channels": 3,
         "ranges": {"I;16": [0, 65535], "I": [0, 65535], "F": [0, 1]},
-        "jpeg_draft": 2,
+        "jpeg_draft": 1.5,
         "orientation": "EXIF; as stored where that cannot be read",
         "alpha_on": "#ffffff",
         "colour": "by Pillow's convert; embedded profiles are ignored",

@@ -86,8 +86,8 @@ def test_it_prepares_any_picture_as_edgenas_does(
     assert (found == preparation.pixels(picture(width, height, mode, orientation, seed), size)).all()
 
 
-@pytest.mark.parametrize("draft", [0, 2])
-def test_it_decodes_jpegs_as_edgenas_does(draft: int) -> None:
+@pytest.mark.parametrize("draft", [0, 2, 2.5])
+def test_it_decodes_jpegs_as_edgenas_does(draft: float) -> None:
     preparation = Preparation(jpeg_draft=draft)
     use = names_of(program_of(preparation, 16))
     file = io.BytesIO()

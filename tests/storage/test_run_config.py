@@ -112,7 +112,7 @@ def test_a_run_from_before_the_decoding_of_jpegs_was_recorded_is_resumed(run_con
     stored = run_config.model_dump(mode="json")
     del stored["data"]["preparation"]["jpeg_draft"]
     before = RunConfig.model_validate(stored)
-    assert before.data.preparation.jpeg_draft == 2
+    assert before.data.preparation.jpeg_draft == 1.5
     preparation = before.data.preparation.model_copy(update={"jpeg_draft": 0})
     now = before.model_copy(update={"data": before.data.model_copy(update={"preparation": preparation})})
     assert before.differences(now) == []
