@@ -125,6 +125,7 @@ def _steps(prepared: Preprocessing) -> str:
         "stretch": "Scale it, whatever its shape,",
     }[prepared.fit]
     steps = (
+        "Of an animation or a file of several pages, take the first frame.",
         f"A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least {prepared.jpeg_draft} times "
         f"the input's (Pillow's `draft(None, ({prepared.jpeg_draft * size}, {prepared.jpeg_draft * size}))`).",
         "Turn it upright as its EXIF orientation says; leave it as it is stored where that cannot be read.",

@@ -178,6 +178,22 @@ def test_a_folder_is_searched_and_what_is_no_picture_is_skipped_in_one_line(
     assert record.message.endswith("d (not an image), ...")
 
 
+@pytest.mark.parametrize("suffix", ["gif", "tiff", "png", "webp"])
+def test_of_several_frames_the_first_is_used(
+    file: Path, image_folder: Path, tmp_path: Path, suffix: str
+) -> None:
+    red, blue = (Image.open(image_folder / "test" / name / "00.png").quantize(16) for name in ("red", "blue"))
+    if suffix != "gif":
+        red, blue = red.convert("RGB"), blue.convert("RGB")
+    options = {"lossless": True} if suffix == "webp" else {}
+    red.save(tmp_path / f"many.{suffix}", save_all=True, append_images=[blue], **options)
+    red.save(tmp_path / "one.png")
+    with Image.open(tmp_path / f"many.{suffix}") as image:
+        assert getattr(image, "n_frames", 1) == 2
+    many, one = edgenas.run(file, images=[tmp_path / f"many.{suffix}", tmp_path / "one.png"]).predictions
+    assert (many.class_, many.probability) == (one.class_, pytest.approx(one.probability, abs=1e-6))
+
+
 def test_a_name_that_is_not_utf8_is_escaped(file: Path, tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9.png")
     Image.new("RGB", (9, 9)).save(path)
