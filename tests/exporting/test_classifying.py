@@ -96,7 +96,9 @@ def test_a_file_of_a_fixed_batch_is_fed_as_many_at_a_time(changed: Changed, batc
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-def test_a_file_that_fails_as_it_runs_is_trouble_of_the_device(changed: Changed) -> None:
+def test_a_file_that_fails_as_it_runs_is_trouble_of_the_device(
+    changed: Changed, capfd: pytest.CaptureFixture[str]
+) -> None:
     def reshape(proto: onnx.ModelProto) -> None:
         """The output's shape is one that only a batch of 1 has."""
         (output,) = proto.graph.output
@@ -109,3 +111,4 @@ def test_a_file_that_fails_as_it_runs_is_trouble_of_the_device(changed: Changed)
     assert len(list(found.probabilities(np.zeros((1, 8, 8, 3), np.uint8)))) == 1
     with pytest.raises(DeviceError, match=r"^ONNX Runtime cannot run .*a\.onnx \(.*\); export it again$"):
         list(found.probabilities(np.zeros((2, 8, 8, 3), np.uint8)))
+    assert capfd.readouterr().err == ""  # ONNX Runtime's own lines would be beside ours
