@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from edgenas.api.labelled_pictures import labelled_pictures
 from edgenas.board import host
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.exporting.classifying import AT_ONCE, Classifier, classifier_from_file
 from edgenas.formats import Document
-from edgenas.images.layout import part_folders
-from edgenas.images.listing import ClassFolders, composed, files_below, first_of
+from edgenas.images.listing import composed, files_below, first_of
 from edgenas.images.reading import UnreadableImageError, quietly, read_pixels
 from edgenas.progress import Progress
 from edgenas.settings.keywords import taking
@@ -89,20 +89,17 @@ def run(settings: RunModelSettings) -> RunResult:
     """
     classifier = classifier_from_file(Path(settings.model))
     check = None if settings.check is None else Path(settings.check)
-    given = [each for path in settings.paths for each in _given(path)]
-    pictures = [each for each in given if isinstance(each, _Picture)]
-    passed_over = [each for each in given if isinstance(each, Skipped)]
-    if check is not None:
-        pictures += _pictures_of_classes(check, classifier.classes)
-    if not pictures and not passed_over:
+    with quietly([]):
+        given = list(_listed(settings.paths, check, classifier.classes))
+    if not given:
         raise InputError("there are no pictures to classify", "name some, or a folder that holds some")
+    pictures = [each for each in given if isinstance(each, _Picture)]
     predictions, unreadable = _classified(pictures, classifier, settings.progress)
-    if skipped := [*passed_over, *unreadable]:
+    if skipped := [*(each for each in given if isinstance(each, Skipped)), *unreadable]:
         some = first_of([f"{each.file} ({each.reason})" for each in skipped])
-        text = f"{len(skipped)} of {len(pictures) + len(passed_over)} files cannot be read as images: {some}"
         if not predictions:
-            raise InputError(text, "give other files")
-        log.warning("%s; they are skipped", text)
+            raise InputError(f"none of {len(given)} files can be classified: {some}", "give other files")
+        log.warning("%d of %d files are skipped: %s", len(skipped), len(given), some)
     return _result(predictions, skipped, check)
 
 
@@ -162,48 +159,51 @@ def _prediction(picture: _Picture, row: NDArray[np.float32], classes: tuple[str,
     )
 
 
+def _listed(
+    paths: Sequence[Path], check: Path | None, classes: tuple[str, ...]
+) -> Iterator[_Picture | Skipped]:
+    """The pictures that are named, then those to check, with what is passed over among them."""
+    try:
+        for path in paths:
+            yield from _given(path)
+        if check is not None:
+            yield from _checked(check, classes)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: cannot be listed ({error.strerror})", "give a folder that can"
+        ) from None
+
+
 def _given(path: Path) -> Iterator[_Picture | Skipped]:
     """A file, or all of a folder but for hidden ones and thumbnails."""
     if not path.is_dir():
         yield _Picture(path)
         return
-    try:
-        for file, reason in files_below(path):
-            if reason is None:
-                yield _Picture(file)
-            elif reason not in _NOT_MISSED:
-                yield Skipped(file=_text(file), reason=reason)
-    except OSError as error:
-        raise _not_listed(error) from None
+    for file, reason in files_below(path):
+        if reason is None:
+            yield _Picture(file)
+        elif reason not in _NOT_MISSED:
+            yield Skipped(file=_text(file), reason=reason)
 
 
-def _pictures_of_classes(folder: Path, classes: tuple[str, ...]) -> Iterator[_Picture]:
-    """The pictures of the class folders in the folder for the test, or in the folder itself.
+def _checked(folder: Path, classes: tuple[str, ...]) -> Iterator[_Picture | Skipped]:
+    """The pictures of a folder with the model's names of their classes.
 
     Raises:
         InputError: it has none, or one that is no class of the model.
     """
     known = {composed(name): name for name in classes}
-    try:
-        found = ClassFolders(folder, part_folders(folder).get("test", folder))
-        if not found.images:
-            found = ClassFolders(folder, folder)
-    except OSError as error:
-        raise _not_listed(error) from None
-    if not found.images:
-        raise InputError(
-            f"--check {folder}: has no class folders with images",
-            "lay it out as test/<class>/*.jpg or <class>/*.jpg",
-        )
+    found = labelled_pictures(folder)
     for name, paths in found.images.items():
         if name not in known:
             what = f"class folder in {found.folder}:"
             raise UnknownNameError(what, name, known, f"the model knows {_some(classes)}")
         yield from (_Picture(path, known[name]) for path in paths)
-
-
-def _not_listed(error: OSError) -> InputError:
-    return InputError(f"{error.filename}: cannot be listed ({error.strerror})", "give a folder that can")
+    for path, reason in found.passed_over.items():
+        if reason not in _NOT_MISSED:
+            yield Skipped(file=_text(path), reason=reason)
+    if found.remark:
+        log.warning("%s", found.remark)
 
 
 def _some(names: Sequence[str]) -> str:

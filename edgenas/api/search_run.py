@@ -9,9 +9,10 @@ from markupsafe import escape
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from edgenas.errors import DataError, InputError, first_line
+from edgenas.api.given_pictures import given_pixels, listed
+from edgenas.errors import InputError
 from edgenas.formats import Document
-from edgenas.images.reading import read_pixels
+from edgenas.images.reading import quietly
 from edgenas.settings.search import SearchSettings
 from edgenas.storage.run_config import DataRecord
 from edgenas.storage.run_folder import RUNS, RunFolder, find_run
@@ -20,19 +21,16 @@ from edgenas.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:
     import pandas
+    import torch
     from matplotlib.figure import Figure
     from PIL import Image
     from torch import nn
 
     from edgenas.exporting.classifying import Classifier
-    from edgenas.exporting.preprocessing import Preprocessing
     from edgenas.pipeline.final_network import FinalNetwork
     from edgenas.space import NetworkSpace
 
-    Picture = str | Path | Image.Image | NDArray[np.uint8]
-
-
-_CHANNELS = (1, 3)
+    Picture = str | Path | Image.Image | NDArray[Any] | torch.Tensor
 
 
 class Classification(Document):
@@ -66,11 +64,14 @@ class TrainedModel(Model):
         """Classify images, preprocessed like the training images.
 
         Args:
-            images: one or several: paths, PIL images (which are decoded whole), or uint8 arrays of shape (H, W, 3),
-                (H, W, 1) or (H, W); or one array of shape (N, H, W, 3) or (N, H, W, 1).
+            images: one or several: paths, PIL images (which are decoded whole), arrays or tensors, (H, W), (H, W, C) or
+                (C, H, W) with C 1, 3 or 4; or one array or tensor of these with N first. Values are those of
+                `search(data=...)`: bool, uint8 from 0 to 255, or others in the range of the training images, which is
+                0 to 65535 for whole numbers and 0 to 1 for others if they had none. (N, H, W) is many images only
+                where it cannot be one: with a network for grey images, or N other than 1, 3 and 4.
 
         Raises:
-            InputError: an image cannot be read, or the weights are missing.
+            InputError: an image cannot be read or has values of another range, or the weights are missing.
         """
         data = self._folder.read_document().config.data
         if not data.classes:
@@ -78,9 +79,14 @@ class TrainedModel(Model):
                 f"run {self._folder.name} was made by an earlier version of edgenas and lacks its class names",
                 "take them from the card beside the exported file",
             )
-        classifier, pictures = self._classifier(data), _listed(images)
-        pixels = (_pixels(picture, classifier.preprocessing) for picture in pictures)
-        return [_classification(row, data.classes) for row in classifier.probabilities(pixels)]
+        classifier = self._classifier(data)
+        prepared = classifier.preprocessing
+        pixels = (
+            given_pixels(picture, prepared.resolution, prepared, f"image {number}")
+            for number, picture in enumerate(listed(images, prepared.channels))
+        )
+        with quietly([]):
+            return [_classification(row, data.classes) for row in classifier.probabilities(pixels)]
 
     def _classifier(self, data: DataRecord) -> "Classifier":
         import torch
@@ -197,45 +203,6 @@ def run_of(result: SearchResult, folder: RunFolder | None = None, space: "Networ
     for model in (*run.front, *run.dropped, *run.baselines):
         model._folder, model._given_space = place, space
     return run
-
-
-def _listed(images: "Picture | Iterable[Picture]") -> "list[Picture]":
-    from PIL import Image
-
-    if isinstance(images, str | Path | Image.Image):
-        return [images]
-    if isinstance(images, np.ndarray) and (
-        images.ndim == 2 or (images.ndim == 3 and images.shape[-1] in _CHANNELS)
-    ):
-        return [images]
-    return list(images)
-
-
-def _pixels(picture: "Picture", preprocessing: "Preprocessing") -> NDArray[np.uint8]:
-    """The pixels of a picture as the network sees them, (resolution, resolution, channels)."""
-    from PIL import Image
-
-    size = preprocessing.resolution
-    if isinstance(picture, str | Path):
-        return read_pixels(Path(picture), size, preprocessing)
-    if isinstance(picture, np.ndarray):
-        picture = Image.fromarray(_checked(picture))
-    if not isinstance(picture, Image.Image):
-        raise InputError(f"{picture!r:.40} is not a picture", "give a path, a PIL image, or a uint8 array")
-    try:
-        picture.load()  # or it would be left decoded at a reduced size
-        return preprocessing.pixels(picture, size)
-    except Exception as error:  # decoders raise errors of any kind on damaged files
-        raise DataError(f"{picture!r:.80}: cannot be decoded ({first_line(error)})", "give another") from None
-
-
-def _checked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An array that Pillow takes for a picture."""
-    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in _CHANNELS):
-        raise InputError(f"an image has shape {pixels.shape}", "give (H, W, 3), (H, W, 1) or (H, W)")
-    if pixels.dtype != np.uint8:
-        raise InputError(f"an image has the type {pixels.dtype}, not uint8", "give values 0 to 255 as uint8")
-    return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
 
 
 def _classification(probabilities: NDArray[np.float32], classes: tuple[str, ...]) -> Classification:

@@ -3,8 +3,10 @@
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ from edgenas.exporting.onnx_metadata import metadata_of
 from edgenas.exporting.preprocessing import Preprocessing
 from edgenas.formats import read_json
 from edgenas.onnx_latency.onnx_reading import read_whole_model
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 AT_ONCE = 64
 """Pictures classified in one go."""
@@ -59,31 +64,53 @@ def classifier_from_file(path: Path) -> Classifier:
 
     Raises:
         InputError: it is no ONNX file, or was not exported by edgenas; its metadata do not fit it.
-        DeviceError: ONNX Runtime cannot run it.
+        DeviceError: ONNX Runtime cannot load it; or, from the classifier, cannot run it.
     """
-    import onnxruntime
-
-    given = read_whole_model(path, 1)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=[CPU])
-    except Exception as error:  # ONNX Runtime's exceptions have no common base class
-        raise DeviceError(
-            f"ONNX Runtime cannot load {path} ({first_line(error)})", "export it again"
-        ) from error
+    given = read_whole_model(path, None)
+    session = _session(path)
     described = metadata_of(session.get_modelmeta().custom_metadata_map, path) or _card_beside(path)
-    prepared = described.preprocessing
-    expected = (1, prepared.channels, prepared.resolution, prepared.resolution)
+    prepared, classes = described.preprocessing, len(described.classes)
+    expected = (prepared.channels, prepared.resolution, prepared.resolution)
     outputs = session.get_outputs()
-    if given.shape != expected or len(outputs) != 1 or outputs[0].shape[1:] != [len(described.classes)]:
+    if given.shape[1:] != expected or len(outputs) != 1 or outputs[0].shape[1:] != [classes]:
         raise FileFormatError(path, "metadata", "do not fit its input or output", "export it again")
 
     def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = session.run(None, {given.input: images})[0]
-        return found
+        with _as_device_error(f"run {path}"):
+            found = session.run(None, {given.input: images})[0]
+            return np.asarray(found, np.float32).reshape(len(images), classes)
 
-    return Classifier(described.classes, prepared, logits)
+    fed = logits if given.open_batch else _in_batches(logits, given.shape[0])
+    return Classifier(described.classes, prepared, fed)
+
+
+def _session(path: Path) -> "InferenceSession":
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # its errors are raised too
+    with _as_device_error(f"load {path}"):
+        return onnxruntime.InferenceSession(str(path), options, providers=[CPU])
+
+
+@contextmanager
+def _as_device_error(what: str) -> Iterator[None]:
+    """Anything raised becomes a DeviceError: ONNX Runtime's exceptions have no common base class."""
+    try:
+        yield
+    except Exception as error:
+        raise DeviceError(f"ONNX Runtime cannot {what} ({first_line(error)})", "export it again") from error
+
+
+def _in_batches(logits: Logits, size: int) -> Logits:
+    """For a file of a fixed batch size: what is missing in the last batch is filled up with its last picture."""
+
+    def call(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        filled = np.concatenate([images, images[-1:].repeat(-len(images) % size, axis=0)])
+        found = [logits(filled[start : start + size]) for start in range(0, len(filled), size)]
+        return np.concatenate(found)[: len(images)]
+
+    return call
 
 
 def _card_beside(path: Path) -> Card:

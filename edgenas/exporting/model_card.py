@@ -125,6 +125,7 @@ def _steps(prepared: Preprocessing) -> str:
         "stretch": "Scale it, whatever its shape,",
     }[prepared.fit]
     steps = (
+        "Of an animation or a file of several pages, take the first frame.",
         _decoding(prepared.jpeg_draft, size),
         "Turn it upright as its EXIF orientation says; leave it as it is stored where that cannot be read.",
         f"Scale values of more than 8 bits to 0..255, by Pillow's mode: {ranges}; what is outside is clipped.",

@@ -46,8 +46,8 @@ class Model:
     open_batch: bool
 
 
-def read_model(path: Path, batch: int) -> Model:
-    """Read an ONNX file for a batch size.
+def read_model(path: Path, batch: int | None) -> Model:
+    """Read an ONNX file for a batch size; None for its own, which is 1 where it is open.
 
     Raises:
         FileFormatError: missing, too large, truncated, not ONNX, empty, or of an unsupported opset.
@@ -71,8 +71,8 @@ def read_model(path: Path, batch: int) -> Model:
     return Model(path, proto, nodes, given.name, shape, given.type.tensor_type.shape.dim[0].dim_value < 1)
 
 
-def read_whole_model(path: Path, batch: int) -> Model:
-    """Read an ONNX file to run it: with its weights, also those in other files of its folder.
+def read_whole_model(path: Path, batch: int | None) -> Model:
+    """Read an ONNX file to run it, as `read_model` does: with its weights, also those in other files of its folder.
 
     Raises:
         FileFormatError: also if such a file is missing, damaged, or lies elsewhere.
@@ -188,13 +188,14 @@ def _input(path: Path, proto: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> o
     return inputs[0]
 
 
-def _input_shape(path: Path, value: onnx.ValueInfoProto, batch: int) -> tuple[int, ...]:
+def _input_shape(path: Path, value: onnx.ValueInfoProto, batch: int | None) -> tuple[int, ...]:
     tensor = value.type.tensor_type
     if not tensor.HasField("shape") or not tensor.shape.dim:
         raise InputError(
             f"{path}: input {value.name!r} has no shape", "export the model with a fixed input size"
         )
     first, *rest = tensor.shape.dim
+    batch = batch or max(1, first.dim_value)
     still_open = [
         f"{axis} ({dim.dim_param})" if dim.dim_param else str(axis)
         for axis, dim in enumerate(rest, 1)

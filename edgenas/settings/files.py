@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from edgenas.errors import InputError
 from edgenas.formats import read_toml_values, write_bytes
 from edgenas.settings.checking import check_file_values
 from edgenas.settings.declaration import Settings
@@ -22,7 +23,7 @@ def write_settings(path: Path, settings: Settings) -> None:
     """Write every setting that has a value; reading the file gives equal settings.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or a setting is not UTF-8, as TOML must be.
     """
     import tomli_w
 
@@ -30,4 +31,8 @@ def write_settings(path: Path, settings: Settings) -> None:
     values = {
         each.key: plain[each.name] for each in settings_of(type(settings)) if plain[each.name] is not None
     }
-    write_bytes(path, tomli_w.dumps(values).encode())
+    try:
+        content = tomli_w.dumps(values).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{path}: cannot hold a name that is not UTF-8", "rename what it names") from None
+    write_bytes(path, content)

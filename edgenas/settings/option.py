@@ -172,7 +172,7 @@ def _name_of_given(value: Any, setting: Setting) -> str:
 def _fits(value: Any, setting: Setting) -> bool:
     match setting.objects:
         case ("Path",):
-            return isinstance(value, str | PathLike)
+            return isinstance(value, str) or (isinstance(value, PathLike) and isinstance(fspath(value), str))
         case ("Sequence[str]",):
             texts = value if isinstance(value, list | tuple) else [value]
             return all(isinstance(each, str) for each in texts)

@@ -14,13 +14,22 @@ from edgenas.settings.option import Option
 def one_a_line(value: object, option: str) -> str:
     """Paths, one a line; commas may be part of a name.
 
+    Text alone may hold several lines already: that is how a settings file keeps them.
+
     Raises:
-        InputError: one is neither text nor a path.
+        InputError: one is neither text nor a path, or its name has a line break.
     """
+    if isinstance(value, str):
+        return value
     paths = value if isinstance(value, list | tuple) else [value]
-    if not all(isinstance(each, str | os.PathLike) for each in paths):
+    names = [os.fsdecode(each) for each in paths if isinstance(each, str | bytes | os.PathLike)]
+    if len(names) < len(paths):
         raise InputError(f"{option}: {value!r:.60} cannot be used", "give paths of pictures or folders")
-    return "\n".join(map(os.fspath, paths))
+    if broken := [name for name in names if "\n" in name]:
+        raise InputError(
+            f"{option}: the name {broken[0]!r:.60} has a line break", "rename it, or give its folder"
+        )
+    return "\n".join(names)
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,8 @@ class RunModelSettings(Settings):
     check: Annotated[
         "str | Path | None",
         Option(
-            "Also classify this folder's pictures, in test/<class>/ or <class>/, and count those that are right.",
+            "Also classify this folder's pictures, in test/<class>/, val/<class>/ or <class>/, "
+            "and count those that are right.",
             example="photos",
         ),
     ] = None
@@ -51,4 +61,4 @@ class RunModelSettings(Settings):
     @property
     def paths(self) -> list[Path]:
         """The pictures and folders that were named."""
-        return [Path(line) for line in one_a_line(self.images or [], "IMAGES").splitlines()]
+        return [Path(line) for line in one_a_line(self.images or [], "IMAGES").split("\n") if line]

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import unicodedata
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +63,94 @@ def test_accuracy_is_the_share_that_is_right(file: Path, model: Model, image_fol
     assert edgenas.run(file, check=image_folder / "test") == found
 
 
+@pytest.mark.parametrize("name", ["val", "valid", "Validation-Set"])
+def test_validation_folders_are_the_test_where_there_is_no_other(
+    file: Path, image_folder: Path, tmp_path: Path, name: str
+) -> None:
+    shutil.copytree(image_folder / "train", tmp_path / "train")
+    shutil.copytree(image_folder / "test", tmp_path / name)
+    expected = edgenas.run(file, check=image_folder).accuracy
+    assert edgenas.run(file, check=tmp_path).accuracy == expected
+    shutil.copytree(image_folder / "test" / "red", tmp_path / "test" / "red")
+    found = edgenas.run(file, check=tmp_path)
+    assert found.classes is not None and [each.class_ for each in found.classes] == ["red"]
+
+
+def test_folders_that_are_not_looked_into_do_not_matter(
+    file: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(image_folder / "test", tmp_path / "test")
+    for name in ("train", "training", "val", "valid"):
+        (tmp_path / name / "strange").mkdir(parents=True)
+    assert edgenas.run(file, check=tmp_path).accuracy == edgenas.run(file, check=image_folder).accuracy
+    (tmp_path / "testing").mkdir()
+    with pytest.raises(InputError, match=r"^--check .*: both test/ and testing/ are folders for test; keep"):
+        edgenas.run(file, check=tmp_path)
+
+
+def test_of_class_folders_alone_all_pictures_count(
+    file: Path, image_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = edgenas.run(file, check=image_folder / "train")
+    assert len(found.predictions) == 60 and found.classes is not None
+    (record,) = caplog.records
+    assert record.message.endswith("if the model was trained on this folder, it has seen most of them")
+
+
+def test_of_a_training_folder_alone_what_training_keeps_aside_counts(
+    file: Path, image_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(image_folder / "train", tmp_path / "train")
+    found = edgenas.run(file, check=tmp_path)
+    assert found.classes is not None
+    assert {each.class_: each.images for each in found.classes} == {"red": 4, "green": 4, "blue": 4}
+    assert "the fifth of train/ counts that a training on this folder keeps aside" in caplog.text
+
+
+def test_what_a_check_passes_over_is_told(
+    file: Path, image_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(image_folder / "test", tmp_path / "val")
+    (tmp_path / "val" / "red" / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(16))
+    for ignored in (".hidden.jpg", "Thumbs.db"):
+        (tmp_path / "val" / "red" / ignored).write_text("no picture")
+    shutil.copy(image_folder / "test" / "red" / "00.png", tmp_path / "val" / "beside.png")
+    found = edgenas.run(file, check=tmp_path)
+    assert {(each.file, each.reason) for each in found.skipped} == {
+        (str(tmp_path / "val" / "red" / "phone.HEIC"), "HEIC"),
+        (str(tmp_path / "val" / "beside.png"), "outside class folders"),
+    }
+    assert caplog.messages[0].startswith("2 of 26 files are skipped: ")
+    shutil.rmtree(tmp_path / "val")
+    (tmp_path / "red").mkdir()
+    (tmp_path / "red" / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(16))
+    with pytest.raises(
+        InputError, match=r"passed over: 1 HEIC \(red/phone.HEIC: convert them to JPEG\); lay"
+    ):
+        edgenas.run(file, check=tmp_path)
+
+
+def test_pillow_s_warnings_are_not_the_user_s(
+    file: Path, image_folder: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    shutil.copytree(image_folder / "test", tmp_path / "test")
+    header = b"IHDR" + (10_000).to_bytes(4) * 2 + bytes([8, 2, 0, 0, 0])  # so large that Pillow warns
+    png = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4) + header + zlib.crc32(header).to_bytes(4)
+    (tmp_path / "test" / "red" / "large").write_bytes(
+        png + bytes(4) + b"IDAT" + zlib.crc32(b"IDAT").to_bytes(4)
+    )
+    assert len(edgenas.run(file, images=tmp_path, check=tmp_path).skipped) == 2
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\x1c", "\x85", ", ", "\r"])
+def test_names_stay_as_they_are(file: Path, image_folder: Path, tmp_path: Path, mark: str) -> None:
+    path = tmp_path / f"a{mark}b.png"
+    shutil.copy(image_folder / "test" / "red" / "00.png", path)
+    for given in (path, str(path), [path], os.fsencode(path), [os.fsencode(path)]):
+        assert [each.file for each in edgenas.run(file, images=given).predictions] == [str(path)]
+
+
 def test_pictures_beside_a_check_do_not_count(file: Path, image_folder: Path) -> None:
     picture = next((image_folder / "train" / "red").iterdir())
     both = edgenas.run(file, images=picture, check=image_folder)
@@ -85,8 +174,24 @@ def test_a_folder_is_searched_and_what_is_no_picture_is_skipped_in_one_line(
         *((name, "not an image") for name in ("a.txt", "d", "b.jpg", "c.jpg")),
     ]
     (record,) = caplog.records
-    assert record.message.startswith("5 of 30 files cannot be read as images: ")
-    assert record.message.endswith("d (not an image), ...; they are skipped")
+    assert record.message.startswith("5 of 30 files are skipped: ")
+    assert record.message.endswith("d (not an image), ...")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "tiff", "png", "webp"])
+def test_of_several_frames_the_first_is_used(
+    file: Path, image_folder: Path, tmp_path: Path, suffix: str
+) -> None:
+    red, blue = (Image.open(image_folder / "test" / name / "00.png").quantize(16) for name in ("red", "blue"))
+    if suffix != "gif":
+        red, blue = red.convert("RGB"), blue.convert("RGB")
+    options = {"lossless": True} if suffix == "webp" else {}
+    red.save(tmp_path / f"many.{suffix}", save_all=True, append_images=[blue], **options)
+    red.save(tmp_path / "one.png")
+    with Image.open(tmp_path / f"many.{suffix}") as image:
+        assert getattr(image, "n_frames", 1) == 2
+    many, one = edgenas.run(file, images=[tmp_path / f"many.{suffix}", tmp_path / "one.png"]).predictions
+    assert (many.class_, many.probability) == (one.class_, pytest.approx(one.probability, abs=1e-6))
 
 
 def test_a_name_that_is_not_utf8_is_escaped(file: Path, tmp_path: Path) -> None:
@@ -143,9 +248,7 @@ def test_nothing_to_classify_is_refused(file: Path, tmp_path: Path) -> None:
         edgenas.run(file, check=tmp_path / "empty")
     with pytest.raises(InputError, match=r"gone: cannot be listed \(No such file"):
         edgenas.run(file, check=tmp_path / "gone")
-    with pytest.raises(
-        InputError, match=r"^1 of 1 files cannot be read as images: .*gone\.jpg \(not a file\)"
-    ):
+    with pytest.raises(InputError, match=r"^none of 1 files can be classified: .*gone\.jpg \(not a file\)"):
         edgenas.run(file, images=tmp_path / "gone.jpg")
 
 

@@ -1,11 +1,13 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
 from edgenas.accuracy.dataset import Dataset
-from edgenas.errors import DivergenceError
+from edgenas.errors import DeviceError, DivergenceError
 from edgenas.exporting.classifying import AT_ONCE, Classifier, classifier_from_file
 from edgenas.exporting.onnx_metadata import FileMetadata, Origin, with_metadata
 from edgenas.exporting.preprocessing import Preprocessing, preprocessing_for
@@ -54,13 +56,59 @@ def test_outputs_that_are_not_finite_are_refused(preprocessing: Preprocessing, v
         list(broken.probabilities([np.zeros((8, 8, 3), np.uint8)]))
 
 
-def test_a_file_says_all_that_is_needed(
-    preprocessing: Preprocessing, tiny_space: MBConvSpace, tmp_path: Path
-) -> None:
-    proto = onnx_from_blocks(tiny_space.blocks(tiny_space.smallest), random_weights(0))
-    origin = Origin(version="0.1.0", run="demo", model="ab")
-    described = FileMetadata(classes=("a", "b", "c"), preprocessing=preprocessing, edgenas=origin)
-    (tmp_path / "a.onnx").write_bytes(with_metadata(proto.SerializeToString(), described))
-    found = classifier_from_file(tmp_path / "a.onnx")
+Changed = Callable[[Callable[[onnx.ModelProto], None]], Path]
+
+
+@pytest.fixture
+def changed(preprocessing: Preprocessing, tiny_space: MBConvSpace, tmp_path: Path) -> Changed:
+    """`changed(change)`: an exported file of three classes, changed before it gets its metadata."""
+
+    def make(change: Callable[[onnx.ModelProto], None]) -> Path:
+        proto = onnx_from_blocks(tiny_space.blocks(tiny_space.smallest), random_weights(0))
+        change(proto)
+        origin = Origin(version="0.1.0", run="demo", model="ab")
+        described = FileMetadata(classes=("a", "b", "c"), preprocessing=preprocessing, edgenas=origin)
+        (tmp_path / "a.onnx").write_bytes(with_metadata(proto.SerializeToString(), described))
+        return tmp_path / "a.onnx"
+
+    return make
+
+
+def unchanged(_: onnx.ModelProto) -> None:
+    """As edgenas exports it."""
+
+
+def test_a_file_says_all_that_is_needed(preprocessing: Preprocessing, changed: Changed) -> None:
+    found = classifier_from_file(changed(unchanged))
     assert (found.classes, found.preprocessing) == (("a", "b", "c"), preprocessing)
     assert len(list(found.probabilities(np.zeros((5, 8, 8, 3), np.uint8)))) == 5
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_a_file_of_a_fixed_batch_is_fed_as_many_at_a_time(changed: Changed, batch: int) -> None:
+    def fix(proto: onnx.ModelProto) -> None:
+        for value in (*proto.graph.input, *proto.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = batch
+
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
+    expected = np.stack(list(classifier_from_file(changed(unchanged)).probabilities(pixels)))
+    found = np.stack(list(classifier_from_file(changed(fix)).probabilities(pixels)))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_a_file_that_fails_as_it_runs_is_trouble_of_the_device(
+    changed: Changed, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def reshape(proto: onnx.ModelProto) -> None:
+        """The output's shape is one that only a batch of 1 has."""
+        (output,) = proto.graph.output
+        (node,) = (node for node in proto.graph.node if output.name in node.output)
+        node.output[list(node.output).index(output.name)] = "inner"
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 3]), "shape"))
+        proto.graph.node.append(onnx.helper.make_node("Reshape", ["inner", "shape"], [output.name]))
+
+    found = classifier_from_file(changed(reshape))
+    assert len(list(found.probabilities(np.zeros((1, 8, 8, 3), np.uint8)))) == 1
+    with pytest.raises(DeviceError, match=r"^ONNX Runtime cannot run .*a\.onnx \(.*\); export it again$"):
+        list(found.probabilities(np.zeros((2, 8, 8, 3), np.uint8)))
+    assert capfd.readouterr().err == ""  # ONNX Runtime's own lines would be beside ours

@@ -142,15 +142,14 @@ def test_a_card_from_before_metrics_is_read(write: Write, tmp_path: Path) -> Non
 
 def test_preprocessing_is_told_in_full(markdown: Callable[..., str]) -> None:
     text = " ".join(markdown().split())
-    assert (
-        "Input `input`: (batch, 3, 24, 24), NCHW, RGB, float32. From a photograph to it: 1. A JPEG is" in text
-    )
+    assert "Input `input`: (batch, 3, 24, 24), NCHW, RGB, float32. From a photograph to it: 1. Of an" in text
     for step in (
+        "1. Of an animation or a file of several pages, take the first frame. 2. A JPEG is decoded",
         "both sides stay at least 1.5 times the input's (Pillow's `draft(None, (36, 36))`)",
-        "2. Turn it upright as its EXIF orientation says; leave it as it is stored where that cannot be read.",
+        "3. Turn it upright as its EXIF orientation says; leave it as it is stored where that cannot be read.",
         "by Pillow's mode: `I;16` 0 to 65535, `I` 0 to 65535, `F` 0 to 1; what is outside is clipped",
-        "Lay what is transparent on #ffffff. 5. Convert it to RGB by Pillow's convert; embedded profiles are ignored.",
-        "6. Take the square in its middle, and scale that to 24 x 24: bilinear, with antialiasing",
+        "Lay what is transparent on #ffffff. 6. Convert it to RGB by Pillow's convert; embedded profiles are ignored.",
+        "7. Take the square in its middle, and scale that to 24 x 24: bilinear, with antialiasing",
         "subtract the mean `[0.1235, 0.2, 0.3]`, divide by `[0.4, 0.5, 0.6]`",
     ):
         assert step in text
@@ -171,7 +170,7 @@ def test_another_fit_and_grey_are_told(markdown: Callable[..., str], fit: Fit, t
 def test_jpegs_that_are_decoded_as_they_are_are_told(markdown: Callable[..., str]) -> None:
     prepared = preprocessing_of(Preparation(jpeg_draft=0), 24, (0.5,) * 3, (0.25,) * 3)
     text = markdown(preprocessing=prepared)
-    assert "1. A JPEG is decoded at its full size (without Pillow's `draft`)." in text
+    assert "2. A JPEG is decoded at its full size (without Pillow's `draft`)." in text
     assert 'SIZE, FIT, CHANNELS, DRAFT = 24, "crop", 3, 0' in text
 
 

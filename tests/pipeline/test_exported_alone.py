@@ -169,3 +169,16 @@ def test_exported_again_it_is_the_same_file(run: edgenas.Run, photos: Path, fit:
     before = {path: path.read_bytes() for _, path in exported(run)}
     edgenas.export("alone", data=dataset_of(photos, Preparation(fit=fit)))
     assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_a_search_on_a_folder_is_as_good_alone(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurried: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = edgenas.search("pi5", "20ms", str(photos), fit="pad", evaluations=4, finalists=2, run="folder")
+    (model, path), *_ = exported(found)
+    checked = edgenas.run(path, check=photos)
+    assert checked.accuracy == model.accuracies.test
+    found_again = found.front[0].predict([each.file for each in checked.predictions])
+    assert [each.label for each in found_again] == [each.class_ for each in checked.predictions]
+    assert json.loads(path.with_suffix(".json").read_text())["preprocessing"]["fit"] == "pad"
