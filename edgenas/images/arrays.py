@@ -149,6 +149,7 @@ def pixels_of(image: Any, size: int, preparation: Preparation, what: str) -> NDA
     if not isinstance(image, Image.Image):
         image = as_picture(channels_last(image, single=True, what=what), preparation.ranges)
     try:
+        image.load()  # whole: decoding it at a lower size would change the picture of whoever gave it
         return preparation.pixels(image, size)
     except Exception as error:  # decoders raise errors of any kind on damaged files
         raise DataError(f"{what}: cannot be read ({type(error).__name__})", "leave it out") from None

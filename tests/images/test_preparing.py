@@ -94,7 +94,8 @@ def test_a_large_jpeg_is_decoded_reduced_and_looks_the_same(tmp_path: Path) -> N
         assert picture.size == (150, 113)
     with Image.open(tmp_path / "a.jpg") as picture:
         whole = np.asarray(ImageOps.fit(picture, (64, 64), Image.Resampling.BILINEAR))
-    assert np.abs(found.astype(int) - whole).max() <= 4
+    difference = np.abs(found.astype(int) - whole)
+    assert difference.mean() <= 2 and difference.max() <= 20
 
 
 def test_ranges_name_every_deep_mode() -> None:
