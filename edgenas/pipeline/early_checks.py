@@ -4,6 +4,7 @@ from edgenas.accuracy.augmentation import augmentation_from_text
 from edgenas.device import Device
 from edgenas.pipeline.configuration import settled
 from edgenas.pipeline.pretrained import pretrained_for
+from edgenas.pipeline.warm_start import check_warm_start
 from edgenas.settings.search import SearchSettings
 from edgenas.settings.shared import AUTO, NONE
 from edgenas.storage.run_config import setting_differences
@@ -14,7 +15,7 @@ _BY_THE_IMAGES = ("data", "pretrained")
 
 
 def check_before_images(settings: SearchSettings, device: Device) -> None:
-    """Check the name of the run, the options it was started with, and the weights to begin from.
+    """Check the name of the run, the options it was started with, the run and the weights to begin from.
 
     Raises:
         RunConflictError: no valid name, or the run was started with other options.
@@ -24,6 +25,8 @@ def check_before_images(settings: SearchSettings, device: Device) -> None:
         check_name(settings.run)
         check_free(settings.run)
         _check_options(settings, device, RunFolder(RUNS / settings.run))
+    if settings.warm_start is not None:
+        check_warm_start(settings.run, settings.warm_start)
     if settings.pretrained not in (AUTO, NONE):
         sizes = settings.resolutions
         if (found := pretrained_for(settings, sizes[0] if sizes else None)) is not None:

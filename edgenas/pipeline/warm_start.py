@@ -92,6 +92,19 @@ def prior_for(name: str, run: str, space: ArchitectureSpace) -> PriorDocument:
     return _read_run(run, space)
 
 
+def check_warm_start(name: str | None, run: str) -> None:
+    """Raise UnknownNameError if there is neither a run `run` nor a copy of its evaluations in the run `name`."""
+    if name is None or not RunFolder(RUNS / name).prior.is_file():
+        _folder_of(run)
+
+
+def _folder_of(run: str) -> RunFolder:
+    names = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
+    if run not in names:
+        raise UnknownNameError("run", run, names, "" if names else "there are no runs under ./runs")
+    return RunFolder(RUNS / run)
+
+
 def save_prior(prior: PriorDocument, folder: RunFolder) -> None:
     """Save the prior in the folder of the run that starts from it."""
     write_json(folder.prior, prior)
@@ -99,10 +112,7 @@ def save_prior(prior: PriorDocument, folder: RunFolder) -> None:
 
 def _read_run(run: str, space: ArchitectureSpace) -> PriorDocument:
     """The current evaluations of a run, which may be running, interrupted or complete; it is not modified."""
-    names = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
-    if run not in names:
-        raise UnknownNameError("run", run, names, "" if names else "there are no runs under ./runs")
-    folder = RunFolder(RUNS / run)
+    folder = _folder_of(run)
     config = folder.read_document().config
     _check_compatible(run, architecture_space_from_config(config.space, folder.document), space)
     known = [

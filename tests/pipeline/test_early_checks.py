@@ -34,6 +34,7 @@ def no_decoding(phase: str, done: float, total: float, detail: str = "") -> None
         ({"augment": "none"}, r"\(--augment: crop -> none\)"),
         ({"threads": 2}, r"\(--threads: 4 -> 2\)"),
         ({"run": "a b"}, r"--run 'a b' is not a valid run name"),
+        ({"run": "new", "warm_start": "nosuch"}, r"unknown run 'nosuch'; .*known: done"),
         ({"run": "new", "pretrained": "nosuch"}, r"unknown pretrained weights 'nosuch'"),
         ({"run": "new", "pretrained": "gone.safetensors"}, r"gone\.safetensors"),
     ],
