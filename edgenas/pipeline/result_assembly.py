@@ -12,6 +12,7 @@ from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace
 from edgenas.pipeline.front_lead import with_front_lead
 from edgenas.pipeline.front_selection import front_of, kept_and_dropped, points, succeeded
+from edgenas.pipeline.guessing import guessing_text
 from edgenas.pipeline.learning_record import learning_of
 from edgenas.pipeline.result_notes import notes_on
 from edgenas.pipeline.session import Session
@@ -95,7 +96,7 @@ def _model(session: Session, final_model: FinalModel) -> Model:
         peak_memory_bytes=network.peak_memory_bytes,
         onnx=str(exported.path) if exported else None,
         max_abs_error=exported.max_abs_error if exported else None,
-        note=final_model.note,
+        note=final_model.note or guessing_text(session.dataset, final_model),
         normalisation=network.normalisation,
         began_from=network.began_from,
     )

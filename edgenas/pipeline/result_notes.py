@@ -9,6 +9,7 @@ from edgenas.board.manifest import RUNTIMES
 from edgenas.device import Provenance
 from edgenas.latency.profile_command import profile_command
 from edgenas.pipeline.final_model import FinalModel
+from edgenas.pipeline.guessing import guessing_text
 from edgenas.pipeline.session import Session
 from edgenas.searchers.loop import Evaluated
 from edgenas.storage.search_result import Constraint
@@ -37,6 +38,7 @@ def notes_on(
     yield from (event["text"] for event in session.store.events("note"))
     yield from _failures(evaluated)
     yield from _few_validation_images(session)
+    yield from _no_better_than_guessing(session, front)
     yield from _time_budget(session, evaluated)
     yield from _chosen_is_missing(session, evaluated, front)
     yield from _disagreement(session, finalists)
@@ -57,6 +59,19 @@ def _few_validation_images(session: Session) -> Iterator[str]:
             f"accuracies on {count} validation images have a standard deviation of up to {50 / count**0.5:.0f} points: "
             "the best of several models may be the luckiest"
         )
+
+
+def _no_better_than_guessing(session: Session, front: Sequence[FinalModel]) -> Iterator[str]:
+    found = [(model.id, text) for model in front if (text := guessing_text(session.dataset, model))]
+    if not found:
+        return
+    name, why = found[0]
+    text = (
+        f"{len(found)} of {len(front)} models cannot be told from guessing ({name}: {why.partition(': ')[2]}); train "
+        "longer, and look at the images and their classes"
+    )
+    log.warning("%s", text)
+    yield text
 
 
 def _time_budget(session: Session, evaluated: Sequence[Evaluated]) -> Iterator[str]:
