@@ -30,7 +30,7 @@ from edgenas.errors import DataError
 from edgenas.images.decoding import native_resolution
 from edgenas.images.layout import listing_of
 from edgenas.images.listing import Listing, first_of, passed_over_text
-from edgenas.images.reading import quietly
+from edgenas.images.reading import HEIC, quietly
 from edgenas.progress import Progress
 from edgenas.vocabulary import Channels, Fit
 
@@ -148,8 +148,11 @@ def _remarks(plan: Plan, record: CacheRecord) -> tuple[str, ...]:
     if listing.passed_over:
         remarks.append(f"passed over: {passed_over_text(listing.passed_over)}")
     if skipped:
+        convert = "; convert those in HEIC to JPEG" if HEIC in skipped.values() else ""
         named = first_of([f"{name} ({reason})" for name, reason in sorted(skipped.items())])
-        remarks.append(f"{len(skipped)} of {len(plan.order)} images cannot be read and are skipped: {named}")
+        remarks.append(
+            f"{len(skipped)} of {len(plan.order)} images cannot be read and are skipped: {named}{convert}"
+        )
     if listing.counts[1] > MAX_VALIDATION_IMAGES:
         remarks.append(f"{MAX_VALIDATION_IMAGES} of {listing.counts[1]} validation images are used")
     if unequal := imbalance(listing.root.name, listing.classes, listing.labels[: listing.train]):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.board.problem import one_line
-from edgenas.exporting.preprocessing import Preprocessing
+from edgenas.exporting.preprocessing import GEOMETRY, Preprocessing
 from edgenas.exporting.usage_program import usage_program
 from edgenas.formats import Document, write_bytes, write_json
 from edgenas.pretrained.source import PretrainedRecord
@@ -119,11 +119,8 @@ def _steps(prepared: Preprocessing) -> str:
     """What is done to a photograph, as a numbered list."""
     size = prepared.resolution
     ranges = ", ".join(f"`{mode}` {low:g} to {high:g}" for mode, (low, high) in prepared.ranges.items())
-    fit = {
-        "crop": "Take the square in its middle, and scale that",
-        "pad": f"Scale it as a whole, with margins of {prepared.padding} that make it a square,",
-        "stretch": "Scale it, whatever its shape,",
-    }[prepared.fit]
+    geometry = GEOMETRY[prepared.fit].replace("the padding's colour", prepared.padding)
+    box = " (Pillow's `resize` with a fractional `box`)" if prepared.fit == "crop" else ""
     steps = (
         "Of an animation or a file of several pages, take the first frame.",
         _decoding(prepared.jpeg_draft, size),
@@ -131,9 +128,9 @@ def _steps(prepared: Preprocessing) -> str:
         f"Scale values of more than 8 bits to 0..255, by Pillow's mode: {ranges}; what is outside is clipped.",
         f"Lay what is transparent on {prepared.alpha_on}.",
         f"Convert it to {'RGB' if prepared.channels == 3 else 'grey'} {prepared.colour}.",
-        f"{fit} to {size} x {size}: bilinear, with antialiasing, as Pillow's `BILINEAR`.",
+        f"Make it {size} x {size}: {geometry}{box}; bilinear, with antialiasing, as Pillow's `BILINEAR`.",
         f"Scale values to 0..1 (times 1/255), subtract the mean `{_short(prepared.mean)}`, divide by "
-        f"`{_short(prepared.std)}` (in full below).",
+        f"`{_short(prepared.std)}` (all digits are in the program and the JSON card).",
     )
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
 
@@ -142,8 +139,8 @@ def _decoding(draft: float, size: int) -> str:
     if not draft:
         return "A JPEG is decoded at its full size (without Pillow's `draft`)."
     return (
-        f"A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least {draft:g} times the input's "
-        f"(Pillow's `draft(None, ({round(draft * size)}, {round(draft * size)}))`)."
+        f"A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least {draft:g} times the input's, "
+        f"the smallest such (Pillow's `draft(None, ({round(draft * size)}, {round(draft * size)}))`)."
     )
 
 

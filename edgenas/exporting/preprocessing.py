@@ -18,6 +18,15 @@ MAX_RESOLUTION = 4096
 ORIENTATION = "EXIF; as stored where that cannot be read"
 COLOUR = "by Pillow's convert; embedded profiles are ignored"
 
+GEOMETRY = {
+    "crop": "the square in the middle, as long as the shorter side, its edge half a pixel in where the longer one is "
+    "longer by an odd number, is scaled to the input's size",
+    "pad": "the longer side is scaled to the input's, the shorter one in proportion, rounded, at least 1; that is laid "
+    "in the middle of the padding's colour, an odd pixel of which is to the right or below",
+    "stretch": "each side is scaled to the input's, whatever the shape",
+}
+"""How each fit is done, to the pixel."""
+
 _LAYOUTS = {3: "NCHW, RGB, float32", 1: "NCHW, grey, float32"}
 
 
@@ -42,6 +51,7 @@ class Preprocessing(Preparation):
         alpha_on: the colour under what is transparent.
         colour: how any mode becomes RGB or grey.
         padding: colour of the margins.
+        geometry: how the fit is done, to the pixel.
         interpolation: of the scaling; with antialiasing, as `antialias` says.
         resolution: height and width.
         scale: what values 0 to 255 are multiplied by.
@@ -54,6 +64,7 @@ class Preprocessing(Preparation):
     alpha_on: Annotated[str, _always(preparing.ALPHA_ON)] = preparing.ALPHA_ON
     colour: Annotated[str, _always(COLOUR)] = COLOUR
     padding: Annotated[str, _always(preparing.PADDING)] = preparing.PADDING
+    geometry: str = ""
     interpolation: Literal["bilinear"] = "bilinear"
     antialias: Literal[True] = True
     resolution: int = Field(ge=1, le=MAX_RESOLUTION)
@@ -80,8 +91,14 @@ def preprocessing_of(
     preparation: Preparation, resolution: int, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Preprocessing:
     """What is done to the pictures of a network: as for its data set, at its own size, normalised as it needs."""
-    layout = _LAYOUTS[preparation.channels]
-    return Preprocessing(**dict(preparation), resolution=resolution, mean=mean, std=std, layout=layout)
+    return Preprocessing(
+        **dict(preparation),
+        geometry=GEOMETRY[preparation.fit],
+        resolution=resolution,
+        mean=mean,
+        std=std,
+        layout=_LAYOUTS[preparation.channels],
+    )
 
 
 def preprocessing_for(dataset: Dataset) -> Preprocessing:

@@ -21,10 +21,16 @@ def main() -> None:
     \"\"\"Print the class of each photograph named on the command line, and its probability.\"\"\"
     session = onnxruntime.InferenceSession(str(FILE), providers=["CPUExecutionProvider"])
     classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+    if not sys.argv[1:]:
+        sys.exit(f"usage: python {{sys.argv[0]}} PHOTOGRAPH...")
     for path in sys.argv[1:]:
-        # Pillow, given a path, mixes up uncompressed TIFFs that lie on their side: open the file first.
-        with open(path, "rb") as file, Image.open(file) as image:
-            found = pixels(image, SIZE, FIT, CHANNELS, RANGES, DRAFT)
+        try:
+            # Pillow, given a path, mixes up uncompressed TIFFs that lie on their side: open the file first.
+            with open(path, "rb") as file, Image.open(file) as image:
+                found = pixels(image, SIZE, FIT, CHANNELS, RANGES, DRAFT)
+        except Exception as error:
+            print(f"{{path}}: cannot be read ({{error}})", file=sys.stderr)
+            continue
         scaled = (found / np.float32(255) - MEAN) / STD
         (logits,) = session.run(None, {{INPUT: scaled.transpose(2, 0, 1)[None]}})
         weights = np.exp(logits[0] - logits[0].max())

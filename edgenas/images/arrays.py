@@ -9,7 +9,7 @@ from PIL import Image
 
 from edgenas.errors import DataError
 from edgenas.images import preparing
-from edgenas.images.preparation import Preparation, Range
+from edgenas.images.preparation import RANGES, Preparation, Range
 from edgenas.images.ranges import LEVELS
 
 CHANNELS = (1, 3, 4)
@@ -96,7 +96,7 @@ class Extent:
 def is_deep(image: Any) -> bool:
     """Whether an image may have values other than 0 to 255, whose range its type alone does not tell."""
     if isinstance(image, Image.Image):
-        return preparing.deep_mode(image) in preparing.RANGES
+        return preparing.deep_mode(image) in RANGES
     return array_of(image).dtype not in (np.uint8, np.bool_)
 
 

@@ -15,7 +15,7 @@ from edgenas.board import host
 from edgenas.errors import DataError
 from edgenas.images.listing import first_of
 from edgenas.images.preparation import Preparation
-from edgenas.images.reading import UnreadableImageError, opened, quietly, read_pixels
+from edgenas.images.reading import HEIC, UnreadableImageError, opened, quietly, read_pixels
 from edgenas.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,11 @@ class TooManyUnreadableError(DataError):
         self.unreadable = unreadable
         count = f"{'at least ' if done < total else ''}{len(unreadable)} of {total}"
         named = first_of(sorted(f"{path} ({reason})" for path, reason in unreadable.items()))
-        super().__init__(f"{count} images cannot be read: {named}", "remove or replace the broken files")
+        convert = ", and convert those in HEIC to JPEG" if HEIC in unreadable.values() else ""
+        super().__init__(
+            f"{count} images cannot be read: {named}",
+            f"remove or replace the broken files{convert}; up to {MAX_UNREADABLE_SHARE:.0%} would be skipped",
+        )
 
 
 Decoded = NDArray[np.uint8] | str
@@ -93,7 +97,8 @@ def _decoded(path: Path, size: int, preparation: Preparation) -> Decoded:
 
 
 def _check_unreadable(unreadable: Mapping[Path, str], done: int, total: int) -> None:
-    if len(unreadable) == total or len(unreadable) > max(1, MAX_UNREADABLE_SHARE * total):
+    broken = sum(reason != HEIC for reason in unreadable.values())  # that is whole, only not for Pillow
+    if len(unreadable) == total or broken > max(1, MAX_UNREADABLE_SHARE * total):
         raise TooManyUnreadableError(unreadable, done, total)
 
 

@@ -151,7 +151,7 @@ def _same_remarks(
         )
     if mixed:
         remarks.append(
-            f"{sum(map(len, mixed))} images are also in another class, so one of their labels is wrong "
+            f"{sum(map(len, mixed))} images are in more than one class, so some of their labels are wrong "
             f"({first_of([' = '.join(names[i] for i in _of_two_labels(group, labels)) for group in mixed])})"
         )
     if copies > 0:
@@ -170,8 +170,8 @@ def _near_remarks(
     other_class = sum(labels[test] != labels[other] for test, other in pairs)
     classes = f", {other_class} of another class" if other_class else ""
     return [
-        f"{len(pairs)} of {looked_at} other test images look like a training image that was resized or compressed "
-        f"again{classes}: test figures may be too high ({shown})"
+        f"{len(pairs)} of the {looked_at} test images that are no copies can hardly be told from a training image, as "
+        f"if it were resized or compressed again{classes}: test figures may be too high ({shown})"
     ]
 
 

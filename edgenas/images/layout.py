@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from edgenas.errors import DataError
-from edgenas.images.listing import SUFFIXES, ClassFolders, Listing, first_of, is_passed_over, passed_over_text
+from edgenas.images.listing import (
+    SUFFIXES,
+    ClassFolders,
+    Listing,
+    composed,
+    first_of,
+    is_passed_over,
+    passed_over_text,
+)
 
 _REST = r"([ _-]?(set|data|images?|imgs?))?"
 _PARTS = {
@@ -18,6 +26,9 @@ _PARTS = {
     "test": re.compile(rf"test(ing)?{_REST}", re.IGNORECASE),
 }
 """Names of the folders of each part."""
+
+MAX_DEPTH = 4
+"""Folders that hold nothing but one other, as archives have them."""
 
 LAYOUT = "lay it out as train/<class>/*.jpg and test/<class>/*.jpg, or as <class>/*.jpg"
 
@@ -69,6 +80,7 @@ def part_folders(
 
 
 def _in_parts(folder: Path, found: dict[str, ClassFolders]) -> Listing:
+    _check_parts(folder, found)
     validation, test = found.get("validation"), found.get("test")
     remarks = [text for each in found.values() for text in _remarks(each)]
     remarks += _beside(folder, {each.folder.name for each in found.values()})
@@ -88,6 +100,31 @@ def _in_parts(folder: Path, found: dict[str, ClassFolders]) -> Listing:
     return _listing(folder, (found["train"], validation, test), list(found.values()), remarks)
 
 
+def _check_parts(folder: Path, found: dict[str, ClassFolders]) -> None:
+    """Raise DataError for archives that were unpacked into themselves, and for a test folder of another name."""
+    train = found["train"]
+    for part, each in found.items():
+        if (
+            len(each.images) == 1
+            and _PARTS[part].fullmatch(name := next(iter(each.images)))
+            and each.inner[name]
+        ):
+            raise DataError(
+                f"--data {folder}: {each.folder.name}/ holds nothing but another {name}/",
+                "move that one level up",
+            )
+    if any(each.images for part, each in found.items() if part != "train"):
+        return
+    for other in folder.iterdir():
+        if part_named(other.name) is not None or not other.is_dir() or is_passed_over(other):
+            continue
+        if {composed(each.name) for each in other.iterdir() if each.is_dir()} & train.images.keys():
+            raise DataError(
+                f"--data {folder}: {other.name}/ has the class folders of {train.folder.name}/ too",
+                "rename it to test if it is that, or move it elsewhere",
+            )
+
+
 def _beside(folder: Path, parts: set[str]) -> list[str]:
     """What else lies in the folder of the parts, as a remark."""
     others = sorted(
@@ -105,7 +142,8 @@ def _flat(folder: Path, others: dict[str, ClassFolders]) -> Listing:
     classes = ClassFolders(folder, folder)
     times = Counter(classes.inner.values())
     shared = [name for name, below in classes.inner.items() if len(below) > 1 and times[below] > 1]
-    if others or shared or len(classes.images) < 2:
+    parts = [name for name in classes.images if part_named(name) is not None]
+    if others or shared or len(classes.images) < 2 or ("train" in map(part_named, parts) and len(parts) > 1):
         near_miss = _near_miss(folder, classes, shared, others)
         raise DataError(f"--data {folder}: has no images under train/<class>/{near_miss}", LAYOUT)
     remarks = ["there are class folders only: a fifth of the images is held out as test", *_remarks(classes)]
@@ -125,6 +163,11 @@ def _near_miss(
         return (
             f", but a folder {next(name for name in names if name.lower() == near[0])}/: rename it to train"
         )
+    parts = [f"{name}/" for name in classes.images if part_named(name) is not None]
+    if not others and len(parts) > 1:
+        return f", but {first_of(parts)} hold images without class folders"
+    if (deeper := _deeper(folder)) is not None:
+        return f", but {deeper.relative_to(folder)}/ has class folders: give --data {deeper}"
     if others:
         return f", but under {first_of([each.folder.name for each in others.values()])}/"
     if shared:
@@ -135,6 +178,17 @@ def _near_miss(
         return f", but only one folder with images, {next(iter(classes.images))}/"
     passed_over = passed_over_text(classes.passed_over)
     return f"; passed over: {passed_over}" if passed_over else ""
+
+
+def _deeper(folder: Path) -> Path | None:
+    """The first folder with several folders in it, below folders that hold nothing but one other."""
+    place = folder
+    for _ in range(MAX_DEPTH):
+        inner = [each for each in place.iterdir() if each.is_dir() and not is_passed_over(each)]
+        if len(inner) != 1 or part_named(inner[0].name) is not None:
+            return place if len(inner) > 1 and place != folder else None
+        place = inner[0]
+    return None
 
 
 def _remarks(part: ClassFolders) -> list[str]:

@@ -16,10 +16,13 @@ Range = tuple[float, float]
 DRAFT = 1.5
 """A JPEG file may be decoded smaller, while both sides stay at least this many times the input's."""
 
+RANGES = {"I;16": (0.0, 65535.0), "I": (0.0, 65535.0), "F": (0.0, 1.0)}
+"""Pillow's modes of more than 8 bits, and the values that become 0 and 255 where no data say otherwise."""
+
 
 def _ranges(given: dict[str, Range]) -> dict[str, Range]:
-    if set(given) != set(preparing.RANGES) or not all(low < high for low, high in given.values()):
-        raise ValueError(f"must give a lower and a higher value for each of {', '.join(preparing.RANGES)}")
+    if set(given) != set(RANGES) or not all(low < high for low, high in given.values()):
+        raise ValueError(f"must give a lower and a higher value for each of {', '.join(RANGES)}")
     return given
 
 
@@ -33,9 +36,7 @@ class Preparation(Document):
 
     fit: Fit = "crop"
     channels: Channels = 3
-    ranges: Annotated[dict[str, Range], AfterValidator(_ranges)] = Field(
-        default_factory=lambda: dict(preparing.RANGES)
-    )
+    ranges: Annotated[dict[str, Range], AfterValidator(_ranges)] = Field(default_factory=lambda: dict(RANGES))
     jpeg_draft: float = Field(default=DRAFT, ge=0)
 
     def pixels(self, image: Image.Image, size: int) -> NDArray[np.uint8]:

@@ -15,9 +15,6 @@ ALPHA_ON = "#ffffff"
 PADDING = "#808080"
 """Mid-grey: near zero once it is normalised."""
 
-RANGES = {"I;16": (0.0, 65535.0), "I": (0.0, 65535.0), "F": (0.0, 1.0)}
-"""Pillow's modes of more than 8 bits, and the values that become 0 and 255 where no data say otherwise."""
-
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

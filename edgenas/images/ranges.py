@@ -8,7 +8,7 @@ import numpy as np
 
 from edgenas.board import host
 from edgenas.images import preparing
-from edgenas.images.preparation import Range
+from edgenas.images.preparation import RANGES, Range
 from edgenas.images.reading import UnreadableImageError, opened, quietly
 from edgenas.progress import Progress, silent
 
@@ -37,14 +37,14 @@ def ranges_of(paths: Sequence[Path], progress: Progress = silent) -> dict[str, R
                 extremes[mode] = min(least, low), max(most, high)
             if done % REPORTED == 0 or REPORTED < done == len(candidates):
                 progress("looking for more than 8 bits", done, len(candidates))
-    return {**preparing.RANGES, **{mode: _range(mode, *found) for mode, found in extremes.items()}}
+    return {**RANGES, **{mode: _range(mode, *found) for mode, found in extremes.items()}}
 
 
 def _extremes(path: Path) -> tuple[str, float, float] | None:
     """Mode, lowest and highest value of an image of more than 8 bits; None of another, and of what is none."""
     try:
         with opened(path) as image:
-            if (mode := preparing.deep_mode(image)) not in preparing.RANGES:
+            if (mode := preparing.deep_mode(image)) not in RANGES:
                 return None
             values = np.asarray(image)
     except UnreadableImageError:  # found again, and named, when it is decoded

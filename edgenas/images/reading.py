@@ -18,6 +18,9 @@ from edgenas.images.preparation import Preparation
 NO_PERMISSION, TOO_LARGE, UNREACHABLE = "no permission", "too large for the memory", "cannot be reached"
 """Reasons that are not about what a file holds."""
 
+HEIC = "HEIC"
+"""Reason for what phones save, whatever its suffix: Pillow does not decode it."""
+
 _HEADER_BYTES = 32
 
 _UNREADABLE_FORMATS = ("EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "PDF", "IPTC")
@@ -132,7 +135,7 @@ def _what_else(path: Path) -> str:
         b"msf1",
         b"heim",
     ):
-        return "HEIC"
+        return HEIC
     return "not an image"
 
 

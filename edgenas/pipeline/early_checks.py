@@ -1,10 +1,14 @@
 """What a search checks before it decodes a single image: a refusal after an hour of decoding is a lost hour."""
 
+from pathlib import Path
+
 from edgenas.accuracy.augmentation import augmentation_from_text
 from edgenas.device import Device
+from edgenas.errors import DataError
 from edgenas.pipeline.configuration import settled
 from edgenas.pipeline.pretrained import pretrained_for
 from edgenas.pipeline.warm_start import check_warm_start
+from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.settings.shared import AUTO, NONE
 from edgenas.storage.run_config import setting_differences
@@ -38,9 +42,20 @@ def _check_options(settings: SearchSettings, device: Device, folder: RunFolder) 
     if not folder.document.is_file():
         return
     stored = folder.resumable_document().config.settings.plain()
+    _check_place(folder.name, stored["data"], settings)
     asked = settled(settings, device).plain()
     if settings.augment is not None:
         asked["augment"] = augmentation_from_text(settings.augment).text
     known = {name: value for name, value in asked.items() if value is not None and name not in _BY_THE_IMAGES}
     if differences := setting_differences({name: stored[name] for name in known}, known):
         raise different_configuration(folder.name, differences)
+
+
+def _check_place(name: str, stored: object, settings: SearchSettings) -> None:
+    """Raise DataError where the images of the run were and are no more."""
+    given = Path(name_of(settings.data))
+    if str(given.absolute()) == stored and not given.is_dir():
+        raise DataError(
+            f"--data {given}: the images of run {name} are not there any more",
+            "if they have moved, give their new place with --data",
+        )

@@ -58,6 +58,7 @@ def reexport(settings: ExportSettings) -> ExportResult:
     document = folder.read_document()
     space = network_space_from_config(document.config.space, folder.document)
     data = _same_data(settings, folder, document, space)
+    document = folder.read_document()  # which may say now that the images are elsewhere
     exported = []
     for number, chosen in enumerate(models):
         progress("export", number, len(models))
@@ -104,7 +105,9 @@ def _same_data(
                 raise
             raise DataError(
                 f"the images of run {document.name} cannot be loaded again ({error.problem})",
-                "give them with --data, in Python as they were given to the search",
+                "if they have moved, give their new place with --data"
+                if Path(name_of(config.settings.data)).is_absolute()
+                else "give them with --data, in Python as they were given to the search",
             ) from None
     if _cannot_be_compared(folder, document, data.largest):
         log.warning(
@@ -159,7 +162,9 @@ def _export(
     write_bytes(path, content)
     updated = model.model_copy(update={"onnx": str(path), "max_abs_error": error})
     if precision != "fp32":
-        updated = _converted(updated, document.config.device.precision, precision, metric, after)
+        tested = dataset.test.labels.numpy()
+        test = scores(confusion(_onnx_predictions(content, dataset, dataset.test), tested, classes))
+        updated = _converted(updated, document.config.device.precision, precision, metric, after, test)
     write_model_card(path, folder, document.config, dataset, updated, precision, versions())
     return ExportedModel(
         id=model.id,
@@ -177,13 +182,14 @@ def _converted(
     precision: Precision,
     metric: Metric,
     validation: dict[Metric, float],
+    test: dict[Metric, float],
 ) -> Model:
-    """The model in another precision: with its own validation scores, without a measured latency."""
+    """The model in another precision: with its own scores, without a measured latency."""
     return model.model_copy(
         update={
             "accuracy": AccuracyFigure(value=validation[metric], kind="validation"),
-            "accuracies": Accuracies(validation=validation[metric]),
-            "scores": Scores(validation=validation),
+            "accuracies": Accuracies(validation=validation[metric], test=test[metric]),
+            "scores": Scores(validation=validation, test=test),
             "latency_ms": replace(model.latency_ms, measured=None),
             "note": f"converted to {precision}; latency is predicted for {predicted_at}",
         }

@@ -24,7 +24,10 @@ def one_a_line(value: object, option: str) -> str:
     paths = value if isinstance(value, list | tuple) else [value]
     names = [os.fsdecode(each) for each in paths if isinstance(each, str | bytes | os.PathLike)]
     if len(names) < len(paths):
-        raise InputError(f"{option}: {value!r:.60} cannot be used", "give paths of pictures or folders")
+        raise InputError(
+            f"{option}: what is of type {type(value).__name__} cannot be used",
+            "give paths of pictures or folders",
+        )
     if broken := [name for name in names if "\n" in name]:
         raise InputError(
             f"{option}: the name {broken[0]!r:.60} has a line break", "rename it, or give its folder"

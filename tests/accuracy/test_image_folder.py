@@ -548,7 +548,7 @@ def test_the_same_picture_in_training_and_test_and_in_two_classes_is_told(tmp_pa
     shutil.copy(tmp_path / "train" / "a" / "0.png", tmp_path / "train" / "b" / "again.png")
     told = remarks(load(tmp_path))
     assert "12 of 12 test images are also training images: test figures are too high (test/" in told
-    assert "images are also in another class, so one of their labels is wrong (train/" in told
+    assert "images are in more than one class, so some of their labels are wrong (train/" in told
 
 
 def test_grey_images_have_one_channel_unless_asked_otherwise(tmp_path: Path) -> None:

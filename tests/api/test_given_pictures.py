@@ -12,8 +12,7 @@ from PIL import Image
 
 from edgenas.api.given_pictures import given_pixels, listed
 from edgenas.errors import InputError
-from edgenas.images.preparation import Preparation
-from edgenas.images.preparing import RANGES
+from edgenas.images.preparation import RANGES, Preparation
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
 PIXELS[0, 0, :2] = 0, 255

@@ -145,11 +145,12 @@ def test_preprocessing_is_told_in_full(markdown: Callable[..., str]) -> None:
     assert "Input `input`: (batch, 3, 24, 24), NCHW, RGB, float32. From a photograph to it: 1. Of an" in text
     for step in (
         "1. Of an animation or a file of several pages, take the first frame. 2. A JPEG is decoded",
-        "both sides stay at least 1.5 times the input's (Pillow's `draft(None, (36, 36))`)",
+        "both sides stay at least 1.5 times the input's, the smallest such (Pillow's `draft(None, (36, 36))`)",
         "3. Turn it upright as its EXIF orientation says; leave it as it is stored where that cannot be read.",
         "by Pillow's mode: `I;16` 0 to 65535, `I` 0 to 65535, `F` 0 to 1; what is outside is clipped",
         "Lay what is transparent on #ffffff. 6. Convert it to RGB by Pillow's convert; embedded profiles are ignored.",
-        "7. Take the square in its middle, and scale that to 24 x 24: bilinear, with antialiasing",
+        "7. Make it 24 x 24: the square in the middle, as long as the shorter side, its edge half a pixel in where",
+        "is scaled to the input's size (Pillow's `resize` with a fractional `box`); bilinear, with antialiasing",
         "subtract the mean `[0.1235, 0.2, 0.3]`, divide by `[0.4, 0.5, 0.6]`",
     ):
         assert step in text
@@ -158,7 +159,10 @@ def test_preprocessing_is_told_in_full(markdown: Callable[..., str]) -> None:
 
 @pytest.mark.parametrize(
     ("fit", "told"),
-    [("pad", "with margins of #808080 that make it a square"), ("stretch", "Scale it, whatever its shape")],
+    [
+        ("pad", "laid in the middle of #808080, an odd pixel of which"),
+        ("stretch", "each side is scaled to the input's, whatever the shape"),
+    ],
 )
 def test_another_fit_and_grey_are_told(markdown: Callable[..., str], fit: Fit, told: str) -> None:
     prepared = preprocessing_of(Preparation(fit=fit, channels=1), 24, (0.5,), (0.25,))
@@ -181,6 +185,7 @@ def test_the_json_card_has_every_step(write: Write, tmp_path: Path) -> None:
         "channels": 3,
         "ranges": {"I;16": [0, 65535], "I": [0, 65535], "F": [0, 1]},
         "jpeg_draft": 1.5,
+        "geometry": "",
         "orientation": "EXIF; as stored where that cannot be read",
         "alpha_on": "#ffffff",
         "colour": "by Pillow's convert; embedded profiles are ignored",

@@ -11,6 +11,7 @@ from PIL import Image
 from edgenas.errors import DataError
 from edgenas.images import preparing
 from edgenas.images.arrays import Extent, array_of, as_picture, channels_last, is_deep
+from edgenas.images.preparation import RANGES
 
 
 @given(st.sampled_from([1, 3, 4]), st.integers(5, 20), st.integers(5, 20), st.booleans())
@@ -42,7 +43,7 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     st.sampled_from([(0.0, 1.0), (0.0, 255.0)]),
 )
 def test_values_are_scaled_as_those_of_deep_files(values: np.ndarray, range_: tuple[float, float]) -> None:
-    ranges = {**preparing.RANGES, "F": range_}
+    ranges = {**RANGES, "F": range_}
     of_file = preparing.eight_bit(Image.fromarray(values), ranges)
     assert np.array_equal(np.asarray(as_picture(values, ranges)), np.asarray(of_file))
 
@@ -51,7 +52,7 @@ def test_values_are_scaled_as_those_of_deep_files(values: np.ndarray, range_: tu
     ("shape", "mode"), [((4, 5), "L"), ((4, 5, 1), "L"), ((4, 5, 3), "RGB"), ((4, 5, 4), "RGBA")]
 )
 def test_the_channels_say_the_mode(shape: tuple[int, ...], mode: str) -> None:
-    picture = as_picture(np.zeros(shape, np.uint8), preparing.RANGES)
+    picture = as_picture(np.zeros(shape, np.uint8), RANGES)
     assert (picture.mode, picture.size) == (mode, (5, 4))
 
 
@@ -86,11 +87,11 @@ def test_other_numbers_are_of_a_usual_range_or_refused(values: list[float]) -> N
 
 def test_the_extent_is_that_of_all_images_and_pictures_of_8_bits_have_none() -> None:
     extent = Extent("data")
-    assert extent.ranges() == preparing.RANGES
+    assert extent.ranges() == RANGES
     extent.add(Image.new("RGB", (3, 3)))
     extent.add(np.zeros((2, 2), bool))
     extent.add(np.array([[0, 200]], np.uint8))
-    assert extent.ranges() == preparing.RANGES
+    assert extent.ranges() == RANGES
     for image in (np.full((2, 2), 3000, np.uint16), Image.new("I", (2, 2), 7), torch.full((2, 2), 0.5)):
         extent.add(image)
     assert extent.ranges() == {"I;16": (0, 4095), "I": (0, 4095), "F": (0, 1)}

@@ -47,6 +47,20 @@ def test_too_many_are_an_error_that_names_the_first(tmp_path: Path) -> None:
         list(decoded(paths, 4, Preparation(), silent))
 
 
+def test_heic_under_another_name_is_no_broken_file(tmp_path: Path) -> None:
+    paths = numbered(tmp_path, 20)
+    for path in paths[:10]:
+        path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
+    found = list(decoded(paths, 4, Preparation(), silent))
+    assert found[:10] == ["HEIC"] * 10
+    for path in paths[10:12]:
+        path.write_bytes(b"no picture")
+    with pytest.raises(
+        DataError, match=r"12 of 20 .*broken files, and convert those in HEIC to JPEG; up to 2% would"
+    ):
+        list(decoded(paths, 4, Preparation(), silent))
+
+
 def test_progress_tells_the_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "BATCH", 5)
     seen: list[tuple[float, str]] = []

@@ -49,7 +49,7 @@ def test_an_image_in_two_classes_has_a_wrong_label() -> None:
         ("train/cat/1.png", 0, "training", picture(1)), ("train/dog/7.png", 1, "training", picture(1))
     )
     assert (
-        "2 images are also in another class, so one of their labels is wrong (train/cat/1.png = train/dog/7.png)"
+        "2 images are in more than one class, so some of their labels are wrong (train/cat/1.png = train/dog/7.png)"
         in (found)
     )
 
@@ -79,8 +79,8 @@ def test_a_test_image_that_is_a_training_image_compressed_again(quality: int) ->
     others = [(f"{i}", 0, "training", picture(i, 96)) for i in range(1, 40)]
     found = remarks(*others, ("test/a.jpg", 1, "test", again), ("test/b.jpg", 1, "test", picture(50, 96)))
     assert found == (
-        "1 of 2 other test images look like a training image that was resized or compressed again, 1 of another class: "
-        "test figures may be too high (test/a.jpg ~ 1)"
+        "1 of the 2 test images that are no copies can hardly be told from a training image, as if it were resized or "
+        "compressed again, 1 of another class: test figures may be too high (test/a.jpg ~ 1)"
     )
 
 

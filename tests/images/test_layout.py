@@ -116,6 +116,22 @@ def only_test(root: Path) -> None:
     fill(root / "test", 4)
 
 
+def parts_without_classes(root: Path) -> None:
+    for part in ("train", "test"):
+        (root / part).mkdir()
+        for number in range(5):
+            Image.new("RGB", (4, 4), (number, 0, 0)).save(root / part / f"{number}.png")
+
+
+def one_deeper(root: Path) -> None:
+    fill(root / "flowers", 4)
+
+
+def two_deeper(root: Path) -> None:
+    fill(root / "outer" / "inner" / "train", 4)
+    fill(root / "outer" / "inner" / "test", 4)
+
+
 def all_heic(root: Path) -> None:
     for name in ("cat", "dog"):
         (root / "train" / name).mkdir(parents=True)
@@ -137,6 +153,9 @@ def only_heic(root: Path) -> None:
         (misspelt, r"/, but a folder trian/: rename it to train; lay it out"),
         (unknown_parts, r"/, but fold1, fold2 hold the same folders: name them train and test; lay it out"),
         (loose, r"/, but 2 images directly in it \(a\.png, b\.png\); lay it out"),
+        (parts_without_classes, r"/, but test/, train/ hold images without class folders; lay it out"),
+        (one_deeper, r"/, but flowers/ has class folders: give --data \S+/flowers; lay it out"),
+        (two_deeper, r"/, but outer/inner/ has class folders: give --data \S+/outer/inner; lay it out"),
         (only_heic, r"/; passed over: 3 HEIC \(IMG_0\.HEIC, .*: convert them to JPEG\); lay it out"),
         (single, r"/, but only one folder with images, cat/; lay it out"),
         (
@@ -171,3 +190,21 @@ def test_a_class_in_other_case_is_a_near_miss(tmp_path: Path) -> None:
         DataError, match=r"test: class 'Cat' does not occur under train/, which has 'cat'; use the"
     ):
         listing_of(tmp_path)
+
+
+def test_an_archive_that_was_unpacked_into_itself_is_named(tmp_path: Path) -> None:
+    fill(tmp_path / "train" / "train", 4)
+    fill(tmp_path / "test", 4)
+    with pytest.raises(DataError, match=r"train/ holds nothing but another train/; move that one level up"):
+        listing_of(tmp_path)
+
+
+def test_a_test_folder_of_another_name_is_not_lost(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 4)
+    fill(tmp_path / "tets", 4)
+    with pytest.raises(
+        DataError, match=r"tets/ has the class folders of train/ too; rename it to test if it is that"
+    ):
+        listing_of(tmp_path)
+    fill(tmp_path / "test", 4)
+    assert listing_of(tmp_path).remarks == ("ignored beside test, train: tets/",)

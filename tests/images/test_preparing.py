@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from edgenas.images import preparing
-from edgenas.images.preparation import Preparation
+from edgenas.images.preparation import RANGES, Preparation
 from edgenas.images.reading import read_pixels
 
 
@@ -81,7 +81,7 @@ def test_what_is_transparent_is_white(mode: str) -> None:
 def test_deep_pixels_are_scaled_by_the_range_of_their_mode(
     values: np.ndarray, ranges: dict[str, tuple[float, float]], expected: list[int]
 ) -> None:
-    preparation = Preparation(fit="stretch", channels=1, ranges={**preparing.RANGES, **ranges})
+    preparation = Preparation(fit="stretch", channels=1, ranges={**RANGES, **ranges})
     scaled = preparing.eight_bit(Image.fromarray(values), preparation.ranges)
     assert np.asarray(scaled)[0].tolist() == expected
 

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgenas.images.preparing import RANGES
+from edgenas.images.preparation import RANGES
 from edgenas.images.ranges import ranges_of
 
 

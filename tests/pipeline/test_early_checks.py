@@ -11,7 +11,7 @@ from filelock import FileLock
 from PIL import Image
 
 from edgenas import export, search
-from edgenas.errors import InputError, RunConflictError
+from edgenas.errors import DataError, InputError, RunConflictError
 from edgenas.storage.run_folder import RunFolder
 
 DONE: dict[str, Any] = {"evaluations": 8, "finalists": 2, "run": "done"}
@@ -57,6 +57,23 @@ def test_the_same_images_elsewhere_are_the_same_data(
     assert result.status == "complete"
     assert RunFolder(in_finished_run / "runs/done").read_document().config.settings.data == str(moved)
     assert len(export("done").models) == len(result.front)
+
+
+def test_images_that_are_not_where_they_were_are_asked_for(
+    in_finished_run: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(image_folder, moved)
+    search("pi5", "20ms", str(moved), **DONE)
+    shutil.rmtree(moved)
+    with pytest.raises(
+        DataError, match=r"the images of run done are not there any more; if they have moved, give"
+    ):
+        search("pi5", "20ms", str(moved), **DONE)
+    with pytest.raises(
+        DataError, match=r"images of run done cannot be loaded again .*; if they have moved, give their"
+    ):
+        export("done")
 
 
 def test_images_that_changed_are_counted(in_finished_run: Path, image_folder: Path, tmp_path: Path) -> None:

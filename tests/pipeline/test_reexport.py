@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgenas import export, search
+from edgenas import export, run, search
 from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.errors import FileFormatError, InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.onnx_export import run_onnx
@@ -21,10 +21,13 @@ def test_a_run_is_found_by_its_folder_too(in_finished_run: Path) -> None:
     assert all(m.max_abs_error <= 1e-4 and m.accuracy_before == m.accuracy_after for m in by_name)
 
 
-def test_a_converted_models_card_claims_only_what_was_seen_of_it(in_finished_run: Path) -> None:
+def test_a_converted_models_card_claims_only_what_was_seen_of_it(
+    in_finished_run: Path, image_folder: Path
+) -> None:
     (model, *_) = export("done", precision="int8").models
     card = json.loads(model.onnx.with_suffix(".json").read_text())["model"]
-    assert card["accuracies"] == {"supernet": None, "validation": model.accuracy_after, "test": None}
+    seen = run(model.onnx, check=image_folder / "test").accuracy
+    assert card["accuracies"] == {"supernet": None, "validation": model.accuracy_after, "test": seen}
     assert card["latency_ms"]["measured"] is None
     assert card["note"] == "converted to int8; latency is predicted for fp32"
     assert card["note"] in model.onnx.with_suffix(".md").read_text()
