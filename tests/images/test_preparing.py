@@ -96,8 +96,3 @@ def test_a_large_jpeg_is_decoded_reduced_and_looks_the_same(tmp_path: Path) -> N
         whole = np.asarray(ImageOps.fit(picture, (64, 64), Image.Resampling.BILINEAR))
     difference = np.abs(found.astype(int) - whole)
     assert difference.mean() <= 2 and difference.max() <= 20
-
-
-def test_ranges_name_every_deep_mode() -> None:
-    with pytest.raises(ValueError, match=r"must give a lower and a higher value for each of I;16, I, F"):
-        Preparation(ranges={"F": (0.0, 1.0)})
