@@ -314,7 +314,7 @@ def test_baselines_are_trained_exported_and_as_wide_as_the_limit_allows(in_compa
         assert model.accuracies.supernet is None
         assert model.accuracies.validation is not None and model.accuracies.test is not None
         assert model.max_abs_error is not None and model.max_abs_error <= 1e-4
-        assert not model.note
+        assert "failed" not in model.note
         onnx.checker.check_model(onnx.load(str(model.onnx)), full_check=True)
         for suffix in (".json", ".md"):
             assert Path(str(model.onnx)).with_suffix(suffix).is_file()
