@@ -1,6 +1,7 @@
 """Reading one picture, whatever its file holds: pixels, or an error of edgenas."""
 
 import ctypes.util
+import errno
 import logging
 import warnings
 from collections.abc import Iterator
@@ -20,6 +21,20 @@ NO_PERMISSION, TOO_LARGE, UNREACHABLE = "no permission", "too large for the memo
 
 HEIC = "HEIC"
 """Reason for what phones save, whatever its suffix: Pillow does not decode it."""
+
+_OUT_OF_REACH = {
+    *(
+        errno.EIO,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+        errno.ENODEV,
+        errno.ENXIO,
+        errno.ENOTCONN,
+        errno.EHOSTUNREACH,
+    ),
+    *(errno.EMFILE, errno.ENFILE),
+}
+"""Of disks, network drives and this process; others come of what damaged files make decoders ask of them."""
 
 _HEADER_BYTES = 32
 
@@ -107,7 +122,7 @@ def _reason(path: Path, error: Exception) -> str:
             return "too many pixels"
         case MemoryError():
             return TOO_LARGE
-        case OSError() if error.errno is not None:  # Pillow's own have none
+        case OSError() if error.errno in _OUT_OF_REACH:
             return f"{UNREACHABLE} ({error.strerror})"
     return "damaged"
 

@@ -1,5 +1,6 @@
 """A file becomes pixels or one error of edgenas, whatever is in it."""
 
+import errno
 import io
 import logging
 import os
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from edgenas.images.preparation import Preparation
-from edgenas.images.reading import UnreadableImageError, opened, quietly, read_pixels
+from edgenas.images.reading import UnreadableImageError, may_pass, opened, quietly, read_pixels
 
 SIZE = 24
 AS_STORED = Preparation(channels=1)
@@ -251,3 +252,25 @@ def test_the_mutilated_pictures_are_the_same_each_time() -> None:
         ".webp",
         ".tga",
     }
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "passing"),
+    [
+        (errno.EIO, r"cannot be reached \(Input/output error\)", True),
+        (errno.EMFILE, "cannot be reached", True),
+        (errno.EINVAL, "damaged", False),
+        (errno.EACCES, "no permission", True),
+    ],
+)
+def test_what_may_pass_is_told_from_damage(
+    number: int, reason: str, passing: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "a.png").write_bytes(encoded("PNG"))
+    monkeypatch.setattr(Image, "open", failing)
+    with pytest.raises(UnreadableImageError, match=reason) as caught:
+        read_pixels(tmp_path / "a.png", SIZE, AS_STORED)
+    assert may_pass(caught.value.reason) == passing
