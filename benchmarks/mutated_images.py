@@ -29,6 +29,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from edgenas.images.preparation import Preparation
@@ -83,7 +84,7 @@ def report(outcomes: list[Outcome]) -> None:
             print(f"seed {seed} ({suffix}): {what}")
 
 
-def read_in_children(seeds: np.ndarray) -> list[Outcome]:  # type: ignore[type-arg]
+def read_in_children(seeds: NDArray[np.int64]) -> list[Outcome]:
     """Read the pictures of consecutive seeds; where a child dies, the next begins after the deadly one."""
     outcomes: list[Outcome] = []
     while len(outcomes) < len(seeds):

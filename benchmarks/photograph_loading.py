@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from edgenas.accuracy.dataset_sources import load_dataset
@@ -75,10 +76,10 @@ def reached(name: str, ratio: float, bar: float) -> bool:
     return ratio >= bar
 
 
-def read_as_before(paths: list[Path], resolution: int) -> np.ndarray:  # type: ignore[type-arg]
+def read_as_before(paths: list[Path], resolution: int) -> NDArray[np.uint8]:
     """All pixels decoded and turned before the picture is made small."""
 
-    def read(path: Path) -> np.ndarray:  # type: ignore[type-arg]
+    def read(path: Path) -> NDArray[np.uint8]:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image).convert("RGB")
             fitted = ImageOps.fit(upright, (resolution, resolution), Image.Resampling.BILINEAR)

@@ -27,6 +27,9 @@ _TORCHVISION = {  # name: class in torchvision.datasets, native resolution, mirr
     "fashion-mnist": ("FashionMNIST", 32, True),
 }
 
+NAMES = ("digits", *_TORCHVISION)
+"""Data sets that are not folders."""
+
 _DAMAGED = (RuntimeError, ValueError, AssertionError, EOFError, tarfile.TarError, zlib.error)
 """What torchvision raises on truncated files and checksum mismatches."""
 
@@ -64,8 +67,8 @@ def load_dataset(
         )
     if "/" in data or os.path.exists(data):  # noqa: PTH110
         raise DataError(f"--data {data}: is not a folder", "give a folder with train/<class>/*, or a name")
-    known = ["digits", *_TORCHVISION]
-    raise UnknownNameError("data set", data, known, f"known: {', '.join(known)}, or the path of a folder")
+    known = f"known: {', '.join(NAMES)}, or the path of a folder"
+    raise UnknownNameError("data set", data, NAMES, known)
 
 
 def _nameable(folder: Path) -> Path:

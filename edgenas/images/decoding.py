@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -73,8 +74,9 @@ def decoded(
     started_s = time.monotonic()
     progress(phase, 0, len(paths))
     read = partial(_decoded, size=size, preparation=preparation)
-    with quietly(said), ThreadPoolExecutor(host.cores()) as pool:
+    with quietly(said), ThreadPoolExecutor(host.cores()) as pool, ExitStack() as stack:
         waiting = deque(pool.submit(read, path) for path in paths[:AHEAD])
+        stack.callback(lambda: [each.cancel() for each in waiting])  # or Ctrl-C would wait for all of them
         for done, path in enumerate(paths, start=1):
             image = waiting.popleft().result()
             waiting.extend(pool.submit(read, each) for each in paths[done + AHEAD - 1 : done + AHEAD])
@@ -97,7 +99,7 @@ def _decoded(path: Path, size: int, preparation: Preparation) -> Decoded:
 
 
 def _check_unreadable(unreadable: Mapping[Path, str], done: int, total: int) -> None:
-    broken = sum(reason != HEIC for reason in unreadable.values())  # that is whole, only not for Pillow
+    broken = sum(reason != HEIC for reason in unreadable.values())  # HEIC is whole, but not for Pillow
     if len(unreadable) == total or broken > max(1, MAX_UNREADABLE_SHARE * total):
         raise TooManyUnreadableError(unreadable, done, total)
 

@@ -109,7 +109,7 @@ def _nearest(here: NDArray[np.float32], there: NDArray[np.float32]) -> Iterable[
 
 
 def _compared(shown: Sequence[int], parts: Sequence[Part]) -> tuple[list[int], list[int]]:
-    """Test images, of very many every so manieth, and all others."""
+    """Test images, only every n-th if there are very many, and all others."""
     test = [i for i in shown if parts[i] == "test"]
     others = [i for i in shown if parts[i] != "test"]
     return test[:: max(1, math.ceil(len(test) * len(others) / MAX_PAIRS))], others

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edgenas.accuracy.augmentation import augmentation_from_text
+from edgenas.accuracy.dataset_sources import NAMES
 from edgenas.device import Device
 from edgenas.errors import DataError
 from edgenas.pipeline.configuration import settled
@@ -52,10 +53,13 @@ def _check_options(settings: SearchSettings, device: Device, folder: RunFolder) 
 
 
 def _check_place(name: str, stored: object, settings: SearchSettings) -> None:
-    """Raise DataError where the images of the run were and are no more."""
-    given = Path(name_of(settings.data))
-    if str(given.absolute()) == stored and not given.is_dir():
+    """Raise DataError if the folder of a run's images is not where the call says."""
+    given = name_of(settings.data)
+    on_folder = (
+        Path(str(stored)).is_absolute() and isinstance(settings.data, str | Path) and given not in NAMES
+    )
+    if on_folder and not Path(given).is_dir():
         raise DataError(
-            f"--data {given}: the images of run {name} are not there any more",
+            f"--data {given}: the images of run {name} are not there; they were last in {stored}",
             "if they have moved, give their new place with --data",
         )

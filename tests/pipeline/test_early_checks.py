@@ -66,12 +66,12 @@ def test_images_that_are_not_where_they_were_are_asked_for(
     shutil.copytree(image_folder, moved)
     search("pi5", "20ms", str(moved), **DONE)
     shutil.rmtree(moved)
+    for given in (str(moved), "misspelt"):
+        told = rf"--data {given}: the images of run done are not there; they were last in {moved}; if they have moved"
+        with pytest.raises(DataError, match=told):
+            search("pi5", "20ms", given, **DONE)
     with pytest.raises(
-        DataError, match=r"the images of run done are not there any more; if they have moved, give"
-    ):
-        search("pi5", "20ms", str(moved), **DONE)
-    with pytest.raises(
-        DataError, match=r"images of run done cannot be loaded again .*; if they have moved, give their"
+        DataError, match=r"run done cannot be loaded again .*; if they have moved, give their"
     ):
         export("done")
 
