@@ -91,19 +91,14 @@ def main() -> None:
             for model in models:
                 latency = model["latency_ms"]
                 ratios[model["precision"]].append(latency["measured"] / latency["predicted"])
-            print(
-                f"seed {seed}, {precision}: "
-                + ", ".join(
-                    f"{ms:.3f} ms {1 - error:.1%}"
-                    for error, ms in sorted(fronts[precision], key=lambda p: p[1])
-                )
-            )
+            fastest_first = sorted(fronts[precision], key=lambda each: each[1])
+            shown = ", ".join(f"{ms:.3f} ms {1 - error:.1%}" for error, ms in fastest_first)
+            print(f"seed {seed}, {precision}: {shown}")
         found = hypervolumes(fronts)
         best = max(found["fp32"], found["int8"])
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
         print(
-            f"seed {seed}: hypervolume "
-            + ", ".join(f"{name} {value:.3f}" for name, value in found.items())
-            + f"; any / better of the others {found['any'] / best:.3f}",
+            f"seed {seed}: hypervolume {shown}; any / better of the others {found['any'] / best:.3f}",
             flush=True,
         )
     for precision, values in ratios.items():
