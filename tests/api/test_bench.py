@@ -251,7 +251,7 @@ def test_tensorrt_builds_at_one_precision(
 
 def test_a_kit_of_runs_has_time_for_them_on_tensorrt_too(small: Path, tmp_path: Path) -> None:
     def models(maker: KitModels) -> Iterator[ModelOfKit]:
-        yield maker.of_file("a", small, as_it_is=True)
+        yield maker.of_file_as_it_is("a", small, {})
 
     path = tmp_path / "kit.zip"
     make_timing_kit(path, find_device("jetson", precision="fp32"), models, 600.0, silent, runs=5000)
