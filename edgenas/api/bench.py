@@ -21,6 +21,7 @@ from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.latency.latency import Latency
 from edgenas.onnx_latency.model_inputs import Shapes
 from edgenas.onnx_latency.onnx_reading import batch_of_shapes, precision_of, read_whole_model
+from edgenas.onnx_latency.shape_inference import check_sizes
 from edgenas.pipeline.targets import board_for, check_is_here
 from edgenas.profiling.latency_distribution import (
     Comparison,
@@ -168,7 +169,9 @@ def _read(paths: Sequence[Path], device: Device, shapes: Shapes) -> list[_File]:
     files = []
     for path, name in zip(paths, names, strict=True):
         seen[name] += 1
-        precision = precision_of(read_whole_model(path, device.batch, shapes).proto)
+        model = read_whole_model(path, device.batch, shapes)
+        check_sizes(model)
+        precision = precision_of(model.proto)
         key = name if seen[name] == 1 else f"{name} ({seen[name]})"
         files.append(_File(path, key, find_device(device, precision=precision)))
     return files

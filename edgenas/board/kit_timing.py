@@ -184,11 +184,12 @@ class KitTimer:
         measured.runs.update(runs)
         loading = {key: session.loading_ms() for key, session in sessions.items()}
         measured.loading_ms.update({key: each for key, each in loading.items() if each})
-        for key in sessions:
-            self._measure_memory(self._kit.models[key], measured)
+        if self._kit.runtime != TENSORRT:  # whose memory is the GPU's
+            for key in sessions:
+                self._measure_memory(self._kit.models[key], measured)
 
     def _measure_memory(self, model: KitModel, measured: Measured) -> None:
-        """Note the memory of a process that has only this model; not of `trtexec`, whose memory is the GPU's."""
+        """Note the memory of a process that has only this model."""
         runner = self._make_runner()
         if not isinstance(runner, Worker):
             return

@@ -80,8 +80,9 @@ class OnnxLoader:
             inputs = _inputs(session, feeds, shapes or {})
             loaded = None if fell_back else OnnxSession(runtime, session, inputs, memory, load_ms)
         except Exception as error:  # ONNX Runtime's exceptions have no common base class
+            reason = first_line(error).replace(f"Load model from {model!s:.1000} failed:", "")
             raise BoardError(
-                f"ONNX Runtime cannot load the model ({first_line(error)})", "try another provider or version"
+                f"ONNX Runtime cannot load the model ({reason})", "try another provider or version"
             ) from error
         if loaded is None:
             raise BoardError(

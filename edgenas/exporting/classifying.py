@@ -19,6 +19,7 @@ from edgenas.exporting.preprocessing import Preprocessing
 from edgenas.formats import read_json
 from edgenas.onnx_latency.model_inputs import UndecidedShapeError
 from edgenas.onnx_latency.onnx_reading import read_whole_model
+from edgenas.onnx_latency.shape_inference import check_sizes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -74,8 +75,10 @@ def classifier_from_file(path: Path) -> Classifier:
         given = read_whole_model(path, None)
     except UndecidedShapeError as error:
         raise InputError(error.problem, NOT_OURS) from None
+    entries = {each.key: each.value for each in given.proto.metadata_props}
+    described = metadata_of(entries, path) or _card_beside(path)
+    check_sizes(given)
     session = _session(path, given.proto)
-    described = metadata_of(session.get_modelmeta().custom_metadata_map, path) or _card_beside(path)
     prepared, classes = described.preprocessing, len(described.classes)
     expected = (prepared.channels, prepared.resolution, prepared.resolution)
     outputs = session.get_outputs()

@@ -15,8 +15,8 @@ CONFIDENCE = 0.95
 MIN_BINS, MAX_BINS = 5, 20
 """Of a histogram between its fences: what fits on a screen."""
 
-FENCE = 3.0
-"""Interquartile ranges beyond the quartiles where outliers begin (Tukey's outer fences)."""
+FENCE = 1.5
+"""Interquartile ranges beyond the quartiles where outliers begin (Tukey's fences)."""
 
 LEAST_WIDTH = 1e-3
 """Width of all bins together, as a share of the latency, where all runs took the same time."""
@@ -78,7 +78,7 @@ def histogram_of(runs: Runs) -> Histogram:
     """The histogram of all runs but the paced ones.
 
     Bins have the width of Freedman and Diaconis, as far as the number of bins allows. Outliers do not widen them: those
-    beyond Tukey's outer fences share one bin at either end.
+    beyond Tukey's fences share one bin at either end.
     """
     times = np.concatenate(runs.back_to_back)
     q1, q3 = np.quantile(times, [0.25, 0.75]).tolist()

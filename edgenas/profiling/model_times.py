@@ -98,7 +98,11 @@ def runs_here(
     sessions = {}
     for number, (key, path) in enumerate(files.items()):
         progress("loading models", number, len(files))
-        sessions[key] = runtime.load(*_loadable(path, device.batch, shapes))
+        loadable = _loadable(path, device.batch, shapes)
+        try:
+            sessions[key] = runtime.load(*loadable)
+        except DeviceError as error:
+            raise DeviceError(f"{path}: {error.problem}", error.hint) from error
     progress("loading models", len(files), len(files))
     bursts, found = take_runs(sessions, load_sentinel(runtime), runs, budget_s, paced=True, progress=progress)
     return ModelTimes(
