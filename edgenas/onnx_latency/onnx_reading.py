@@ -172,6 +172,11 @@ def _read(path: Path, batch: int | None, shapes: Shapes, every: bool) -> Model:
     return Model(path, proto, nodes, decided_inputs(path, values, batch, shapes))
 
 
+def _is_name(text: str) -> bool:
+    """Whether a text can be shown as the name of an operator."""
+    return 0 < len(text) <= MAX_LABEL and text.isprintable()
+
+
 def _inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """Inputs that are no weights; old files list these too."""
     weights = {tensor.name for tensor in proto.graph.initializer}
@@ -195,7 +200,7 @@ def _check_order(path: Path, graph: onnx.GraphProto) -> None:
     if len(set(weights)) < len(weights) or len(set(inputs)) < len(inputs):
         raise FileFormatError(path, "graph", "has two inputs or weights of one name", EXPORT_AGAIN)
     for node in graph.node:
-        if not node.op_type or not any(node.output):
+        if not _is_name(node.op_type) or not _is_name(f"{node.domain}.") or not any(node.output):
             raise FileFormatError(path, "graph", "has a node without operator or output", EXPORT_AGAIN)
         for name in filter(None, node.input):
             if name not in known:

@@ -49,7 +49,8 @@ def test_hostile_files(
     path = CASES[case].write(folder)
     message = CASES[case].answered.get(command.partition(" ")[0], CASES[case].message)
     code = run(COMMANDS[command](path, good))
-    shown = capfd.readouterr().err
+    printed, shown = capfd.readouterr()
+    assert "\x1b" not in printed + shown
     if message == ANSWERED:
         assert (code, shown) == (0, "")
         return
