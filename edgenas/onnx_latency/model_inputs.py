@@ -17,6 +17,9 @@ MAX_INPUT_BYTES = 2**30
 
 MAX_AXES = 32
 
+CHANNELS = (1, 3, 4)
+"""Of pictures."""
+
 MAX_SHOWN = 4
 """Options in one message."""
 
@@ -58,14 +61,13 @@ def decided_inputs(
 
     Args:
         path: of the model, for messages.
-        values: its inputs; the first axis of the first one is the batch.
+        values: its inputs; the first axis of the first one is the batch, if it has one.
         batch: images per call; None for that of the file, which is 1 where it is open.
         given: shapes by name; names that the model lacks are passed over.
 
     Raises:
         UndecidedShapeError: a shape is open in more axes than the first.
-        InputError: a shape does not fit its input, or is too large; an input is no tensor; a fixed batch of another
-            size.
+        InputError: a shape does not fit its input, or is too large; an input is no tensor; the batch is another one.
     """
     for value in values:
         _check_tensor(path, value)
@@ -74,8 +76,8 @@ def decided_inputs(
     undecided = {value.name: value for value in values if value.name not in given and not _is_decided(value)}
     if undecided:
         raise _undecided(path, undecided, batch)
-    if values and batch is not None:
-        _check_batch(path, values[0], batch)
+    if values and batch is not None and has_batch(values[0]):
+        _check_batch(path, values[0], batch, given.get(values[0].name))
     return tuple(_input(path, value, batch or 1, given.get(value.name)) for value in values)
 
 
@@ -93,6 +95,17 @@ def check_named(inputs: Mapping[Path, Sequence[str]], given: Shapes) -> None:
     for name in given:
         if name not in known:
             raise UnknownNameError(f"input of {' and '.join(map(str, inputs))}:", name, known)
+
+
+def has_batch(value: onnx.ValueInfoProto) -> bool:
+    """Whether the first axis of an input is taken to be the batch: not where it looks like a single picture."""
+    sizes = _sizes(value)
+    return sizes is None or not _is_picture(sizes)
+
+
+def _is_picture(sizes: Sequence[int | None]) -> bool:
+    """Whether sizes are height, width and channels."""
+    return len(sizes) == 3 and sizes[2] in CHANNELS
 
 
 def _sizes(value: onnx.ValueInfoProto) -> list[int | None] | None:
@@ -146,8 +159,13 @@ def _check_fits(path: Path, value: onnx.ValueInfoProto, given: tuple[int, ...]) 
         )
 
 
-def _check_batch(path: Path, value: onnx.ValueInfoProto, batch: int) -> None:
+def _check_batch(path: Path, value: onnx.ValueInfoProto, batch: int, given: tuple[int, ...] | None) -> None:
     first = (_sizes(value) or [None])[0]
+    if first is None and given and given[0] != batch:
+        raise InputError(
+            f"{path}: --shape {value.name}={written(given):.60} is a batch of {given[0]}, not {batch}",
+            f"use --batch {given[0]}, or leave it out",
+        )
     if first is not None and first != batch:
         raise InputError(
             f"{path}: input {value.name!r:.60} has a fixed batch of {first}, not {batch}",
@@ -178,12 +196,13 @@ def _example(sizes: Sequence[int | None] | None, batch: int) -> tuple[int, ...]:
     """Likely sizes: of a picture with channels last or first, else of a text."""
     if sizes is None:
         return (batch, 3, 224, 224)
-    first, *rest = sizes
-    if len(sizes) == 4 and sizes[3] in (1, 3, 4):
+    if _is_picture(sizes):
         usual = [480, 640, 3]
+    elif _is_picture(sizes[1:]):
+        usual = [batch, 480, 640, 3]
     else:
-        usual = [224 if len(sizes) >= 4 else 128] * len(rest)
-    return (first or batch, *(size or likely for size, likely in zip(rest, usual, strict=True)))
+        usual = [batch, *[224 if len(sizes) >= 4 else 128] * (len(sizes) - 1)]
+    return tuple(size or likely for size, likely in zip(sizes, usual, strict=True))
 
 
 def _as_in_file(value: onnx.ValueInfoProto) -> str:

@@ -12,9 +12,8 @@ from pathlib import Path
 import onnx
 
 from edgenas.board.problem import one_line
-from edgenas.device.catalogue import MAX_BATCH
 from edgenas.errors import FileFormatError, InputError
-from edgenas.onnx_latency.model_inputs import Input, Shapes, check_named, decided_inputs
+from edgenas.onnx_latency.model_inputs import Input, Shapes, check_named, decided_inputs, has_batch
 from edgenas.onnx_latency.onnx_content import (
     EXPORT_AGAIN,
     MAX_MODEL_BYTES,
@@ -112,7 +111,7 @@ def read_whole_model(path: Path, batch: int | None, shapes: Shapes | None = None
 
 
 def batch_of_shapes(paths: Sequence[Path], shapes: Shapes) -> int | None:
-    """Images per call that given shapes mean: the first axis of the first file's first input, if that may be a batch.
+    """Images per call that given shapes mean: the first axis of the first file's first input, if that is an open batch.
 
     Raises:
         FileFormatError, InputError: as `read_model`; or no file has an input of a given name.
@@ -122,8 +121,8 @@ def batch_of_shapes(paths: Sequence[Path], shapes: Shapes) -> int | None:
     inputs = {path: [value.name for value in _inputs(opened(path))] for path in paths}
     check_named(inputs, shapes)
     first = read_model(paths[0], None, shapes)
-    sized = first.open_batch and first.input in shapes and first.shape[0] <= MAX_BATCH
-    return first.shape[0] if sized else None
+    value = next(each for each in first.proto.graph.input if each.name == first.input)
+    return first.shape[0] if first.open_batch and first.input in shapes and has_batch(value) else None
 
 
 def precision_of(model: onnx.ModelProto) -> Precision:

@@ -184,8 +184,10 @@ def test_shapes_are_given_by_name(camera: Path, capsys: pytest.CaptureFixture[st
     assert "batch 2" in found.conditions
     assert found.images_per_s == pytest.approx(2e3 / found.latency_ms.p50)
     asked = ["bench", str(camera), "--device", "cpu", "--runs", "100", "--shape", "image=1x8x8x3"]
-    assert run([*asked, "--shape", "half=1x2", "--batch", "1"]) == 0
+    assert run([*asked, "--shape", "half=1x2"]) == 0
     assert "batch 1" in capsys.readouterr().out
+    assert run([*asked, "--shape", "half=1x2", "--batch", "4"]) == 2
+    assert "image=1x8x8x3 is a batch of 1, not 4; use --batch 1, or leave it out" in capsys.readouterr().err
 
 
 def test_a_file_of_open_shapes_is_refused_with_the_options_to_give(camera: Path) -> None:

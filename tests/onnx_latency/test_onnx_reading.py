@@ -57,7 +57,9 @@ def test_the_batch_is_that_of_the_first_shape(save: Save) -> None:
     assert batch_of_shapes([path], given) == 3
     assert shaped(read_model(path, 3, given)).shapes["y"] == (3, 5, 9)
     assert batch_of_shapes([path], {}) is None
-    assert batch_of_shapes([path], {"x": (2000, 5, 6), "more": (1, 6, 9)}) is None  # an image's height
+    picture = save(RELU, ("height", "width", 3))
+    assert batch_of_shapes([picture], {"x": (480, 640, 3)}) is None
+    assert read_model(picture, 1, {"x": (480, 640, 3)}).shape == (480, 640, 3)
     path = _two_inputs(save, [1, "rows", 6], [1, 6, 4])
     assert batch_of_shapes([path], {"x": (1, 5, 6)}) is None  # as the file has it
     with pytest.raises(UnknownNameError, match=r"unknown input of .+ 'y'; .*known: idle, more, x"):
