@@ -178,7 +178,7 @@ def _times_of(file: _File, times: ModelTimes) -> FileTimes:
     return FileTimes(
         file=file.path,
         precision=file.device.precision,
-        conditions=file.device.target,
+        conditions=file.device.conditions,
         latency_ms=latency,
         runs=sum(map(len, runs.back_to_back)),
         stable=not timing.unstable,
@@ -201,5 +201,5 @@ def _predicted(file: _File) -> Latency | None:
     except FileFormatError:  # any file may lie there
         return None
     of_this = card.sha256 == hashlib.sha256(file.path.read_bytes()).hexdigest()
-    for_this = (card.device, card.target) == (file.device.name, file.device.target)
+    for_this = (card.device, card.target) == (file.device.name, file.device.conditions)
     return card.model.latency_ms if of_this and for_this else None

@@ -85,7 +85,7 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
     return Prediction(
         device=device.name,
         architecture=architecture.id,
-        conditions=device.target,
+        conditions=device.conditions,
         latency_ms=predictor.predict(architecture),
         energy_mj=predictor.energy(architecture),
         layers=tuple(predictor.layers(architecture)),
@@ -104,7 +104,7 @@ def _of_onnx(path: Path, device: Device) -> Prediction:
     return Prediction(
         device=device.name,
         architecture=path.name,
-        conditions=device.target,
+        conditions=device.conditions,
         latency_ms=found.latency,
         layers=tuple(costing.kernel_latencies(kernels, costs, device.precision)),
         constant_ms=costs.constant_ms,

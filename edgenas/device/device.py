@@ -11,7 +11,7 @@ from edgenas import plugins
 from edgenas.board.onnx_sessions import CPU as CPU
 from edgenas.formats import Document
 from edgenas.plugins import plugin_names
-from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON, Precision
+from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON, Precision, TargetName
 
 MAX_THREADS = 1024
 
@@ -111,6 +111,9 @@ class Device(Document):
         pattern=r"^[A-Za-z0-9]+$",
         description="the runtime's name for the backend, such as CPUExecutionProvider",
     )
+    target: TargetName | None = Field(
+        default=None, description="what exported files are for; None for the runtime's usual version"
+    )
     precision: Precision
     threads: int = Field(ge=1, le=MAX_THREADS)
     batch: int = Field(default=1, ge=1)
@@ -163,7 +166,7 @@ class Device(Document):
         return self.provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider", "cuda")
 
     @property
-    def target(self) -> str:
+    def conditions(self) -> str:
         """The conditions of a latency on the device, in words."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         where = f"{self.runtime} {self.provider}, {self.precision}, {threads}, batch {self.batch}"

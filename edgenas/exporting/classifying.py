@@ -60,7 +60,8 @@ class Classifier:
 def classifier_from_file(path: Path) -> Classifier:
     """An exported file, in ONNX Runtime on the CPU.
 
-    Its classes and preprocessing are in its metadata; those of files of earlier versions are in the card beside it.
+    Its classes and preprocessing are in its metadata; those of files of earlier versions, and classes that were left
+    out of a file, are in the card beside it.
 
     Raises:
         InputError: it is no ONNX file, or was not exported by edgenas; its metadata do not fit it.
@@ -68,8 +69,10 @@ def classifier_from_file(path: Path) -> Classifier:
     """
     given = read_whole_model(path, None)
     session = _session(path)
-    described = metadata_of(session.get_modelmeta().custom_metadata_map, path) or _card_beside(path)
-    prepared, classes = described.preprocessing, len(described.classes)
+    described = metadata_of(session.get_modelmeta().custom_metadata_map, path)
+    known = _card_beside(path, described is None) if described is None or not described.classes else described
+    names = known.classes or ()
+    prepared, classes = (described or known).preprocessing, len(names)
     expected = (prepared.channels, prepared.resolution, prepared.resolution)
     outputs = session.get_outputs()
     if given.shape[1:] != expected or len(outputs) != 1 or outputs[0].shape[1:] != [classes]:
@@ -81,7 +84,7 @@ def classifier_from_file(path: Path) -> Classifier:
             return np.asarray(found, np.float32).reshape(len(images), classes)
 
     fed = logits if given.open_batch else _in_batches(logits, given.shape[0])
-    return Classifier(described.classes, prepared, fed)
+    return Classifier(names, prepared, fed)
 
 
 def _session(path: Path) -> "InferenceSession":
@@ -113,12 +116,17 @@ def _in_batches(logits: Logits, size: int) -> Logits:
     return call
 
 
-def _card_beside(path: Path) -> Card:
+def _card_beside(path: Path, of_all: bool) -> Card:
+    """The card of a file that says nothing of all that is needed, or does not name its classes."""
     card_path = path.with_suffix(".json")
     if not card_path.is_file():
         raise InputError(
-            f"{path} does not say what its classes are and how pictures are prepared, and has no card beside it",
-            "give a file that edgenas exported",
+            f"{path} does not say what its classes are and how pictures are prepared, and has no card beside it"
+            if of_all
+            else f"{path} does not name its classes, and has no card beside it that does",
+            "give a file that edgenas exported"
+            if of_all
+            else f"put {card_path.name} beside it, or export it with --embed-labels",
         )
     card = read_json(card_path, Card)
     if card.sha256 != hashlib.sha256(path.read_bytes()).hexdigest():

@@ -13,6 +13,7 @@ from edgenas.board.bursts import BURST_MS, MAX_CALLS, MAX_ROUNDS, MIN_CALLS, MIN
 from edgenas.board.manifest import TENSORRT
 from edgenas.device import Device
 from edgenas.device.runtime import Feeds
+from edgenas.device.target import target_of
 from edgenas.device_models.fitted import model_of
 from edgenas.device_models.work import block_work
 from edgenas.kits.kit_plan import KitPlan, fragment_key
@@ -25,7 +26,7 @@ from edgenas.onnx_latency.onnx_reading import read_whole_model
 from edgenas.onnx_latency.prediction import predicted_onnx
 from edgenas.profiling.profile_plan import OVERHEAD
 from edgenas.space import Block
-from edgenas.space.onnx_graph import INPUT, Weights, onnx_from_blocks, random_weights
+from edgenas.space.onnx_graph import INPUT, Weights, fix_batch, onnx_from_blocks, random_weights
 from edgenas.space.precision import convert
 from edgenas.timing.loaded_models import EMPTY_SHAPE, SENTINEL, empty_model, random_image
 
@@ -75,6 +76,7 @@ class KitModels:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._model = model_of(device)
+        self._version = target_of(device).onnx
 
     def sentinel(self) -> ModelOfKit:
         """The model that monitors the board's speed."""
@@ -84,7 +86,7 @@ class KitModels:
         """The empty model."""
         image = {INPUT: np.ones(EMPTY_SHAPE, np.float32)}
         return self._finished(
-            OVERHEAD, empty_model(), image, 0, self._device.datasheet.kernel_launch_us / 1e3
+            OVERHEAD, empty_model(self._version), image, 0, self._device.datasheet.kernel_launch_us / 1e3
         )
 
     def of_plan(self, plan: KitPlan) -> Iterator[ModelOfKit]:
@@ -127,7 +129,7 @@ class KitModels:
         work = [each for block in blocks for each in block_work(block, self._device.batch)]
         made = self._finished(
             key,
-            onnx_from_blocks(blocks, self._weights()),
+            onnx_from_blocks(blocks, self._weights(), version=self._version),
             random_image(blocks, self._device.batch),
             sum(each.features for each in work),
             sum(map(self._model.work_ms, work)),
@@ -154,18 +156,10 @@ class KitModels:
             converted = convert(model.SerializeToString(), self._device.precision, image)
             model = onnx.load_from_string(converted)
         if self._device.runtime == TENSORRT:  # whose engines are built for the shapes of the file
-            _fix_batch(model, self._device.batch)
+            fix_batch(model, self._device.batch)
         weights = share_weights(model)
         memory = SESSION_BYTES + WEIGHT_COPIES * sum(weights.values()) + 4 * features
         return ModelOfKit(key, model.SerializeToString(deterministic=True), weights, memory, estimated_ms)
-
-
-def _fix_batch(model: onnx.ModelProto, batch: int) -> None:
-    """Give every axis that a model's inputs and outputs leave open the size of the batch."""
-    for value in (*model.graph.input, *model.graph.output):
-        for axis in value.type.tensor_type.shape.dim:
-            if not axis.HasField("dim_value"):
-                axis.dim_value = batch
 
 
 def _features(kernels: Sequence[Kernel]) -> int:

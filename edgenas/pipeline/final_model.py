@@ -20,6 +20,7 @@ from edgenas.accuracy.network_predictions import predictions, require_prediction
 from edgenas.accuracy.standalone import Teacher, network_losses
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import FinalistRecipe
+from edgenas.device.target import searched_target_of
 from edgenas.errors import (
     DivergenceError,
     FileFormatError,
@@ -31,7 +32,6 @@ from edgenas.exporting.onnx_export import Exported, write_onnx
 from edgenas.formats import write_bytes
 from edgenas.latency.latency import Latency
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace
-from edgenas.pipeline.model_cards import described
 from edgenas.pipeline.session import Session
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.storage.run_folder import RunFolder
@@ -178,9 +178,9 @@ def export_final_model(session: Session, final_model: FinalModel) -> FinalModel:
     dataset, path = final_model.dataset(session), onnx_path(session.folder, final_model.id)
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
     try:
-        content, difference = final_model.network.verified_onnx(network, path.name, images)
-        content = described(content, session.folder, final_model.id, dataset)
-        exported = write_onnx(path, content, difference)
+        version = searched_target_of(session.config.device).onnx
+        content = final_model.network.verified_onnx(network, path.name, images, version)
+        exported = write_onnx(path, *content)
     except VerificationError as error:
         return replace(final_model, note=str(error))
     return replace(final_model, exported=exported)

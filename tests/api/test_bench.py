@@ -127,7 +127,7 @@ def test_the_card_beside_a_file_tells_the_prediction(in_finished_run: None) -> N
     assert edgenas.bench(path, "cpu", runs=100).predicted_ms is None  # it is for another device
     card_path = path.with_suffix(".json")
     card = json.loads(card_path.read_text())
-    card |= {"device": "cpu", "target": find_device("cpu").target}
+    card |= {"device": "cpu", "target": find_device("cpu").conditions}
     card_path.write_text(json.dumps(card))
     found = edgenas.bench(path, "cpu", runs=100)
     assert found.predicted_ms == Model.model_validate(card["model"]).latency_ms
