@@ -21,6 +21,9 @@ TargetName = Literal[
 ]
 """What an exported file is for; `device/target.py` tells what each reads."""
 
+Processor = Literal["x86-64", "x86-64-vnni", "arm64"]
+"""Instructions that decide how int8 models are quantised for a processor."""
+
 Fit = Literal["crop", "pad", "stretch"]
 """How a picture becomes a square: its centre; all of it, with margins; or distorted."""
 

@@ -47,6 +47,17 @@ def cpu_model() -> str:
     return names[0] if names else platform.machine()
 
 
+def instructions() -> str:
+    """What the CPU offers to int8 models: arm64, x86-64-vnni, or plain x86-64."""
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return "arm64"
+    try:
+        known = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        known = []
+    return "x86-64-vnni" if {"avx512_vnni", "avx_vnni"} & set(known) else "x86-64"
+
+
 def cores() -> int:
     """Number of CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -16,7 +16,8 @@ from edgenas.board.worker import WORKER, Worker
 from edgenas.device.onnx_runtime import OnnxRuntime, as_device_error
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError, InputError
-from edgenas.space.precision import convert
+from edgenas.precision.conversion import convert
+from edgenas.precision.scheme import scheme_of_provider
 from edgenas.vocabulary import Precision
 
 MODEL, FEEDS, OUTPUTS = "model.onnx", "feeds.npz", "outputs.npz"
@@ -50,7 +51,8 @@ class OnnxProcess(Runtime):
     @override
     def load(self, model: bytes, feeds: Feeds) -> Session:
         try:
-            converted = convert(model, self.precision, feeds)
+            scheme = scheme_of_provider(self.provider, host.instructions())
+            converted = convert(model, self.precision, feeds, scheme)
         except InputError as error:
             raise DeviceError(error.problem, error.hint) from error
         process = self._process

@@ -7,6 +7,7 @@ is written; a newer one would bring no operator that these networks use.
 from dataclasses import dataclass
 
 from edgenas.device.device import Device
+from edgenas.precision.scheme import SCHEMES, Scheme
 from edgenas.space.onnx_graph import USUAL, OnnxVersion
 from edgenas.vocabulary import TargetName
 
@@ -24,6 +25,7 @@ class Target:
         fixed_batch: whether its files must have a batch of fixed size.
         own_format: whether it has a format of its own, into which the ONNX file is converted.
         tensorrt: major and minor version, if it is TensorRT.
+        scheme: how its int8 models are quantised, or what the names of such schemes begin with; None: as the device's.
     """
 
     name: TargetName
@@ -34,6 +36,7 @@ class Target:
     fixed_batch: bool = False
     own_format: bool = False
     tensorrt: tuple[int, int] | None = None
+    scheme: str | None = None
 
 
 _ONNX_TENSORRT = "https://github.com/onnx/onnx-tensorrt/blob/{}/docs/operators.md"
@@ -64,6 +67,7 @@ _ALL = (
             "https://docs.pytorch.org/TensorRT/getting_started/jetpack.html: JetPack 6.1 has TensorRT 10.3",
         ),
         tensorrt=(10, 0),
+        scheme="tensorrt",
     ),
     Target(
         "tensorrt-8.6",
@@ -72,6 +76,7 @@ _ALL = (
         "opset 17",
         (_ONNX_TENSORRT.format("release/8.6-GA"), "https://developer.nvidia.com/embedded/jetpack-sdk-60"),
         tensorrt=(8, 6),
+        scheme="tensorrt",
     ),
     Target(
         "tensorrt-8.5",
@@ -80,6 +85,7 @@ _ALL = (
         "opset 17, the first with HardSwish",
         (_ONNX_TENSORRT.format("release/8.5-GA"), "https://developer.nvidia.com/embedded/jetpack-sdk-51"),
         tensorrt=(8, 5),
+        scheme="tensorrt",
     ),
     Target(
         "tensorrt-8.2",
@@ -88,6 +94,7 @@ _ALL = (
         "opset 13; IR 7 is that of the ONNX release that has opset 13 (1.8)",
         (_ONNX_TENSORRT.format("release/8.2-GA"), "https://developer.nvidia.com/jetpack-sdk-461"),
         tensorrt=(8, 2),
+        scheme="tensorrt",
     ),
     Target(
         "openvino",
@@ -96,6 +103,7 @@ _ALL = (
         "not stated; each operator is listed with its versions",
         ("https://github.com/openvinotoolkit/openvino/blob/master/src/frontends/onnx/docs/supported_ops.md",),
         own_format=True,
+        scheme="x86-64",
     ),
     Target(
         "ort-mobile",
@@ -104,6 +112,7 @@ _ALL = (
         "version 5 of the format, whose operators are those of the version of ONNX Runtime that reads it",
         ("https://onnxruntime.ai/docs/performance/model-optimizations/ort-format-models.html",),
         own_format=True,
+        scheme="arm64",
     ),
     Target(
         "litert",
@@ -124,6 +133,13 @@ _OF_RUNTIME: dict[str, TargetName] = {"tensorrt": "tensorrt", "tflite": "litert"
 def target_of(device: Device) -> Target:
     """What files for a device are for: as its file says, else as its runtime asks for."""
     return TARGETS[device.target or _OF_RUNTIME.get(device.runtime, "onnxruntime")]
+
+
+def scheme_for(target: Target, device: Device) -> Scheme:
+    """How int8 models for a target are quantised."""
+    if target.scheme is None or device.scheme.name.startswith(target.scheme):
+        return device.scheme
+    return SCHEMES[target.scheme]
 
 
 def searched_target_of(device: Device) -> Target:

@@ -24,10 +24,10 @@ from edgenas.onnx_latency.fragments import Fragment
 from edgenas.onnx_latency.kernels import Kernel
 from edgenas.onnx_latency.onnx_reading import read_whole_model
 from edgenas.onnx_latency.prediction import predicted_onnx
+from edgenas.precision.conversion import convert
 from edgenas.profiling.profile_plan import OVERHEAD
 from edgenas.space import Block
 from edgenas.space.onnx_graph import INPUT, Weights, fix_batch, onnx_from_blocks, random_weights
-from edgenas.space.precision import convert
 from edgenas.timing.loaded_models import EMPTY_SHAPE, SENTINEL, empty_model, random_image
 
 SENTINEL_KEY = "sentinel"
@@ -153,7 +153,8 @@ class KitModels:
     ) -> ModelOfKit:
         """Convert a model to the device's precision, unless there is no image to do it with, and strip it."""
         if image is not None and self._device.precision != "fp32":
-            converted = convert(model.SerializeToString(), self._device.precision, image)
+            device = self._device
+            converted = convert(model.SerializeToString(), device.precision, image, device.scheme)
             model = onnx.load_from_string(converted)
         if self._device.runtime == TENSORRT:  # whose engines are built for the shapes of the file
             fix_batch(model, self._device.batch)

@@ -14,7 +14,7 @@ from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.metrics import confusion, score, scores
 from edgenas.accuracy.network_predictions import batch_slices, predicted_classes, predictions
 from edgenas.device import Device
-from edgenas.device.target import TARGETS, searched_target_of, target_of
+from edgenas.device.target import TARGETS, scheme_for, searched_target_of, target_of
 from edgenas.errors import DataError, InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.converted_precision import latency_after, slower_in_fp16
 from edgenas.exporting.export_form import ExportForm
@@ -29,11 +29,12 @@ from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace, network_of
 from edgenas.pipeline.run_data import RunData, loaded_data, resized_data
 from edgenas.pipeline.spaces import channels_for
+from edgenas.precision.conversion import convert
+from edgenas.precision.int8 import CALIBRATION_IMAGES
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
 from edgenas.space import NetworkSpace, network_space_from_config
 from edgenas.space.onnx_graph import INPUT, with_fixed_batch
-from edgenas.space.precision import CALIBRATION_IMAGES, convert
 from edgenas.storage.run_config import RunDocument
 from edgenas.storage.run_folder import RunFolder, find_run
 from edgenas.storage.search_result import Accuracies, AccuracyFigure, Model, Scores
@@ -190,7 +191,9 @@ def _export(
     predict, warning = partial(_latency_on, design, content), ""
     if precision != "fp32":
         calibration = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
-        content = convert(content, precision, {INPUT: calibration.numpy()})
+        content = convert(
+            content, precision, {INPUT: calibration.numpy()}, scheme_for(form.target, config.device)
+        )
         with torch.inference_mode():
             error = max_abs_difference(content, images, network(images).numpy())
     after = scores(confusion(_onnx_predictions(content, dataset, split), labels, classes))

@@ -22,10 +22,11 @@ from edgenas.errors import DeviceError, InputError
 from edgenas.kits.kit_archive import make_timing_kit
 from edgenas.kits.kit_models import KitModels, ModelOfKit
 from edgenas.kits.shared_weights import share_weights
+from edgenas.precision.conversion import convert
+from edgenas.precision.scheme import SCHEMES
 from edgenas.progress import silent
 from edgenas.space.nasbench_macro import MacroLayout, NASBenchMacroSpace
 from edgenas.space.onnx_graph import INPUT, onnx_from_blocks, random_weights
-from edgenas.space.precision import convert
 from edgenas.storage.search_result import Model
 
 __all__ = ["loopback", "quick_kit"]
@@ -85,7 +86,7 @@ def test_a_file_against_itself(small: Path, tmp_path: Path, capsys: pytest.Captu
 def test_a_file_runs_as_it_is(small: Path, tmp_path: Path) -> None:
     image = {INPUT: np.zeros((1, 3, 16, 16), np.float32)}
     int8 = tmp_path / "int8.onnx"
-    int8.write_bytes(convert(small.read_bytes(), "int8", image))
+    int8.write_bytes(convert(small.read_bytes(), "int8", image, SCHEMES["arm64"]))
     found = edgenas.bench(int8, "cpu", runs=100)
     assert found.precision == "int8" and "int8" in found.conditions
 
@@ -241,7 +242,8 @@ def test_tensorrt_builds_at_one_precision(
 ) -> None:
     quick_kit(tmp_path)
     int8 = tmp_path / "int8.onnx"
-    int8.write_bytes(convert(small.read_bytes(), "int8", {INPUT: np.zeros((1, 3, 16, 16), np.float32)}))
+    image = {INPUT: np.zeros((1, 3, 16, 16), np.float32)}
+    int8.write_bytes(convert(small.read_bytes(), "int8", image, SCHEMES["arm64"]))
     seen: list[dict[str, Any]] = []
     Answering.change = seen.append
     monkeypatch.setattr("edgenas.pipeline.targets.SshBoard", Answering)
