@@ -3,7 +3,8 @@
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from edgenas.precision.channel_padding import with_full_channels
 from edgenas.precision.scheme import Scheme
 
-CALIBRATION_IMAGES = 128
+CALIBRATION_IMAGES, HISTOGRAM_IMAGES = 128, 32
+"""Images looked at for the ranges: the least and the largest values, or histograms of all, which are kept in memory."""
+
 BATCH_SIZE = 32
 
 Ranges = Literal["min-max", "percentile", "entropy"]
@@ -27,7 +30,7 @@ def to_int8(
 
     Args:
         model: serialised fp32 ONNX.
-        calibration: normalised images by input name, (N, C, H, W); the first `CALIBRATION_IMAGES` are looked at.
+        calibration: normalised images by input name, (N, C, H, W), of which the first are looked at.
         scheme: the form.
         ranges: how the ranges of activations follow from the images.
     """
@@ -39,12 +42,12 @@ def to_int8(
         "percentile": CalibrationMethod.Percentile,
         "entropy": CalibrationMethod.Entropy,
     }
-    with tempfile.TemporaryDirectory() as folder, _without_advice():
+    with tempfile.TemporaryDirectory() as folder, _quietly():
         target = Path(folder) / "int8.onnx"
         quantize_static(
             with_full_channels(onnx.load_from_string(model), scheme.channel_multiple),
             str(target),
-            _Images(calibration),
+            _Images(calibration, CALIBRATION_IMAGES if ranges == "min-max" else HISTOGRAM_IMAGES),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             reduce_range=scheme.seven_bits,
@@ -61,12 +64,13 @@ def to_int8(
 
 
 @contextmanager
-def _without_advice() -> Iterator[None]:
-    """Silence the quantiser's advice on the root logger (to fold batch norm first, which is already done)."""
+def _quietly() -> Iterator[None]:
+    """Silence what the quantiser prints, and its advice on the root logger (to fold batch norm, which is done)."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with redirect_stdout(StringIO()):
+            yield
     finally:
         logging.disable(previous)
 
@@ -74,8 +78,8 @@ def _without_advice() -> Iterator[None]:
 class _Images:
     """The quantiser's data reader: one dictionary of inputs at a time, then None."""
 
-    def __init__(self, inputs: Mapping[str, NDArray[np.float32]]) -> None:
-        count = min(CALIBRATION_IMAGES, *map(len, inputs.values()))
+    def __init__(self, inputs: Mapping[str, NDArray[np.float32]], at_most: int) -> None:
+        count = min(at_most, *map(len, inputs.values()))
         starts = range(0, count, BATCH_SIZE)
         self._batches = iter(
             {name: images[i : i + BATCH_SIZE] for name, images in inputs.items()} for i in starts
