@@ -19,7 +19,7 @@ from edgenas.kits.kit_models import KitModels, ModelOfKit
 from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.latency.latency import Latency
-from edgenas.onnx_latency.onnx_reading import precision_of, read_whole_model
+from edgenas.onnx_latency.onnx_reading import fixed_batch, precision_of, read_whole_model
 from edgenas.pipeline.targets import board_for, check_is_here
 from edgenas.profiling.latency_distribution import Comparison, Distribution, compared, distribution_of
 from edgenas.profiling.model_times import ModelTimes, runs_here
@@ -113,7 +113,8 @@ def bench(settings: BenchSettings) -> BenchResult:
         InputError: a file or setting cannot be used.
         DeviceError: the device cannot be reached, or cannot run a file.
     """
-    device = find_device(settings.device, settings.threads, None, settings.batch, settings.power_mode)
+    batch = settings.batch or fixed_batch(Path(settings.model))
+    device = find_device(settings.device, settings.threads, None, batch, settings.power_mode)
     board = board_for(settings, device)
     if board is None:
         check_is_here(device)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import SerializeAsAny, computed_field, field_serializer
 
-from edgenas.device import Device, Provenance
+from edgenas.device import Device, Provenance, find_device
 from edgenas.formats import Document
 from edgenas.latency.energy import Energy
 from edgenas.latency.latency import Latency
@@ -74,9 +74,9 @@ def predict(settings: PredictSettings) -> Prediction:
     """
     path = Path(settings.target)
     device = device_for(settings)
-    return (
-        _of_onnx(path, device) if path.suffix == ".onnx" else _of_architecture(path, device, settings.missing)
-    )
+    if path.suffix != ".onnx":
+        return _of_architecture(path, device, settings.missing)
+    return _of_onnx(path, device, settings.batch)
 
 
 def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction:
@@ -95,10 +95,12 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
     )
 
 
-def _of_onnx(path: Path, device: Device) -> Prediction:
+def _of_onnx(path: Path, device: Device, batch: int | None) -> Prediction:
+    """Of a file with a batch of fixed size, for that, unless another one is asked for."""
     # Imported only when needed: onnx loads slowly.
-    from edgenas.onnx_latency import costing, prediction
+    from edgenas.onnx_latency import costing, onnx_reading, prediction
 
+    device = find_device(device, batch=batch or onnx_reading.fixed_batch(path))
     found = prediction.predicted_onnx(path, device)
     kernels, costs = found.kernels, found.costs
     return Prediction(

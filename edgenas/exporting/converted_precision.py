@@ -19,8 +19,8 @@ FEW_KERNELS = "fp16 is usually slower than fp32 on processors, for which ONNX Ru
 
 def latency_after(
     device: Device, known: Latency, precision: Precision, predict: Predict
-) -> tuple[Latency, str]:
-    """The predicted latency of a converted model, and a note on what it is predicted for.
+) -> tuple[Latency, Device, str]:
+    """The predicted latency of a converted model, the device at the precision that it holds for, and a note on that.
 
     Args:
         device: of the search, at its precision.
@@ -31,8 +31,8 @@ def latency_after(
     found = known if precision == device.precision else _from_table(device, precision, predict)
     note = f"converted to {precision}"
     if found is None:
-        found, note = known, f"{note}; latency is predicted for {device.precision}"
-    return replace(found, measured=None), note
+        return replace(known, measured=None), device, f"{note}; latency is predicted for {device.precision}"
+    return replace(found, measured=None), find_device(device, precision=precision), note
 
 
 def slower_in_fp16(device: Device, form: ExportForm, predict: Predict) -> str:

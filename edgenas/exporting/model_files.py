@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.accuracy.dataset import Dataset
+from edgenas.device import Device
 from edgenas.exporting.export_form import ExportForm
 from edgenas.exporting.model_card import Card, write_card
 from edgenas.exporting.onnx_metadata import (
@@ -33,6 +34,7 @@ def write_with_card(
     content: bytes,
     folder: RunFolder,
     config: RunConfig,
+    device: Device,
     dataset: Dataset,
     model: Model,
     form: ExportForm,
@@ -45,6 +47,7 @@ def write_with_card(
         content: the serialised model.
         folder: of its run.
         config: of its run.
+        device: what the model's latency is predicted for.
         dataset: of its run.
         model: with all that is known of it.
         form: of the file.
@@ -52,14 +55,14 @@ def write_with_card(
     """
     normalised, size = model.normalisation or dataset, model.resolution or dataset.resolution
     prepared = preprocessing_of(dataset.preparation, size, normalised.mean, normalised.std)
-    metadata = FileMetadata(**_metadata(folder, config, dataset, model, form), preprocessing=prepared)
+    metadata = FileMetadata(**_metadata(folder, config, device, dataset, model, form), preprocessing=prepared)
     write_bytes(path, with_metadata(content, metadata))
-    files, shape = write_beside(), (form.batch or config.device.batch, prepared.channels, size, size)
+    files, shape = write_beside(), (form.batch or device.batch, prepared.channels, size, size)
     return write_card(
         path,
         run=folder.name,
-        device=config.device.name,
-        target=config.device.conditions,
+        device=device.name,
+        target=device.conditions,
         data=Path(name_of(config.settings.data)).name,
         metric=config.settings.metric,
         model=model,
@@ -69,7 +72,7 @@ def write_with_card(
         batch=form.batch,
         names_classes=form.names_classes,
         files=tuple(each.name for each in files),
-        run_line=run_line(path.name, shape, form, config.device),
+        run_line=run_line(path.name, shape, form, device),
         classes=dataset.classes,
         preprocessing=prepared,
         pretrained=model.began_from if model.name else config.pretrained,
@@ -78,11 +81,10 @@ def write_with_card(
 
 
 def _metadata(
-    folder: RunFolder, config: RunConfig, dataset: Dataset, model: Model, form: ExportForm
+    folder: RunFolder, config: RunConfig, device: Device, dataset: Dataset, model: Model, form: ExportForm
 ) -> dict[str, Any]:
     """The entries of the file but for the preprocessing."""
-    device, metric = config.device, config.settings.metric
-    name = Path(name_of(config.settings.data)).name
+    name, metric = Path(name_of(config.settings.data)).name, config.settings.metric
     return {
         "classes": dataset.classes if form.names_classes else None,
         "edgenas": Origin(version=versions()["edgenas"], run=folder.name, model=model.id),

@@ -1,9 +1,9 @@
 """Files in a target's own format, beside the ONNX file that they come from; each is run and compared with it."""
 
 import copy
-import io
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,7 +95,7 @@ def write_own_format(source: Source) -> tuple[Path, ...]:
     if name not in _FORMATS:
         return ()
     try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # converters tell their steps
+        with _silent():
             paths = _FORMATS[name].write(source)
             found = _FORMATS[name].run(paths[0], source.batch)
     except Exception as error:  # the converters' exceptions have no common base class
@@ -105,6 +105,19 @@ def write_own_format(source: Source) -> tuple[Path, ...]:
         ) from error
     _check_same(source, found)
     return paths
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Drop what converters, and libraries below them, tell of their steps."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
+            os.dup2(nothing.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _check_same(source: Source, found: Images) -> None:

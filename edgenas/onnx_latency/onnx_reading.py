@@ -97,6 +97,16 @@ def read_whole_model(path: Path, batch: int | None) -> Model:
     return model
 
 
+def fixed_batch(path: Path) -> int | None:
+    """The batch size that a file's input is fixed to; None if it is open.
+
+    Raises:
+        FileFormatError, InputError: as `read_model`.
+    """
+    model = read_model(path, None)
+    return None if model.open_batch else model.shape[0]
+
+
 def precision_of(model: onnx.ModelProto) -> Precision:
     """int8 if anything is quantised; else fp16 or fp32, as most of the weights are."""
     if any(node.op_type in QUANTISED or node.op_type.startswith("QLinear") for node in model.graph.node):

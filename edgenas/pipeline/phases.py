@@ -198,9 +198,10 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
     result = result_of(session, evaluated, final_models, status)
     for model in (*result.front, *result.dropped, *result.baselines):
         if model.onnx:
-            path, form = Path(model.onnx), ExportForm(searched_target_of(session.config.device))
+            path, device = Path(model.onnx), session.config.device
+            content, form = path.read_bytes(), ExportForm(searched_target_of(device))
             write_with_card(
-                path, path.read_bytes(), session.folder, session.config, session.dataset, model, form
+                path, content, session.folder, session.config, device, session.dataset, model, form
             )
     write_report(session.folder, session.store, result, session.space)
     if status == "complete":

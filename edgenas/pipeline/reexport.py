@@ -188,7 +188,7 @@ def _export(
     labels = split.labels.numpy()
     before = score(confusion(predictions(network, dataset, split), labels, classes), metric)
     path = onnx_path(folder, model.id, form.suffix(searched_target_of(config.device)))
-    predict, warning = partial(_latency_on, design, content), ""
+    predict, device, warning = partial(_latency_on, design, content), config.device, ""
     if precision != "fp32":
         calibration = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
         content = convert(
@@ -202,14 +202,14 @@ def _export(
         tested = dataset.test.labels.numpy()
         test = scores(confusion(_onnx_predictions(content, dataset, dataset.test), tested, classes))
         warning = slower_in_fp16(config.device, form, predict)
-        latency, note = latency_after(config.device, model.latency_ms, precision, predict)
+        latency, device, note = latency_after(config.device, model.latency_ms, precision, predict)
         note = f"{note}; {warning}" if warning else note
         updated = _converted(updated, metric, after, test, latency, note)
     if form.batch is not None:
         content = with_fixed_batch(content, form.batch)
     source = Source(path, form, network, images, dataset.classes)
     write_beside = partial(write_own_format, source)
-    card = write_with_card(path, content, folder, config, dataset, updated, form, write_beside)
+    card = write_with_card(path, content, folder, config, device, dataset, updated, form, write_beside)
     exported = ExportedModel(
         id=model.id,
         onnx=path,

@@ -45,7 +45,9 @@ def write(
     def make(form: ExportForm, write_beside: Callable[[], tuple[Path, ...]] = tuple) -> Card:
         with open_run("demo", config) as (folder, _):
             path, model = tmp_path / "ab.int8.onnx", front_model()
-            return write_with_card(path, content, folder, config, tiny_dataset, model, form, write_beside)
+            return write_with_card(
+                path, content, folder, config, config.device, tiny_dataset, model, form, write_beside
+            )
 
     return make
 
