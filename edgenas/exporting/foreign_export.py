@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from contextlib import redirect_stdout
 
 import onnx
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from edgenas.errors import VerificationError, first_line
 from edgenas.exporting.onnx_export import checked_onnx
-from edgenas.space.onnx_graph import INPUT, OUTPUT, USUAL, OnnxVersion
+from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT, USUAL, OnnxVersion
 
 
 def verified_foreign_onnx(
@@ -42,14 +43,14 @@ def traced_onnx(network: nn.Module, name: str, images: Tensor, version: OnnxVers
     except Exception as error:
         raise VerificationError(
             f"{name} cannot be exported as ONNX of opset {version.opset} ({first_line(error)})",
-            "leave it out of --baselines",
+            "leave it out of --baselines" + (", or use a newer --target" if version.opset < OPSET else ""),
         ) from error
     return content
 
 
 def _traced(network: nn.Module, images: Tensor, version: OnnxVersion) -> bytes:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # where it prints what it cannot export
         # This exporter needs no package beside torch, unlike the newer one that it advises; others are of its own parts
         # and of what tracing makes constant, which the verification would show.
         warnings.simplefilter("ignore")

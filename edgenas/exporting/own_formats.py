@@ -2,12 +2,13 @@
 
 import copy
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -150,11 +151,18 @@ def _run_ort(path: Path, images: Images) -> Images:
     return np.asarray(session.run(None, {INPUT: images})[0])
 
 
-def _write_openvino(source: Source) -> tuple[Path, ...]:
-    """OpenVINO's format; class names as its Model API reads them: separated by spaces, which none may have."""
+def _openvino() -> Any:
+    """The package; without its telemetry, which reports each import and keeps an id in the user's home."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if it were not installed
     import openvino
 
-    model = openvino.convert_model(source.onnx)
+    return openvino
+
+
+def _write_openvino(source: Source) -> tuple[Path, ...]:
+    """OpenVINO's format; class names as its Model API reads them: separated by spaces, which none may have."""
+    openvino = _openvino()
+    model = openvino.Core().read_model(source.onnx)
     if source.form.names_classes:
         names = " ".join("_".join(name.split()) for name in source.classes)
         model.set_rt_info(names, ["model_info", "labels"])
@@ -164,8 +172,7 @@ def _write_openvino(source: Source) -> tuple[Path, ...]:
 
 
 def _run_openvino(path: Path, images: Images) -> Images:
-    import openvino
-
+    openvino = _openvino()
     # Left to itself it computes in bfloat16 where the processor can.
     compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return np.asarray(compiled(images)[0])

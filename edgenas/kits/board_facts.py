@@ -185,7 +185,7 @@ def _target(facts: BoardFacts, shipped: Device | None, runtime: str) -> TargetNa
     """What files for the board are for, where that is not the runtime's usual version."""
     if runtime == TENSORRT:
         return shipped.target if shipped else None
-    version = re.match(r"1\.(\d+)\.", facts.onnxruntime)
+    version = re.match(r"1\.(\d+)", facts.onnxruntime)
     return "onnxruntime-1.11" if version and int(version[1]) < OLD_MINOR else None
 
 

@@ -12,7 +12,7 @@ from edgenas.errors import FileFormatError, IncompleteTableError, InputError
 from edgenas.onnx_latency import fragments
 from edgenas.onnx_latency.costing import KernelLatency
 from edgenas.space import nasbench_macro
-from edgenas.space.onnx_graph import onnx_from_blocks, random_weights
+from edgenas.space.onnx_graph import onnx_from_blocks, random_weights, with_fixed_batch
 
 
 def _write(folder: Path, space: SearchSpace, choice: int = 0) -> Path:
@@ -207,3 +207,13 @@ def test_a_wrong_choice_is_named_with_the_file(tmp_path: Path) -> None:
     path.write_text(json.dumps(document))
     with pytest.raises(FileFormatError, match=r"a\.json.*choices\.2: unknown choice 'k9e6'"):
         predict(path, "cpu")
+
+
+def test_a_file_of_a_fixed_batch_is_predicted_for_it(tmp_path: Path) -> None:
+    model = onnx_from_blocks(mbconv(32, 3).blocks(mbconv(32, 3).smallest), random_weights(0))
+    (tmp_path / "open.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "fixed.onnx").write_bytes(with_fixed_batch(model.SerializeToString(), 4))
+    of_four = predict(tmp_path / "open.onnx", "pi5", batch=4)
+    assert predict(tmp_path / "fixed.onnx", "pi5").latency_ms == of_four.latency_ms
+    with pytest.raises(InputError, match=r"has a fixed batch of 4, not 2; use --batch 4"):
+        predict(tmp_path / "fixed.onnx", "pi5", batch=2)
