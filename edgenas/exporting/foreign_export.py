@@ -41,9 +41,10 @@ def traced_onnx(network: nn.Module, name: str, images: Tensor, version: OnnxVers
         onnx.checker.check_model(onnx.load_model_from_string(content), full_check=True)
     # What is unsupported shows as an error of any kind in the module, in torch or in the checker.
     except Exception as error:
+        is_old = version.opset < OPSET
         raise VerificationError(
-            f"{name} cannot be exported as ONNX of opset {version.opset} ({first_line(error)})",
-            "leave it out of --baselines" + (", or use a newer --target" if version.opset < OPSET else ""),
+            f"{name} cannot be exported as ONNX{f' of opset {version.opset}' * is_old} ({first_line(error)})",
+            "leave it out of --baselines" + ", or use a newer --target" * is_old,
         ) from error
     return content
 
