@@ -6,11 +6,23 @@ from typing import cast
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.precision.arithmetic import Arithmetic
 from edgenas.space.modules import BlockModule, Network
 
 RATE_SHARE, EPOCHS_SHARE = 0.1, 0.25
 """Of a finalist's learning rate and epochs: the network is trained already."""
+
+
+def recipe_of_rounding(recipe: FinalistRecipe) -> FinalistRecipe:
+    """How a finalist that is trained already is trained with the rounding."""
+    return recipe.model_copy(
+        update={
+            "epochs": max(1, round(EPOCHS_SHARE * recipe.epochs)),
+            "learning_rate": RATE_SHARE * recipe.learning_rate,
+            "distillation": 0.0,
+        }
+    )
 
 
 class ComputingAs(nn.Module):

@@ -171,6 +171,15 @@ class Device(Document):
         """Whether models run on a GPU, which then is part of the host's fingerprint."""
         return self.provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider", "cuda")
 
+    def at(self, precision: Precision) -> Self:
+        """The device at another precision."""
+        return self.model_copy(update={"precision": precision})
+
+    @property
+    def converts_files(self) -> bool:
+        """Whether the runtime takes fp32 files and converts them to its precision itself."""
+        return self.runtime == "torch"
+
     @property
     def scheme(self) -> Scheme:
         """How int8 models are quantised for it."""

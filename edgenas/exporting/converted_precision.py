@@ -23,7 +23,7 @@ def latency_after(
     """The predicted latency of a converted model, the device at the precision that it holds for, and a note on that.
 
     Args:
-        device: of the search, at its precision.
+        device: at the precision of the file that the search wrote.
         known: the latency at that precision.
         precision: converted to.
         predict: asked where the device has a table for that precision.

@@ -1,5 +1,6 @@
 """Files in another precision, and what they classify: the figures of what is deployed are those of the file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,13 @@ class Converted:
 
 
 def converted_file(
-    model: bytes, precision: Precision, scheme: Scheme, dataset: Dataset, metric: Metric, before: float
+    model: bytes,
+    precision: Precision,
+    scheme: Scheme,
+    dataset: Dataset,
+    metric: Metric,
+    before: float,
+    ways: Sequence[Ranges] = RANGES,
 ) -> Converted:
     """A model in another precision.
 
@@ -49,6 +56,7 @@ def converted_file(
         dataset: its images, at its size and normalised as it needs; ranges come from training images.
         metric: what is kept.
         before: the fp32 model's, on the validation images.
+        ways: to find the ranges.
 
     Raises:
         InputError: the model cannot be converted.
@@ -57,7 +65,7 @@ def converted_file(
     labels, classes = dataset.validation.labels.numpy(), len(dataset.classes)
 
     best, most = None, -1.0
-    for ranges in RANGES if precision == "int8" else (None,):
+    for ranges in ways if precision == "int8" else (None,):
         content = convert(model, precision, {INPUT: images}, scheme, ranges or "min-max")
         predicted = onnx_predictions(content, dataset, dataset.validation)
         kept = float(score(confusion(predicted, labels, classes), metric))

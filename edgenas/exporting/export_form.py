@@ -22,15 +22,16 @@ class ExportForm:
     batch: int | None = None
     names_classes: bool = True
 
-    def suffix(self, usual: Target) -> str:
+    def suffix(self, usual: Target, searched: Precision) -> str:
         """What the name of the file has between the model's id and `.onnx`; nothing for the form a search writes.
 
         Args:
             usual: what files of the run are for.
+            searched: the precision of the model's file that the search wrote.
         """
         told = {
             self.target.name: self.target != usual,
             f"b{self.batch}": self.batch is not None and not self.target.fixed_batch,
-            self.precision: self.precision != "fp32",
+            self.precision: self.precision != searched,
         }
         return "".join(f".{word}" for word, differs in told.items() if differs)

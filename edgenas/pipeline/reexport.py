@@ -11,15 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from edgenas.accuracy.dataset import Dataset, Split
-from edgenas.accuracy.metrics import confusion, score, scores
-from edgenas.accuracy.network_predictions import batch_slices, predicted_classes, predictions
+from edgenas.accuracy.metrics import confusion, scores
+from edgenas.accuracy.network_predictions import predictions
 from edgenas.device import Device
 from edgenas.device.target import TARGETS, scheme_for, searched_target_of, target_of
 from edgenas.errors import DataError, InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.converted_precision import latency_after, slower_in_fp16
+from edgenas.exporting.converting import RANGES, converted_file, onnx_predictions
 from edgenas.exporting.export_form import ExportForm
 from edgenas.exporting.model_files import write_with_card
-from edgenas.exporting.onnx_export import max_abs_difference, run_onnx
+from edgenas.exporting.onnx_export import max_abs_difference
 from edgenas.exporting.own_formats import Source, check_can_write, write_own_format
 from edgenas.formats import Document
 from edgenas.latency.latency import Latency
@@ -29,12 +30,10 @@ from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace, network_of
 from edgenas.pipeline.run_data import RunData, loaded_data, resized_data
 from edgenas.pipeline.spaces import channels_for
-from edgenas.precision.conversion import convert
-from edgenas.precision.int8 import CALIBRATION_IMAGES
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
 from edgenas.space import NetworkSpace, network_space_from_config
-from edgenas.space.onnx_graph import INPUT, with_fixed_batch
+from edgenas.space.onnx_graph import with_fixed_batch
 from edgenas.storage.run_config import RunDocument
 from edgenas.storage.run_folder import RunFolder, find_run
 from edgenas.storage.search_result import Accuracies, AccuracyFigure, Model, Scores
@@ -176,39 +175,36 @@ def _export(
     folder: RunFolder, document: RunDocument, data: RunData, model: Model, form: ExportForm
 ) -> tuple[ExportedModel, str]:
     """Write the files of one model; what speaks against using them is returned in words."""
-    config, precision = document.config, form.precision
+    config, metric = document.config, document.config.settings.metric
     design = network_of(model, len(data.largest.classes), folder.front)
     dataset = data.at(design.resolution)
     if (given := model.normalisation) is not None:
         dataset = replace(dataset, mean=given.mean, std=given.std)
     network = load_network(folder, design.build(), model.id)
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
-    content, error = design.verified_onnx(network, model.id, images, form.target.onnx)
-    split, classes, metric = dataset.validation, len(dataset.classes), config.settings.metric
-    labels = split.labels.numpy()
-    before = score(confusion(predictions(network, dataset, split), labels, classes), metric)
-    path = onnx_path(folder, model.id, form.suffix(searched_target_of(config.device)))
-    predict, device, warning = partial(_latency_on, design, content), config.device, ""
-    if precision != "fp32":
-        calibration = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
-        content = convert(
-            content, precision, {INPUT: calibration.numpy()}, scheme_for(form.target, config.device)
-        )
+    exact, error = design.verified_onnx(network, model.id, images, form.target.onnx)
+    predicted = predictions(network, dataset, dataset.validation)
+    before = _scores(predicted, dataset, dataset.validation)[metric]
+    content = exact
+    if form.precision != "fp32":
+        scheme = scheme_for(form.target, config.device)
+        ways = (model.quantised.ranges,) if model.quantised and scheme == config.device.scheme else RANGES
+        content = converted_file(exact, form.precision, scheme, dataset, metric, before, ways).content
         with torch.inference_mode():
             error = max_abs_difference(content, images, network(images).numpy())
-    after = scores(confusion(_onnx_predictions(content, dataset, split), labels, classes))
+    after = _scores(onnx_predictions(content, dataset, dataset.validation), dataset, dataset.validation)
+    path = onnx_path(folder, model.id, form.suffix(searched_target_of(config.device), model.precision))
     updated = model.model_copy(update={"onnx": str(path), "max_abs_error": error})
-    if precision != "fp32":
-        tested = dataset.test.labels.numpy()
-        test = scores(confusion(_onnx_predictions(content, dataset, dataset.test), tested, classes))
-        warning = slower_in_fp16(config.device, form, predict)
-        latency, device, note = latency_after(config.device, model.latency_ms, precision, predict)
-        note = f"{note}; {warning}" if warning else note
-        updated = _converted(updated, metric, after, test, latency, note)
+    device, warning = config.device.at(model.precision), ""
+    if form.precision != model.precision:
+        predict = partial(_latency_on, design, exact)
+        warning = slower_in_fp16(device, form, predict)
+        latency, device, note = latency_after(device, model.latency_ms, form.precision, predict)
+        test = _scores(onnx_predictions(content, dataset, dataset.test), dataset, dataset.test)
+        updated = _converted(updated, form.precision, metric, after, test, latency, note, warning)
     if form.batch is not None:
         content = with_fixed_batch(content, form.batch)
-    source = Source(path, form, network, images, dataset.classes)
-    write_beside = partial(write_own_format, source)
+    write_beside = partial(write_own_format, Source(path, form, network, images, dataset.classes))
     card = write_with_card(path, content, folder, config, device, dataset, updated, form, write_beside)
     exported = ExportedModel(
         id=model.id,
@@ -222,6 +218,10 @@ def _export(
     return exported, warning
 
 
+def _scores(predicted: NDArray[np.int64], dataset: Dataset, split: Split) -> dict[Metric, float]:
+    return scores(confusion(predicted, split.labels.numpy(), len(dataset.classes)))
+
+
 def _latency_on(design: FinalNetwork, content: bytes, device: Device) -> Latency:
     """By the blocks of its space, or by the kernels of its fp32 file where it has none."""
     if isinstance(design, OfSpace):
@@ -231,24 +231,22 @@ def _latency_on(design: FinalNetwork, content: bytes, device: Device) -> Latency
 
 def _converted(
     model: Model,
+    precision: Precision,
     metric: Metric,
     validation: dict[Metric, float],
     test: dict[Metric, float],
     latency: Latency,
-    note: str,
+    *notes: str,
 ) -> Model:
     """The model in another precision: with its own scores and latency."""
     return model.model_copy(
         update={
+            "precision": precision,
+            "quantised": None,
             "accuracy": AccuracyFigure(value=validation[metric], kind="validation"),
             "accuracies": Accuracies(validation=validation[metric], test=test[metric]),
             "scores": Scores(validation=validation, test=test),
             "latency_ms": latency,
-            "note": note,
+            "note": "; ".join(filter(None, notes)),
         }
     )
-
-
-def _onnx_predictions(model: bytes, dataset: Dataset, split: Split) -> NDArray[np.int64]:
-    logits = [run_onnx(model, dataset.normalise(split.images[part])) for part in batch_slices(split)]
-    return predicted_classes(torch.from_numpy(np.concatenate(logits))).numpy()

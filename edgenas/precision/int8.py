@@ -66,13 +66,14 @@ def to_int8(
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Silence what the quantiser prints, and its advice on the root logger (to fold batch norm, which is done)."""
-    previous = logging.root.manager.disable
+    previous, handlers = logging.root.manager.disable, logging.root.handlers[:]
     logging.disable(logging.WARNING)
     try:
         with redirect_stdout(StringIO()):
             yield
     finally:
         logging.disable(previous)
+        logging.root.handlers[:] = handlers  # logging.warning() adds one to a root that has none
 
 
 class _Images:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast, get_args
 import numpy as np
 from typing_extensions import override
 
-from edgenas.space.architecture import Architecture
+from edgenas.space.architecture import Architecture, ArchitectureSpace
 from edgenas.space.family_space import FamilySpace
 from edgenas.space.network_space import NetworkSpace
 from edgenas.vocabulary import Precision
@@ -23,6 +23,11 @@ class InPrecision(NamedTuple):
 
     precision: Precision
     network: Architecture
+
+
+def searched_as(space: ArchitectureSpace, precision: Precision, network: Architecture) -> Architecture:
+    """A network in a precision, as an architecture of the space that is searched: the network alone if that has one."""
+    return space.joined(precision, network) if isinstance(space, PrecisionSpace) else network
 
 
 class PrecisionSpace(FamilySpace):

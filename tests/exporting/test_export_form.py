@@ -22,4 +22,10 @@ def test_only_what_a_search_would_not_have_written_is_in_the_name(
     target: TargetName, precision: Precision, batch: int | None, suffix: str
 ) -> None:
     form = ExportForm(TARGETS[target], precision, batch)
-    assert form.suffix(usual=TARGETS["tensorrt"]) == suffix
+    assert form.suffix(TARGETS["tensorrt"], "fp32") == suffix
+
+
+def test_what_was_searched_in_another_precision_keeps_its_name() -> None:
+    usual = TARGETS["onnxruntime"]
+    assert ExportForm(usual, "int8").suffix(usual, "int8") == ""
+    assert ExportForm(usual, "fp32").suffix(usual, "int8") == ".fp32"
