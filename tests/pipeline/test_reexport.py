@@ -220,3 +220,21 @@ def test_a_search_for_an_old_board_writes_files_that_it_reads(
     assert onnx.load_from_string(content).opset_import[0].version == 13
     export("old")
     assert Path(str(model.onnx)).read_bytes() == content
+
+
+def test_a_model_searched_in_int8_keeps_its_file_and_gets_others_beside_it(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurried: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = search(
+        "pi5", "20ms", str(image_folder), evaluations=1, finalists=1, run="small", precision="int8"
+    )
+    (searched, *_) = found.front
+    content = Path(str(searched.onnx)).read_bytes()
+    (exact,) = export("small").models
+    assert exact.onnx.name == f"{searched.id}.fp32.onnx"
+    card = json.loads(exact.onnx.with_suffix(".json").read_text())
+    assert card["model"]["precision"] == card["precision"] == "fp32"
+    assert card["model"]["note"].startswith("converted to fp32; latency is predicted for int8")
+    (again,) = export("small", precision="int8").models
+    assert again.onnx == Path(str(searched.onnx)) and again.onnx.read_bytes() == content
