@@ -111,6 +111,19 @@ def interruptions() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
+def peak_memory() -> int | None:
+    """The most physical memory that this process has had so far, bytes; None if the system does not tell.
+
+    Not `ru_maxrss`: on Linux that is inherited from the process that started this one.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    kib = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return 1024 * int(kib[0]) if kib else None
+
+
 def fingerprint(gpu: bool = False) -> str:
     """A short hash of the hardware: tables measured here are valid only here.
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from edgenas.board import host
 from edgenas.board.onnx_sessions import CPU
-from edgenas.board.worker import WORKER, Worker
+from edgenas.board.worker import WORKER, MemoryUse, Worker, memory_use
 from edgenas.device.onnx_runtime import OnnxRuntime, as_device_error
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError, InputError
@@ -58,6 +58,16 @@ class OnnxProcess(Runtime):
         process = self._process
         self.cores = process.worker.cores
         return _ProcessSession(process, converted, feeds)
+
+    @override
+    def memory_use(self, model: bytes, feeds: Feeds) -> MemoryUse | None:
+        process = _Process(self.provider, self.threads)
+        path = process.folder / MODEL
+        path.write_bytes(model)
+        with as_device_error():
+            return memory_use(
+                process.worker, str(path), 1, {name: each.shape for name, each in feeds.items()}
+            )
 
     @cached_property
     def _process(self) -> "_Process":

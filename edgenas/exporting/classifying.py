@@ -11,19 +11,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.board.onnx_sessions import CPU
+from edgenas.board.onnx_sessions import CPU, SILENT
 from edgenas.errors import DeviceError, DivergenceError, FileFormatError, InputError, first_line
 from edgenas.exporting.model_card import Card
 from edgenas.exporting.onnx_metadata import metadata_of
 from edgenas.exporting.preprocessing import Preprocessing
 from edgenas.formats import read_json
+from edgenas.onnx_latency.model_inputs import UndecidedShapeError
 from edgenas.onnx_latency.onnx_reading import read_whole_model
+from edgenas.onnx_latency.shape_inference import check_sizes
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from onnxruntime import InferenceSession
 
 AT_ONCE = 64
 """Pictures classified in one go."""
+
+NOT_OURS = "give a file that edgenas exported"
 
 Logits = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From normalised pictures, (N, channels, R, R), to logits, (N, classes)."""
@@ -67,15 +72,21 @@ def classifier_from_file(path: Path) -> Classifier:
         InputError: it is no ONNX file, or was not exported by edgenas; its metadata do not fit it.
         DeviceError: ONNX Runtime cannot load it; or, from the classifier, cannot run it.
     """
-    given = read_whole_model(path, None)
-    session = _session(path)
-    described = metadata_of(session.get_modelmeta().custom_metadata_map, path)
+    try:
+        given = read_whole_model(path, None)
+    except UndecidedShapeError as error:
+        raise InputError(error.problem, NOT_OURS) from None
+    described = metadata_of({each.key: each.value for each in given.proto.metadata_props}, path)
     known = _card_beside(path, described is None) if described is None or not described.classes else described
+    check_sizes(given)
+    session = _session(path, given.proto)
     names = known.classes or ()
     prepared, classes = (described or known).preprocessing, len(names)
     expected = (prepared.channels, prepared.resolution, prepared.resolution)
     outputs = session.get_outputs()
-    if given.shape[1:] != expected or len(outputs) != 1 or outputs[0].shape[1:] != [classes]:
+    taken = [(each.shape[1:], each.dtype) for each in given.inputs]
+    given_back = [each.shape[1:] for each in outputs]
+    if taken != [(expected, "float32")] or given_back != [[classes]]:
         raise FileFormatError(path, "metadata", "do not fit its input or output", "export it again")
 
     def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -87,13 +98,15 @@ def classifier_from_file(path: Path) -> Classifier:
     return Classifier(names, prepared, fed)
 
 
-def _session(path: Path) -> "InferenceSession":
+def _session(path: Path, model: "ModelProto") -> "InferenceSession":
+    """A model with its weights: the runtime itself opens no file."""
     import onnxruntime
 
+    onnxruntime.set_default_logger_severity(SILENT)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # its errors are raised too
+    options.log_severity_level = SILENT
     with _as_device_error(f"load {path}"):
-        return onnxruntime.InferenceSession(str(path), options, providers=[CPU])
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[CPU])
 
 
 @contextmanager
@@ -124,9 +137,7 @@ def _card_beside(path: Path, of_all: bool) -> Card:
             f"{path} does not say what its classes are and how pictures are prepared, and has no card beside it"
             if of_all
             else f"{path} does not name its classes, and has no card beside it that does",
-            "give a file that edgenas exported"
-            if of_all
-            else f"put {card_path.name} beside it, or export it with --embed-labels",
+            NOT_OURS if of_all else f"put {card_path.name} beside it, or export it with --embed-labels",
         )
     card = read_json(card_path, Card)
     if card.sha256 != hashlib.sha256(path.read_bytes()).hexdigest():

@@ -1,5 +1,6 @@
 """What is deployed of a final model: its file, in its precision; its figures become those of that file."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -86,6 +87,10 @@ def _converted(session: Session, final_model: FinalModel, network: nn.Module) ->
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
     with torch.inference_mode():
         difference = max_abs_difference(found.content, images, network(images).numpy())
+    if not math.isfinite(difference):
+        raise VerificationError(
+            f"{final_model.id} has logits in {final_model.precision} that are not finite", "search in fp32"
+        )
     quantised = found.ranges and Quantised(
         ranges=found.ranges,
         fine_tuned=fine_tuned,

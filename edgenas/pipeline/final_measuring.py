@@ -67,7 +67,12 @@ def _measured_on_board(
     def models(maker: KitModels) -> Iterator[ModelOfKit]:
         for each in exported:
             assert each.exported is not None
-            yield maker.of_file(each.id, each.exported.path, as_it_is=precision != "fp32")
+            path = each.exported.path
+            yield (
+                maker.of_file(each.id, path)
+                if precision == "fp32"
+                else maker.of_file_as_it_is(each.id, path, {})
+            )
 
     board = board_of(device)
     assert board is not None  # or it would not be measured

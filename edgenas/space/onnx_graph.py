@@ -73,18 +73,13 @@ def onnx_from_blocks(
     )
 
 
-def fix_batch(model: onnx.ModelProto, batch: int) -> None:
-    """Give every axis that a model's inputs and outputs leave open the size of the batch."""
+def with_fixed_batch(content: bytes, batch: int) -> bytes:
+    """A serialised model, every axis that its inputs and outputs leave open of the size of the batch."""
+    model = onnx.load_model_from_string(content)
     for value in (*model.graph.input, *model.graph.output):
         for axis in value.type.tensor_type.shape.dim:
             if not axis.HasField("dim_value"):
                 axis.dim_value = batch
-
-
-def with_fixed_batch(content: bytes, batch: int) -> bytes:
-    """A serialised model whose inputs and outputs have a batch of this size."""
-    model = onnx.load_model_from_string(content)
-    fix_batch(model, batch)
     return bytes(model.SerializeToString())
 
 
