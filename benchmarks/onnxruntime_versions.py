@@ -6,7 +6,8 @@ A short search on digits is exported for targets that read ONNX, in each precisi
 the opset and IR version promised; then each minor version of ONNX Runtime from 1.15 on that PyPI has for this Python
 is installed into a folder of its own, runs every file, and its logits of 64 test images are compared with those of the
 version that edgenas uses. ONNX Runtime 1.11, which has no package for this Python, comes from npm (onnxruntime-node) if
-`node` is there. Acceptance: all load, every predicted class is the same in fp32, and 98 % of them in fp16 and int8.
+`node` is there. Acceptance: all load, and logits differ by at most 0.001 % of the largest in fp32, 0.5 % in fp16, and in
+int8 by no more than the int8 file differs from the fp32 one: versions fuse int8 in different ways.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from edgenas.vocabulary import Precision, TargetName
 
 FIRST_MINOR, BEFORE_NUMPY_2 = 15, 19
 READ_ONNX: tuple[TargetName, ...] = ("onnxruntime", "onnxruntime-1.11", "tensorrt-8.2")
-IMAGES, LEAST_SAME = 64, {"fp32": 1.0, "fp16": 0.98, "int8": 0.98}
+IMAGES, FP32_OFF, FP16_OFF = 64, 1e-5, 5e-3
 OLD = "1.11 (npm)"
 
 IN_PYTHON = """
@@ -152,14 +153,19 @@ def in_node(folder: Path, images: NDArray[np.float32], files: list[Path]) -> dic
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
-def compared(found: Any, expected: NDArray[np.float32], precision: Precision) -> tuple[str, bool]:
+def difference(logits: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """The largest, as a share of the largest logit."""
+    return float(np.abs(logits - expected).max() / np.abs(expected).max())
+
+
+def compared(found: Any, expected: NDArray[np.float32], allowed: float) -> tuple[str, bool]:
     """A cell of the table, and whether it is as it should be."""
     if isinstance(found, str):
         return "does not load", False
-    logits = np.array(found)
+    logits = np.array(found, np.float32)
     same = float((logits.argmax(1) == expected.argmax(1)).mean())
-    off = float(np.abs(logits - expected).max() / np.abs(expected).max())
-    return f"{off:.0e} {same:.0%}", same >= LEAST_SAME[precision]
+    off = difference(logits, expected)
+    return f"{off:.0e} {same:.0%}", off <= allowed
 
 
 def main() -> None:
@@ -179,6 +185,9 @@ def main() -> None:
         expected = {path: session.run(None, {INPUT: images})[0] for path, session in sessions.items()}
         print(f"files for {', '.join(READ_ONNX)}; difference of logits (share of the largest), classes alike")
         print("version   " + "".join(f"{target[-12:]:>14} {precision}" for target, precision in files))
+        for target in READ_ONNX:
+            int8, exact = expected[files[target, "int8"]], expected[files[target, "fp32"]]
+            print(f"int8 differs from fp32 by {difference(int8, exact):.0e} for {target}")
         bad = []
         for version in (known[each] for each in asked or known):
             found = in_python(folder, version, folder / "images.npy", paths)
@@ -199,7 +208,9 @@ def shown(
     """Print a row; the files that are promised to run and do not."""
     cells, bad = [], []
     for (target, precision), path in files.items():
-        cell, good = compared(found[str(path)], expected[path], precision)
+        of_int8 = difference(expected[path], expected[files[target, "fp32"]])
+        allowed = {"fp32": FP32_OFF, "fp16": FP16_OFF, "int8": of_int8}[precision]
+        cell, good = compared(found[str(path)], expected[path], allowed)
         cells.append(f"{cell:>19}")
         bad += [f"{target} {precision} in {version}"] if target in promised and not good else []
     print(f"{version:<10}" + "".join(cells), flush=True)

@@ -105,7 +105,7 @@ def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
     from edgenas.onnx_latency import costing, onnx_reading, prediction
 
     shapes = settings.shapes
-    batch = settings.batch or onnx_reading.batch_of_files([path], shapes)
+    batch = settings.batch or onnx_reading.batch_of_shapes([path], shapes) or onnx_reading.fixed_batch(path)
     device = device_for(settings.with_changes(batch=batch))
     found = prediction.predicted_onnx(path, device, shapes)
     kernels, costs = found.kernels, found.costs

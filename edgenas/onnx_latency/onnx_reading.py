@@ -110,20 +110,31 @@ def read_whole_model(path: Path, batch: int | None, shapes: Shapes | None = None
     return model
 
 
-def batch_of_files(paths: Sequence[Path], shapes: Shapes) -> int | None:
-    """Images per call that given shapes mean, or that the first file is fixed to: the first axis of its first input.
-
-    None if that is no batch, or is left open.
+def batch_of_shapes(paths: Sequence[Path], shapes: Shapes) -> int | None:
+    """Images per call that given shapes mean: the first axis of the first file's first input, if that is an open batch.
 
     Raises:
         FileFormatError, InputError: as `read_model`; or no file has an input of a given name.
     """
-    if shapes:
-        check_named({path: [value.name for value in _inputs(opened(path))] for path in paths}, shapes)
+    if not shapes:
+        return None
+    inputs = {path: [value.name for value in _inputs(opened(path))] for path in paths}
+    check_named(inputs, shapes)
     first = read_model(paths[0], None, shapes)
     value = next(each for each in first.proto.graph.input if each.name == first.input)
-    is_known = first.input in shapes or not first.open_batch
-    return first.shape[0] if is_known and has_batch(value) else None
+    return first.shape[0] if first.open_batch and first.input in shapes and has_batch(value) else None
+
+
+def fixed_batch(path: Path) -> int | None:
+    """The batch that a file's first input is fixed to; None if it is open, or has none.
+
+    Raises:
+        FileFormatError, InputError: as `read_model`.
+    """
+    for first in _inputs(opened(path))[:1]:
+        for axis in first.type.tensor_type.shape.dim[:1] if has_batch(first) else ():
+            return axis.dim_value if axis.dim_value > 0 else None
+    return None
 
 
 def precision_of(model: onnx.ModelProto) -> Precision:

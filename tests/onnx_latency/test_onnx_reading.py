@@ -12,7 +12,8 @@ from onnx import TensorProto, helper
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.onnx_latency import onnx_content
 from edgenas.onnx_latency.onnx_reading import (
-    batch_of_files,
+    batch_of_shapes,
+    fixed_batch,
     label,
     live_nodes,
     operator,
@@ -54,16 +55,16 @@ def test_several_inputs(save: Save) -> None:
 def test_the_batch_is_that_of_the_first_shape(save: Save) -> None:
     path = _two_inputs(save, ["batch", "rows", 6], [1, 6, "columns"])
     given = {"x": (3, 5, 6), "more": (1, 6, 9)}
-    assert batch_of_files([path], given) == 3
+    assert batch_of_shapes([path], given) == 3
     assert shaped(read_model(path, 3, given)).shapes["y"] == (3, 5, 9)
-    assert batch_of_files([path], {}) is None
+    assert batch_of_shapes([path], {}) is None
     picture = save(RELU, ("height", "width", 3))
-    assert batch_of_files([picture], {"x": (480, 640, 3)}) is None
+    assert batch_of_shapes([picture], {"x": (480, 640, 3)}) is None
     assert read_model(picture, 1, {"x": (480, 640, 3)}).shape == (480, 640, 3)
     path = _two_inputs(save, [1, "rows", 6], [1, 6, 4])
-    assert batch_of_files([path], {"x": (1, 5, 6)}) is None  # as the file has it
+    assert batch_of_shapes([path], {"x": (1, 5, 6)}) is None  # as the file has it
     with pytest.raises(UnknownNameError, match=r"unknown input of .+ 'y'; .*known: idle, more, x"):
-        batch_of_files([path], {"y": (1, 5, 6)})
+        batch_of_shapes([path], {"y": (1, 5, 6)})
 
 
 def test_a_number_alone_is_an_input_too(save: Save) -> None:
@@ -206,3 +207,17 @@ def test_a_damaged_file_is_read_or_refused(
         shaped(read_model(path, 1))
     except InputError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((4, 3, 8, 8), 4),
+        (("batch", 3, 8, 8), None),
+        ((480, 640, 3), None),
+        ((), None),
+        ((4, "rows", 3), None),
+    ],
+)
+def test_the_batch_may_be_fixed(save: Save, shape: tuple[int | str, ...], expected: int | None) -> None:
+    assert fixed_batch(save(RELU, shape)) == expected
