@@ -6,8 +6,8 @@ A short search on digits is exported for targets that read ONNX, in each precisi
 the opset and IR version promised; then each minor version of ONNX Runtime from 1.15 on that PyPI has for this Python
 is installed into a folder of its own, runs every file, and its logits of 64 test images are compared with those of the
 version that edgenas uses. ONNX Runtime 1.11, which has no package for this Python, comes from npm (onnxruntime-node) if
-`node` is there. Acceptance: all load, and logits differ by at most 0.001 % of the largest in fp32, 0.5 % in fp16, and in
-int8 by no more than the int8 file differs from the fp32 one: versions fuse int8 in different ways.
+`node` is there. Acceptance: all load; logits differ by at most 0.001 % of the largest in fp32 and 0.5 % in fp16, and in
+int8 by no more than the int8 file differs from the fp32 one, as versions fuse int8 in different ways.
 """
 
 import argparse
