@@ -8,6 +8,19 @@ Activation = Literal["relu6", "hswish", "relu"]
 Precision = Literal["fp32", "fp16", "int8"]
 """Precision of a model's weights and arithmetic; int8 models have quantise/dequantise pairs (QDQ)."""
 
+TargetName = Literal[
+    "onnxruntime",
+    "onnxruntime-1.11",
+    "tensorrt",
+    "tensorrt-8.6",
+    "tensorrt-8.5",
+    "tensorrt-8.2",
+    "openvino",
+    "ort-mobile",
+    "litert",
+]
+"""What an exported file is for; `device/target.py` tells what each reads."""
+
 Processor = Literal["x86-64", "x86-64-vnni", "arm64"]
 """Instructions that decide how int8 models are quantised for a processor."""
 

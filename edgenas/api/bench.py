@@ -20,7 +20,7 @@ from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.latency.latency import Latency
 from edgenas.onnx_latency.model_inputs import Shapes
-from edgenas.onnx_latency.onnx_reading import batch_of_shapes, precision_of, read_whole_model
+from edgenas.onnx_latency.onnx_reading import batch_of_shapes, fixed_batch, precision_of, read_whole_model
 from edgenas.onnx_latency.shape_inference import check_sizes
 from edgenas.pipeline.targets import board_for, check_is_here
 from edgenas.profiling.latency_distribution import (
@@ -140,7 +140,7 @@ def bench(settings: BenchSettings) -> BenchResult:
     """
     paths = [Path(each) for each in (settings.model, settings.against) if each is not None]
     shapes = settings.shapes
-    batch = settings.batch or batch_of_shapes(paths, shapes)
+    batch = settings.batch or batch_of_shapes(paths, shapes) or fixed_batch(paths[0])
     device = find_device(settings.device, settings.threads, None, batch, settings.power_mode)
     board = board_for(settings, device)
     if board is None:
@@ -208,7 +208,7 @@ def _times_of(file: _File, times: ModelTimes, histogram: bool) -> FileTimes:
     return FileTimes(
         file=file.path,
         precision=file.device.precision,
-        conditions=file.device.target,
+        conditions=file.device.conditions,
         latency_ms=latency,
         runs=sum(map(len, runs.back_to_back)),
         stable=not timing.unstable,
@@ -235,5 +235,5 @@ def _predicted(file: _File) -> Latency | None:
     except FileFormatError:  # any file may lie there
         return None
     of_this = card.sha256 == hashlib.sha256(file.path.read_bytes()).hexdigest()
-    for_this = (card.device, card.target) == (file.device.name, file.device.target)
+    for_this = (card.device, card.target) == (file.device.name, file.device.conditions)
     return card.model.latency_ms if of_this and for_this else None

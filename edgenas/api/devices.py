@@ -4,11 +4,12 @@ from pathlib import Path
 
 from edgenas.device import Device, Provenance, all_devices, find_device
 from edgenas.device.device import CalibratedModel, Datasheet
+from edgenas.device.target import target_of
 from edgenas.device_models.fitted import model_of
 from edgenas.errors import FileFormatError
 from edgenas.formats import Document
 from edgenas.latency.table import LatencyTable, find_table, table_from_json, tables_of
-from edgenas.vocabulary import Precision
+from edgenas.vocabulary import Precision, TargetName
 
 
 class TableInfo(Document):
@@ -36,6 +37,7 @@ class DeviceInfo(Document):
     description: str
     runtime: str
     provider: str
+    target: TargetName
     precision: Precision
     threads: int
     power_mode: str
@@ -66,6 +68,7 @@ def devices(name: str | None = None) -> DevicesResult:
 
 def _describe(device: Device) -> DeviceInfo:
     own = {name: getattr(device, name) for name in DeviceInfo.model_fields if name in Device.model_fields}
+    own["target"] = target_of(device).name
     tables = tuple(_table_info(path) for path in tables_of(device.name))
     return DeviceInfo(**own, provenance=_provenance(device), tables=tables)
 

@@ -90,7 +90,7 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
     return Prediction(
         device=device.name,
         architecture=architecture.id,
-        conditions=device.target,
+        conditions=device.conditions,
         latency_ms=predictor.predict(architecture),
         energy_mj=predictor.energy(architecture),
         layers=tuple(predictor.layers(architecture)),
@@ -105,14 +105,14 @@ def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
     from edgenas.onnx_latency import costing, onnx_reading, prediction
 
     shapes = settings.shapes
-    batch = settings.batch or onnx_reading.batch_of_shapes([path], shapes)
+    batch = settings.batch or onnx_reading.batch_of_shapes([path], shapes) or onnx_reading.fixed_batch(path)
     device = device_for(settings.with_changes(batch=batch))
     found = prediction.predicted_onnx(path, device, shapes)
     kernels, costs = found.kernels, found.costs
     return Prediction(
         device=device.name,
         architecture=path.name,
-        conditions=device.target,
+        conditions=device.conditions,
         latency_ms=found.latency,
         layers=tuple(costing.kernel_latencies(kernels, costs, device.precision)),
         constant_ms=costs.constant_ms,

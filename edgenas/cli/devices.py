@@ -76,6 +76,7 @@ def _print_details(info: "DeviceInfo") -> None:
     print_lines(
         info.description,
         f"power mode: {info.power_mode}{_other_modes(info)}",
+        f"exported files are for {info.target}",
         f"peak {sheet.peak_gflops:g} GFLOP/s, {sheet.memory_bandwidth_gb_s:g} GB/s, "
         f"{sheet.kernel_launch_us:g} us per kernel",
         *_calibration_lines(info),

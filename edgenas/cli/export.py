@@ -20,7 +20,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         return
     rows = [
         (
-            str(model.onnx),
+            "\n".join(map(str, (model.onnx, *model.files))),
             f"{model.size_bytes / 1e6:.2f} MB",
             f"{model.max_abs_error:.1g}",
             f"{model.accuracy_before:.2%}",
@@ -29,4 +29,5 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         for model in result.models
     ]
     columns = ("file", "size", "max error", "validation before", "after")
-    print_table(f"exported models, {result.precision}", columns, rows)
+    batch = "" if result.batch is None else f", a batch of {result.batch}"
+    print_table(f"exported models, {result.precision}, for {result.target}{batch}", columns, rows)

@@ -13,7 +13,7 @@ from edgenas.board.onnx_sessions import CPU as CPU
 from edgenas.formats import Document
 from edgenas.plugins import plugin_names
 from edgenas.precision.scheme import SCHEMES, Scheme, scheme_of_provider
-from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON, Precision, Processor
+from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON, Precision, Processor, TargetName
 
 MAX_THREADS = 1024
 
@@ -113,6 +113,9 @@ class Device(Document):
         pattern=r"^[A-Za-z0-9]+$",
         description="the runtime's name for the backend, such as CPUExecutionProvider",
     )
+    target: TargetName | None = Field(
+        default=None, description="what exported files are for; None for the runtime's usual version"
+    )
     precision: Precision
     threads: int = Field(ge=1, le=MAX_THREADS)
     batch: int = Field(default=1, ge=1)
@@ -186,7 +189,7 @@ class Device(Document):
         return scheme_of_provider(self.provider, self.processor or processor)
 
     @property
-    def target(self) -> str:
+    def conditions(self) -> str:
         """The conditions of a latency on the device, in words."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         where = f"{self.runtime} {self.provider}, {self.precision}, {threads}, batch {self.batch}"

@@ -65,7 +65,8 @@ class Classifier:
 def classifier_from_file(path: Path) -> Classifier:
     """An exported file, in ONNX Runtime on the CPU.
 
-    Its classes and preprocessing are in its metadata; those of files of earlier versions are in the card beside it.
+    Its classes and preprocessing are in its metadata; those of files of earlier versions, and classes that were left
+    out of a file, are in the card beside it.
 
     Raises:
         InputError: it is no ONNX file, or was not exported by edgenas; its metadata do not fit it.
@@ -75,11 +76,12 @@ def classifier_from_file(path: Path) -> Classifier:
         given = read_whole_model(path, None)
     except UndecidedShapeError as error:
         raise InputError(error.problem, NOT_OURS) from None
-    entries = {each.key: each.value for each in given.proto.metadata_props}
-    described = metadata_of(entries, path) or _card_beside(path)
+    described = metadata_of({each.key: each.value for each in given.proto.metadata_props}, path)
+    known = _card_beside(path, described is None) if described is None or not described.classes else described
     check_sizes(given)
     session = _session(path, given.proto)
-    prepared, classes = described.preprocessing, len(described.classes)
+    names = known.classes or ()
+    prepared, classes = (described or known).preprocessing, len(names)
     expected = (prepared.channels, prepared.resolution, prepared.resolution)
     outputs = session.get_outputs()
     taken = [(each.shape[1:], each.dtype) for each in given.inputs]
@@ -93,7 +95,7 @@ def classifier_from_file(path: Path) -> Classifier:
             return np.asarray(found, np.float32).reshape(len(images), classes)
 
     fed = logits if given.open_batch else _in_batches(logits, given.shape[0])
-    return Classifier(described.classes, prepared, fed)
+    return Classifier(names, prepared, fed)
 
 
 def _session(path: Path, model: "ModelProto") -> "InferenceSession":
@@ -127,12 +129,15 @@ def _in_batches(logits: Logits, size: int) -> Logits:
     return call
 
 
-def _card_beside(path: Path) -> Card:
+def _card_beside(path: Path, of_all: bool) -> Card:
+    """The card of a file that says nothing of all that is needed, or does not name its classes."""
     card_path = path.with_suffix(".json")
     if not card_path.is_file():
         raise InputError(
-            f"{path} does not say what its classes are and how pictures are prepared, and has no card beside it",
-            NOT_OURS,
+            f"{path} does not say what its classes are and how pictures are prepared, and has no card beside it"
+            if of_all
+            else f"{path} does not name its classes, and has no card beside it that does",
+            NOT_OURS if of_all else f"put {card_path.name} beside it, or export it with --embed-labels",
         )
     card = read_json(card_path, Card)
     if card.sha256 != hashlib.sha256(path.read_bytes()).hexdigest():

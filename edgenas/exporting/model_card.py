@@ -8,14 +8,16 @@ from pydantic import Field
 
 from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.board.problem import one_line
+from edgenas.device.target import TARGETS
 from edgenas.exporting.preprocessing import GEOMETRY, Preprocessing
+from edgenas.exporting.run_line import RunLine
 from edgenas.exporting.usage_program import usage_program
 from edgenas.formats import Document, write_bytes, write_json
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT
 from edgenas.storage.search_result import Model
 from edgenas.units import format_count, format_milliseconds
-from edgenas.vocabulary import Metric, Precision
+from edgenas.vocabulary import Metric, Precision, TargetName
 
 MAX_CLASSES, FIRST_CLASSES = 20, 5
 """A card for people names all classes up to so many, and of more the first few."""
@@ -37,6 +39,11 @@ class Card(Document):
     opset: int = OPSET
     input_name: str = INPUT
     output_name: str = OUTPUT
+    exported_for: TargetName | None = Field(default=None, description="what reads the file")
+    batch: int | None = Field(default=None, description="fixed size of the batch; None for any")
+    names_classes: bool = Field(default=True, description="whether the file's metadata have the class names")
+    files: tuple[str, ...] = Field(default=(), description="in the target's own format, beside the ONNX file")
+    run_line: RunLine | None = Field(default=None, description="how to run it on its target")
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     pretrained: PretrainedRecord | None = Field(default=None, description="weights that training began from")
@@ -74,6 +81,7 @@ def _markdown(name: str, card: Card) -> str:
         else ""
     )
     prepared, size = card.preprocessing, card.preprocessing.resolution
+    batch, inside = card.batch or "batch", "both" if card.names_classes else "the preprocessing"
     return f"""# {name}
 
 {what} by edgenas run `{card.run}` for device `{card.device}` on data `{card.data}`.
@@ -86,7 +94,7 @@ def _markdown(name: str, card: Card) -> str:
 | measured latency | {measured} |{energy}
 | parameters | {format_count(model.params)} |
 | MACs | {format_count(model.macs)} |
-| precision | {card.precision} |
+| precision | {card.precision} |{_target_row(card)}
 | size | {card.size_bytes / 1e6:.2f} MB |
 | largest difference from PyTorch | {model.max_abs_error or 0:.1g} |
 
@@ -95,24 +103,39 @@ def _markdown(name: str, card: Card) -> str:
 
 ## Use
 
-Input `{card.input_name}`: (batch, {prepared.channels}, {size}, {size}), {prepared.layout}. From a photograph to it:
+Input `{card.input_name}`: ({batch}, {prepared.channels}, {size}, {size}), {prepared.layout}. From a photograph to it:
 
 {_steps(prepared)}
 
-Output `{card.output_name}`: (batch, {len(card.classes)}) logits, in the order of the classes: {_classes(card, name)}.
-Classes and preprocessing are also in `{Path(name).stem}.json`, and in the metadata of the ONNX file itself.
-
+Output `{card.output_name}`: ({batch}, {len(card.classes)}) logits, in the order of the classes: {_classes(card, name)}.
+Classes and preprocessing are also in `{Path(name).stem}.json`, and {inside} in the metadata of the ONNX file.
+{_run_section(card)}
 `edgenas run {name} photo.jpg` does it all. Without edgenas, so does this program, saved as `use.py` beside `{name}`:
 `python use.py photo.jpg`. It needs Pillow (10.3 or later), NumPy and ONNX Runtime.
 
 ```python
-{usage_program(name, card.input_name, prepared).strip()}
+{usage_program(name, card.input_name, prepared, card.batch, card.names_classes).strip()}
 ```
 
 {_network(card)}
 
 SHA-256 of the ONNX file: `{card.sha256}`
 """
+
+
+def _target_row(card: Card) -> str:
+    if card.exported_for is None:
+        return ""
+    batch = "of any size" if card.batch is None else f"of {card.batch}"
+    return f"\n| made for | {TARGETS[card.exported_for].title}; opset {card.opset}, a batch {batch} |"
+
+
+def _run_section(card: Card) -> str:
+    """How to run it on its target, and which files are for that."""
+    if card.run_line is None:
+        return ""
+    beside = f", by {', '.join(f'`{each}`' for each in card.files)} beside it" if card.files else ""
+    return f"\nOn its target{beside}: `{card.run_line.text}`\n"
 
 
 def _steps(prepared: Preprocessing) -> str:

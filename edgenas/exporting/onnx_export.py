@@ -13,7 +13,7 @@ from edgenas.device.onnx_runtime import OnnxRuntime
 from edgenas.errors import VerificationError
 from edgenas.formats import write_bytes
 from edgenas.space.modules import Network, folded_weights
-from edgenas.space.onnx_graph import INPUT, given_weights, onnx_from_blocks
+from edgenas.space.onnx_graph import INPUT, USUAL, OnnxVersion, given_weights, onnx_from_blocks
 
 TOLERANCE = 1e-4
 """Largest accepted absolute difference of fp32 logits between PyTorch and ONNX Runtime."""
@@ -49,13 +49,16 @@ def write_onnx(path: Path, content: bytes, difference: float) -> Exported:
     return Exported(path, len(content), difference)
 
 
-def verified_onnx(network: Network, name: str, images: Tensor) -> tuple[bytes, float]:
+def verified_onnx(
+    network: Network, name: str, images: Tensor, version: OnnxVersion = USUAL
+) -> tuple[bytes, float]:
     """Serialise a network as ONNX, batch norm folded, with a dynamic batch axis, and verify it.
 
     Args:
         network: in evaluation mode, on the CPU.
         name: name of the model in errors.
         images: real, normalised inputs for the comparison, (N, C, H, W), N >= 2.
+        version: of the model.
 
     Returns:
         The model, and the largest absolute difference of its logits from the network's.
@@ -64,7 +67,7 @@ def verified_onnx(network: Network, name: str, images: Tensor) -> tuple[bytes, f
         VerificationError: the ONNX checker rejects the model, or ONNX Runtime's logits differ from the network's.
     """
     weights = {name: tensor.cpu().numpy() for name, tensor in folded_weights(network).items()}
-    model = onnx_from_blocks(network.blocks, given_weights(weights), description="made by edgenas")
+    model = onnx_from_blocks(network.blocks, given_weights(weights), "made by edgenas", version)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:

@@ -20,7 +20,7 @@ MEAN, STD = np.float32({mean}), np.float32({std})
 def main() -> None:
     \"\"\"Print the class of each photograph named on the command line, and its probability.\"\"\"
     session = onnxruntime.InferenceSession(str(FILE), providers=["CPUExecutionProvider"])
-    classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+    classes = {classes}
     if not sys.argv[1:]:
         sys.exit(f"usage: python {{sys.argv[0]}} PHOTOGRAPH...")
     for path in sys.argv[1:]:
@@ -32,7 +32,7 @@ def main() -> None:
             print(f"{{path}}: cannot be read ({{error}})", file=sys.stderr)
             continue
         scaled = (found / np.float32(255) - MEAN) / STD
-        (logits,) = session.run(None, {{INPUT: scaled.transpose(2, 0, 1)[None]}})
+        (logits,) = session.run(None, {{INPUT: scaled.transpose(2, 0, 1)[None]{repeated}}})
         weights = np.exp(logits[0] - logits[0].max())
         best = int(weights.argmax())
         print(f"{{path}}: {{classes[best]}} {{weights[best] / weights.sum():.1%}}")
@@ -43,13 +43,28 @@ if __name__ == "__main__":
 """
 
 
-def usage_program(onnx_name: str, input_name: str, preprocessing: Preprocessing) -> str:
+_CLASSES = {
+    True: 'json.loads(session.get_modelmeta().custom_metadata_map["classes"])',
+    False: 'json.loads(FILE.with_suffix(".json").read_text("utf-8"))["classes"]',
+}
+"""Where the names are, by whether the file itself has them; if not, the card beside it has."""
+
+
+def usage_program(
+    onnx_name: str,
+    input_name: str,
+    preprocessing: Preprocessing,
+    batch: int | None = None,
+    names_classes: bool = True,
+) -> str:
     """The text of the program, which lies beside the file.
 
     Args:
         onnx_name: name of the file.
         input_name: of its input.
         preprocessing: of its pictures.
+        batch: its fixed size; None for any.
+        names_classes: whether the file has the names of its classes.
     """
     tail = _TAIL.format(
         name=json.dumps(onnx_name),
@@ -61,6 +76,8 @@ def usage_program(onnx_name: str, input_name: str, preprocessing: Preprocessing)
         ranges=repr(preprocessing.ranges).replace("'", '"'),
         mean=list(preprocessing.mean),
         std=list(preprocessing.std),
+        classes=_CLASSES[names_classes],
+        repeated="" if batch in (None, 1) else f".repeat({batch}, 0)",
     )
     imports, body = _preparing()
     return "\n\n".join([_in_order([*_IMPORTS, *imports]), f"{body}\n", tail])

@@ -1,5 +1,6 @@
 """What a board says it is, and the device file that follows from it."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -8,7 +9,7 @@ from edgenas.board.manifest import ONNX_RUNTIME, TENSORRT
 from edgenas.device import CPU, Device, find_device
 from edgenas.device.device import MAX_THREADS, Datasheet, SshAccess
 from edgenas.formats import Document, Line
-from edgenas.vocabulary import Processor
+from edgenas.vocabulary import Processor, TargetName
 
 CUDA = "CUDAExecutionProvider"
 
@@ -36,6 +37,9 @@ UNKNOWN_GFLOPS = 20.0
 UNKNOWN_BYTES = 2**31
 
 LAUNCH_US = 10.0
+
+OLD_MINOR = 12
+"""ONNX Runtime 1.12 is the first that reads the usual files."""
 
 
 class BoardFacts(Document):
@@ -111,6 +115,7 @@ def device_of(name: str, facts: BoardFacts, access: SshAccess | None, day: str) 
             "description": f"{facts.title}, {name_of_runtime} on its {'GPU' if on_gpu else 'processor'}",
             "runtime": runtime,
             "provider": provider,
+            "target": _target(facts, shipped, runtime),
             "reach": "none" if access else "local",
             "ssh": access,
             "processor": facts.instructions if access else None,
@@ -174,6 +179,14 @@ def _runtime(facts: BoardFacts, shipped: Device | None, elsewhere: bool) -> tupl
         if CUDA in facts.providers:
             return ONNX_RUNTIME, CUDA
     return ONNX_RUNTIME, CPU
+
+
+def _target(facts: BoardFacts, shipped: Device | None, runtime: str) -> TargetName | None:
+    """What files for the board are for, where that is not the runtime's usual version."""
+    if runtime == TENSORRT:
+        return shipped.target if shipped else None
+    version = re.match(r"1\.(\d+)", facts.onnxruntime)
+    return "onnxruntime-1.11" if version and int(version[1]) < OLD_MINOR else None
 
 
 def _rounded(figure: float) -> float:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from edgenas.board.energy import energy_seconds
 from edgenas.board.manifest import KIT_SCHEMA, MANIFEST, MODELS, RUNTIMES, TENSORRT
 from edgenas.device import Device
+from edgenas.device.target import target_of
 from edgenas.errors import DeviceError
 from edgenas.formats import write_bytes
 from edgenas.kits.kit_models import SENTINEL_KEY, Estimate, KitModels, ModelOfKit
@@ -32,6 +33,7 @@ from edgenas.onnx_latency import fragment_timing, fragments
 from edgenas.profiling.block_profiling import BUDGET_S
 from edgenas.progress import Progress
 from edgenas.space import NetworkSpace
+from edgenas.space.onnx_graph import OPSET
 
 MAX_S = 1800.0
 """Fragments are left out so that the board is busy for no longer than this, as far as the estimate goes."""
@@ -114,7 +116,9 @@ def make_kit(
     estimate = _estimate(device, sentinel, BUDGET_S * len(plan.sizes))
     for model in models:
         estimate.add(model)
-    if plan.blocks and device.precision == fragment_timing.PRECISION:
+    # Fragments use operators of the usual opset; older runtimes do without.
+    reads_fragments = target_of(device).onnx.opset >= OPSET
+    if plan.blocks and device.precision == fragment_timing.PRECISION and reads_fragments:
         extended = replace(estimate, budget_s=estimate.budget_s + fragment_timing.BUDGET_S)
         found, fragment_plan = _of_fragments(maker, device.batch, extended, progress)
         if fragment_plan:

@@ -13,6 +13,7 @@ from edgenas.board.bursts import BURST_MS, MAX_CALLS, MAX_ROUNDS, MIN_CALLS, MIN
 from edgenas.board.manifest import TENSORRT
 from edgenas.device import Device
 from edgenas.device.runtime import Feeds
+from edgenas.device.target import target_of
 from edgenas.device_models.fitted import model_of
 from edgenas.device_models.work import block_work
 from edgenas.kits.kit_plan import KitPlan, fragment_key
@@ -78,6 +79,7 @@ class KitModels:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._model = model_of(device)
+        self._version = target_of(device).onnx
 
     def sentinel(self) -> ModelOfKit:
         """The model that monitors the board's speed."""
@@ -87,7 +89,7 @@ class KitModels:
         """The empty model."""
         image = {INPUT: np.ones(EMPTY_SHAPE, np.float32)}
         return self._finished(
-            OVERHEAD, empty_model(), image, 0, self._device.datasheet.kernel_launch_us / 1e3
+            OVERHEAD, empty_model(self._version), image, 0, self._device.datasheet.kernel_launch_us / 1e3
         )
 
     def of_plan(self, plan: KitPlan) -> Iterator[ModelOfKit]:
@@ -134,7 +136,7 @@ class KitModels:
         work = [each for block in blocks for each in block_work(block, self._device.batch)]
         made = self._finished(
             key,
-            onnx_from_blocks(blocks, self._weights()),
+            onnx_from_blocks(blocks, self._weights(), version=self._version),
             random_image(blocks, self._device.batch),
             sum(each.features for each in work),
             sum(map(self._model.work_ms, work)),

@@ -125,6 +125,18 @@ def batch_of_shapes(paths: Sequence[Path], shapes: Shapes) -> int | None:
     return first.shape[0] if first.open_batch and first.input in shapes and has_batch(value) else None
 
 
+def fixed_batch(path: Path) -> int | None:
+    """The batch that a file's first input is fixed to; None if it is open, or has none.
+
+    Raises:
+        FileFormatError, InputError: as `read_model`.
+    """
+    for first in _inputs(opened(path))[:1]:
+        for axis in first.type.tensor_type.shape.dim[:1] if has_batch(first) else ():
+            return axis.dim_value if axis.dim_value > 0 else None
+    return None
+
+
 def precision_of(model: onnx.ModelProto) -> Precision:
     """int8 if anything is quantised; else fp16 or fp32, as most of the weights are."""
     if any(node.op_type in QUANTISED or node.op_type.startswith("QLinear") for node in model.graph.node):

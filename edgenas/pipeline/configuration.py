@@ -83,7 +83,7 @@ def default_name(config: RunConfig) -> str:
     The evaluations of a run named by `--warm-start` do not affect it.
     """
     settings = config.settings
-    content = config.model_dump(mode="json", exclude={"warm_start"})
+    content = config.model_dump(mode="json", exclude={"warm_start": True, "device": {"target"}})
     del content["settings"]["data"]  # the same images elsewhere are the same data
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:6]
     data = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name_of(settings.data)).name)[:40]

@@ -16,6 +16,7 @@ from edgenas.accuracy.metrics import confusion, score, scores
 from edgenas.accuracy.quantised_training import ComputingAs, recipe_of_rounding
 from edgenas.accuracy.standalone import network_losses
 from edgenas.accuracy.training import train
+from edgenas.device.target import searched_target_of
 from edgenas.errors import DivergenceError, InputError, OutOfMemoryError, VerificationError
 from edgenas.exporting.converting import RANGES, Converted, converted_file, onnx_predictions
 from edgenas.exporting.onnx_export import max_abs_difference, write_onnx
@@ -28,7 +29,6 @@ from edgenas.pipeline.final_model import (
     onnx_path,
 )
 from edgenas.pipeline.final_network import OfSpace
-from edgenas.pipeline.model_cards import described
 from edgenas.pipeline.session import Session
 from edgenas.precision.arithmetic import Int8Arithmetic
 from edgenas.precision.int8 import Ranges
@@ -61,12 +61,12 @@ def _exact_file(session: Session, final_model: FinalModel, network: nn.Module) -
     """The fp32 file, and its largest difference from the network."""
     dataset, name = final_model.dataset(session), onnx_path(session.folder, final_model.id).name
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
-    return final_model.network.verified_onnx(network, name, images)
+    version = searched_target_of(session.config.device).onnx
+    return final_model.network.verified_onnx(network, name, images, version)
 
 
 def _written(session: Session, final_model: FinalModel, content: bytes, difference: float) -> FinalModel:
-    path, dataset = onnx_path(session.folder, final_model.id), final_model.dataset(session)
-    content = described(content, session.folder, final_model.id, dataset)
+    path = onnx_path(session.folder, final_model.id)
     return replace(final_model, exported=write_onnx(path, content, difference))
 
 

@@ -25,6 +25,7 @@ from edgenas.pretrained.source import PretrainedRecord, PretrainedSource, figure
 from edgenas.space import Architecture, NetworkSpace, network_space_from_config
 from edgenas.space.costs import peak_memory_bytes
 from edgenas.space.modules import Network
+from edgenas.space.onnx_graph import OnnxVersion
 from edgenas.storage.search_result import Model, Normalisation
 
 
@@ -80,7 +81,9 @@ class FinalNetwork(ABC):
         """The layer of a built network that computes the logits; None if that is not one linear layer."""
 
     @abstractmethod
-    def verified_onnx(self, network: nn.Module, name: str, images: Tensor) -> tuple[bytes, float]:
+    def verified_onnx(
+        self, network: nn.Module, name: str, images: Tensor, version: OnnxVersion
+    ) -> tuple[bytes, float]:
         """Serialise and verify a built and trained network; see `onnx_export.verified_onnx`."""
 
     def normalised(self, dataset: Dataset) -> Dataset:
@@ -148,8 +151,10 @@ class OfSpace(FinalNetwork):
         return classifier_of(cast(Network, network))
 
     @override
-    def verified_onnx(self, network: nn.Module, name: str, images: Tensor) -> tuple[bytes, float]:
-        return verified_onnx(cast(Network, network), name, images)
+    def verified_onnx(
+        self, network: nn.Module, name: str, images: Tensor, version: OnnxVersion
+    ) -> tuple[bytes, float]:
+        return verified_onnx(cast(Network, network), name, images, version)
 
 
 @dataclass(frozen=True)
@@ -220,8 +225,10 @@ class OfLibrary(FinalNetwork):
         self.network.load(_inside(network), self.classes, tensors)
 
     @override
-    def verified_onnx(self, network: nn.Module, name: str, images: Tensor) -> tuple[bytes, float]:
-        return verified_foreign_onnx(network, name, images)
+    def verified_onnx(
+        self, network: nn.Module, name: str, images: Tensor, version: OnnxVersion
+    ) -> tuple[bytes, float]:
+        return verified_foreign_onnx(network, name, images, version)
 
     @cached_property
     def _counts(self) -> tuple[int, int]:

@@ -8,7 +8,10 @@ from typing import Literal
 from edgenas.accuracy.dataset import Dataset, ImageFiles
 from edgenas.accuracy.training import training_device
 from edgenas.device import Device
+from edgenas.device.target import searched_target_of
 from edgenas.errors import EdgenasError, InputError
+from edgenas.exporting.export_form import ExportForm
+from edgenas.exporting.model_files import write_with_card
 from edgenas.formats import write_bytes, write_json
 from edgenas.latency.precision_predictor import by_precision
 from edgenas.latency.predictor import predictor_for
@@ -19,7 +22,6 @@ from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.front_selection import succeeded
-from edgenas.pipeline.model_cards import write_model_card
 from edgenas.pipeline.pretrained import Pretrained, pretrained_for
 from edgenas.pipeline.report_assembly import write_report
 from edgenas.pipeline.result_assembly import result_of
@@ -39,7 +41,6 @@ from edgenas.searchers.starting_with import StartingWith
 from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture, NetworkSpace
-from edgenas.storage.run_config import versions
 from edgenas.storage.run_folder import RUNS, RunFolder, open_run
 from edgenas.storage.run_store import Evaluation
 from edgenas.storage.search_result import SearchResult
@@ -205,14 +206,10 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
     result = result_of(session, evaluated, final_models, status)
     for model in (*result.front, *result.dropped, *result.baselines):
         if model.onnx:
-            write_model_card(
-                Path(model.onnx),
-                session.folder,
-                session.config,
-                session.dataset,
-                model,
-                model.precision,
-                versions(),
+            path, device = Path(model.onnx), session.config.device.at(model.precision)
+            content, form = path.read_bytes(), ExportForm(searched_target_of(device), model.precision)
+            write_with_card(
+                path, content, session.folder, session.config, device, session.dataset, model, form
             )
     write_report(session.folder, session.store, result, session.space)
     if status == "complete":

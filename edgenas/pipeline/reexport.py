@@ -2,6 +2,8 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -9,35 +11,46 @@ import torch
 from numpy.typing import NDArray
 
 from edgenas.accuracy.dataset import Dataset, Split
-from edgenas.accuracy.metrics import confusion, score, scores
-from edgenas.accuracy.network_predictions import batch_slices, predicted_classes, predictions
+from edgenas.accuracy.metrics import confusion, scores
+from edgenas.accuracy.network_predictions import predictions
+from edgenas.device import Device
+from edgenas.device.target import TARGETS, scheme_for, searched_target_of, target_of
 from edgenas.errors import DataError, InputError, RunConflictError, UnknownNameError
-from edgenas.exporting.onnx_export import max_abs_difference, run_onnx
-from edgenas.formats import Document, write_bytes
+from edgenas.exporting.converted_precision import latency_after, slower_in_fp16
+from edgenas.exporting.converting import RANGES, converted_file, onnx_predictions
+from edgenas.exporting.export_form import ExportForm
+from edgenas.exporting.model_files import write_with_card
+from edgenas.exporting.onnx_export import max_abs_difference
+from edgenas.exporting.own_formats import Source, check_can_write, write_own_format
+from edgenas.formats import Document
+from edgenas.latency.latency import Latency
+from edgenas.latency.predictor import predictor_for
+from edgenas.onnx_latency.prediction import latency_of_onnx
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
-from edgenas.pipeline.final_network import network_of
-from edgenas.pipeline.model_cards import described, write_model_card
+from edgenas.pipeline.final_network import FinalNetwork, OfSpace, network_of
 from edgenas.pipeline.run_data import RunData, loaded_data, resized_data
 from edgenas.pipeline.spaces import channels_for
-from edgenas.precision.conversion import convert
-from edgenas.precision.int8 import CALIBRATION_IMAGES
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
 from edgenas.space import NetworkSpace, network_space_from_config
-from edgenas.space.onnx_graph import INPUT
-from edgenas.storage.run_config import RunDocument, versions
+from edgenas.space.onnx_graph import with_fixed_batch
+from edgenas.storage.run_config import RunDocument
 from edgenas.storage.run_folder import RunFolder, find_run
 from edgenas.storage.search_result import Accuracies, AccuracyFigure, Model, Scores
-from edgenas.vocabulary import Metric, Precision
+from edgenas.vocabulary import Metric, Precision, TargetName
 
 log = logging.getLogger(__name__)
 
 
 class ExportedModel(Document):
-    """One exported file; accuracies are on the validation split, before and after changing precision."""
+    """One exported file; accuracies are on the validation split, before and after changing precision.
+
+    `files` are those in the target's own format, made of the ONNX file.
+    """
 
     id: str
     onnx: Path
+    files: tuple[Path, ...] = ()
     size_bytes: int
     max_abs_error: float
     accuracy_before: float
@@ -45,27 +58,50 @@ class ExportedModel(Document):
 
 
 class ExportResult(Document):
-    """The files that `edgenas.export` wrote, and their precision."""
+    """The files that `edgenas.export` wrote, their precision, target and fixed batch, and what to know of them."""
 
     precision: Precision
+    target: TargetName
+    batch: int | None
+    notes: tuple[str, ...] = ()
     models: tuple[ExportedModel, ...]
 
 
 def reexport(settings: ExportSettings) -> ExportResult:
     """See `edgenas.export`."""
-    precision, progress = settings.precision, settings.progress
+    progress = settings.progress
     folder = find_run(name_of(settings.run))
     models = _select_models(folder, settings.model)
     document = folder.read_document()
+    form = _form(settings, document.config.device)
+    check_can_write(form)
     space = network_space_from_config(document.config.space, folder.document)
     data = _same_data(settings, folder, document, space)
     document = folder.read_document()  # which may say now that the images are elsewhere
-    exported = []
+    exported: list[ExportedModel] = []
+    warnings: dict[str, str] = {}
     for number, chosen in enumerate(models):
         progress("export", number, len(models))
-        exported.append(_export(folder, document, data, chosen, precision))
+        made, warning = _export(folder, document, data, chosen, form)
+        exported.append(made)
+        warnings |= {warning: made.id} if warning else {}
     progress("export", len(models), len(models))
-    return ExportResult(precision=precision, models=tuple(exported))
+    for text in islice(warnings, 1):
+        more = len(warnings) - 1
+        log.warning("%s%s", text, f" ({warnings[text]}; {more} more models too)" if more else "")
+    return ExportResult(
+        precision=form.precision,
+        target=form.target.name,
+        batch=form.batch,
+        notes=tuple(warnings),
+        models=tuple(exported),
+    )
+
+
+def _form(settings: ExportSettings, device: Device) -> ExportForm:
+    target = TARGETS[settings.target] if settings.target else target_of(device)
+    batch = settings.batch or (1 if target.fixed_batch else None)
+    return ExportForm(target, settings.precision, batch, settings.embed_labels)
 
 
 def _select_models(folder: RunFolder, model: str | None) -> list[Model]:
@@ -136,67 +172,81 @@ def _cannot_be_compared(folder: RunFolder, document: RunDocument, dataset: Datas
 
 
 def _export(
-    folder: RunFolder,
-    document: RunDocument,
-    data: RunData,
-    model: Model,
-    precision: Precision,
-) -> ExportedModel:
+    folder: RunFolder, document: RunDocument, data: RunData, model: Model, form: ExportForm
+) -> tuple[ExportedModel, str]:
+    """Write the files of one model; what speaks against using them is returned in words."""
+    config, metric = document.config, document.config.settings.metric
     design = network_of(model, len(data.largest.classes), folder.front)
     dataset = data.at(design.resolution)
     if (given := model.normalisation) is not None:
         dataset = replace(dataset, mean=given.mean, std=given.std)
     network = load_network(folder, design.build(), model.id)
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
-    content, error = design.verified_onnx(network, model.id, images)
-    split, classes, metric = dataset.validation, len(dataset.classes), document.config.settings.metric
-    labels = split.labels.numpy()
-    before = score(confusion(predictions(network, dataset, split), labels, classes), metric)
-    path = onnx_path(folder, model.id, "" if precision == "fp32" else f".{precision}")
-    if precision != "fp32":
-        calibration = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
-        content = convert(content, precision, {INPUT: calibration.numpy()}, document.config.device.scheme)
+    exact, error = design.verified_onnx(network, model.id, images, form.target.onnx)
+    predicted = predictions(network, dataset, dataset.validation)
+    before = _scores(predicted, dataset, dataset.validation)[metric]
+    content = exact
+    if form.precision != "fp32":
+        scheme = scheme_for(form.target, config.device)
+        ways = (model.quantised.ranges,) if model.quantised and scheme == config.device.scheme else RANGES
+        content = converted_file(exact, form.precision, scheme, dataset, metric, before, ways).content
         with torch.inference_mode():
             error = max_abs_difference(content, images, network(images).numpy())
-    content = described(content, folder, model.id, dataset)
-    after = scores(confusion(_onnx_predictions(content, dataset, split), labels, classes))
-    write_bytes(path, content)
+    after = _scores(onnx_predictions(content, dataset, dataset.validation), dataset, dataset.validation)
+    path = onnx_path(folder, model.id, form.suffix(searched_target_of(config.device), model.precision))
     updated = model.model_copy(update={"onnx": str(path), "max_abs_error": error})
-    if precision != "fp32":
-        tested = dataset.test.labels.numpy()
-        test = scores(confusion(_onnx_predictions(content, dataset, dataset.test), tested, classes))
-        updated = _converted(updated, document.config.device.precision, precision, metric, after, test)
-    write_model_card(path, folder, document.config, dataset, updated, precision, versions())
-    return ExportedModel(
+    device, warning = config.device.at(model.precision), ""
+    if form.precision != model.precision:
+        predict = partial(_latency_on, design, exact)
+        warning = slower_in_fp16(device, form, predict)
+        latency, device, note = latency_after(device, model.latency_ms, form.precision, predict)
+        test = _scores(onnx_predictions(content, dataset, dataset.test), dataset, dataset.test)
+        updated = _converted(updated, form.precision, metric, after, test, latency, note, warning)
+    if form.batch is not None:
+        content = with_fixed_batch(content, form.batch)
+    write_beside = partial(write_own_format, Source(path, form, network, images, dataset.classes))
+    card = write_with_card(path, content, folder, config, device, dataset, updated, form, write_beside)
+    exported = ExportedModel(
         id=model.id,
         onnx=path,
-        size_bytes=len(content),
+        files=tuple(path.with_name(name) for name in card.files),
+        size_bytes=card.size_bytes,
         max_abs_error=error,
         accuracy_before=before,
         accuracy_after=after[metric],
     )
+    return exported, warning
+
+
+def _scores(predicted: NDArray[np.int64], dataset: Dataset, split: Split) -> dict[Metric, float]:
+    return scores(confusion(predicted, split.labels.numpy(), len(dataset.classes)))
+
+
+def _latency_on(design: FinalNetwork, content: bytes, device: Device) -> Latency:
+    """By the blocks of its space, or by the kernels of its fp32 file where it has none."""
+    if isinstance(design, OfSpace):
+        return predictor_for(design.space, device).predict(design.architecture)
+    return latency_of_onnx(content, device)
 
 
 def _converted(
     model: Model,
-    predicted_at: Precision,
     precision: Precision,
     metric: Metric,
     validation: dict[Metric, float],
     test: dict[Metric, float],
+    latency: Latency,
+    *notes: str,
 ) -> Model:
-    """The model in another precision: with its own scores, without a measured latency."""
+    """The model in another precision: with its own scores and latency."""
     return model.model_copy(
         update={
+            "precision": precision,
+            "quantised": None,
             "accuracy": AccuracyFigure(value=validation[metric], kind="validation"),
             "accuracies": Accuracies(validation=validation[metric], test=test[metric]),
             "scores": Scores(validation=validation, test=test),
-            "latency_ms": replace(model.latency_ms, measured=None),
-            "note": f"converted to {precision}; latency is predicted for {predicted_at}",
+            "latency_ms": latency,
+            "note": "; ".join(filter(None, notes)),
         }
     )
-
-
-def _onnx_predictions(model: bytes, dataset: Dataset, split: Split) -> NDArray[np.int64]:
-    logits = [run_onnx(model, dataset.normalise(split.images[part])) for part in batch_slices(split)]
-    return predicted_classes(torch.from_numpy(np.concatenate(logits))).numpy()

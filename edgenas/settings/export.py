@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from edgenas.settings.declaration import Settings
 from edgenas.settings.option import Option
-from edgenas.settings.shared import RunSetting
-from edgenas.vocabulary import Precision
+from edgenas.settings.shared import MAX_BATCH, RunSetting
+from edgenas.vocabulary import Precision, TargetName
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,18 @@ class ExportSettings(Settings):
         str | None, Option("Id of one model; default: the whole front.", example="d5288284a9")
     ] = None
     precision: Annotated[Precision, Option("Precision to export.")] = "fp32"
+    target: Annotated[
+        TargetName | None, Option("What the files are for; default: what the run's device asks for.")
+    ] = None
+    batch: Annotated[
+        int | None,
+        Option(
+            "Fix the batch to this size; default: any size, but 1 for a target that needs a fixed one.",
+            at_least=1,
+            at_most=MAX_BATCH,
+        ),
+    ] = None
+    embed_labels: Annotated[bool, Option("Name the classes in the file's metadata.")] = True
     data: Annotated[
         "str | Path | Dataset | LabelledImages | None",
         Option(

@@ -5,7 +5,7 @@ runtimes fuse best (a `GlobalAveragePool` where the exporter writes a layout-bre
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -16,24 +16,40 @@ from edgenas.space.block import Block, input_shape, output_shape
 from edgenas.space.layers import Activation, Add, Conv, GlobalPool, Layer, Linear, SqueezeExcite
 
 OPSET = 17
-"""Old enough for the runtimes on boards (ONNX Runtime >= 1.12, TensorRT >= 8.5), new enough for HardSwish."""
+"""Old enough for most runtimes on boards; `device/target.py` tells which read less."""
 
 IR_VERSION = 8
 INPUT, OUTPUT = "input", "logits"
+
+HARD_SWISH_SINCE = 14
+"""The opset that brought the operator."""
+
+
+class OnnxVersion(NamedTuple):
+    """Of a file: version of the operators, 13 or later, and of the format itself."""
+
+    opset: int = OPSET
+    ir: int = IR_VERSION
+
+
+USUAL = OnnxVersion()
 
 Weights = Callable[[str, tuple[int, ...]], NDArray[np.float32]]
 """From name and shape to the weight."""
 
 
-def onnx_from_blocks(blocks: Sequence[Block], weights: Weights, description: str = "") -> onnx.ModelProto:
+def onnx_from_blocks(
+    blocks: Sequence[Block], weights: Weights, description: str = "", version: OnnxVersion = USUAL
+) -> onnx.ModelProto:
     """Chain blocks into one ONNX model with a dynamic batch axis.
 
     Args:
         blocks: at least one; each takes the output of the one before.
         weights: called once for each weight, by name and shape (see `random_weights`, `given_weights`).
         description: the model's `doc_string`.
+        version: what the model is declared to be; only operators of its opset are used.
     """
-    graph = _Graph(weights)
+    graph = _Graph(weights, version.opset)
     value = INPUT
     for i, block in enumerate(blocks):
         block_input = value
@@ -50,11 +66,21 @@ def onnx_from_blocks(blocks: Sequence[Block], weights: Weights, description: str
     )
     return helper.make_model(
         proto,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", version.opset)],
+        ir_version=version.ir,
         producer_name="edgenas",
         doc_string=description,
     )
+
+
+def with_fixed_batch(content: bytes, batch: int) -> bytes:
+    """A serialised model, every axis that its inputs and outputs leave open of the size of the batch."""
+    model = onnx.load_model_from_string(content)
+    for value in (*model.graph.input, *model.graph.output):
+        for axis in value.type.tensor_type.shape.dim:
+            if not axis.HasField("dim_value"):
+                axis.dim_value = batch
+    return bytes(model.SerializeToString())
 
 
 def random_weights(seed: int) -> Weights:
@@ -80,11 +106,12 @@ def given_weights(weights: Mapping[str, NDArray[np.float32]]) -> Weights:
 class _Graph:
     """Collects nodes and weights; `scope` is the name prefix of the current layer."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, opset: int) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initialisers: list[onnx.TensorProto] = []
         self.scope = ""
         self._weights = weights
+        self._opset = opset
 
     def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
         output = f"{self.scope}.{op}.{len(self.nodes)}"
@@ -105,9 +132,15 @@ class _Graph:
             low = self.constant("zero", np.array(0, np.float32))
             high = self.constant("six", np.array(6, np.float32))
             return self.node("Clip", [value, low, high])
+        if kind == "hswish" and self._opset < HARD_SWISH_SINCE:
+            return self.node("Mul", [value, self.hard_sigmoid(value)])
         if kind == "none":
             return value
         return self.node({"relu": "Relu", "hswish": "HardSwish"}[kind], [value])
+
+    def hard_sigmoid(self, value: str) -> str:
+        """PyTorch's and HardSwish's: a sixth of the input plus a half, from 0 to 1."""
+        return self.node("HardSigmoid", [value], alpha=1 / 6, beta=0.5)
 
 
 def _conv(graph: _Graph, layer: Conv, value: str, _: str) -> str:
@@ -126,14 +159,13 @@ def _conv(graph: _Graph, layer: Conv, value: str, _: str) -> str:
 
 def _squeeze_excite(graph: _Graph, layer: SqueezeExcite, value: str, _: str) -> str:
     gate = graph.node("GlobalAveragePool", [value])
-    for name, out, inner, activation in (
-        ("reduce", layer.squeezed, layer.channels, "Relu"),
-        ("expand", layer.channels, layer.squeezed, "HardSigmoid"),
+    for name, out, inner in (
+        ("reduce", layer.squeezed, layer.channels),
+        ("expand", layer.channels, layer.squeezed),
     ):
         inputs = [gate, graph.weight(f"{name}.weight", out, inner, 1, 1), graph.weight(f"{name}.bias", out)]
         gate = graph.node("Conv", inputs, kernel_shape=[1, 1])
-        attributes = {"alpha": 1 / 6, "beta": 0.5} if activation == "HardSigmoid" else {}
-        gate = graph.node(activation, [gate], **attributes)
+        gate = graph.activation("relu", gate) if name == "reduce" else graph.hard_sigmoid(gate)
     return graph.node("Mul", [value, gate])
 
 

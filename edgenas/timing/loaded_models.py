@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.space.block import Block, MBConv, input_shape
-from edgenas.space.onnx_graph import INPUT, IR_VERSION, OPSET, onnx_from_blocks, random_weights
+from edgenas.space.onnx_graph import INPUT, USUAL, OnnxVersion, onnx_from_blocks, random_weights
 
 SENTINEL = MBConv(3, 6, 1, 0, "relu6", 40, 40, 14, 14)
 """Some 5 million MACs with all kinds of layers: 0.1 ms on a fast core, 1 ms on a slow one."""
@@ -38,7 +38,7 @@ def load_empty(runtime: Runtime) -> Session:
     return runtime.load(empty_model().SerializeToString(), {INPUT: np.ones(EMPTY_SHAPE, np.float32)})
 
 
-def empty_model() -> onnx.ModelProto:
+def empty_model(version: OnnxVersion = USUAL) -> onnx.ModelProto:
     """A one-element model: its time is the overhead of a call."""
     graph = helper.make_graph(
         [helper.make_node("Relu", [INPUT], ["output"])],
@@ -46,4 +46,6 @@ def empty_model() -> onnx.ModelProto:
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, EMPTY_SHAPE)],
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, EMPTY_SHAPE)],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", version.opset)], ir_version=version.ir
+    )

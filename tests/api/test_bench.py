@@ -26,7 +26,7 @@ from edgenas.precision.conversion import convert
 from edgenas.precision.scheme import SCHEMES
 from edgenas.progress import silent
 from edgenas.space.nasbench_macro import MacroLayout, NASBenchMacroSpace
-from edgenas.space.onnx_graph import INPUT, onnx_from_blocks, random_weights
+from edgenas.space.onnx_graph import INPUT, onnx_from_blocks, random_weights, with_fixed_batch
 from edgenas.storage.search_result import Model
 
 __all__ = ["loopback", "quick_kit"]
@@ -128,7 +128,7 @@ def test_the_card_beside_a_file_tells_the_prediction(in_finished_run: None) -> N
     assert edgenas.bench(path, "cpu", runs=100).predicted_ms is None  # it is for another device
     card_path = path.with_suffix(".json")
     card = json.loads(card_path.read_text())
-    card |= {"device": "cpu", "target": find_device("cpu").target}
+    card |= {"device": "cpu", "target": find_device("cpu").conditions}
     card_path.write_text(json.dumps(card))
     found = edgenas.bench(path, "cpu", runs=100)
     assert found.predicted_ms == Model.model_validate(card["model"]).latency_ms
@@ -356,3 +356,9 @@ def test_indices_keep_their_values_on_a_board(tmp_path: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     assert share_weights(model).keys() == {"float32"}
     assert (numpy_helper.to_array(model.graph.initializer[1]) == indices).all()
+
+
+def test_a_file_of_a_fixed_batch_is_timed_with_it(small: Path, tmp_path: Path) -> None:
+    fixed = tmp_path / "fixed.onnx"
+    fixed.write_bytes(with_fixed_batch(small.read_bytes(), 4))
+    assert "batch 4" in edgenas.bench(fixed, "cpu", runs=100).conditions

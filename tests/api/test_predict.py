@@ -12,7 +12,7 @@ from edgenas.errors import FileFormatError, IncompleteTableError, InputError
 from edgenas.onnx_latency import fragments
 from edgenas.onnx_latency.costing import KernelLatency
 from edgenas.space import nasbench_macro
-from edgenas.space.onnx_graph import onnx_from_blocks, random_weights
+from edgenas.space.onnx_graph import onnx_from_blocks, random_weights, with_fixed_batch
 
 
 def _write(folder: Path, space: SearchSpace, choice: int = 0) -> Path:
@@ -226,3 +226,13 @@ def test_shapes_of_inputs_are_given_by_name(tmp_path: Path) -> None:
         InputError, match=r"--shape is for the inputs of ONNX files, and .+ is none; leave it out"
     ):
         predict(_write(tmp_path, mbconv(32, 10)), "pi5", shape="x=1x3x32x32")
+
+
+def test_a_file_of_a_fixed_batch_is_predicted_for_it(tmp_path: Path) -> None:
+    model = onnx_from_blocks(mbconv(32, 3).blocks(mbconv(32, 3).smallest), random_weights(0))
+    (tmp_path / "open.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "fixed.onnx").write_bytes(with_fixed_batch(model.SerializeToString(), 4))
+    of_four = predict(tmp_path / "open.onnx", "pi5", batch=4)
+    assert predict(tmp_path / "fixed.onnx", "pi5").latency_ms == of_four.latency_ms
+    with pytest.raises(InputError, match=r"has a fixed batch of 4, not 2; use --batch 4"):
+        predict(tmp_path / "fixed.onnx", "pi5", batch=2)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgenas.accuracy.dataset import Dataset
-from edgenas.errors import DeviceError, DivergenceError
+from edgenas.errors import DeviceError, DivergenceError, InputError
 from edgenas.exporting.classifying import AT_ONCE, Classifier, classifier_from_file
 from edgenas.exporting.onnx_metadata import FileMetadata, Origin, with_metadata
 from edgenas.exporting.preprocessing import Preprocessing, preprocessing_for
@@ -112,3 +112,15 @@ def test_a_file_that_fails_as_it_runs_is_trouble_of_the_device(
     with pytest.raises(DeviceError, match=r"^ONNX Runtime cannot run .*a\.onnx \(.*\); export it again$"):
         list(found.probabilities(np.zeros((2, 8, 8, 3), np.uint8)))
     assert capfd.readouterr().err == ""  # ONNX Runtime's own lines would be beside ours
+
+
+def test_classes_that_the_file_does_not_name_are_in_the_card_beside_it(changed: Changed) -> None:
+    path = changed(unchanged)
+    model = onnx.load(path)
+    named = [each for each in model.metadata_props if each.key != "classes"]
+    del model.metadata_props[:]
+    model.metadata_props.extend(named)
+    path.write_bytes(model.SerializeToString())
+    message = r"a\.onnx does not name its classes, and has no card beside it that does; put a\.json beside it, or exp"
+    with pytest.raises(InputError, match=message):
+        classifier_from_file(path)

@@ -14,7 +14,7 @@ from edgenas.exporting import foreign_export as module
 from edgenas.exporting.foreign_export import traced_onnx, verified_foreign_onnx
 from edgenas.exporting.onnx_export import TOLERANCE, run_onnx
 from edgenas.pretrained.foreign_networks import foreign_network
-from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT
+from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT, OnnxVersion
 
 
 def images(count: int, size: int = 64) -> Tensor:
@@ -36,6 +36,28 @@ def test_the_file_computes_what_the_module_computes_at_any_batch(name: str) -> N
     with torch.inference_mode():
         expected = network(images(7)).numpy()
     np.testing.assert_allclose(run_onnx(content, images(7)), expected, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ["timm:mobilenetv3_small_050", "torchvision:shufflenet_v2_x0_5"])
+def test_an_older_opset_is_written_in_its_own_operators(name: str) -> None:
+    network = foreign_network(name).build(3).eval()
+    content, difference = verified_foreign_onnx(network, "x.onnx", images(4), OnnxVersion(13, 7))
+    model = onnx.load(io.BytesIO(content))
+    assert (model.opset_import[0].version, model.ir_version) == (13, 7)
+    assert difference <= TOLERANCE
+
+
+def test_what_an_opset_has_no_operator_for_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    class Grid(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.grid_sample(x, x[:, :2].permute(0, 2, 3, 1), align_corners=False).mean(
+                (2, 3)
+            )
+
+    message = r"^x.onnx cannot be exported as ONNX of opset 13 \(.*'aten::grid_sampler'.*\); leave .*a newer --target$"
+    with pytest.raises(VerificationError, match=message):
+        verified_foreign_onnx(Grid().eval(), "x.onnx", images(2), OnnxVersion(13, 7))
+    assert capsys.readouterr().out == ""
 
 
 class ByBatch(nn.Module):

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from edgenas.exporting.model_card import Card, write_card
 from edgenas.exporting.preprocessing import Preprocessing, preprocessing_of
+from edgenas.exporting.run_line import RunLine
 from edgenas.formats import read_json
 from edgenas.images.preparation import Preparation
 from edgenas.storage.search_result import Model
@@ -236,3 +237,20 @@ def test_where_the_model_comes_from_and_what_it_is(markdown: Callable[..., str])
 def test_a_card_with_a_wrong_field_is_refused(write: Write, field: str, value: object) -> None:
     with pytest.raises(ValidationError, match=rf"(?m)^{field}$"):
         Card.model_validate({**write().model_dump(), field: value})
+
+
+def test_a_card_tells_what_the_file_is_for_and_how_to_run_it(markdown: Callable[..., str]) -> None:
+    line = RunLine("sh", "trtexec --onnx=ab.onnx")
+    text = markdown(exported_for="tensorrt-8.2", opset=13, run_line=line)
+    assert "| made for | TensorRT 8.2 (JetPack 4.6.1); opset 13, a batch of any size |" in text
+    assert "\nOn its target: `trtexec --onnx=ab.onnx`\n" in text
+    beside = markdown(exported_for="openvino", run_line=line, files=("ab.xml", "ab.bin"))
+    assert "On its target, by `ab.xml`, `ab.bin` beside it: `trtexec" in beside
+
+
+def test_a_card_from_before_targets_is_read_and_shown(write: Write, markdown: Callable[..., str]) -> None:
+    old = write().model_dump(mode="json")
+    for name in ("exported_for", "batch", "names_classes", "files", "run_line"):
+        del old[name]
+    assert Card.model_validate(old) == write()
+    assert "made for" not in markdown() and "On its target" not in markdown()

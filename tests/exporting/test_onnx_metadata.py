@@ -6,9 +6,19 @@ import onnxruntime
 import pytest
 
 from edgenas.accuracy.dataset import Dataset
+from edgenas.device import Provenance
 from edgenas.errors import FileFormatError
-from edgenas.exporting.onnx_metadata import FileMetadata, Origin, metadata_of, with_metadata
+from edgenas.exporting.onnx_metadata import (
+    DataOfRun,
+    FileMetadata,
+    MadeFor,
+    MetricAndAccuracies,
+    Origin,
+    metadata_of,
+    with_metadata,
+)
 from edgenas.exporting.preprocessing import preprocessing_for
+from edgenas.latency.latency import Latency
 from edgenas.space import MBConvSpace
 from edgenas.space.onnx_graph import onnx_from_blocks, random_weights
 
@@ -57,6 +67,34 @@ def test_a_file_of_others_has_none() -> None:
     assert metadata_of({"classes": "of someone else"}, PATH) is None
 
 
+def test_names_that_are_left_out_leave_no_stale_ones(metadata: FileMetadata, model: onnx.ModelProto) -> None:
+    content = with_metadata(model.SerializeToString(), metadata)
+    unnamed = metadata.model_copy(update={"classes": None})
+    found = onnx.load_model_from_string(with_metadata(content, unnamed))
+    entries = {each.key: each.value for each in found.metadata_props}
+    assert set(entries) == {"preprocessing", "edgenas"}
+    assert metadata_of(entries, PATH) == unnamed
+
+
+def test_every_further_entry_is_read_again(metadata: FileMetadata, model: onnx.ModelProto) -> None:
+    full = metadata.model_copy(
+        update={
+            "architecture": {"choices": ["k3e3", "skip"]},
+            "precision": "int8",
+            "device": MadeFor(name="jetson-nano", conditions="jetson-nano: tensorrt", target="tensorrt-8.2"),
+            "latency_ms": Latency(1.25, 0.625, 2.5, Provenance.ESTIMATED, measured=1.3),
+            "accuracy": MetricAndAccuracies(metric="top-1", validation=0.9, test=0.8),
+            "data": DataOfRun(name="photos", fingerprint="ab12"),
+            "versions": {"edgenas": "0.1.0"},
+        }
+    )
+    content = with_metadata(model.SerializeToString(), full)
+    entries = {each.key: each.value for each in onnx.load_model_from_string(content).metadata_props}
+    assert set(entries) == set(FileMetadata.model_fields)
+    assert json.loads(entries["latency_ms"])["provenance"] == "estimated"
+    assert metadata_of(entries, PATH) == full
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -69,6 +107,6 @@ def test_a_file_of_others_has_none() -> None:
     ],
 )
 def test_what_is_damaged_is_named(metadata: FileMetadata, changes: dict[str, str], message: str) -> None:
-    entries = {name: json.dumps(value) for name, value in metadata.model_dump().items()}
+    entries = {name: json.dumps(value) for name, value in metadata.model_dump(exclude_none=True).items()}
     with pytest.raises(FileFormatError, match=message):
         metadata_of(entries | changes, PATH)

@@ -122,3 +122,15 @@ def test_it_needs_nothing_of_edgenas_and_holds_the_figures_in_full() -> None:
     assert (use.SIZE, use.FIT, use.CHANNELS, use.FILE.name) == (24, "pad", 1, "it's.onnx")
     assert (np.float32([1 / 3]), np.float32([2 / 7])) == (use.MEAN, use.STD)
     assert preparation.ranges == use.RANGES
+
+
+def test_a_fixed_batch_is_filled_and_names_may_be_in_the_card() -> None:
+    prepared = preprocessing_of(Preparation(), 24, (0.4,) * 3, (0.4,) * 3)
+    usual = usage_program("ab.onnx", "input", prepared)
+    assert usage_program("ab.onnx", "input", prepared, 1) == usual
+    of_eight = usage_program("ab.onnx", "input", prepared, 8)
+    assert "INPUT: scaled.transpose(2, 0, 1)[None].repeat(8, 0)}" in of_eight
+    unnamed = usage_program("ab.onnx", "input", prepared, names_classes=False)
+    assert 'FILE.with_suffix(".json")' in unnamed and "custom_metadata_map" not in unnamed
+    for text in (of_eight, unnamed):
+        ast.parse(text)

@@ -12,7 +12,7 @@ from edgenas.api.devices_add import plain
 from edgenas.board.look import look
 from edgenas.device import CPU, Device, find_device
 from edgenas.device.device import SshAccess
-from edgenas.kits.board_facts import BoardFacts, device_of
+from edgenas.kits.board_facts import CUDA, BoardFacts, device_of
 
 ACCESS = SshAccess(host="pi@board")
 DAY = "2026-11-29"
@@ -127,3 +127,20 @@ def test_this_machine_says_what_it_is() -> None:
     found = BoardFacts.model_validate(look())
     assert found.cores >= 1 and found.gflops > 0 and found.copy_gb_s > 0 and found.memory_bytes > 2**28
     assert CPU in found.providers and not found.problem
+
+
+@pytest.mark.parametrize(
+    ("found", "target"),
+    [
+        ({"onnxruntime": "1.20"}, None),
+        ({"onnxruntime": "1.11.0"}, "onnxruntime-1.11"),
+        ({"onnxruntime": ""}, None),
+        ({"model": "NVIDIA Jetson Nano Developer Kit", "trtexec": True}, "tensorrt-8.2"),
+        (
+            {"model": "NVIDIA Jetson TX2", "onnxruntime": "1.11.0", "providers": (CUDA, CPU)},
+            "onnxruntime-1.11",
+        ),
+    ],
+)
+def test_files_are_for_the_version_that_the_board_has(found: dict[str, Any], target: str | None) -> None:
+    assert device_of("mine", facts(**found), ACCESS, DAY).target == target

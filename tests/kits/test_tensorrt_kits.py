@@ -65,3 +65,14 @@ def test_every_block_would_take_hours() -> None:
         validate("jetson", 2, resolution=32, classes=3)
     command = profile_command(mbconv(32, 3), find_device("jetson"))
     assert command.startswith("edgenas kit --device jetson-orin-nano") and command.endswith("--samples 10")
+
+
+@pytest.mark.parametrize(("device", "opset", "ir"), [("jetson-nano", 13, 7), ("jetson", 17, 8)])
+def test_its_models_are_old_enough_for_the_board(device: str, opset: int, ir: int) -> None:
+    made = kit(device, quick=True, resolution=32, classes=3, activation="hswish")
+    with zipfile.ZipFile(made.kit) as archive:
+        models = [
+            onnx.load_from_string(archive.read(name)) for name in archive.namelist() if name.endswith("onnx")
+        ]
+    assert {(model.opset_import[0].version, model.ir_version) for model in models} == {(opset, ir)}
+    assert any(node.op_type == "HardSwish" for each in models for node in each.graph.node) == (opset >= 14)

@@ -13,6 +13,7 @@ from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.onnx_latency import onnx_content
 from edgenas.onnx_latency.onnx_reading import (
     batch_of_shapes,
+    fixed_batch,
     label,
     live_nodes,
     operator,
@@ -206,3 +207,17 @@ def test_a_damaged_file_is_read_or_refused(
         shaped(read_model(path, 1))
     except InputError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((4, 3, 8, 8), 4),
+        (("batch", 3, 8, 8), None),
+        ((480, 640, 3), None),
+        ((), None),
+        ((4, "rows", 3), None),
+    ],
+)
+def test_the_batch_may_be_fixed(save: Save, shape: tuple[int | str, ...], expected: int | None) -> None:
+    assert fixed_batch(save(RELU, shape)) == expected

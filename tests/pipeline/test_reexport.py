@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
 from edgenas import export, run, search
@@ -158,3 +159,82 @@ def test_a_run_on_named_data_takes_no_folder(
 def test_other_images_are_refused(in_finished_run: Path, imbalanced_folder: Path) -> None:
     with pytest.raises(RunConflictError, match=r"imbalanced.* does not hold the images of run done"):
         export("done", data=imbalanced_folder)
+
+
+def test_a_file_for_an_older_runtime_lies_beside_the_search_s(
+    in_finished_run: Path, image_folder: Path
+) -> None:
+    usual = {path: path.read_bytes() for path in Path("exports/done").iterdir()}
+    result = export("done", target="tensorrt-8.2", precision="int8")
+    assert (result.target, result.batch) == ("tensorrt-8.2", None)
+    for model in result.models:
+        assert model.onnx.name == f"{model.id}.tensorrt-8.2.int8.onnx"
+        proto = onnx.load(model.onnx)
+        onnx.checker.check_model(proto, full_check=True)
+        assert [(each.domain, each.version) for each in proto.opset_import if not each.domain] == [("", 13)]
+        assert proto.ir_version == 7
+        constants = {each.name: onnx.numpy_helper.to_array(each) for each in proto.graph.initializer}
+        quantised = [node for node in proto.graph.node if node.op_type == "QuantizeLinear"]
+        assert quantised and all(
+            not constants[node.input[2]].any() for node in quantised
+        )  # as TensorRT wants it
+        card = json.loads(model.onnx.with_suffix(".json").read_text())
+        assert (card["exported_for"], card["opset"]) == ("tensorrt-8.2", 13)
+    assert all(path.read_bytes() == content for path, content in usual.items())
+
+
+def test_a_fixed_batch_and_names_left_out(in_finished_run: Path, image_folder: Path) -> None:
+    (model, *_) = export("done", batch=3, embed_labels=False).models
+    assert model.onnx.name == f"{model.id}.b3.onnx"
+    card = json.loads(model.onnx.with_suffix(".json").read_text())
+    assert card["batch"] == 3 and not card["names_classes"]
+    assert run(model.onnx, check=image_folder / "test").accuracy == card["model"]["accuracies"]["test"]
+
+
+def test_files_of_a_target_with_a_format_of_its_own(in_finished_run: Path) -> None:
+    (model, *_) = export("done", target="ort-mobile").models
+    assert [path.suffix for path in model.files] == [".ort", ".config"]
+    assert all(path.is_file() for path in model.files)
+
+
+def test_fp16_for_a_processor_is_exported_with_a_warning(
+    in_finished_run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = export("done", precision="fp16")
+    (text,) = result.notes
+    assert text in caplog.text and text.startswith("fp16 is usually slower than fp32 on processors")
+    card = json.loads(result.models[0].onnx.with_suffix(".json").read_text())
+    assert card["model"]["note"] == f"converted to fp16; latency is predicted for fp32; {text}"
+    caplog.clear()
+    assert export("done", precision="int8").notes == () and not caplog.text
+
+
+def test_a_search_for_an_old_board_writes_files_that_it_reads(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurried: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (model, *_) = search(
+        "jetson-nano", "20ms", str(image_folder), evaluations=1, finalists=1, run="old", activation="hswish"
+    ).front
+    content = Path(str(model.onnx)).read_bytes()
+    assert onnx.load_from_string(content).opset_import[0].version == 13
+    export("old")
+    assert Path(str(model.onnx)).read_bytes() == content
+
+
+def test_a_model_searched_in_int8_keeps_its_file_and_gets_others_beside_it(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurried: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = search(
+        "pi5", "20ms", str(image_folder), evaluations=1, finalists=1, run="small", precision="int8"
+    )
+    (searched, *_) = found.front
+    content = Path(str(searched.onnx)).read_bytes()
+    (exact,) = export("small").models
+    assert exact.onnx.name == f"{searched.id}.fp32.onnx"
+    card = json.loads(exact.onnx.with_suffix(".json").read_text())
+    assert card["model"]["precision"] == card["precision"] == "fp32"
+    assert card["model"]["note"].startswith("converted to fp32; latency is predicted for int8")
+    (again,) = export("small", precision="int8").models
+    assert again.onnx == Path(str(searched.onnx)) and again.onnx.read_bytes() == content

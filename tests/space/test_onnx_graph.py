@@ -19,7 +19,17 @@ from edgenas.space import Architecture, Block, SearchSpace, mbconv, nasbench_mac
 from edgenas.space.block import Head, MBConv, Projection, Stem, output_shape
 from edgenas.space.mbconv import MBConvSpace
 from edgenas.space.modules import ACTIVATIONS, Network, folded_weights
-from edgenas.space.onnx_graph import INPUT, OPSET, OUTPUT, given_weights, onnx_from_blocks, random_weights
+from edgenas.space.onnx_graph import (
+    INPUT,
+    OPSET,
+    OUTPUT,
+    USUAL,
+    OnnxVersion,
+    given_weights,
+    onnx_from_blocks,
+    random_weights,
+    with_fixed_batch,
+)
 
 needs_onnxscript = pytest.mark.skipif(
     importlib.util.find_spec("onnxscript") is None, reason="PyTorch's newer exporter needs onnxscript"
@@ -84,6 +94,55 @@ def test_graph_says_what_it_is() -> None:
     assert (value_in.name, value_out.name) == (INPUT, OUTPUT)
     dims = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in (value_in, value_out)]
     assert dims == [["batch", 3, 16, 16], ["batch", 10]]
+
+
+OLD = OnnxVersion(13, 7)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_an_older_opset_has_other_operators_and_the_same_values(space: SearchSpace) -> None:
+    blocks = space.blocks(space.sample(np.random.default_rng(3)))
+    usual, old = (onnx_from_blocks(blocks, random_weights(0), version=version) for version in (USUAL, OLD))
+    onnx.checker.check_model(old, full_check=True)
+    assert (old.opset_import[0].version, old.ir_version) == (13, 7)
+    since = {onnx.defs.get_schema(node.op_type, 13).since_version for node in old.graph.node}
+    assert max(since) <= 13
+    images = np.random.default_rng(0).standard_normal((2, *usual_shape(usual)), dtype=np.float32)
+    np.testing.assert_allclose(
+        _run(_session(old), images), _run(_session(usual), images), rtol=1e-4, atol=1e-4
+    )
+
+
+def usual_shape(model: onnx.ModelProto) -> tuple[int, ...]:
+    return tuple(axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim[1:])
+
+
+def test_only_hard_swish_needs_another_form() -> None:
+    operators = [
+        Counter(
+            node.op_type
+            for node in onnx_from_blocks(
+                SPACES[3].blocks(SPACES[3].largest), random_weights(0), version=v
+            ).graph.node
+        )
+        for v in (USUAL, OLD)
+    ]
+    usual, old = operators
+    count = usual.pop("HardSwish")
+    assert count > 0 and old == usual + Counter(HardSigmoid=count, Mul=count)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_a_batch_can_be_fixed(batch: int) -> None:
+    space = mbconv(16, 10)
+    model = onnx_from_blocks(space.blocks(space.smallest), random_weights(0))
+    fixed = onnx.load_from_string(with_fixed_batch(model.SerializeToString(), batch))
+    onnx.checker.check_model(fixed, full_check=True)
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        assert value.type.tensor_type.shape.dim[0].dim_value == batch
+    assert fixed.graph.node == model.graph.node
+    images = np.random.default_rng(0).standard_normal((batch, 3, 16, 16), dtype=np.float32)
+    np.testing.assert_allclose(_run(_session(fixed), images), _run(_session(model), images), atol=1e-5)
 
 
 def test_batch_norm_and_training_operators_are_gone() -> None:

@@ -156,3 +156,8 @@ def test_versions_are_those_of_what_a_result_depends_on() -> None:
     assert found["python"] == platform.python_version()
     assert {"edgenas", "torch", "numpy", "pymoo", "onnx", "onnxruntime"} < set(found)
     assert found["torch"] == metadata.version("torch")
+
+
+def test_what_files_are_for_does_not_change_what_is_found(run_config: RunConfig, board: Device) -> None:
+    other = run_config.model_copy(update={"device": board.model_copy(update={"target": "openvino"})})
+    assert run_config.differences(other) == []
