@@ -11,6 +11,9 @@ Precision = Literal["fp32", "fp16", "int8"]
 Fit = Literal["crop", "pad", "stretch"]
 """How a picture becomes a square: its centre; all of it, with margins; or distorted."""
 
+CameraLayout = Literal["nhwc", "nchw"]
+"""Order of the axes of a camera's pictures: channels last or first."""
+
 Channels = Literal[1, 3]
 """Channels of the images: grey or RGB."""
 
