@@ -14,6 +14,9 @@ Fit = Literal["crop", "pad", "stretch"]
 CameraLayout = Literal["nhwc", "nchw"]
 """Order of the axes of a camera's pictures: channels last or first."""
 
+Embedding = Literal["none", "nhwc", "nchw"]
+"""Whether an exported file has the preprocessing inside, and the layout of the pictures it then takes."""
+
 Channels = Literal[1, 3]
 """Channels of the images: grey or RGB."""
 

@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from edgenas.formats import Document
+from edgenas.settings.camera import MAX_SIDE, parse_camera
+from edgenas.settings.export import ExportSettings
 from edgenas.vocabulary import CameraLayout
 
 IMAGE = "image"
 """Name of the input of such a file."""
-
-MAX_SIDE = 32_768
-"""Pixels of a side; far above any camera's."""
 
 
 class Camera(Document):
@@ -53,3 +52,11 @@ class Camera(Document):
         """The input for one picture, uint8 (height, width, channels): with a batch axis, in the camera's layout."""
         order = (0, 1, 2) if self.layout == "nhwc" else (2, 0, 1)
         return np.ascontiguousarray(pixels.transpose(order)[None])
+
+
+def camera_from(settings: ExportSettings) -> Camera | None:
+    """The pictures that are asked for; None if files are to take prepared ones."""
+    if settings.embed_preprocessing == "none":
+        return None
+    width, height = (None, None) if settings.camera is None else parse_camera(settings.camera, "--camera")
+    return Camera(layout=settings.embed_preprocessing, width=width, height=height)

@@ -97,8 +97,8 @@ def _square(graph: _Graph, preprocessing: Preprocessing, camera: Camera) -> str:
     weights = (
         _of_any_size(graph, planes, preprocessing) if camera.width is None else _of_one(camera, preprocessing)
     )
-    # Pillow rounds to 8 bits each time too. It scales the width first; from version 13 on, what costs less: where that is
-    # the height, pixels may differ by one level.
+    # Pillow rounds to 8 bits each time too. It scales the width first; from version 13 on, the height where that costs
+    # less, so that pixels may differ by one level.
     narrow = _rounded(graph, graph("MatMul", planes, weights.columns))
     square = _rounded(graph, graph("MatMul", weights.rows, narrow))
     return square if weights.margin is None else graph("Add", square, weights.margin)

@@ -8,6 +8,7 @@ import onnx
 from pydantic import Field
 
 from edgenas.errors import FileFormatError
+from edgenas.exporting.camera import Camera
 from edgenas.exporting.preprocessing import Preprocessing
 from edgenas.formats import Document, validate
 
@@ -26,13 +27,15 @@ class FileMetadata(Document):
     classes: tuple[str, ...] = Field(min_length=1, description="names, in the order of the outputs")
     preprocessing: Preprocessing
     edgenas: Origin
+    camera: Camera | None = Field(default=None, description="what it takes, if it prepares pictures itself")
 
 
 def with_metadata(content: bytes, metadata: FileMetadata) -> bytes:
     """A serialised ONNX model with the metadata; its graph and its other entries are left as they are."""
     model = onnx.load_model_from_string(content)
     entries = {each.key: each.value for each in model.metadata_props}
-    ours = {name: json.dumps(value, ensure_ascii=False) for name, value in metadata.model_dump().items()}
+    values = metadata.model_dump(exclude_none=True)
+    ours = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
     onnx.helper.set_model_props(model, entries | ours)
     return bytes(model.SerializeToString())
 

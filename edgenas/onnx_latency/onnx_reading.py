@@ -71,6 +71,15 @@ def read_model(path: Path, batch: int | None) -> Model:
     return Model(path, proto, nodes, given.name, shape, given.type.tensor_type.shape.dim[0].dim_value < 1)
 
 
+def read_entries(path: Path) -> dict[str, str]:
+    """What an ONNX file says of itself: its `metadata_props`.
+
+    Raises:
+        FileFormatError: missing, too large, truncated, not ONNX, or of an unsupported opset.
+    """
+    return {each.key: each.value for each in _parsed(path).metadata_props}
+
+
 def read_whole_model(path: Path, batch: int | None) -> Model:
     """Read an ONNX file to run it, as `read_model` does: with its weights, also those in other files of its folder.
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from edgenas.accuracy.dataset import Dataset
+from edgenas.exporting.camera import IMAGE, Camera
 from edgenas.exporting.model_card import Card, write_card
 from edgenas.exporting.onnx_metadata import FileMetadata, Origin, with_metadata
 from edgenas.exporting.preprocessing import preprocessing_for, preprocessing_of
 from edgenas.settings.option import name_of
+from edgenas.space.onnx_graph import INPUT
 from edgenas.storage.run_config import RunConfig, versions
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.search_result import Model
@@ -37,8 +39,9 @@ def write_model_card(
     model: Model,
     precision: Precision,
     versions: dict[str, str],
+    camera: Camera | None = None,
 ) -> Card:
-    """Write the JSON and Markdown card beside an exported file."""
+    """Write the JSON and Markdown card beside an exported file; `camera` is what it takes if it prepares pictures."""
     normalised = model.normalisation or dataset
     return write_card(
         path,
@@ -55,4 +58,6 @@ def write_model_card(
         ),
         pretrained=model.began_from if model.name else config.pretrained,
         versions=versions,
+        input_name=INPUT if camera is None else IMAGE,
+        camera=camera,
     )

@@ -12,7 +12,10 @@ from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.metrics import confusion, score, scores
 from edgenas.accuracy.network_predictions import batch_slices, predicted_classes, predictions
 from edgenas.errors import DataError, InputError, RunConflictError, UnknownNameError
+from edgenas.exporting.camera import Camera, camera_from
+from edgenas.exporting.camera_export import verified_with_preprocessing
 from edgenas.exporting.onnx_export import max_abs_difference, run_onnx
+from edgenas.exporting.preprocessing import preprocessing_for
 from edgenas.formats import Document, write_bytes
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.final_network import network_of
@@ -52,7 +55,7 @@ class ExportResult(Document):
 
 def reexport(settings: ExportSettings) -> ExportResult:
     """See `edgenas.export`."""
-    precision, progress = settings.precision, settings.progress
+    precision, progress, camera = settings.precision, settings.progress, camera_from(settings)
     folder = find_run(name_of(settings.run))
     models = _select_models(folder, settings.model)
     document = folder.read_document()
@@ -62,7 +65,7 @@ def reexport(settings: ExportSettings) -> ExportResult:
     exported = []
     for number, chosen in enumerate(models):
         progress("export", number, len(models))
-        exported.append(_export(folder, document, data, chosen, precision))
+        exported.append(_export(folder, document, data, chosen, precision, camera))
     progress("export", len(models), len(models))
     return ExportResult(precision=precision, models=tuple(exported))
 
@@ -140,6 +143,7 @@ def _export(
     data: RunData,
     model: Model,
     precision: Precision,
+    camera: Camera | None,
 ) -> ExportedModel:
     design = network_of(model, len(data.largest.classes), folder.front)
     dataset = data.at(design.resolution)
@@ -151,7 +155,8 @@ def _export(
     split, classes, metric = dataset.validation, len(dataset.classes), document.config.settings.metric
     labels = split.labels.numpy()
     before = score(confusion(predictions(network, dataset, split), labels, classes), metric)
-    path = onnx_path(folder, model.id, "" if precision == "fp32" else f".{precision}")
+    suffix = ("" if precision == "fp32" else f".{precision}") + (".camera" if camera else "")
+    path = onnx_path(folder, model.id, suffix)
     if precision != "fp32":
         calibration = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
         content = convert(content, precision, {INPUT: calibration.numpy()})
@@ -159,13 +164,15 @@ def _export(
             error = max_abs_difference(content, images, network(images).numpy())
     content = described(content, folder, model.id, dataset)
     after = scores(confusion(_onnx_predictions(content, dataset, split), labels, classes))
-    write_bytes(path, content)
     updated = model.model_copy(update={"onnx": str(path), "max_abs_error": error})
     if precision != "fp32":
         tested = dataset.test.labels.numpy()
         test = scores(confusion(_onnx_predictions(content, dataset, dataset.test), tested, classes))
         updated = _converted(updated, document.config.device.precision, precision, metric, after, test)
-    write_model_card(path, folder, document.config, dataset, updated, precision, versions())
+    if camera is not None:
+        content = verified_with_preprocessing(content, preprocessing_for(dataset), camera, path.name)
+    write_bytes(path, content)
+    write_model_card(path, folder, document.config, dataset, updated, precision, versions(), camera)
     return ExportedModel(
         id=model.id,
         onnx=path,
