@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from edgenas.errors import FileFormatError, InputError
 from edgenas.onnx_latency import onnx_reading
-from edgenas.onnx_latency.onnx_reading import label, live_nodes, operator, read_model
+from edgenas.onnx_latency.onnx_reading import label, live_nodes, operator, read_entries, read_model
 from edgenas.onnx_latency.shape_inference import shaped
 
 from .conftest import Save, model, node
@@ -169,3 +169,14 @@ def test_a_damaged_file_is_read_or_refused(
         shaped(read_model(path, 1))
     except InputError as error:
         assert "\n" not in str(error)
+
+
+def test_what_a_file_says_of_itself_is_read_without_its_graph(save: Save, tmp_path: Path) -> None:
+    path = save([node("Loop", "x", "y", body=model(RELU).graph)])
+    said = onnx.load(path)
+    helper.set_model_props(said, {"author": "me"})
+    onnx.save(said, path)
+    assert read_entries(path) == {"author": "me"}
+    (tmp_path / "text.onnx").write_text("no model")
+    with pytest.raises(FileFormatError, match=r"text\.onnx: is not ONNX"):
+        read_entries(tmp_path / "text.onnx")
