@@ -13,6 +13,7 @@ from edgenas.accuracy.metrics import confusion, score, scores
 from edgenas.accuracy.network_predictions import batch_slices, predicted_classes, predictions
 from edgenas.errors import DataError, InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.camera import Camera, camera_from
+from edgenas.exporting.camera_accuracy import with_camera_scores
 from edgenas.exporting.camera_export import verified_with_preprocessing
 from edgenas.exporting.onnx_export import max_abs_difference, run_onnx
 from edgenas.exporting.preprocessing import preprocessing_for
@@ -22,6 +23,7 @@ from edgenas.pipeline.final_network import network_of
 from edgenas.pipeline.model_cards import described, write_model_card
 from edgenas.pipeline.run_data import RunData, loaded_data, resized_data
 from edgenas.pipeline.spaces import channels_for
+from edgenas.progress import Progress
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
 from edgenas.space import NetworkSpace, network_space_from_config
@@ -65,7 +67,7 @@ def reexport(settings: ExportSettings) -> ExportResult:
     exported = []
     for number, chosen in enumerate(models):
         progress("export", number, len(models))
-        exported.append(_export(folder, document, data, chosen, precision, camera))
+        exported.append(_export(folder, document, data, chosen, precision, camera, progress))
     progress("export", len(models), len(models))
     return ExportResult(precision=precision, models=tuple(exported))
 
@@ -144,6 +146,7 @@ def _export(
     model: Model,
     precision: Precision,
     camera: Camera | None,
+    progress: Progress,
 ) -> ExportedModel:
     design = network_of(model, len(data.largest.classes), folder.front)
     dataset = data.at(design.resolution)
@@ -172,6 +175,8 @@ def _export(
     if camera is not None:
         content = verified_with_preprocessing(content, preprocessing_for(dataset), camera, path.name)
     write_bytes(path, content)
+    if camera is not None and camera.width is None:
+        updated = with_camera_scores(updated, path, data.largest, metric, progress)
     write_model_card(path, folder, document.config, dataset, updated, precision, versions(), camera)
     return ExportedModel(
         id=model.id,

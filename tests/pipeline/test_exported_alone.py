@@ -222,6 +222,10 @@ def test_a_search_on_a_folder_is_as_good_alone(
     (model, path), *_ = exported(found)
     checked = edgenas.run(path, check=photos)
     assert checked.accuracy == model.accuracies.test
+    camera, *_ = edgenas.export("folder", model.id, embed_preprocessing="nhwc").models
+    card = json.loads(camera.onnx.with_suffix(".json").read_text())["model"]
+    assert card["accuracies"]["test"] == edgenas.run(camera.onnx, check=photos).accuracy
+    assert "test figures are of pictures decoded at their full size" in card["note"]
     found_again = found.front[0].predict([each.file for each in checked.predictions])
     assert [each.label for each in found_again] == [each.class_ for each in checked.predictions]
     assert json.loads(path.with_suffix(".json").read_text())["preprocessing"]["fit"] == "pad"
