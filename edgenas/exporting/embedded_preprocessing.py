@@ -25,10 +25,15 @@ SCOPE = "preprocessing/"
 _AXES_ARE_INPUT = 13
 """The opset from which ReduceSum takes its axes as an input."""
 
+_HEIGHT, _WIDTH = 2, 3
+"""Axes of planes."""
+
+_PARTS = 8
+
 _WEIGHT_UNITS = 2.0**22
 """Pillow's weights are whole multiples of one part in so many (`PRECISION_BITS`)."""
 
-Value = str | float | NDArray[np.float32] | NDArray[np.int64]
+Value = str | float | NDArray[Any]
 """The name of a value in the graph; or a number or array, which becomes an initialiser."""
 
 
@@ -99,9 +104,31 @@ def _square(graph: _Graph, preprocessing: Preprocessing, camera: Camera) -> str:
     )
     # Pillow rounds to 8 bits each time too. It scales the width first; from version 13 on, the height where that costs
     # less, so that pixels may differ by one level.
-    narrow = _rounded(graph, graph("MatMul", planes, weights.columns))
-    square = _rounded(graph, graph("MatMul", weights.rows, narrow))
+    narrow = _rounded(graph, _scaled(graph, planes, weights.columns, _WIDTH))
+    square = _rounded(graph, _scaled(graph, narrow, weights.rows, _HEIGHT))
     return square if weights.margin is None else graph("Add", square, weights.margin)
+
+
+def _scaled(graph: _Graph, planes: str, weights: Value, axis: int) -> str:
+    """Planes (batch, channels, H, W) with R pixels along an axis, by weights (R, H) or (R, W).
+
+    Known weights are mostly zeros: parts of the result need parts of the image, an eighth of the products.
+    """
+    if not isinstance(weights, np.ndarray):
+        return _product(graph, planes, weights, axis)
+    scaled = []
+    for part in np.array_split(weights, min(_PARTS, len(weights))):
+        used = np.flatnonzero(part.any(0))
+        first, end = (used[0], used[-1] + 1) if len(used) else (0, 1)
+        piece = graph("Slice", planes, *(np.array([each], np.int64) for each in (first, end, axis)))
+        scaled.append(_product(graph, piece, part[:, first:end], axis))
+    return graph("Concat", *scaled, axis=axis)
+
+
+def _product(graph: _Graph, planes: str, weights: Value, axis: int) -> str:
+    if axis == _HEIGHT:
+        return graph("MatMul", weights, planes)
+    return graph("MatMul", planes, weights.T if isinstance(weights, np.ndarray) else _turned(graph, weights))
 
 
 def _rounded(graph: _Graph, values: str) -> str:
@@ -118,7 +145,7 @@ def _normalise(graph: _Graph, square: str, preprocessing: Preprocessing, output:
 
 
 class _Weights(NamedTuple):
-    """What an image is multiplied by, from the right (W, R) and the left (R, H); what is added then, (R, R)."""
+    """Of the pixels of its width, (R, W), and of its height, (R, H); what is added then, (R, R)."""
 
     columns: Value
     rows: Value
@@ -128,7 +155,7 @@ class _Weights(NamedTuple):
 def _of_any_size(graph: _Graph, planes: str, preprocessing: Preprocessing) -> _Weights:
     """Computed in the graph, from the size of the image it gets."""
     shape = graph("Shape", planes)
-    height, width = (graph("Gather", shape, np.array(axis, np.int64)) for axis in (2, 3))
+    height, width = (graph("Gather", shape, np.array(axis, np.int64)) for axis in (_HEIGHT, _WIDTH))
     return _weights(graph, height, width, preprocessing)
 
 
@@ -156,10 +183,10 @@ def _weights(graph: _Graph, height: str, width: str, preprocessing: Preprocessin
     if down.inside is not None and across.inside is not None:
         picture = graph("Mul", down.inside, _turned(graph, across.inside))
         margin = graph("Mul", graph("Sub", 1.0, picture), float(ImageColor.getrgb(preprocessing.padding)[0]))
-    return _Weights(_turned(graph, columns), rows, margin)
+    return _Weights(columns, rows, margin)
 
 
-def _turned(graph: _Graph, matrix: str) -> str:
+def _turned(graph: _Graph, matrix: Value) -> str:
     return graph("Transpose", matrix, perm=[1, 0])
 
 

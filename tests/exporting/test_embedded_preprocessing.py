@@ -127,3 +127,16 @@ def test_files_of_any_precision_keep_their_own_nodes(precision: Precision, tiny_
     expected = session(plain).run(None, {"input": preprocessing.normalised(pixels)})[0]
     found = session(with_preprocessing(plain, preprocessing, Camera())).run(None, {"image": pixels})[0]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_for_one_size_most_products_are_left_out() -> None:
+    """Of a picture much larger than the input, each part of the result reads a part."""
+    camera = Camera(width=640, height=480)
+    model = onnx.load_model_from_string(
+        with_preprocessing(identity(3, 224, 17), levels(224, "crop", 3), camera)
+    )
+    constants = {each.name: each.dims for each in model.graph.initializer}
+    products = [node for node in model.graph.node if node.op_type == "MatMul"]
+    weights = [constants[name] for node in products for name in node.input if name in constants]
+    assert len(weights) == len(products)
+    assert sum(rows * columns for rows, columns in weights) < 0.2 * 224 * (640 + 480)
