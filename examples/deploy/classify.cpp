@@ -95,14 +95,17 @@ int main(int count, char** words) try {
     Ort::Env env(ORT_LOGGING_LEVEL_WARNING);
     Ort::Session session(env, words[1], Ort::SessionOptions());
     Ort::AllocatorWithDefaultOptions allocator;
-    const auto classes = strings(session.GetModelMetadata().LookupCustomMetadataMapAllocated("classes", allocator).get());
-    const auto axes = session.GetInputTypeInfo(0).GetTensorTypeAndShapeInfo().GetShape();  // batch, height, width, channels
+    const auto metadata = session.GetModelMetadata();
+    const auto classes = strings(metadata.LookupCustomMetadataMapAllocated("classes", allocator).get());
+    // Batch, height, width, channels.
+    const auto axes = session.GetInputTypeInfo(0).GetTensorTypeAndShapeInfo().GetShape();
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
     const char *inputs[] = {"image"}, *outputs[] = {"logits"};
     for (int i = 2; i < count; ++i) {
         Image image = read_jpeg(words[i], int(axes[3]));
         const int64_t shape[] = {1, image.height, image.width, image.channels};
-        Ort::Value input = Ort::Value::CreateTensor<uint8_t>(memory, image.pixels.data(), image.pixels.size(), shape, 4);
+        auto& pixels = image.pixels;
+        auto input = Ort::Value::CreateTensor<uint8_t>(memory, pixels.data(), pixels.size(), shape, 4);
         auto found = session.Run(Ort::RunOptions(), inputs, &input, 1, outputs, 1);
         const float* logits = found[0].GetTensorData<float>();
         const size_t best = std::max_element(logits, logits + classes.size()) - logits;
