@@ -175,8 +175,8 @@ def _export(
     if camera is not None:
         content = verified_with_preprocessing(content, preprocessing_for(dataset), camera, path.name)
     write_bytes(path, content)
-    if camera is not None and camera.width is None:
-        updated = with_camera_scores(updated, path, data.largest, metric, progress)
+    if camera is not None:
+        updated = with_camera_scores(updated, path, camera, data.largest, metric, progress)
     write_model_card(path, folder, document.config, dataset, updated, precision, versions(), camera)
     return ExportedModel(
         id=model.id,

@@ -13,7 +13,7 @@ from PIL import Image
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.exporting.camera import Camera
-from edgenas.exporting.camera_accuracy import NOTE, with_camera_scores
+from edgenas.exporting.camera_accuracy import OWN_NOTE, PLAIN_NOTE, with_camera_scores
 from edgenas.exporting.embedded_preprocessing import with_preprocessing
 from edgenas.exporting.onnx_metadata import FileMetadata, Origin, with_metadata
 from edgenas.exporting.preprocessing import Preprocessing, preprocessing_for
@@ -69,18 +69,21 @@ def test_the_pictures_themselves_are_counted(
     found = with_camera_scores(
         front_model(note="converted"),
         by_brightness(preprocessing_for(dataset), tmp_path),
+        Camera(),
         dataset,
         "macro-recall",
         lambda phase, done, total, detail="": told.append((done, total)),
     )
     assert (found.accuracies.test, found.scores.test["top-1"]) == (0.75, 0.75)
     assert found.accuracies.validation == 0.91  # as it was
-    assert found.note == f"converted; {NOTE}"
+    assert found.note == f"converted; {OWN_NOTE}"
     assert told == [(0, 8), (4, 8), (8, 8)]
 
 
-def test_without_files_there_is_nothing_to_count(dataset: Dataset, front_model: MakeModel) -> None:
-    model = front_model()
-    assert (
-        with_camera_scores(model, Path("none.onnx"), replace(dataset, files=None), "top-1", silent) == model
-    )
+@pytest.mark.parametrize("camera", [Camera(), Camera(width=60, height=50)])
+def test_where_the_pictures_cannot_be_taken_that_is_said(
+    camera: Camera, dataset: Dataset, front_model: MakeModel
+) -> None:
+    data = replace(dataset, files=None) if camera.width is None else dataset
+    found = with_camera_scores(front_model(), Path("none.onnx"), camera, data, "top-1", silent)
+    assert found == front_model(note=PLAIN_NOTE)
