@@ -20,6 +20,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgenas.board.problem import first_line as first_line
+from edgenas.board.problem import one_line
+
+MAX_PROBLEM = 2000
+"""Characters of what went wrong."""
 
 
 class EdgenasError(Exception):
@@ -33,7 +37,8 @@ class EdgenasError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, hint: str = "") -> None:
-        self.problem = " ".join(map(str.strip, problem.splitlines()))  # others' words may have several lines
+        # Others' words, and names in their files, may have several lines and commands for the terminal.
+        self.problem = one_line(" ".join(map(str.strip, problem.splitlines())), MAX_PROBLEM)
         self.hint = hint
         super().__init__(f"{self.problem}; {hint}" if hint else self.problem)
 

@@ -8,6 +8,9 @@ Activation = Literal["relu6", "hswish", "relu"]
 Precision = Literal["fp32", "fp16", "int8"]
 """Precision of a model's weights and arithmetic; int8 models have quantise/dequantise pairs (QDQ)."""
 
+Processor = Literal["x86-64", "x86-64-vnni", "arm64"]
+"""Instructions that decide how int8 models are quantised for a processor."""
+
 Fit = Literal["crop", "pad", "stretch"]
 """How a picture becomes a square: its centre; all of it, with margins; or distorted."""
 

@@ -19,6 +19,7 @@ from edgenas.accuracy.network_predictions import (
 )
 from edgenas.accuracy.out_of_memory import out_of_memory_named
 from edgenas.accuracy.supernet import Supernet
+from edgenas.precision.arithmetic import EXACT, Arithmetic
 from edgenas.space import Architecture
 from edgenas.vocabulary import Metric
 
@@ -65,6 +66,10 @@ largest. `Any` accepts what was written for the former.
 """
 
 
+Candidate = tuple[Architecture, Arithmetic]
+"""A network of a supernet's space, and how it computes where it is deployed."""
+
+
 class SupernetEvaluator(Evaluator):
     """Score on the validation split with weights inherited from a trained supernet.
 
@@ -77,14 +82,21 @@ class SupernetEvaluator(Evaluator):
         dataset: provides the validation split.
         metric: the score to return.
         shifted: whether training shifts images, which is what makes other positions informative.
+        candidate_of: from an architecture of the search to a candidate; by default, it is one of the supernet's space.
     """
 
     kind: AccuracyKind = "supernet"
 
     def __init__(
-        self, supernet: Supernet, dataset: Dataset, metric: Metric = "top-1", shifted: bool = True
+        self,
+        supernet: Supernet,
+        dataset: Dataset,
+        metric: Metric = "top-1",
+        shifted: bool = True,
+        candidate_of: Callable[[Architecture], Candidate] = lambda architecture: (architecture, EXACT),
     ) -> None:
         self._supernet = supernet
+        self._candidate_of = candidate_of
         self._dataset = dataset
         self._metric = metric
         small = shifted and len(dataset.validation) < SMALL_SPLIT_IMAGES
@@ -106,10 +118,11 @@ class SupernetEvaluator(Evaluator):
             OutOfMemoryError: a batch does not fit into memory.
         """
         found = []
+        network, arithmetic = self._candidate_of(architecture)
         with torch.inference_mode(), out_of_memory_named(f"evaluating {architecture.id}"):
             for i, part in enumerate(self._parts):
                 images = self._cached[i] if self._cached else self._normalised(part)
-                found.append(predicted_classes(self._supernet(images, architecture)).cpu().numpy())
+                found.append(predicted_classes(self._supernet(images, network, arithmetic)).cpu().numpy())
                 seen = self._labels[: part.stop]
                 if self._may_stop_early and to_beat is not None and part.stop < len(self._labels):
                     correct = int((np.concatenate(found) == seen).sum())

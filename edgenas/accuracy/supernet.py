@@ -14,9 +14,10 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from edgenas.accuracy.image_sizes import resized_images
+from edgenas.precision.arithmetic import EXACT, Arithmetic
 from edgenas.space import Architecture, Block, NetworkSpace
 from edgenas.space.block import block_parameters
-from edgenas.space.layers import Add, Conv, SqueezeExcite
+from edgenas.space.layers import Add, Conv, Linear, SqueezeExcite
 from edgenas.space.modules import BlockModule, Network, SqueezeExciteModule
 
 
@@ -39,14 +40,14 @@ class Supernet(nn.Module):
             torch.manual_seed(seed)
             self.places = Network(largest).to(memory_format=torch.channels_last)
 
-    def forward(self, x: Tensor, architecture: Architecture) -> Tensor:
+    def forward(self, x: Tensor, architecture: Architecture, arithmetic: Arithmetic = EXACT) -> Tensor:
         """Run one path: (N, C, H, W) to (N, classes) logits; N at least 2.
 
         Images of another size than the architecture's are resized.
         """
-        x = resized_images(x, self.space.resolution_of(architecture))
+        x = arithmetic.activations(resized_images(x, self.space.resolution_of(architecture)))
         for place, block in self.space.path(architecture):
-            x = self.run(place, block, x)
+            x = run_block(self.module(place), block, x, arithmetic)
         return x
 
     def run(self, place: int, block: Block | None, x: Tensor) -> Tensor:
@@ -69,17 +70,17 @@ class Supernet(nn.Module):
         return network
 
 
-def run_block(shared: BlockModule, block: Block, x: Tensor) -> Tensor:
+def run_block(shared: BlockModule, block: Block, x: Tensor, arithmetic: Arithmetic = EXACT) -> Tensor:
     """Run a block with the weights of its place's largest block; (N, C, H, W) to (N, C', H', W')."""
     y = x
     layers = [layer for layer in block.layers if not isinstance(layer, Add)]
     for module, layer in zip(shared.layers, layers, strict=True):
         run = _LAYER_RUNNERS.get(type(layer))
-        y = run(module, layer, y) if run else module(y)
-    return x + y if len(layers) < len(block.layers) else y
+        y = arithmetic.activations(run(module, layer, y, arithmetic) if run else module(y))
+    return arithmetic.activations(x + y) if len(layers) < len(block.layers) else y
 
 
-def _run_conv(shared: nn.Sequential, layer: Conv, x: Tensor) -> Tensor:
+def _run_conv(shared: nn.Sequential, layer: Conv, x: Tensor, arithmetic: Arithmetic) -> Tensor:
     conv, norm = cast(nn.Conv2d, shared.conv), cast(nn.BatchNorm2d, shared.norm)
     shape = (layer.out_channels, layer.in_channels // layer.groups, layer.kernel, layer.kernel)
     weight, scale, shift = (
@@ -88,23 +89,32 @@ def _run_conv(shared: nn.Sequential, layer: Conv, x: Tensor) -> Tensor:
     top, left, bottom, right = layer.pads
     if (top, left) != (bottom, right):
         x, top, left = functional.pad(x, (left, right, top, bottom)), 0, 0
+    weight = arithmetic.weights(weight)
     x = functional.conv2d(x, weight, None, layer.stride, (top, left), groups=layer.groups)
     x = functional.batch_norm(x, None, None, scale, shift, training=True, eps=norm.eps)
     return cast(Tensor, cast(nn.Module, shared.act)(x))
 
 
-def _run_squeeze_excite(shared: SqueezeExciteModule, layer: SqueezeExcite, x: Tensor) -> Tensor:
+def _run_squeeze_excite(
+    shared: SqueezeExciteModule, layer: SqueezeExcite, x: Tensor, arithmetic: Arithmetic
+) -> Tensor:
     c, s = layer.channels, layer.squeezed
     shapes = {"reduce.weight": (s, c), "reduce.bias": (s,), "expand.weight": (c, s), "expand.bias": (c,)}
     weights = {name: shared_slice(tensor, shapes[name]) for name, tensor in shared.named_parameters()}
-    return cast(Tensor, functional_call(shared, weights, (x,)))
+    rounded = {name: arithmetic.weights(each) if each.ndim > 1 else each for name, each in weights.items()}
+    return cast(Tensor, functional_call(shared, rounded, (x,)))
 
 
-_LAYER_RUNNERS: Mapping[type, Callable[[Any, Any, Tensor], Tensor]] = {
+def _run_linear(shared: nn.Linear, _: Linear, x: Tensor, arithmetic: Arithmetic) -> Tensor:
+    return functional.linear(x, arithmetic.weights(shared.weight), shared.bias)
+
+
+_LAYER_RUNNERS: Mapping[type, Callable[[Any, Any, Tensor, Arithmetic], Tensor]] = {
     Conv: _run_conv,
     SqueezeExcite: _run_squeeze_excite,
+    Linear: _run_linear,
 }
-"""Layers that use a part of shared weights; all others run unchanged."""
+"""Layers with weights, of which a block may use a part; all others run unchanged."""
 
 
 def shared_slice(tensor: Tensor, shape: tuple[int, ...] | torch.Size) -> Tensor:

@@ -19,9 +19,18 @@ from edgenas.kits.kit_models import KitModels, ModelOfKit
 from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.latency.latency import Latency
-from edgenas.onnx_latency.onnx_reading import precision_of, read_whole_model
+from edgenas.onnx_latency.model_inputs import Shapes
+from edgenas.onnx_latency.onnx_reading import batch_of_shapes, precision_of, read_whole_model
+from edgenas.onnx_latency.shape_inference import check_sizes
 from edgenas.pipeline.targets import board_for, check_is_here
-from edgenas.profiling.latency_distribution import Comparison, Distribution, compared, distribution_of
+from edgenas.profiling.latency_distribution import (
+    Comparison,
+    Distribution,
+    Histogram,
+    compared,
+    distribution_of,
+    histogram_of,
+)
 from edgenas.profiling.model_times import ModelTimes, runs_here
 from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import BenchSettings
@@ -31,6 +40,11 @@ RUNS, BUDGET_S = 1000, 20.0
 """Runs of each file, and how long those of all may take; if they are asked for, as long as they need."""
 
 UNLIMITED_S = 86_400.0
+
+NO_MEMORY = {TENSORRT: "TensorRT's memory is mostly the GPU's, which no process shows as its own"}
+"""By runtime, why the peak memory is not known."""
+
+NOT_TOLD = "neither the runtime nor the system tells it"
 
 MAX_KEY = 100
 """Characters of the name under which a board knows a file."""
@@ -46,11 +60,16 @@ class FileTimes(Document):
         latency_ms: of runs back to back.
         runs: how many there were.
         stable: whether the machine was quiet enough for the usual latency to be repeatable.
-        images_per_s: back to back.
+        images_per_s: throughput back to back: the images of a call by the median.
         typical_ms: at the machine's usual speed, which is what predictions are of (docs/measuring.md).
         paced_ms: median of runs after 0.1 s of idleness each; None where the runtime cannot wait.
         load_ms: loading the file; None where the runtime does not tell.
         first_ms: the first run, likewise.
+        peak_memory_bytes: the most physical memory (VmHWM) of a process of its own that loaded this file and ran it
+            three times, all of it: Python and the runtime too. A GPU's own memory is not counted.
+        runtime_memory_bytes: of that, what the process had before the file was loaded.
+        peak_memory_reason: why these are None; None if they are not.
+        histogram: how often each latency occurred; None unless asked for.
         predicted_ms: the prediction in the file's card, if that is for this device and operating point.
     """
 
@@ -65,6 +84,10 @@ class FileTimes(Document):
     paced_ms: float | None
     load_ms: float | None
     first_ms: float | None
+    peak_memory_bytes: int | None
+    runtime_memory_bytes: int | None
+    peak_memory_reason: str | None
+    histogram: Histogram | None
     predicted_ms: Latency | None
 
     @field_serializer("predicted_ms")
@@ -106,27 +129,31 @@ def bench(settings: BenchSettings) -> BenchResult:
     """Time an ONNX file over many runs, as it is, and compare it with another one.
 
     The files are timed in turn, in twenty rounds; disturbed runs count like others, so that the distribution is what a
-    program meets. With `ssh`, or a host in the device's file, they are carried to that board and timed there, with
+    program meets. Then each runs in a process of its own, which tells its memory.
+
+    With `ssh`, or a host in the device's file, they are carried to that board and timed there, with
     random weights: latency does not depend on their values, unless the amount of work does.
 
     Raises:
         InputError: a file or setting cannot be used.
         DeviceError: the device cannot be reached, or cannot run a file.
     """
-    device = find_device(settings.device, settings.threads, None, settings.batch, settings.power_mode)
+    paths = [Path(each) for each in (settings.model, settings.against) if each is not None]
+    shapes = settings.shapes
+    batch = settings.batch or batch_of_shapes(paths, shapes)
+    device = find_device(settings.device, settings.threads, None, batch, settings.power_mode)
     board = board_for(settings, device)
     if board is None:
         check_is_here(device)
-    paths = [Path(each) for each in (settings.model, settings.against) if each is not None]
-    files = _read(paths, device)
+    files = _read(paths, device, shapes)
     runs, budget_s = (RUNS, BUDGET_S) if settings.runs is None else (settings.runs, UNLIMITED_S)
     if board:
         times = _times_there(board, files, runs, budget_s, settings)
     else:
         runtime = runtime_for(find_device(device, precision="fp32"))  # which leaves files as they are
         by_key = {each.key: each.path for each in files}
-        times = runs_here(device, runtime, by_key, runs, budget_s, settings.progress)
-    first, *others = (_times_of(each, times) for each in files)
+        times = runs_here(device, runtime, by_key, runs, budget_s, settings.progress, shapes)
+    first, *others = (_times_of(each, times, settings.histogram) for each in files)
     return BenchResult(
         **dict(first),
         device=device.name,
@@ -137,12 +164,14 @@ def bench(settings: BenchSettings) -> BenchResult:
     )
 
 
-def _read(paths: Sequence[Path], device: Device) -> list[_File]:
+def _read(paths: Sequence[Path], device: Device, shapes: Shapes) -> list[_File]:
     names, seen = [one_line(path.name, MAX_KEY) or "model" for path in paths], Counter[str]()
     files = []
     for path, name in zip(paths, names, strict=True):
         seen[name] += 1
-        precision = precision_of(read_whole_model(path, device.batch).proto)
+        model = read_whole_model(path, device.batch, shapes)
+        check_sizes(model)
+        precision = precision_of(model.proto)
         key = name if seen[name] == 1 else f"{name} ({seen[name]})"
         files.append(_File(path, key, find_device(device, precision=precision)))
     return files
@@ -160,7 +189,7 @@ def _times_there(
         )
 
     def models(maker: KitModels) -> Iterator[ModelOfKit]:
-        return (maker.of_file(each.key, each.path, as_it_is=True) for each in files)
+        return (maker.of_file_as_it_is(each.key, each.path, settings.shapes) for each in files)
 
     times = times_over_ssh(board, device, models, budget_s, settings.progress, runs)
     for each in files:
@@ -171,10 +200,11 @@ def _times_there(
     return times
 
 
-def _times_of(file: _File, times: ModelTimes) -> FileTimes:
+def _times_of(file: _File, times: ModelTimes, histogram: bool) -> FileTimes:
     runs, timing = times.runs[file.key], times.measured.timings[file.key]
     latency = distribution_of(runs)
     load_ms, first_ms = times.loading_ms.get(file.key, (None, None))
+    memory = times.memory_bytes.get(file.key)
     return FileTimes(
         file=file.path,
         precision=file.device.precision,
@@ -182,11 +212,15 @@ def _times_of(file: _File, times: ModelTimes) -> FileTimes:
         latency_ms=latency,
         runs=sum(map(len, runs.back_to_back)),
         stable=not timing.unstable,
-        images_per_s=file.device.batch * 1e3 / latency.mean,
+        images_per_s=file.device.batch * 1e3 / latency.p50,
         typical_ms=timing.typical_ms,
         paced_ms=float(np.median(runs.paced)) if runs.paced else None,
         load_ms=load_ms,
         first_ms=first_ms,
+        peak_memory_bytes=memory.peak if memory else None,
+        runtime_memory_bytes=memory.before if memory else None,
+        peak_memory_reason=None if memory else NO_MEMORY.get(file.device.runtime, NOT_TOLD),
+        histogram=histogram_of(runs) if histogram else None,
         predicted_ms=_predicted(file),
     )
 

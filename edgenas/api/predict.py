@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import SerializeAsAny, computed_field, field_serializer
 
 from edgenas.device import Device, Provenance
+from edgenas.errors import InputError
 from edgenas.formats import Document
 from edgenas.latency.energy import Energy
 from edgenas.latency.latency import Latency
@@ -73,10 +74,14 @@ def predict(settings: PredictSettings) -> Prediction:
         InputError: the file, the device or its table cannot be used.
     """
     path = Path(settings.target)
-    device = device_for(settings)
-    return (
-        _of_onnx(path, device) if path.suffix == ".onnx" else _of_architecture(path, device, settings.missing)
-    )
+    if path.suffix == ".onnx":
+        return _of_onnx(path, settings)
+    if settings.shapes:
+        raise InputError(
+            f"--shape is for the inputs of ONNX files, and {path} is none",
+            "leave it out; an architecture has its image size",
+        )
+    return _of_architecture(path, device_for(settings), settings.missing)
 
 
 def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction:
@@ -95,11 +100,14 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
     )
 
 
-def _of_onnx(path: Path, device: Device) -> Prediction:
+def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
     # Imported only when needed: onnx loads slowly.
-    from edgenas.onnx_latency import costing, prediction
+    from edgenas.onnx_latency import costing, onnx_reading, prediction
 
-    found = prediction.predicted_onnx(path, device)
+    shapes = settings.shapes
+    batch = settings.batch or onnx_reading.batch_of_shapes([path], shapes)
+    device = device_for(settings.with_changes(batch=batch))
+    found = prediction.predicted_onnx(path, device, shapes)
     kernels, costs = found.kernels, found.costs
     return Prediction(
         device=device.name,

@@ -47,6 +47,17 @@ def cpu_model() -> str:
     return names[0] if names else platform.machine()
 
 
+def instructions() -> str:
+    """What the CPU offers to int8 models: arm64, x86-64-vnni, or plain x86-64."""
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return "arm64"
+    try:
+        known = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        known = []
+    return "x86-64-vnni" if {"avx512_vnni", "avx_vnni"} & set(known) else "x86-64"
+
+
 def cores() -> int:
     """Number of CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -98,6 +109,19 @@ def interruptions() -> int:
     except ImportError:  # Windows
         return 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def peak_memory() -> int | None:
+    """The most physical memory that this process has had so far, bytes; None if the system does not tell.
+
+    Not `ru_maxrss`: on Linux that is inherited from the process that started this one.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    kib = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return 1024 * int(kib[0]) if kib else None
 
 
 def fingerprint(gpu: bool = False) -> str:

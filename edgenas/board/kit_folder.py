@@ -54,6 +54,7 @@ class Measured:
         retaken: how many bursts were repeated.
         runs: by the key of a model, every run, where the kit asks for a distribution (`bursts.Runs`).
         loading_ms: by the key of a model, milliseconds of loading it and of its first run, likewise.
+        memory_bytes: by the key of a model, the memory of a process of its own, likewise (`worker.MemoryUse`).
         energies: of runs of blocks, by the key of the model.
     """
 
@@ -67,6 +68,7 @@ class Measured:
     retaken: int = 0
     runs: dict[str, Any] = field(default_factory=dict)
     loading_ms: dict[str, Any] = field(default_factory=dict)
+    memory_bytes: dict[str, Any] = field(default_factory=dict)
     energies: Energies = field(default_factory=dict)
 
 

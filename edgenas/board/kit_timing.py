@@ -14,7 +14,7 @@ from edgenas.board.manifest import MODELS, TENSORRT, Kit, KitModel
 from edgenas.board.power import Meter, MeterError
 from edgenas.board.problem import BoardError, one_line
 from edgenas.board.trtexec import Trtexec, TrtexecSession
-from edgenas.board.worker import Worker, WorkerDiedError, WorkerSession
+from edgenas.board.worker import Worker, WorkerDiedError, WorkerSession, memory_use
 
 Runner = Union[Worker, Trtexec]
 """What loads and times models, in other processes."""
@@ -184,6 +184,22 @@ class KitTimer:
         measured.runs.update(runs)
         loading = {key: session.loading_ms() for key, session in sessions.items()}
         measured.loading_ms.update({key: each for key, each in loading.items() if each})
+        if self._kit.runtime != TENSORRT:  # whose memory is the GPU's
+            for key in sessions:
+                self._measure_memory(self._kit.models[key], measured)
+
+    def _measure_memory(self, model: KitModel, measured: Measured) -> None:
+        """Note the memory of a process that has only this model."""
+        runner = self._make_runner()
+        if not isinstance(runner, Worker):
+            return
+        try:
+            found = memory_use(runner, self._path(model), self._kit.batch, model.inputs)
+        except BoardError as error:
+            self._show.warning(f"{model.key}: its memory is not known ({one_line(error.problem)})")
+            return
+        if found:
+            measured.memory_bytes[model.key] = found
 
     def _take_energies(
         self, sessions: Mapping[str, _Watched], measured: Measured, commit: Callable[[], None]
@@ -220,10 +236,13 @@ class KitTimer:
 
     def _load(self, runner: Runner, model: KitModel) -> _Watched:
         try:
-            session = runner.load(str(self._folder / MODELS / model.file), self._kit.batch)
+            session = runner.load(self._path(model), self._kit.batch, model.inputs)
         except BoardError as error:
             raise ModelError(model.key, error) from error
         return _Watched(model.key, session)
+
+    def _path(self, model: KitModel) -> str:
+        return str(self._folder / MODELS / model.file)
 
     def _progress(
         self, chunk: Sequence[str], measured: Measured

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgenas.board.host import cores, cpu_model, gpu_name, output_of, system_text
+from edgenas.board.host import cores, cpu_model, gpu_name, instructions, output_of, system_text
 from edgenas.board.problem import one_line
 
 COPY_BYTES = 32 * 2**20
@@ -63,6 +63,7 @@ def look() -> dict[str, Any]:
         "model": one_line((system_text("/proc/device-tree/model") or "").rstrip("\0\n")),
         "processor": one_line(cpu_model()),
         "machine": one_line(platform.machine()),
+        "instructions": instructions(),
         "bits": 64 if sys.maxsize > 2**32 else 32,
         "cores": cores(),
         "memory_bytes": total_memory(),

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from edgenas.board.problem import BoardError
 
@@ -43,6 +43,7 @@ class KitModel(NamedTuple):
         memory_bytes: estimate of what it needs once loaded.
         estimated_ms: estimate of a run, for the time left.
         is_block: whether it is a single block, whose energy is measured too where there is a power meter.
+        inputs: shapes by the names of its inputs; open axes of others have the size of the batch.
     """
 
     key: str
@@ -51,6 +52,7 @@ class KitModel(NamedTuple):
     memory_bytes: int
     estimated_ms: float
     is_block: bool = False
+    inputs: Mapping[str, Sequence[int]] = {}
 
 
 class Kit(NamedTuple):
@@ -162,7 +164,17 @@ def _model_from(found: Any) -> KitModel:
         memory_bytes=_whole(found, "memory_bytes", 0, 2**53),
         estimated_ms=_finite(found, "estimated_ms", 1e6),
         is_block=_listed({"is_block": False, **found}, "is_block", bool),
+        inputs={
+            name: _sizes(shape) for name, shape in _listed({"inputs": {}, **found}, "inputs", dict).items()
+        },
     )
+
+
+def _sizes(found: Any) -> list[int]:
+    """The shape of an input."""
+    if not isinstance(found, list) or not all(type(size) is int and 0 < size < 2**31 for size in found):
+        raise ValueError("inputs has no valid shapes")
+    return list(found)
 
 
 def _check_file(path: Path, model: KitModel) -> None:

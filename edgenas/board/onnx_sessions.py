@@ -8,6 +8,7 @@ from typing import Any, Mapping
 
 from edgenas.board.host import interruptions
 from edgenas.board.problem import BoardError, first_line
+from edgenas.board.random_inputs import Shapes, random_inputs
 
 # Must be set before ONNX Runtime is loaded, or it sends telemetry; which variable it reads depends on its version.
 for _name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):
@@ -15,6 +16,9 @@ for _name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):
 
 CPU = "CPUExecutionProvider"
 """ONNX Runtime's name for the CPU, the only provider with a configurable thread count."""
+
+SILENT = 4
+"""Severity of what ONNX Runtime itself prints; its errors are raised too."""
 
 _GPU_MEMORY = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 
@@ -44,12 +48,15 @@ class OnnxLoader:
         self._threads = threads
         self._shared_pool = shared_pool
 
-    def load(self, model: str | bytes, feeds: Mapping[str, Any] | int) -> OnnxSession:
+    def load(
+        self, model: str | bytes, feeds: Mapping[str, Any] | int, shapes: Shapes | None = None
+    ) -> OnnxSession:
         """Load a model, as a path or serialised, and the inputs to run it on.
 
         Args:
             model: a path, or a serialised model.
             feeds: arrays by input name, which are copied; or a batch size, for random inputs.
+            shapes: of random inputs whose open axes are not all of the batch's size.
 
         Raises:
             BoardError: the runtime cannot run the model, or would run it on another provider.
@@ -57,7 +64,7 @@ class OnnxLoader:
         runtime = self._runtime
         options = runtime.SessionOptions()
         options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = 3
+        options.log_severity_level = SILENT
         if self._shared_pool:
             options.use_per_session_threads = False
         else:
@@ -70,11 +77,12 @@ class OnnxLoader:
             session = runtime.InferenceSession(model, options, providers=[self._provider])
             load_ms = 1e3 * (time.perf_counter() - began_s)
             fell_back = self._provider not in session.get_providers()
-            inputs = _inputs(session, feeds)
+            inputs = _inputs(session, feeds, shapes or {})
             loaded = None if fell_back else OnnxSession(runtime, session, inputs, memory, load_ms)
         except Exception as error:  # ONNX Runtime's exceptions have no common base class
+            reason = first_line(error).replace(f"Load model from {model!s:.1000} failed:", "")
             raise BoardError(
-                f"ONNX Runtime cannot load the model ({first_line(error)})", "try another provider or version"
+                f"ONNX Runtime cannot load the model ({reason})", "try another provider or version"
             ) from error
         if loaded is None:
             raise BoardError(
@@ -148,19 +156,12 @@ def _onnxruntime() -> Any:
             f"ONNX Runtime cannot be imported ({first_line(error)})",
             "install numpy and onnxruntime in a virtual environment, and use its Python (over SSH: --ssh-python)",
         ) from error
+    onnxruntime.set_default_logger_severity(SILENT)
     return onnxruntime
 
 
-def _inputs(session: Any, feeds: Mapping[str, Any] | int) -> dict[str, Any]:
-    """Copies of the arrays, or random ones, in which every dynamic axis has the size of the batch."""
-    if not isinstance(feeds, int):
-        return {name: value.copy() for name, value in feeds.items()}
-    import numpy as np
-
-    random = np.random.default_rng(0)
-    return {
-        each.name: random.standard_normal(
-            [size if isinstance(size, int) else feeds for size in each.shape], dtype=np.float32
-        )
-        for each in session.get_inputs()
-    }
+def _inputs(session: Any, feeds: Mapping[str, Any] | int, shapes: Shapes) -> dict[str, Any]:
+    """Copies of the arrays, or random ones for a batch size."""
+    if isinstance(feeds, int):
+        return random_inputs(session, feeds, shapes)
+    return {name: value.copy() for name, value in feeds.items()}

@@ -231,6 +231,7 @@ class _Run:
                 "bursts": measured.bursts,
                 "runs": measured.runs,
                 "loading_ms": measured.loading_ms,
+                "memory_bytes": measured.memory_bytes,
                 "energies": measured.energies,
             },
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple, Sequence
 
 from edgenas.board.problem import BoardError, one_line
+from edgenas.board.random_inputs import Shapes
 from edgenas.board.worker import WorkerDiedError, cause_of
 
 PROGRAM = "trtexec"
@@ -92,12 +93,13 @@ class Trtexec:
         typed = {"fp32": (), "fp16": self._dialect.fp16, "int8": self._dialect.int8}
         self._typed: Sequence[str] = typed[precision]
 
-    def load(self, path: str, batch: int) -> TrtexecSession:
+    def load(self, path: str, batch: int, shapes: Shapes | None = None) -> TrtexecSession:
         """Build the engine of a model, unless it is there.
 
         Args:
             path: the model, whose shapes are all fixed.
             batch: images per call, which the model has already.
+            shapes: of its inputs, likewise.
 
         Raises:
             BoardError: TensorRT cannot build it.

@@ -17,15 +17,23 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import weakref
 from contextlib import suppress
-from typing import IO, Any, Callable, Mapping, Sequence
+from typing import IO, Any, Callable, Mapping, NamedTuple, Sequence
 
-from edgenas.board.host import pin
+from edgenas.board.host import peak_memory, pin
 from edgenas.board.onnx_sessions import OnnxLoader, OnnxSession, share_pool
-from edgenas.board.problem import BoardError, first_line
+from edgenas.board.problem import BoardError, first_line, one_line
+from edgenas.board.random_inputs import Shapes
 
 WORKER = "--worker"
+
+MEMORY_RUNS = 3
+"""Runs after which memory no longer grows: the first plans it, the second allocates it in one piece."""
+
+MAX_WORDS = 200
+"""Characters of what the process last said."""
 
 
 class Worker:
@@ -45,10 +53,13 @@ class Worker:
         threads: int,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
+        """What libraries print is for nobody, unless the process dies of it."""
         self._process = subprocess.Popen(
             [*command, provider, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self._said,
             universal_newlines=True,
             start_new_session=True,  # Ctrl-C reaches only the parent, which then kills this process
             env=environment,
@@ -60,17 +71,20 @@ class Worker:
         self.version: str = version
         self.cores: tuple[int, ...] = tuple(cores)
 
-    def load(self, path: str, feeds: tuple[Sequence[str], str] | int) -> WorkerSession:
+    def load(
+        self, path: str, feeds: tuple[Sequence[str], str] | int, shapes: Shapes | None = None
+    ) -> WorkerSession:
         """Load the model of a file.
 
         Args:
             path: the model.
             feeds: names of the inputs and an `.npz` file with their arrays in this order; or a batch size, for random
                 inputs.
+            shapes: as for `OnnxLoader.load`.
         """
         while self.dropped:
             self.request("forget", self.dropped.pop())
-        return WorkerSession(self, self.request("load", path, feeds))
+        return WorkerSession(self, self.request("load", path, feeds, shapes or {}))
 
     def request(self, verb: str, *arguments: Any) -> Any:
         """Send one request and return the answer.
@@ -86,22 +100,55 @@ class Worker:
         except BrokenPipeError:
             line = ""
         if not line.endswith("\n"):  # it died, perhaps in the middle of an answer
-            raise WorkerDiedError(cause_of(self._process.wait()))
+            raise WorkerDiedError(cause_of(self._process.wait()), self._last_words())
         answer = json.loads(line)
         if "problem" in answer:
             raise BoardError(answer["problem"], answer["hint"])
         return answer["value"]
 
+    def _last_words(self) -> str:
+        """The last line that the process printed; empty if there is none."""
+        self._said.seek(0)
+        lines = [line for line in self._said.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        return one_line(lines[-1].strip(), MAX_WORDS) if lines else ""
+
 
 class WorkerDiedError(BoardError):
     """The process that times models died; `cause` is the name of the signal or the exit code."""
 
-    def __init__(self, cause: str) -> None:
+    def __init__(self, cause: str, last_words: str = "") -> None:
         self.cause = cause
         super().__init__(
-            f"the process that times models died ({cause})",
+            f"the process that times models died ({cause}{f': {last_words}' if last_words else ''})",
             "check memory and the provider's libraries, and try again",
         )
+
+
+class MemoryUse(NamedTuple):
+    """Memory of a process that loaded and ran one model and nothing else, bytes of physical memory.
+
+    Attributes:
+        before: of the process before: Python and the runtime.
+        peak: the most it ever had, that included.
+    """
+
+    before: int
+    peak: int
+
+
+def memory_use(worker: Worker, path: str, batch: int, shapes: Shapes) -> MemoryUse | None:
+    """The memory that a model takes; None if the system does not tell.
+
+    Args:
+        worker: a process that has loaded nothing yet.
+        path: the model.
+        batch: of its random inputs.
+        shapes: as for `OnnxLoader.load`.
+    """
+    before = worker.request("memory")
+    worker.load(path, batch, shapes).time_ms(MEMORY_RUNS)
+    peak = worker.request("memory")
+    return None if before is None or peak is None else MemoryUse(before, peak)
 
 
 class WorkerSession:
@@ -175,10 +222,10 @@ def _serve(loader: OnnxLoader | BoardError, cores: Sequence[int], answers: IO[st
             raise loader
         return loader.version, cores
 
-    def load(path: str, feeds: tuple[Sequence[str], str] | int) -> int:
+    def load(path: str, feeds: tuple[Sequence[str], str] | int, shapes: Shapes) -> int:
         assert isinstance(loader, OnnxLoader)
         number = next(numbers)
-        sessions[number] = loader.load(path, feeds if isinstance(feeds, int) else _arrays(*feeds))
+        sessions[number] = loader.load(path, feeds if isinstance(feeds, int) else _arrays(*feeds), shapes)
         return number
 
     def run(number: int, path: str) -> int:
@@ -194,6 +241,7 @@ def _serve(loader: OnnxLoader | BoardError, cores: Sequence[int], answers: IO[st
         "run": run,
         "loading": lambda number: sessions[number].loading_ms,
         "time": lambda number, calls: (sessions[number].time_ms(calls), sessions[number].interruptions),
+        "memory": peak_memory,
         "forget": lambda number: sessions.pop(number) and None,
     }
     for line in sys.stdin:

@@ -1,20 +1,24 @@
 """`edgenas bench`: the latency of an ONNX file over many runs."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from edgenas.cli.console import SEE, print_json, print_lines, print_table, reporting
+from edgenas.cli.console import SEE, bar, print_json, print_lines, print_table, reporting
 from edgenas.cli.options import command_of
 from edgenas.settings.latency_commands import BenchSettings
 from edgenas.units import format_milliseconds
 
 if TYPE_CHECKING:
     from edgenas.api.bench import BenchResult, FileTimes
+    from edgenas.profiling.latency_distribution import Histogram
 
 EXAMPLE = "Example: edgenas bench model.onnx --device cpu --against model.int8.onnx"
 
-COLUMNS = ("file", "min", "mean", "median", "90 %", "95 %", "99 %", "after idling", "images/s")
+BAR_WIDTH = 40
+
+MIB = 2**20
 
 
 @command_of(BenchSettings)
@@ -30,12 +34,11 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     files = [result, *([result.against] if result.against else [])]
     names = _names(files)
     where = f"{result.device} ({result.host})" if result.host else result.device
-    print_table(
-        f"milliseconds of {result.runs} runs on {where}",
-        COLUMNS,
-        [_row(name, each) for name, each in zip(names, files, strict=True)],
-    )
+    figures = [_figures(each) for each in files]
+    rows = [(kind, *(each[kind] for each in figures)) for kind in figures[0]]
+    print_table(f"milliseconds of {result.runs} runs on {where}", ("", *names), rows)
     for name, each in zip(names, files, strict=True):
+        print_lines(*_histogram_lines(name, each.histogram))
         print_lines(f"{name}: {each.conditions}, version {result.runtime_version}", *_remarks(name, each))
     print_lines(*_comparison_lines(result, names))
 
@@ -46,29 +49,53 @@ def _names(files: Sequence["FileTimes"]) -> list[str]:
     return names if len(set(names)) == len(names) else [os.fspath(each.file) for each in files]
 
 
-def _row(name: str, each: "FileTimes") -> tuple[str, ...]:
+def _figures(each: "FileTimes") -> dict[str, str]:
+    """What is in the table, by what it is."""
     found = each.latency_ms
-    times = (found.min, found.mean, found.p50, found.p90, found.p95, found.p99, each.paced_ms)
-    return (name, *("-" if ms is None else f"{ms:.4g}" for ms in times), f"{each.images_per_s:.4g}")
+    times = {
+        "fastest": found.min,
+        "median": found.p50,
+        "mean": found.mean,
+        "90 % within": found.p90,
+        "95 % within": found.p95,
+        "99 % within": found.p99,
+        "median after idling": each.paced_ms,
+        "first run": each.first_ms,
+        "loading": each.load_ms,
+    }
+    memory = each.peak_memory_bytes
+    return {
+        **{name: "-" if ms is None else f"{ms:.4g}" for name, ms in times.items()},
+        "images per second": f"{each.images_per_s:.4g}",
+        "peak memory, MiB": "-" if memory is None else f"{memory / MIB:.1f}",
+    }
 
 
-def _remarks(name: str, each: "FileTimes") -> list[str]:
-    found = []
-    if each.load_ms is not None and each.first_ms is not None:
-        found.append(
-            f"{name}: loaded in {format_milliseconds(each.load_ms)}, first run {format_milliseconds(each.first_ms)}"
-        )
+def _remarks(name: str, each: "FileTimes") -> Iterator[str]:
+    if each.runtime_memory_bytes is not None:
+        yield f"{name}: {each.runtime_memory_bytes / MIB:.1f} MiB of the memory are Python's and the runtime's"
+    else:
+        yield f"{name}: its memory is not known: {each.peak_memory_reason}"
     if (predicted := each.predicted_ms) is not None:
         inside = predicted.low <= each.typical_ms <= predicted.high
-        found.append(
+        yield (
             f"{name}: predicted {predicted.text}, typically {format_milliseconds(each.typical_ms)}: "
             f"{'inside' if inside else 'outside'} the interval"
         )
     if not each.stable:
-        found.append(
-            f"{name}: the machine was busy, or its clock changed: do not rely on these figures ({SEE})"
-        )
-    return found
+        yield f"{name}: the machine was busy, or its clock changed: do not rely on these figures ({SEE})"
+
+
+def _histogram_lines(name: str, found: "Histogram | None") -> Iterator[str]:
+    """A bar for each bin; none is left out that has a run."""
+    if found is None:
+        return
+    ranges = [f"{low:.4g} to {high:.4g} ms" for low, high in pairwise(found.edges_ms)]
+    most = max(found.counts)
+    yield f"{name}: how often each latency occurred"
+    for text, count in zip(ranges, found.counts, strict=True):
+        drawn = bar(max(round(BAR_WIDTH * count / most), min(count, 1)))
+        yield f"{text:>{max(map(len, ranges))}}  {drawn} {count}"
 
 
 def _comparison_lines(result: "BenchResult", names: Sequence[str]) -> list[str]:

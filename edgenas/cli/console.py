@@ -47,6 +47,15 @@ def print_table(
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
+def bar(length: int) -> str:
+    """A bar of so many characters, of what stdout can show."""
+    try:
+        "█".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return "#" * length
+    return "█" * length
+
+
 def disturbance_lines(retaken: int, disturbed: float, advice: str = SEE) -> list[str]:
     """Lines about timings during which the machine was not at its usual speed, and how to find out why."""
     if not retaken:

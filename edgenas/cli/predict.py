@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from edgenas.cli.console import print_json, print_lines, print_table
+from edgenas.cli.console import bar, print_json, print_lines, print_table
 from edgenas.cli.options import command_of
 from edgenas.settings.latency_commands import PredictSettings
 from edgenas.units import format_count, format_milliseconds
@@ -72,4 +72,4 @@ def _remark(row: "LayerLatency") -> str:
 def _bar(start: float, length: float) -> str:
     """One bar of the waterfall chart, in characters; a negative one is drawn from its end."""
     left, right = sorted((round(start), round(start + length)))
-    return " " * left + "█" * max(right - left, 1)
+    return " " * left + bar(max(right - left, 1))

@@ -41,6 +41,9 @@ def _print_result(result: "SearchResult") -> None:
         columns.append("memory")
     models = (*result.front, *result.baselines)
     rows = [_row(model, model.id == result.chosen, with_memory) for model in models]
+    if any(model.precision != "fp32" for model in models):
+        columns.append("precision")
+        rows = [(*row, model.precision) for row, model in zip(rows, models, strict=True)]
     if any(model.energy_mj for model in models):
         columns.append("energy")
         rows = [(*row, _energy(model)) for row, model in zip(rows, models, strict=True)]

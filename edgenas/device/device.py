@@ -8,10 +8,12 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import override
 
 from edgenas import plugins
+from edgenas.board import host
 from edgenas.board.onnx_sessions import CPU as CPU
 from edgenas.formats import Document
 from edgenas.plugins import plugin_names
-from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON, Precision
+from edgenas.precision.scheme import SCHEMES, Scheme, scheme_of_provider
+from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON, Precision, Processor
 
 MAX_THREADS = 1024
 
@@ -117,6 +119,10 @@ class Device(Document):
     power_mode: str = Field(description="operating point, in the vendor's words")
     reach: Literal["local", "none"] = Field(description="local: this host; none: not reachable from here")
     ssh: SshAccess | None = None
+    processor: Processor | None = Field(
+        default=None,
+        description="for its int8 models; of this host it is found out, of others arm64 if not given",
+    )
     datasheet: Datasheet
     power_modes: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default={}, description="operating points: name to clock in MHz"
@@ -161,6 +167,23 @@ class Device(Document):
     def uses_gpu(self) -> bool:
         """Whether models run on a GPU, which then is part of the host's fingerprint."""
         return self.provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider", "cuda")
+
+    def at(self, precision: Precision) -> Self:
+        """The device at another precision."""
+        return self.model_copy(update={"precision": precision})
+
+    @property
+    def converts_files(self) -> bool:
+        """Whether the runtime takes fp32 files and converts them to its precision itself."""
+        return self.runtime == "torch"
+
+    @property
+    def scheme(self) -> Scheme:
+        """How int8 models are quantised for it."""
+        if self.runtime == "tensorrt":
+            return SCHEMES["tensorrt"]
+        processor = host.instructions() if self.is_host else "arm64"
+        return scheme_of_provider(self.provider, self.processor or processor)
 
     @property
     def target(self) -> str:

@@ -12,11 +12,12 @@ from typing_extensions import override
 
 from edgenas.board import host
 from edgenas.board.onnx_sessions import CPU
-from edgenas.board.worker import WORKER, Worker
+from edgenas.board.worker import WORKER, MemoryUse, Worker, memory_use
 from edgenas.device.onnx_runtime import OnnxRuntime, as_device_error
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError, InputError
-from edgenas.space.precision import convert
+from edgenas.precision.conversion import convert
+from edgenas.precision.scheme import scheme_of_provider
 from edgenas.vocabulary import Precision
 
 MODEL, FEEDS, OUTPUTS = "model.onnx", "feeds.npz", "outputs.npz"
@@ -50,12 +51,23 @@ class OnnxProcess(Runtime):
     @override
     def load(self, model: bytes, feeds: Feeds) -> Session:
         try:
-            converted = convert(model, self.precision, feeds)
+            scheme = scheme_of_provider(self.provider, host.instructions())
+            converted = convert(model, self.precision, feeds, scheme)
         except InputError as error:
             raise DeviceError(error.problem, error.hint) from error
         process = self._process
         self.cores = process.worker.cores
         return _ProcessSession(process, converted, feeds)
+
+    @override
+    def memory_use(self, model: bytes, feeds: Feeds) -> MemoryUse | None:
+        process = _Process(self.provider, self.threads)
+        path = process.folder / MODEL
+        path.write_bytes(model)
+        with as_device_error():
+            return memory_use(
+                process.worker, str(path), 1, {name: each.shape for name, each in feeds.items()}
+            )
 
     @cached_property
     def _process(self) -> "_Process":

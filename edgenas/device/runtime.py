@@ -2,13 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgenas.board.worker import MemoryUse
 from edgenas.vocabulary import Precision
 
-Feeds = Mapping[str, NDArray[np.float32]]
+Feeds = Mapping[str, NDArray[Any]]
+"""Arrays by the names of inputs, of the types that these take: float32 in what edgenas makes itself."""
 
 
 class Session(ABC):
@@ -37,7 +40,7 @@ class Runtime(ABC):
 
     The contract:
       - Models are passed as fp32 ONNX; a runtime of another `precision` converts them in `load`. Inputs and
-        outputs stay float32.
+        outputs stay float32. At fp32 models are loaded as they are, and may have inputs of other types.
       - `load` copies its arguments: the caller may change bytes and feeds afterwards.
       - Sessions are independent: loading or timing one does not affect another.
       - A model the runtime cannot run, or a provider that is not installed, is a `DeviceError` at `load` or
@@ -65,3 +68,11 @@ class Runtime(ABC):
     @abstractmethod
     def load(self, model: bytes, feeds: Feeds) -> Session:
         """Load a serialised ONNX model and the inputs to run it on."""
+
+    def memory_use(self, model: bytes, feeds: Feeds) -> MemoryUse | None:
+        """Memory of a process that loads and runs only this model; None where that cannot be told.
+
+        Raises:
+            DeviceError: the model cannot be run.
+        """
+        return None

@@ -11,21 +11,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.board.onnx_sessions import CPU
+from edgenas.board.onnx_sessions import CPU, SILENT
 from edgenas.errors import DeviceError, DivergenceError, FileFormatError, InputError, first_line
-from edgenas.exporting.camera import Camera
+from edgenas.exporting.camera import IMAGE, Camera
 from edgenas.exporting.model_card import Card
-from edgenas.exporting.onnx_metadata import metadata_of
+from edgenas.exporting.onnx_metadata import FileMetadata, metadata_of
 from edgenas.exporting.preprocessing import Preprocessing
 from edgenas.formats import read_json
 from edgenas.images.reading import UnreadableImageError, read_pixels, read_whole_pixels
-from edgenas.onnx_latency.onnx_reading import read_entries, read_whole_model
+from edgenas.onnx_latency.model_inputs import Shapes, UndecidedShapeError
+from edgenas.onnx_latency.onnx_content import opened
+from edgenas.onnx_latency.onnx_reading import read_whole_model
+from edgenas.onnx_latency.shape_inference import check_sizes
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from onnxruntime import InferenceSession
 
 AT_ONCE, LARGE_AT_ONCE = 64, 4
 """Pictures held at the same time: of the input's size, of any."""
+
+NOT_OURS = "give a file that edgenas exported"
 
 Images = NDArray[np.float32] | NDArray[np.uint8]
 """Normalised pictures, (N, channels, R, R); or, where the file prepares them, as its camera gives them."""
@@ -105,38 +111,57 @@ def classifier_from_file(path: Path) -> Classifier:
         InputError: it is no ONNX file, or was not exported by edgenas; its metadata do not fit it.
         DeviceError: ONNX Runtime cannot load it; or, from the classifier, cannot run it.
     """
-    said = metadata_of(read_entries(path), path)
+    found = opened(path)
+    said = metadata_of({each.key: each.value for each in found.metadata_props}, path)
     camera = None if said is None else said.camera
-    if camera is None:
-        read_whole_model(path, None)  # which says best what is wrong with a file
-    session = _session(path)
+    try:
+        given = read_whole_model(path, None, {} if said is None else _likely_shapes(found, said))
+    except UndecidedShapeError as error:
+        raise InputError(error.problem, NOT_OURS) from None
     described = said or _card_beside(path)
+    check_sizes(given)
+    session = _session(path, given.proto)
     prepared, classes = described.preprocessing, len(described.classes)
-    size = (prepared.channels, prepared.resolution, prepared.resolution)
-    kind, shape = ("uint8", camera.shape(prepared.channels)) if camera else ("float", size)
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    expected = [(f"tensor({kind})", [*shape]), ("tensor(float)", [classes])]
-    if [(each.type, each.shape[1:]) for each in (*inputs, *outputs)] != expected:
+    expected = (_likely_size(prepared, camera), "float32" if camera is None else "uint8")
+    taken = [(each.shape[1:], each.dtype) for each in given.inputs]
+    if taken != [expected] or [each.shape[1:] for each in session.get_outputs()] != [[classes]]:
         raise FileFormatError(path, "metadata", "do not fit its input or output", "export it again")
-    (given,) = inputs
 
     def logits(images: Images) -> NDArray[np.float32]:
         with _as_device_error(f"run {path}"):
-            found = session.run(None, {given.name: images})[0]
+            found = session.run(None, {given.input: images})[0]
             return np.asarray(found, np.float32).reshape(len(images), classes)
 
-    fixed = isinstance(given.shape[0], int)
-    fed = _in_batches(logits, given.shape[0]) if fixed else logits
+    fed = logits if given.open_batch else _in_batches(logits, given.shape[0])
     return Classifier(described.classes, prepared, fed, camera)
 
 
-def _session(path: Path) -> "InferenceSession":
+def _likely_shapes(model: "ModelProto", said: FileMetadata) -> Shapes:
+    """The input's shape, if it takes pictures of any size, with the size of the network's in place of theirs."""
+    image = next((each for each in model.graph.input if each.name == IMAGE), None)
+    if image is None or said.camera is None:
+        return {}
+    batch = max([1, *(dim.dim_value for dim in image.type.tensor_type.shape.dim[:1])])
+    return {IMAGE: (batch, *_likely_size(said.preprocessing, said.camera))}
+
+
+def _likely_size(prepared: Preprocessing, camera: Camera | None) -> tuple[int, ...]:
+    """The axes after the batch."""
+    size = prepared.resolution
+    if camera is None:
+        return (prepared.channels, size, size)
+    return tuple(axis if isinstance(axis, int) else size for axis in camera.shape(prepared.channels))
+
+
+def _session(path: Path, model: "ModelProto") -> "InferenceSession":
+    """A model with its weights: the runtime itself opens no file."""
     import onnxruntime
 
+    onnxruntime.set_default_logger_severity(SILENT)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # its errors are raised too
+    options.log_severity_level = SILENT
     with _as_device_error(f"load {path}"):
-        return onnxruntime.InferenceSession(str(path), options, providers=[CPU])
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[CPU])
 
 
 @contextmanager
@@ -164,7 +189,7 @@ def _card_beside(path: Path) -> Card:
     if not card_path.is_file():
         raise InputError(
             f"{path} does not say what its classes are and how pictures are prepared, and has no card beside it",
-            "give a file that edgenas exported",
+            NOT_OURS,
         )
     card = read_json(card_path, Card)
     if card.sha256 != hashlib.sha256(path.read_bytes()).hexdigest():

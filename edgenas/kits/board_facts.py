@@ -8,6 +8,7 @@ from edgenas.board.manifest import ONNX_RUNTIME, TENSORRT
 from edgenas.device import CPU, Device, find_device
 from edgenas.device.device import MAX_THREADS, Datasheet, SshAccess
 from edgenas.formats import Document, Line
+from edgenas.vocabulary import Processor
 
 CUDA = "CUDAExecutionProvider"
 
@@ -43,6 +44,7 @@ class BoardFacts(Document):
     model: Line
     processor: Line
     machine: Line
+    instructions: Processor
     bits: int = Field(ge=0, le=1024)
     cores: int = Field(ge=1, le=MAX_THREADS)
     memory_bytes: int = Field(ge=0, le=2**60)
@@ -111,6 +113,7 @@ def device_of(name: str, facts: BoardFacts, access: SshAccess | None, day: str) 
             "provider": provider,
             "reach": "none" if access else "local",
             "ssh": access,
+            "processor": facts.instructions if access else None,
             **figures,
         }
     )

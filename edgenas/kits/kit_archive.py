@@ -309,4 +309,5 @@ def _listed(file: str, model: ModelOfKit) -> dict[str, Any]:
         "memory_bytes": model.memory_bytes,
         "estimated_ms": model.estimated_ms,
         "is_block": model.is_block,
+        **({"inputs": dict(model.inputs)} if model.inputs else {}),
     }

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,13 @@ from edgenas.onnx_latency.costing import costing_from_model, graph_latency
 from edgenas.onnx_latency.fragment_timing import fragment_kernels
 from edgenas.onnx_latency.fragments import Fragment
 from edgenas.onnx_latency.kernels import Kernel
+from edgenas.onnx_latency.model_inputs import Shapes
 from edgenas.onnx_latency.onnx_reading import read_whole_model
 from edgenas.onnx_latency.prediction import predicted_onnx
+from edgenas.precision.conversion import convert
 from edgenas.profiling.profile_plan import OVERHEAD
 from edgenas.space import Block
 from edgenas.space.onnx_graph import INPUT, Weights, onnx_from_blocks, random_weights
-from edgenas.space.precision import convert
 from edgenas.timing.loaded_models import EMPTY_SHAPE, SENTINEL, empty_model, random_image
 
 SENTINEL_KEY = "sentinel"
@@ -55,6 +56,7 @@ class ModelOfKit:
         memory_bytes: estimate of what it needs once loaded.
         estimated_ms: of a run, by the device's model.
         is_block: whether it is a single block of a space, known by its own key.
+        inputs: shapes by the names of its inputs, where they are more than the batch decides.
     """
 
     key: str
@@ -63,6 +65,7 @@ class ModelOfKit:
     memory_bytes: int
     estimated_ms: float
     is_block: bool = False
+    inputs: Shapes = field(default_factory=dict)
 
 
 class KitModels:
@@ -104,20 +107,24 @@ class KitModels:
             fragment_key(fragment), fragment.model, image, _features(kernels), estimate.predicted
         )
 
-    def of_file(self, key: str, path: Path, as_it_is: bool = False) -> ModelOfKit:
-        """An ONNX file with one input; axes that it leaves open have the size of the batch.
+    def of_file_as_it_is(self, key: str, path: Path, shapes: Shapes) -> ModelOfKit:
+        """An ONNX file at the precision that it has; it need not be one that can be predicted.
 
         Args:
             key: its name in the results.
             path: the file.
-            as_it_is: it has the device's precision already, and need not be one that can be predicted.
+            shapes: of inputs that leave more open than the batch.
 
         Raises:
             InputError: the file cannot be used.
         """
+        model = read_whole_model(path, self._device.batch, shapes)
+        inputs = {each.name: each.shape for each in model.inputs}
+        return replace(self._finished(key, model.proto, None, 0, UNKNOWN_MS, inputs), inputs=inputs)
+
+    def of_file(self, key: str, path: Path) -> ModelOfKit:
+        """An ONNX file with one input, of float32; errors as `of_file_as_it_is`."""
         model = read_whole_model(path, self._device.batch)
-        if as_it_is:
-            return self._finished(key, model.proto, None, 0, UNKNOWN_MS)
         found = predicted_onnx(path, self._device)
         image = {model.input: np.random.default_rng(0).standard_normal(model.shape, np.float32)}
         return self._finished(key, model.proto, image, _features(found.kernels), found.latency.predicted)
@@ -147,25 +154,36 @@ class KitModels:
         return weights
 
     def _finished(
-        self, key: str, model: onnx.ModelProto, image: Feeds | None, features: int, estimated_ms: float
+        self,
+        key: str,
+        model: onnx.ModelProto,
+        image: Feeds | None,
+        features: int,
+        estimated_ms: float,
+        shapes: Shapes | None = None,
     ) -> ModelOfKit:
         """Convert a model to the device's precision, unless there is no image to do it with, and strip it."""
         if image is not None and self._device.precision != "fp32":
-            converted = convert(model.SerializeToString(), self._device.precision, image)
+            device = self._device
+            converted = convert(model.SerializeToString(), device.precision, image, device.scheme)
             model = onnx.load_from_string(converted)
         if self._device.runtime == TENSORRT:  # whose engines are built for the shapes of the file
-            _fix_batch(model, self._device.batch)
+            _fix_shapes(model, self._device.batch, shapes or {})
         weights = share_weights(model)
         memory = SESSION_BYTES + WEIGHT_COPIES * sum(weights.values()) + 4 * features
         return ModelOfKit(key, model.SerializeToString(deterministic=True), weights, memory, estimated_ms)
 
 
-def _fix_batch(model: onnx.ModelProto, batch: int) -> None:
-    """Give every axis that a model's inputs and outputs leave open the size of the batch."""
+def _fix_shapes(model: onnx.ModelProto, batch: int, shapes: Shapes) -> None:
+    """Give inputs their shapes, and every other axis that inputs and outputs leave open the size of the batch."""
     for value in (*model.graph.input, *model.graph.output):
-        for axis in value.type.tensor_type.shape.dim:
-            if not axis.HasField("dim_value"):
-                axis.dim_value = batch
+        dims = value.type.tensor_type.shape.dim
+        shape = shapes.get(value.name) or [axis.dim_value or batch for axis in dims]
+        if value in model.graph.output and sum(not axis.HasField("dim_value") for axis in dims) > 1:
+            value.type.tensor_type.ClearField("shape")  # which follows from that of the inputs
+            continue
+        for axis, size in zip(dims, shape, strict=True):
+            axis.dim_value = size
 
 
 def _features(kernels: Sequence[Kernel]) -> int:

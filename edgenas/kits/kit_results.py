@@ -22,7 +22,7 @@ from edgenas.profiling.few_samples import FewSamplesReport, inferred_table
 from edgenas.profiling.machine_facts import MachineFacts
 from edgenas.profiling.measured_table import table_of
 from edgenas.profiling.profile_plan import OVERHEAD, ProfilePlan
-from edgenas.timing.journal import CheckedBurst, CheckedEnergy, CheckedRuns, Milliseconds
+from edgenas.timing.journal import CheckedBurst, CheckedEnergy, CheckedMemory, CheckedRuns, Milliseconds
 from edgenas.timing.measuring import Measurement, measurement_of
 from edgenas.transfer.known_devices import MIN_SAMPLES
 
@@ -64,6 +64,7 @@ class BoardResults(Document, Generic[P]):
     )
     runs: dict[Line, CheckedRuns] = Field(default={})
     loading_ms: dict[Line, tuple[Milliseconds, Milliseconds]] = Field(default={})
+    memory_bytes: dict[Line, CheckedMemory] = Field(default={})
     energies: dict[Line, CheckedEnergy] = Field(default={})
 
     @model_validator(mode="after")

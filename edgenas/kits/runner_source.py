@@ -12,6 +12,7 @@ MODULES = (
     "bursts",
     "power",
     "energy",
+    "random_inputs",
     "onnx_sessions",
     "worker",
     "trtexec",

@@ -44,7 +44,14 @@ def times_over_ssh(
                 "install another version of the runtime there",
             )
         measured = measurement_of(results.bursts, results.retaken)
-        return ModelTimes(measured, results.runtime_version, results.host, results.runs, results.loading_ms)
+        return ModelTimes(
+            measured,
+            results.runtime_version,
+            results.host,
+            results.runs,
+            results.loading_ms,
+            results.memory_bytes,
+        )
 
     return measure_kit(
         board,

@@ -1,17 +1,19 @@
-"""What every latency predictor of buildable networks offers."""
+"""What every latency predictor of a search offers, and what those of buildable networks do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from edgenas.device import Device, Provenance
 from edgenas.latency.energy import Energy, energy_of
 from edgenas.latency.latency import Latency
 from edgenas.latency.table import BlockEnergy
-from edgenas.space import Architecture, NetworkSpace
+from edgenas.space import Architecture, ArchitectureSpace, NetworkSpace
+from edgenas.vocabulary import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +25,37 @@ class LayerLatency:
     interpolated: bool = False
 
 
-class NetworkPredictor(ABC):
+def weakest(found: Collection[Provenance]) -> Provenance:
+    """The provenance that can be claimed for all."""
+    in_order = (Provenance.ESTIMATED, Provenance.CALIBRATED, Provenance.MEASURED)
+    return next(each for each in in_order if each in found)
+
+
+class ArchitecturePredictor(ABC):
     """Latency of one space's architectures on one device. Immutable; safe to share between threads.
 
-    A `LatencyPredictor` is of a space for one image size, a `ResolutionPredictor` of one for several.
+    A `NetworkPredictor` is of networks in one precision, a `PrecisionPredictor` of networks in several.
     """
-
-    device: Device
-    energies: Mapping[str, BlockEnergy] = {}
-    """Of blocks, by key, as far as they were measured."""
 
     @property
     @abstractmethod
-    def space(self) -> NetworkSpace:
+    def space(self) -> ArchitectureSpace:
         """Whose architectures are predicted."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> Mapping[Precision, "NetworkPredictor"]:
+        """The predictor of the networks in each precision."""
+
+    @property
+    def networks(self) -> NetworkSpace:
+        """The space of the networks alone."""
+        return next(iter(self.parts.values())).space
 
     @property
     def name(self) -> str:
         """The device's name."""
-        return self.device.name
+        return next(iter(self.parts.values())).device.name
 
     @property
     @abstractmethod
@@ -65,10 +79,6 @@ class NetworkPredictor(ABC):
     def predict(self, architecture: Architecture) -> Latency:
         """Latency of one architecture."""
 
-    def energy(self, architecture: Architecture) -> Energy | None:
-        """Energy of one architecture; None if that of a block was not measured."""
-        return energy_of(self.space.blocks(architecture), self.energies)
-
     def text(self, architecture: Architecture) -> str:
         """Latency of one architecture for people; see `Latency.text`."""
         return self.predict(architecture).text
@@ -78,17 +88,42 @@ class NetworkPredictor(ABC):
         """Milliseconds of canonical integer encodings, shape (n, variables) to (n,)."""
 
     @abstractmethod
-    def layers(self, architecture: Architecture) -> Sequence[LayerLatency]:
-        """Contribution of each block, in order; with `constant_of` they sum to the prediction."""
-
-    @abstractmethod
-    def constant_of(self, architecture: Architecture) -> float:
-        """Milliseconds that a network costs in addition to its blocks."""
-
-    @abstractmethod
     def fastest(self) -> Architecture:
         """The architecture of least latency."""
 
     @abstractmethod
     def slowest(self) -> Architecture:
         """The architecture of greatest latency."""
+
+
+class NetworkPredictor(ArchitecturePredictor):
+    """Latency of networks whose blocks are known: what each contributes.
+
+    A `LatencyPredictor` is of a space for one image size, a `ResolutionPredictor` of one for several.
+    """
+
+    device: Device
+    energies: Mapping[str, BlockEnergy] = {}
+    """Of blocks, by key, as far as they were measured."""
+
+    @property
+    @abstractmethod
+    @override
+    def space(self) -> NetworkSpace: ...
+
+    @property
+    @override
+    def parts(self) -> Mapping[Precision, "NetworkPredictor"]:
+        return {self.device.precision: self}
+
+    def energy(self, architecture: Architecture) -> Energy | None:
+        """Energy of one architecture; None if that of a block was not measured."""
+        return energy_of(self.space.blocks(architecture), self.energies)
+
+    @abstractmethod
+    def layers(self, architecture: Architecture) -> Sequence[LayerLatency]:
+        """Contribution of each block, in order; with `constant_of` they sum to the prediction."""
+
+    @abstractmethod
+    def constant_of(self, architecture: Architecture) -> float:
+        """Milliseconds that a network costs in addition to its blocks."""

@@ -10,10 +10,8 @@ from typing_extensions import override
 
 from edgenas.device import Provenance
 from edgenas.latency.latency import Latency
-from edgenas.latency.network_predictor import LayerLatency, NetworkPredictor
+from edgenas.latency.network_predictor import LayerLatency, NetworkPredictor, weakest
 from edgenas.space import Architecture, NetworkSpace, ResolutionSpace, SearchSpace
-
-_WEAKEST_FIRST = (Provenance.ESTIMATED, Provenance.CALIBRATED, Provenance.MEASURED)
 
 
 def by_resolution(space: NetworkSpace, make: Callable[[SearchSpace], NetworkPredictor]) -> NetworkPredictor:
@@ -50,7 +48,7 @@ class ResolutionPredictor(NetworkPredictor):
     @override
     def provenance(self) -> Provenance:
         found = {part.provenance for part in self._parts.values()}
-        return next(each for each in _WEAKEST_FIRST if each in found)
+        return weakest(found)
 
     @property
     @override

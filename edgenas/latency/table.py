@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from edgenas.board import host
 from edgenas.board.energy import MAX_MJ
+from edgenas.board.manifest import RUNTIMES
 from edgenas.device import Device, data_folders
 from edgenas.device.catalogue import TABLES
 from edgenas.errors import FileFormatError, InputError
@@ -31,7 +32,7 @@ _IDENTITY = {
 }
 """Fields of a table that must equal those of its device; they determine the table's folder and file name."""
 
-_OPTIONAL = ("inferences", "fragments", "changed", "boards", "energies")
+_OPTIONAL = ("inferences", "fragments", "changed", "boards", "energies", "quantisation")
 """Sections that earlier versions lack; excluded from the checksum when empty, so that old checksums stay valid."""
 
 
@@ -157,6 +158,10 @@ class LatencyTable(Document):
     runtime_version: str
     provider: str
     precision: Precision
+    quantisation: Line | None = Field(
+        default=None,
+        description="how models were quantised (`precision.scheme`); None at other precisions than int8",
+    )
     threads: int = Field(ge=1)
     batch: int = Field(ge=1)
     power_mode: str
@@ -232,6 +237,11 @@ class LatencyTable(Document):
         return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 
+def scheme_name(device: Device) -> str | None:
+    """How models are quantised for a device; None if they are not."""
+    return device.scheme.name if device.precision == "int8" else None
+
+
 def table_from_json(path: Path) -> LatencyTable:
     """Read a table file.
 
@@ -249,8 +259,8 @@ def table_from_json(path: Path) -> LatencyTable:
 def find_table(device: Device) -> tuple[Path, LatencyTable] | None:
     """The device's table for its runtime, precision, threads and batch; None if there is none.
 
-    For a device that is "this host", tables of other machines are ignored with a warning. For a device with several
-    power modes, tables of other modes are ignored.
+    For a device that is "this host", tables of other machines are ignored with a warning, and so are tables of models
+    that were quantised in another way. For a device with several power modes, tables of other modes are ignored.
 
     Raises:
         FileFormatError: a table file is invalid, or belongs to another device.
@@ -270,6 +280,11 @@ def find_table(device: Device) -> tuple[Path, LatencyTable] | None:
             continue
         if device.is_host and table.host != host.fingerprint(device.uses_gpu):
             log.warning("%s was measured on another machine (%s): ignored", path, table.host_description)
+            continue
+        if table.runtime in RUNTIMES and table.quantisation != (scheme := scheme_name(device)):
+            log.warning(
+                "%s is of models that were not quantised as now (%s): ignored; profile again", path, scheme
+            )
             continue
         return path, table
     return None
@@ -324,12 +339,12 @@ def _of_the_same_meter(
 
 
 def merged(old: LatencyTable, new: LatencyTable) -> LatencyTable:
-    """New measurements take precedence; old ones are kept if machine, power mode and runtime are unchanged.
+    """New measurements take precedence; old ones are kept if machine, power mode, runtime, quantisation are unchanged.
 
     Calibrations of other spaces are dropped if a block they were fitted on has been timed again. What changed during an
     earlier measurement is kept as long as entries are that it marked.
     """
-    same = ("host", "runtime_version", "power_mode")
+    same = ("host", "runtime_version", "power_mode", "quantisation")
     if any(getattr(old, field) != getattr(new, field) for field in same):
         return new
     anew = {key for key, entry in new.entries.items() if old.entries.get(key, entry) != entry}

@@ -88,7 +88,7 @@ class _Fuser:
         node = self._graph.nodes[i]
         if i in self._taken or operator_of(node).role is not Role.ELEMENTWISE or len(node.output) != 1:
             return False
-        if self._graph.size(node.output[0]) != self._graph.size(value):
+        if len(node.input) > MAX_GROUP or self._graph.size(node.output[0]) != self._graph.size(value):
             return False
         others = self._others(i, known)
         return not others or (may_sum and node.op_type in _SUMS and others <= self._available)

@@ -1,28 +1,36 @@
-"""Reading and validating ONNX files: the result has exactly one input, of known shape.
+"""Reading and validating ONNX files: the result has inputs of known shapes, and nodes in an order that works.
 
 To predict, only the shapes of weights are used, so external data files are not opened.
 """
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from onnx import inliner
-from onnx.external_data_helper import load_external_data_for_model
 
-from edgenas.errors import FileFormatError, InputError, first_line
+from edgenas.board.problem import one_line
+from edgenas.errors import FileFormatError, InputError
+from edgenas.onnx_latency.model_inputs import Input, Shapes, check_named, decided_inputs, has_batch
+from edgenas.onnx_latency.onnx_content import (
+    EXPORT_AGAIN,
+    MAX_MODEL_BYTES,
+    STANDARD_DOMAINS,
+    opened,
+    tensors_of,
+)
+from edgenas.onnx_latency.stored_weights import load_weights
 from edgenas.vocabulary import Precision
 
-MAX_MODEL_BYTES = 2**31 - 1
-"""Protobuf's limit; larger models keep their weights in external data."""
-
 CONTROL_FLOW = ("If", "Loop", "Scan")
-STANDARD_DOMAINS = ("", "ai.onnx")
 QUANTISED = ("QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
 
-_EXPORT_AGAIN = "export the model to ONNX again"
+MAX_LABEL = 200
+"""Characters of a node's name."""
+
+_CHECK = "check the file with onnx.checker and export it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,77 +41,88 @@ class Model:
         path: the file, for error messages.
         proto: the whole model, functions inlined.
         nodes: nodes that reach an output, in order.
-        input: name of the input.
-        shape: its shape, with the batch size filled in.
-        open_batch: whether the file's batch axis is dynamic.
+        inputs: its inputs, at least one; the first is that of the images.
     """
 
     path: Path
     proto: onnx.ModelProto
     nodes: list[onnx.NodeProto]
-    input: str
-    shape: tuple[int, ...]
-    open_batch: bool
+    inputs: tuple[Input, ...]
+
+    @property
+    def input(self) -> str:
+        """Name of the first input."""
+        return self.inputs[0].name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the first input."""
+        return self.inputs[0].shape
+
+    @property
+    def open_batch(self) -> bool:
+        """Whether the file leaves the batch open."""
+        return 0 in self.inputs[0].open_axes
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file leaves any size of an input open."""
+        return any(each.open_axes for each in self.inputs)
 
 
-def read_model(path: Path, batch: int | None) -> Model:
+def read_model(path: Path, batch: int | None, shapes: Shapes | None = None) -> Model:
     """Read an ONNX file for a batch size; None for its own, which is 1 where it is open.
 
-    Raises:
-        FileFormatError: missing, too large, truncated, not ONNX, empty, or of an unsupported opset.
-        InputError: control flow, several inputs, an input without shape or with dynamic axes besides the batch, or a
-            fixed batch of another size.
-    """
-    proto = _inlined(path, _parsed(path))
-    nodes = live_nodes(list(proto.graph.node), {output.name for output in proto.graph.output})
-    if not nodes:
-        raise FileFormatError(path, "graph", "has no nodes that reach an output", _EXPORT_AGAIN)
-    for node in nodes:
-        if any(isinstance(text, bytes) for text in (node.name, node.op_type, node.domain, *node.input)):
-            raise FileFormatError(path, "graph", "has a name that is not UTF-8", _EXPORT_AGAIN)
-        if any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute):
-            raise InputError(
-                f"{path}: {label(node)} is control flow, so its cost depends on the data",
-                "export the model without " + ", ".join(CONTROL_FLOW),
-            )
-    given = _input(path, proto, nodes)
-    shape = _input_shape(path, given, batch)
-    return Model(path, proto, nodes, given.name, shape, given.type.tensor_type.shape.dim[0].dim_value < 1)
-
-
-def read_entries(path: Path) -> dict[str, str]:
-    """What an ONNX file says of itself: its `metadata_props`.
+    Args:
+        path: of the file.
+        batch: images per call.
+        shapes: of inputs that have other axes open too.
 
     Raises:
-        FileFormatError: missing, too large, truncated, not ONNX, or of an unsupported opset.
+        FileFormatError: as `onnx_content.opened`; or the graph is empty, not in order, or writes a value twice.
+        InputError: control flow, or an input that cannot be decided (`model_inputs.decided_inputs`).
     """
-    return {each.key: each.value for each in _parsed(path).metadata_props}
+    return _read(path, batch, shapes or {}, every=False)
 
 
-def read_whole_model(path: Path, batch: int | None) -> Model:
+def read_whole_model(path: Path, batch: int | None, shapes: Shapes | None = None) -> Model:
     """Read an ONNX file to run it, as `read_model` does: with its weights, also those in other files of its folder.
 
+    The inputs are all that a runtime wants, also those that nothing reads.
+
     Raises:
-        FileFormatError: also if such a file is missing, damaged, or lies elsewhere.
-        InputError: also if the input does not take float32.
+        FileFormatError: also if such a file is missing or too short.
+        InputError: also if arrays of an input's type cannot be made.
     """
-    model = read_model(path, batch)
-    (given,) = (each for each in model.proto.graph.input if each.name == model.input)
-    if (kind := given.type.tensor_type.elem_type) != onnx.TensorProto.FLOAT:
-        name = onnx.TensorProto.DataType.Name(kind).lower()
-        raise InputError(
-            f"{path}: input {model.input!r} takes {name}, which cannot be timed",
-            "export the model with a float32 input",
-        )
-    try:
-        load_external_data_for_model(model.proto, str(path.parent))
-        if model.proto.ByteSize() > MAX_MODEL_BYTES:
-            raise ValueError("they are larger than 2 GiB")
-    except Exception as error:  # onnx raises several types, without a common base
-        raise FileFormatError(
-            path, "weights", f"cannot be read ({first_line(error)})", "copy all files of the model together"
-        ) from None
+    model = _read(path, batch, shapes or {}, every=True)
+    for node in model.proto.graph.node:  # a runtime also runs what reaches no output
+        _check_flow(path, node)
+    for each in model.inputs:
+        if not each.dtype:
+            name = onnx.TensorProto.DataType.Name(each.kind).lower()
+            raise InputError(
+                f"{path}: input {each.name!r} takes {name}, of which no arrays can be made",
+                "export the model with a float32 input",
+            )
+    load_weights(path, tensors_of(model.proto))
+    if model.proto.ByteSize() > MAX_MODEL_BYTES:
+        raise FileFormatError(path, "weights", "are larger than 2 GiB", "give a smaller model")
     return model
+
+
+def batch_of_shapes(paths: Sequence[Path], shapes: Shapes) -> int | None:
+    """Images per call that given shapes mean: the first axis of the first file's first input, if that is an open batch.
+
+    Raises:
+        FileFormatError, InputError: as `read_model`; or no file has an input of a given name.
+    """
+    if not shapes:
+        return None
+    inputs = {path: [value.name for value in _inputs(opened(path))] for path in paths}
+    check_named(inputs, shapes)
+    first = read_model(paths[0], None, shapes)
+    value = next(each for each in first.proto.graph.input if each.name == first.input)
+    return first.shape[0] if first.open_batch and first.input in shapes and has_batch(value) else None
 
 
 def precision_of(model: onnx.ModelProto) -> Precision:
@@ -134,96 +153,63 @@ def operator(node: onnx.NodeProto) -> str:
 
 def label(node: onnx.NodeProto) -> str:
     """The node's name for messages; operator and output if it has none."""
-    return node.name or f"{operator(node)}:{node.output[0]}"
+    return one_line(node.name or f"{operator(node)}:{node.output[0]}", MAX_LABEL)
 
 
-def _parsed(path: Path) -> onnx.ModelProto:
-    try:
-        if path.stat().st_size > MAX_MODEL_BYTES:
-            raise FileFormatError(
-                path, "", "is larger than 2 GiB", "keep the weights beside it (external data)"
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileFormatError(path, "", f"cannot be read ({error.strerror})", "check the path") from None
-    try:
-        proto = onnx.load_model_from_string(content)
-    except Exception:  # protobuf's DecodeError; protobuf is not a direct dependency
-        raise FileFormatError(path, "", "is not ONNX, or truncated", _EXPORT_AGAIN) from None
-    if not proto.ir_version or not proto.HasField("graph"):
-        raise FileFormatError(path, "", "is not ONNX: it has no graph", _EXPORT_AGAIN)
-    _check_opset(path, proto)
-    return proto
-
-
-def _check_opset(path: Path, proto: onnx.ModelProto) -> None:
-    versions = [opset.version for opset in proto.opset_import if opset.domain in STANDARD_DOMAINS]
-    known = onnx.defs.onnx_opset_version()
-    if not versions or min(versions) < 1:
-        raise FileFormatError(path, "opset_import", "names no ONNX opset", _EXPORT_AGAIN)
-    if max(versions) > known:
-        raise FileFormatError(
-            path,
-            "opset_import",
-            f"opset {max(versions)} is newer than {known}, the newest that onnx {onnx.__version__} supports",
-            "update onnx, or export with an older opset",
-        )
-
-
-def _inlined(path: Path, proto: onnx.ModelProto) -> onnx.ModelProto:
-    if not proto.functions:
-        return proto
-    try:
-        return inliner.inline_local_functions(proto)
-    except Exception as error:  # its C++ raises several types, without a common base
-        raise FileFormatError(
-            path, "functions", f"cannot be inlined ({first_line(error)})", _EXPORT_AGAIN
-        ) from None
-
-
-def _input(path: Path, proto: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> onnx.ValueInfoProto:
-    graph = proto.graph
-    weights = {tensor.name for tensor in graph.initializer}  # old files also list these as inputs
-    read = {name for node in nodes for name in node.input} - weights
-    inputs: list[onnx.ValueInfoProto] = [value for value in graph.input if value.name in read]
-    if not inputs:
+def _read(path: Path, batch: int | None, shapes: Shapes, every: bool) -> Model:
+    proto = opened(path)
+    _check_order(path, proto.graph)
+    nodes = live_nodes(list(proto.graph.node), {output.name for output in proto.graph.output})
+    if not nodes:
+        raise FileFormatError(path, "graph", "has no nodes that reach an output", EXPORT_AGAIN)
+    for node in nodes:
+        _check_flow(path, node)
+    read = {name for node in nodes for name in node.input}
+    values = [value for value in _inputs(proto) if every or value.name in read]
+    if read.isdisjoint(value.name for value in values):
         raise InputError(f"{path}: its outputs depend on no input", "export the model with its input")
-    if len(inputs) > 1:
-        names = ", ".join(value.name for value in inputs)
-        raise InputError(
-            f"{path}: has {len(inputs)} inputs ({names})",
-            "only networks with one input are supported; make the others constant",
-        )
-    return inputs[0]
+    return Model(path, proto, nodes, decided_inputs(path, values, batch, shapes))
 
 
-def _input_shape(path: Path, value: onnx.ValueInfoProto, batch: int | None) -> tuple[int, ...]:
-    tensor = value.type.tensor_type
-    if not tensor.HasField("shape") or not tensor.shape.dim:
-        raise InputError(
-            f"{path}: input {value.name!r} has no shape", "export the model with a fixed input size"
-        )
-    first, *rest = tensor.shape.dim
-    batch = batch or max(1, first.dim_value)
-    still_open = [
-        f"{axis} ({dim.dim_param})" if dim.dim_param else str(axis)
-        for axis, dim in enumerate(rest, 1)
-        if dim.dim_value < 1
-    ]
-    if still_open:
-        raise InputError(
-            f"{path}: input {value.name!r} has dynamic axes besides the batch: {', '.join(still_open)}",
-            f"fix them: python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {value.name} "
-            f"--input_shape {_example(tensor, batch)} {path.name} fixed.onnx",
-        )
-    if first.dim_value > 0 and first.dim_value != batch:
-        raise InputError(
-            f"{path}: input {value.name!r} has a fixed batch of {first.dim_value}, not {batch}",
-            f"use --batch {first.dim_value}, or export with a dynamic batch axis",
-        )
-    return (batch, *(dim.dim_value for dim in rest))
+def _is_name(text: str) -> bool:
+    """Whether a text can be shown as the name of an operator."""
+    return 0 < len(text) <= MAX_LABEL and text.isprintable()
 
 
-def _example(tensor: onnx.TypeProto.Tensor, batch: int) -> str:
-    sizes = [dim.dim_value if dim.dim_value > 0 else 224 for dim in tensor.shape.dim[1:]]
-    return ",".join(map(str, [batch, *sizes]))
+def _inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """Inputs that are no weights; old files list these too."""
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    return [value for value in proto.graph.input if value.name not in weights]
+
+
+def _check_flow(path: Path, node: onnx.NodeProto) -> None:
+    if any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute):
+        raise InputError(
+            f"{path}: {label(node)} is control flow, so its cost depends on the data",
+            "export the model without " + ", ".join(CONTROL_FLOW),
+        )
+
+
+def _check_order(path: Path, graph: onnx.GraphProto) -> None:
+    """Check that every value is written once, and before it is read."""
+    weights = [tensor.name for tensor in graph.initializer]
+    weights += [tensor.values.name for tensor in graph.sparse_initializer]
+    inputs = [value.name for value in graph.input]
+    known = {*weights, *inputs}
+    if len(set(weights)) < len(weights) or len(set(inputs)) < len(inputs):
+        raise FileFormatError(path, "graph", "has two inputs or weights of one name", EXPORT_AGAIN)
+    for node in graph.node:
+        if not _is_name(node.op_type) or not _is_name(f"{node.domain}.") or not any(node.output):
+            raise FileFormatError(path, "graph", "has a node without operator or output", EXPORT_AGAIN)
+        for name in filter(None, node.input):
+            if name not in known:
+                raise InputError(
+                    f"{path}: {label(node)} reads {name!r:.60}, which no earlier node produces", _CHECK
+                )
+        for name in filter(None, node.output):
+            if name in known:
+                raise InputError(f"{path}: {label(node)} writes {name!r:.60}, which exists already", _CHECK)
+            known.add(name)
+    for output in graph.output:
+        if output.name not in known:
+            raise InputError(f"{path}: nothing produces its output {output.name!r:.60}", _CHECK)

@@ -15,6 +15,7 @@ from edgenas.latency.table import find_table
 from edgenas.onnx_latency import costing, fragment_timing, kernel_fitting
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.kernels import Kernel
+from edgenas.onnx_latency.model_inputs import Shapes
 from edgenas.onnx_latency.onnx_reading import read_model
 from edgenas.onnx_latency.shape_inference import shaped
 
@@ -30,13 +31,18 @@ class OnnxPrediction:
     latency: Latency
 
 
-def predicted_onnx(path: Path, device: Device) -> OnnxPrediction:
+def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> OnnxPrediction:
     """Predict the latency of an ONNX file on a device at its operating point.
+
+    Args:
+        path: the file.
+        device: on which.
+        shapes: of inputs that leave more open than the batch.
 
     Raises:
         InputError: the file, or the device's table, cannot be used.
     """
-    graph = shaped(read_model(path, device.batch))
+    graph = shaped(read_model(path, device.batch, shapes))
     kernels = fused_kernels(graph)
     if not kernels:
         raise InputError(f"{path}: the model only reshapes its input", "give a model that computes something")

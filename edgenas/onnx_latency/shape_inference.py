@@ -18,12 +18,31 @@ from onnx.reference import ReferenceEvaluator
 
 from edgenas.errors import FileFormatError, InputError, first_line
 from edgenas.onnx_latency.kernels import Shape
-from edgenas.onnx_latency.onnx_reading import STANDARD_DOMAINS, Model, label, live_nodes, operator
+from edgenas.onnx_latency.model_inputs import written
+from edgenas.onnx_latency.onnx_content import STANDARD_DOMAINS
+from edgenas.onnx_latency.onnx_reading import Model, label, live_nodes, operator
+from edgenas.onnx_latency.stored_weights import size_bytes
 
 log = logging.getLogger(__name__)
 
 MAX_FOLDED = 4096
 """Largest constant that is evaluated, in elements: shapes and indices are short, weights are not needed."""
+
+MAX_BYTES = 2**31 - 1
+"""Of any value."""
+
+_FOLDED = {
+    "Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape", "Div",
+    "Equal", "Expand", "Flatten", "Floor", "Gather", "GatherElements", "GatherND", "Greater",
+    "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or",
+    "Pow", "Range", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round",
+    "ScatterElements", "ScatterND", "Shape", "Sign", "Size", "Slice", "Split", "Sqrt", "Squeeze", "Sub",
+    "Sum", "Tile", "Transpose", "Unsqueeze", "Where",
+}  # fmt: skip
+"""What shapes are computed with; evaluating any operator could take for ever."""
+
+_WINDOWED = ("AveragePool", "Conv", "LpPool", "MaxPool")
+"""Their outputs are empty where the window is larger than the image."""
 
 _SHAPE_OPERATORS = ("Shape", "Size")
 
@@ -58,7 +77,7 @@ def shaped(model: Model) -> Graph:
     """Infer the shape of every value and fold constants.
 
     Raises:
-        InputError: a node reads an undefined value, does not fit its inputs, or has a data-dependent output shape.
+        InputError: a node does not fit its inputs, or has a data-dependent or impossible output shape.
     """
     pass_ = _Pass(model)
     for node in model.nodes:
@@ -75,17 +94,44 @@ def shaped(model: Model) -> Graph:
         name for name in pass_.constants & shapes.keys() if _is_weight(pass_.types[name], shapes[name])
     )
     shape_nodes = (
-        sum(not pass_.shape_values.isdisjoint(node.output) for node in model.nodes) if model.open_batch else 0
+        sum(not pass_.shape_values.isdisjoint(node.output) for node in model.nodes) if model.is_open else 0
     )
     return Graph(
         nodes, shapes, frozenset(pass_.constants), frozenset(weights), frozenset(outputs), shape_nodes
     )
 
 
-class _Pass:
-    """State of the pass: types, evaluated constants, which values are constant, and which are computed from shapes."""
+def check_sizes(model: Model) -> None:
+    """Check before a model is run that no value would be too large, as far as that can be told.
 
-    def __init__(self, model: Model) -> None:
+    What shape inference does not understand, a runtime may: it is passed over.
+
+    Raises:
+        ImpossibleSizeError: a value would have an impossible shape, or constants computed in the file be too large.
+    """
+    pass_ = _Pass(model, guesses=False)
+    for node in model.proto.graph.node:
+        try:
+            pass_.visit(node)
+        except ImpossibleSizeError:
+            raise
+        except InputError as error:
+            log.debug("%s", error)
+
+
+class ImpossibleSizeError(InputError):
+    """A value that no device could hold."""
+
+
+class _Pass:
+    """State of the pass: types, evaluated constants, which values are constant, and which are computed from shapes.
+
+    Args:
+        model: whose nodes are visited in order.
+        guesses: whether outputs of unknown operators are taken to have the type of the first input.
+    """
+
+    def __init__(self, model: Model, guesses: bool = True) -> None:
         graph = model.proto.graph
         self.path = model.path
         self.opsets = list(model.proto.opset_import)
@@ -93,10 +139,12 @@ class _Pass:
         self.values: dict[str, onnx.TensorProto] = {}
         self.constants: set[str] = set()
         self.shape_values: set[str] = set()
-        self._batch = model.shape[0]
+        self._guesses = guesses
+        self._constant_bytes = 0
+        self._batch = next(iter(model.shape), 1)
         self._recorded = {value.name: value.type for value in [*graph.value_info, *graph.output]}
-        given = next(value for value in graph.input if value.name == model.input)
-        self.types[given.name] = helper.make_tensor_type_proto(given.type.tensor_type.elem_type, model.shape)
+        for given in model.inputs:
+            self.types[given.name] = helper.make_tensor_type_proto(given.kind, given.shape)
         for tensor in graph.initializer:
             self._add_weight(tensor.name, tensor.data_type, tensor.dims)
             if math.prod(tensor.dims) <= MAX_FOLDED and tensor.data_location != tensor.EXTERNAL:
@@ -105,12 +153,14 @@ class _Pass:
             self._add_weight(sparse.values.name, sparse.values.data_type, sparse.dims)
 
     def visit(self, node: onnx.NodeProto) -> None:
-        self._check_inputs(node)
-        inferred = self._inferred(node)
         for output in filter(None, node.output):
-            self.types[output] = inferred.get(output) or TypeProto()
+            self.types[output] = TypeProto()  # until it is known
+        self.types.update(self._inferred(node))
+        for output in filter(None, node.output):
+            self._check_size(node, self.types[output])
         if node.op_type in _SHAPE_OPERATORS or self.constants.issuperset(filter(None, node.input)):
             self.constants.update(filter(None, node.output))
+            self._count_constants(node)
             if node.op_type in _SHAPE_OPERATORS or not self.shape_values.isdisjoint(node.input):
                 self.shape_values.update(filter(None, node.output))
             self._fold(node)
@@ -143,13 +193,25 @@ class _Pass:
         self.types[name] = helper.make_tensor_type_proto(data_type, sizes)
         self.constants.add(name)
 
-    def _check_inputs(self, node: onnx.NodeProto) -> None:
-        for name in filter(None, node.input):
-            if name not in self.types:
-                raise InputError(
-                    f"{self.path}: {label(node)} reads {name!r}, which no earlier node produces",
-                    "check the file with onnx.checker and export it again",
-                )
+    def _check_size(self, node: onnx.NodeProto, found: TypeProto) -> None:
+        """Check that a value is possible: not of negative size, nor larger than any device's memory."""
+        shape = _shape(found)
+        least = 1 if node.op_type in _WINDOWED else 0
+        if shape is not None and (min(shape, default=1) < least or _bytes(found) > MAX_BYTES):
+            raise ImpossibleSizeError(
+                f"{self.path}: the output of {label(node)} ({operator(node)}) would have the shape "
+                f"{written(shape):.60}",
+                "sizes must be positive, and of 2 GiB at most: check the file, or use smaller inputs",
+            )
+
+    def _count_constants(self, node: onnx.NodeProto) -> None:
+        """A runtime evaluates constants when it loads a file, all of them."""
+        self._constant_bytes += sum(_bytes(self.types[name]) for name in node.output if name)
+        if self._constant_bytes > MAX_BYTES:
+            raise ImpossibleSizeError(
+                f"{self.path}: the constants that it computes, up to {label(node)}, are larger than 2 GiB",
+                "check the file, and export it again",
+            )
 
     def _inferred(self, node: onnx.NodeProto) -> dict[str, TypeProto]:
         """Types of the outputs; for operators unknown to onnx, as declared in the file or as the first input."""
@@ -158,7 +220,7 @@ class _Pass:
         try:
             schema = onnx.defs.get_schema(node.op_type, version, domain)
         except (onnx.defs.SchemaError, TypeError):  # TypeError: a version out of range
-            return {name: self._assumed(node, name) for name in node.output}
+            return {name: self._assumed(node, name) for name in node.output if name}
         types = {name: self.types[name] for name in node.input if name}
         values = {name: self.values[name] for name in node.input if name in self.values}
         try:
@@ -174,7 +236,7 @@ class _Pass:
 
     def _assumed(self, node: onnx.NodeProto, output: str) -> TypeProto:
         first = next((self.types[name] for name in node.input if name), TypeProto())
-        return self._declared(output) or first
+        return self._declared(output) or (first if self._guesses else TypeProto())
 
     def _declared(self, name: str) -> TypeProto | None:
         """The type that the file declares for a value, with the batch size filled in."""
@@ -190,6 +252,8 @@ class _Pass:
 
     def _fold(self, node: onnx.NodeProto) -> None:
         """Evaluate a small constant; if that fails, the value stays unknown and nodes that need it raise."""
+        if operator(node) not in _FOLDED:
+            return
         sizes = [_shape(self.types[name]) for name in node.output if name]
         if any(size is None or math.prod(size) > MAX_FOLDED for size in sizes):
             return
@@ -223,6 +287,12 @@ def _domain(name: str) -> str:
 
 def _is_weight(type_: TypeProto, shape: Shape) -> bool:
     return math.prod(shape) > 1 and type_.tensor_type.elem_type != onnx.TensorProto.INT64
+
+
+def _bytes(type_: TypeProto) -> int:
+    """Of a tensor; 0 if it is not known."""
+    shape = _shape(type_)
+    return 0 if shape is None else size_bytes(type_.tensor_type.elem_type, shape) or 0
 
 
 def _shape(type_: TypeProto) -> Shape | None:

@@ -90,7 +90,15 @@ def baselines_of(session: Session) -> list[FinalModel]:
     for name, size in known["chosen"]:
         candidate = _candidate(session, name, size, PretrainedRecord(**known["records"][name]))
         id_ = f"{name.replace(':', '-')}-{size}px"
-        found.append(FinalModel(id_, candidate.network, candidate.latency, name=_title(candidate)))
+        found.append(
+            FinalModel(
+                id_,
+                candidate.network,
+                session.config.device.precision,
+                candidate.latency,
+                name=_title(candidate),
+            )
+        )
     return found
 
 

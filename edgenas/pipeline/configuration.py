@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgenas.accuracy.augmentation import augmentation_from_text
@@ -14,7 +15,7 @@ from edgenas.accuracy.training_recipe import (
     fine_tuning_recipes,
 )
 from edgenas.device import Device
-from edgenas.latency.network_predictor import NetworkPredictor
+from edgenas.latency.network_predictor import ArchitecturePredictor
 from edgenas.pipeline.pretrained import Pretrained
 from edgenas.pipeline.run_data import fit_of
 from edgenas.pretrained.weights import PretrainedWeights
@@ -23,8 +24,8 @@ from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.settings.option import name_of
 from edgenas.settings.search import SUPERNET, SearchSettings
 from edgenas.settings.shared import NONE
-from edgenas.space import NetworkSpace
 from edgenas.storage.run_config import DataRecord, RunConfig
+from edgenas.vocabulary import Precision
 
 AUGMENT, FINE_TUNING_AUGMENT = "crop", "resized-crop"
 """Augmentation by default, from random and from pretrained weights."""
@@ -34,7 +35,7 @@ def configuration_of(
     settings: SearchSettings,
     device: Device,
     dataset: Dataset,
-    predictor: NetworkPredictor,
+    predictor: ArchitecturePredictor,
     pretrained: Pretrained | None,
     weights: PretrainedWeights | None,
 ) -> RunConfig:
@@ -42,14 +43,14 @@ def configuration_of(
 
     Args:
         settings: as given.
-        device: at its operating point.
+        device: at its operating point; of several precisions, at the first.
         dataset: the images at the largest size.
         predictor: of the space's latencies.
         pretrained: what to begin from; None for random weights.
         weights: the same, read.
     """
     supernet, finalist = _recipes(settings, len(dataset.train), weights)
-    complete = _with_defaults(settings, device, dataset, predictor.space)
+    complete = _with_defaults(settings, device, dataset, predictor)
     followed: dict[str, object] = {}
     if settings.tune == "network":
         followed["augment"] = supernet.augmentation.text
@@ -89,8 +90,8 @@ def default_name(config: RunConfig) -> str:
     return f"{config.device.name}-{data}-{settings.max_latency_ms:.10g}ms-{digest}"
 
 
-def settled(settings: SearchSettings, device: Device) -> SearchSettings:
-    """The settings in normal form, complete as far as the device completes them."""
+def settled(settings: SearchSettings, device: Device, precisions: Sequence[Precision]) -> SearchSettings:
+    """The settings in normal form, complete as far as the device, and its precisions, complete them."""
     budget_s = settings.time_budget_s
     gradient: dict[str, object] = {}
     if settings.uses_gradients:
@@ -100,7 +101,7 @@ def settled(settings: SearchSettings, device: Device) -> SearchSettings:
     return settings.with_changes(
         device=device.name,
         threads=device.threads,
-        precision=device.precision,
+        precision=",".join(precisions),
         batch=device.batch,
         power_mode=device.power_mode,
         max_latency=f"{settings.max_latency_ms:.10g}ms",
@@ -113,11 +114,14 @@ def settled(settings: SearchSettings, device: Device) -> SearchSettings:
 
 
 def _with_defaults(
-    settings: SearchSettings, device: Device, dataset: Dataset, space: NetworkSpace
+    settings: SearchSettings, device: Device, dataset: Dataset, predictor: ArchitecturePredictor
 ) -> SearchSettings:
     """The settings, but for those of training, complete and in normal form: equal searches have equal settings."""
-    return settled(settings, device).with_changes(
-        data=dataset.name, resolution=space.resolutions, channels=dataset.channels, flip=dataset.flip
+    return settled(settings, device, tuple(predictor.parts)).with_changes(
+        data=dataset.name,
+        resolution=predictor.networks.resolutions,
+        channels=dataset.channels,
+        flip=dataset.flip,
     )
 
 

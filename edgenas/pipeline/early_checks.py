@@ -1,5 +1,6 @@
 """What a search checks before it decodes a single image: a refusal after an hour of decoding is a lost hour."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgenas.accuracy.augmentation import augmentation_from_text
@@ -14,12 +15,13 @@ from edgenas.settings.search import SearchSettings
 from edgenas.settings.shared import AUTO, NONE
 from edgenas.storage.run_config import setting_differences
 from edgenas.storage.run_folder import RUNS, RunFolder, check_free, check_name, different_configuration
+from edgenas.vocabulary import Precision
 
 _BY_THE_IMAGES = ("data", "pretrained")
 """What is not the same text for the same search: a folder that moved, weights chosen by the size of the images."""
 
 
-def check_before_images(settings: SearchSettings, device: Device) -> None:
+def check_before_images(settings: SearchSettings, device: Device, precisions: Sequence[Precision]) -> None:
     """Check the name of the run, the options it was started with, the run and the weights to begin from.
 
     Raises:
@@ -29,7 +31,7 @@ def check_before_images(settings: SearchSettings, device: Device) -> None:
     if settings.run is not None:
         check_name(settings.run)
         check_free(settings.run)
-        _check_options(settings, device, RunFolder(RUNS / settings.run))
+        _check_options(settled(settings, device, precisions), settings, RunFolder(RUNS / settings.run))
     if settings.warm_start is not None:
         check_warm_start(settings.run, settings.warm_start)
     if settings.pretrained not in (AUTO, NONE):
@@ -38,13 +40,13 @@ def check_before_images(settings: SearchSettings, device: Device) -> None:
             found.read()
 
 
-def _check_options(settings: SearchSettings, device: Device, folder: RunFolder) -> None:
-    """Compare what the call says with what the run was started with; defaults that images decide are left out."""
+def _check_options(asked_for: SearchSettings, settings: SearchSettings, folder: RunFolder) -> None:
+    """Compare what the call asks for with what the run was started with, but for defaults that images decide."""
     if not folder.document.is_file():
         return
     stored = folder.resumable_document().config.settings.plain()
     _check_place(folder.name, stored["data"], settings)
-    asked = settled(settings, device).plain()
+    asked = asked_for.plain()
     if settings.augment is not None:
         asked["augment"] = augmentation_from_text(settings.augment).text
     known = {name: value for name, value in asked.items() if value is not None and name not in _BY_THE_IMAGES}

@@ -3,7 +3,7 @@
 from functools import partial
 
 from edgenas.accuracy.dataset import Dataset
-from edgenas.accuracy.evaluator import Evaluator, MakeEvaluator, SupernetEvaluator
+from edgenas.accuracy.evaluator import Candidate, Evaluator, MakeEvaluator, SupernetEvaluator
 from edgenas.accuracy.probe_evaluator import ProbeEvaluator
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.trained_evaluator import TrainedEvaluator
@@ -11,8 +11,9 @@ from edgenas.errors import InputError, UnknownNameError
 from edgenas.pipeline.initial_networks import initial_network
 from edgenas.pipeline.session import Session
 from edgenas.plugins import EVALUATORS, load_plugin, may_make, plugin_names
+from edgenas.precision.arithmetic import EXACT, Int8Arithmetic
 from edgenas.settings.search import SUPERNET, TRAINED, SearchSettings
-from edgenas.space import NetworkSpace
+from edgenas.space import Architecture, NetworkSpace
 
 PROXY_SHARE = 0.25
 """Training of a candidate by the `trained` evaluator, as a share of a finalist's epochs."""
@@ -48,6 +49,12 @@ def custom_evaluator_maker(settings: SearchSettings) -> MakeEvaluator | None:
     return make
 
 
+def _candidate(session: Session, architecture: Architecture) -> Candidate:
+    """The network, computing as its file will; fp16 is as good as exact."""
+    precision, network = session.in_precision(architecture)
+    return network, Int8Arithmetic(session.config.device.scheme) if precision == "int8" else EXACT
+
+
 def evaluator_for(session: Session, supernet: Supernet | None) -> Evaluator:
     """The evaluator of a session; for `supernet` see `supernet_training.Trained`."""
     if session.custom_evaluator is not None:
@@ -62,7 +69,9 @@ def evaluator_for(session: Session, supernet: Supernet | None) -> Evaluator:
         )
     if supernet is not None and session.trains_supernet:
         shifts = config.supernet_recipe.augmentation.crop
-        return SupernetEvaluator(supernet, session.dataset_on_device, metric, shifts)
+        return SupernetEvaluator(
+            supernet, session.dataset_on_device, metric, shifts, partial(_candidate, session)
+        )
     recipe = config.finalist_recipe
     return TrainedEvaluator(
         session.space,

@@ -1,6 +1,6 @@
 """Measured latencies of exported models: on this machine, or on the device's board over SSH."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,8 @@ from edgenas.pipeline.session import Session
 from edgenas.pipeline.targets import board_of
 from edgenas.space.onnx_graph import INPUT
 from edgenas.timing.loaded_models import load_sentinel
-from edgenas.timing.measuring import Measurement, measure
+from edgenas.timing.measuring import Timing, measure
+from edgenas.vocabulary import Precision
 
 HERE_S, ON_A_BOARD_S = 5.0, 60.0
 """Seconds that measuring takes; those of a board include carrying and loading the models."""
@@ -41,33 +42,51 @@ def measure_final_models(session: Session, final_models: list[FinalModel]) -> li
         except (DeviceError, InputError) as error:
             session.note(f"latency was not measured: {error}")
             return final_models
-        known = {id_: timing.typical_ms for id_, timing in measured.timings.items()}
+        known = {id_: timing.typical_ms for id_, timing in measured.items()}
         session.store.record("measured", **known)
     return [replace(final_model, measured_ms=known.get(final_model.id)) for final_model in final_models]
 
 
-def _measured(session: Session, exported: Sequence[FinalModel]) -> Measurement:
+def _measured(session: Session, exported: Sequence[FinalModel]) -> Mapping[str, Timing]:
     """Times of the exported files by the models' ids."""
-    device = session.config.device
-    if device.is_host:
+    if session.config.device.is_host:
         return _measured_here(session, exported)
+    timings: dict[str, Timing] = {}
+    for precision in session.predictor.parts:
+        chosen = [each for each in exported if each.precision == precision]
+        if chosen:
+            timings |= _measured_on_board(session, precision, chosen)
+    return timings
+
+
+def _measured_on_board(
+    session: Session, precision: Precision, exported: Sequence[FinalModel]
+) -> Mapping[str, Timing]:
+    device = session.config.device.at(precision)
 
     def models(maker: KitModels) -> Iterator[ModelOfKit]:
         for each in exported:
             assert each.exported is not None
-            yield maker.of_file(each.id, each.exported.path)
+            path = each.exported.path
+            yield (
+                maker.of_file(each.id, path)
+                if precision == "fp32"
+                else maker.of_file_as_it_is(each.id, path, {})
+            )
 
     board = board_of(device)
     assert board is not None  # or it would not be measured
-    return times_over_ssh(board, device, models, HERE_S, session.progress).measured
+    return times_over_ssh(board, device, models, HERE_S, session.progress).measured.timings
 
 
-def _measured_here(session: Session, exported: Sequence[FinalModel]) -> Measurement:
-    runtime = runtime_for(session.config.device)
+def _measured_here(session: Session, exported: Sequence[FinalModel]) -> Mapping[str, Timing]:
+    device = session.config.device
+    # The files have their precision already.
+    runtime = runtime_for(device if device.converts_files else device.at("fp32"))
     loaded = {}
     for each in exported:
         assert each.exported is not None
         shape = (session.config.device.batch, each.network.channels, each.resolution, each.resolution)
         image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         loaded[each.id] = runtime.load(each.exported.path.read_bytes(), {INPUT: image})
-    return measure(loaded, load_sentinel(runtime), HERE_S, progress=session.progress)
+    return measure(loaded, load_sentinel(runtime), HERE_S, progress=session.progress).timings

@@ -24,18 +24,18 @@ from edgenas.errors import (
     DivergenceError,
     FileFormatError,
     OutOfMemoryError,
-    VerificationError,
     first_line,
 )
-from edgenas.exporting.onnx_export import Exported, write_onnx
+from edgenas.exporting.onnx_export import Exported
 from edgenas.formats import write_bytes
 from edgenas.latency.latency import Latency
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace
-from edgenas.pipeline.model_cards import described
 from edgenas.pipeline.session import Session
 from edgenas.space import Architecture, NetworkSpace
+from edgenas.space.precision_space import searched_as
 from edgenas.storage.run_folder import RunFolder
-from edgenas.vocabulary import Metric
+from edgenas.storage.search_result import Quantised
+from edgenas.vocabulary import Metric, Precision
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -56,16 +56,18 @@ class Trained:
 class FinalModel:
     """A network that may be deployed.
 
-    `searched` is the accuracy a finalist had in the search; `name` is set for baselines only; `note` says what went
-    wrong, if anything.
+    `precision` is that of its file, and so are `trained` and `quantised` once it is exported. `searched` is the
+    accuracy a finalist had in the search; `name` is set for baselines only; `note` says what went wrong, if anything.
     """
 
     id: str
     network: FinalNetwork
+    precision: Precision
     latency: Latency
     searched: float | None = None
     name: str = ""
     trained: Trained | None = None
+    quantised: Quantised | None = None
     exported: Exported | None = None
     measured_ms: float | None = None
     note: str = ""
@@ -75,6 +77,10 @@ class FinalModel:
         """What it is in its space; only a network of another library has none."""
         assert isinstance(self.network, OfSpace)
         return self.network.architecture
+
+    def searched_as(self, session: Session) -> Architecture:
+        """The architecture of the search's problem that a finalist is."""
+        return searched_as(session.problem.space, self.precision, self.architecture)
 
     @property
     def space(self) -> NetworkSpace:
@@ -86,6 +92,10 @@ class FinalModel:
     def resolution(self) -> int:
         """Height and width of its images."""
         return self.network.resolution
+
+    def file_precision(self, session: Session) -> Precision:
+        """Of its exported file: its own, unless the runtime converts files itself."""
+        return "fp32" if session.config.device.converts_files else self.precision
 
     def dataset(self, session: Session) -> Dataset:
         """Its images."""
@@ -100,6 +110,13 @@ class FinalModel:
     def dataset_on_device(self, session: Session) -> Dataset:
         """Its images on the training device."""
         return self.network.normalised(session.dataset_on_device_at(self.resolution))
+
+
+def finalist(session: Session, architecture: Architecture, searched: float | None) -> FinalModel:
+    """An architecture of the search's problem, not trained yet; `searched` is its accuracy there."""
+    precision, network = session.in_precision(architecture)
+    latency = session.predictor.predict(architecture)
+    return FinalModel(architecture.id, OfSpace(session.space, network), precision, latency, searched)
 
 
 def has_begun(session: Session, final_model: FinalModel) -> bool:
@@ -155,6 +172,14 @@ def train_final_model(
     return replace(final_model, trained=trained)
 
 
+def adopt_training(session: Session, final_model: FinalModel, twin: FinalModel) -> FinalModel:
+    """The outcome of the training of the same network in another precision, with a copy of its weights."""
+    source, target = session.folder.weights(twin.id), session.folder.weights(final_model.id)
+    if source.is_file() and not target.is_file():
+        write_bytes(target, source.read_bytes())
+    return replace(final_model, trained=twin.trained, note=twin.note)
+
+
 def _evaluate(dataset: Dataset, network: nn.Module) -> dict[str, object]:
     classes = len(dataset.classes)
 
@@ -168,22 +193,6 @@ def _evaluate(dataset: Dataset, network: nn.Module) -> dict[str, object]:
         "validation": validation,
         "test": evaluated(dataset.test)[1],
     }
-
-
-def export_final_model(session: Session, final_model: FinalModel) -> FinalModel:
-    """Write and verify the ONNX file; a model that fails verification gets a note and leaves no file."""
-    if final_model.trained is None:
-        return final_model
-    network = load_network(session.folder, final_model.network.build(), final_model.id)
-    dataset, path = final_model.dataset(session), onnx_path(session.folder, final_model.id)
-    images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
-    try:
-        content, difference = final_model.network.verified_onnx(network, path.name, images)
-        content = described(content, session.folder, final_model.id, dataset)
-        exported = write_onnx(path, content, difference)
-    except VerificationError as error:
-        return replace(final_model, note=str(error))
-    return replace(final_model, exported=exported)
 
 
 def onnx_path(folder: RunFolder, model: str, suffix: str = "") -> Path:

@@ -14,14 +14,15 @@ from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.accuracy.training_speed import evaluation_seconds, step_seconds
 from edgenas.errors import OutOfMemoryError
 from edgenas.pipeline.baselines import baselines_of, is_pretrained, pretrained_network
+from edgenas.pipeline.deploying import deployed
 from edgenas.pipeline.final_measuring import measure_final_models, measuring_seconds
 from edgenas.pipeline.final_model import (
     FinalModel,
-    export_final_model,
+    adopt_training,
+    finalist,
     has_begun,
     train_final_model,
 )
-from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.front_selection import smoothed_points, succeeded
 from edgenas.pipeline.initial_networks import initial_network
 from edgenas.pipeline.near_limit import first_within_limit
@@ -37,6 +38,7 @@ from edgenas.pipeline.training_plan import (
 )
 from edgenas.searchers.front import ranked_leaders
 from edgenas.searchers.loop import Evaluated
+from edgenas.space import Architecture
 
 
 def train_and_export(
@@ -57,7 +59,7 @@ def train_and_export(
         exported = []
         for number, final_model in enumerate(ready):
             session.progress("export", number, len(ready))
-            exported.append(export_final_model(session, final_model))
+            exported.append(deployed(session, final_model))
         session.progress("export", len(ready), len(ready))
         return measure_final_models(session, exported)
 
@@ -69,7 +71,9 @@ def _trained(
     baselines: Sequence[FinalModel],
 ) -> dict[str, FinalModel]:
     """The trained models by id, without those that a time budget did not allow, which is noted."""
-    trainings = _Trainings(session, supernet, by_importance(finalists, baselines))
+    twins = _twins(finalists)
+    alone = [each for each in finalists if each.id not in twins]
+    trainings = _Trainings(session, supernet, by_importance(alone, baselines))
     plan, trained = trainings.plan, dict[str, FinalModel]()
     for final_model in trainings.final_models:
         is_late = plan is not None and plan.is_too_late(final_model.id, trainings.left_s)
@@ -88,6 +92,9 @@ def _trained(
             None if plan is None else plan.seconds[final_model.id],
             trainings.teacher(final_model),
         )
+    for each in finalists:
+        if (first := trained.get(twins.get(each.id, ""))) is not None:
+            trained[each.id] = adopt_training(session, each, first)
     allowed = [
         f"{sum(each.id in trained for each in asked)} of {len(asked)} {kind}"
         for kind, asked in (("finalists", finalists), ("baselines", baselines))
@@ -96,6 +103,13 @@ def _trained(
     if allowed:
         session.note(f"the time budget allowed {' and '.join(allowed)}")
     return trained
+
+
+def _twins(finalists: Sequence[FinalModel]) -> dict[str, str]:
+    """By the id of a finalist, that of an earlier one which is the same network in another precision."""
+    first: dict[Architecture, str] = {}
+    found = {each.id: first.setdefault(each.architecture, each.id) for each in finalists}
+    return {id_: twin for id_, twin in found.items() if id_ != twin}
 
 
 def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[FinalModel]:
@@ -117,12 +131,7 @@ def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[Fina
         return [each for id_, each in in_order.items() if id_ not in too_slow]
 
     return [
-        FinalModel(
-            id=candidate.architecture.id,
-            network=OfSpace(session.space, candidate.architecture),
-            latency=session.predictor.predict(candidate.architecture),
-            searched=candidate.accuracy,
-        )
+        finalist(session, candidate.architecture, candidate.accuracy)
         for candidate in first_within_limit(session, valid, ranked, count)
     ]
 

@@ -61,7 +61,7 @@ def kept_and_dropped(
     """
     kept: list[FinalModel] = []
     dropped: list[FinalModel] = []
-    costs = session.problem.costs_of([finalist.architecture for finalist in finalists])
+    costs = session.problem.costs_of([finalist.searched_as(session) for finalist in finalists])
     cost_of = {finalist.id: row for finalist, row in zip(finalists, costs, strict=True)}
     for finalist in sorted(finalists, key=lambda f: tuple(cost_of[f.id])):
         cheaper = [other for other in kept if (cost_of[other.id] <= cost_of[finalist.id]).all()]

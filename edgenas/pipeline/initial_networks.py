@@ -21,7 +21,9 @@ def initial_network(session: Session, supernet: Supernet | None, architecture: A
     """
     if supernet is None:
         return fresh_network(session.space, architecture, session.settings.seed, session.torch_device)
-    if architecture == session.whole_network and session.folder.largest_network.is_file():
+    whole = session.whole_network
+    is_whole = whole is not None and session.in_precision(whole).network == architecture
+    if is_whole and session.folder.largest_network.is_file():
         before = Supernet(session.space, session.settings.seed).to(session.torch_device)
         Checkpoint(session.folder.largest_network).restore_model(before)
         supernet = before

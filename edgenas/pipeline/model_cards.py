@@ -47,7 +47,7 @@ def write_model_card(
         path,
         run=folder.name,
         device=config.device.name,
-        target=config.device.target,
+        target=config.device.at(precision).target,
         data=Path(name_of(config.settings.data)).name,
         metric=config.settings.metric,
         model=model,

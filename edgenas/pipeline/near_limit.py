@@ -15,8 +15,10 @@ from edgenas.pipeline.network_times import time_networks
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.targets import board_of
 from edgenas.searchers.loop import Evaluated
+from edgenas.space import Block
 from edgenas.timing.measuring import Timing
 from edgenas.units import change_of_speed, format_milliseconds
+from edgenas.vocabulary import Precision
 
 CHOSEN = "finalists chosen"
 """Event of the store: a resumed run trains the same models, even if the device answers only then."""
@@ -76,15 +78,28 @@ def _measured(session: Session, candidates: Sequence[Evaluated]) -> dict[str, fl
     """Milliseconds of those near the limit, by id, as far as they can be had."""
     device, limit_ms = session.config.device, session.settings.max_latency_ms
     near = [each for each in candidates if session.predictor.predict(each.architecture).high > limit_ms]
-    networks = {each.architecture.id: session.space.blocks(each.architecture) for each in near}
     takes_s = measuring_seconds(device)
-    if not networks or not takes_s or takes_s > TIME_SHARE * session.budget.left_s:
+    if not near or not takes_s or takes_s > TIME_SHARE * session.budget.left_s:
         return {}
+    found: dict[str, float] = {}
     try:
-        times = time_networks(networks, device, board_of(device), HERE_S, session.progress)
+        for precision in session.predictor.parts:
+            found |= _measured_in(session, precision, near)
     except (DeviceError, InputError) as error:
         session.note(f"candidates near the limit were not measured: {error}")
+    return found
+
+
+def _measured_in(session: Session, precision: Precision, candidates: Sequence[Evaluated]) -> dict[str, float]:
+    """Milliseconds of those that are in this precision, by id."""
+    device, networks = session.config.device.at(precision), dict[str, Sequence[Block]]()
+    for each in candidates:
+        own, network = session.in_precision(each.architecture)
+        if own == precision:
+            networks[each.architecture.id] = session.space.blocks(network)
+    if not networks:
         return {}
+    times = time_networks(networks, device, board_of(device), HERE_S, session.progress)
     timings: Mapping[str, Timing] = times.measured.timings
     # A time taken on a busy machine is no reason to leave a network out.
     return {id_: timings[id_].typical_ms for id_ in networks if id_ in timings and not timings[id_].unstable}

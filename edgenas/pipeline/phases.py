@@ -10,6 +10,7 @@ from edgenas.accuracy.training import training_device
 from edgenas.device import Device
 from edgenas.errors import EdgenasError, InputError
 from edgenas.formats import write_bytes, write_json
+from edgenas.latency.precision_predictor import by_precision
 from edgenas.latency.predictor import predictor_for
 from edgenas.pipeline.baselines import check_baselines, check_weights
 from edgenas.pipeline.configuration import configuration_of, default_name
@@ -26,6 +27,7 @@ from edgenas.pipeline.run_data import data_of
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.spaces import format_channels, space_for_images
 from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained_supernet
+from edgenas.pipeline.targets import precisions_for
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import prior_for, save_prior
 from edgenas.plugins import may_make
@@ -59,7 +61,9 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     make_searcher, make_evaluator = _make_searcher(settings), custom_evaluator_maker(settings)
     if settings.baselines:
         check_baselines(settings, device)
-    check_before_images(settings, device)
+    precisions = precisions_for(settings, device)
+    device = device.at(precisions[0])
+    check_before_images(settings, device, precisions)
     data = data_of(settings)
     _check_channels(settings, data.largest)
     sizes = _sizes(settings, data.largest)
@@ -70,15 +74,19 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     weights = None if pretrained is None else pretrained.read()
     dataset = data.largest
     space = space_for_images(settings, sizes, len(dataset.classes), dataset.channels)
-    predictor = predictor_for(space, device, settings.missing)
+    predictor = by_precision(
+        space, precisions, lambda precision: predictor_for(space, device.at(precision), settings.missing)
+    )
     objectives = objectives_from_text(settings.objective)
     config = configuration_of(settings, device, dataset, predictor, pretrained, weights)
     name = default_name(config) if settings.run is None else settings.run
-    prior_document = None if settings.warm_start is None else prior_for(name, settings.warm_start, space)
+    prior_document = (
+        None if settings.warm_start is None else prior_for(name, settings.warm_start, predictor.space)
+    )
     warm_start = None if prior_document is None else prior_document.fingerprint
     config = config.with_settings(run=name).model_copy(update={"warm_start": warm_start})
-    prior = None if prior_document is None else prior_document.prior(space)
-    problem = Problem(space, predictor, settings.max_latency_ms, objectives, prior)
+    prior = None if prior_document is None else prior_document.prior(predictor.space)
+    problem = Problem(predictor.space, predictor, settings.max_latency_ms, objectives, prior)
     problem.check()
     if not RunFolder(RUNS / name).front.is_file():  # what is finished needs no weights any more
         check_weights(settings)
@@ -198,7 +206,13 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
     for model in (*result.front, *result.dropped, *result.baselines):
         if model.onnx:
             write_model_card(
-                Path(model.onnx), session.folder, session.config, session.dataset, model, "fp32", versions()
+                Path(model.onnx),
+                session.folder,
+                session.config,
+                session.dataset,
+                model,
+                model.precision,
+                versions(),
             )
     write_report(session.folder, session.store, result, session.space)
     if status == "complete":

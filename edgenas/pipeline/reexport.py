@@ -23,12 +23,13 @@ from edgenas.pipeline.final_network import network_of
 from edgenas.pipeline.model_cards import described, write_model_card
 from edgenas.pipeline.run_data import RunData, loaded_data, resized_data
 from edgenas.pipeline.spaces import channels_for
+from edgenas.precision.conversion import convert
+from edgenas.precision.int8 import CALIBRATION_IMAGES
 from edgenas.progress import Progress
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
 from edgenas.space import NetworkSpace, network_space_from_config
 from edgenas.space.onnx_graph import INPUT
-from edgenas.space.precision import CALIBRATION_IMAGES, convert
 from edgenas.storage.run_config import RunDocument, versions
 from edgenas.storage.run_folder import RunFolder, find_run
 from edgenas.storage.search_result import Accuracies, AccuracyFigure, Model, Scores
@@ -162,7 +163,7 @@ def _export(
     path = onnx_path(folder, model.id, suffix)
     if precision != "fp32":
         calibration = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
-        content = convert(content, precision, {INPUT: calibration.numpy()})
+        content = convert(content, precision, {INPUT: calibration.numpy()}, document.config.device.scheme)
         with torch.inference_mode():
             error = max_abs_difference(content, images, network(images).numpy())
     content = described(content, folder, model.id, dataset)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgenas.device import Provenance
+from edgenas.device import Device, Provenance
 from edgenas.errors import FileFormatError, IncompleteTableError
-from edgenas.latency.network_predictor import NetworkPredictor
+from edgenas.latency.network_predictor import ArchitecturePredictor, NetworkPredictor
+from edgenas.latency.precision_predictor import by_precision
 from edgenas.latency.predictor import predictor_from_device, predictor_from_table
 from edgenas.latency.resolution_predictor import by_resolution
 from edgenas.latency.table import find_table
@@ -15,11 +16,18 @@ from edgenas.reporting.html_page import write_html
 from edgenas.reporting.pictures import write_png
 from edgenas.reporting.report_content import Point, ReportContent
 from edgenas.searchers.choice_contributions import MIN_EVALUATIONS, Contribution, contributions
-from edgenas.space import NetworkSpace, network_space_from_config
+from edgenas.space import (
+    Architecture,
+    ArchitectureSpace,
+    NetworkSpace,
+    PrecisionSpace,
+    network_space_from_config,
+)
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import Evaluation, RunStore
 from edgenas.storage.search_result import Model, SearchResult
+from edgenas.vocabulary import Precision
 
 _TABLE_CHANGED = "The latency table that this run used is no longer available: it was replaced or moved."
 _TOO_FEW = (
@@ -28,31 +36,33 @@ _TOO_FEW = (
 
 
 def write_report(
-    folder: RunFolder, store: RunStore, result: SearchResult, space: NetworkSpace | None = None
+    folder: RunFolder, store: RunStore, result: SearchResult, networks: NetworkSpace | None = None
 ) -> Path:
-    """Write `report.html` and `front.png` of a run; pass `space` if its configuration cannot rebuild it."""
-    content = report_content(folder, store, result, space)
+    """Write `report.html` and `front.png` of a run; pass `networks` if its configuration cannot rebuild them."""
+    content = report_content(folder, store, result, networks)
     write_png(content, folder.picture)
     write_html(content, folder.report)
     return folder.report
 
 
 def report_content(
-    folder: RunFolder, store: RunStore, result: SearchResult, space: NetworkSpace | None = None
+    folder: RunFolder, store: RunStore, result: SearchResult, networks: NetworkSpace | None = None
 ) -> ReportContent:
     """The contents of a run's report; arguments as in `write_report`."""
     document = folder.read_document()
     config = document.config
-    space = space or network_space_from_config(config.space, folder.document)
+    networks = networks or network_space_from_config(config.space, folder.document)
     rows = store.evaluations()
-    predictor = _predictor(space, config)
+    precisions = config.settings.precisions or (config.device.precision,)
+    predictor = _predictor(networks, precisions, config)
+    space = PrecisionSpace(networks, precisions) if len(precisions) > 1 else networks
     explained = _explained(predictor, rows, (*result.front, *result.dropped))
     return ReportContent(
         result,
         config,
         document.versions,
-        points=tuple(_point(space, row) for row in rows),
-        validation=find_validation(config.device, space.signature, config.table_checksum),
+        points=tuple(_point(space, networks, row) for row in rows),
+        validation=find_validation(config.device, networks.signature, config.table_checksum),
         contributions=explained if isinstance(explained, dict) else {},
         no_contributions_reason=explained if isinstance(explained, str) else "",
         learning=recorded_curves(store),
@@ -61,45 +71,57 @@ def report_content(
 
 
 def _explained(
-    predictor: NetworkPredictor | None, rows: Sequence[Evaluation], models: Sequence[Model]
+    predictor: ArchitecturePredictor | None, rows: Sequence[Evaluation], models: Sequence[Model]
 ) -> dict[str, tuple[Contribution, ...]] | str:
     """The contributions of each model's choices, by id; or the reason why there are none."""
     if predictor is None:
         return _TABLE_CHANGED
     space = predictor.space
     evaluated = {space.architecture(row.choices): row.accuracy for row in rows if row.accuracy is not None}
-    chosen = [space.architecture(model.architecture["choices"]) for model in models]
+    chosen = [_searched(space, model) for model in models]
     found = contributions(space, predictor, evaluated, chosen)
     return dict(zip((model.id for model in models), found, strict=True)) if found else _TOO_FEW
 
 
-def _predictor(space: NetworkSpace, config: RunConfig) -> NetworkPredictor | None:
-    """The source of the run's latencies; None if the device's table has changed or is gone."""
-    if config.table_checksum is None:
-        return by_resolution(space, lambda each: predictor_from_device(each, config.device))
+def _searched(space: ArchitectureSpace, model: Model) -> Architecture:
+    """A model as an architecture of the space that was searched."""
+    choices = model.architecture["choices"]
+    return space.architecture([model.precision, *choices] if isinstance(space, PrecisionSpace) else choices)
+
+
+def _predictor(
+    networks: NetworkSpace, precisions: Sequence[Precision], config: RunConfig
+) -> ArchitecturePredictor | None:
+    """The source of the run's latencies; None if one of the device's tables has changed or is gone."""
     try:
-        found = find_table(config.device)
-        if found is None:
-            return None
-        table = found[1]
-        predictor = by_resolution(
-            space, lambda each: predictor_from_table(each, config.device, table, "interpolate")
+        predictor = by_precision(
+            networks, precisions, lambda each: _predictor_in(networks, config.device.at(each), config)
         )
     except (FileFormatError, IncompleteTableError):
         return None
     return predictor if predictor.table_checksum == config.table_checksum else None
 
 
-def _point(space: NetworkSpace, row: Evaluation) -> Point:
+def _predictor_in(networks: NetworkSpace, device: Device, config: RunConfig) -> NetworkPredictor:
+    """That of the table, which the run had, or of the device's model."""
+    found = None if config.table_checksum is None else find_table(device)
+    if found is None:
+        return by_resolution(networks, lambda each: predictor_from_device(each, device))
+    return by_resolution(networks, lambda each: predictor_from_table(each, device, found[1], "interpolate"))
+
+
+def _point(space: ArchitectureSpace, networks: NetworkSpace, row: Evaluation) -> Point:
     architecture = space.architecture(row.choices)
+    if isinstance(space, PrecisionSpace):
+        architecture = space.split(architecture).network
     return Point(
         id=row.id,
         choices=row.choices,
         accuracy=row.accuracy,
         kind=row.kind,
         latency=row.latency,
-        resolution=space.resolution_of(architecture),
-        params=space.parameters(architecture),
-        macs=space.macs(architecture),
+        resolution=networks.resolution_of(architecture),
+        params=networks.parameters(architecture),
+        macs=networks.macs(architecture),
         reason=row.reason,
     )

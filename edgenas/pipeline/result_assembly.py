@@ -8,8 +8,8 @@ import numpy as np
 
 from edgenas.accuracy.evaluator import AccuracyKind
 from edgenas.latency.energy import Energy, energy_of
-from edgenas.pipeline.final_model import FinalModel
-from edgenas.pipeline.final_network import FinalNetwork, OfSpace
+from edgenas.pipeline.final_model import FinalModel, finalist
+from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.front_lead import with_front_lead
 from edgenas.pipeline.front_selection import front_of, kept_and_dropped, points, succeeded
 from edgenas.pipeline.guessing import guessing_text
@@ -69,9 +69,7 @@ def result_of(
 
 
 def _untrained(session: Session, candidate: Evaluated) -> FinalModel:
-    architecture = candidate.architecture
-    latency = session.predictor.predict(architecture)
-    return FinalModel(architecture.id, OfSpace(session.space, architecture), latency, candidate.accuracy)
+    return finalist(session, candidate.architecture, candidate.accuracy)
 
 
 def _model(session: Session, final_model: FinalModel) -> Model:
@@ -89,8 +87,10 @@ def _model(session: Session, final_model: FinalModel) -> Model:
         accuracies=Accuracies.model_validate(figures),
         scores=Scores(validation=trained.validation, test=trained.test) if trained else Scores(),
         latency_ms=replace(final_model.latency, measured=final_model.measured_ms),
-        energy_mj=_energy(session, network),
+        energy_mj=_energy(session, final_model),
         resolution=final_model.resolution,
+        precision=final_model.file_precision(session),
+        quantised=final_model.quantised,
         params=network.params,
         macs=network.macs,
         peak_memory_bytes=network.peak_memory_bytes,
@@ -102,18 +102,19 @@ def _model(session: Session, final_model: FinalModel) -> Model:
     )
 
 
-def _energy(session: Session, network: FinalNetwork) -> Energy | None:
+def _energy(session: Session, final_model: FinalModel) -> Energy | None:
     """Also of a baseline, though it is of a space of its own: energies are known by block."""
+    network, energies = final_model.network, session.predictor_in(final_model.precision).energies
     if not isinstance(network, OfSpace):
         return None
-    return energy_of(network.space.blocks(network.architecture), session.predictor.energies)
+    return energy_of(network.space.blocks(network.architecture), energies)
 
 
 def _with_leaders(session: Session, kept: Sequence[FinalModel]) -> tuple[Model, ...]:
     """The models of the front; `leads` marks those that no other one matches in every objective."""
     models = [_model(session, final_model) for final_model in kept]
     errors = [1 - model.accuracy.value for model in models]
-    costs = session.problem.costs_of([final_model.architecture for final_model in kept])
+    costs = session.problem.costs_of([final_model.searched_as(session) for final_model in kept])
     leading = set(non_dominated(np.column_stack([errors, costs])).tolist())
     return tuple(model.model_copy(update={"leads": i in leading}) for i, model in enumerate(models))
 

@@ -29,7 +29,7 @@ def scaled_baselines(session: Session) -> list[FinalModel]:
     """
     problem = session.problem
     limit_ms, slowest_ms = problem.max_latency_ms, problem.latency_ms(problem.predictor.slowest())
-    predict = baseline_predictors(session)
+    predict, precision = baseline_predictors(session), session.config.device.precision
     found = []
     for id_, (name, make) in BASELINES.items():
         resolution = session.space.resolutions[-1]
@@ -40,7 +40,9 @@ def scaled_baselines(session: Session) -> list[FinalModel]:
             latency = predict(space).predict(architecture)
             if latency.predicted > (limit_ms if fitting is None else min(limit_ms, slowest_ms)):
                 break
-            fitting = FinalModel(id_, OfSpace(space, architecture), latency, name=f"{name} x{width:g}")
+            fitting = FinalModel(
+                id_, OfSpace(space, architecture), precision, latency, name=f"{name} x{width:g}"
+            )
         if fitting is None:
             session.note(
                 f"{name} is left out: at width {WIDTHS[0]:g} it takes {latency.text}, "

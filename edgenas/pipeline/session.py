@@ -7,7 +7,7 @@ import torch
 
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
-from edgenas.latency.network_predictor import NetworkPredictor
+from edgenas.latency.network_predictor import ArchitecturePredictor, NetworkPredictor
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.progress import Progress
@@ -15,10 +15,12 @@ from edgenas.searchers.loop import Evaluated
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.registry import MakeSearcher
 from edgenas.settings.search import SUPERNET, SearchSettings
-from edgenas.space import Architecture, NetworkSpace
+from edgenas.space import Architecture, NetworkSpace, PrecisionSpace
+from edgenas.space.precision_space import InPrecision, searched_as
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import RunStore
+from edgenas.vocabulary import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Session:
     dataset: Dataset
     dataset_on_device: Dataset
     load_dataset_at: Callable[[int], Dataset]
-    predictor: NetworkPredictor
+    predictor: ArchitecturePredictor
     problem: Problem
     budget: Budget
     torch_device: torch.device
@@ -53,8 +55,19 @@ class Session:
 
     @property
     def space(self) -> NetworkSpace:
-        """The search space."""
-        return self.predictor.space
+        """The networks that are searched; `problem.space` may have several precisions of each."""
+        return self.predictor.networks
+
+    def in_precision(self, architecture: Architecture) -> InPrecision:
+        """The network of an architecture of the problem's space, and the precision of its file."""
+        space = self.problem.space
+        if isinstance(space, PrecisionSpace):
+            return space.split(architecture)
+        return InPrecision(self.config.device.precision, architecture)
+
+    def predictor_in(self, precision: Precision) -> NetworkPredictor:
+        """The predictor of the networks in one of the precisions that are searched."""
+        return self.predictor.parts[precision]
 
     def dataset_at(self, resolution: int) -> Dataset:
         """The data set with images decoded at this size."""
@@ -89,7 +102,8 @@ class Session:
 
     @property
     def whole_network(self) -> Architecture | None:
-        """The pretrained network itself at the largest image size within the limit; None if it is too slow at any.
+        """The pretrained network itself at the largest image size within the limit, in the widest precision that is;
+        None if it is too slow at any.
 
         Many would take it as it is, and it needs the least training: the front should not be without it. None also
         with the gradient searcher, which learns a choice of its own.
@@ -97,9 +111,11 @@ class Session:
         if self.pretrained is None or self.config.gradient_recipe is not None:
             return None
         for size in reversed(self.space.resolutions):
-            whole = self.space.joined(size, self.space.at(size).largest)
-            if self.problem.latency_ms(whole) <= self.problem.max_latency_ms:
-                return whole
+            network = self.space.joined(size, self.space.at(size).largest)
+            for precision in self.predictor.parts:
+                whole = searched_as(self.problem.space, precision, network)
+                if self.problem.latency_ms(whole) <= self.problem.max_latency_ms:
+                    return whole
         return None
 
     @property
@@ -117,7 +133,7 @@ class Session:
         """The evaluations in the store, by id, in the order they were made."""
         stored = {}
         for row in self.store.evaluations():
-            architecture = Architecture(self.space.name, row.choices)
+            architecture = Architecture(self.problem.space.name, row.choices)
             stored[row.id] = Evaluated(
                 architecture, row.accuracy, row.latency.predicted, row.reason, row.seconds
             )

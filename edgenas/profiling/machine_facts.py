@@ -8,7 +8,7 @@ from edgenas.board import host
 from edgenas.board.conditions import Condition, changes, machine_conditions
 from edgenas.device import Device
 from edgenas.device.runtime import Runtime
-from edgenas.latency.table import LatencyTable
+from edgenas.latency.table import LatencyTable, scheme_name
 from edgenas.profiling.profile_plan import OVERHEAD
 from edgenas.timing.measuring import Measurement
 
@@ -71,8 +71,9 @@ def machine_state(device: Device) -> MachineState:
 
 
 def machine_text(device: Device, runtime: Runtime) -> str:
-    """Text that identifies runtime, hardware and power mode in a journal."""
-    return f"{runtime.version}, {host.fingerprint(device.uses_gpu)}, {device.power_mode}"
+    """Text that identifies runtime, hardware, power mode and form of the models in a journal."""
+    known = (runtime.version, host.fingerprint(device.uses_gpu), device.power_mode, scheme_name(device))
+    return ", ".join(each for each in known if each)
 
 
 def empty_table(device: Device, facts: MachineFacts, measured: Measurement) -> LatencyTable:
@@ -81,6 +82,7 @@ def empty_table(device: Device, facts: MachineFacts, measured: Measurement) -> L
         **asdict(facts),
         device=device.name,
         precision=device.precision,
+        quantisation=scheme_name(device),
         threads=device.threads,
         batch=device.batch,
         power_mode=device.power_mode,

@@ -1,20 +1,25 @@
 """Times of models for their own sake, taken here; `kits.ssh_timing` takes them on a board."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from edgenas.board import host
 from edgenas.board.bursts import Runs, take_runs
+from edgenas.board.random_inputs import random_input
+from edgenas.board.worker import MemoryUse
 from edgenas.device import Device
-from edgenas.device.runtime import Runtime
+from edgenas.device.runtime import Feeds, Runtime
+from edgenas.errors import DeviceError
+from edgenas.onnx_latency.model_inputs import Shapes
 from edgenas.onnx_latency.onnx_reading import read_whole_model
 from edgenas.progress import Progress
 from edgenas.space import Block
 from edgenas.timing.loaded_models import load_blocks, load_sentinel
 from edgenas.timing.measuring import Measurement, measure, measurement_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class ModelTimes:
         host: fingerprint of the machine.
         runs: by the models' keys, every run, if a distribution was asked for.
         loading_ms: likewise, milliseconds of loading and of the first run, where the runtime tells.
+        memory_bytes: likewise, memory of a process of the model's own, where it could be told.
     """
 
     measured: Measurement
@@ -34,6 +40,7 @@ class ModelTimes:
     host: str
     runs: Mapping[str, Runs] = field(default_factory=dict)
     loading_ms: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    memory_bytes: Mapping[str, MemoryUse] = field(default_factory=dict)
 
 
 def times_here(
@@ -71,8 +78,9 @@ def runs_here(
     runs: int,
     budget_s: float,
     progress: Progress,
+    shapes: Shapes,
 ) -> ModelTimes:
-    """Time ONNX files run by run on this machine.
+    """Time ONNX files run by run on this machine, then tell their memory.
 
     Args:
         device: this machine, at its operating point.
@@ -81,6 +89,7 @@ def runs_here(
         runs: of each file.
         budget_s: as for `take_runs`.
         progress: called for each loaded and timed file.
+        shapes: of inputs that leave more open than the batch.
 
     Raises:
         InputError: a file cannot be used.
@@ -89,9 +98,11 @@ def runs_here(
     sessions = {}
     for number, (key, path) in enumerate(files.items()):
         progress("loading models", number, len(files))
-        model = read_whole_model(path, device.batch)
-        image = np.random.default_rng(0).standard_normal(model.shape, np.float32)
-        sessions[key] = runtime.load(model.proto.SerializeToString(), {model.input: image})
+        loadable = _loadable(path, device.batch, shapes)
+        try:
+            sessions[key] = runtime.load(*loadable)
+        except DeviceError as error:
+            raise DeviceError(f"{path}: {error.problem}", error.hint) from error
     progress("loading models", len(files), len(files))
     bursts, found = take_runs(sessions, load_sentinel(runtime), runs, budget_s, paced=True, progress=progress)
     return ModelTimes(
@@ -100,4 +111,27 @@ def runs_here(
         host.fingerprint(device.uses_gpu),
         found,
         {key: session.loading_ms for key, session in sessions.items() if session.loading_ms},
+        dict(_memory_of(runtime, files, device.batch, shapes)),
     )
+
+
+def _loadable(path: Path, batch: int, shapes: Shapes) -> tuple[bytes, Feeds]:
+    """The content of a file, and inputs to run it on."""
+    model = read_whole_model(path, batch, shapes)
+    return model.proto.SerializeToString(), {
+        each.name: random_input(each.shape, each.dtype) for each in model.inputs
+    }
+
+
+def _memory_of(
+    runtime: Runtime, files: Mapping[str, Path], batch: int, shapes: Shapes
+) -> Iterator[tuple[str, MemoryUse]]:
+    """Key and memory of the files of which it can be told."""
+    for key, path in files.items():
+        try:
+            found = runtime.memory_use(*_loadable(path, batch, shapes))
+        except DeviceError as error:  # what was timed is not lost
+            log.warning("the memory of %s is not known (%s)", path, error.problem)
+            continue
+        if found:
+            yield key, found

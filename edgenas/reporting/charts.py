@@ -275,13 +275,14 @@ def _model_hover(entry: ModelEntry, metric_name: str) -> str:
     model, latency = entry.model, entry.model.latency_ms
     accuracies = model.accuracies.model_dump().items()
     pixels = "" if model.resolution is None else f"{model.resolution} px, "
+    precision = "" if model.precision == "fp32" else f"{model.precision}, "
     lines = [
         f"<b>{entry.number}: {escape(entry.label)}</b>",
         *_choice_lines(tuple(model.architecture.get("choices", ()))),
         *(f"{metric_name} {value:.3f} ({kind})" for kind, value in accuracies if value is not None),
         _predicted(latency, with_basis=True),
         "not measured" if latency.measured is None else f"measured: {figure_ms(latency.measured)} ms",
-        f"{pixels}{format_count(model.params)} params, {format_count(model.macs)} MACs",
+        f"{precision}{pixels}{format_count(model.params)} params, {format_count(model.macs)} MACs",
     ]
     return "<br>".join([*lines, str(escape(model.note))] if model.note else lines)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgenas.accuracy.accuracy_model import Surrogate
 from edgenas.searchers.problem import Predictor
-from edgenas.space import Architecture, ArchitectureSpace, ResolutionSpace, SearchSpace
+from edgenas.space import Architecture, ArchitectureSpace, PrecisionSpace, ResolutionSpace, SearchSpace
 
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.int64]
@@ -75,8 +75,11 @@ def contributions(
 def layer_names(space: ArchitectureSpace) -> tuple[str, ...]:
     """A name for each variable: `stage 2 layer 1`, or `layer 4` if the stages of the space are unknown.
 
-    A stage begins at a layer that cannot be skipped. The variable of the image size is called `image size`.
+    A stage begins at a layer that cannot be skipped. The variable of the image size is called `image size`, that of the
+    precision `precision`.
     """
+    if isinstance(space, PrecisionSpace):
+        return ("precision", *layer_names(space.networks))
     if isinstance(space, ResolutionSpace):
         return ("image size", *layer_names(space.at(space.resolutions[-1])))
     candidates = space.candidates if isinstance(space, SearchSpace) else ()

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from edgenas.errors import InputError
 from edgenas.settings.declaration import Settings
+from edgenas.settings.input_shapes import ShapedInputs
 from edgenas.settings.option import Group, Option
 from edgenas.settings.shared import (
     DeviceSetting,
@@ -230,7 +231,7 @@ class DevicesAddSettings(OverSsh):
 
 
 @dataclass(frozen=True)
-class PredictSettings(OperatingPoint):
+class PredictSettings(OperatingPoint, ShapedInputs):
     """What to predict."""
 
     target: Annotated[
@@ -245,7 +246,7 @@ class PredictSettings(OperatingPoint):
 
 
 @dataclass(frozen=True)
-class BenchSettings(ExecutionSettings, OverSsh):
+class BenchSettings(ExecutionSettings, OverSsh, ShapedInputs):
     """Which files are timed, and how often."""
 
     model: Annotated["str | Path", Option("ONNX file, run as it is.", argument=True, example="model.onnx")]
@@ -263,3 +264,4 @@ class BenchSettings(ExecutionSettings, OverSsh):
             at_most=MAX_BENCH_RUNS,
         ),
     ] = None
+    histogram: Annotated[bool, Option("Also show how often each latency occurred.")] = False

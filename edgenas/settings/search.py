@@ -15,16 +15,17 @@ from edgenas.searchers.registry import (
 )
 from edgenas.settings.baselines import USUAL, baseline_names, baselines_setting
 from edgenas.settings.option import Group, Option, name_of
+from edgenas.settings.precisions import parse_precisions, precisions_setting
 from edgenas.settings.shared import (
     NONE,
     DeviceSetting,
+    ExecutionSettings,
     MissingSetting,
-    OperatingPoint,
     SeedSetting,
     SpaceSettings,
 )
 from edgenas.units import parse_milliseconds, parse_seconds
-from edgenas.vocabulary import Channels, Fit, Gates, LatencyLoss, Metric, Sampling, Tuned
+from edgenas.vocabulary import Channels, Fit, Gates, LatencyLoss, Metric, Precision, Sampling, Tuned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ SUPERNET, TRAINED = "supernet", "trained"
 
 
 @dataclass(frozen=True)
-class SearchSettings(OperatingPoint, SpaceSettings):
+class SearchSettings(ExecutionSettings, SpaceSettings):
     """How to search."""
 
     device: DeviceSetting
@@ -97,6 +98,16 @@ class SearchSettings(OperatingPoint, SpaceSettings):
     ] = None
 
     missing: MissingSetting = "refuse"
+    precision: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "Precision of the files: fp32, fp16 or int8; several to search, such as fp32,int8; or any for which the "
+            "device has a latency table. Default: that in the device's file.",
+            Group.DEVICE,
+            normal=precisions_setting,
+            example="fp32,int8",
+        ),
+    ] = None
 
     evaluator: Annotated[
         "str | Evaluator | MakeEvaluator",
@@ -205,6 +216,11 @@ class SearchSettings(OperatingPoint, SpaceSettings):
         return None if self.time_budget is None else parse_seconds(self.time_budget, "--time-budget")
 
     @property
+    def precisions(self) -> tuple[Precision, ...] | None:
+        """Those of the files, the widest first; none for any, None for that of the device."""
+        return None if self.precision is None else parse_precisions(self.precision, "--precision")
+
+    @property
     def baseline_names(self) -> tuple[str, ...]:
         """The baselines asked for, `default` among them for the usual ones."""
         return baseline_names(baselines_setting(self.baselines, "--baselines"))
@@ -238,6 +254,21 @@ class SearchSettings(OperatingPoint, SpaceSettings):
                 "size only",
                 f"give a single --resolution, or use {DEFAULT_SEARCHER}",
             )
+        if self.precisions is not None and len(self.precisions) != 1:
+            for option, given, needed in (
+                ("evaluator", name_of(self.evaluator), SUPERNET),
+                ("tune", self.tune, "network"),
+            ):
+                if given != needed:
+                    yield (
+                        f"--{option} {given} cannot tell the precisions of --precision {self.precision} apart",
+                        f"give one --precision, or leave out --{option}",
+                    )
+            if self.uses_gradients:
+                yield (
+                    f"--searcher {GRADIENT_SEARCHER} learns an architecture for one precision",
+                    f"give one --precision, or use {DEFAULT_SEARCHER}",
+                )
         if self.tune == "classifier":
             for name in ("augment", "distillation", "sampling"):
                 if getattr(self, name) is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -16,9 +16,11 @@ from edgenas.space.mbconv_layout import Layout, Stage
 from edgenas.space.nasbench201 import NASBench201Space
 from edgenas.space.nasbench_macro import MacroLayout, NASBenchMacroSpace, nasbench_macro
 from edgenas.space.network_space import NetworkSpace
+from edgenas.space.precision_space import PRECISIONS, PrecisionSpace
 from edgenas.space.resolution_space import RESOLUTIONS, ResolutionSpace
 from edgenas.space.space import SearchSpace
 from edgenas.units import MAX_RESOLUTION, MAX_RESOLUTIONS
+from edgenas.vocabulary import Precision
 
 __all__ = [
     "Architecture",
@@ -30,6 +32,7 @@ __all__ = [
     "NASBench201Space",
     "NASBenchMacroSpace",
     "NetworkSpace",
+    "PrecisionSpace",
     "ResolutionSpace",
     "SearchSpace",
     "Stage",
@@ -62,6 +65,18 @@ class _ResolutionsConfig(Document):
         return self
 
 
+class _PrecisionsConfig(Document):
+    name: Literal["precisions"]
+    precisions: tuple[Precision, ...] = Field(min_length=2)
+    space: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _precisions_are_in_order(self) -> "_PrecisionsConfig":
+        if list(self.precisions) != [each for each in get_args(Precision) if each in self.precisions]:
+            raise ValueError("precisions must be distinct, the widest first")
+        return self
+
+
 def architecture_space_from_config(config: dict[str, Any], path: Path = Path("space")) -> ArchitectureSpace:
     """Make the space that `ArchitectureSpace.config` describes.
 
@@ -78,10 +93,15 @@ def architecture_space_from_config(config: dict[str, Any], path: Path = Path("sp
         family = validate(config, _ResolutionsConfig, path)
         return ResolutionSpace(space_from_config(family.space, path), family.resolutions)
 
+    def precisions() -> PrecisionSpace:
+        family = validate(config, _PrecisionsConfig, path)
+        return PrecisionSpace(network_space_from_config(family.space, path), family.precisions)
+
     spaces: dict[str, Callable[[], ArchitectureSpace]] = {
         "mbconv": lambda: MBConvSpace(validate(config, Layout, path)),
         "nasbench-macro": lambda: NASBenchMacroSpace(validate(config, MacroLayout, path)),
         "nasbench201": nasbench201,
+        PRECISIONS: precisions,
         RESOLUTIONS: resolutions,
     }
     name = str(config.get("name"))
@@ -112,10 +132,14 @@ def space_of_package(name: str) -> type[SearchSpace]:
 def network_space_from_config(config: dict[str, Any], path: Path = Path("space")) -> NetworkSpace:
     """Make the space that `NetworkSpace.config` describes; errors as `architecture_space_from_config`.
 
+    Of the configuration of a `PrecisionSpace`, the space of its networks.
+
     Raises:
         InputError: the networks of the space cannot be timed or built.
     """
     space = architecture_space_from_config(config, path)
+    if isinstance(space, PrecisionSpace):
+        return space.networks
     if not isinstance(space, NetworkSpace):
         raise InputError(
             f"search space {space.name} has no blocks to time or build", "use mbconv or nasbench-macro"

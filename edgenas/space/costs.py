@@ -1,6 +1,6 @@
 """Device-independent costs of networks: parameters, MACs, memory. Vectorised over architectures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from edgenas.errors import InputError
 from edgenas.space.architecture import Architecture, ArchitectureSpace
 from edgenas.space.block import Block, block_macs, block_parameters, block_peak_elements
+from edgenas.space.family_space import FamilySpace
 from edgenas.space.network_space import NetworkSpace
+from edgenas.space.precision_space import PrecisionSpace
 from edgenas.space.resolution_space import ResolutionSpace
 from edgenas.space.space import SearchSpace
 
@@ -31,13 +33,15 @@ class Cost(Protocol):
 
 
 def cost_function(space: ArchitectureSpace, name: CostName) -> Cost:
-    """Trainable parameters, MACs for one image, or peak memory in bytes (see `peak_memory_bytes`).
+    """Trainable parameters, MACs for one image, or peak memory in bytes (see `peak_memory_bytes`); of any precision.
 
     Raises:
         InputError: the space does not define the blocks of its networks.
     """
+    if isinstance(space, PrecisionSpace):
+        return _ByMember(space, [cost_function(space.networks, name)] * len(space.precisions))
     if isinstance(space, ResolutionSpace):
-        return _BySize(space, name)
+        return _ByMember(space, [cost_function(space.at(size), name) for size in space.resolutions])
     if not isinstance(space, SearchSpace):
         raise InputError(
             f"objective {name}: space {space.name} does not define the blocks of its networks",
@@ -97,12 +101,12 @@ class _PeakMemory:
         return BYTES_PER_ELEMENT * (self._parameters(vectors) + self._elements(vectors))
 
 
-class _BySize:
-    """A cost of networks for several image sizes."""
+class _ByMember:
+    """A cost of a family of spaces, given that of each."""
 
-    def __init__(self, space: ResolutionSpace, name: CostName) -> None:
+    def __init__(self, space: FamilySpace, costs: Sequence[Cost]) -> None:
         self._space = space
-        self._costs = [cost_function(space.at(size), name) for size in space.resolutions]
+        self._costs = costs
 
     @property
     def largest(self) -> float:

@@ -2,17 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import override
 
 from edgenas.errors import InputError
 from edgenas.space.architecture import Architecture
 from edgenas.space.block import Block
+from edgenas.space.family_space import FamilySpace
 from edgenas.space.network_space import NetworkSpace, Sized
 from edgenas.space.space import SearchSpace
 
@@ -20,7 +20,7 @@ RESOLUTIONS = "resolutions"
 """Name of these spaces in their configuration."""
 
 
-class ResolutionSpace(NetworkSpace):
+class ResolutionSpace(FamilySpace, NetworkSpace):
     """The networks of one space for images of several sizes.
 
     The first variable is the image size, with choices such as `r96`; the others are those of the space. A network of
@@ -64,53 +64,19 @@ class ResolutionSpace(NetworkSpace):
     def with_channels(self, channels: int) -> "ResolutionSpace | None":
         if channels == self.channels:
             return self
-        base = self._base.with_channels(channels)
+        base = self.common.with_channels(channels)
         return None if base is None else ResolutionSpace(base, self.resolutions)
 
     @property
     @override
     def classes(self) -> int:
-        return self._base.classes
-
-    @cached_property
-    @override
-    def variables(self) -> tuple[tuple[str, ...], ...]:
-        return (tuple(map(_choice, self.resolutions)), *self._base.variables)
-
-    @override
-    def canonical(self, choices: Sequence[str]) -> tuple[str, ...]:
-        return (choices[0], *self._base.canonical(choices[1:]))
-
-    @override
-    def canonical_vectors(self, vectors: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.hstack([vectors[:, :1], self._base.canonical_vectors(vectors[:, 1:])])
+        return self.common.classes
 
     @override
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Draw the size uniformly, then an architecture as the space of that size does."""
         size = self.resolutions[rng.integers(len(self.resolutions))]
         return self.joined(size, self.at(size).sample(rng))
-
-    @override
-    def features(self, vectors: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of the space, and the rank of the size: neighbouring sizes have most of it in common."""
-        return np.hstack([self._base.features(vectors[:, 1:]), vectors[:, :1]])
-
-    @override
-    def text(self, architecture: Architecture) -> str:
-        """The size, a dash, and the text of the architecture at that size: `r96-k3e6-...`."""
-        space, inner = self.sized(architecture)
-        return f"{architecture.choices[0]}-{space.text(inner)}"
-
-    @override
-    def architecture_from_text(self, text: str) -> Architecture:
-        """Read a line as written by `text`.
-
-        Raises:
-            InputError: not an architecture of the space.
-        """
-        size, _, rest = text.partition("-")
-        return self.architecture((size, *self._base.architecture_from_text(rest).choices))
 
     @cached_property
     @override
@@ -138,38 +104,24 @@ class ResolutionSpace(NetworkSpace):
     @override
     def config(self) -> dict[str, Any]:
         """The sizes, and the configuration of the space for the largest, in which only `resolution` changes."""
-        return {"name": self.name, "resolutions": list(self.resolutions), "space": self._base.config()}
+        return {"name": self.name, "resolutions": list(self.resolutions), "space": self.common.config()}
 
     @cached_property
     @override
     def signature(self) -> str:
         """A short text that is equal for equal spaces, such as `mbconv-96-224px-1a2b3c4d`."""
         digest = hashlib.sha256(json.dumps(self.config(), sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self._base.name}-{self.resolutions[0]}-{self.resolutions[-1]}px-{digest}"
-
-    def selected(
-        self,
-        vectors: NDArray[np.int64],
-        functions: Sequence[Callable[[NDArray[np.int64]], NDArray[np.float64]]],
-    ) -> NDArray[np.float64]:
-        """Apply to each encoding the function of its size, without the variable of the size.
-
-        Args:
-            vectors: canonical encodings, shape (n, variables).
-            functions: one for each of the `resolutions`; (m, variables - 1) to (m,).
-
-        Returns:
-            Shape (n,).
-        """
-        found = np.empty(len(vectors))
-        for index, function in enumerate(functions):
-            rows = vectors[:, 0] == index
-            found[rows] = function(vectors[rows, 1:])
-        return found
+        return f"{self.common.name}-{self.resolutions[0]}-{self.resolutions[-1]}px-{digest}"
 
     @property
-    def _base(self) -> SearchSpace:
-        """The space of the largest size: what holds for every size is taken from it."""
+    @override
+    def members(self) -> tuple[str, ...]:
+        return tuple(map(_choice, self.resolutions))
+
+    @property
+    @override
+    def common(self) -> SearchSpace:
+        """That of the largest size."""
         return self.at(self.resolutions[-1])
 
 

@@ -9,9 +9,10 @@ from edgenas.device import Provenance
 from edgenas.formats import Document
 from edgenas.latency.energy import Energy
 from edgenas.latency.latency import Latency
+from edgenas.precision.int8 import Ranges
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.searchers.problem import TWO
-from edgenas.vocabulary import Metric, Objective
+from edgenas.vocabulary import Metric, Objective, Precision
 
 Fraction = Field(ge=0, le=1)
 
@@ -45,6 +46,16 @@ class Normalisation(Document):
     std: tuple[float, ...]
 
 
+class Quantised(Document):
+    """How a model became int8, and what it was before: scores of the fp32 model on both splits, 0..1."""
+
+    ranges: Ranges = Field(description="how the ranges of activations follow from training images")
+    fine_tuned: bool = Field(
+        description="trained with the rounding of int8, since that cost too much otherwise"
+    )
+    fp32: Scores
+
+
 class FrontLead(Document):
     """The front beside a baseline: its model of the highest validation figure among those predicted no slower.
 
@@ -66,7 +77,8 @@ class Model(Document):
     parameters; None in results of earlier versions. `resolution` is the height and width of its images. `note` says why
     a model was dropped, or is empty. `name` is that of a baseline, such as "MobileNetV2 x0.35", and empty otherwise.
     The `architecture` of a baseline that is a network of another library is its name there alone. `energy_mj` is of a
-    run, beyond that of the idle board; None if not that of all its blocks was measured.
+    run, beyond that of the idle board; None if not that of all its blocks was measured. Accuracies, scores and
+    latencies are those of the file, in its `precision`.
     """
 
     id: str
@@ -78,6 +90,8 @@ class Model(Document):
     latency_ms: Latency
     energy_mj: Energy | None = None
     resolution: int | None = Field(default=None, ge=1)
+    precision: Precision = Field(default="fp32", description="of the exported file")
+    quantised: Quantised | None = Field(default=None, description="of a trained int8 model")
     params: int = Field(ge=0)
     macs: int = Field(ge=0)
     peak_memory_bytes: int | None = Field(default=None, ge=0)

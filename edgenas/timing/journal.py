@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from edgenas.board.bursts import Burst, Bursts, Runs
 from edgenas.board.energy import Energies, Energy
+from edgenas.board.worker import MemoryUse
 from edgenas.errors import FileFormatError
 from edgenas.formats import MAX_LINE, Document, read_json, write_json
 
@@ -19,6 +20,9 @@ MAX_AGE_S = 3600.0
 
 MIN_MS, MAX_MS, MAX_COUNT = 1e-6, 1e7, 10**9
 """Far beyond any time of a run, and any number of runs or interruptions, in a burst."""
+
+
+MAX_MEMORY_BYTES = 2**50
 
 
 def _in_order(burst: Burst) -> Burst:
@@ -61,6 +65,18 @@ def _believable(energy: Energy) -> Energy:
 
 CheckedEnergy = Annotated[Energy, AfterValidator(_believable)]
 """An energy from a file."""
+
+
+def _growing(memory: MemoryUse) -> MemoryUse:
+    if not 0 < memory.before <= memory.peak <= MAX_MEMORY_BYTES:
+        raise ValueError(
+            "memory must be positive and possible, and not have its peak below what it was before"
+        )
+    return memory
+
+
+CheckedMemory = Annotated[MemoryUse, AfterValidator(_growing)]
+"""The memory of a process, from a file."""
 
 
 class Journal(Document):

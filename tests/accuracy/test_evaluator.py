@@ -24,6 +24,7 @@ from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import SupernetRecipe
 from edgenas.errors import OutOfMemoryError
+from edgenas.precision.arithmetic import Arithmetic
 from edgenas.space import Architecture, MBConvSpace, SearchSpace
 from edgenas.testing.evaluator_conformance import EvaluatorConformance
 from edgenas.vocabulary import Metric
@@ -185,7 +186,7 @@ def test_running_out_of_memory_names_the_architecture(
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
-    def forward(self: Supernet, x: Tensor, architecture: Architecture) -> Tensor:
+    def forward(self: Supernet, x: Tensor, architecture: Architecture, _: Arithmetic) -> Tensor:
         raise error
 
     monkeypatch.setattr(Supernet, "forward", forward)
@@ -209,7 +210,7 @@ class Reader(nn.Module):
         self.unused = nn.Parameter(torch.zeros(1))
         self.seen = 0
 
-    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+    def forward(self, images: Tensor, architecture: Architecture, _: Arithmetic) -> Tensor:
         self.seen += len(images)
         said = (255 * images[:, 0, 0, 0]).round().long()
         logits = functional.one_hot(said.clamp(max=CLASSES - 1), CLASSES).float()

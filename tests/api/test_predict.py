@@ -207,3 +207,22 @@ def test_a_wrong_choice_is_named_with_the_file(tmp_path: Path) -> None:
     path.write_text(json.dumps(document))
     with pytest.raises(FileFormatError, match=r"a\.json.*choices\.2: unknown choice 'k9e6'"):
         predict(path, "cpu")
+
+
+def test_shapes_of_inputs_are_given_by_name(tmp_path: Path) -> None:
+    path = _write_onnx(tmp_path, mbconv(32, 10))
+    fixed = predict(path, "pi5", batch=2)
+    proto = onnx.load(path)
+    name = proto.graph.input[0].name
+    for axis in proto.graph.input[0].type.tensor_type.shape.dim:
+        axis.dim_param = "open"
+    path.write_bytes(proto.SerializeToString())
+    with pytest.raises(InputError, match=rf"open axes besides the batch .+ --shape {name}=1x224x224x224$"):
+        predict(path, "pi5")
+    found = predict(path, "pi5", shape={name: (2, 3, 32, 32)})
+    assert (found.macs, found.conditions) == (fixed.macs, fixed.conditions)
+    assert found.latency_ms.predicted == pytest.approx(fixed.latency_ms.predicted)
+    with pytest.raises(
+        InputError, match=r"--shape is for the inputs of ONNX files, and .+ is none; leave it out"
+    ):
+        predict(_write(tmp_path, mbconv(32, 10)), "pi5", shape="x=1x3x32x32")

@@ -101,6 +101,25 @@ def test_cpu_model_where_the_system_hides_it(monkeypatch: pytest.MonkeyPatch, fi
     assert host.cpu_model() == "riscv64"
 
 
+@pytest.mark.parametrize(
+    ("machine", "cpuinfo", "found"),
+    [
+        ("aarch64", "Features\t: fp asimd asimddp\n", "arm64"),
+        ("x86_64", "flags\t\t: avx2 avx512f avx512_vnni\n", "x86-64-vnni"),
+        ("x86_64", "flags\t\t: avx2 avx_vnni\n", "x86-64-vnni"),
+        ("AMD64", "flags\t\t: avx2 avx512f\n", "x86-64"),
+    ],
+)
+def test_instructions_for_int8(
+    monkeypatch: pytest.MonkeyPatch, machine: str, cpuinfo: str, found: str
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    _pretend(monkeypatch, {"/proc/cpuinfo": cpuinfo})
+    assert host.instructions() == found
+    _pretend(monkeypatch, {})
+    assert host.instructions() == ("arm64" if machine == "aarch64" else "x86-64")
+
+
 def test_state_reads_what_the_system_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = "/sys/devices/system/cpu/cpu0/cpufreq"
     _pretend(

@@ -55,7 +55,7 @@ class FakeRuntime:
         class Fake:
             cores = (1,)
 
-            def load(self, path: str, batch: int) -> Session:
+            def load(self, path: str, batch: int, shapes: object) -> Session:
                 key = {"0.onnx": "sentinel"}.get(Path(path).name) or KEYS[int(Path(path).stem) - 1]
                 loaded.append(key)
                 runtime.on_load(key, len(loaded))

@@ -57,6 +57,10 @@ def _model(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (_model("sha256", "0"), "sha256 is no checksum"),
         (_model("memory_bytes", -1), "memory_bytes is out of range"),
         (_model("estimated_ms", 0), "estimated_ms is missing or out of range"),
+        (_model("inputs", []), "inputs is missing or of a wrong type"),
+        (_model("inputs", {"x": [1, 0]}), "inputs has no valid shapes"),
+        (_model("inputs", {"x": 1}), "inputs has no valid shapes"),
+        (_model("inputs", {"x": [True]}), "inputs has no valid shapes"),
     ],
 )
 def test_what_is_wrong_is_named(

@@ -38,6 +38,13 @@ def test_how_it_died_is_told(code: str, cause: str) -> None:
     assert f"the process that times models died ({cause}); check memory" in str(caught.value)
 
 
+def test_its_last_words_are_told_and_nothing_else_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    worker = _worker("import os; os.write(2, b'a warning\\n\\x1b[31mout of luck\\n\\n'); sys.exit(7)")
+    with pytest.raises(WorkerDiedError, match=r"died \(exit code 7: \?\[31mout of luck\); check memory"):
+        worker.request("time", 0, 1)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_problem_is_passed_on() -> None:
     answer = '{"problem": "no such model", "hint": "try another"}'
     worker = _worker(f"print({answer!r}, flush=True)")

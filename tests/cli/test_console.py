@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from edgenas.cli import console
-from edgenas.cli.console import print_json, print_lines, print_table, reporting
+from edgenas.cli.console import bar, print_json, print_lines, print_table, reporting
 
 
 def test_progress_without_a_terminal_is_a_line_as_a_phase_begins_and_ends(
@@ -75,3 +75,11 @@ def test_tables_show_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> None
     print_lines("[b]line")
     output = capsys.readouterr().out
     assert "[bold]title" in output and "[red]x" in output and "[b]line" in output
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", "███"), ("ascii", "###"), ("latin-1", "###")])
+def test_bars_are_of_what_the_terminal_has(
+    encoding: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console.sys, "stdout", SimpleNamespace(encoding=encoding))
+    assert bar(3) == shown

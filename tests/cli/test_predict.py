@@ -114,7 +114,7 @@ def test_unknown_operators_are_named(answer: Answer, text: Text, tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        (b"", [], "is not ONNX: it has no graph"),
+        (b"", [], "is empty; export the model"),
         (b"\x08\x08nonsense", [], "is not ONNX, or truncated"),
         (None, ["--device", "none"], "unknown device 'none'"),
     ],

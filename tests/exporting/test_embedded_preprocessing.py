@@ -18,9 +18,10 @@ from edgenas.exporting.embedded_preprocessing import with_preprocessing
 from edgenas.exporting.preprocessing import Preprocessing, preprocessing_of
 from edgenas.images.preparation import Preparation
 from edgenas.images.preparing import fitted
+from edgenas.precision.conversion import convert
+from edgenas.precision.scheme import SCHEMES
 from edgenas.space import MBConvSpace
 from edgenas.space.onnx_graph import onnx_from_blocks, random_weights
-from edgenas.space.precision import convert
 from edgenas.vocabulary import Precision
 
 OPSETS = (11, 12, 13, 17, 18, onnx.defs.onnx_opset_version() - 1)
@@ -117,11 +118,14 @@ def test_it_says_what_it_takes_and_keeps_what_it_said() -> None:
     assert entries == {"classes": "[]", "camera": '{"layout": "nhwc", "width": null, "height": null}'}
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_files_of_any_precision_keep_their_own_nodes(precision: Precision, tiny_space: MBConvSpace) -> None:
+def test_files_of_any_precision_keep_their_own_nodes(
+    scheme: str, precision: Precision, tiny_space: MBConvSpace
+) -> None:
     model = onnx_from_blocks(tiny_space.blocks(tiny_space.smallest), random_weights(0)).SerializeToString()
     images = np.random.default_rng(0).standard_normal((8, 3, 8, 8), np.float32)
-    plain = convert(model, precision, {"input": images})
+    plain = convert(model, precision, {"input": images}, SCHEMES[scheme])
     preprocessing = preprocessing_of(Preparation(), 8, (0.5,) * 3, (0.25,) * 3)
     pixels = noise(8, 8, 3)[None]
     expected = session(plain).run(None, {"input": preprocessing.normalised(pixels)})[0]

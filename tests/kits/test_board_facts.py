@@ -23,6 +23,7 @@ def facts(**changes: Any) -> BoardFacts:
         "model": "",
         "processor": "Cortex-A72",
         "machine": "aarch64",
+        "instructions": "arm64",
         "bits": 64,
         "cores": 4,
         "memory_bytes": 2 * 2**30,

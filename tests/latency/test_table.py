@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from edgenas.board import host
-from edgenas.device import Device
+from edgenas.device import Device, find_device
 from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import write_json
 from edgenas.latency.table import (
@@ -674,3 +674,17 @@ def test_merge_keeps_fragments_of_the_same_machine_and_runtime(make_table: Make,
     newer = table_from_json(save_table(device, make_table(fragments=_timed(typical_ms=0.7))))
     assert newer.fragments is not None and newer.fragments.times[0].typical_ms == 0.7
     assert table_from_json(save_table(device, make_table(KEY, runtime_version="2.0"))).fragments is None
+
+
+def test_a_table_of_models_that_were_quantised_in_another_way_is_ignored(
+    make_table: Make, folders: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = find_device("cpu", precision="int8")
+    table = make_table(device="cpu", precision="int8", host=host.fingerprint(), quantisation="tensorrt")
+    path = table_path(device)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, table)
+    assert find_table(device) is None
+    assert "not quantised as now" in caplog.text and "profile again" in caplog.text
+    _write(path, table.model_copy(update={"quantisation": device.scheme.name}))
+    assert find_table(device) is not None

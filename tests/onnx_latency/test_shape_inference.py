@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgenas.errors import InputError
 from edgenas.onnx_latency.onnx_reading import read_model
-from edgenas.onnx_latency.shape_inference import Graph, shaped
+from edgenas.onnx_latency.shape_inference import Graph, check_sizes, shaped
 
-from .conftest import model, node
+from .conftest import Save, model, node
 
 GraphOf = Callable[..., Graph]
 AXES = {"zero": np.array([0]), "one": np.array([1]), "two": np.array([2]), "rest": np.array([-1])}
@@ -72,7 +72,7 @@ def test_weights_beside_the_model_are_not_opened(tmp_path: Path) -> None:
     weight.ClearField("raw_data")
     weight.data_location = TensorProto.EXTERNAL
     entry = weight.external_data.add()
-    entry.key, entry.value = "location", "../../nowhere.bin"
+    entry.key, entry.value = "location", "nowhere.bin"
     path = tmp_path / "model.onnx"
     path.write_bytes(made.SerializeToString())
     assert shaped(read_model(path, 2)).shapes["y"] == (2, 4, 6, 6)
@@ -124,8 +124,52 @@ def test_both_names_of_the_standard_domain(tmp_path: Path) -> None:
 
 def test_large_constants_are_not_computed(graph_of: GraphOf) -> None:
     nodes = [node("ConstantOfShape", "size", "large"), node("Add", "x large", "y")]
-    graph = graph_of(nodes, (1, 1), {"size": np.array([10**9, 10**9])})
-    assert graph.shapes["y"] == (10**9, 10**9)
+    graph = graph_of(nodes, (1, 1), {"size": np.array([20_000, 20_000])})
+    assert graph.shapes["y"] == (20_000, 20_000)
+
+
+def _texts(*texts: str) -> onnx.TensorProto:
+    return onnx.helper.make_tensor(
+        "text", TensorProto.STRING, [len(texts)], [each.encode() for each in texts]
+    )
+
+
+ENDLESS = {
+    "expression": [
+        node("Constant", "", "text", value=_texts("a" * 40)),
+        node("RegexFullMatch", "text", "match", pattern="(a+)+b"),
+    ],
+    "sum of products": [
+        node("Constant", "", "w", value=numpy_helper.from_array(np.ones(4000, np.float32))),
+        node("Einsum", "w w w w w w", "match", equation="a,b,c,d,e,f->"),
+    ],
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("case", ENDLESS)
+def test_only_what_sizes_are_computed_with_is_evaluated(case: str, graph_of: GraphOf) -> None:
+    nodes = [*ENDLESS[case], node("Cast", "match", "w2", to=TensorProto.FLOAT), node("Add", "x w2", "y")]
+    graph = graph_of(nodes, (1, 1), opset=20)
+    assert graph.shapes["y"] == (1, 1)
+
+
+@pytest.mark.parametrize("sizes", [(1, 8, 9, 9), (1, 8, 7, 7)])
+def test_a_kernel_beyond_its_image_is_refused(graph_of: GraphOf, sizes: tuple[int, ...]) -> None:
+    with pytest.raises(
+        InputError, match=r"output of y \(Conv\) would have the shape 1x1x.+; sizes must be positive"
+    ):
+        graph_of([node("Conv", "x w", "y")], weights={"w": sizes})
+
+
+def test_what_a_runtime_understands_alone_may_have_any_size(save: Save) -> None:
+    """To predict, the output of an unknown operator is assumed to be as large as its input."""
+    nodes = [node("Odd", "x", "a"), node("Conv", "a w", "y")]
+    nodes[0].domain = "made.up"
+    read = read_model(save(nodes, weights={"w": (4, 8, 9, 9)}), 1)
+    with pytest.raises(InputError, match="sizes must be positive"):
+        shaped(read)
+    check_sizes(read)
 
 
 def test_nodes_that_work_out_sizes_are_counted_where_the_batch_is_open(

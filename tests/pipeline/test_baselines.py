@@ -24,8 +24,9 @@ from edgenas.latency.latency import Latency
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.pipeline import baselines as module
 from edgenas.pipeline.baselines import baselines_of, check_baselines, is_pretrained, pretrained_network
-from edgenas.pipeline.final_model import FinalModel, export_final_model, train_final_model
-from edgenas.pipeline.final_network import OfLibrary, OfSpace
+from edgenas.pipeline.deploying import deployed
+from edgenas.pipeline.final_model import FinalModel, finalist, train_final_model
+from edgenas.pipeline.final_network import OfLibrary
 from edgenas.pipeline.finalist_training import _Trainings
 from edgenas.pipeline.session import Session
 from edgenas.pretrained.foreign_networks import downloaded_tensors, foreign_network
@@ -172,7 +173,7 @@ def test_its_latency_is_that_of_its_file(session: Session, monkeypatch: pytest.M
     asked = searching(session, 32, baselines=SMALL)
     (found,) = baselines_of(asked)
     network = trained(asked, found)
-    exported = export_final_model(asked, network)
+    exported = deployed(asked, network)
     assert exported.exported is not None
     assert edgenas.predict(str(exported.exported.path), "raspberry-pi-5").latency_ms == found.latency
 
@@ -227,10 +228,8 @@ def test_it_is_fine_tuned_for_longer_and_without_a_teacher(
     asked = searching(session, 32, baselines=SMALL, finalist_recipe=recipe)
     asked.store.record("supernet trained", epochs=9.5)
     (found,) = baselines_of(asked)
-    finalist = FinalModel(
-        "x", OfSpace(asked.space, asked.space.smallest), asked.predictor.predict(asked.space.smallest)
-    )
-    trainings = _Trainings(asked, None, [finalist, finalist, found])
+    smallest = finalist(asked, asked.space.smallest, None)
+    trainings = _Trainings(asked, None, [smallest, smallest, found])
     expected = recipe.model_copy(update={"epochs": 12, "distillation": 0.0, "learning_rate": 1e-3})
     assert trainings.recipe(found) == expected
     assert trainings.teacher(found) is None

@@ -22,10 +22,10 @@ from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.errors import DeviceError, FileFormatError, OutOfMemoryError, VerificationError
 from edgenas.pipeline import final_measuring as measuring
 from edgenas.pipeline import final_model as module
+from edgenas.pipeline.deploying import deployed
 from edgenas.pipeline.final_measuring import measure_final_models
 from edgenas.pipeline.final_model import (
     FinalModel,
-    export_final_model,
     load_network,
     onnx_path,
     train_final_model,
@@ -153,7 +153,7 @@ def test_a_diverging_contender_is_noted_and_not_exported(
     assert failed.note == "training failed: finalist 1/2: the loss is nan in epoch 1"
     assert failed.trained is None
     assert not session.folder.weights(failed.id).exists()
-    assert export_final_model(session, failed) is failed
+    assert deployed(session, failed) is failed
     assert (
         train_final_model(session, final_models[0], lambda: network_of(final_models[0]), RECIPE, "again")
         == failed
@@ -182,7 +182,7 @@ def test_an_exported_contender_is_verified_and_measured_once(
     session: Session, trained: FinalModel, quick_timing: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measuring, "HERE_S", 0.2)
-    exported = export_final_model(session, trained)
+    exported = deployed(session, trained)
     assert exported.exported is not None
     assert exported.exported.path == onnx_path(session.folder, trained.id)
     assert exported.exported.max_abs_error <= 1e-4
@@ -199,14 +199,14 @@ def test_a_model_that_fails_verification_is_noted(
         raise VerificationError("x.onnx differs")
 
     monkeypatch.setattr("edgenas.pipeline.final_network.verified_onnx", refuse)
-    refused = export_final_model(session, trained)
+    refused = deployed(session, trained)
     assert refused.exported is None
     assert refused.note == "x.onnx differs"
     assert measure_final_models(session, [refused]) == [refused]
 
 
 def test_devices_out_of_reach_are_not_measured(session: Session, trained: FinalModel) -> None:
-    exported = export_final_model(session, trained)
+    exported = deployed(session, trained)
     device = session.config.device.model_copy(update={"reach": "none"})
     elsewhere = replace(session, config=session.config.model_copy(update={"device": device}))
     assert measure_final_models(elsewhere, [exported]) == [exported]
@@ -221,7 +221,7 @@ def test_a_missing_runtime_is_noted_beside_other_notes_and_the_models_stay(
 
     monkeypatch.setattr(measuring, "runtime_for", refuse)
     session.note("MobileNetV2 is left out")
-    exported = export_final_model(session, trained)
+    exported = deployed(session, trained)
     for _ in range(2):
         assert measure_final_models(session, [exported]) == [exported]
     assert [event["text"] for event in session.store.events("note")] == [

@@ -76,7 +76,7 @@ def narrow_baselines(session: Session) -> list[FinalModel]:
     for id_, (title, make) in BASELINES.items():
         space, architecture = make(16, 3, 0.1)
         latency = predictor_from_device(space, session.config.device).predict(architecture)
-        found.append(FinalModel(id_, OfSpace(space, architecture), latency, name=f"{title} x0.1"))
+        found.append(FinalModel(id_, OfSpace(space, architecture), "fp32", latency, name=f"{title} x0.1"))
     return found
 
 

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.board.bursts import Runs
-from edgenas.profiling.latency_distribution import compared, distribution_of
+from edgenas.profiling.latency_distribution import (
+    MAX_BINS,
+    compared,
+    distribution_of,
+    histogram_of,
+)
 
 TIMES = st.lists(st.lists(st.floats(0.01, 1e3), min_size=1, max_size=20), min_size=1, max_size=20)
 
@@ -43,3 +48,23 @@ def test_equal_models_seldom_differ() -> None:
     machine = [1.0] * 20
     differ = [compared(_rounds(rng, 2, machine), _rounds(rng, 2, machine)).differ for _ in range(200)]
     assert 1 <= sum(differ) <= 22
+
+
+@given(TIMES)
+def test_a_histogram_holds_every_run_once(rounds: list[list[float]]) -> None:
+    found = histogram_of(Runs(rounds, [0.001]))
+    times = [each for each in rounds for each in each]
+    assert sum(found.counts) == len(times)
+    assert len(found.edges_ms) == len(found.counts) + 1 <= MAX_BINS + 3
+    assert list(found.edges_ms) == sorted(set(found.edges_ms))
+    assert found.edges_ms[0] <= min(times) and max(times) <= found.edges_ms[-1]
+
+
+def test_a_long_tail_does_not_squash_the_rest() -> None:
+    rng = np.random.default_rng(0)
+    usual = rng.normal(1.0, 0.02, 950).tolist()
+    found = histogram_of(Runs([usual, rng.uniform(5, 500, 50).tolist()], []))
+    widths = np.diff(found.edges_ms)
+    assert found.counts[-1] >= 50 and widths[-1] > 100  # the tail
+    assert sum(count > 20 for count in found.counts[:-1]) >= 8
+    assert found.edges_ms[-2] < 1.2

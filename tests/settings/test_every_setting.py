@@ -243,7 +243,13 @@ def test_every_setting_is_used(
         caller = sys._getframe(1)
         module, function = caller.f_globals.get("__name__", ""), caller.f_code.co_name
         in_pipeline = module.startswith(("edgenas.pipeline", "edgenas.api")) and function != "_with_defaults"
-        if in_pipeline or function in ("max_latency_ms", "time_budget_s", "uses_gradients", "resolutions"):
+        if in_pipeline or function in (
+            "max_latency_ms",
+            "time_budget_s",
+            "uses_gradients",
+            "resolutions",
+            "precisions",
+        ):
             reads.add(name)
         return read(settings, name)
 

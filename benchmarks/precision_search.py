@@ -1,0 +1,113 @@
+"""A search of all precisions against searches of one each, at the same budget: hypervolumes of what is deployed.
+
+    python benchmarks/precision_search.py [--data digits] [--seeds 3] [--evaluations 100] [--finalists 8]
+
+Profiles this machine at each precision if it was not, in the working folder. Points are measured latency and test
+accuracy of exported files, as ONNX Runtime runs them. Objectives are normalised by ideal and nadir of all points of a
+seed, the reference point is 1.1 in each. Also prints, for fp32 and for int8 files, how far measured latencies are from
+predicted ones.
+
+The bars: the hypervolume of `any` at least that of the better of the others, for each seed; at least ten files of each
+precision measured within 5 % of predicted in the median.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgenas.searchers.front import hypervolume
+
+Point = tuple[float, float]
+
+
+def edgenas(*arguments: str) -> dict[str, Any]:
+    """A command's JSON."""
+    command = [sys.executable, "-m", "edgenas", *arguments, "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def profile(options: argparse.Namespace, space: list[str]) -> None:
+    """Measure this machine at both precisions, unless it was."""
+    for precision in ("fp32", "int8"):
+        table = Path("latency_models", "cpu", f"onnxruntime-cpu-{precision}-t1-b1.json")
+        if not table.is_file():
+            edgenas("profile", "--device", "cpu", "--precision", precision, *space)
+
+
+def search(options: argparse.Namespace, space: list[str], precision: str, seed: int) -> list[dict[str, Any]]:
+    """The models that a search exported."""
+    found = edgenas(
+        *("search", "--device", "cpu", "--max-latency", options.max_latency, "--data", options.data),
+        *("--precision", precision, "--seed", str(seed), "--run", f"{precision}-{seed}"),
+        *("--evaluations", str(options.evaluations), "--finalists", str(options.finalists), *space),
+    )
+    return [model for model in found["front"] if model["onnx"]]
+
+
+def point(model: dict[str, Any]) -> Point:
+    """Test error and measured milliseconds of a file."""
+    return 1 - model["accuracies"]["test"], model["latency_ms"]["measured"]
+
+
+def hypervolumes(fronts: dict[str, list[Point]]) -> dict[str, float]:
+    """Of each front, normalised by all of them."""
+    every = np.array([each for points in fronts.values() for each in points])
+    ideal, span = every.min(0), np.ptp(every, axis=0)
+    return {
+        name: hypervolume((np.array(points) - ideal) / span, np.array([1.1, 1.1]))
+        for name, points in fronts.items()
+    }
+
+
+def main() -> None:
+    """Run all searches and print what came of them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--max-latency", default="0.3ms")
+    parser.add_argument("--resolution", default="32")
+    parser.add_argument("--classes", default="10")
+    parser.add_argument("--pretrained", default="none")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--evaluations", type=int, default=100)
+    parser.add_argument("--finalists", type=int, default=8)
+    options = parser.parse_args()
+    space = ["--resolution", options.resolution, "--pretrained", options.pretrained]
+    Path("latency_models").mkdir(exist_ok=True)
+    profile(options, [*space, "--classes", options.classes])
+    ratios: dict[str, list[float]] = defaultdict(list)
+    for seed in range(options.seeds):
+        fronts = {}
+        for precision in ("fp32", "int8", "any"):
+            models = search(options, space, precision, seed)
+            fronts[precision] = [point(model) for model in models]
+            for model in models:
+                latency = model["latency_ms"]
+                ratios[model["precision"]].append(latency["measured"] / latency["predicted"])
+            fastest_first = sorted(fronts[precision], key=lambda each: each[1])
+            shown = ", ".join(f"{ms:.3f} ms {1 - error:.1%}" for error, ms in fastest_first)
+            print(f"seed {seed}, {precision}: {shown}")
+        found = hypervolumes(fronts)
+        best = max(found["fp32"], found["int8"])
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+        print(
+            f"seed {seed}: hypervolume {shown}; any / better of the others {found['any'] / best:.3f}",
+            flush=True,
+        )
+    for precision, values in ratios.items():
+        off = np.abs(np.array(values) - 1)
+        print(
+            f"{precision}: {len(off)} files measured within {np.median(off):.1%} of predicted in the median, "
+            f"{off.max():.1%} at most"
+        )
+
+
+if __name__ == "__main__":
+    main()

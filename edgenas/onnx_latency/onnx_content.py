@@ -1,0 +1,123 @@
+"""Opening ONNX files, which anybody may have made: what is returned is whole, readable and of a sane size."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from edgenas.errors import FileFormatError
+from edgenas.onnx_latency.function_inlining import inlined
+from edgenas.onnx_latency.stored_weights import check_place, check_size
+
+MAX_MODEL_BYTES = 2**31 - 1
+"""Protobuf's limit; larger models keep their weights in external data."""
+
+STANDARD_DOMAINS = ("", "ai.onnx")
+
+EXPORT_AGAIN = "export the model to ONNX again"
+
+_OTHER_FORMATS = (
+    (b"", "is empty", EXPORT_AGAIN),
+    (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself", "fetch it: git lfs pull"),
+    (b"<", "is a web page, not the file itself", "download it again"),
+    (b"PK\x03\x04", "is a zip archive, such as PyTorch's weights", "export the model to ONNX"),
+)
+"""What else files have that name, by their first bytes; the first row is for files without any."""
+
+_TEXT = 9
+"""Protobuf's number for a field of text."""
+
+
+def opened(path: Path) -> onnx.ModelProto:
+    """The model in a file, its functions inlined; external data are not opened.
+
+    Raises:
+        FileFormatError: missing, too large, truncated, damaged, not ONNX, or newer than the installed onnx; it has
+            names that are no text, too many nodes, weights of another size than they say, or weights elsewhere than
+            in its folder.
+    """
+    proto = _parsed(path, _content(path))
+    _check_versions(path, proto)
+    for message in _messages(proto):
+        _check_texts(path, message)
+        if isinstance(message, onnx.TensorProto):
+            check_size(path, message)
+            check_place(path, message)
+    return inlined(path, proto)
+
+
+def tensors_of(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """All tensors that a model holds: weights, and constants in its nodes."""
+    return [each for each in _messages(proto) if isinstance(each, onnx.TensorProto)]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may have no end
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no file"
+            raise FileFormatError(path, "", f"cannot be read (it is {kind})", "give an ONNX file")
+        if status.st_size > MAX_MODEL_BYTES:
+            raise FileFormatError(
+                path, "", "is larger than 2 GiB", "keep the weights beside it (external data)"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise FileFormatError(path, "", f"cannot be read ({error.strerror})", "check the path") from None
+    except ValueError:  # a null character
+        raise FileFormatError(ascii(str(path)), "", "is no path", "check the path") from None
+
+
+def _parsed(path: Path, content: bytes) -> onnx.ModelProto:
+    try:
+        proto = onnx.load_model_from_string(content)
+    except Exception:  # protobuf's DecodeError; protobuf is not a direct dependency
+        proto = None
+    if proto is not None and proto.ir_version and proto.HasField("graph"):
+        return proto
+    begin = content[:1000].lstrip()
+    for first, what, hint in _OTHER_FORMATS:
+        if begin.startswith(first) if first else not begin:
+            raise FileFormatError(path, "", what, hint)
+    what = "is not ONNX, or truncated" if proto is None else "is not ONNX: it has no graph"
+    raise FileFormatError(path, "", what, EXPORT_AGAIN)
+
+
+def _check_versions(path: Path, proto: onnx.ModelProto) -> None:
+    versions = [opset.version for opset in proto.opset_import if opset.domain in STANDARD_DOMAINS]
+    if not versions or min(versions) < 1:
+        raise FileFormatError(path, "opset_import", "names no ONNX opset", EXPORT_AGAIN)
+    _check_known(path, "opset_import", "opset", max(versions), onnx.defs.onnx_opset_version())
+    _check_known(path, "ir_version", "version", proto.ir_version, onnx.IR_VERSION)
+
+
+def _check_known(path: Path, field: str, what: str, found: int, newest: int) -> None:
+    if found > newest:
+        raise FileFormatError(
+            path,
+            field,
+            f"{what} {found} is newer than {newest}, the newest that onnx {onnx.__version__} supports",
+            f"update onnx, or export with an older {what}",
+        )
+
+
+def _messages(root: Any) -> Iterator[Any]:
+    """A message of protobuf and all that it holds, but not what is in tensors."""
+    pending = [root]
+    while pending:
+        message = pending.pop()
+        yield message
+        if isinstance(message, onnx.TensorProto):
+            continue
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                pending.extend([value] if hasattr(value, "ListFields") else value)
+
+
+def _check_texts(path: Path, message: Any) -> None:
+    for field, value in message.ListFields():
+        texts = () if field.type != _TEXT else [value] if isinstance(value, str | bytes) else value
+        if any(isinstance(text, bytes) for text in texts):
+            raise FileFormatError(path, "graph", "has a name that is not UTF-8", EXPORT_AGAIN)

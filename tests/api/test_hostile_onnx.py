@@ -1,0 +1,77 @@
+"""Every command that takes an ONNX file refuses a hostile one in one line, or answers it; nothing elsewhere is read."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fixtures.hostile_onnx import ANSWERED, CASES, SECRET, relu, wide
+from PIL import Image
+
+import edgenas
+from edgenas.cli.main import run
+from edgenas.errors import EdgenasError
+
+Arguments = Callable[[Path, Path], list[str]]
+
+COMMANDS: dict[str, Arguments] = {
+    "predict": lambda path, good: ["predict", str(path), "--device", "pi5"],
+    "bench": lambda path, good: ["bench", str(path), "--device", "cpu", "--runs", "100"],
+    "bench --against": lambda path, good: ["bench", str(good), "--device", "cpu", "--against", str(path)],
+    "run": lambda path, good: ["run", str(path), str(good.with_name("photo.png"))],
+    "run --check": lambda path, good: ["run", str(path), "--check", str(good.parent)],
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "secret").write_bytes(SECRET)
+    (tmp_path / "inside").mkdir()
+    return tmp_path / "inside"
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    """A harmless model, beside a picture."""
+    (tmp_path / "good").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "good" / "photo.png")
+    path = tmp_path / "good" / "good.onnx"
+    path.write_bytes(relu().SerializeToString())
+    return path
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("case", CASES)
+def test_hostile_files(
+    case: str, command: str, folder: Path, good: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = CASES[case].write(folder)
+    message = CASES[case].answered.get(command.partition(" ")[0], CASES[case].message)
+    code = run(COMMANDS[command](path, good))
+    printed, shown = capfd.readouterr()
+    assert "\x1b" not in printed + shown
+    if message == ANSWERED:
+        assert (code, shown) == (0, "")
+        return
+    *progress, error = shown.splitlines()
+    assert re.search(message, error) and error.startswith("error: ") and "; " in error
+    assert code == (3 if "ONNX Runtime" in error else 2)
+    assert not [line for line in progress if not re.match(r"(loading models|timing)", line)]
+    assert len(error) < 600
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_python_raises_the_same(case: str, folder: Path) -> None:
+    path = CASES[case].write(folder)
+    with pytest.raises(EdgenasError) as caught:
+        edgenas.bench(path, "cpu", runs=100)
+    assert re.search(CASES[case].message, str(caught.value)) and "\n" not in str(caught.value)
+
+
+@pytest.mark.timeout(60)
+def test_wide_graphs_take_time_in_proportion(folder: Path) -> None:
+    path = folder / "wide.onnx"
+    path.write_bytes(wide(8000).SerializeToString())
+    found = edgenas.predict(path, "pi5")  # in a few seconds
+    assert len(found.layers) == 8001

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from edgenas.device import Device, Provenance
+from edgenas.latency.precision_predictor import PrecisionPredictor, by_precision
+from edgenas.latency.predictor import LatencyPredictor, predictor_from_device, predictor_from_table
+from edgenas.latency.table import LatencyTable
+from edgenas.space import MBConvSpace, SearchSpace
+
+
+@pytest.fixture
+def predictor(tiny_space: MBConvSpace, device: Device) -> PrecisionPredictor:
+    found = by_precision(
+        tiny_space, ("fp32", "int8"), lambda each: predictor_from_device(tiny_space, device.at(each))
+    )
+    assert isinstance(found, PrecisionPredictor)
+    return found
+
+
+def test_a_network_takes_what_it_takes_in_its_precision(
+    predictor: PrecisionPredictor, tiny_space: MBConvSpace, device: Device
+) -> None:
+    space, rng = predictor.space, np.random.default_rng(0)
+    drawn = [space.sample(rng) for _ in range(30)]
+    at_once = predictor.predict_encoded(np.array([space.encode(each) for each in drawn]))
+    for architecture, value in zip(drawn, at_once, strict=True):
+        precision, network = space.split(architecture)
+        alone = predictor_from_device(tiny_space, device.at(precision))
+        assert predictor.predict(architecture) == alone.predict(network)
+        assert predictor.text(architecture) == alone.text(network)
+        assert value == pytest.approx(alone.predict(network).predicted)
+
+
+def test_the_ends_are_those_of_all_precisions(predictor: PrecisionPredictor) -> None:
+    ends = [predictor.predict(each).predicted for each in (predictor.fastest(), predictor.slowest())]
+    parts = [
+        [part.predict(each).predicted for each in (part.fastest(), part.slowest())]
+        for part in predictor.parts.values()
+    ]
+    assert ends == [min(low for low, _ in parts), max(high for _, high in parts)]
+
+
+def test_one_precision_keeps_its_own_predictor(tiny_space: MBConvSpace, device: Device) -> None:
+    made = by_precision(
+        tiny_space, ("int8",), lambda each: predictor_from_device(tiny_space, device.at(each))
+    )
+    assert isinstance(made, LatencyPredictor) and made.space is tiny_space
+    assert dict(made.parts) == {"int8": made} and made.networks is tiny_space
+
+
+def test_the_weakest_provenance_counts(space: SearchSpace, device: Device, table: LatencyTable) -> None:
+    measured = predictor_from_table(space, device, table)
+    estimated = predictor_from_device(space, device.at("int8"))
+    mixed = by_precision(space, ("fp32", "int8"), lambda each: measured if each == "fp32" else estimated)
+    assert mixed.provenance is Provenance.ESTIMATED
+    assert mixed.table_checksum not in (None, measured.table_checksum)
+    both = by_precision(space, ("fp32", "int8"), lambda _: estimated)
+    assert both.table_checksum is None
