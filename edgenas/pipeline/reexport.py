@@ -27,13 +27,13 @@ from edgenas.exporting.onnx_export import max_abs_difference
 from edgenas.exporting.own_formats import Source, check_can_write, write_own_format
 from edgenas.exporting.preprocessing import preprocessing_for
 from edgenas.formats import Document
+from edgenas.inputs.run_data import RunData, loaded_data, resized_data
+from edgenas.inputs.spaces import channels_for
 from edgenas.latency.latency import Latency
 from edgenas.latency.predictor import predictor_for
 from edgenas.onnx_latency.prediction import latency_of_onnx
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace, network_of
-from edgenas.pipeline.run_data import RunData, loaded_data, resized_data
-from edgenas.pipeline.spaces import channels_for
 from edgenas.progress import Progress
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
