@@ -20,9 +20,9 @@ from edgenas.accuracy.standalone import Teacher, network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import Losses, train, training_device
 from edgenas.accuracy.training_recipe import FinalistRecipe, Recipe, SupernetRecipe, fine_tuning_recipes
-from edgenas.pipeline.pretrained import pretrained_for
-from edgenas.pipeline.run_data import data_of
-from edgenas.pipeline.spaces import space_for_images
+from edgenas.inputs.pretrained import pretrained_for
+from edgenas.inputs.run_data import data_of
+from edgenas.inputs.spaces import space_for_images
 from edgenas.pipeline.time_budget import LARGEST_FIRST_SHARE
 from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture

@@ -20,7 +20,7 @@ from edgenas.accuracy.evaluator import SupernetEvaluator
 from edgenas.accuracy.linear_probe import fit_classifier
 from edgenas.accuracy.pretrained_start import start_from
 from edgenas.accuracy.supernet import Supernet
-from edgenas.pipeline.pretrained import pretrained_for
+from edgenas.inputs.pretrained import pretrained_for
 from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture, MBConvSpace
 

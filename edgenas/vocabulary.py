@@ -27,6 +27,12 @@ Processor = Literal["x86-64", "x86-64-vnni", "arm64"]
 Fit = Literal["crop", "pad", "stretch"]
 """How a picture becomes a square: its centre; all of it, with margins; or distorted."""
 
+CameraLayout = Literal["nhwc", "nchw"]
+"""Order of the axes of a camera's pictures: channels last or first."""
+
+Embedding = Literal["none", "nhwc", "nchw"]
+"""Whether an exported file has the preprocessing inside, and the layout of the pictures it then takes."""
+
 Channels = Literal[1, 3]
 """Channels of the images: grey or RGB."""
 

@@ -35,7 +35,7 @@ def edgenas_commands(document: str) -> list[str]:
 
 SHOWN = [
     (document, line)
-    for document in ("README.md", "docs/settings.md", "docs/deploying.md")
+    for document in ("README.md", "docs/settings.md", "docs/deploy.md")
     for line in edgenas_commands(document)
 ]
 EXAMPLES = code_blocks("README.md", "python")

@@ -15,6 +15,7 @@ from edgenas.device import Device, find_device, runtime_for
 from edgenas.errors import DeviceError, FileFormatError, InputError
 from edgenas.exporting.model_card import Card
 from edgenas.formats import Document, read_json
+from edgenas.inputs.targets import board_for, check_is_here
 from edgenas.kits.kit_models import KitModels, ModelOfKit
 from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_timing import times_over_ssh
@@ -22,7 +23,6 @@ from edgenas.latency.latency import Latency
 from edgenas.onnx_latency.model_inputs import Shapes
 from edgenas.onnx_latency.onnx_reading import batch_of_shapes, fixed_batch, precision_of, read_whole_model
 from edgenas.onnx_latency.shape_inference import check_sizes
-from edgenas.pipeline.targets import board_for, check_is_here
 from edgenas.profiling.latency_distribution import (
     Comparison,
     Distribution,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from edgenas.errors import InputError
 from edgenas.formats import Document
+from edgenas.inputs.spaces import space_without_data
+from edgenas.inputs.targets import device_for
 from edgenas.kits.kit_archive import make_kit
-from edgenas.pipeline.spaces import space_without_data
-from edgenas.pipeline.targets import device_for
 from edgenas.profiling.profile_plan import NETWORKS
 from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import SAMPLES_NEED_ONE_SIZE, KitSettings

@@ -7,11 +7,11 @@ from pydantic import SerializeAsAny, computed_field, field_serializer
 from edgenas.device import Device, Provenance
 from edgenas.errors import InputError
 from edgenas.formats import Document
+from edgenas.inputs.targets import device_for
 from edgenas.latency.energy import Energy
 from edgenas.latency.latency import Latency
 from edgenas.latency.network_predictor import LayerLatency
 from edgenas.latency.predictor import predictor_for
-from edgenas.pipeline.targets import device_for
 from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import PredictSettings
 from edgenas.space import architecture_from_json

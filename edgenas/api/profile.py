@@ -11,11 +11,11 @@ from edgenas.device import Device, Provenance, runtime_for
 from edgenas.device.runtime import Runtime
 from edgenas.errors import DeviceError, InputError
 from edgenas.formats import Document
+from edgenas.inputs.spaces import space_without_data
+from edgenas.inputs.targets import boards_for, device_for
 from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_profile import profile_over_ssh
 from edgenas.latency.table import Calibration, LatencyTable, find_table, journal_path, save_table, table_path
-from edgenas.pipeline.spaces import space_without_data
-from edgenas.pipeline.targets import boards_for, device_for
 from edgenas.profiling import block_profiling
 from edgenas.profiling.block_profiling import ProfileReport
 from edgenas.profiling.few_samples import FewSamplesReport, profile_from_few

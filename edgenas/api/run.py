@@ -16,10 +16,10 @@ from pydantic import Field
 from edgenas.api.labelled_pictures import labelled_pictures
 from edgenas.board import host
 from edgenas.errors import InputError, UnknownNameError
-from edgenas.exporting.classifying import AT_ONCE, Classifier, classifier_from_file
+from edgenas.exporting.classifying import Classifier, classifier_from_file
 from edgenas.formats import Document
 from edgenas.images.listing import composed, files_below, first_of
-from edgenas.images.reading import UnreadableImageError, quietly, read_pixels
+from edgenas.images.reading import UnreadableImageError, quietly
 from edgenas.progress import Progress
 from edgenas.settings.keywords import taking
 from edgenas.settings.run_model import RunModelSettings
@@ -124,9 +124,9 @@ def _classified(
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
     with quietly([]), ThreadPoolExecutor(host.cores()) as pool:
-        for start in range(0, len(pictures), AT_ONCE):
+        for start in range(0, len(pictures), classifier.at_once):
             progress("classifying", start, len(pictures))
-            some = pictures[start : start + AT_ONCE]
+            some = pictures[start : start + classifier.at_once]
             found = list(zip(some, pool.map(partial(_read, classifier=classifier), some), strict=True))
             readable = [(picture, pixels) for picture, pixels in found if isinstance(pixels, np.ndarray)]
             skipped += [
@@ -144,7 +144,7 @@ def _classified(
 def _read(picture: _Picture, classifier: Classifier) -> NDArray[np.uint8] | str:
     """The pixels of a picture, or why it has none."""
     try:
-        return read_pixels(picture.path, classifier.preprocessing.resolution, classifier.preprocessing)
+        return classifier.read(picture.path)
     except UnreadableImageError as error:
         return error.reason
 

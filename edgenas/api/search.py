@@ -31,8 +31,8 @@ def search(settings: SearchSettings) -> "Run":
         DeviceError: a runtime needed on this machine cannot be used.
     """
     started_s = time.monotonic()
-    from edgenas.pipeline.spaces import PROBE_CLASSES, PROBE_RESOLUTION, channels_for, space_for_images
-    from edgenas.pipeline.targets import device_for
+    from edgenas.inputs.spaces import PROBE_CLASSES, PROBE_RESOLUTION, channels_for, space_for_images
+    from edgenas.inputs.targets import device_for
 
     device = device_for(settings)
     if isinstance(settings.space, str):

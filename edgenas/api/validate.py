@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgenas.device import runtime_for
+from edgenas.inputs.spaces import space_without_data
+from edgenas.inputs.targets import board_for, check_is_here, device_for
 from edgenas.latency.table import find_table
 from edgenas.pipeline.network_times import time_networks
-from edgenas.pipeline.spaces import space_without_data
-from edgenas.pipeline.targets import board_for, check_is_here, device_for
 from edgenas.profiling import validation
 from edgenas.profiling.model_times import ModelTimes
 from edgenas.profiling.validation import BUDGET_S, Validation, save_validation

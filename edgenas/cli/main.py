@@ -22,6 +22,7 @@ from edgenas.cli import (
 from edgenas.cli import run as run_command
 from edgenas.cli.options import with_values
 from edgenas.errors import EdgenasError
+from edgenas.settings.export import ExportSettings
 from edgenas.settings.search import SearchSettings
 
 INTERRUPTED = 130
@@ -62,6 +63,10 @@ _UsageError: type[Exception] = next(
 )
 
 
+_STAND_ALONE = {"search": SearchSettings, "export": ExportSettings}
+"""Commands with an option that may stand alone."""
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
@@ -84,8 +89,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if " ".join(given[:2]) == ADD_DEVICE:  # two words, beside `devices`, which takes a name
         given[:2] = [ADD_DEVICE]
-    if given[:1] == ["search"]:  # the one command with an option that may stand alone
-        given = with_values(SearchSettings, given)
+    if given and given[0] in _STAND_ALONE:
+        given = with_values(_STAND_ALONE[given[0]], given)
     try:
         code = app(args=given, standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this code without a message

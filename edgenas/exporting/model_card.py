@@ -1,6 +1,7 @@
 """Model cards: what a model is and how it performs, for machines (JSON) and people (Markdown)."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from pydantic import Field
 from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.board.problem import one_line
 from edgenas.device.target import TARGETS
+from edgenas.exporting.camera import Camera
 from edgenas.exporting.preprocessing import GEOMETRY, Preprocessing
 from edgenas.exporting.run_line import RunLine
 from edgenas.exporting.usage_program import usage_program
@@ -46,6 +48,7 @@ class Card(Document):
     run_line: RunLine | None = Field(default=None, description="how to run it on its target")
     classes: tuple[str, ...]
     preprocessing: Preprocessing
+    camera: Camera | None = Field(default=None, description="what it takes, if it prepares pictures itself")
     pretrained: PretrainedRecord | None = Field(default=None, description="weights that training began from")
     versions: dict[str, str]
 
@@ -80,8 +83,9 @@ def _markdown(name: str, card: Card) -> str:
         if model.energy_mj
         else ""
     )
-    prepared, size = card.preprocessing, card.preprocessing.resolution
+    prepared, camera = card.preprocessing, card.camera
     batch, inside = card.batch or "batch", "both" if card.names_classes else "the preprocessing"
+    alone = ", without the preprocessing that is inside" if camera else ""
     return f"""# {name}
 
 {what} by edgenas run `{card.run}` for device `{card.device}` on data `{card.data}`.
@@ -90,7 +94,7 @@ def _markdown(name: str, card: Card) -> str:
 | --- | --- |
 {rows}
 | predicted latency | {format_milliseconds(latency.predicted)} ({interval}; {model.provenance.basis}) |
-| predicted for | {card.target} |
+| predicted for | {card.target}{alone} |
 | measured latency | {measured} |{energy}
 | parameters | {format_count(model.params)} |
 | MACs | {format_count(model.macs)} |
@@ -103,9 +107,9 @@ def _markdown(name: str, card: Card) -> str:
 
 ## Use
 
-Input `{card.input_name}`: ({batch}, {prepared.channels}, {size}, {size}), {prepared.layout}. From a photograph to it:
+Input `{card.input_name}`: {_input(prepared, camera, batch)}. From a photograph to it:
 
-{_steps(prepared)}
+{_steps(prepared, camera)}
 
 Output `{card.output_name}`: ({batch}, {len(card.classes)}) logits, in the order of the classes: {_classes(card, name)}.
 Classes and preprocessing are also in `{Path(name).stem}.json`, and {inside} in the metadata of the ONNX file.
@@ -114,7 +118,7 @@ Classes and preprocessing are also in `{Path(name).stem}.json`, and {inside} in 
 `python use.py photo.jpg`. It needs Pillow (10.3 or later), NumPy and ONNX Runtime.
 
 ```python
-{usage_program(name, card.input_name, prepared, card.batch, card.names_classes).strip()}
+{usage_program(name, card.input_name, prepared, card.batch, card.names_classes, camera).strip()}
 ```
 
 {_network(card)}
@@ -138,23 +142,41 @@ def _run_section(card: Card) -> str:
     return f"\nOn its target{beside}: `{card.run_line.text}`\n"
 
 
-def _steps(prepared: Preprocessing) -> str:
-    """What is done to a photograph, as a numbered list."""
+def _input(prepared: Preprocessing, camera: Camera | None, batch: int | str) -> str:
+    """Its shape, layout and type."""
+    if camera is None:
+        return (
+            f"({batch}, {prepared.channels}, {prepared.resolution}, {prepared.resolution}), {prepared.layout}"
+        )
+    axes = ", ".join(map(str, camera.shape(prepared.channels)))
+    return f"({batch}, {axes}), {camera.text}, {'RGB' if prepared.channels == 3 else 'grey'}"
+
+
+def _steps(prepared: Preprocessing, camera: Camera | None) -> str:
+    """What is done to a photograph, as a numbered list; what the file does itself, in a paragraph below."""
     size = prepared.resolution
     ranges = ", ".join(f"`{mode}` {low:g} to {high:g}" for mode, (low, high) in prepared.ranges.items())
     geometry = GEOMETRY[prepared.fit].replace("the padding's colour", prepared.padding)
     box = " (Pillow's `resize` with a fractional `box`)" if prepared.fit == "crop" else ""
-    steps = (
+    outside = (
         "Of an animation or a file of several pages, take the first frame.",
-        _decoding(prepared.jpeg_draft, size),
+        _decoding(0 if camera else prepared.jpeg_draft, size),
         "Turn it upright as its EXIF orientation says; leave it as it is stored where that cannot be read.",
         f"Scale values of more than 8 bits to 0..255, by Pillow's mode: {ranges}; what is outside is clipped.",
         f"Lay what is transparent on {prepared.alpha_on}.",
         f"Convert it to {'RGB' if prepared.channels == 3 else 'grey'} {prepared.colour}.",
+    )
+    network = (
         f"Make it {size} x {size}: {geometry}{box}; bilinear, with antialiasing, as Pillow's `BILINEAR`.",
         f"Scale values to 0..1 (times 1/255), subtract the mean `{_short(prepared.mean)}`, divide by "
-        f"`{_short(prepared.std)}` (all digits are in the program and the JSON card).",
+        f"`{_short(prepared.std)}` (all digits are in the JSON card).",
     )
+    if camera is None:
+        return _numbered((*outside, *network))
+    return f"{_numbered(outside)}\n\nThe rest is inside the file:\n\n{_numbered(network)}"
+
+
+def _numbered(steps: Sequence[str]) -> str:
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
 
 

@@ -57,7 +57,8 @@ def write_with_card(
     prepared = preprocessing_of(dataset.preparation, size, normalised.mean, normalised.std)
     metadata = FileMetadata(**_metadata(folder, config, device, dataset, model, form), preprocessing=prepared)
     write_bytes(path, with_metadata(content, metadata))
-    files, shape = write_beside(), (form.batch or device.batch, prepared.channels, size, size)
+    files, camera = write_beside(), form.camera
+    axes = (prepared.channels, size, size) if camera is None else camera.likely_shape(prepared.channels, size)
     return write_card(
         path,
         run=folder.name,
@@ -72,7 +73,9 @@ def write_with_card(
         batch=form.batch,
         names_classes=form.names_classes,
         files=tuple(each.name for each in files),
-        run_line=run_line(path.name, shape, form, device),
+        run_line=run_line(path.name, (form.batch or device.batch, *axes), form, device),
+        input_name=form.input_name,
+        camera=camera,
         classes=dataset.classes,
         preprocessing=prepared,
         pretrained=model.began_from if model.name else config.pretrained,
@@ -87,6 +90,7 @@ def _metadata(
     name, metric = Path(name_of(config.settings.data)).name, config.settings.metric
     return {
         "classes": dataset.classes if form.names_classes else None,
+        "camera": form.camera,
         "edgenas": Origin(version=versions()["edgenas"], run=folder.name, model=model.id),
         "architecture": model.architecture,
         "precision": form.precision,

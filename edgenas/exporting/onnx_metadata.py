@@ -9,6 +9,7 @@ import onnx
 from pydantic import Field
 
 from edgenas.errors import FileFormatError
+from edgenas.exporting.camera import Camera
 from edgenas.exporting.preprocessing import Preprocessing
 from edgenas.formats import Document, validate
 from edgenas.latency.latency import Latency
@@ -63,6 +64,7 @@ class FileMetadata(Document):
     accuracy: MetricAndAccuracies | None = None
     data: DataOfRun | None = None
     versions: dict[str, str] | None = Field(default=None, description="of Python and of libraries")
+    camera: Camera | None = Field(default=None, description="what it takes, if it prepares pictures itself")
 
 
 def with_metadata(content: bytes, metadata: FileMetadata) -> bytes:

@@ -15,15 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgenas.board.onnx_sessions import CPU
+from edgenas.board.onnx_sessions import CPU, OnnxLoader
 from edgenas.errors import InputError, VerificationError, first_line
 from edgenas.exporting.export_form import ExportForm
-from edgenas.exporting.onnx_export import run_onnx
 from edgenas.formats import write_bytes
-from edgenas.space.onnx_graph import INPUT
 from edgenas.vocabulary import Precision, TargetName
 
-Images = NDArray[np.float32]
+Images = NDArray[np.float32] | NDArray[np.uint8]
 
 TOLERANCES: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.1}
 """Largest accepted difference of logits, as a share of the largest: runtimes add up, and round, in another order."""
@@ -55,9 +53,12 @@ class Source:
 
     @property
     def batch(self) -> Images:
-        """Images of one call; where there are too few of them, they are repeated."""
-        size = self.form.batch or len(self.images)
-        return np.resize(self.images.numpy(), (size, *self.images.shape[1:]))
+        """Images of one call: those given, repeated where they are too few, or noise as of a camera."""
+        size, camera = self.form.batch or len(self.images), self.form.camera
+        if camera is None:
+            return np.resize(self.images.numpy(), (size, *self.images.shape[1:]))
+        axes = camera.likely_shape(self.images.shape[1], self.images.shape[2])
+        return np.random.default_rng(0).integers(0, 256, (size, *axes), np.uint8)
 
     def beside(self, suffix: str) -> Path:
         """A file beside the ONNX file."""
@@ -68,7 +69,7 @@ class _Format(NamedTuple):
     """How files are written, the one that is loaded first, and how it is run."""
 
     write: Callable[[Source], tuple[Path, ...]]
-    run: Callable[[Path, Images], Images]
+    run: Callable[[Path, Images], NDArray[np.float32]]
 
 
 def check_can_write(form: ExportForm) -> None:
@@ -78,6 +79,11 @@ def check_can_write(form: ExportForm) -> None:
     if package and find_spec(package) is None:
         raise InputError(
             f"--target {name} needs the package {package}", f"install it: pip install 'edgenas[{extra}]'"
+        )
+    if name == "litert" and form.camera is not None:
+        raise InputError(
+            "--target litert is converted from the PyTorch module, which takes prepared pictures",
+            "leave out --embed-preprocessing, or use --target ort-mobile",
         )
     if name == "litert" and form.precision != "fp32":
         raise InputError(
@@ -121,8 +127,9 @@ def _silent() -> Iterator[None]:
         os.close(kept)
 
 
-def _check_same(source: Source, found: Images) -> None:
-    expected = run_onnx(source.onnx.read_bytes(), torch.from_numpy(source.batch))
+def _check_same(source: Source, found: NDArray[np.float32]) -> None:
+    feeds = {source.form.input_name: source.batch}
+    expected = OnnxLoader(CPU, threads=1).load(source.onnx.read_bytes(), feeds).run()[0]
     same_shape = found.shape == expected.shape
     off = float(np.abs(found - expected).max() / np.abs(expected).max()) if same_shape else float("inf")
     allowed = TOLERANCES[source.form.precision]
@@ -144,11 +151,12 @@ def _write_ort(source: Source) -> tuple[Path, ...]:
     return source.beside(".ort"), source.beside(".required_operators.config")
 
 
-def _run_ort(path: Path, images: Images) -> Images:
+def _run_ort(path: Path, images: Images) -> NDArray[np.float32]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=[CPU])
-    return np.asarray(session.run(None, {INPUT: images})[0])
+    (given,) = session.get_inputs()
+    return np.asarray(session.run(None, {given.name: images})[0])
 
 
 def _openvino() -> Any:
@@ -171,7 +179,7 @@ def _write_openvino(source: Source) -> tuple[Path, ...]:
     return source.beside(".xml"), source.beside(".bin")
 
 
-def _run_openvino(path: Path, images: Images) -> Images:
+def _run_openvino(path: Path, images: Images) -> NDArray[np.float32]:
     openvino = _openvino()
     # Left to itself it computes in bfloat16 where the processor can.
     compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -191,7 +199,7 @@ def _write_litert(source: Source) -> tuple[Path, ...]:
     return source.beside(".tflite"), source.beside(".labels.txt")
 
 
-def _run_litert(path: Path, images: Images) -> Images:
+def _run_litert(path: Path, images: Images) -> NDArray[np.float32]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path))

@@ -42,7 +42,7 @@ def _always(value: T) -> AfterValidator:
 
 
 class Preprocessing(Preparation):
-    """From a file to the input; docs/deploying.md has the steps in their order.
+    """From a file to the input; docs/deploy.md has the steps in their order.
 
     What earlier versions did not tell has a default.
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from edgenas.board.trtexec import DIALECTS
 from edgenas.device import CPU, Device
 from edgenas.exporting.export_form import ExportForm
-from edgenas.space.onnx_graph import INPUT
 
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
@@ -19,7 +18,7 @@ class RunLine(NamedTuple):
     text: str
 
 
-def run_line(file: str, shape: tuple[int, int, int, int], form: ExportForm, device: Device) -> RunLine:
+def run_line(file: str, shape: tuple[int, ...], form: ExportForm, device: Device) -> RunLine:
     """How to run a file.
 
     Args:
@@ -30,7 +29,7 @@ def run_line(file: str, shape: tuple[int, int, int, int], form: ExportForm, devi
     """
     match form.target.name:
         case "openvino":
-            dims = "" if form.batch else f' -shape "{INPUT}[{",".join(map(str, shape))}]"'
+            dims = "" if form.has_fixed_shape else f' -shape "{form.input_name}[{",".join(map(str, shape))}]"'
             return RunLine("sh", f"benchmark_app -m {_beside(file, '.xml')} -d CPU -hint latency{dims}")
         case "litert":
             name = json.dumps(_beside(file, ".tflite"))
@@ -67,6 +66,6 @@ def _trtexec(
     flags = {"fp32": (), "fp16": dialect.fp16, "int8": dialect.int8}[form.precision]
     if form.precision == "fp32" and device.precision == "fp16":
         flags = ("--fp16",)
-    shapes = () if form.batch else (f"--shapes={INPUT}:{'x'.join(map(str, shape))}",)
+    shapes = () if form.has_fixed_shape else (f"--shapes={form.input_name}:{'x'.join(map(str, shape))}",)
     engine = f"--saveEngine={_beside(file, '.engine')}"
     return " ".join(("trtexec", f"--onnx={file}", *shapes, *flags, engine))

@@ -42,3 +42,8 @@ class Preparation(Document):
     def pixels(self, image: Image.Image, size: int) -> NDArray[np.uint8]:
         """The pixels of an opened picture, uint8 (size, size, channels); raises what Pillow raises."""
         return preparing.pixels(image, size, self.fit, self.channels, self.ranges, self.jpeg_draft)
+
+    def whole_pixels(self, image: Image.Image) -> NDArray[np.uint8]:
+        """The pixels of an opened picture at its own size, uint8 (H, W, channels); raises what Pillow raises."""
+        found = np.asarray(preparing.whole(image, self.channels, self.ranges))
+        return found.reshape(*found.shape[:2], self.channels)

@@ -41,9 +41,13 @@ def pixels(
     """
     if draft:
         image.draft(None, (round(draft * size), round(draft * size)))
+    return np.asarray(fitted(whole(image, channels, ranges), size, fit)).reshape(size, size, channels)
+
+
+def whole(image: Image.Image, channels: int, ranges: Mapping[str, tuple[float, float]]) -> Image.Image:
+    """An opened picture, upright, in RGB or grey, at its own size."""
     image.load()
-    image = opaque(eight_bit(upright(image), ranges), channels)
-    return np.asarray(fitted(image, size, fit)).reshape(size, size, channels)
+    return opaque(eight_bit(upright(image), ranges), channels)
 
 
 def upright(image: Image.Image) -> Image.Image:

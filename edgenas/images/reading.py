@@ -68,6 +68,16 @@ def read_pixels(path: Path, size: int, preparation: Preparation) -> NDArray[np.u
         return preparation.pixels(image, size)
 
 
+def read_whole_pixels(path: Path, preparation: Preparation) -> NDArray[np.uint8]:
+    """The pixels of the picture in a file at its own size, uint8 (height, width, channels).
+
+    Raises:
+        UnreadableImageError: it is none, or cannot be decoded.
+    """
+    with opened(path) as image:
+        return preparation.whole_pixels(image)
+
+
 @cache
 def _silence_libtiff() -> None:
     """Keep libtiff, which has no other way to complain, from writing to the process's stderr."""

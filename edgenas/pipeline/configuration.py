@@ -15,9 +15,9 @@ from edgenas.accuracy.training_recipe import (
     fine_tuning_recipes,
 )
 from edgenas.device import Device
+from edgenas.inputs.pretrained import Pretrained
+from edgenas.inputs.run_data import fit_of
 from edgenas.latency.network_predictor import ArchitecturePredictor
-from edgenas.pipeline.pretrained import Pretrained
-from edgenas.pipeline.run_data import fit_of
 from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.searchers.problem import objectives_from_text
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe

@@ -7,8 +7,8 @@ from edgenas.accuracy.augmentation import augmentation_from_text
 from edgenas.accuracy.dataset_sources import NAMES
 from edgenas.device import Device
 from edgenas.errors import DataError
+from edgenas.inputs.pretrained import pretrained_for
 from edgenas.pipeline.configuration import settled
-from edgenas.pipeline.pretrained import pretrained_for
 from edgenas.pipeline.warm_start import check_warm_start
 from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings

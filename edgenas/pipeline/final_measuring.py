@@ -7,11 +7,11 @@ import numpy as np
 
 from edgenas.device import Device, runtime_for
 from edgenas.errors import DeviceError, InputError
+from edgenas.inputs.targets import board_of
 from edgenas.kits.kit_models import KitModels, ModelOfKit
 from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.session import Session
-from edgenas.pipeline.targets import board_of
 from edgenas.space.onnx_graph import INPUT
 from edgenas.timing.loaded_models import load_sentinel
 from edgenas.timing.measuring import Timing, measure

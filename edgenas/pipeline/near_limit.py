@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from edgenas.errors import DeviceError, InputError
+from edgenas.inputs.targets import board_of
 from edgenas.pipeline.final_measuring import HERE_S, measuring_seconds
 from edgenas.pipeline.network_times import time_networks
 from edgenas.pipeline.session import Session
-from edgenas.pipeline.targets import board_of
 from edgenas.searchers.loop import Evaluated
 from edgenas.space import Block
 from edgenas.timing.measuring import Timing

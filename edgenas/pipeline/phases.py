@@ -13,6 +13,10 @@ from edgenas.errors import EdgenasError, InputError
 from edgenas.exporting.export_form import ExportForm
 from edgenas.exporting.model_files import write_with_card
 from edgenas.formats import write_bytes, write_json
+from edgenas.inputs.pretrained import Pretrained, pretrained_for
+from edgenas.inputs.run_data import data_of
+from edgenas.inputs.spaces import format_channels, space_for_images
+from edgenas.inputs.targets import precisions_for
 from edgenas.latency.precision_predictor import by_precision
 from edgenas.latency.predictor import predictor_for
 from edgenas.pipeline.baselines import check_baselines, check_weights
@@ -22,14 +26,10 @@ from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.front_selection import succeeded
-from edgenas.pipeline.pretrained import Pretrained, pretrained_for
 from edgenas.pipeline.report_assembly import write_report
 from edgenas.pipeline.result_assembly import result_of
-from edgenas.pipeline.run_data import data_of
 from edgenas.pipeline.session import Session
-from edgenas.pipeline.spaces import format_channels, space_for_images
 from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained_supernet
-from edgenas.pipeline.targets import precisions_for
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import prior_for, save_prior
 from edgenas.plugins import may_make

@@ -16,20 +16,25 @@ from edgenas.accuracy.network_predictions import predictions
 from edgenas.device import Device
 from edgenas.device.target import TARGETS, scheme_for, searched_target_of, target_of
 from edgenas.errors import DataError, InputError, RunConflictError, UnknownNameError
+from edgenas.exporting.camera import camera_from
+from edgenas.exporting.camera_accuracy import with_camera_scores
+from edgenas.exporting.camera_export import verified_with_preprocessing
 from edgenas.exporting.converted_precision import latency_after, slower_in_fp16
 from edgenas.exporting.converting import RANGES, converted_file, onnx_predictions
 from edgenas.exporting.export_form import ExportForm
 from edgenas.exporting.model_files import write_with_card
 from edgenas.exporting.onnx_export import max_abs_difference
 from edgenas.exporting.own_formats import Source, check_can_write, write_own_format
+from edgenas.exporting.preprocessing import preprocessing_for
 from edgenas.formats import Document
+from edgenas.inputs.run_data import RunData, loaded_data, resized_data
+from edgenas.inputs.spaces import channels_for
 from edgenas.latency.latency import Latency
 from edgenas.latency.predictor import predictor_for
 from edgenas.onnx_latency.prediction import latency_of_onnx
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace, network_of
-from edgenas.pipeline.run_data import RunData, loaded_data, resized_data
-from edgenas.pipeline.spaces import channels_for
+from edgenas.progress import Progress
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
 from edgenas.space import NetworkSpace, network_space_from_config
@@ -82,7 +87,7 @@ def reexport(settings: ExportSettings) -> ExportResult:
     warnings: dict[str, str] = {}
     for number, chosen in enumerate(models):
         progress("export", number, len(models))
-        made, warning = _export(folder, document, data, chosen, form)
+        made, warning = _export(folder, document, data, chosen, form, progress)
         exported.append(made)
         warnings |= {warning: made.id} if warning else {}
     progress("export", len(models), len(models))
@@ -101,7 +106,7 @@ def reexport(settings: ExportSettings) -> ExportResult:
 def _form(settings: ExportSettings, device: Device) -> ExportForm:
     target = TARGETS[settings.target] if settings.target else target_of(device)
     batch = settings.batch or (1 if target.fixed_batch else None)
-    return ExportForm(target, settings.precision, batch, settings.embed_labels)
+    return ExportForm(target, settings.precision, batch, settings.embed_labels, camera_from(settings))
 
 
 def _select_models(folder: RunFolder, model: str | None) -> list[Model]:
@@ -172,7 +177,12 @@ def _cannot_be_compared(folder: RunFolder, document: RunDocument, dataset: Datas
 
 
 def _export(
-    folder: RunFolder, document: RunDocument, data: RunData, model: Model, form: ExportForm
+    folder: RunFolder,
+    document: RunDocument,
+    data: RunData,
+    model: Model,
+    form: ExportForm,
+    progress: Progress,
 ) -> tuple[ExportedModel, str]:
     """Write the files of one model; what speaks against using them is returned in words."""
     config, metric = document.config, document.config.settings.metric
@@ -204,8 +214,14 @@ def _export(
         updated = _converted(updated, form.precision, metric, after, test, latency, note, warning)
     if form.batch is not None:
         content = with_fixed_batch(content, form.batch)
+    camera = form.camera
+    if camera is not None:
+        content = verified_with_preprocessing(content, preprocessing_for(dataset), camera, path.name)
     write_beside = partial(write_own_format, Source(path, form, network, images, dataset.classes))
     card = write_with_card(path, content, folder, config, device, dataset, updated, form, write_beside)
+    if camera is not None:  # whose figures are found with the file
+        updated = with_camera_scores(updated, path, camera, data.largest, metric, progress)
+        card = write_with_card(path, content, folder, config, device, dataset, updated, form, write_beside)
     exported = ExportedModel(
         id=model.id,
         onnx=path,

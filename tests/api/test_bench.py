@@ -290,7 +290,7 @@ def test_what_a_board_sends_is_checked(
 ) -> None:
     quick_kit(tmp_path)
     Answering.change = change
-    monkeypatch.setattr("edgenas.pipeline.targets.SshBoard", Answering)
+    monkeypatch.setattr("edgenas.inputs.targets.SshBoard", Answering)
     if message is None:
         found = edgenas.bench(small, BOARD, ssh="board")
         assert found.latency_ms.p50 == 1 and found.paced_ms == 2 and found.load_ms is None
@@ -310,7 +310,7 @@ def test_a_file_that_the_board_cannot_run_is_told(
 ) -> None:
     quick_kit(tmp_path)
     Answering.change = lambda results: fail_in(results, "small.onnx")
-    monkeypatch.setattr("edgenas.pipeline.targets.SshBoard", Answering)
+    monkeypatch.setattr("edgenas.inputs.targets.SshBoard", Answering)
     with pytest.raises(DeviceError, match=r"board cannot run .+small.onnx; install another version"):
         edgenas.bench(large, BOARD, ssh="board", against=small)
     assert "board could not time small.onnx (no such operator)" in caplog.messages
@@ -325,7 +325,7 @@ def test_tensorrt_builds_at_one_precision(
     int8.write_bytes(convert(small.read_bytes(), "int8", image, SCHEMES["arm64"]))
     seen: list[dict[str, Any]] = []
     Answering.change = seen.append
-    monkeypatch.setattr("edgenas.pipeline.targets.SshBoard", Answering)
+    monkeypatch.setattr("edgenas.inputs.targets.SshBoard", Answering)
     with pytest.raises(InputError, match=r"at one precision, and these have fp32 and int8; time them one"):
         edgenas.bench(small, "jetson", ssh="board", against=int8)
 

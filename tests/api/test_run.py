@@ -17,6 +17,7 @@ from PIL import Image
 import edgenas
 from edgenas.errors import DeviceError, InputError
 from edgenas.storage.search_result import Model
+from edgenas.vocabulary import CameraLayout
 
 
 @pytest.fixture
@@ -327,3 +328,46 @@ def test_outputs_that_are_no_numbers_are_refused(file: Path, image_folder: Path)
 
     with pytest.raises(edgenas.EdgenasError, match="outputs are not finite; export it in fp32"):
         edgenas.run(changed(file, spoil), check=image_folder)
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+def test_a_file_that_prepares_pictures_takes_them_as_they_are(
+    file: Path, image_folder: Path, tmp_path: Path, layout: CameraLayout
+) -> None:
+    paths = sorted((image_folder / "test").glob("*/*"))
+    Image.effect_noise((90, 31), 50).save(tmp_path / "other size.png")
+    Image.effect_noise((12, 70), 50).save(tmp_path / "another.png")
+    pictures = [*paths, tmp_path / "other size.png", tmp_path / "another.png"]
+    edgenas.export("done", embed_preprocessing=layout)
+    found = edgenas.run(file.with_suffix(".camera.onnx"), images=pictures).predictions
+    expected = edgenas.run(file, images=pictures).predictions
+    assert [each.class_ for each in found] == [each.class_ for each in expected]
+    assert [each.probability for each in found] == pytest.approx(
+        [each.probability for each in expected], abs=0.01
+    )
+
+
+def test_a_file_of_one_camera_takes_pictures_of_its_size_alone(
+    file: Path, image_folder: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "large.png")
+    edgenas.export("done", embed_preprocessing="nhwc", camera="16x16")
+    camera = file.with_suffix(".camera.onnx")
+    found = edgenas.run(camera, images=[image_folder / "test/red", tmp_path / "large.png"])
+    assert len(found.predictions) == 8
+    assert [each.reason for each in found.skipped] == ["40x30; the file takes 16x16 alone"]
+    assert "1 of 9 files are skipped: " in caplog.text and "large.png (40x30; the file takes" in caplog.text
+    with pytest.raises(
+        InputError, match=r"^none of 1 files can be classified: .*large\.png \(40x30; the file"
+    ):
+        edgenas.run(camera, images=[tmp_path / "large.png"])
+
+
+def test_a_camera_that_does_not_fit_the_file_is_refused(file: Path, image_folder: Path) -> None:
+    def claim(proto: onnx.ModelProto) -> None:
+        proto.metadata_props.add(key="camera", value='{"layout": "nhwc"}')
+
+    with pytest.raises(
+        InputError, match=r"\.onnx: metadata: do not fit its input or output; export it again$"
+    ):
+        edgenas.run(changed(file, claim), images=[image_folder])

@@ -34,3 +34,16 @@ def test_a_baseline_is_exported_by_its_name(answer: Answer, text: Text, in_compa
     assert Path(model["onnx"]) == Path("exports/compared/mobilenet-v3-small.onnx")
     assert model["accuracy_before"] == model["accuracy_after"]
     assert "mobilenet-v3-small.onnx" in text(command)
+
+
+def test_a_file_may_prepare_pictures_itself(answer: Answer, in_finished_run: Path) -> None:
+    alone = answer(["export", "done", "--embed-preprocessing"])["models"]
+    assert all(model["onnx"].endswith(".camera.onnx") for model in alone)
+    found = answer(
+        ["export", "done", "--embed-preprocessing", "nchw", "--camera", "64x48", "--precision", "int8"]
+    )
+    for model in found["models"]:
+        path = Path(model["onnx"])
+        assert path.name == f"{model['id']}.int8.camera.onnx" and path.stat().st_size == model["size_bytes"]
+        card = json.loads(path.with_suffix(".json").read_text())
+        assert card["camera"] == {"layout": "nchw", "width": 64, "height": 48}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from edgenas.exporting.camera import Camera
 from edgenas.exporting.model_card import Card, write_card
 from edgenas.exporting.preprocessing import Preprocessing, preprocessing_of
 from edgenas.exporting.run_line import RunLine
@@ -254,3 +255,24 @@ def test_a_card_from_before_targets_is_read_and_shown(write: Write, markdown: Ca
         del old[name]
     assert Card.model_validate(old) == write()
     assert "made for" not in markdown() and "On its target" not in markdown()
+
+
+@pytest.mark.parametrize(
+    ("camera", "said"),
+    [
+        (Camera(), "(batch, height, width, 3), uint8 nhwc of any size, RGB"),
+        (Camera(layout="nchw", width=640, height=480), "(batch, 3, 480, 640), uint8 nchw of 640x480, RGB"),
+    ],
+)
+def test_a_file_that_prepares_pictures_is_told_apart(
+    markdown: Callable[..., str], camera: Camera, said: str
+) -> None:
+    text = markdown(camera=camera, input_name="image")
+    assert f"Input `image`: {said}. From a photograph to it:" in text
+    outside, inside = text.split("The rest is inside the file:")
+    assert "1. A JPEG is decoded" not in outside and "2. A JPEG is decoded at its full size" in outside
+    assert "6. Convert it to RGB" in outside and "\n1. Make it 24 x 24: the square in the middle" in inside
+    assert (
+        "| predicted for | jetson-orin-nano: tensorrt, fp16, without the preprocessing that is inside |"
+        in text
+    )

@@ -8,6 +8,7 @@ import pytest
 from edgenas.accuracy.dataset import Dataset
 from edgenas.device import Provenance
 from edgenas.errors import FileFormatError
+from edgenas.exporting.camera import Camera
 from edgenas.exporting.onnx_metadata import (
     DataOfRun,
     FileMetadata,
@@ -62,6 +63,16 @@ def test_nothing_else_changes_and_it_can_be_repeated(metadata: FileMetadata, mod
     assert found.graph == model.graph
 
 
+def test_what_a_file_takes_is_read_where_it_says_so(metadata: FileMetadata, model: onnx.ModelProto) -> None:
+    camera = Camera(width=640, height=480)
+    content = with_metadata(model.SerializeToString(), metadata.model_copy(update={"camera": camera}))
+    entries = {each.key: each.value for each in onnx.load_model_from_string(content).metadata_props}
+    found = metadata_of(entries, PATH)
+    assert found is not None and found.camera == camera
+    with pytest.raises(FileFormatError, match=r"^a\.onnx: camera.width: .*less than or equal to 32768"):
+        metadata_of(entries | {"camera": '{"width": 99999, "height": 1}'}, PATH)
+
+
 def test_a_file_of_others_has_none() -> None:
     assert metadata_of({}, PATH) is None
     assert metadata_of({"classes": "of someone else"}, PATH) is None
@@ -90,7 +101,7 @@ def test_every_further_entry_is_read_again(metadata: FileMetadata, model: onnx.M
     )
     content = with_metadata(model.SerializeToString(), full)
     entries = {each.key: each.value for each in onnx.load_model_from_string(content).metadata_props}
-    assert set(entries) == set(FileMetadata.model_fields)
+    assert set(entries) == set(FileMetadata.model_fields) - {"camera"}
     assert json.loads(entries["latency_ms"])["provenance"] == "estimated"
     assert metadata_of(entries, PATH) == full
 

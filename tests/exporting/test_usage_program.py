@@ -4,6 +4,7 @@ import ast
 import io
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from edgenas.exporting.camera import Camera
 from edgenas.exporting.preprocessing import preprocessing_of
 from edgenas.exporting.usage_program import usage_program
 from edgenas.images.preparation import Preparation
+from edgenas.vocabulary import CameraLayout, Channels
 
 MODES = (
     "1",
@@ -134,3 +137,42 @@ def test_a_fixed_batch_is_filled_and_names_may_be_in_the_card() -> None:
     assert 'FILE.with_suffix(".json")' in unnamed and "custom_metadata_map" not in unnamed
     for text in (of_eight, unnamed):
         ast.parse(text)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+def test_for_a_file_that_prepares_pictures_it_leaves_them_at_their_size(
+    layout: CameraLayout, channels: Channels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = preprocessing_of(Preparation(channels=channels), 24, (0.4,) * channels, (0.2,) * channels)
+    use = names_of(usage_program("ab.onnx", "image", prepared, camera=Camera(layout=layout)))
+    assert not {"pixels", "fitted", "SIZE", "MEAN"} & set(vars(use))
+    fed: list[Any] = []
+
+    class Session:
+        def get_modelmeta(self) -> Any:
+            return SimpleNamespace(custom_metadata_map={"classes": '["a", "b"]'})
+
+        def run(self, _: None, feed: dict[str, Any]) -> Any:
+            fed.append(feed["image"])
+            return (np.float32([[0, 1]]),)
+
+    picture(30, 20, "RGB", 6, 0).save(tmp_path / "a.png", exif=picture(30, 20, "RGB", 6, 0).getexif())
+    monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_, **__: Session())
+    monkeypatch.setattr("sys.argv", ["use.py", str(tmp_path / "a.png")])
+    use.main()
+    assert fed[0].dtype == np.uint8
+    assert fed[0].shape == ((1, 30, 20, channels) if layout == "nhwc" else (1, channels, 30, 20))
+
+
+def test_for_a_file_of_one_size_it_refuses_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared = preprocessing_of(Preparation(), 24, (0.4,) * 3, (0.2,) * 3)
+    use = names_of(usage_program("ab.onnx", "image", prepared, camera=Camera(width=640, height=480)))
+    picture(30, 20, "RGB", 1, 0).save(tmp_path / "a.png")
+    session = SimpleNamespace(get_modelmeta=lambda: SimpleNamespace(custom_metadata_map={"classes": "[]"}))
+    monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_, **__: session)
+    monkeypatch.setattr("sys.argv", ["use.py", str(tmp_path / "a.png")])
+    use.main()
+    assert capsys.readouterr().err.endswith("a.png: cannot be read (is not of 640x480 pixels)\n")

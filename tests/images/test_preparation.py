@@ -33,3 +33,11 @@ def test_an_odd_margin_is_wider_below(width: int, height: int, margins: tuple[in
     found = Preparation(fit="pad", channels=1).pixels(Image.new("L", (width, height), 255), 10)[:, 5, 0]
     inside = np.flatnonzero(found > 200)
     assert (inside[0], 9 - inside[-1]) == margins
+
+
+def test_whole_pixels_are_those_that_are_fitted() -> None:
+    """Where there is nothing to scale, they are the same: opaque, in values 0 to 255."""
+    for image in (Image.new("RGBA", (6, 6), (9, 8, 7, 100)), Image.new("I;16", (6, 6), 30000)):
+        for channels in (1, 3):
+            preparation = Preparation(channels=channels)  # type: ignore[arg-type]
+            assert (preparation.whole_pixels(image) == preparation.pixels(image, 6)).all()

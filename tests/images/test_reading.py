@@ -15,7 +15,14 @@ import pytest
 from PIL import Image
 
 from edgenas.images.preparation import Preparation
-from edgenas.images.reading import UnreadableImageError, may_pass, opened, quietly, read_pixels
+from edgenas.images.reading import (
+    UnreadableImageError,
+    may_pass,
+    opened,
+    quietly,
+    read_pixels,
+    read_whole_pixels,
+)
 
 SIZE = 24
 AS_STORED = Preparation(channels=1)
@@ -274,3 +281,14 @@ def test_what_may_pass_is_told_from_damage(
     with pytest.raises(UnreadableImageError, match=reason) as caught:
         read_pixels(tmp_path / "a.png", SIZE, AS_STORED)
     assert may_pass(caught.value.reason) == passing
+
+
+def test_a_whole_picture_keeps_its_size_and_is_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (300, 200), (9, 9, 9)).save(tmp_path / "a.jpg", exif=exif)
+    assert read_whole_pixels(tmp_path / "a.jpg", Preparation()).shape == (300, 200, 3)
+    assert read_whole_pixels(tmp_path / "a.jpg", AS_STORED).shape == (300, 200, 1)
+    (tmp_path / "b.jpg").write_bytes(b"no picture")
+    with pytest.raises(UnreadableImageError, match=r"b\.jpg: cannot be read as an image \(not an image\)"):
+        read_whole_pixels(tmp_path / "b.jpg", Preparation())

@@ -90,6 +90,8 @@ def work(
         edgenas.search("pi5", "20ms", data=data, evaluations=4, finalists=2, baselines=True, run="alone")
         for precision in ("fp16", "int8"):
             edgenas.export("alone", data=data, precision=precision)
+        edgenas.export("alone", data=data, precision="int8", embed_preprocessing="nhwc")
+        edgenas.export("alone", data=data, embed_preprocessing="nchw")
     return folder
 
 
@@ -104,24 +106,59 @@ def exported(run: edgenas.Run) -> list[tuple[Model, Path]]:
     return [(model, Path(model.onnx)) for model in models if model.onnx]
 
 
+def by_its_program(path: Path, files: list[str]) -> list[tuple[str, float]]:
+    """Class and probability of each file, by the program of the card."""
+    (program,) = re.findall(r"```python\n(.*?)```", path.with_suffix(".md").read_text(), re.DOTALL)
+    use = path.with_name("use.py")
+    use.write_text(program + '\nassert not {"edgenas", "torch"} & set(sys.modules)\n')
+    done = subprocess.run(
+        [sys.executable, "-I", str(use.resolve()), *files],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=os.sep,
+    )
+    lines = [line.rpartition(": ")[2].split() for line in done.stdout.splitlines()]
+    return [(name, float(share.rstrip("%")) / 100) for name, share in lines]
+
+
 def test_the_program_of_the_card_gives_the_test_accuracy(run: edgenas.Run, photos: Path) -> None:
     files = sorted(map(str, (photos / "test").glob("*/*")))
     for model, path in exported(run):
-        (program,) = re.findall(r"```python\n(.*?)```", path.with_suffix(".md").read_text(), re.DOTALL)
-        use = path.with_name("use.py")
-        use.write_text(program + '\nassert not {"edgenas", "torch"} & set(sys.modules)\n')
-        done = subprocess.run(
-            [sys.executable, "-I", str(use.resolve()), *files],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=os.sep,
-        )
-        found = [line.rpartition(": ")[2].split() for line in done.stdout.splitlines()]
+        found = by_its_program(path, files)
         right = [name == Path(file).parent.name for (name, _), file in zip(found, files, strict=True)]
         assert np.mean(right) == model.accuracies.test
         expected = [each.probability for each in edgenas.run(path, images=files).predictions]
-        assert [float(share.rstrip("%")) / 100 for _, share in found] == pytest.approx(expected, abs=6e-4)
+        assert [probability for _, probability in found] == pytest.approx(expected, abs=6e-4)
+
+
+@pytest.mark.parametrize("suffix", ["camera", "int8.camera"])
+def test_a_file_that_prepares_pictures_itself_is_as_good(suffix: str, run: edgenas.Run, photos: Path) -> None:
+    files = sorted(map(str, (photos / "test").glob("*/*")))
+    for model, path in exported(run)[: len(run.front)]:
+        camera = path.with_suffix(f".{suffix}.onnx")
+        found = by_its_program(camera, files)
+        expected = [(each.class_, each.probability) for each in edgenas.run(camera, images=files).predictions]
+        assert [name for name, _ in found] == [name for name, _ in expected]
+        assert [share for _, share in found] == pytest.approx([share for _, share in expected], abs=6e-4)
+        # JPEGs are decoded at their full size; few pictures here are so large that it matters.
+        plain = path if suffix == "camera" else path.with_suffix(".int8.onnx")
+        alike = [each.probability for each in edgenas.run(plain, images=files).predictions]
+        assert np.mean(np.abs(np.array(alike) - [share for _, share in expected])) < 0.02
+        assert edgenas.run(camera, check=photos).accuracy == pytest.approx(model.accuracies.test, abs=0.1)
+
+
+def test_its_card_and_metadata_say_what_it_takes(run: edgenas.Run) -> None:
+    path = Path(run.front[0].onnx or "").with_suffix(".int8.camera.onnx")
+    card = json.loads(path.with_suffix(".json").read_text())
+    entries = onnxruntime.InferenceSession(str(path)).get_modelmeta().custom_metadata_map
+    assert (
+        card["camera"] == json.loads(entries["camera"]) == {"layout": "nhwc", "width": None, "height": None}
+    )
+    assert card["input_name"] == "image"
+    text = path.with_suffix(".md").read_text()
+    assert "Input `image`: (batch, height, width, 3), uint8 nhwc of any size, RGB." in text
+    assert "The rest is inside the file:" in text and ", without the preprocessing that is inside |" in text
 
 
 def test_its_own_command_gives_it_too(run: edgenas.Run, photos: Path, tmp_path: Path) -> None:
@@ -142,7 +179,13 @@ def test_a_trained_module_gives_it_too(run: edgenas.Run, photos: Path) -> None:
 
 def test_card_and_file_say_the_same_of_it(run: edgenas.Run, work: Path, fit: Fit) -> None:
     paths = sorted((work / "exports/alone").glob("*.onnx"))
-    assert {"".join(path.suffixes) for path in paths} == {".onnx", ".fp16.onnx", ".int8.onnx"}
+    assert {"".join(path.suffixes) for path in paths} == {
+        ".onnx",
+        ".fp16.onnx",
+        ".int8.onnx",
+        ".int8.camera.onnx",
+        ".camera.onnx",
+    }
     for path in paths:
         card = json.loads(path.with_suffix(".json").read_text())
         entries = onnxruntime.InferenceSession(str(path)).get_modelmeta().custom_metadata_map
@@ -179,6 +222,10 @@ def test_a_search_on_a_folder_is_as_good_alone(
     (model, path), *_ = exported(found)
     checked = edgenas.run(path, check=photos)
     assert checked.accuracy == model.accuracies.test
+    camera, *_ = edgenas.export("folder", model.id, embed_preprocessing="nhwc").models
+    card = json.loads(camera.onnx.with_suffix(".json").read_text())["model"]
+    assert card["accuracies"]["test"] == edgenas.run(camera.onnx, check=photos).accuracy
+    assert "test figures are of pictures decoded at their full size" in card["note"]
     found_again = found.front[0].predict([each.file for each in checked.predictions])
     assert [each.label for each in found_again] == [each.class_ for each in checked.predictions]
     assert json.loads(path.with_suffix(".json").read_text())["preprocessing"]["fit"] == "pad"

@@ -17,8 +17,8 @@ import edgenas
 from edgenas.accuracy.dataset import Dataset, Split, dataset_from_arrays
 from edgenas.accuracy.dataset_sources import resized_dataset
 from edgenas.errors import InputError
-from edgenas.pipeline.pretrained import pretrained_for
-from edgenas.pipeline.spaces import channels_for
+from edgenas.inputs.pretrained import pretrained_for
+from edgenas.inputs.spaces import channels_for
 from edgenas.settings.search import SearchSettings
 from edgenas.space import mbconv, nasbench_macro, network_space_from_config
 from edgenas.storage.run_folder import RunFolder

@@ -53,6 +53,10 @@ class Made(Exception):  # noqa: N818 - not an error
     """The settings that a door made."""
 
 
+NEEDED_BESIDE: dict[str, dict[str, Any]] = {"camera": {"embed_preprocessing": "nchw"}}
+"""What a setting needs that may have several values."""
+
+
 def other_than_default(setting: Setting) -> Any:
     """A valid value that is not the default."""
     option = setting.option
@@ -76,7 +80,7 @@ def asked_with(command: str, setting: Setting) -> dict[str, Any]:
     if setting.option.only_with is not None:
         other, value = setting.option.only_with
         asked[other] = value
-    return {**asked, setting.name: other_than_default(setting)}
+    return {**asked, **NEEDED_BESIDE.get(setting.name, {}), setting.name: other_than_default(setting)}
 
 
 def as_arguments(command: str, values: dict[str, Any]) -> list[str]:

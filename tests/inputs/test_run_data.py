@@ -11,8 +11,8 @@ from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.dataset_sources import load_dataset, resized_dataset
 from edgenas.errors import DataError, InputError
 from edgenas.images.preparation import Preparation
-from edgenas.pipeline import run_data
-from edgenas.pipeline.run_data import RunData, data_of, fit_of, loaded_data, resized_data
+from edgenas.inputs import run_data
+from edgenas.inputs.run_data import RunData, data_of, fit_of, loaded_data, resized_data
 from edgenas.settings.search import SearchSettings
 
 ASKED = SearchSettings("pi5", "20ms")

@@ -4,7 +4,7 @@ import pytest
 
 from edgenas.device import find_device
 from edgenas.errors import InputError, UnknownNameError
-from edgenas.pipeline.targets import device_for
+from edgenas.inputs.targets import device_for
 from edgenas.settings.latency_commands import PredictSettings, ProfileSettings, ValidateSettings
 from edgenas.settings.search import SearchSettings
 

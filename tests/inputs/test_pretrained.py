@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 import edgenas
 from edgenas.api.search import search
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
-from edgenas.pipeline.pretrained import pretrained_for
-from edgenas.pipeline.spaces import space_for_images
+from edgenas.inputs.pretrained import pretrained_for
+from edgenas.inputs.spaces import space_for_images
 from edgenas.pretrained.sources import source_from_name
 from edgenas.settings.search import SearchSettings
 from edgenas.space import MBConvSpace, mbconv

@@ -3,7 +3,7 @@
 from typing import cast, get_args
 
 from edgenas.errors import InputError, UnknownNameError
-from edgenas.pipeline.pretrained import pretrained_for
+from edgenas.inputs.pretrained import pretrained_for
 from edgenas.plugins import SPACES, plugin_names
 from edgenas.settings.search import SearchSettings
 from edgenas.settings.shared import SpaceSettings, SpaceWithoutData

@@ -12,7 +12,7 @@ from edgenas.accuracy.dataset_objects import LabelledImages, dataset_from_object
 from edgenas.accuracy.dataset_sources import load_dataset, resized_dataset
 from edgenas.errors import DataError, InputError
 from edgenas.images.preparation import Preparation
-from edgenas.pipeline.spaces import channels_for
+from edgenas.inputs.spaces import channels_for
 from edgenas.settings.search import SearchSettings
 from edgenas.space import NetworkSpace
 from edgenas.vocabulary import Channels, Fit

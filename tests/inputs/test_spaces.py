@@ -6,7 +6,7 @@ import pytest
 from fixtures.plugins import AddPackage
 
 from edgenas.errors import InputError, UnknownNameError
-from edgenas.pipeline.spaces import channels_for, space_for_images, space_without_data
+from edgenas.inputs.spaces import channels_for, space_for_images, space_without_data
 from edgenas.pretrained.elastic_layout import elastic_layout
 from edgenas.pretrained.sources import source_from_name
 from edgenas.settings.latency_commands import ProfileSettings
