@@ -242,7 +242,10 @@ def test_every_setting_is_used(
     def recorded(settings: SearchSettings, name: str) -> Any:
         caller = sys._getframe(1)
         module, function = caller.f_globals.get("__name__", ""), caller.f_code.co_name
-        in_pipeline = module.startswith(("edgenas.pipeline", "edgenas.api")) and function != "_with_defaults"
+        in_pipeline = (
+            module.startswith(("edgenas.inputs", "edgenas.pipeline", "edgenas.api"))
+            and function != "_with_defaults"
+        )
         if in_pipeline or function in (
             "max_latency_ms",
             "time_budget_s",
