@@ -6,6 +6,7 @@ EdgenasError                  1   base class of all
 ├── OutOfMemoryError          1   a training or evaluation does not fit into memory
 ├── VerificationError         1   an exported model does not match what was trained
 ├── InputError                2   unusable input from the user
+│   ├── ConversionError       2   a model that cannot be converted to a precision
 │   ├── UnitError             2   a quantity without a unit, or not a quantity
 │   ├── UnknownNameError      2   no device, data set, ... has that name
 │   ├── FileFormatError       2   a file does not follow its schema
@@ -83,6 +84,10 @@ class InputError(EdgenasError):
     """Input from the user that cannot be used."""
 
     exit_code = 2
+
+
+class ConversionError(InputError):
+    """A model cannot be converted to a precision."""
 
 
 class UnitError(InputError):

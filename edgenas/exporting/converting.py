@@ -59,7 +59,7 @@ def converted_file(
         ways: to find the ranges.
 
     Raises:
-        InputError: the model cannot be converted.
+        ConversionError: the model cannot be converted.
     """
     images = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES]).numpy()
     labels, classes = dataset.validation.labels.numpy(), len(dataset.classes)

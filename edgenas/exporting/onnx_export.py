@@ -16,7 +16,8 @@ from edgenas.space.modules import Network, folded_weights
 from edgenas.space.onnx_graph import INPUT, USUAL, OnnxVersion, given_weights, onnx_from_blocks
 
 TOLERANCE = 1e-4
-"""Largest accepted absolute difference of fp32 logits between PyTorch and ONNX Runtime."""
+"""Largest accepted difference of fp32 logits between PyTorch and ONNX Runtime, where logits are at most 1; more in
+proportion to larger ones: both round, and by another order of additions."""
 
 BUG_HINT = "this is a bug in edgenas or ONNX Runtime: please report it, with the run's folder"
 
@@ -84,9 +85,10 @@ def checked_onnx(content: bytes, network: nn.Module, name: str, images: Tensor) 
     with torch.inference_mode():
         expected = network(images).numpy()
     difference = max_abs_difference(content, images, expected)
-    if not difference <= TOLERANCE:
+    allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    if not difference <= allowed:
         raise VerificationError(
-            f"{name} differs from the trained network by {difference:.2g} (at most {TOLERANCE:g} passes)",
+            f"{name} differs from the trained network by {difference:.2g} (at most {allowed:.2g} passes)",
             BUG_HINT,
         )
     return content, difference

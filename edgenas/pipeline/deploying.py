@@ -2,25 +2,27 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from edgenas.accuracy.checkpoint import Checkpoint
+from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.image_sizes import Resize
 from edgenas.accuracy.metrics import confusion, score, scores
-from edgenas.accuracy.quantised_training import ComputingAs, recipe_of_rounding
+from edgenas.accuracy.quantised_training import EPOCHS_SHARE, ComputingAs, recipe_of_rounding
 from edgenas.accuracy.standalone import network_losses
 from edgenas.accuracy.training import train
 from edgenas.device.target import searched_target_of
-from edgenas.errors import DivergenceError, InputError, OutOfMemoryError, VerificationError
+from edgenas.errors import ConversionError, DivergenceError, OutOfMemoryError, VerificationError
 from edgenas.exporting.converting import RANGES, Converted, converted_file, onnx_predictions
 from edgenas.exporting.onnx_export import max_abs_difference, write_onnx
 from edgenas.formats import write_bytes
+from edgenas.pipeline.final_measuring import measuring_seconds
 from edgenas.pipeline.final_model import (
     VERIFICATION_IMAGES,
     FinalModel,
@@ -32,153 +34,222 @@ from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.session import Session
 from edgenas.precision.arithmetic import Int8Arithmetic
 from edgenas.precision.int8 import Ranges
+from edgenas.space.modules import Network
 from edgenas.storage.search_result import Quantised, Scores
 
 MOST_LOST = 0.005
 """An int8 model that loses more, by the run's metric on the validation images, is trained with its rounding."""
 
-TUNING_SHARE, LEAST_S = 0.25, 2.0
-"""Share of the time left that such a training may take, if that is as many seconds."""
+CONVERTING_S = 10.0
+"""Seconds that converting a model to int8 takes: three ways to find its ranges, each about three to five."""
+
+TUNING_SHARE, LEAST_TUNING_S = 0.1, 2.0
+"""Share of the time for trainings that is kept for those with the rounding, and what one of them takes at least."""
+
+
+def seconds_beside(session: Session, final_models: Sequence[FinalModel]) -> float:
+    """Time to keep for converting models, and for training some of them with the rounding."""
+    int8 = sum(each.precision == "int8" and not session.config.device.converts_files for each in final_models)
+    return min(int8 * CONVERTING_S, session.budget.left_s / 2) + (
+        TUNING_SHARE * session.budget.left_s if int8 and session.settings.time_budget_s else 0.0
+    )
 
 
 def deployed(session: Session, final_model: FinalModel) -> FinalModel:
     """Write and verify the file of a trained model.
 
-    One that cannot be exported, or converted to its precision, gets a note and leaves no file.
+    One that cannot be verified, or converted to its precision, gets a note and leaves no file.
+
+    Raises:
+        FileFormatError: its weights are missing or damaged.
+        InputError: the file cannot be written.
     """
     if final_model.trained is None:
         return final_model
+    case = _Case(session, final_model, final_model.trained)
     try:
-        network = load_network(session.folder, final_model.network.build(), final_model.id)
         if final_model.file_precision(session) != "fp32":
-            return _converted(session, final_model, network)
-        return _written(session, final_model, *_exact_file(session, final_model, network))
-    except (VerificationError, InputError) as error:
+            return _in_its_precision(case)
+        return _written(case, *case.exact_file(case.network()))
+    except (VerificationError, ConversionError) as error:
         return replace(final_model, note=str(error))
 
 
-def _exact_file(session: Session, final_model: FinalModel, network: nn.Module) -> tuple[bytes, float]:
-    """The fp32 file, and its largest difference from the network."""
-    dataset, name = final_model.dataset(session), onnx_path(session.folder, final_model.id).name
-    images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
-    version = searched_target_of(session.config.device).onnx
-    return final_model.network.verified_onnx(network, name, images, version)
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A model to deploy, with the outcome of its training."""
+
+    session: Session
+    model: FinalModel
+    trained: Trained
+
+    @property
+    def dataset(self) -> Dataset:
+        """Its images."""
+        return self.model.dataset(self.session)
+
+    @property
+    def images(self) -> Tensor:
+        """Some of them, normalised, to verify files with."""
+        return self.dataset.normalise(self.dataset.validation.images[:VERIFICATION_IMAGES])
+
+    @property
+    def tuned_weights(self) -> Path:
+        """Weights trained with the rounding, until it is recorded that they are the model's."""
+        return self.session.folder.weights(f"{self.model.id}.tuned")
+
+    def network(self) -> nn.Module:
+        """With the model's weights."""
+        return load_network(self.session.folder, self.model.network.build(), self.model.id)
+
+    def exact_file(self, network: nn.Module) -> tuple[bytes, float]:
+        """The fp32 file, and its largest difference from the network."""
+        name = onnx_path(self.session.folder, self.model.id).name
+        version = searched_target_of(self.session.config.device).onnx
+        return self.model.network.verified_onnx(network, name, self.images, version)
+
+    def file(self, network: nn.Module, ways: Sequence[Ranges] = RANGES) -> Converted:
+        """The file in the model's precision, with the best of some ways to find the ranges of int8."""
+        return converted_file(
+            self.exact_file(network)[0],
+            self.model.precision,
+            self.session.config.device.scheme,
+            self.dataset,
+            self.session.settings.metric,
+            self.trained.validation[self.session.settings.metric],
+            ways,
+        )
+
+    def kept(self, found: Converted) -> float:
+        """The run's metric of a file on the validation images."""
+        labels, classes = self.dataset.validation.labels.numpy(), len(self.dataset.classes)
+        return float(score(confusion(found.predicted, labels, classes), self.session.settings.metric))
+
+    def lost(self, found: Converted) -> float:
+        """What it is below the trained model's."""
+        return self.trained.validation[self.session.settings.metric] - self.kept(found)
+
+    def figures(self, found: Converted) -> Trained:
+        """All figures of a file."""
+        dataset, classes = self.dataset, len(self.dataset.classes)
+        test = onnx_predictions(found.content, dataset, dataset.test)
+        return Trained(
+            predicted=tuple(found.predicted.tolist()),
+            validation=scores(confusion(found.predicted, dataset.validation.labels.numpy(), classes)),
+            test=scores(confusion(test, dataset.test.labels.numpy(), classes)),
+        )
 
 
-def _written(session: Session, final_model: FinalModel, content: bytes, difference: float) -> FinalModel:
-    path = onnx_path(session.folder, final_model.id)
-    return replace(final_model, exported=write_onnx(path, content, difference))
+def _written(case: _Case, content: bytes, difference: float) -> FinalModel:
+    path = onnx_path(case.session.folder, case.model.id)
+    return replace(case.model, exported=write_onnx(path, content, difference))
 
 
-def _converted(session: Session, final_model: FinalModel, network: nn.Module) -> FinalModel:
-    """In another precision; how int8 was reached is recorded, since a resumed run must end with the same file."""
-    before = final_model.trained
-    assert before is not None
-    if known := session.store.last_event("converted", id=final_model.id):
-        found, fine_tuned = _file(session, final_model, network, [known["ranges"]]), known["fine_tuned"]
-    else:
-        found, fine_tuned = _file(session, final_model, network, RANGES), False
-        if _lost(session, final_model, found) > MOST_LOST:
-            found, fine_tuned = _fine_tuned(session, final_model, found)
-        session.store.record("converted", id=final_model.id, ranges=found.ranges, fine_tuned=fine_tuned)
-    if fine_tuned:
-        network = load_network(session.folder, final_model.network.build(), final_model.id)
-    dataset = final_model.dataset(session)
-    images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
+def _in_its_precision(case: _Case) -> FinalModel:
+    """Write the file in another precision than fp32."""
+    found, fine_tuned = _converted(case)
     with torch.inference_mode():
-        difference = max_abs_difference(found.content, images, network(images).numpy())
+        expected = case.network()(case.images).numpy()
+    difference = max_abs_difference(found.content, case.images, expected)
     if not math.isfinite(difference):
         raise VerificationError(
-            f"{final_model.id} has logits in {final_model.precision} that are not finite", "search in fp32"
+            f"{case.model.id} has logits in {case.model.precision} that are not finite", "search in fp32"
         )
-    quantised = found.ranges and Quantised(
-        ranges=found.ranges,
-        fine_tuned=fine_tuned,
-        fp32=Scores(validation=before.validation, test=before.test),
-    )
-    final_model = replace(final_model, trained=_figures(session, final_model, found), quantised=quantised)
-    return _written(session, final_model, found.content, difference)
+    before = Scores(validation=case.trained.validation, test=case.trained.test)
+    quantised = found.ranges and Quantised(ranges=found.ranges, fine_tuned=fine_tuned, fp32=before)
+    model = replace(case.model, trained=case.figures(found), quantised=quantised)
+    return _written(replace(case, model=model), found.content, difference)
 
 
-def _file(session: Session, final_model: FinalModel, network: nn.Module, ways: Sequence[Ranges]) -> Converted:
-    content, _ = _exact_file(session, final_model, network)
-    metric, trained = session.settings.metric, final_model.trained
-    assert trained is not None
-    return converted_file(
-        content,
-        final_model.precision,
-        session.config.device.scheme,
-        final_model.dataset(session),
-        metric,
-        trained.validation[metric],
-        ways,
-    )
+def _converted(case: _Case) -> tuple[Converted, bool]:
+    """The converted file, and whether its weights were trained with the rounding; they are the model's then.
 
-
-def _figures(session: Session, final_model: FinalModel, found: Converted) -> Trained:
-    """Those of the file."""
-    dataset = final_model.dataset(session)
-    classes = len(dataset.classes)
-    test = onnx_predictions(found.content, dataset, dataset.test)
-    return Trained(
-        predicted=tuple(found.predicted.tolist()),
-        validation=scores(confusion(found.predicted, dataset.validation.labels.numpy(), classes)),
-        test=scores(confusion(test, dataset.test.labels.numpy(), classes)),
-    )
-
-
-def _lost(session: Session, final_model: FinalModel, found: Converted) -> float:
-    """What the file is below the trained model, by the run's metric on the validation images."""
-    metric, trained = session.settings.metric, final_model.trained
-    assert trained is not None
-    return trained.validation[metric] - _kept(session, found.predicted)
-
-
-def _kept(session: Session, predicted: NDArray[np.int64]) -> float:
-    labels, classes = session.dataset.validation.labels.numpy(), len(session.dataset.classes)
-    return float(score(confusion(predicted, labels, classes), session.settings.metric))
-
-
-def _fine_tuned(session: Session, final_model: FinalModel, found: Converted) -> tuple[Converted, bool]:
-    """The file after training with its rounding, and whether that is better than the one found without.
-
-    Weights are kept if it is. Only networks of blocks can be trained so, and not where a classifier alone is trained.
+    How it was reached is recorded, since a resumed run must end with the same file.
     """
-    recipe = session.config.finalist_recipe
-    seconds = None if session.settings.time_budget_s is None else TUNING_SHARE * session.budget.left_s
-    too_late = seconds is not None and seconds < LEAST_S
-    if (
-        found.ranges is None
-        or not isinstance(final_model.network, OfSpace)
-        or recipe.classifier_only
-        or too_late
-    ):
+    store, id_ = case.session.store, case.model.id
+    if (known := store.last_event("converted", id=id_)) is None:
+        found, fine_tuned = case.file(case.network()), False
+        if case.lost(found) > MOST_LOST:
+            found, fine_tuned = _better_with_rounding(case, found)
+        known = {"ranges": found.ranges, "fine_tuned": fine_tuned}
+        store.record("converted", id=id_, **known)
+        _adopt_tuned(case, fine_tuned)
+        return found, fine_tuned
+    _adopt_tuned(case, known["fine_tuned"])
+    return case.file(case.network(), [known["ranges"]]), known["fine_tuned"]
+
+
+def _adopt_tuned(case: _Case, fine_tuned: bool) -> None:
+    """Let the weights trained with the rounding be the model's, or remove those of a session that was killed."""
+    if fine_tuned and case.tuned_weights.is_file():
+        case.tuned_weights.replace(case.session.folder.weights(case.model.id))
+    case.tuned_weights.unlink(missing_ok=True)
+
+
+def _better_with_rounding(case: _Case, found: Converted) -> tuple[Converted, bool]:
+    """The file after training with the rounding, and True, if that is better than the one found without."""
+    id_, note = case.model.id, case.session.note
+    lost = f"{id_} loses {100 * case.lost(found):.1f} points in {case.model.precision}"
+    if reason := _reason_against_tuning(case, found):
+        note(f"{lost} and was not trained with its rounding: {reason}")
         return found, False
-    checkpoint = Checkpoint(session.folder.training(f"{final_model.id}.int8"))
-    network = load_network(session.folder, final_model.network.build(), final_model.id)
-    network.to(session.torch_device)
-    rounded = ComputingAs(network, Int8Arithmetic(session.config.device.scheme))
-    recipe = recipe_of_rounding(recipe)
+    checkpoint = Checkpoint(case.session.folder.training(f"{id_}.int8"))
     try:
-        train(
-            network,
-            network_losses(nn.Sequential(Resize(final_model.resolution), rounded), recipe),
-            final_model.training_dataset(session),
-            recipe,
-            session.seed_of(final_model.id),
-            checkpoint,
-            session.progress,
-            f"{final_model.id} with the rounding of int8",
-            seconds,
-        )
-    except (DivergenceError, OutOfMemoryError) as error:
-        session.note(f"{final_model.id} was not trained with the rounding of int8: {error.problem}")
+        network = _trained_with_rounding(case, checkpoint)
+        tuned = case.file(network)
+    except (DivergenceError, OutOfMemoryError, VerificationError, ConversionError) as error:
+        note(f"{lost} and was not trained with its rounding: {error.problem}")
         return found, False
-    network.cpu().eval()
-    tuned = _file(session, final_model, network, RANGES)
-    is_better = _kept(session, tuned.predicted) > _kept(session, found.predicted)
-    if is_better:
-        tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-        write_bytes(session.folder.weights(final_model.id), save(tensors))
-    checkpoint.path.unlink(missing_ok=True)
-    return (tuned, True) if is_better else (found, False)
+    finally:
+        checkpoint.path.unlink(missing_ok=True)
+    if case.kept(tuned) <= case.kept(found):
+        note(f"{lost}, and training with its rounding did not help")
+        return found, False
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    write_bytes(case.tuned_weights, save(tensors))
+    return tuned, True
+
+
+def _reason_against_tuning(case: _Case, found: Converted) -> str:
+    """Why a model cannot be trained with the rounding of its file; empty if it can."""
+    if found.ranges is None:
+        return "fp16 is not trained for"
+    if not isinstance(case.model.network, OfSpace):
+        return "only networks of blocks are"
+    if case.session.config.finalist_recipe.classifier_only:
+        return "only its classifier may be trained (--tune classifier)"
+    if (seconds := _tuning_seconds(case)) is not None and seconds < LEAST_TUNING_S:
+        return "the time budget is used up"
+    return ""
+
+
+def _tuning_seconds(case: _Case) -> float | None:
+    """How long a training with the rounding may take; None without a budget."""
+    plan = case.session.store.last_event("finalist plan")
+    if plan is None:
+        return None
+    longest: float = EPOCHS_SHARE * max(plan["seconds"].values())
+    return min(longest, case.session.budget.left_s - measuring_seconds(case.session.config.device))
+
+
+def _trained_with_rounding(case: _Case, checkpoint: Checkpoint) -> nn.Module:
+    """The network after some more epochs, in which it computes as the int8 file does; on the CPU."""
+    session, model, network = case.session, case.model, case.network().to(case.session.torch_device)
+    finished = session.config.finalist_recipe
+    last = model.network.classifier(network)
+    if last is not None and finished.refits_classifier:  # to whole images, as training's are not
+        last.requires_grad_(False)
+    recipe = recipe_of_rounding(finished)
+    rounded = ComputingAs(cast(Network, network), Int8Arithmetic(session.config.device.scheme))
+    train(
+        network,
+        network_losses(nn.Sequential(Resize(model.resolution), rounded), recipe),
+        model.training_dataset(session),
+        recipe,
+        session.seed_of(model.id),
+        checkpoint,
+        session.progress,
+        f"{model.id} with the rounding of int8",
+        _tuning_seconds(case),
+    )
+    return network.cpu().eval()

@@ -14,7 +14,7 @@ from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.accuracy.training_speed import evaluation_seconds, step_seconds
 from edgenas.errors import OutOfMemoryError
 from edgenas.pipeline.baselines import baselines_of, is_pretrained, pretrained_network
-from edgenas.pipeline.deploying import deployed
+from edgenas.pipeline.deploying import deployed, seconds_beside
 from edgenas.pipeline.final_measuring import measure_final_models, measuring_seconds
 from edgenas.pipeline.final_model import (
     FinalModel,
@@ -73,7 +73,8 @@ def _trained(
     """The trained models by id, without those that a time budget did not allow, which is noted."""
     twins = _twins(finalists)
     alone = [each for each in finalists if each.id not in twins]
-    trainings = _Trainings(session, supernet, by_importance(alone, baselines))
+    beside_s = seconds_beside(session, [*finalists, *baselines])
+    trainings = _Trainings(session, supernet, by_importance(alone, baselines), beside_s)
     plan, trained = trainings.plan, dict[str, FinalModel]()
     for final_model in trainings.final_models:
         is_late = plan is not None and plan.is_too_late(final_model.id, trainings.left_s)
@@ -146,14 +147,22 @@ class _Trainings:
         session: the search.
         supernet: the trained supernet, if there is one.
         asked: the final models asked for, most important first.
+        beside_s: seconds to keep for what comes after, beside measuring.
 
     Attributes:
         plan: what a time budget allows; None without a budget, or if nothing but classifiers is fitted.
         final_models: those that the plan allows, most important first.
     """
 
-    def __init__(self, session: Session, supernet: Supernet | None, asked: Sequence[FinalModel]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        supernet: Supernet | None,
+        asked: Sequence[FinalModel],
+        beside_s: float = 0.0,
+    ) -> None:
         self._session = session
+        self._beside_s = beside_s
         self._supernet = supernet
         self.final_models = asked
         self.plan = None
@@ -205,7 +214,8 @@ class _Trainings:
     @property
     def left_s(self) -> float:
         """Seconds left for training and judging."""
-        return self._session.budget.left_s - measuring_seconds(self._session.config.device)
+        session = self._session
+        return session.budget.left_s - measuring_seconds(session.config.device) - self._beside_s
 
     def _affordable(self) -> dict[str, Costs]:
         """The costs of the models that the time budget allows, by id."""

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.errors import InputError, first_line
+from edgenas.errors import ConversionError, first_line
 from edgenas.precision.fp16 import to_fp16
 from edgenas.precision.int8 import Ranges, to_int8
 from edgenas.precision.scheme import Scheme
@@ -30,7 +30,7 @@ def convert(
         ranges: how the ranges of int8 follow from the images.
 
     Raises:
-        InputError: the model cannot be converted.
+        ConversionError: the model cannot be converted.
     """
     converters: dict[Precision, Callable[[], bytes]] = {
         "fp32": lambda: model,
@@ -40,6 +40,6 @@ def convert(
     try:
         return converters[precision]()
     except Exception as error:  # the converters' exceptions have no common base class
-        raise InputError(
+        raise ConversionError(
             f"the model cannot be converted to {precision} ({first_line(error)})", "use fp32"
         ) from error
