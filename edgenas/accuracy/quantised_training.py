@@ -8,6 +8,7 @@ from torch.func import functional_call
 
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.precision.arithmetic import Arithmetic
+from edgenas.space.layers import Conv, Layer, SqueezeExcite
 from edgenas.space.modules import BlockModule, Network
 
 RATE_SHARE, EPOCHS_SHARE = 0.1, 0.25
@@ -50,7 +51,7 @@ class ComputingAs(nn.Module):
 
 
 class _BlockByBlock(nn.Module):
-    """Rounds what leaves each layer; a module, so that `functional_call` can substitute weights."""
+    """Rounds what operators hand on; a module, so that `functional_call` can substitute weights."""
 
     def __init__(self, network: Network, arithmetic: Arithmetic) -> None:
         super().__init__()
@@ -61,7 +62,17 @@ class _BlockByBlock(nn.Module):
         x = self._rounded(x)
         for block in cast(list[BlockModule], self.network):
             y = x
-            for layer in block.layers:
-                y = self._rounded(layer(y))
+            for module, layer in zip(block.layers, block.block.layers, strict=False):  # Add has no module
+                y = self._rounded(self._output(module, layer, y))
             x = self._rounded(x + y) if block.residual else y
         return x
+
+    def _output(self, module: nn.Module, layer: Layer, x: Tensor) -> Tensor:
+        if isinstance(layer, SqueezeExcite):
+            return cast(Tensor, module(x, self._rounded))
+        if not isinstance(layer, Conv):
+            return cast(Tensor, module(x))
+        *linear, activation = cast(nn.Sequential, module)
+        for each in linear:
+            x = each(x)
+        return cast(Tensor, activation(self._rounded(x, layer.activation)))

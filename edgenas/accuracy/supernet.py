@@ -92,7 +92,7 @@ def _run_conv(shared: nn.Sequential, layer: Conv, x: Tensor, arithmetic: Arithme
     weight = arithmetic.weights(weight)
     x = functional.conv2d(x, weight, None, layer.stride, (top, left), groups=layer.groups)
     x = functional.batch_norm(x, None, None, scale, shift, training=True, eps=norm.eps)
-    return cast(Tensor, cast(nn.Module, shared.act)(x))
+    return cast(Tensor, cast(nn.Module, shared.act)(arithmetic.activations(x, layer.activation)))
 
 
 def _run_squeeze_excite(
@@ -102,7 +102,7 @@ def _run_squeeze_excite(
     shapes = {"reduce.weight": (s, c), "reduce.bias": (s,), "expand.weight": (c, s), "expand.bias": (c,)}
     weights = {name: shared_slice(tensor, shapes[name]) for name, tensor in shared.named_parameters()}
     rounded = {name: arithmetic.weights(each) if each.ndim > 1 else each for name, each in weights.items()}
-    return cast(Tensor, functional_call(shared, rounded, (x,)))
+    return cast(Tensor, functional_call(shared, rounded, (x, arithmetic.activations)))
 
 
 def _run_linear(shared: nn.Linear, _: Linear, x: Tensor, arithmetic: Arithmetic) -> Tensor:

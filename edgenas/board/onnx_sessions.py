@@ -20,7 +20,8 @@ CPU = "CPUExecutionProvider"
 SILENT = 4
 """Severity of what ONNX Runtime itself prints; its errors are raised too."""
 
-_GPU_MEMORY = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+GPUS = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+"""Providers that run models on a GPU, in its memory."""
 
 
 class OnnxLoader:
@@ -71,7 +72,7 @@ class OnnxLoader:
             options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
         if self._provider != CPU:  # otherwise nodes it lacks would silently run on the CPU
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        memory = "cuda" if self._provider in _GPU_MEMORY else "cpu"
+        memory = "cuda" if self._provider in GPUS else "cpu"
         began_s = time.perf_counter()
         try:
             session = runtime.InferenceSession(model, options, providers=[self._provider])

@@ -21,6 +21,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     rows = [
         (
             "\n".join(map(str, (model.onnx, *model.files))),
+            model.precision,
             f"{model.size_bytes / 1e6:.2f} MB",
             f"{model.max_abs_error:.1g}",
             f"{model.accuracy_before:.2%}",
@@ -28,6 +29,6 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         )
         for model in result.models
     ]
-    columns = ("file", "size", "max error", "validation before", "after")
+    columns = ("file", "precision", "size", "max error", "validation before", "after")
     batch = "" if result.batch is None else f", a batch of {result.batch}"
-    print_table(f"exported models, {result.precision}, for {result.target}{batch}", columns, rows)
+    print_table(f"exported models for {result.target}{batch}", columns, rows)

@@ -58,8 +58,9 @@ def _of_package(device: Device) -> "Runtime":
 
 def _onnxruntime(device: Device) -> "Runtime":
     from edgenas.device.onnx_process import OnnxProcess
+    from edgenas.device.target import searched_scheme_of
 
-    return OnnxProcess(device.provider, device.threads, device.precision)
+    return OnnxProcess(device.provider, device.threads, device.precision, searched_scheme_of(device))
 
 
 def _torch(device: Device) -> "Runtime":

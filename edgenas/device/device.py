@@ -8,11 +8,10 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import override
 
 from edgenas import plugins
-from edgenas.board import host
 from edgenas.board.onnx_sessions import CPU as CPU
+from edgenas.board.onnx_sessions import GPUS
 from edgenas.formats import Document
 from edgenas.plugins import plugin_names
-from edgenas.precision.scheme import SCHEMES, Scheme, scheme_of_provider
 from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON, Precision, Processor, TargetName
 
 MAX_THREADS = 1024
@@ -169,7 +168,7 @@ class Device(Document):
     @property
     def uses_gpu(self) -> bool:
         """Whether models run on a GPU, which then is part of the host's fingerprint."""
-        return self.provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider", "cuda")
+        return self.provider in (*GPUS, "cuda")
 
     def at(self, precision: Precision) -> Self:
         """The device at another precision."""
@@ -179,14 +178,6 @@ class Device(Document):
     def converts_files(self) -> bool:
         """Whether the runtime takes fp32 files and converts them to its precision itself."""
         return self.runtime == "torch"
-
-    @property
-    def scheme(self) -> Scheme:
-        """How int8 models are quantised for it."""
-        if self.runtime == "tensorrt":
-            return SCHEMES["tensorrt"]
-        processor = host.instructions() if self.is_host else "arm64"
-        return scheme_of_provider(self.provider, self.processor or processor)
 
     @property
     def conditions(self) -> str:

@@ -17,7 +17,7 @@ from edgenas.device.onnx_runtime import OnnxRuntime, as_device_error
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError, InputError
 from edgenas.precision.conversion import convert
-from edgenas.precision.scheme import scheme_of_provider
+from edgenas.precision.scheme import Scheme, scheme_of_provider
 from edgenas.vocabulary import Precision
 
 MODEL, FEEDS, OUTPUTS = "model.onnx", "feeds.npz", "outputs.npz"
@@ -30,6 +30,7 @@ class OnnxProcess(Runtime):
         provider: execution provider, such as `CPUExecutionProvider`.
         threads: threads per operator; the process is pinned to as many of the fastest cores.
         precision: precision to convert models to; fp32 leaves them unchanged.
+        scheme: the form of int8; None for that of this host.
 
     Raises:
         DeviceError: the installed build lacks the provider.
@@ -37,11 +38,18 @@ class OnnxProcess(Runtime):
 
     name = "onnxruntime"
 
-    def __init__(self, provider: str = CPU, threads: int = 1, precision: Precision = "fp32") -> None:
+    def __init__(
+        self,
+        provider: str = CPU,
+        threads: int = 1,
+        precision: Precision = "fp32",
+        scheme: Scheme | None = None,
+    ) -> None:
         self._version = OnnxRuntime(provider, threads).version
         self.provider = provider
         self.threads = threads
         self.precision = precision
+        self._scheme = scheme or scheme_of_provider(provider, host.instructions())
 
     @property
     @override
@@ -51,8 +59,7 @@ class OnnxProcess(Runtime):
     @override
     def load(self, model: bytes, feeds: Feeds) -> Session:
         try:
-            scheme = scheme_of_provider(self.provider, host.instructions())
-            converted = convert(model, self.precision, feeds, scheme)
+            converted = convert(model, self.precision, feeds, self._scheme)
         except InputError as error:
             raise DeviceError(error.problem, error.hint) from error
         process = self._process

@@ -6,8 +6,9 @@ is written; a newer one would bring no operator that these networks use.
 
 from dataclasses import dataclass
 
+from edgenas.board import host
 from edgenas.device.device import Device
-from edgenas.precision.scheme import SCHEMES, Scheme
+from edgenas.precision.scheme import SCHEMES, Scheme, scheme_of_provider
 from edgenas.space.onnx_graph import USUAL, OnnxVersion
 from edgenas.vocabulary import TargetName
 
@@ -135,14 +136,25 @@ def target_of(device: Device) -> Target:
     return TARGETS[device.target or _OF_RUNTIME.get(device.runtime, "onnxruntime")]
 
 
-def scheme_for(target: Target, device: Device) -> Scheme:
-    """How int8 models for a target are quantised."""
-    if target.scheme is None or device.scheme.name.startswith(target.scheme):
-        return device.scheme
-    return SCHEMES[target.scheme]
-
-
 def searched_target_of(device: Device) -> Target:
     """What the files that a search writes are for; formats other than ONNX are left to `edgenas export`."""
     target = target_of(device)
     return TARGETS["onnxruntime"] if target.own_format else target
+
+
+def scheme_for(target: Target, device: Device) -> Scheme:
+    """How int8 models for a target are quantised, where the device is to run them."""
+    own = _scheme_of_runtime(device)
+    return own if target.scheme is None or own.name.startswith(target.scheme) else SCHEMES[target.scheme]
+
+
+def searched_scheme_of(device: Device) -> Scheme:
+    """How int8 models are quantised that are timed for a search, evaluated by it, and written as its files."""
+    return scheme_for(searched_target_of(device), device)
+
+
+def _scheme_of_runtime(device: Device) -> Scheme:
+    if device.runtime == "tensorrt":
+        return SCHEMES["tensorrt"]
+    processor = device.processor or (host.instructions() if device.is_host else "arm64")
+    return scheme_of_provider(device.provider, processor)

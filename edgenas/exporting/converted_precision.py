@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edgenas.device import CPU, Device, find_device
+from edgenas.device.target import scheme_for, searched_scheme_of
 from edgenas.errors import IncompleteTableError
 from edgenas.exporting.export_form import ExportForm
 from edgenas.latency.latency import Latency
@@ -18,20 +19,24 @@ FEW_KERNELS = "fp16 is usually slower than fp32 on processors, for which ONNX Ru
 
 
 def latency_after(
-    device: Device, known: Latency, precision: Precision, predict: Predict
+    device: Device, known: Latency, form: ExportForm, predict: Predict
 ) -> tuple[Latency, Device, str]:
     """The predicted latency of a converted model, the device at the precision that it holds for, and a note on that.
 
     Args:
         device: at the precision of the file that the search wrote.
         known: the latency at that precision.
-        precision: converted to.
+        form: converted to.
         predict: asked where the device has a table for that precision.
     """
+    precision = form.precision
     found = known if precision == device.precision else _from_table(device, precision, predict)
     note = f"converted to {precision}"
     if found is None:
         return replace(known, measured=None), device, f"{note}; latency is predicted for {device.precision}"
+    scheme, timed = scheme_for(form.target, device), searched_scheme_of(device)
+    if precision == "int8" and scheme != timed:
+        note = f"{note} in the form {scheme.name}; latency is predicted for the form {timed.name}"
     return replace(found, measured=None), find_device(device, precision=precision), note
 
 

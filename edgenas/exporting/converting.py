@@ -12,12 +12,10 @@ from edgenas.accuracy.metrics import confusion, score
 from edgenas.accuracy.network_predictions import batch_slices, predicted_classes
 from edgenas.exporting.onnx_export import run_onnx
 from edgenas.precision.conversion import convert
-from edgenas.precision.int8 import CALIBRATION_IMAGES, Ranges
+from edgenas.precision.int8 import CALIBRATION_IMAGES, RANGES, Ranges
 from edgenas.precision.scheme import Scheme
 from edgenas.space.onnx_graph import INPUT
 from edgenas.vocabulary import Metric, Precision
-
-RANGES: tuple[Ranges, ...] = ("min-max", "percentile", "entropy")
 
 
 @dataclass(frozen=True, slots=True)

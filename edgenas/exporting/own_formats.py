@@ -88,7 +88,7 @@ def check_can_write(form: ExportForm) -> None:
     if name == "litert" and form.precision != "fp32":
         raise InputError(
             f"--target litert is converted from the PyTorch module, in fp32, not {form.precision}",
-            "leave out --precision, or use --target ort-mobile",
+            "give --precision fp32, or use --target ort-mobile",
         )
 
 

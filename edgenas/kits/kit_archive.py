@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from edgenas.board.energy import energy_seconds
 from edgenas.board.manifest import KIT_SCHEMA, MANIFEST, MODELS, RUNTIMES, TENSORRT
 from edgenas.device import Device
-from edgenas.device.target import target_of
+from edgenas.device.target import searched_target_of
 from edgenas.errors import DeviceError
 from edgenas.formats import write_bytes
 from edgenas.kits.kit_models import SENTINEL_KEY, Estimate, KitModels, ModelOfKit
@@ -117,7 +117,7 @@ def make_kit(
     for model in models:
         estimate.add(model)
     # Fragments use operators of the usual opset; older runtimes do without.
-    reads_fragments = target_of(device).onnx.opset >= OPSET
+    reads_fragments = searched_target_of(device).onnx.opset >= OPSET
     if plan.blocks and device.precision == fragment_timing.PRECISION and reads_fragments:
         extended = replace(estimate, budget_s=estimate.budget_s + fragment_timing.BUDGET_S)
         found, fragment_plan = _of_fragments(maker, device.batch, extended, progress)

@@ -13,7 +13,7 @@ from edgenas.board.bursts import BURST_MS, MAX_CALLS, MAX_ROUNDS, MIN_CALLS, MIN
 from edgenas.board.manifest import TENSORRT
 from edgenas.device import Device
 from edgenas.device.runtime import Feeds
-from edgenas.device.target import target_of
+from edgenas.device.target import searched_scheme_of, searched_target_of
 from edgenas.device_models.fitted import model_of
 from edgenas.device_models.work import block_work
 from edgenas.kits.kit_plan import KitPlan, fragment_key
@@ -79,7 +79,7 @@ class KitModels:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._model = model_of(device)
-        self._version = target_of(device).onnx
+        self._version = searched_target_of(device).onnx
 
     def sentinel(self) -> ModelOfKit:
         """The model that monitors the board's speed."""
@@ -166,8 +166,8 @@ class KitModels:
     ) -> ModelOfKit:
         """Convert a model to the device's precision, unless there is no image to do it with, and strip it."""
         if image is not None and self._device.precision != "fp32":
-            device = self._device
-            converted = convert(model.SerializeToString(), device.precision, image, device.scheme)
+            scheme = searched_scheme_of(self._device)
+            converted = convert(model.SerializeToString(), self._device.precision, image, scheme)
             model = onnx.load_from_string(converted)
         if self._device.runtime == TENSORRT:  # whose engines are built for the shapes of the file
             _fix_shapes(model, self._device.batch, shapes or {})

@@ -15,6 +15,7 @@ from edgenas.board.energy import MAX_MJ
 from edgenas.board.manifest import RUNTIMES
 from edgenas.device import Device, data_folders
 from edgenas.device.catalogue import TABLES
+from edgenas.device.target import searched_scheme_of
 from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import Document, Line, read_json, write_json
 from edgenas.space.block import block_from_key
@@ -239,7 +240,7 @@ class LatencyTable(Document):
 
 def scheme_name(device: Device) -> str | None:
     """How models are quantised for a device; None if they are not."""
-    return device.scheme.name if device.precision == "int8" else None
+    return searched_scheme_of(device).name if device.precision == "int8" else None
 
 
 def table_from_json(path: Path) -> LatencyTable:

@@ -80,10 +80,13 @@ def configuration_of(
 def default_name(config: RunConfig) -> str:
     """The name follows from the settings, so that repeating a command resumes its run.
 
-    The evaluations of a run named by `--warm-start` do not affect it.
+    The evaluations of a run named by `--warm-start` do not affect it, nor does what files are for.
     """
     settings = config.settings
-    content = config.model_dump(mode="json", exclude={"warm_start": True, "device": {"target"}})
+    left_out = {"target", *(() if config.device.processor else ("processor",))}
+    content = config.model_dump(mode="json", exclude={"warm_start": True, "device": left_out})
+    sources: list[str] = content["device"]["sources"]
+    content["device"]["sources"] = [each for each in sources if not each.startswith("target: ")]
     del content["settings"]["data"]  # the same images elsewhere are the same data
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:6]
     data = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name_of(settings.data)).name)[:40]

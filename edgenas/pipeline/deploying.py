@@ -17,9 +17,9 @@ from edgenas.accuracy.metrics import confusion, score, scores
 from edgenas.accuracy.quantised_training import EPOCHS_SHARE, ComputingAs, recipe_of_rounding
 from edgenas.accuracy.standalone import network_losses
 from edgenas.accuracy.training import train
-from edgenas.device.target import searched_target_of
+from edgenas.device.target import searched_scheme_of, searched_target_of
 from edgenas.errors import ConversionError, DivergenceError, OutOfMemoryError, VerificationError
-from edgenas.exporting.converting import RANGES, Converted, converted_file, onnx_predictions
+from edgenas.exporting.converting import Converted, converted_file, onnx_predictions
 from edgenas.exporting.onnx_export import max_abs_difference, write_onnx
 from edgenas.formats import write_bytes
 from edgenas.pipeline.final_measuring import measuring_seconds
@@ -33,7 +33,7 @@ from edgenas.pipeline.final_model import (
 from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.session import Session
 from edgenas.precision.arithmetic import Int8Arithmetic
-from edgenas.precision.int8 import Ranges
+from edgenas.precision.int8 import RANGES, Ranges
 from edgenas.space.modules import Network
 from edgenas.storage.search_result import Quantised, Scores
 
@@ -113,7 +113,7 @@ class _Case:
         return converted_file(
             self.exact_file(network)[0],
             self.model.precision,
-            self.session.config.device.scheme,
+            searched_scheme_of(self.session.config.device),
             self.dataset,
             self.session.settings.metric,
             self.trained.validation[self.session.settings.metric],
@@ -240,7 +240,7 @@ def _trained_with_rounding(case: _Case, checkpoint: Checkpoint) -> nn.Module:
     if last is not None and finished.refits_classifier:  # to whole images, as training's are not
         last.requires_grad_(False)
     recipe = recipe_of_rounding(finished)
-    rounded = ComputingAs(cast(Network, network), Int8Arithmetic(session.config.device.scheme))
+    rounded = ComputingAs(cast(Network, network), Int8Arithmetic(searched_scheme_of(session.config.device)))
     train(
         network,
         network_losses(nn.Sequential(Resize(model.resolution), rounded), recipe),

@@ -7,6 +7,7 @@ from edgenas.accuracy.evaluator import Candidate, Evaluator, MakeEvaluator, Supe
 from edgenas.accuracy.probe_evaluator import ProbeEvaluator
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.trained_evaluator import TrainedEvaluator
+from edgenas.device.target import searched_scheme_of
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.pipeline.initial_networks import initial_network
 from edgenas.pipeline.session import Session
@@ -52,7 +53,9 @@ def custom_evaluator_maker(settings: SearchSettings) -> MakeEvaluator | None:
 def _candidate(session: Session, architecture: Architecture) -> Candidate:
     """The network, computing as its file will; fp16 is as good as exact."""
     precision, network = session.in_precision(architecture)
-    return network, Int8Arithmetic(session.config.device.scheme) if precision == "int8" else EXACT
+    return network, Int8Arithmetic(
+        searched_scheme_of(session.config.device)
+    ) if precision == "int8" else EXACT
 
 
 def evaluator_for(session: Session, supernet: Supernet | None) -> Evaluator:

@@ -14,13 +14,13 @@ from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.metrics import confusion, scores
 from edgenas.accuracy.network_predictions import predictions
 from edgenas.device import Device
-from edgenas.device.target import TARGETS, scheme_for, searched_target_of, target_of
+from edgenas.device.target import TARGETS, scheme_for, searched_scheme_of, searched_target_of, target_of
 from edgenas.errors import DataError, InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.camera import camera_from
 from edgenas.exporting.camera_accuracy import with_camera_scores
 from edgenas.exporting.camera_export import verified_with_preprocessing
 from edgenas.exporting.converted_precision import latency_after, slower_in_fp16
-from edgenas.exporting.converting import RANGES, converted_file, onnx_predictions
+from edgenas.exporting.converting import converted_file, onnx_predictions
 from edgenas.exporting.export_form import ExportForm
 from edgenas.exporting.model_files import write_with_card
 from edgenas.exporting.onnx_export import max_abs_difference
@@ -34,12 +34,13 @@ from edgenas.latency.predictor import predictor_for
 from edgenas.onnx_latency.prediction import latency_of_onnx
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace, network_of
+from edgenas.precision.int8 import RANGES
 from edgenas.progress import Progress
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.option import name_of
 from edgenas.space import NetworkSpace, network_space_from_config
 from edgenas.space.onnx_graph import with_fixed_batch
-from edgenas.storage.run_config import RunDocument
+from edgenas.storage.run_config import RunConfig, RunDocument
 from edgenas.storage.run_folder import RunFolder, find_run
 from edgenas.storage.search_result import Accuracies, AccuracyFigure, Model, Scores
 from edgenas.vocabulary import Metric, Precision, TargetName
@@ -54,6 +55,7 @@ class ExportedModel(Document):
     """
 
     id: str
+    precision: Precision
     onnx: Path
     files: tuple[Path, ...] = ()
     size_bytes: int
@@ -63,7 +65,10 @@ class ExportedModel(Document):
 
 
 class ExportResult(Document):
-    """The files that `edgenas.export` wrote, their precision, target and fixed batch, and what to know of them."""
+    """The files that `edgenas.export` wrote, their target and fixed batch, and what to know of them.
+
+    `precision` is the one asked for, or that of the first model.
+    """
 
     precision: Precision
     target: TargetName
@@ -78,14 +83,15 @@ def reexport(settings: ExportSettings) -> ExportResult:
     folder = find_run(name_of(settings.run))
     models = _select_models(folder, settings.model)
     document = folder.read_document()
-    form = _form(settings, document.config.device)
-    check_can_write(form)
+    forms = [_form(settings, document.config.device, model) for model in models]
+    for form in forms:
+        check_can_write(form)
     space = network_space_from_config(document.config.space, folder.document)
     data = _same_data(settings, folder, document, space)
     document = folder.read_document()  # which may say now that the images are elsewhere
     exported: list[ExportedModel] = []
     warnings: dict[str, str] = {}
-    for number, chosen in enumerate(models):
+    for number, (chosen, form) in enumerate(zip(models, forms, strict=True)):
         progress("export", number, len(models))
         made, warning = _export(folder, document, data, chosen, form, progress)
         exported.append(made)
@@ -95,18 +101,30 @@ def reexport(settings: ExportSettings) -> ExportResult:
         more = len(warnings) - 1
         log.warning("%s%s", text, f" ({warnings[text]}; {more} more models too)" if more else "")
     return ExportResult(
-        precision=form.precision,
-        target=form.target.name,
-        batch=form.batch,
+        precision=exported[0].precision,
+        target=forms[0].target.name,
+        batch=forms[0].batch,
         notes=tuple(warnings),
         models=tuple(exported),
     )
 
 
-def _form(settings: ExportSettings, device: Device) -> ExportForm:
+def _form(settings: ExportSettings, device: Device, model: Model) -> ExportForm:
     target = TARGETS[settings.target] if settings.target else target_of(device)
     batch = settings.batch or (1 if target.fixed_batch else None)
-    return ExportForm(target, settings.precision, batch, settings.embed_labels, camera_from(settings))
+    precision = settings.precision or _written_precision(model, device)
+    return ExportForm(target, precision, batch, settings.embed_labels, camera_from(settings))
+
+
+def _written_precision(model: Model, device: Device) -> Precision:
+    """Of the file that the search wrote: the model's, unless the runtime converts files itself."""
+    return "fp32" if device.converts_files else model.precision
+
+
+def _is_as_searched(model: Model, device: Device, form: ExportForm) -> bool:
+    """Whether a file computes what the search's own does, so that the model's figures are those of the file."""
+    same_int8 = model.quantised is not None and scheme_for(form.target, device) == searched_scheme_of(device)
+    return form.precision == _written_precision(model, device) and (form.precision != "int8" or same_int8)
 
 
 def _select_models(folder: RunFolder, model: str | None) -> list[Model]:
@@ -197,19 +215,18 @@ def _export(
     before = _scores(predicted, dataset, dataset.validation)[metric]
     content = exact
     if form.precision != "fp32":
-        scheme = scheme_for(form.target, config.device)
-        ways = (model.quantised.ranges,) if model.quantised and scheme == config.device.scheme else RANGES
-        content = converted_file(exact, form.precision, scheme, dataset, metric, before, ways).content
+        content = _converted_content(exact, config, dataset, model, form, before)
         with torch.inference_mode():
             error = max_abs_difference(content, images, network(images).numpy())
     after = _scores(onnx_predictions(content, dataset, dataset.validation), dataset, dataset.validation)
-    path = onnx_path(folder, model.id, form.suffix(searched_target_of(config.device), model.precision))
+    suffix = form.suffix(searched_target_of(config.device), _written_precision(model, config.device))
+    path = onnx_path(folder, model.id, suffix)
     updated = model.model_copy(update={"onnx": str(path), "max_abs_error": error})
     device, warning = config.device.at(model.precision), ""
-    if form.precision != model.precision:
+    if not _is_as_searched(model, config.device, form):
         predict = partial(_latency_on, design, exact)
         warning = slower_in_fp16(device, form, predict)
-        latency, device, note = latency_after(device, model.latency_ms, form.precision, predict)
+        latency, device, note = latency_after(device, model.latency_ms, form, predict)
         test = _scores(onnx_predictions(content, dataset, dataset.test), dataset, dataset.test)
         updated = _converted(updated, form.precision, metric, after, test, latency, note, warning)
     if form.batch is not None:
@@ -224,6 +241,7 @@ def _export(
         card = write_with_card(path, content, folder, config, device, dataset, updated, form, write_beside)
     exported = ExportedModel(
         id=model.id,
+        precision=form.precision,
         onnx=path,
         files=tuple(path.with_name(name) for name in card.files),
         size_bytes=card.size_bytes,
@@ -232,6 +250,16 @@ def _export(
         accuracy_after=after[metric],
     )
     return exported, warning
+
+
+def _converted_content(
+    exact: bytes, config: RunConfig, dataset: Dataset, model: Model, form: ExportForm, before: float
+) -> bytes:
+    """The file in another precision than fp32; ranges of int8 are those of the search's file, if it is the same."""
+    known = model.quantised if _is_as_searched(model, config.device, form) else None
+    ways = (known.ranges,) if known else RANGES
+    scheme, metric = scheme_for(form.target, config.device), config.settings.metric
+    return converted_file(exact, form.precision, scheme, dataset, metric, before, ways).content
 
 
 def _scores(predicted: NDArray[np.int64], dataset: Dataset, split: Split) -> dict[Metric, float]:

@@ -8,6 +8,9 @@ from edgenas.precision.scheme import Scheme
 LEAST_SCALE = 1e-12
 """Of a tensor of zeros."""
 
+FUSED = ("none", "relu", "relu6")
+"""Activations whose inputs the quantiser gives the range of their outputs, so that both are rounded at once."""
+
 
 class Arithmetic:
     """Exact: weights and activations as they are."""
@@ -16,8 +19,13 @@ class Arithmetic:
         """The weights of a convolution or linear layer, output channels first, as they are multiplied."""
         return tensor
 
-    def activations(self, tensor: Tensor) -> Tensor:
-        """The output of a layer as the next one reads it."""
+    def activations(self, tensor: Tensor, reader: str | None = None) -> Tensor:
+        """The output of an operator as the next one reads it.
+
+        Args:
+            tensor: any shape.
+            reader: the activation that reads it, by its name in `space`; None for any other operator.
+        """
         return tensor
 
 
@@ -44,8 +52,10 @@ class Int8Arithmetic(Arithmetic):
         largest = tensor.detach().abs().flatten(1).amax(1)
         return _rounded(tensor, (largest / limit).view(-1, *[1] * (tensor.ndim - 1)))
 
-    def activations(self, tensor: Tensor) -> Tensor:
-        """One scale for the tensor; zero is exact."""
+    def activations(self, tensor: Tensor, reader: str | None = None) -> Tensor:
+        """One scale for the tensor; zero is exact. What a clipping activation reads is left to its output."""
+        if reader in FUSED:
+            return tensor
         low, high = torch.aminmax(_in_memory_order(tensor.detach()))
         low, high = low.clamp_max(0), high.clamp_min(0)
         if self._scheme.symmetric:

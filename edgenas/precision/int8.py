@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ BATCH_SIZE = 32
 
 Ranges = Literal["min-max", "percentile", "entropy"]
 """What becomes the range of an activation: all values seen; all but the rarest; what loses least information."""
+
+RANGES: tuple[Ranges, ...] = get_args(Ranges)
 
 
 def to_int8(
@@ -37,7 +39,7 @@ def to_int8(
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-    methods = {
+    methods: dict[Ranges, CalibrationMethod] = {
         "min-max": CalibrationMethod.MinMax,
         "percentile": CalibrationMethod.Percentile,
         "entropy": CalibrationMethod.Entropy,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-GPUS = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+from edgenas.board.onnx_sessions import GPUS
 
 
 @dataclass(frozen=True, slots=True)

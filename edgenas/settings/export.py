@@ -27,7 +27,7 @@ class ExportSettings(Settings):
     model: Annotated[
         str | None, Option("Id of one model; default: the whole front.", example="d5288284a9")
     ] = None
-    precision: Annotated[Precision, Option("Precision to export.")] = "fp32"
+    precision: Annotated[Precision | None, Option("Precision to export; default: each model's own.")] = None
     target: Annotated[
         TargetName | None, Option("What the files are for; default: what the run's device asks for.")
     ] = None

@@ -40,8 +40,24 @@ SUPERNET, TRAINED = "supernet", "trained"
 """The built-in evaluators."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SearchedPoint(ExecutionSettings):
+    """How the device runs, and at which precisions."""
+
+    precision: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "Precision of the files: fp32, fp16 or int8; several to search, such as fp32,int8; or any for which the "
+            "device has a latency table. Default: that in the device's file.",
+            Group.DEVICE,
+            normal=precisions_setting,
+            example="fp32,int8",
+        ),
+    ] = None
+
+
 @dataclass(frozen=True)
-class SearchSettings(ExecutionSettings, SpaceSettings):
+class SearchSettings(SearchedPoint, SpaceSettings):
     """How to search."""
 
     device: DeviceSetting
@@ -98,16 +114,6 @@ class SearchSettings(ExecutionSettings, SpaceSettings):
     ] = None
 
     missing: MissingSetting = "refuse"
-    precision: Annotated[
-        str | Sequence[str] | None,
-        Option(
-            "Precision of the files: fp32, fp16 or int8; several to search, such as fp32,int8; or any for which the "
-            "device has a latency table. Default: that in the device's file.",
-            Group.DEVICE,
-            normal=precisions_setting,
-            example="fp32,int8",
-        ),
-    ] = None
 
     evaluator: Annotated[
         "str | Evaluator | MakeEvaluator",

@@ -16,8 +16,8 @@ from edgenas.space.mbconv_layout import Layout, Stage
 from edgenas.space.nasbench201 import NASBench201Space
 from edgenas.space.nasbench_macro import MacroLayout, NASBenchMacroSpace, nasbench_macro
 from edgenas.space.network_space import NetworkSpace
-from edgenas.space.precision_space import PRECISIONS, PrecisionSpace
-from edgenas.space.resolution_space import RESOLUTIONS, ResolutionSpace
+from edgenas.space.precision_space import PrecisionSpace
+from edgenas.space.resolution_space import ResolutionSpace
 from edgenas.space.space import SearchSpace
 from edgenas.units import MAX_RESOLUTION, MAX_RESOLUTIONS
 from edgenas.vocabulary import Precision
@@ -101,8 +101,8 @@ def architecture_space_from_config(config: dict[str, Any], path: Path = Path("sp
         "mbconv": lambda: MBConvSpace(validate(config, Layout, path)),
         "nasbench-macro": lambda: NASBenchMacroSpace(validate(config, MacroLayout, path)),
         "nasbench201": nasbench201,
-        PRECISIONS: precisions,
-        RESOLUTIONS: resolutions,
+        PrecisionSpace.name: precisions,
+        ResolutionSpace.name: resolutions,
     }
     name = str(config.get("name"))
     if name in spaces:

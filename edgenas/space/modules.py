@@ -18,6 +18,15 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
 }
 
 
+HandOn = Callable[[Tensor, str | None], Tensor]
+"""What becomes of an operator's output before the activation of that name, or before any other operator (None)."""
+
+
+def as_it_is(tensor: Tensor, _: str | None) -> Tensor:
+    """Hand it on unchanged."""
+    return tensor
+
+
 class SqueezeExciteModule(nn.Module):
     """Channel attention of MobileNetV3: (N, C, H, W) scaled by gates in 0..1 of shape (N, C, 1, 1)."""
 
@@ -26,11 +35,12 @@ class SqueezeExciteModule(nn.Module):
         self.reduce = nn.Conv2d(layer.channels, layer.squeezed, 1)
         self.expand = nn.Conv2d(layer.squeezed, layer.channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, hand_on: HandOn = as_it_is) -> Tensor:
         """Scale each channel by a gate computed from the means of all channels."""
-        pooled = nn.functional.adaptive_avg_pool2d(x, 1)
-        gate = self.expand(nn.functional.relu(self.reduce(pooled)))
-        return x * nn.functional.hardsigmoid(gate)
+        pooled = hand_on(nn.functional.adaptive_avg_pool2d(x, 1), None)
+        squeezed = hand_on(nn.functional.relu(hand_on(self.reduce(pooled), "relu")), None)
+        gate = nn.functional.hardsigmoid(hand_on(self.expand(squeezed), "hard-sigmoid"))
+        return x * hand_on(gate, None)
 
 
 class BlockModule(nn.Module):

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from typing_extensions import override
@@ -13,9 +13,6 @@ from edgenas.space.architecture import Architecture, ArchitectureSpace
 from edgenas.space.family_space import FamilySpace
 from edgenas.space.network_space import NetworkSpace
 from edgenas.vocabulary import Precision
-
-PRECISIONS = "precisions"
-"""Name of these spaces in their configuration."""
 
 
 class InPrecision(NamedTuple):
@@ -41,10 +38,9 @@ class PrecisionSpace(FamilySpace):
         precisions: at least two, in the order of `Precision`.
     """
 
-    name = PRECISIONS
+    name = "precisions"
 
     def __init__(self, networks: NetworkSpace, precisions: Sequence[Precision]) -> None:
-        assert list(precisions) == [each for each in get_args(Precision) if each in precisions]
         self.networks = networks
         self.precisions = tuple(precisions)
 

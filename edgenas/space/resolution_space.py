@@ -16,9 +16,6 @@ from edgenas.space.family_space import FamilySpace
 from edgenas.space.network_space import NetworkSpace, Sized
 from edgenas.space.space import SearchSpace
 
-RESOLUTIONS = "resolutions"
-"""Name of these spaces in their configuration."""
-
 
 class ResolutionSpace(FamilySpace, NetworkSpace):
     """The networks of one space for images of several sizes.
@@ -35,7 +32,7 @@ class ResolutionSpace(FamilySpace, NetworkSpace):
         InputError: the space cannot be resized, or has other choices at another size.
     """
 
-    name = RESOLUTIONS
+    name = "resolutions"
 
     def __init__(self, space: SearchSpace, resolutions: Sequence[int]) -> None:
         self._spaces = {size: _resized(space, size) for size in resolutions}

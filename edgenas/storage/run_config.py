@@ -97,8 +97,8 @@ class RunConfig(Document):
         """
         mine, theirs = (each.model_dump(mode="json") for each in (self, other))
         asked, now_asked = (each.pop("settings") for each in (mine, theirs))
-        for each in (mine, theirs):  # what files are for does not change what is found
-            del each["device"]["target"]
+        for each in (mine, theirs):  # what files are for, and who says so, does not change what is found
+            del each["device"]["target"], each["device"]["sources"]
         if self.data.fingerprint == other.data.fingerprint:
             now_asked["data"] = asked["data"]
             # Earlier versions did not record it, and arrays are without it; the same pixels show that nothing changed.

@@ -1,9 +1,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
@@ -11,11 +13,31 @@ from edgenas.accuracy.quantised_training import ComputingAs, recipe_of_rounding
 from edgenas.accuracy.standalone import network_losses
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import FinalistRecipe
+from edgenas.exporting.onnx_export import run_onnx
 from edgenas.precision.arithmetic import EXACT, Arithmetic, Int8Arithmetic
+from edgenas.precision.conversion import convert
 from edgenas.precision.scheme import SCHEMES
-from edgenas.space.modules import Network
+from edgenas.space.block import MBConv
+from edgenas.space.modules import Network, folded_weights
+from edgenas.space.onnx_graph import INPUT, given_weights, onnx_from_blocks
+from edgenas.vocabulary import Activation
 
 MakeNetwork = Callable[[int], Network]
+
+
+def folded(network: Network) -> dict[str, NDArray[np.float32]]:
+    return {name: tensor.numpy() for name, tensor in folded_weights(network).items()}
+
+
+def as_if_trained(network: Network) -> Network:
+    """The network in evaluation mode, its batch norms as they might be after a training."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.running_var, module.weight.data):
+                nn.init.uniform_(tensor, 0.5, 1.5)
+            for tensor in (module.running_mean, module.bias.data):
+                nn.init.normal_(tensor, std=0.3)
+    return network.eval()
 
 
 class Coarse(Arithmetic):
@@ -45,6 +67,28 @@ def test_int8_arithmetic_is_near_the_network(trained_like: MakeNetwork, images: 
         exact = network(images)
         off = (ComputingAs(network, Int8Arithmetic(SCHEMES[scheme]))(images) - exact).abs().max()
     assert 0 < off < 0.2 * (exact.max() - exact.min())
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    ("activation", "squeezed"), [("relu6", 0), ("hswish", 0), ("relu6", 4), ("hswish", 4)]
+)
+def test_it_is_as_far_off_as_the_file(scheme: str, activation: Activation, squeezed: int) -> None:
+    """Rounding wherever the file does; without that of what HardSwish reads it would be a tenth less."""
+    block = MBConv(3, 2, 1, squeezed, activation, 3, 3, 16, 16)
+    ratios = []
+    for seed in range(4):
+        torch.manual_seed(seed)
+        network = as_if_trained(Network([block]))
+        images = torch.randn(32, 3, 16, 16)
+        model = onnx_from_blocks([block], given_weights(folded(network))).SerializeToString()
+        file = convert(model, "int8", {INPUT: images.numpy()}, SCHEMES[scheme])
+        with torch.inference_mode():
+            exact = network(images)
+            found = ComputingAs(network, Int8Arithmetic(SCHEMES[scheme]))(images)
+        off = torch.from_numpy(run_onnx(file, images)) - exact
+        ratios.append(((found - exact).square().mean() / off.square().mean()).sqrt().item())
+    assert sum(ratios) / len(ratios) == pytest.approx(1, abs=0.03)
 
 
 def test_training_with_the_rounding_makes_up_for_it(

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgenas.accuracy.quantised_training import ComputingAs
 from edgenas.accuracy.supernet import Supernet
+from edgenas.precision.arithmetic import Int8Arithmetic
+from edgenas.precision.scheme import SCHEMES
 from edgenas.space import Architecture, MBConvSpace, SearchSpace, nasbench_macro
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -168,3 +171,14 @@ def test_the_seed_alone_decides_the_initial_weights(tiny_space: MBConvSpace) -> 
     second, other = Supernet(tiny_space, 5).state_dict(), Supernet(tiny_space, 6).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["places.0.layers.0.conv.weight"], other["places.0.layers.0.conv.weight"])
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_path_rounds_as_the_training_of_its_network_does(
+    supernet: Supernet, tiny_space: MBConvSpace, scheme: str
+) -> None:
+    arithmetic = Int8Arithmetic(SCHEMES[scheme])
+    architecture = tiny_space.sample(np.random.default_rng(3))
+    network = ComputingAs(supernet.extract(architecture).train(), arithmetic)
+    with torch.no_grad():
+        assert torch.allclose(supernet(images(), architecture, arithmetic), network(images()), atol=1e-5)

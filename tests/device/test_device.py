@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from edgenas.device import Device, Provenance, find_device, runtime_for
 from edgenas.device.device import Costs
 from edgenas.device.onnx_process import OnnxProcess
+from edgenas.device.runtime import Feeds
 from edgenas.device.torch_cuda import TorchRuntime
 from edgenas.errors import DeviceError, FileFormatError
 from edgenas.formats import read_json, validate, write_json
+from edgenas.precision.scheme import Scheme
+from edgenas.timing.loaded_models import load_sentinel
 
 FIGURES = ["peak_gflops", "memory_bandwidth_gb_s", "memory_bytes", "kernel_launch_us"]
 
@@ -129,6 +132,21 @@ def test_runtime_for_the_host(make: Callable[..., Device]) -> None:
     runtime = runtime_for(make(reach="local", threads=3))
     assert isinstance(runtime, OnnxProcess)
     assert (runtime.provider, runtime.threads) == ("CPUExecutionProvider", 3)
+
+
+@pytest.mark.parametrize("processor", ["arm64", "x86-64"])
+def test_this_host_times_int8_models_in_the_form_that_its_file_asks_for(
+    make: Callable[..., Device], processor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[Scheme] = []
+
+    def convert(model: bytes, precision: str, feeds: Feeds, scheme: Scheme) -> bytes:
+        used.append(scheme)
+        return model
+
+    monkeypatch.setattr("edgenas.device.onnx_process.convert", convert)
+    load_sentinel(runtime_for(make(reach="local", precision="int8", processor=processor)))
+    assert [each.name for each in used] == [processor]
 
 
 def test_runtime_for_torch(make: Callable[..., Device]) -> None:

@@ -6,8 +6,9 @@ from typing import Any, get_args
 import onnx
 import pytest
 
+from edgenas.board import host
 from edgenas.device import Device, all_devices, find_device
-from edgenas.device.target import TARGETS, scheme_for, searched_target_of, target_of
+from edgenas.device.target import TARGETS, scheme_for, searched_scheme_of, searched_target_of, target_of
 from edgenas.vocabulary import TargetName
 
 # ONNX's own table of releases: the oldest IR version that has an opset's operators.
@@ -79,6 +80,33 @@ def test_int8_is_as_the_target_wants_it(
 ) -> None:
     device = board.model_copy(update={"processor": processor})
     assert scheme_for(TARGETS[target], device).name == scheme
+
+
+@pytest.mark.parametrize(
+    ("device", "scheme"), [("raspberry-pi-5", "arm64"), ("jetson-orin-nano", "tensorrt")]
+)
+def test_int8_of_shipped_devices_is_as_their_runtime_wants_it(device: str, scheme: str) -> None:
+    assert searched_scheme_of(find_device(device)).name == scheme
+
+
+def test_int8_of_this_host_is_as_its_processor_wants_it() -> None:
+    assert searched_scheme_of(find_device("cpu")).name == host.instructions()
+
+
+@pytest.mark.parametrize("reach", ["local", "none"])
+@pytest.mark.parametrize(
+    ("said", "scheme"),
+    [
+        ({"processor": "x86-64"}, "x86-64"),
+        ({"processor": "x86-64", "target": "tensorrt-8.5"}, "tensorrt"),
+        ({"processor": "x86-64-vnni", "target": "ort-mobile"}, "x86-64-vnni"),
+    ],
+    ids=["processor", "target", "a format of its own, which a search does not write"],
+)
+def test_int8_is_searched_as_a_device_s_file_says(
+    board: Device, reach: str, said: dict[str, str], scheme: str
+) -> None:
+    assert searched_scheme_of(board.model_copy(update={"reach": reach, **said})).name == scheme
 
 
 def test_an_unknown_target_in_a_device_s_file_is_refused(board: Device) -> None:

@@ -16,6 +16,8 @@ from edgenas.vocabulary import Precision, TargetName
 TOOK_MS: dict[Precision, float] = {"fp32": 2.0, "fp16": 3.1, "int8": 1.0}
 MEASURED = Latency(2.0, 1.9, 2.1, Provenance.MEASURED, measured=2.05)
 
+INT8 = ExportForm(TARGETS["onnxruntime"], "int8")
+
 
 def predict(device: Device) -> Latency:
     value = TOOK_MS[device.precision]
@@ -34,7 +36,7 @@ def with_tables(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def test_a_table_of_the_precision_gives_its_latency(board: Device, with_tables: Callable[..., None]) -> None:
     with_tables("fp32", "int8")
-    latency, device, note = latency_after(board, MEASURED, "int8", predict)
+    latency, device, note = latency_after(board, MEASURED, INT8, predict)
     assert (latency.predicted, latency.measured, device.precision) == (1.0, None, "int8")
     assert note == "converted to int8"
 
@@ -43,7 +45,7 @@ def test_without_one_it_is_that_of_the_search_and_says_so(
     board: Device, with_tables: Callable[..., None]
 ) -> None:
     with_tables("fp32")
-    latency, device, note = latency_after(board, MEASURED, "int8", predict)
+    latency, device, note = latency_after(board, MEASURED, INT8, predict)
     assert (latency.predicted, latency.measured, device.precision) == (2.0, None, "fp32")
     assert note == "converted to int8; latency is predicted for fp32"
 
@@ -53,7 +55,7 @@ def test_a_table_that_lacks_its_blocks_is_none(board: Device, with_tables: Calla
         raise IncompleteTableError("lacks blocks", "add them")
 
     with_tables("int8")
-    assert latency_after(board, MEASURED, "int8", lacks)[2].endswith("latency is predicted for fp32")
+    assert latency_after(board, MEASURED, INT8, lacks)[2].endswith("latency is predicted for fp32")
 
 
 def test_what_was_searched_for_in_that_precision_needs_no_table(
@@ -61,8 +63,19 @@ def test_what_was_searched_for_in_that_precision_needs_no_table(
 ) -> None:
     with_tables()
     half = board.model_copy(update={"precision": "fp16"})
-    latency, device, note = latency_after(half, MEASURED, "fp16", predict)
+    latency, device, note = latency_after(half, MEASURED, ExportForm(TARGETS["onnxruntime"], "fp16"), predict)
     assert (latency.predicted, device, note) == (2.0, half, "converted to fp16")
+
+
+@pytest.mark.parametrize("searched", ["fp32", "int8"])
+def test_int8_of_another_form_than_was_timed_says_so(
+    board: Device, with_tables: Callable[..., None], searched: Precision
+) -> None:
+    with_tables("int8")
+    form = ExportForm(TARGETS["tensorrt"], "int8")
+    latency, device, note = latency_after(board.at(searched), MEASURED, form, predict)
+    assert (latency.measured, device.precision) == (None, "int8")
+    assert note == "converted to int8 in the form tensorrt; latency is predicted for the form arm64"
 
 
 @pytest.mark.parametrize(

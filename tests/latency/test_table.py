@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from edgenas.board import host
 from edgenas.device import Device, find_device
+from edgenas.device.target import searched_scheme_of
 from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import write_json
 from edgenas.latency.table import (
@@ -686,5 +687,5 @@ def test_a_table_of_models_that_were_quantised_in_another_way_is_ignored(
     _write(path, table)
     assert find_table(device) is None
     assert "not quantised as now" in caplog.text and "profile again" in caplog.text
-    _write(path, table.model_copy(update={"quantisation": device.scheme.name}))
+    _write(path, table.model_copy(update={"quantisation": searched_scheme_of(device).name}))
     assert find_table(device) is not None

@@ -1,5 +1,6 @@
 """How a search trains, from its settings and what it begins from."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +9,12 @@ import pytest
 from edgenas.accuracy.dataset import Dataset
 from edgenas.device import Device
 from edgenas.images.preparation import Preparation
-from edgenas.pipeline.configuration import _recipes, settled
+from edgenas.latency.predictor import predictor_from_device
+from edgenas.pipeline.configuration import _recipes, configuration_of, default_name, settled
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.settings.search import SearchSettings
+from edgenas.space import MBConvSpace
 
 
 def weights(elastic: bool = False) -> PretrainedWeights:
@@ -46,7 +49,7 @@ def test_the_fit_that_is_recorded_is_the_one_that_was_used(tiny_dataset: Dataset
         ("digits", "stretch", "stretch"),
     ):
         settings = SearchSettings("pi5", "20ms", data=data, fit=asked)  # type: ignore[arg-type]
-        assert settled(settings, board).fit == used
+        assert settled(settings, board, ("fp32",)).fit == used
 
 
 def test_settings_come_before_what_is_usual() -> None:
@@ -59,3 +62,33 @@ def test_settings_come_before_what_is_usual() -> None:
 def test_a_linear_probe_fits_classifiers_once() -> None:
     _, finalist = _recipes(SearchSettings("pi5", "20ms", tune="classifier"), 1200, weights())
     assert finalist.classifier_only and not finalist.refits_classifier
+
+
+@pytest.fixture
+def name_on(tiny_dataset: Dataset, tiny_space: MBConvSpace) -> Callable[[Device], str]:
+    """The default name of a search for a device."""
+
+    def name(device: Device) -> str:
+        predictor = predictor_from_device(tiny_space, device)
+        settings = SearchSettings("board", "20ms")
+        return default_name(configuration_of(settings, device, tiny_dataset, predictor, None, None))
+
+    return name
+
+
+@pytest.mark.parametrize(
+    "device",
+    [{}, {"target": "tensorrt-8.6", "sources": ("made up", "target: its maker")}],
+    ids=["plain", "with a target"],
+)
+def test_a_default_name_is_that_of_earlier_versions(
+    name_on: Callable[[Device], str], board: Device, device: dict[str, Any]
+) -> None:
+    """A repeated command continues its run after an update too."""
+    assert name_on(board.model_copy(update=device)) == "board-colours-20ms-e4a800"
+
+
+def test_a_processor_named_by_a_device_s_file_is_part_of_the_name(
+    name_on: Callable[[Device], str], board: Device
+) -> None:
+    assert name_on(board) != name_on(board.model_copy(update={"processor": "x86-64"}))

@@ -231,10 +231,19 @@ def test_a_model_searched_in_int8_keeps_its_file_and_gets_others_beside_it(
     )
     (searched, *_) = found.front
     content = Path(str(searched.onnx)).read_bytes()
-    (exact,) = export("small").models
+    (exact,) = export("small", precision="fp32").models
     assert exact.onnx.name == f"{searched.id}.fp32.onnx"
     card = json.loads(exact.onnx.with_suffix(".json").read_text())
     assert card["model"]["precision"] == card["precision"] == "fp32"
     assert card["model"]["note"].startswith("converted to fp32; latency is predicted for int8")
-    (again,) = export("small", precision="int8").models
-    assert again.onnx == Path(str(searched.onnx)) and again.onnx.read_bytes() == content
+    for (again,) in (export("small").models, export("small", precision="int8").models):
+        assert again.precision == "int8"
+        assert again.onnx == Path(str(searched.onnx)) and again.onnx.read_bytes() == content
+    (other,) = export("small", target="tensorrt").models
+    assert other.onnx.name == f"{searched.id}.tensorrt.onnx"
+    card = json.loads(other.onnx.with_suffix(".json").read_text())["model"]
+    assert card["quantised"] is None and card["latency_ms"]["measured"] is None
+    assert card["note"] == "converted to int8 in the form tensorrt; latency is predicted for the form arm64"
+    tested = run(other.onnx, check=image_folder / "test").accuracy
+    assert card["accuracies"] == {"supernet": None, "validation": other.accuracy_after, "test": tested}
+    assert card["scores"]["test"]["top-1"] == tested

@@ -48,6 +48,16 @@ def test_symmetric_activations_lose_a_bit_of_what_is_never_negative() -> None:
     assert 1.7 < errors[0] / errors[1] < 2.3
 
 
+@pytest.mark.parametrize("scheme", SCHEME_NAMES)
+def test_what_an_activation_reads_is_rounded_unless_it_only_clips(scheme: str) -> None:
+    arithmetic, tensor = Int8Arithmetic(SCHEMES[scheme]), normal(4, 8)
+    for clipping in ("none", "relu", "relu6"):
+        assert arithmetic.activations(tensor, clipping) is tensor
+    for other in ("hswish", "hard-sigmoid"):
+        assert torch.equal(arithmetic.activations(tensor, other), arithmetic.activations(tensor))
+    assert not torch.equal(arithmetic.activations(tensor), tensor)
+
+
 def test_gradients_pass_through_the_rounding() -> None:
     arithmetic = Int8Arithmetic(SCHEMES["arm64"])
     for rounded in (arithmetic.weights, arithmetic.activations):

@@ -212,6 +212,9 @@ SEARCH_SETTINGS = [each for each in settings_of(SearchSettings) if each.name not
 BESIDE: dict[str, dict[str, Any]] = {"tune": {"pretrained": "efficientnet-lite0", "resolution": 32}}
 """What else must be asked for with images of 16 px."""
 
+ROOMS = ("edgenas.api", "edgenas.pipeline", "edgenas.inputs")
+"""Where settings are used."""
+
 
 @pytest.mark.parametrize("setting", SEARCH_SETTINGS, ids=[each.flag for each in SEARCH_SETTINGS])
 def test_it_is_in_run_json(
@@ -242,10 +245,7 @@ def test_every_setting_is_used(
     def recorded(settings: SearchSettings, name: str) -> Any:
         caller = sys._getframe(1)
         module, function = caller.f_globals.get("__name__", ""), caller.f_code.co_name
-        in_pipeline = (
-            module.startswith(("edgenas.inputs", "edgenas.pipeline", "edgenas.api"))
-            and function != "_with_defaults"
-        )
+        in_pipeline = module.startswith(ROOMS) and function != "_with_defaults"
         if in_pipeline or function in (
             "max_latency_ms",
             "time_budget_s",
