@@ -138,7 +138,7 @@ def test_litert_is_written_in_fp32_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(module, "find_spec", lambda name: object())
     check_can_write(ExportForm(TARGETS["litert"]))
     with pytest.raises(
-        InputError, match=r"^--target litert is converted .* in fp32, not int8; leave out --prec"
+        InputError, match=r"^--target litert is converted .* in fp32, not int8; give --precision fp32"
     ):
         check_can_write(ExportForm(TARGETS["litert"], "int8"))
 
