@@ -18,8 +18,8 @@ from edgenas.exporting.preprocessing import Preprocessing
 from edgenas.images.preparing import fitted
 
 LEVELS, MEAN_LEVELS = 2.01, 0.5
-"""Of 255: how far a pixel may be off, and all in the mean. Half a level may be rounded to either side in both passes, and
-Pillow takes those in another order in tall pictures: one pixel in ten thousand is then off by two."""
+"""Of 255: how far a pixel may be off, and all in the mean. Half a level may be rounded to either side in both passes,
+and Pillow takes those in another order in tall pictures: one pixel in ten thousand is then off by two."""
 
 TOLERANCE = 1e-3
 """Largest accepted difference of logits, in parts of the largest."""
