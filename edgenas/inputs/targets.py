@@ -3,7 +3,6 @@
 from edgenas.device import Device, find_device
 from edgenas.errors import DeviceError, InputError
 from edgenas.kits.ssh import SshBoard
-from edgenas.latency.table import find_table
 from edgenas.settings.latency_commands import (
     ONE_BOARD,
     PYTHON_NEEDS_HOST,
@@ -12,9 +11,7 @@ from edgenas.settings.latency_commands import (
     TableSettings,
     ValidateSettings,
 )
-from edgenas.settings.precisions import PRECISIONS
 from edgenas.settings.search import SearchSettings
-from edgenas.vocabulary import Precision
 
 DeviceSettings = SearchSettings | TableSettings | ValidateSettings | PredictSettings
 
@@ -22,7 +19,7 @@ DeviceSettings = SearchSettings | TableSettings | ValidateSettings | PredictSett
 def device_for(settings: DeviceSettings) -> Device:
     """The device, given by name or as an object, at the operating point of the settings.
 
-    Of several precisions that are searched, see `precisions_for`, it is at the one in its file.
+    Of several precisions that are searched, see `precisions.precisions_for`, it is at the one in its file.
 
     Raises:
         InputError: an unknown device or power mode, or a number of threads for a device that does not support it.
@@ -30,27 +27,6 @@ def device_for(settings: DeviceSettings) -> Device:
     asked = settings.precisions or () if isinstance(settings, SearchSettings) else (settings.precision,)
     precision = asked[0] if len(asked) == 1 else None
     return find_device(settings.device, settings.threads, precision, settings.batch, settings.power_mode)
-
-
-def precisions_for(settings: SearchSettings, device: Device) -> tuple[Precision, ...]:
-    """The precisions of a search, the widest first: those asked for, all that have a table, or that of the device.
-
-    Raises:
-        InputError: any is asked for, and fewer than two have a table.
-    """
-    if (asked := settings.precisions) is None:
-        return (device.precision,)
-    if asked:
-        return asked
-    measured = [each for each in PRECISIONS if find_table(device.at(each)) is not None]
-    if len(measured) < 2:
-        (lacking, *_) = (each for each in reversed(PRECISIONS) if each not in measured)
-        known = f"a latency table for {measured[0]} only" if measured else "no latency table"
-        raise InputError(
-            f"--precision any: device {device.name} has {known}",
-            f"profile it at another: edgenas profile --device {device.name} --precision {lacking}; or name precisions",
-        )
-    return tuple(measured)
 
 
 def board_of(device: Device) -> SshBoard | None:

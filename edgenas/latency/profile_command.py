@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable
 
-from edgenas.board.manifest import TENSORRT
+from edgenas.board.manifest import RUNTIMES, TENSORRT
 from edgenas.device import CPU, Device
 from edgenas.errors import InputError
 from edgenas.pretrained.elastic_layout import elastic_layout
@@ -25,6 +25,11 @@ def profile_command(space: NetworkSpace, device: Device) -> str:
     if device.runtime == TENSORRT:  # whose engines take too long to build for every block
         words.append("--samples 10")
     return " ".join(word for word in words if word)
+
+
+def can_be_profiled(device: Device) -> bool:
+    """Whether there is such a command: the device is here, has a host, or a runtime that kits time models with."""
+    return device.is_host or device.ssh is not None or device.runtime in RUNTIMES
 
 
 def operating_point(device: Device) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +14,11 @@ from edgenas.errors import EdgenasError, InputError
 from edgenas.exporting.export_form import ExportForm
 from edgenas.exporting.model_files import write_with_card
 from edgenas.formats import write_bytes, write_json
+from edgenas.inputs.precisions import check_comparable, check_tables, precisions_for
 from edgenas.inputs.pretrained import Pretrained, pretrained_for
 from edgenas.inputs.run_data import data_of
 from edgenas.inputs.spaces import format_channels, space_for_images
-from edgenas.inputs.targets import precisions_for
+from edgenas.latency.network_predictor import ArchitecturePredictor
 from edgenas.latency.precision_predictor import by_precision
 from edgenas.latency.predictor import predictor_for
 from edgenas.pipeline.baselines import check_baselines, check_weights
@@ -44,6 +46,7 @@ from edgenas.space import Architecture, NetworkSpace
 from edgenas.storage.run_folder import RUNS, RunFolder, open_run
 from edgenas.storage.run_store import Evaluation
 from edgenas.storage.search_result import SearchResult
+from edgenas.vocabulary import Precision
 
 MAX_DEATHS = 5
 """How often the process may die while evaluating an architecture before it is recorded as failed."""
@@ -60,10 +63,10 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
         started_s: when the search was called, by `time.monotonic`.
     """
     make_searcher, make_evaluator = _make_searcher(settings), custom_evaluator_maker(settings)
-    if settings.baselines:
-        check_baselines(settings, device)
     precisions = precisions_for(settings, device)
     device = device.at(precisions[0])
+    if settings.baselines:
+        check_baselines(settings, device)
     check_before_images(settings, device, precisions)
     data = data_of(settings)
     _check_channels(settings, data.largest)
@@ -75,9 +78,7 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     weights = None if pretrained is None else pretrained.read()
     dataset = data.largest
     space = space_for_images(settings, sizes, len(dataset.classes), dataset.channels)
-    predictor = by_precision(
-        space, precisions, lambda precision: predictor_for(space, device.at(precision), settings.missing)
-    )
+    predictor = _predictor(settings, device, space, precisions)
     objectives = objectives_from_text(settings.objective)
     config = configuration_of(settings, device, dataset, predictor, pretrained, weights)
     name = default_name(config) if settings.run is None else settings.run
@@ -125,6 +126,18 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             save_prior(prior_document, folder)
             session.note(prior_document.text)
         return _complete_or_interrupted(session)
+
+
+def _predictor(
+    settings: SearchSettings, device: Device, space: NetworkSpace, precisions: Sequence[Precision]
+) -> ArchitecturePredictor:
+    """Of the networks in all precisions; raises InputError if their latencies cannot be compared."""
+    check_tables(settings, device, space)
+    found = by_precision(
+        space, precisions, lambda each: predictor_for(space, device.at(each), settings.missing)
+    )
+    check_comparable(found)
+    return found
 
 
 def _list_refused(session: Session, files: ImageFiles) -> None:
@@ -206,7 +219,7 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
     result = result_of(session, evaluated, final_models, status)
     for model in (*result.front, *result.dropped, *result.baselines):
         if model.onnx:
-            path, device = Path(model.onnx), session.config.device.at(model.precision)
+            path, device = Path(model.onnx), session.device_for_file(model.precision)
             content, form = path.read_bytes(), ExportForm(searched_target_of(device), model.precision)
             write_with_card(
                 path, content, session.folder, session.config, device, session.dataset, model, form

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from edgenas.board.manifest import RUNTIMES
 from edgenas.device import Provenance
-from edgenas.latency.profile_command import profile_command
+from edgenas.latency.network_predictor import NetworkPredictor
+from edgenas.latency.profile_command import can_be_profiled, profile_command
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.guessing import guessing_text
 from edgenas.pipeline.session import Session
@@ -103,25 +103,30 @@ def _chosen_is_missing(
 
 
 def _disagreement(session: Session, finalists: Sequence[FinalModel]) -> Iterator[str]:
+    """For each precision that is searched: good predictions in one would hide bad ones in another."""
+    for precision, predictor in session.predictor.parts.items():
+        measured = [
+            each for each in finalists if each.precision == precision and each.measured_ms is not None
+        ]
+        if measured:
+            yield from _disagreement_with(session, predictor, measured)
+
+
+def _disagreement_with(
+    session: Session, predictor: NetworkPredictor, measured: Sequence[FinalModel]
+) -> Iterator[str]:
     """Measured latencies of exported models that differ from the predicted ones; also logged as a warning."""
-    relative = [
-        np.array([each.measured_ms, each.latency.low, each.latency.high]) / each.latency.predicted
-        for each in finalists
-        if each.measured_ms is not None
-    ]
-    if not relative:
-        return
-    off, low, high = np.median(relative, axis=0) - 1
+    latencies = [(each.measured_ms, each.latency.low, each.latency.high) for each in measured]
+    predicted = [each.latency.predicted for each in measured]
+    off, low, high = np.median(np.array(latencies) / np.array(predicted)[:, None], axis=0) - 1
     if low <= off <= high and abs(off) <= DISAGREEMENT:
         return
     text = (
-        f"exported models take {abs(off):.1%} {'more' if off > 0 else 'less'} time than predicted (median of "
-        f"{len(relative)}; the interval is {low:+.1%} to {high:+.1%})"
+        f"exported models{_in_precision(session, predictor)} take {abs(off):.1%} {'more' if off > 0 else 'less'} time "
+        f"than predicted (median of {len(measured)}; the interval is {low:+.1%} to {high:+.1%})"
     )
-    if (
-        session.predictor.provenance is not Provenance.ESTIMATED
-    ):  # without a table, `_no_table` gives the hint
-        command = profile_command(session.space, session.config.device)
+    if predictor.provenance is not Provenance.ESTIMATED:  # without a table, `_no_table` gives the hint
+        command = profile_command(predictor.space, predictor.device)
         text += f"; see edgenas doctor, then profile again: {command}"
     log.warning("%s", text)
     yield text
@@ -140,8 +145,14 @@ def _limit(session: Session, constraint: Constraint, front: Sequence[FinalModel]
 
 
 def _no_table(session: Session) -> Iterator[str]:
-    device = session.config.device
-    if session.predictor.provenance is Provenance.ESTIMATED:
-        can_be_timed = device.is_host or device.ssh is not None or device.runtime in RUNTIMES
-        hint = f"; to measure: {profile_command(session.space, device)}" if can_be_timed else ""
-        yield f"latencies are estimated from the datasheet of {device.name}: it has no table{hint}"
+    for predictor in session.predictor.parts.values():
+        device, which = predictor.device, _in_precision(session, predictor)
+        if predictor.provenance is Provenance.ESTIMATED:
+            command = profile_command(predictor.space, device)
+            hint = f"; to measure: {command}" if can_be_profiled(device) else ""
+            yield f"latencies{which} are estimated from the datasheet of {device.name}: it has no table{hint}"
+
+
+def _in_precision(session: Session, predictor: NetworkPredictor) -> str:
+    """Which latencies are meant, if several precisions are searched."""
+    return f" in {predictor.device.precision}" if len(session.predictor.parts) > 1 else ""

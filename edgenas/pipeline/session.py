@@ -7,6 +7,7 @@ import torch
 
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
+from edgenas.device import Device
 from edgenas.latency.network_predictor import ArchitecturePredictor, NetworkPredictor
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pretrained.weights import PretrainedWeights
@@ -69,6 +70,11 @@ class Session:
         """The predictor of the networks in one of the precisions that are searched."""
         return self.predictor.parts[precision]
 
+    def device_for_file(self, precision: Precision) -> Device:
+        """The device as it runs files of a precision; a runtime that converts them does so to the device's own."""
+        device = self.config.device
+        return device if device.converts_files else device.at(precision)
+
     def dataset_at(self, resolution: int) -> Dataset:
         """The data set with images decoded at this size."""
         return self.dataset if resolution == self.dataset.resolution else self.load_dataset_at(resolution)
@@ -102,8 +108,8 @@ class Session:
 
     @property
     def whole_network(self) -> Architecture | None:
-        """The pretrained network itself at the largest image size within the limit, in the widest precision that is;
-        None if it is too slow at any.
+        """The pretrained network itself at the largest image size within the limit, in the widest precision that
+        meets it; None if it is too slow in all.
 
         Many would take it as it is, and it needs the least training: the front should not be without it. None also
         with the gradient searcher, which learns a choice of its own.

@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 
 from edgenas.device import Provenance
-from edgenas.latency.predictor import LatencyPredictor
+from edgenas.latency.precision_predictor import by_precision
+from edgenas.latency.predictor import LatencyPredictor, predictor_from_device
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.result_notes import notes_on
 from edgenas.pipeline.session import Session
 from edgenas.searchers.loop import Evaluated
+from edgenas.searchers.problem import Problem
 from edgenas.storage.search_result import Constraint
 
 BINDING = Constraint(max_latency_ms=50, fastest_ms=1, slowest_ms=60, binding=True)
@@ -131,3 +133,36 @@ def test_estimated_latencies_are_noted_with_the_command_that_measures(
     found = " ".join(notes(session, candidates))
     assert "estimated from the datasheet of cpu" in found
     assert "edgenas profile --device cpu --resolution 16 --classes 3" in found
+
+
+@pytest.fixture
+def mixed(session: Session) -> Session:
+    """The session, searching fp32 and int8."""
+    predictor = by_precision(
+        session.space,
+        ("fp32", "int8"),
+        lambda each: predictor_from_device(session.space, session.config.device.at(each)),
+    )
+    problem = Problem(predictor.space, predictor, session.problem.max_latency_ms)
+    return replace(session, predictor=predictor, problem=problem)
+
+
+def test_each_precision_without_a_table_is_noted_with_its_own_command(mixed: Session) -> None:
+    found = [note for note in notes(mixed, []) if "estimated" in note]
+    assert len(found) == 2
+    for note, precision in zip(found, ("fp32", "int8"), strict=True):
+        assert note.startswith(
+            f"latencies in {precision} are estimated from the datasheet of cpu: it has no table; "
+        )
+        assert f" --precision {precision} " in note
+
+
+def test_good_predictions_in_one_precision_do_not_hide_bad_ones_in_another(
+    mixed: Session, final_models: list[FinalModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LatencyPredictor, "provenance", Provenance.MEASURED)
+    good = [replace(each, id=f"{each.id}-{i}") for i in range(2) for each in measured(final_models, 0.0)]
+    bad = [replace(each, precision="int8") for each in measured(final_models, 0.3)]
+    (found,) = [note for note in notes(mixed, [], [*good, *bad]) if "models" in note and "time than" in note]
+    assert found.startswith("exported models in int8 take 30.0% more time than predicted (median of 2; ")
+    assert "edgenas profile --device cpu " in found and " --precision int8 " in found
