@@ -74,7 +74,15 @@ def configuration_of(
         supernet_recipe=supernet,
         finalist_recipe=finalist,
         gradient_recipe=_gradient_recipe(settings) if settings.uses_gradients else None,
+        rounding=_rounding(settings, predictor),
     )
+
+
+def _rounding(settings: SearchSettings, predictor: ArchitecturePredictor) -> str | None:
+    """The form of int8 files, if the supernet evaluates some: nothing else rounds."""
+    int8 = predictor.parts.get("int8")
+    is_rounded = int8 is not None and settings.evaluator == SUPERNET and settings.tune == "network"
+    return int8.device.scheme.name if int8 is not None and is_rounded else None
 
 
 def default_name(config: RunConfig) -> str:

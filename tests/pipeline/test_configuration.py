@@ -1,5 +1,6 @@
 """How a search trains, from its settings and what it begins from."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +9,15 @@ import pytest
 from edgenas.accuracy.dataset import Dataset
 from edgenas.device import Device
 from edgenas.images.preparation import Preparation
-from edgenas.pipeline.configuration import _recipes, settled
+from edgenas.latency.precision_predictor import by_precision
+from edgenas.latency.predictor import predictor_from_device
+from edgenas.pipeline.configuration import _recipes, configuration_of, default_name, settled
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.settings.search import SearchSettings
+from edgenas.space import MBConvSpace
+from edgenas.storage.run_config import RunConfig
+from edgenas.vocabulary import Precision
 
 
 def weights(elastic: bool = False) -> PretrainedWeights:
@@ -46,7 +52,7 @@ def test_the_fit_that_is_recorded_is_the_one_that_was_used(tiny_dataset: Dataset
         ("digits", "stretch", "stretch"),
     ):
         settings = SearchSettings("pi5", "20ms", data=data, fit=asked)  # type: ignore[arg-type]
-        assert settled(settings, board).fit == used
+        assert settled(settings, board, ("fp32",)).fit == used
 
 
 def test_settings_come_before_what_is_usual() -> None:
@@ -59,3 +65,40 @@ def test_settings_come_before_what_is_usual() -> None:
 def test_a_linear_probe_fits_classifiers_once() -> None:
     _, finalist = _recipes(SearchSettings("pi5", "20ms", tune="classifier"), 1200, weights())
     assert finalist.classifier_only and not finalist.refits_classifier
+
+
+@pytest.fixture
+def configured(tiny_dataset: Dataset, tiny_space: MBConvSpace, board: Device) -> Callable[..., RunConfig]:
+    """`configured(precisions, **settings)`: the configuration of a search."""
+
+    def configure(precisions: tuple[Precision, ...], **given: Any) -> RunConfig:
+        predictor = by_precision(
+            tiny_space, precisions, lambda each: predictor_from_device(tiny_space, board.at(each))
+        )
+        settings = SearchSettings(board, "20ms", tiny_dataset, precision=",".join(precisions), **given)
+        device = board.at(precisions[0])
+        return configuration_of(settings, device, tiny_dataset, predictor, None, None)
+
+    return configure
+
+
+@pytest.mark.parametrize(
+    ("precisions", "given", "rounding"),
+    [
+        (("fp32",), {}, None),
+        (("int8",), {}, "arm64"),
+        (("fp32", "int8"), {}, "arm64"),
+        (("fp32", "fp16"), {}, None),
+        (("int8",), {"evaluator": "trained"}, None),
+    ],
+)
+def test_the_rounding_of_accuracies_is_recorded_where_there_is_one(
+    precisions: tuple[Precision, ...],
+    given: dict[str, Any],
+    rounding: str | None,
+    configured: Callable[..., RunConfig],
+) -> None:
+    found = configured(precisions, **given)
+    assert found.rounding == rounding
+    exact = found.model_copy(update={"rounding": None})
+    assert (default_name(found) == default_name(exact)) == (rounding is None)
