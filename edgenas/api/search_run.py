@@ -164,6 +164,7 @@ class Run(SearchResult):
         """The front as a table, in a notebook."""
         columns = (
             "model",
+            "precision",
             "accuracy",
             "predicted",
             "90 % interval",
@@ -229,6 +230,7 @@ def _row(model: Model, role: str) -> dict[str, Any]:
         "measured_ms": latency.measured,
         "provenance": str(model.provenance),
         "resolution": model.resolution,
+        "precision": model.precision,
         "params": model.params,
         "macs": model.macs,
         "leads": model.leads,
@@ -241,6 +243,7 @@ def _cells(model: Model) -> tuple[str, ...]:
     latency = model.latency_ms
     return (
         model.id,
+        model.precision,
         f"{model.accuracy.value:.1%} {model.accuracy.kind}",
         format_milliseconds(latency.predicted),
         f"{latency.low:.3g} to {latency.high:.3g} ms",

@@ -15,6 +15,7 @@ from edgenas.accuracy.training_recipe import (
     fine_tuning_recipes,
 )
 from edgenas.device import Device
+from edgenas.device.target import searched_scheme_of
 from edgenas.inputs.pretrained import Pretrained
 from edgenas.inputs.run_data import fit_of
 from edgenas.latency.network_predictor import ArchitecturePredictor
@@ -74,7 +75,15 @@ def configuration_of(
         supernet_recipe=supernet,
         finalist_recipe=finalist,
         gradient_recipe=_gradient_recipe(settings) if settings.uses_gradients else None,
+        rounding=_rounding(settings, predictor),
     )
+
+
+def _rounding(settings: SearchSettings, predictor: ArchitecturePredictor) -> str | None:
+    """The form of int8 files, if the supernet evaluates some: nothing else rounds."""
+    int8 = predictor.parts.get("int8")
+    is_rounded = int8 is not None and settings.evaluator == SUPERNET and settings.tune == "network"
+    return searched_scheme_of(int8.device).name if int8 is not None and is_rounded else None
 
 
 def default_name(config: RunConfig) -> str:

@@ -11,7 +11,7 @@ from edgenas.latency.predictor import predictor_from_device, predictor_from_tabl
 from edgenas.latency.resolution_predictor import by_resolution
 from edgenas.latency.table import find_table
 from edgenas.pipeline.learning_record import recorded_curves
-from edgenas.profiling.validation import find_validation
+from edgenas.profiling.validation import Validation, find_validation
 from edgenas.reporting.html_page import write_html
 from edgenas.reporting.pictures import write_png
 from edgenas.reporting.report_content import Point, ReportContent
@@ -62,7 +62,7 @@ def report_content(
         config,
         document.versions,
         points=tuple(_point(space, networks, row) for row in rows),
-        validation=find_validation(config.device, networks.signature, config.table_checksum),
+        validations=_validations(networks, precisions, config, predictor),
         contributions=explained if isinstance(explained, dict) else {},
         no_contributions_reason=explained if isinstance(explained, str) else "",
         learning=recorded_curves(store),
@@ -94,12 +94,34 @@ def _predictor(
 ) -> ArchitecturePredictor | None:
     """The source of the run's latencies; None if one of the device's tables has changed or is gone."""
     try:
+        has_table = any(find_table(config.device.at(each)) for each in precisions)
+        if config.table_checksum is not None and not has_table:
+            return None
         predictor = by_precision(
             networks, precisions, lambda each: _predictor_in(networks, config.device.at(each), config)
         )
     except (FileFormatError, IncompleteTableError):
         return None
     return predictor if predictor.table_checksum == config.table_checksum else None
+
+
+def _validations(
+    networks: NetworkSpace,
+    precisions: Sequence[Precision],
+    config: RunConfig,
+    predictor: ArchitecturePredictor | None,
+) -> tuple[Validation, ...]:
+    """Those of the predictions that the run went by; of several precisions, checksums follow from the predictor."""
+    checksums: dict[Precision, str | None] = {}
+    if len(precisions) == 1:
+        checksums[precisions[0]] = config.table_checksum
+    elif predictor is not None:
+        checksums = {precision: part.table_checksum for precision, part in predictor.parts.items()}
+    found = (
+        find_validation(config.device.at(precision), networks.signature, checksum)
+        for precision, checksum in checksums.items()
+    )
+    return tuple(each for each in found if each is not None)
 
 
 def _predictor_in(networks: NetworkSpace, device: Device, config: RunConfig) -> NetworkPredictor:

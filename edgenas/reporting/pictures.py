@@ -69,7 +69,7 @@ def write_validation_png(validation: Validation, path: Path) -> None:
     """
     figure = Figure(figsize=(8.2, 7.2), dpi=150, facecolor="white")
     axes = figure.add_axes((0.095, 0.08, 0.885, 0.865))
-    comparison = LatencyComparison(validation)
+    comparison = LatencyComparison((validation,))
     _draw_comparison_frame(axes, comparison, validation)
     _draw_diagonal(axes, comparison)
     _draw_pairs(axes, comparison.networks)

@@ -20,17 +20,17 @@ class LatencyComparison:
     """Predicted against measured latencies of at least one network or model.
 
     Args:
-        validation: random networks, if any were validated.
+        validations: random networks, if any were validated; of several precisions, those of each.
         entries: measured models of a run.
     """
 
-    validation: Validation | None
+    validations: tuple[Validation, ...]
     entries: tuple[ModelEntry, ...] = ()
 
     @property
     def networks(self) -> tuple[Pair, ...]:
-        """The validation's networks."""
-        return self.validation.pairs if self.validation else ()
+        """The validations' networks."""
+        return tuple(pair for validation in self.validations for pair in validation.pairs)
 
     @property
     def models(self) -> tuple[Pair, ...]:

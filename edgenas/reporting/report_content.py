@@ -55,7 +55,7 @@ class ReportContent:
         config: the run's configuration.
         versions: of edgenas and the packages its results depend on.
         points: all evaluations in order, failed ones included.
-        validation: of the latency table the run used, if it was validated.
+        validations: of the latency tables the run used, as far as they were validated.
         contributions: what each layer's choice gains and costs, by model id.
         no_contributions_reason: why `contributions` is empty, if it is.
         learning: curves of a gradient search; None for other searchers.
@@ -66,7 +66,7 @@ class ReportContent:
     config: "RunConfig"
     versions: dict[str, str]
     points: tuple[Point, ...]
-    validation: Validation | None = None
+    validations: tuple[Validation, ...] = ()
     contributions: Mapping[str, tuple[Contribution, ...]] = field(default_factory=dict)
     no_contributions_reason: str = ""
     learning: Curves | None = None
@@ -163,7 +163,7 @@ class ReportContent:
     def latency_comparison(self) -> LatencyComparison | None:
         """Predicted against measured latencies; None where nothing was measured."""
         entries = tuple(entry for entry in self.entries if pair_from_model(entry.model))
-        return LatencyComparison(self.validation, entries) if self.validation or entries else None
+        return LatencyComparison(self.validations, entries) if self.validations or entries else None
 
     @property
     def layers(self) -> LayerContributions | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainSerializer, PlainValidator
+from pydantic import Field, PlainSerializer, PlainValidator, SerializerFunctionWrapHandler, model_serializer
 
 from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Device
@@ -84,6 +84,23 @@ class RunConfig(Document):
     finalist_recipe: FinalistRecipe
     gradient_recipe: GradientRecipe | None = Field(default=None, description="only for the gradient searcher")
     warm_start: WarmStart | None = None
+    rounding: str | None = Field(
+        default=None,
+        description="form of int8 files whose rounding the search's accuracies have, if they have any",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_no_rounding(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Exact runs are stored, and named, as earlier versions did."""
+        content: dict[str, Any] = write(self)
+        if content.get("rounding") is None:
+            content.pop("rounding", None)
+        return content
+
+    def lacks_rounding_of(self, other: "RunConfig") -> bool:
+        """Whether this is the same search as another, but by an earlier version, which did not round int8."""
+        same = self.settings.plain() | {"data": None} == other.settings.plain() | {"data": None}
+        return same and self.rounding is None and other.rounding is not None
 
     def with_settings(self, **changes: Any) -> Self:
         """A copy with other settings."""

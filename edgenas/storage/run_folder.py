@@ -231,6 +231,11 @@ def _check_or_write(folder: RunFolder, config: RunConfig, digests: Mapping[str, 
     stored, data = document.config, name_of(config.settings.data)
     if stored.data.fingerprint != config.data.fingerprint:
         _refuse_other_images(folder, data, digests or {}, same_place=stored.settings.data == data)
+    if stored.lacks_rounding_of(config):
+        raise RunConflictError(
+            f"run {folder.name} was started by an earlier version of edgenas, which evaluated int8 networks in fp32",
+            "use another --run; its results can still be loaded, reported and exported",
+        )
     if differences := stored.differences(config):
         raise different_configuration(folder.name, differences)
     folder.follow(document, data)

@@ -35,12 +35,14 @@ def test_the_front_is_a_sequence_and_a_table(run: edgenas.Run) -> None:
     table = run.to_dataframe()
     assert list(table[table.role == "front"].id) == [model.id for model in run.front]
     assert table.predicted_ms[0] == run.front[0].latency_ms.predicted
+    assert list(table.precision) == ["fp32"] * len(table)
     assert len(table) == len(run.front) + len(run.dropped) + len(run.baselines)
 
 
 def test_it_shows_itself(run: edgenas.Run) -> None:
     html = run._repr_html_()
     assert html.startswith("<table>") and all(model.id in html for model in run.front)
+    assert "<th>precision</th>" in html and html.count("<td>fp32</td>") == len(run.front)
     figure = run.plot()
     assert figure.axes[0].lines or figure.axes[0].collections
 

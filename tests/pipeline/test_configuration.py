@@ -9,12 +9,15 @@ import pytest
 from edgenas.accuracy.dataset import Dataset
 from edgenas.device import Device
 from edgenas.images.preparation import Preparation
+from edgenas.latency.precision_predictor import by_precision
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.pipeline.configuration import _recipes, configuration_of, default_name, settled
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.settings.search import SearchSettings
 from edgenas.space import MBConvSpace
+from edgenas.storage.run_config import RunConfig
+from edgenas.vocabulary import Precision
 
 
 def weights(elastic: bool = False) -> PretrainedWeights:
@@ -92,3 +95,40 @@ def test_a_processor_named_by_a_device_s_file_is_part_of_the_name(
     name_on: Callable[[Device], str], board: Device
 ) -> None:
     assert name_on(board) != name_on(board.model_copy(update={"processor": "x86-64"}))
+
+
+@pytest.fixture
+def configured(tiny_dataset: Dataset, tiny_space: MBConvSpace, board: Device) -> Callable[..., RunConfig]:
+    """`configured(precisions, **settings)`: the configuration of a search."""
+
+    def configure(precisions: tuple[Precision, ...], **given: Any) -> RunConfig:
+        predictor = by_precision(
+            tiny_space, precisions, lambda each: predictor_from_device(tiny_space, board.at(each))
+        )
+        settings = SearchSettings(board, "20ms", tiny_dataset, precision=",".join(precisions), **given)
+        device = board.at(precisions[0])
+        return configuration_of(settings, device, tiny_dataset, predictor, None, None)
+
+    return configure
+
+
+@pytest.mark.parametrize(
+    ("precisions", "given", "rounding"),
+    [
+        (("fp32",), {}, None),
+        (("int8",), {}, "arm64"),
+        (("fp32", "int8"), {}, "arm64"),
+        (("fp32", "fp16"), {}, None),
+        (("int8",), {"evaluator": "trained"}, None),
+    ],
+)
+def test_the_rounding_of_accuracies_is_recorded_where_there_is_one(
+    precisions: tuple[Precision, ...],
+    given: dict[str, Any],
+    rounding: str | None,
+    configured: Callable[..., RunConfig],
+) -> None:
+    found = configured(precisions, **given)
+    assert found.rounding == rounding
+    exact = found.model_copy(update={"rounding": None})
+    assert (default_name(found) == default_name(exact)) == (rounding is None)

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from edgenas import report
-from edgenas.device import Provenance
+from edgenas.device import Device, Provenance
 from edgenas.errors import FileFormatError, InputError
 from edgenas.latency.latency import Latency
+from edgenas.latency.precision_predictor import by_precision
+from edgenas.latency.predictor import LatencyPredictor, predictor_from_device
+from edgenas.pipeline import report_assembly
 from edgenas.pipeline.learning_record import record_curves
 from edgenas.searchers.proxyless.curves import Curve, Curves
 from edgenas.space import space_from_config
@@ -90,6 +93,42 @@ def test_another_table_than_the_run_went_by_explains_nothing(in_finished_run: Pa
     text = report(run).report.read_text(encoding="utf-8")
     assert "The latency table that this run used is no longer available" in text.replace("&#39;", "'")
     assert EXPLAINED not in text
+
+
+def test_a_table_that_is_gone_is_not_replaced_by_a_model_of_the_device(
+    in_finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(
+        report_assembly, "predictor_from_device", lambda space, device: asked.append(device.name)
+    )
+    run = copied_run(in_finished_run, tmp_path / "gone", 0)
+    path = tmp_path / "gone/run.json"
+    path.write_text(path.read_text().replace('"table_checksum": null', '"table_checksum": "0123"'))
+    report(run)
+    assert not asked
+
+
+def test_each_precision_of_a_search_has_the_validation_of_its_own_table(
+    in_finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of a checksum which is of one precision's predictions."""
+    run = find_run(copied_run(in_finished_run, tmp_path / "mixed", 0))
+    config = run.read_document().config.with_settings(precision="fp32,int8")
+    networks = space_from_config(config.space)
+    predictor = by_precision(
+        networks, ("fp32", "int8"), lambda each: predictor_from_device(networks, config.device.at(each))
+    )
+    checksum = property(lambda part: part.device.precision)
+    monkeypatch.setattr(LatencyPredictor, "table_checksum", checksum)
+    looked_up: list[tuple[str, str, str | None]] = []
+
+    def find(device: Device, space: str, checksum: str | None) -> None:
+        looked_up.append((device.precision, space, checksum))
+
+    monkeypatch.setattr(report_assembly, "find_validation", find)
+    assert report_assembly._validations(networks, ("fp32", "int8"), config, predictor) == ()
+    assert looked_up == [(each, networks.signature, each) for each in ("fp32", "int8")]
 
 
 def test_the_report_shows_how_the_architecture_was_learnt(in_finished_run: Path, tmp_path: Path) -> None:

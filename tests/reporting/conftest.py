@@ -215,7 +215,7 @@ def make_view() -> Callable[..., ReportContent]:
 
     def make(
         points: tuple[Point, ...] | None = None,
-        validation: Validation | None = None,
+        validation: Validation | tuple[Validation, ...] = (),
         contributions: dict[str, tuple[Contribution, ...]] | None = None,
         no_contributions_reason: str = "",
         learning: Curves | None = None,
@@ -230,7 +230,7 @@ def make_view() -> Callable[..., ReportContent]:
             make_config(),
             versions,
             points,
-            validation,
+            validation if isinstance(validation, tuple) else (validation,),
             contributions or {},
             no_contributions_reason,
             learning,

@@ -67,7 +67,7 @@ def test_markup_in_a_name_is_shown_as_it_is(make_view: Make, baseline: Make) -> 
 
 def test_agreement_is_measured_across_and_predicted_upwards(validation: Make) -> None:
     traces, layout = drawn(
-        predicted_vs_measured_chart(LatencyComparison(validation((1.0, 1.2), (2.0, 1.6))), "accuracy")
+        predicted_vs_measured_chart(LatencyComparison((validation((1.0, 1.2), (2.0, 1.6)),)), "accuracy")
     )
     networks = traces["random network"]
     assert (networks["x"], networks["y"]) == ([1.2, 1.6], [1.0, 2.0])
@@ -79,7 +79,7 @@ def test_agreement_is_measured_across_and_predicted_upwards(validation: Make) ->
 
 
 def test_beyond_a_decade_both_axes_are_logarithmic(validation: Make) -> None:
-    view = LatencyComparison(validation((1.0, 1.0), (100.0, 90.0)))
+    view = LatencyComparison((validation((1.0, 1.0), (100.0, 90.0)),))
     _, layout = drawn(predicted_vs_measured_chart(view, "accuracy"))
     for name in ("xaxis", "yaxis"):
         assert layout[name]["type"] == "log"

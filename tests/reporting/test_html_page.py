@@ -225,6 +225,21 @@ def test_a_validation_comes_with_its_figures_and_networks(
     assert "measured 2.50 ms: predicted -20.0%" in chart
 
 
+def test_validations_of_several_precisions_are_told_apart(
+    page: Make, validation: Make, unmeasured: dict[str, Any]
+) -> None:
+    found = tuple(
+        validation((1.0, 1.0), (2.0, measured), table=f"onnxruntime-cpu-{precision}-t1-b1")
+        for precision, measured in (("fp32", 2.5), ("int8", 1.6))
+    )
+    made = page(validation=found, **unmeasured)
+    for precision, error in (("fp32", "10 %"), ("int8", "12")):
+        assert f"Random networks 2 not used in calibration, onnxruntime-cpu-{precision}-t1-b1" in made.text
+        assert f"The random networks of onnxruntime-cpu-{precision}-t1-b1 were predicted" in made.text
+        assert f"Mean error {error}" in made.text
+    assert '"x":[1.0,2.5,1.0,1.6]' in made.chart("predicted-vs-measured-chart")
+
+
 def test_without_anything_measured_there_is_no_comparison(page: Make, unmeasured: dict[str, Any]) -> None:
     made = page(**unmeasured)
     assert "Predicted and measured" not in made.text

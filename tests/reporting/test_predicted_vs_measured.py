@@ -26,17 +26,17 @@ def test_a_validation_alone_is_worth_showing(
 
 
 def test_axes_of_agreement_hold_all_latencies_and_cut_wide_intervals(validation: Make) -> None:
-    low, high = LatencyComparison(validation((1.0, 1.2), (2.0, 1.9))).range_ms
+    low, high = LatencyComparison((validation((1.0, 1.2), (2.0, 1.9)),)).range_ms
     assert low < 0.96 and 2.1 < high < 2.5
     wide = validation((1.0, 1.2), (2.0, 1.9))
     far = [pair.model_copy(update={"high_ms": 50.0, "low_ms": 0.0}) for pair in wide.pairs]
-    low, high = LatencyComparison(wide.model_copy(update={"pairs": tuple(far)})).range_ms
+    low, high = LatencyComparison((wide.model_copy(update={"pairs": tuple(far)}),)).range_ms
     assert 0 <= low < 1 and 2 < high < 3
 
 
 @pytest.mark.parametrize(("most", "logarithmic"), [(9.9, False), (10.1, True)])
 def test_axes_are_logarithmic_beyond_a_decade(validation: Make, most: float, logarithmic: bool) -> None:
-    view = LatencyComparison(validation((1.0, 1.0), (most, 5.0)))
+    view = LatencyComparison((validation((1.0, 1.0), (most, 5.0)),))
     assert view.logarithmic is logarithmic
     low, high = view.range_ms
     assert 0 < low < 1 and high > most

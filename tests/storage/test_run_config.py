@@ -161,3 +161,17 @@ def test_versions_are_those_of_what_a_result_depends_on() -> None:
 def test_what_files_are_for_does_not_change_what_is_found(run_config: RunConfig, board: Device) -> None:
     other = run_config.model_copy(update={"device": board.model_copy(update={"target": "openvino"})})
     assert run_config.differences(other) == []
+
+
+def test_a_search_without_rounding_is_stored_as_by_earlier_versions(run_config: RunConfig) -> None:
+    assert "rounding" not in run_config.model_dump_json()
+    rounded = run_config.model_copy(update={"rounding": "arm64"})
+    assert RunConfig.model_validate_json(rounded.model_dump_json()) == rounded
+    assert rounded.differences(run_config) == ["rounding: arm64 -> not set"]
+
+
+def test_only_the_same_search_lacks_the_rounding_of_another(run_config: RunConfig) -> None:
+    rounded = run_config.model_copy(update={"rounding": "arm64"})
+    assert run_config.lacks_rounding_of(rounded.with_settings(data="elsewhere"))
+    assert not run_config.lacks_rounding_of(rounded.with_settings(seed=7))
+    assert not run_config.lacks_rounding_of(run_config) and not rounded.lacks_rounding_of(run_config)

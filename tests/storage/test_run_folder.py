@@ -256,3 +256,17 @@ def test_a_run_of_an_earlier_version_is_not_resumed(run_config: RunConfig) -> No
     )
     with pytest.raises(RunConflictError, match=message), open_run("old", run_config):
         pass
+
+
+def test_exact_accuracies_of_an_earlier_version_are_not_ranked_with_rounded_ones(
+    run_config: RunConfig,
+) -> None:
+    with open_run("r", run_config):
+        pass
+    told = (
+        r"run r was started by an earlier version of edgenas, which evaluated int8 networks in fp32; use another "
+        r"--run; its results can still"
+    )
+    rounded = run_config.model_copy(update={"rounding": "arm64"})
+    with pytest.raises(RunConflictError, match=told), open_run("r", rounded):
+        pass
