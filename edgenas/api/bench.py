@@ -236,4 +236,5 @@ def _predicted(file: _File) -> Latency | None:
         return None
     of_this = card.sha256 == hashlib.sha256(file.path.read_bytes()).hexdigest()
     for_this = (card.device, card.target) == (file.device.name, file.device.conditions)
-    return card.model.latency_ms if of_this and for_this else None
+    # What is predicted of a file with the preprocessing inside is without it.
+    return card.model.latency_ms if of_this and for_this and card.camera is None else None

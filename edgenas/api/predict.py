@@ -6,7 +6,7 @@ from pydantic import SerializeAsAny, computed_field, field_serializer
 
 from edgenas.device import Device, Provenance
 from edgenas.errors import InputError
-from edgenas.formats import Document
+from edgenas.formats import Document, parse_json
 from edgenas.inputs.targets import device_for
 from edgenas.latency.energy import Energy
 from edgenas.latency.latency import Latency
@@ -15,7 +15,7 @@ from edgenas.latency.predictor import predictor_for
 from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import PredictSettings
 from edgenas.space import architecture_from_json
-from edgenas.vocabulary import Missing
+from edgenas.vocabulary import Missing, Precision
 
 
 class Prediction(Document):
@@ -68,7 +68,7 @@ def predict(settings: PredictSettings) -> Prediction:
     An architecture file is JSON as returned by `SearchSpace.document`; `front.json` and model cards contain such
     objects. An ONNX file is split into the kernels that runtimes fuse. Their costs are learnt from fragments of
     networks that `profile` timed; otherwise they come from the device's model, which is fitted to published latencies
-    or based on the datasheet only. `precision` applies to an ONNX file too, whatever the data type of its weights.
+    or based on the datasheet only. Without `precision`, an ONNX file or a card of fp16 or int8 is predicted at that.
 
     Raises:
         InputError: the file, the device or its table cannot be used.
@@ -81,7 +81,25 @@ def predict(settings: PredictSettings) -> Prediction:
             f"--shape is for the inputs of ONNX files, and {path} is none",
             "leave it out; an architecture has its image size",
         )
-    return _of_architecture(path, device_for(settings), settings.missing)
+    device = device_for(
+        settings.with_changes(precision=settings.precision or _narrow(_precision_of_card(path)))
+    )
+    return _of_architecture(path, device, settings.missing)
+
+
+def _narrow(precision: Precision | None) -> Precision | None:
+    """The precision of a file, unless that is fp32, which runtimes may convert: then it is the device's."""
+    return None if precision == "fp32" else precision
+
+
+def _precision_of_card(path: Path) -> Precision | None:
+    """That of the model whose card it is; None for an architecture alone."""
+    match parse_json(path):
+        case {"schema": "edgenas.card/1", "precision": "fp16"}:
+            return "fp16"
+        case {"schema": "edgenas.card/1", "precision": "int8"}:
+            return "int8"
+    return None
 
 
 def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction:
@@ -103,10 +121,12 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
 def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
     # Imported only when needed: onnx loads slowly.
     from edgenas.onnx_latency import costing, onnx_reading, prediction
+    from edgenas.onnx_latency.onnx_content import opened
 
     shapes = settings.shapes
     batch = settings.batch or onnx_reading.batch_of_shapes([path], shapes) or onnx_reading.fixed_batch(path)
-    device = device_for(settings.with_changes(batch=batch))
+    precision = settings.precision or _narrow(onnx_reading.precision_of(opened(path)))
+    device = device_for(settings.with_changes(batch=batch, precision=precision))
     found = prediction.predicted_onnx(path, device, shapes)
     kernels, costs = found.kernels, found.costs
     return Prediction(

@@ -75,11 +75,6 @@ class _Format(NamedTuple):
 def check_can_write(form: ExportForm) -> None:
     """Raise an InputError if files for the target cannot be written, as a package is missing or in this precision."""
     name = form.target.name
-    package, extra = _EXTRAS.get(name, ("", ""))
-    if package and find_spec(package) is None:
-        raise InputError(
-            f"--target {name} needs the package {package}", f"install it: pip install 'edgenas[{extra}]'"
-        )
     if name == "litert" and form.camera is not None:
         raise InputError(
             "--target litert is converted from the PyTorch module, which takes prepared pictures",
@@ -89,6 +84,11 @@ def check_can_write(form: ExportForm) -> None:
         raise InputError(
             f"--target litert is converted from the PyTorch module, in fp32, not {form.precision}",
             "give --precision fp32, or use --target ort-mobile",
+        )
+    package, extra = _EXTRAS.get(name, ("", ""))
+    if package and find_spec(package) is None:
+        raise InputError(
+            f"--target {name} needs the package {package}", f"install it: pip install 'edgenas[{extra}]'"
         )
 
 

@@ -18,6 +18,15 @@ STANDARD_DOMAINS = ("", "ai.onnx")
 
 EXPORT_AGAIN = "export the model to ONNX again"
 
+_OF_RUNTIMES = {
+    ".ort": "ONNX Runtime's reduced builds",
+    ".xml": "OpenVINO",
+    ".bin": "OpenVINO",
+    ".tflite": "LiteRT",
+    ".engine": "TensorRT",
+}
+"""By the suffix of a file, what reads it."""
+
 _OTHER_FORMATS = (
     (b"", "is empty", EXPORT_AGAIN),
     (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself", "fetch it: git lfs pull"),
@@ -77,6 +86,9 @@ def _parsed(path: Path, content: bytes) -> onnx.ModelProto:
         proto = None
     if proto is not None and proto.ir_version and proto.HasField("graph"):
         return proto
+    if path.suffix in _OF_RUNTIMES:
+        found = f"is in the format of {_OF_RUNTIMES[path.suffix]}, not ONNX"
+        raise FileFormatError(path, "", found, "give the ONNX file that it was made of")
     begin = content[:1000].lstrip()
     for first, what, hint in _OTHER_FORMATS:
         if begin.startswith(first) if first else not begin:

@@ -3,7 +3,6 @@
 import logging
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +33,7 @@ from edgenas.latency.predictor import predictor_for
 from edgenas.onnx_latency.prediction import latency_of_onnx
 from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace, network_of
+from edgenas.pipeline.guessing import guessing_text
 from edgenas.precision.int8 import RANGES
 from edgenas.progress import Progress
 from edgenas.settings.export import ExportSettings
@@ -90,21 +90,21 @@ def reexport(settings: ExportSettings) -> ExportResult:
     data = _same_data(settings, folder, document, space)
     document = folder.read_document()  # which may say now that the images are elsewhere
     exported: list[ExportedModel] = []
-    warnings: dict[str, str] = {}
+    warnings: dict[str, dict[str, None]] = {}
     for number, (chosen, form) in enumerate(zip(models, forms, strict=True)):
         progress("export", number, len(models))
-        made, warning = _export(folder, document, data, chosen, form, progress)
+        made, spoken = _export(folder, document, data, chosen, form, progress)
         exported.append(made)
-        warnings |= {warning: made.id} if warning else {}
+        for kind, text in spoken.items():
+            warnings.setdefault(kind, {})[text] = None
     progress("export", len(models), len(models))
-    for text in islice(warnings, 1):
-        more = len(warnings) - 1
-        log.warning("%s%s", text, f" ({warnings[text]}; {more} more models too)" if more else "")
+    for first, *others in warnings.values():
+        log.warning("%s%s", first, f" ({len(others)} more models too)" if others else "")
     return ExportResult(
         precision=exported[0].precision,
         target=forms[0].target.name,
         batch=forms[0].batch,
-        notes=tuple(warnings),
+        notes=tuple(text for texts in warnings.values() for text in texts),
         models=tuple(exported),
     )
 
@@ -201,8 +201,8 @@ def _export(
     model: Model,
     form: ExportForm,
     progress: Progress,
-) -> tuple[ExportedModel, str]:
-    """Write the files of one model; what speaks against using them is returned in words."""
+) -> tuple[ExportedModel, dict[str, str]]:
+    """Write the files of one model; what speaks against using them is returned in words, by its kind."""
     config, metric = document.config, document.config.settings.metric
     design = network_of(model, len(data.largest.classes), folder.front)
     dataset = data.at(design.resolution)
@@ -222,18 +222,21 @@ def _export(
     suffix = form.suffix(searched_target_of(config.device), _written_precision(model, config.device))
     path = onnx_path(folder, model.id, suffix)
     updated = model.model_copy(update={"onnx": str(path), "max_abs_error": error})
-    device, warning = config.device.at(model.precision), ""
+    device, slow = config.device.at(model.precision), ""
     if not _is_as_searched(model, config.device, form):
         predict = partial(_latency_on, design, exact)
-        warning = slower_in_fp16(device, form, predict)
+        slow = slower_in_fp16(device, form, predict)
         latency, device, note = latency_after(device, model.latency_ms, form, predict)
         test = _scores(onnx_predictions(content, dataset, dataset.test), dataset, dataset.test)
-        updated = _converted(updated, form.precision, metric, after, test, latency, note, warning)
+        notes = (note, slow, guessing_text(dataset, test))
+        updated = _converted(updated, form.precision, metric, after, test, latency, *notes)
     if form.batch is not None:
         content = with_fixed_batch(content, form.batch)
     camera = form.camera
     if camera is not None:
         content = verified_with_preprocessing(content, preprocessing_for(dataset), camera, path.name)
+        unmeasured = replace(updated.latency_ms, measured=None)  # with what is inside now
+        updated = updated.model_copy(update={"latency_ms": unmeasured})
     write_beside = partial(write_own_format, Source(path, form, network, images, dataset.classes))
     card = write_with_card(path, content, folder, config, device, dataset, updated, form, write_beside)
     if camera is not None:  # whose figures are found with the file
@@ -249,7 +252,9 @@ def _export(
         accuracy_before=before,
         accuracy_after=after[metric],
     )
-    return exported, warning
+    guessing = guessing_text(dataset, updated.scores.test)
+    spoken = {"speed": slow, "guessing": guessing and f"{model.id} is {guessing}"}
+    return exported, {kind: text for kind, text in spoken.items() if text}
 
 
 def _converted_content(

@@ -62,7 +62,8 @@ def _few_validation_images(session: Session) -> Iterator[str]:
 
 
 def _no_better_than_guessing(session: Session, front: Sequence[FinalModel]) -> Iterator[str]:
-    found = [(model.id, text) for model in front if (text := guessing_text(session.dataset, model))]
+    tested = {model.id: model.trained.test for model in front if model.trained}
+    found = [(id_, text) for id_, test in tested.items() if (text := guessing_text(session.dataset, test))]
     if not found:
         return
     name, why = found[0]

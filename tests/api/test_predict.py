@@ -7,7 +7,7 @@ from typing import Any
 import onnx
 import pytest
 
-from edgenas import SearchSpace, mbconv, predict, profile
+from edgenas import SearchSpace, export, mbconv, predict, profile
 from edgenas.errors import FileFormatError, IncompleteTableError, InputError
 from edgenas.onnx_latency import fragments
 from edgenas.onnx_latency.costing import KernelLatency
@@ -236,3 +236,12 @@ def test_a_file_of_a_fixed_batch_is_predicted_for_it(tmp_path: Path) -> None:
     assert predict(tmp_path / "fixed.onnx", "pi5").latency_ms == of_four.latency_ms
     with pytest.raises(InputError, match=r"has a fixed batch of 4, not 2; use --batch 4"):
         predict(tmp_path / "fixed.onnx", "pi5", batch=2)
+
+
+def test_a_file_and_its_card_are_predicted_at_their_own_precision(in_finished_run: Path) -> None:
+    (int8, *_) = export("done", precision="int8").models
+    for path in (int8.onnx, int8.onnx.with_suffix(".json")):
+        assert ", int8, " in predict(path, "pi5").conditions
+        assert ", fp32, " in predict(path, "pi5", precision="fp32").conditions
+    (fp32, *_) = export("done").models
+    assert ", fp16, " in predict(fp32.onnx, "jetson").conditions  # which converts it

@@ -46,3 +46,15 @@ def test_every_text_must_be_text(tmp_path: Path, field: bytes) -> None:
         FileFormatError, match=r"model.onnx: graph: has a name that is not UTF-8; export the model"
     ):
         opened(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "reader"),
+    [("a.ort", "ONNX Runtime's reduced builds"), ("a.xml", "OpenVINO"), ("a.tflite", "LiteRT")],
+)
+def test_files_made_of_an_onnx_file_are_told_from_it(tmp_path: Path, name: str, reader: str) -> None:
+    (tmp_path / name).write_bytes(b'<?xml version="1.0"?>')
+    with pytest.raises(
+        FileFormatError, match=rf"is in the format of {reader}, not ONNX; give the ONNX file that"
+    ):
+        opened(tmp_path / name)

@@ -209,6 +209,19 @@ def test_fp16_for_a_processor_is_exported_with_a_warning(
     assert export("done", precision="int8").notes == () and not caplog.text
 
 
+def test_a_model_that_guesses_is_said_to_in_every_form(
+    in_finished_run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("edgenas.pipeline.reexport.guessing_text", lambda *_: "no better than guessing")
+    for precision in ("fp32", "int8"):
+        caplog.clear()
+        result = export("done", precision=precision)
+        assert result.notes == tuple(f"{each.id} is no better than guessing" for each in result.models)
+        assert result.notes[0] in caplog.text
+    card = json.loads(result.models[0].onnx.with_suffix(".json").read_text())
+    assert card["model"]["note"].endswith("; no better than guessing")
+
+
 def test_a_search_for_an_old_board_writes_files_that_it_reads(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurried: None
 ) -> None:
