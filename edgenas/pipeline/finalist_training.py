@@ -15,7 +15,7 @@ from edgenas.accuracy.training_speed import evaluation_seconds, step_seconds
 from edgenas.errors import OutOfMemoryError
 from edgenas.pipeline.baselines import baselines_of, is_pretrained, pretrained_network
 from edgenas.pipeline.deploying import deployed
-from edgenas.pipeline.final_measuring import measure_final_models, measuring_seconds
+from edgenas.pipeline.final_measuring import final_measuring_seconds, measure_final_models
 from edgenas.pipeline.final_model import (
     FinalModel,
     adopt_training,
@@ -205,7 +205,7 @@ class _Trainings:
     @property
     def left_s(self) -> float:
         """Seconds left for training and judging."""
-        return self._session.budget.left_s - measuring_seconds(self._session.config.device)
+        return self._session.budget.left_s - final_measuring_seconds(self._session)
 
     def _affordable(self) -> dict[str, Costs]:
         """The costs of the models that the time budget allows, by id."""
