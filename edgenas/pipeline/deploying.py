@@ -22,7 +22,7 @@ from edgenas.errors import ConversionError, DivergenceError, OutOfMemoryError, V
 from edgenas.exporting.converting import Converted, converted_file, onnx_predictions
 from edgenas.exporting.onnx_export import max_abs_difference, write_onnx
 from edgenas.formats import write_bytes
-from edgenas.pipeline.final_measuring import measuring_seconds
+from edgenas.pipeline.final_measuring import final_measuring_seconds
 from edgenas.pipeline.final_model import (
     VERIFICATION_IMAGES,
     FinalModel,
@@ -229,7 +229,7 @@ def _tuning_seconds(case: _Case) -> float | None:
     if plan is None:
         return None
     longest: float = EPOCHS_SHARE * max(plan["seconds"].values())
-    return min(longest, case.session.budget.left_s - measuring_seconds(case.session.config.device))
+    return min(longest, case.session.budget.left_s - final_measuring_seconds(case.session))
 
 
 def _trained_with_rounding(case: _Case, checkpoint: Checkpoint) -> nn.Module:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgenas.board.manifest import TENSORRT
 from edgenas.device import Device, runtime_for
 from edgenas.errors import DeviceError, InputError
 from edgenas.inputs.targets import board_of
@@ -22,47 +23,66 @@ HERE_S, ON_A_BOARD_S = 5.0, 60.0
 
 
 def measuring_seconds(device: Device) -> float:
-    """What measuring the models of a search on a device takes; 0 if they are not measured."""
+    """What one measurement of models on a device takes; 0 if they are not measured."""
     if device.is_host:
         return HERE_S
     return ON_A_BOARD_S if device.ssh else 0.0
 
 
+def final_measuring_seconds(session: Session) -> float:
+    """What measuring the models of a search takes in all; 0 if they are not measured."""
+    return len(_timed_together(session)) * measuring_seconds(session.config.device)
+
+
 def measure_final_models(session: Session, final_models: list[FinalModel]) -> list[FinalModel]:
     """Time the exported files, interleaved, if the device is this host, or a board whose file has a host.
 
-    Figures in the store are not measured again: a resumed run must end with the same front.
+    TensorRT times those of one precision after those of another. Figures in the store are not measured again: a resumed
+    run must end with the same front.
     """
     ready = [final_model for final_model in final_models if final_model.exported]
     if not measuring_seconds(session.config.device) or not ready:
         return final_models
     if not (known := session.store.last_event("measured")):
-        try:
-            measured = _measured(session, ready)
-        except (DeviceError, InputError) as error:
-            session.note(f"latency was not measured: {error}")
+        known = {}
+        for precisions in _timed_together(session):
+            chosen = [each for each in ready if each.precision in precisions]
+            known |= {id_: timing.typical_ms for id_, timing in _measured_or_noted(session, chosen).items()}
+        if not known:
             return final_models
-        known = {id_: timing.typical_ms for id_, timing in measured.items()}
         session.store.record("measured", **known)
     return [replace(final_model, measured_ms=known.get(final_model.id)) for final_model in final_models]
 
 
+def _timed_together(session: Session) -> list[tuple[Precision, ...]]:
+    """The precisions whose files are timed together: all, but a kit for TensorRT builds its engines at one."""
+    precisions = tuple(session.predictor.parts)
+    if session.config.device.runtime == TENSORRT:
+        return [(each,) for each in precisions]
+    return [precisions]
+
+
+def _measured_or_noted(session: Session, exported: Sequence[FinalModel]) -> Mapping[str, Timing]:
+    """Times of exported files by the models' ids; none, with a note on the run, if the device cannot be used."""
+    if not exported:
+        return {}
+    try:
+        return _measured(session, exported)
+    except (DeviceError, InputError) as error:
+        which = f" of models in {exported[0].precision}" if len(_timed_together(session)) > 1 else ""
+        session.note(f"latency{which} was not measured: {error}")
+        return {}
+
+
 def _measured(session: Session, exported: Sequence[FinalModel]) -> Mapping[str, Timing]:
     """Times of the exported files by the models' ids."""
-    if session.config.device.is_host:
-        return _measured_here(session, exported)
-    timings: dict[str, Timing] = {}
-    for precision in session.predictor.parts:
-        chosen = [each for each in exported if each.precision == precision]
-        if chosen:
-            timings |= _measured_on_board(session, precision, chosen)
-    return timings
+    return (_measured_here if session.config.device.is_host else _measured_on_board)(session, exported)
 
 
-def _measured_on_board(
-    session: Session, precision: Precision, exported: Sequence[FinalModel]
-) -> Mapping[str, Timing]:
-    device = session.config.device.at(precision)
+def _measured_on_board(session: Session, exported: Sequence[FinalModel]) -> Mapping[str, Timing]:
+    device = session.config.device
+    # The files have their precision already, but TensorRT must be told.
+    device = device.at(exported[0].precision if device.runtime == TENSORRT else "fp32")
 
     def models(maker: KitModels) -> Iterator[ModelOfKit]:
         for each in exported:
@@ -70,7 +90,7 @@ def _measured_on_board(
             path = each.exported.path
             yield (
                 maker.of_file(each.id, path)
-                if precision == "fp32"
+                if each.precision == "fp32"
                 else maker.of_file_as_it_is(each.id, path, {})
             )
 

@@ -15,7 +15,7 @@ from edgenas.accuracy.training_speed import evaluation_seconds, step_seconds
 from edgenas.errors import OutOfMemoryError
 from edgenas.pipeline.baselines import baselines_of, is_pretrained, pretrained_network
 from edgenas.pipeline.deploying import deployed, seconds_beside
-from edgenas.pipeline.final_measuring import measure_final_models, measuring_seconds
+from edgenas.pipeline.final_measuring import final_measuring_seconds, measure_final_models
 from edgenas.pipeline.final_model import (
     FinalModel,
     adopt_training,
@@ -215,7 +215,7 @@ class _Trainings:
     def left_s(self) -> float:
         """Seconds left for training and judging."""
         session = self._session
-        return session.budget.left_s - measuring_seconds(session.config.device) - self._beside_s
+        return session.budget.left_s - final_measuring_seconds(session) - self._beside_s
 
     def _affordable(self) -> dict[str, Costs]:
         """The costs of the models that the time budget allows, by id."""

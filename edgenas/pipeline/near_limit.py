@@ -76,29 +76,37 @@ def _choose(session: Session, rank: Rank, count: int) -> tuple[list[str], dict[s
 
 def _measured(session: Session, candidates: Sequence[Evaluated]) -> dict[str, float]:
     """Milliseconds of those near the limit, by id, as far as they can be had."""
-    device, limit_ms = session.config.device, session.settings.max_latency_ms
-    near = [each for each in candidates if session.predictor.predict(each.architecture).high > limit_ms]
-    takes_s = measuring_seconds(device)
-    if not near or not takes_s or takes_s > TIME_SHARE * session.budget.left_s:
+    near = _near_limit(session, candidates)
+    takes_s = len(near) * measuring_seconds(session.config.device)
+    if not takes_s or takes_s > TIME_SHARE * session.budget.left_s:
         return {}
     found: dict[str, float] = {}
-    try:
-        for precision in session.predictor.parts:
-            found |= _measured_in(session, precision, near)
-    except (DeviceError, InputError) as error:
-        session.note(f"candidates near the limit were not measured: {error}")
+    for precision, networks in near.items():
+        try:
+            found |= _measured_in(session, precision, networks)
+        except (DeviceError, InputError) as error:
+            which = f" in {precision}" if len(session.predictor.parts) > 1 else ""
+            session.note(f"candidates{which} near the limit were not measured: {error}")
     return found
 
 
-def _measured_in(session: Session, precision: Precision, candidates: Sequence[Evaluated]) -> dict[str, float]:
-    """Milliseconds of those that are in this precision, by id."""
-    device, networks = session.config.device.at(precision), dict[str, Sequence[Block]]()
+def _near_limit(
+    session: Session, candidates: Sequence[Evaluated]
+) -> dict[Precision, dict[str, Sequence[Block]]]:
+    """The blocks of those whose interval contains the limit, by precision and id."""
+    near: dict[Precision, dict[str, Sequence[Block]]] = {}
     for each in candidates:
-        own, network = session.in_precision(each.architecture)
-        if own == precision:
-            networks[each.architecture.id] = session.space.blocks(network)
-    if not networks:
-        return {}
+        if session.predictor.predict(each.architecture).high > session.settings.max_latency_ms:
+            precision, network = session.in_precision(each.architecture)
+            near.setdefault(precision, {})[each.architecture.id] = session.space.blocks(network)
+    return near
+
+
+def _measured_in(
+    session: Session, precision: Precision, networks: Mapping[str, Sequence[Block]]
+) -> dict[str, float]:
+    """Milliseconds of networks in a precision, by id."""
+    device = session.config.device.at(precision)
     times = time_networks(networks, device, board_of(device), HERE_S, session.progress)
     timings: Mapping[str, Timing] = times.measured.timings
     # A time taken on a busy machine is no reason to leave a network out.

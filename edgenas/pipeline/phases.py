@@ -124,7 +124,7 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             session.note(f"begins from {pretrained.title} (--pretrained {pretrained.name})")
         if prior_document is not None:
             save_prior(prior_document, folder)
-            session.note(prior_document.text)
+            session.note(prior_document.text(",".join(precisions)))
         return _complete_or_interrupted(session)
 
 

@@ -15,7 +15,8 @@ from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.formats import Document, read_json, validate, write_json
 from edgenas.searchers.problem import Prior
 from edgenas.settings.option import name_of
-from edgenas.space import ArchitectureSpace, NetworkSpace, architecture_space_from_config
+from edgenas.settings.precisions import precisions_setting
+from edgenas.space import ArchitectureSpace, NetworkSpace, PrecisionSpace, architecture_space_from_config
 from edgenas.storage.run_config import WarmStart
 from edgenas.storage.run_folder import RUNS, RunFolder
 from edgenas.storage.run_store import stored_accuracies
@@ -36,21 +37,24 @@ class PriorDocument(Document):
     run: str
     device: str
     data: str
+    precision: str = Field(
+        default="", description="of that run's networks; empty in those of earlier versions"
+    )
     evaluations: tuple[PriorEvaluation, ...] = Field(min_length=1)
 
     @property
     def fingerprint(self) -> WarmStart:
         """The record of this prior in a run's configuration."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        text = json.dumps(self.model_dump(mode="json", exclude={"precision"}), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         return WarmStart(name=self.run, evaluations=len(self.evaluations), digest=digest)
 
-    @property
-    def text(self) -> str:
-        """For people."""
+    def text(self, precision: str) -> str:
+        """For people; `precision` is what is searched now."""
+        other = f", in {self.precision}" if self.precision not in ("", precision) else ""
         return (
             f"starts from {len(self.evaluations)} evaluations of run {self.run} "
-            f"(device {self.device}, data {self.data})"
+            f"(device {self.device}, data {self.data}{other})"
         )
 
     def fits(self, space: ArchitectureSpace) -> bool:
@@ -84,7 +88,7 @@ def prior_for(name: str, run: str, space: ArchitectureSpace) -> PriorDocument:
     Raises:
         UnknownNameError: no such run under `./runs`.
         FileFormatError: the copy, or a file of that run, is damaged.
-        InputError: it has no evaluations, or its space has other choices.
+        InputError: it has no evaluations, or its space has other choices or precisions.
     """
     copy = RunFolder(RUNS / name).prior
     if copy.is_file() and (kept := read_json(copy, PriorDocument)).run == run and kept.fits(space):
@@ -114,9 +118,14 @@ def _read_run(run: str, space: ArchitectureSpace) -> PriorDocument:
     """The current evaluations of a run, which may be running, interrupted or complete; it is not modified."""
     folder = _folder_of(run)
     config = folder.read_document().config
-    _check_compatible(run, architecture_space_from_config(config.space, folder.document), space)
+    precision = precisions_setting(config.settings.precision or config.device.precision, "--precision")
+    earlier = architecture_space_from_config(config.space, folder.document)
+    prefix = _prefix(run, earlier, precision, space)
+    _check_compatible(run, earlier, space.networks if prefix and isinstance(space, PrecisionSpace) else space)
     known = [
-        (choices, accuracy) for choices, accuracy in stored_accuracies(folder.store) if accuracy is not None
+        ((*prefix, *choices), accuracy)
+        for choices, accuracy in stored_accuracies(folder.store)
+        if accuracy is not None
     ]
     if not known:
         raise InputError(
@@ -128,9 +137,29 @@ def _read_run(run: str, space: ArchitectureSpace) -> PriorDocument:
         "run": run,
         "device": config.device.name,
         "data": name_of(config.settings.data),
+        "precision": precision,
         "evaluations": rows,
     }
     return validate(content, PriorDocument, folder.store)
+
+
+def _prefix(
+    run: str, earlier: ArchitectureSpace, precision: str, space: ArchitectureSpace
+) -> tuple[str, ...]:
+    """What makes choices of an earlier run those of a space: its precision, where only now several are searched.
+
+    Raises:
+        InputError: the precisions of that run are not those of the space.
+    """
+    theirs, ours = (each.precisions if isinstance(each, PrecisionSpace) else () for each in (earlier, space))
+    if theirs == ours:
+        return ()
+    if not theirs and precision in ours:
+        return (precision,)
+    raise InputError(
+        f"--warm-start {run}: its networks are in {precision}",
+        f"give --precision {precision}, or name a run of the same precisions",
+    )
 
 
 def _check_compatible(run: str, earlier: ArchitectureSpace, space: ArchitectureSpace) -> None:

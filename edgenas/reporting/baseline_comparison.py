@@ -16,7 +16,7 @@ def lead_sentence(result: SearchResult) -> str:
     compared = [baseline for baseline in result.baselines if baseline.accuracies.test is not None]
     if not compared or all(model.accuracies.test is None for model in result.front):
         return ""
-    leads = [_named_lead(baseline) for baseline in compared if baseline.front_lead is not None]
+    leads = [_named_lead(baseline, result.front) for baseline in compared if baseline.front_lead is not None]
     slower = [baseline.name for baseline in compared if baseline.front_lead is None]
     if slower:
         leads.append(f"has no model as fast as {' or '.join(slower)}")
@@ -24,14 +24,16 @@ def lead_sentence(result: SearchResult) -> str:
     return f"at equal latency the front {listed} (test {METRIC_NAMES[result.metric]})"
 
 
-def _named_lead(baseline: Model) -> str:
-    """Such as `is 1.2 points ahead of MobileNetV2 x0.35`."""
-    assert baseline.front_lead is not None
-    tenths = round(10 * baseline.front_lead.points)
+def _named_lead(baseline: Model, front: Sequence[Model]) -> str:
+    """Such as `is 1.2 points ahead of MobileNetV2 x0.35`, with the precisions if they differ: `(int8 against fp32)`."""
+    lead = baseline.front_lead
+    assert lead is not None
+    others = [model.precision for model in front if model.id == lead.model and _differ(model, baseline)]
+    named = baseline.name + "".join(f" ({precision} against {baseline.precision})" for precision in others)
+    tenths = round(10 * lead.points)
     if tenths == 0:
-        return f"is level with {baseline.name}"
-    side = "ahead of" if tenths > 0 else "behind"
-    return f"is {abs(tenths) / 10:.1f} points {side} {baseline.name}"
+        return f"is level with {named}"
+    return f"is {abs(tenths) / 10:.1f} points {'ahead of' if tenths > 0 else 'behind'} {named}"
 
 
 def baseline_sentence(baseline: ModelEntry, front: Sequence[ModelEntry], metric_name: str) -> str:
@@ -53,7 +55,7 @@ def baseline_sentence(baseline: ModelEntry, front: Sequence[ModelEntry], metric_
         best = next(entry for entry in trained if entry.model is found)
         return (
             f"Of the models predicted no slower than {baseline.label}, {_number(best)} is the most accurate: "
-            f"{_lead(best, baseline, metric_name)}, at {_ms(best)} against {_ms(baseline)}."
+            f"{_lead(best, baseline, metric_name)}, {_times(best, baseline)}."
         )
     fastest = min(trained, key=lambda entry: entry.model.latency_ms.predicted)
     return (
@@ -82,6 +84,18 @@ def _points(difference: float) -> str:
 
 def _number(entry: ModelEntry) -> str:
     return f"number {entry.number} ({entry.label})"
+
+
+def _times(entry: ModelEntry, baseline: ModelEntry) -> str:
+    """Such as `at 0.900 ms against 1.50 ms`; where precisions differ, a lead is partly that of the faster one."""
+    if not _differ(entry.model, baseline.model):
+        return f"at {_ms(entry)} against {_ms(baseline)}"
+    return f"at {_ms(entry)} in {entry.model.precision} against {_ms(baseline)} in {baseline.model.precision}"
+
+
+def _differ(model: Model, baseline: Model) -> bool:
+    """Whether the two are in different precisions."""
+    return model.precision != baseline.precision
 
 
 def _ms(entry: ModelEntry) -> str:

@@ -60,7 +60,7 @@ class FrontLead(Document):
     """The front beside a baseline: its model of the highest validation figure among those predicted no slower.
 
     `points` is that model's test accuracy (by the run's metric) less the baseline's, in percentage points; negative
-    where the front is behind.
+    where the front is behind. The two may be in different precisions: baselines are in the widest that is searched.
     """
 
     model: str = Field(description="id of the front's model")

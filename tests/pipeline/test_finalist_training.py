@@ -242,7 +242,7 @@ def half_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step takes half a second, an evaluation a quarter; four seconds are for measuring."""
     monkeypatch.setattr(module, "step_seconds", lambda *_: 0.5)
     monkeypatch.setattr(module, "evaluation_seconds", lambda *_: 0.25)
-    monkeypatch.setattr(module, "measuring_seconds", lambda _: 4.0)
+    monkeypatch.setattr(module, "final_measuring_seconds", lambda _: 4.0)
 
 
 def test_a_budget_is_planned_once_in_equal_steps_with_the_supernets_for_baselines(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixtures.pipeline import in_precisions
 
 from edgenas.device import Device
 from edgenas.errors import DeviceError
@@ -17,6 +18,7 @@ from edgenas.pipeline.near_limit import first_within_limit
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import Budget
 from edgenas.searchers.loop import Evaluated
+from edgenas.space import PrecisionSpace
 
 Take = Callable[[dict[str, float] | Exception], list[list[str]]]
 
@@ -183,6 +185,43 @@ def test_the_pretrained_network_comes_after_the_best_that_was_found(
     asked = replace(session, config=session.config.model_copy(update={"settings": settings}))
     ids = [each.id for each in finalist_training._select_finalists(asked, front)]
     assert ids[:2] == [front[-1].architecture.id, whole.id][:count] and len(ids) == count
+
+
+def test_each_precision_is_timed_for_itself_and_a_failure_of_one_costs_no_other(
+    limited: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed = in_precisions(limited, "fp32", "int8")
+    space = mixed.problem.space
+    assert isinstance(space, PrecisionSpace)
+    (network,) = (limited.problem.predictor.slowest(),)
+    both = [space.joined(precision, network) for precision in ("fp32", "int8")]
+    ranked = [Evaluated(each, 0.5, mixed.problem.latency_ms(each)) for each in both]
+
+    def time_networks(networks: Mapping[str, Any], device: Device, *_: object) -> Any:
+        if device.precision == "int8":
+            raise DeviceError("no int8 here")
+        timings = {id_: SimpleNamespace(typical_ms=2 * LIMIT[0], unstable=False) for id_ in networks}
+        return SimpleNamespace(measured=SimpleNamespace(timings=timings))
+
+    monkeypatch.setattr(near_limit, "time_networks", time_networks)
+    assert _first(mixed, ranked, 2) == ranked[1:]
+    told, above = _notes(mixed)
+    assert told == "candidates in int8 near the limit were not measured: no int8 here"
+    assert above.startswith("of 1 candidates near the limit")
+
+
+def test_the_time_of_each_precision_counts(
+    limited: Session, take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two measurements of five seconds are too much of three minutes, one is not."""
+    asked = take({})
+    mixed = replace(in_precisions(limited, "fp32", "int8"), budget=Budget(180, 0.0, time.monotonic()))
+    space = mixed.problem.space
+    assert isinstance(space, PrecisionSpace)
+    network = limited.problem.predictor.slowest()
+    both = [Evaluated(space.joined(precision, network), 0.5, 1.0) for precision in ("fp32", "int8")]
+    assert not near_limit._measured(mixed, both) and not asked
+    assert near_limit._measured(mixed, both[:1]) and len(asked) == 1
 
 
 def test_predictions_that_are_off_are_told(limited: Session, ranked: list[Evaluated], take: Take) -> None:

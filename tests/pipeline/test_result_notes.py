@@ -3,15 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from fixtures.pipeline import in_precisions
 
 from edgenas.device import Provenance
-from edgenas.latency.precision_predictor import by_precision
-from edgenas.latency.predictor import LatencyPredictor, predictor_from_device
+from edgenas.latency.predictor import LatencyPredictor
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.result_notes import notes_on
 from edgenas.pipeline.session import Session
 from edgenas.searchers.loop import Evaluated
-from edgenas.searchers.problem import Problem
 from edgenas.storage.search_result import Constraint
 
 BINDING = Constraint(max_latency_ms=50, fastest_ms=1, slowest_ms=60, binding=True)
@@ -138,13 +137,7 @@ def test_estimated_latencies_are_noted_with_the_command_that_measures(
 @pytest.fixture
 def mixed(session: Session) -> Session:
     """The session, searching fp32 and int8."""
-    predictor = by_precision(
-        session.space,
-        ("fp32", "int8"),
-        lambda each: predictor_from_device(session.space, session.config.device.at(each)),
-    )
-    problem = Problem(predictor.space, predictor, session.problem.max_latency_ms)
-    return replace(session, predictor=predictor, problem=problem)
+    return in_precisions(session, "fp32", "int8")
 
 
 def test_each_precision_without_a_table_is_noted_with_its_own_command(mixed: Session) -> None:

@@ -17,11 +17,12 @@ from edgenas.errors import FileFormatError, InputError, RunConflictError, Unknow
 from edgenas.formats import read_json
 from edgenas.latency.latency import Latency
 from edgenas.pipeline.warm_start import PriorDocument, prior_for, save_prior
-from edgenas.space import MBConvSpace
+from edgenas.space import MBConvSpace, PrecisionSpace
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder, open_run
 from edgenas.storage.run_store import Evaluation, RunStore
 from edgenas.storage.search_result import SearchResult
+from edgenas.vocabulary import Precision
 
 SMALL: dict[str, Any] = {"evaluations": 8, "finalists": 1, "run": "new", "warm_start": "done"}
 
@@ -70,7 +71,7 @@ def test_what_succeeded_becomes_a_prior_in_the_order_it_was_made(
     expected = [tiny_space.encode(tiny_space.sample(np.random.default_rng(number))) for number in (0, 2)]
     assert prior.vectors.tolist() == np.array(expected).tolist()
     assert prior.errors.tolist() == [0.5, 0.25]
-    assert found.text == "starts from 2 evaluations of run old (device board, data digits)"
+    assert found.text("fp32") == "starts from 2 evaluations of run old (device board, data digits)"
     assert (found.fingerprint.name, found.fingerprint.evaluations) == ("old", 2)
 
 
@@ -211,6 +212,60 @@ def test_a_run_with_other_choices_is_refused(make_run: MakeRun, tiny_space: MBCo
         prior_for("new", "old", other)
 
 
+def test_evaluations_in_one_precision_are_for_a_search_of_several(
+    make_run: MakeRun, tiny_space: MBConvSpace
+) -> None:
+    make_run("old", [0.5, 0.75], precision="int8")
+    space = PrecisionSpace(tiny_space, ("fp32", "int8"))
+    found = prior_for("new", "old", space)
+    expected = [
+        space.encode(space.joined("int8", tiny_space.sample(np.random.default_rng(number))))
+        for number in (0, 1)
+    ]
+    assert found.prior(space).vectors.tolist() == np.array(expected).tolist()
+    assert found.text("fp32,int8").endswith("(device board, data digits, in int8)")
+
+
+def test_another_precision_is_told(make_run: MakeRun, tiny_space: MBConvSpace) -> None:
+    make_run("old", [0.5], precision="int8")
+    found = prior_for("new", "old", tiny_space)
+    assert found.text("fp32").endswith("(device board, data digits, in int8)")
+    assert found.text("int8").endswith("(device board, data digits)")
+
+
+def test_a_prior_of_an_earlier_version_is_the_same_without_its_precision(
+    make_run: MakeRun, tiny_space: MBConvSpace
+) -> None:
+    make_run("old", [0.5])
+    taken = prior_for("new", "old", tiny_space)
+    kept = taken.model_copy(update={"precision": ""})
+    assert kept.fingerprint == taken.fingerprint
+    assert kept.text("int8") == "starts from 1 evaluations of run old (device board, data digits)"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("fp16,int8", ()), ("fp16,int8", ("fp32", "int8")), ("fp16", ("fp32", "int8"))],
+)
+def test_other_precisions_are_refused_with_those_that_fit(
+    theirs: str,
+    ours: tuple[Precision, ...],
+    run_config: RunConfig,
+    make_run: MakeRun,
+    tiny_space: MBConvSpace,
+) -> None:
+    earlier = PrecisionSpace(tiny_space, ("fp16", "int8")) if "," in theirs else tiny_space
+    changed = changed_config(run_config, precision=theirs).model_copy(update={"space": earlier.config()})
+    with open_run("old", changed):
+        pass
+    told = (
+        f"--warm-start old: its networks are in {theirs}; "
+        f"give --precision {theirs}, or name a run of the same precisions"
+    )
+    with pytest.raises(InputError, match=told):
+        prior_for("new", "old", PrecisionSpace(tiny_space, ours) if ours else tiny_space)
+
+
 def broken_document(folder: RunFolder) -> None:
     folder.document.write_text('{"schema": "edgenas.run/2"}')
 
@@ -294,7 +349,7 @@ def test_a_search_begins_from_an_earlier_run_and_says_so(after_done: Path, image
     assert contents(after_done / "runs/done") == before
     assert result.status == "complete" and result.evaluations == 8
     earlier = SearchResult.model_validate_json(before["front.json"])
-    said = f"starts from 8 evaluations of run done (device raspberry-pi-5, data {earlier.data})"
+    said = f"starts from 8 evaluations of run done (device raspberry-pi-5, data {earlier.data}, in fp32)"
     assert result.notes.count(said) == 1
     assert said in (after_done / "runs/new/report.html").read_text()
     made = RunFolder(Path("runs/new")).read_document().config.warm_start

@@ -102,3 +102,19 @@ def test_there_is_no_sentence_without_anything_trained(result: Make, baseline: M
     untrained = model(1, 0.9, 1.0, accuracies={"supernet": 0.9})
     assert lead_sentence(result()) == lead_sentence(result(baselines=[baseline(60, "F", None, 1.5)])) == ""
     assert lead_sentence(result(baselines=[baseline(60, "A", 0.9, 1.5)], front=[untrained])) == ""
+
+
+def test_precisions_are_named_where_they_differ(model: Make, result: Make, baseline: Make) -> None:
+    front = [model(1, 0.95, 0.5, precision="int8"), model(2, 0.97, 1.6)]
+    made = [
+        baseline(60, "A", 0.9, 1.5, front_lead=FrontLead(model=front[0].id, points=5.0)),
+        baseline(61, "B", 0.9, 1.7, front_lead=FrontLead(model=front[1].id, points=0.0)),
+    ]
+    assert lead_sentence(result(front=front, baselines=made)) == (
+        "at equal latency the front is 5.0 points ahead of A (int8 against fp32) and is level with B (test accuracy)"
+    )
+    entries = _front(*front)
+    assert baseline_sentence(_hand(made[0]), entries, "accuracy").endswith(
+        "at 0.500 ms in int8 against 1.50 ms in fp32."
+    )
+    assert baseline_sentence(_hand(made[1]), entries, "accuracy").endswith("at 1.60 ms against 1.70 ms.")
