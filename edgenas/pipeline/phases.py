@@ -116,16 +116,22 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             custom_evaluator=make_evaluator and make_evaluator(space, dataset, settings.seed),
             pretrained=weights,
         )
-        for remark in dataset.remarks:
-            session.note(remark)
-        if files is not None and files.refused:
-            _list_refused(session, files)
-        if pretrained is not None:
-            session.note(f"begins from {pretrained.title} (--pretrained {pretrained.name})")
+        _note_beginnings(session, pretrained)
         if prior_document is not None:
             save_prior(prior_document, folder)
             session.note(prior_document.text(",".join(precisions)))
         return _complete_or_interrupted(session)
+
+
+def _note_beginnings(session: Session, pretrained: Pretrained | None) -> None:
+    """Say what is to know of the images, and what training begins from."""
+    for remark in session.dataset.remarks:
+        session.note(remark)
+    files = session.dataset.files
+    if files is not None and files.refused:
+        _list_refused(session, files)
+    if pretrained is not None:
+        session.note(f"begins from {pretrained.title} (--pretrained {pretrained.name})")
 
 
 def _predictor(
