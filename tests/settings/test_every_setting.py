@@ -209,8 +209,11 @@ def test_an_object_that_is_of_no_use_is_refused_in_one_line(
 SEARCH_SETTINGS = [each for each in settings_of(SearchSettings) if each.name not in ("data", "warm_start")]
 """Those that a search without other files can have; the two others have tests of their own in tests/pipeline."""
 
-BESIDE: dict[str, dict[str, Any]] = {"tune": {"pretrained": "efficientnet-lite0", "resolution": 32}}
-"""What else must be asked for with images of 16 px."""
+BESIDE: dict[str, dict[str, Any]] = {
+    "tune": {"pretrained": "efficientnet-lite0", "resolution": 32},
+    "precision": {"threads": 1},
+}
+"""What else must be asked for: with images of 16 px, and where latencies in fp32 are better known than in int8."""
 
 ROOMS = ("edgenas.api", "edgenas.pipeline", "edgenas.inputs")
 """Where settings are used."""
