@@ -209,7 +209,9 @@ def block_from_key(key: str) -> Block:
     for make, pattern in _GRAMMAR:
         if match := pattern.fullmatch(key):
             return make(*(int(text) if text.isdigit() else text for text in match.groups()))
-    raise InputError(f"{key!r:.100} is not a block key", "use a form like mbconv/k5/e6/s2/se0/relu6/24-40/112x112")
+    raise InputError(
+        f"{key!r:.100} is not a block key", "use a form like mbconv/k5/e6/s2/se0/relu6/24-40/112x112"
+    )
 
 
 def block_macs(block: Block) -> int:
