@@ -2,6 +2,7 @@
 
 import typing
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from inspect import Parameter, Signature
 from itertools import zip_longest
 from pathlib import Path
@@ -64,14 +65,22 @@ def command_of(declaring: type[Settings]) -> Callable[[Run], Callable[..., int |
 
 def with_values(declaring: type[Settings], arguments: Sequence[str]) -> list[str]:
     """Arguments in which every option that may stand alone has its value; typer's options have one always, or never."""
-    alone = {each.flag: each.option.alone for each in settings_of(declaring) if each.option.alone}
-    off = {flag.replace("--", "--no-", 1): flag for flag in alone}
+    may_stand_alone = {each.flag: each for each in settings_of(declaring) if each.option.alone}
+    off = {flag.replace("--", "--no-", 1): flag for flag in may_stand_alone}
     found: list[str] = []
     for word, following in zip_longest(arguments, arguments[1:]):
         found += [off[word], "none"] if word in off else [word]
-        if word in alone and (following is None or following.startswith("-")):
-            found.append(alone[word])
+        setting = may_stand_alone.get(word)
+        if setting is not None and not _is_value(following, setting):
+            found.append(setting.option.alone)
     return found
+
+
+def _is_value(word: str | None, setting: Setting) -> bool:
+    """Whether a word after an option is meant as its value: of one with choices, one of these, or nearly."""
+    if word is None or word.startswith("-"):
+        return False
+    return not setting.choices or bool(get_close_matches(word, setting.choices))
 
 
 def _keywords(

@@ -26,6 +26,9 @@ Images = NDArray[np.float32] | NDArray[np.uint8]
 TOLERANCES: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.1}
 """Largest accepted difference of logits, as a share of the largest: runtimes add up, and round, in another order."""
 
+BYTES_SINCE = (8, 5)
+"""First version of TensorRT whose inputs may be uint8."""
+
 _EXTRAS: dict[TargetName, tuple[str, str]] = {
     "openvino": ("openvino", "openvino"),
     "litert": ("litert_torch", "litert"),
@@ -75,6 +78,11 @@ class _Format(NamedTuple):
 def check_can_write(form: ExportForm) -> None:
     """Raise an InputError if files for the target cannot be written, as a package is missing or in this precision."""
     name = form.target.name
+    if form.camera is not None and form.target.tensorrt is not None and form.target.tensorrt < BYTES_SINCE:
+        raise InputError(
+            f"--target {name} takes no uint8 input, which TensorRT has since 8.5",
+            "leave out --embed-preprocessing",
+        )
     if name == "litert" and form.camera is not None:
         raise InputError(
             "--target litert is converted from the PyTorch module, which takes prepared pictures",

@@ -1,7 +1,7 @@
 """What every latency predictor of a search offers, and what those of buildable networks do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,12 +23,6 @@ class LayerLatency:
     block: str
     latency_ms: float
     interpolated: bool = False
-
-
-def weakest(found: Collection[Provenance]) -> Provenance:
-    """The provenance that can be claimed for all."""
-    in_order = (Provenance.ESTIMATED, Provenance.CALIBRATED, Provenance.MEASURED)
-    return next(each for each in in_order if each in found)
 
 
 class ArchitecturePredictor(ABC):

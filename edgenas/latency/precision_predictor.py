@@ -4,13 +4,10 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import override
 
-from edgenas.device import Provenance
-from edgenas.latency.latency import Latency
-from edgenas.latency.network_predictor import ArchitecturePredictor, NetworkPredictor, weakest
+from edgenas.latency.family_predictor import FamilyPredictor
+from edgenas.latency.network_predictor import ArchitecturePredictor, NetworkPredictor
 from edgenas.space import Architecture, NetworkSpace, PrecisionSpace
 from edgenas.vocabulary import Precision
 
@@ -25,7 +22,7 @@ def by_precision(
     return PrecisionPredictor(PrecisionSpace(networks, precisions), parts)
 
 
-class PrecisionPredictor(ArchitecturePredictor):
+class PrecisionPredictor(FamilyPredictor):
     """See `ArchitecturePredictor`.
 
     Args:
@@ -50,39 +47,21 @@ class PrecisionPredictor(ArchitecturePredictor):
 
     @property
     @override
-    def interpolated(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(key for part in self._parts.values() for key in part.interpolated))
+    def members(self) -> Mapping[Precision, NetworkPredictor]:
+        return self._parts
 
-    @property
     @override
-    def provenance(self) -> Provenance:
-        return weakest({part.provenance for part in self._parts.values()})
+    def split(self, architecture: Architecture) -> tuple[NetworkPredictor, Architecture]:
+        precision, network = self._space.split(architecture)
+        return self._parts[precision], network
+
+    @override
+    def joined(self, member: Precision, architecture: Architecture) -> Architecture:
+        return self._space.joined(member, architecture)
 
     @property
     @override
     def table_checksum(self) -> str | None:
+        """Also if some precisions have no table."""
         found = [part.table_checksum for part in self._parts.values()]
         return hashlib.sha256(json.dumps(found).encode()).hexdigest() if any(found) else None
-
-    @override
-    def predict(self, architecture: Architecture) -> Latency:
-        precision, network = self._space.split(architecture)
-        return self._parts[precision].predict(network)
-
-    @override
-    def predict_encoded(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
-        return self._space.selected(vectors, [part.predict_encoded for part in self._parts.values()])
-
-    @override
-    def fastest(self) -> Architecture:
-        return min(self._ends(lambda part: part.fastest()), key=self._predicted_ms)
-
-    @override
-    def slowest(self) -> Architecture:
-        return max(self._ends(lambda part: part.slowest()), key=self._predicted_ms)
-
-    def _ends(self, end: Callable[[NetworkPredictor], Architecture]) -> list[Architecture]:
-        return [self._space.joined(precision, end(part)) for precision, part in self._parts.items()]
-
-    def _predicted_ms(self, architecture: Architecture) -> float:
-        return self.predict(architecture).predicted

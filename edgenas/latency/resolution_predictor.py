@@ -2,15 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import override
 
-from edgenas.device import Provenance
-from edgenas.latency.latency import Latency
-from edgenas.latency.network_predictor import LayerLatency, NetworkPredictor, weakest
+from edgenas.latency.family_predictor import FamilyPredictor
+from edgenas.latency.network_predictor import LayerLatency, NetworkPredictor
 from edgenas.space import Architecture, NetworkSpace, ResolutionSpace, SearchSpace
 
 
@@ -20,7 +17,7 @@ def by_resolution(space: NetworkSpace, make: Callable[[SearchSpace], NetworkPred
     return ResolutionPredictor(space, parts) if isinstance(space, ResolutionSpace) else parts[0]
 
 
-class ResolutionPredictor(NetworkPredictor):
+class ResolutionPredictor(FamilyPredictor, NetworkPredictor):
     """See `NetworkPredictor`; latency is a sum over choices at each size alone.
 
     Args:
@@ -41,14 +38,17 @@ class ResolutionPredictor(NetworkPredictor):
 
     @property
     @override
-    def interpolated(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(key for part in self._parts.values() for key in part.interpolated))
+    def members(self) -> Mapping[int, NetworkPredictor]:
+        return self._parts
 
-    @property
     @override
-    def provenance(self) -> Provenance:
-        found = {part.provenance for part in self._parts.values()}
-        return weakest(found)
+    def split(self, architecture: Architecture) -> tuple[NetworkPredictor, Architecture]:
+        part = self._parts[self._space.resolution_of(architecture)]
+        return part, self._space.sized(architecture).architecture
+
+    @override
+    def joined(self, member: int, architecture: Architecture) -> Architecture:
+        return self._space.joined(member, architecture)
 
     @property
     @override
@@ -59,39 +59,11 @@ class ResolutionPredictor(NetworkPredictor):
         return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
     @override
-    def predict(self, architecture: Architecture) -> Latency:
-        part, inner = self._part(architecture)
-        return part.predict(inner)
-
-    @override
-    def predict_encoded(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
-        return self._space.selected(vectors, [part.predict_encoded for part in self._parts.values()])
-
-    @override
     def layers(self, architecture: Architecture) -> Sequence[LayerLatency]:
-        part, inner = self._part(architecture)
+        part, inner = self.split(architecture)
         return part.layers(inner)
 
     @override
     def constant_of(self, architecture: Architecture) -> float:
-        part, inner = self._part(architecture)
+        part, inner = self.split(architecture)
         return part.constant_of(inner)
-
-    @override
-    def fastest(self) -> Architecture:
-        return min(self._ends(lambda part: part.fastest()), key=self._predicted_ms)
-
-    @override
-    def slowest(self) -> Architecture:
-        return max(self._ends(lambda part: part.slowest()), key=self._predicted_ms)
-
-    def _ends(self, end: Callable[[NetworkPredictor], Architecture]) -> list[Architecture]:
-        return [self._space.joined(size, end(part)) for size, part in self._parts.items()]
-
-    def _predicted_ms(self, architecture: Architecture) -> float:
-        return float(self.predict_encoded(self._space.encode(architecture)[None])[0])
-
-    def _part(self, architecture: Architecture) -> tuple[NetworkPredictor, Architecture]:
-        return self._parts[self._space.resolution_of(architecture)], self._space.sized(
-            architecture
-        ).architecture

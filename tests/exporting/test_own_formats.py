@@ -12,6 +12,7 @@ import torch
 from edgenas.device.target import TARGETS
 from edgenas.errors import InputError, VerificationError
 from edgenas.exporting import own_formats as module
+from edgenas.exporting.camera import Camera
 from edgenas.exporting.export_form import ExportForm
 from edgenas.exporting.onnx_export import verified_onnx
 from edgenas.exporting.own_formats import Source, check_can_write, write_own_format
@@ -146,3 +147,19 @@ def test_litert_is_written_in_fp32_alone(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_nothing_is_needed_for_onnx_or_ort() -> None:
     for target in ("onnxruntime", "tensorrt", "ort-mobile"):
         check_can_write(ExportForm(TARGETS[target]))
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "tensorrt-8.2",
+            r"^--target tensorrt-8.2 takes no uint8 input, which TensorRT has since 8.5; leave out --embed-",
+        ),
+        ("litert", r"^--target litert is converted from .* takes prepared pictures; leave out --embed-prep"),
+    ],
+)
+def test_what_cannot_take_a_cameras_pictures(target: TargetName, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_can_write(ExportForm(TARGETS[target], camera=Camera()))
+    check_can_write(ExportForm(TARGETS["tensorrt-8.5"], camera=Camera()))

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from edgenas.cli.options import with_values
 from edgenas.errors import InputError
 from edgenas.settings.camera import camera_setting, parse_camera
 from edgenas.settings.export import ExportSettings
@@ -27,3 +28,17 @@ def test_it_needs_a_file_that_takes_pictures() -> None:
     with pytest.raises(InputError, match=r"^--camera needs --embed-preprocessing; give both, or neither$"):
         ExportSettings("photos", camera="640x480")
     assert ExportSettings("photos", embed_preprocessing="nhwc", camera=(640, 480)).camera == "640x480"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--embed-preprocessing", "photos"], ["--embed-preprocessing", "nhwc", "photos"]),
+        (["--embed-preprocessing", "nchw", "photos"], ["--embed-preprocessing", "nchw", "photos"]),
+        (["photos", "--embed-preprocessing"], ["photos", "--embed-preprocessing", "nhwc"]),
+        (["--embed-preprocessing", "nhcw", "photos"], ["--embed-preprocessing", "nhcw", "photos"]),
+    ],
+)
+def test_alone_it_does_not_take_the_run_for_its_layout(words: list[str], expected: list[str]) -> None:
+    """A misspelt layout is refused as such."""
+    assert with_values(ExportSettings, words) == expected
