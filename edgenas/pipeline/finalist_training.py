@@ -39,6 +39,7 @@ from edgenas.pipeline.training_plan import (
 from edgenas.searchers.front import ranked_leaders
 from edgenas.searchers.loop import Evaluated
 from edgenas.space import Architecture
+from edgenas.space.precision_space import searched_as
 
 
 def train_and_export(
@@ -93,16 +94,16 @@ def _trained(
             None if plan is None else plan.seconds[final_model.id],
             trainings.teacher(final_model),
         )
-    for each in finalists:
-        if (first := trained.get(twins.get(each.id, ""))) is not None:
-            trained[each.id] = adopt_training(session, each, first)
     allowed = [
         f"{sum(each.id in trained for each in asked)} of {len(asked)} {kind}"
-        for kind, asked in (("finalists", finalists), ("baselines", baselines))
+        for kind, asked in (("finalists", alone), ("baselines", baselines))
         if any(each.id not in trained for each in asked)
     ]
     if allowed:
         session.note(f"the time budget allowed {' and '.join(allowed)}")
+    for each in finalists:
+        if (first := trained.get(twins.get(each.id, ""))) is not None:
+            trained[each.id] = adopt_training(session, each, first)
     return trained
 
 
@@ -114,7 +115,7 @@ def _twins(finalists: Sequence[FinalModel]) -> dict[str, str]:
 
 
 def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[FinalModel]:
-    """The finalists, most important first."""
+    """The finalists, most important first, then the same networks in the other precisions that are searched."""
     valid, count = succeeded(evaluated), session.settings.finalists
     found = smoothed_points(session.problem, valid)
     whole = session.whole_network
@@ -127,13 +128,34 @@ def _select_finalists(session: Session, evaluated: list[Evaluated]) -> list[Fina
 
     def ranked(too_slow: set[str]) -> list[Evaluated]:
         left = [i for i, each in enumerate(valid) if each.architecture.id not in too_slow]
-        leading = [valid[left[i]] for i in ranked_leaders(found[left], count)]
-        in_order = {each.architecture.id: each for each in [*chosen, *leading[:1], *pretrained, *leading]}
-        return [each for id_, each in in_order.items() if id_ not in too_slow]
+        leading = [valid[left[i]] for i in ranked_leaders(found[left], count * len(session.predictor.parts))]
+        in_order = [*chosen, *leading[:1], *pretrained, *leading]
+        first: dict[Architecture, Evaluated] = {}  # of each network, in whichever precision it leads
+        for each in in_order:
+            if each.architecture.id not in too_slow:
+                first.setdefault(session.in_precision(each.architecture).network, each)
+        return list(first.values())
 
+    first = [each.architecture for each in first_within_limit(session, valid, ranked, count)]
     return [
-        finalist(session, candidate.architecture, candidate.accuracy)
-        for candidate in first_within_limit(session, valid, ranked, count)
+        finalist(session, each, by_id[each.id].accuracy if each.id in by_id else None)
+        for each in [*first, *_in_other_precisions(session, first)]
+    ]
+
+
+def _in_other_precisions(session: Session, chosen: Sequence[Architecture]) -> list[Architecture]:
+    """The networks of some architectures in the other precisions that are searched, as far as the limit allows it.
+
+    Their training is shared, so a file of each costs next to nothing.
+    """
+    problem = session.problem
+    twins = [
+        searched_as(problem.space, precision, session.in_precision(each).network)
+        for each in chosen
+        for precision in session.predictor.parts
+    ]
+    return [
+        each for each in twins if each not in chosen and problem.latency_ms(each) <= problem.max_latency_ms
     ]
 
 

@@ -57,7 +57,7 @@ def kept_and_dropped(
 
     The search chose them by its own accuracies; here the trained accuracies decide. A model is dropped only if one
     that costs no more is significantly better, not if that one merely got a few more validation images right by
-    chance.
+    chance. The file of the same network in another precision is judged by its figure alone: it differs in few images.
     """
     kept: list[FinalModel] = []
     dropped: list[FinalModel] = []
@@ -65,7 +65,12 @@ def kept_and_dropped(
     cost_of = {finalist.id: row for finalist, row in zip(finalists, costs, strict=True)}
     for finalist in sorted(finalists, key=lambda f: tuple(cost_of[f.id])):
         cheaper = [other for other in kept if (cost_of[other.id] <= cost_of[finalist.id]).all()]
-        note = finalist.note or _missed_limit(session, finalist) or _beaten_by(session, finalist, cheaper)
+        note = (
+            finalist.note
+            or _missed_limit(session, finalist)
+            or _beaten_by_twin(session, finalist, cheaper)
+            or _beaten_by(session, finalist, cheaper)
+        )
         (dropped if note else kept).append(replace(finalist, note=note))
     return kept, dropped
 
@@ -75,6 +80,16 @@ def _missed_limit(session: Session, finalist: FinalModel) -> str:
     if finalist.measured_ms is None or finalist.measured_ms <= limit_ms:
         return ""
     return f"measured {format_milliseconds(finalist.measured_ms)}, above the limit of {limit_ms:g} ms"
+
+
+def _beaten_by_twin(session: Session, finalist: FinalModel, cheaper: Sequence[FinalModel]) -> str:
+    metric = session.settings.metric
+    for other in cheaper:
+        if not (finalist.trained and other.trained) or other.architecture != finalist.architecture:
+            continue
+        if other.trained.validation[metric] >= finalist.trained.validation[metric]:
+            return f"the same network in {other.precision} costs no more and is no worse"
+    return ""
 
 
 def _beaten_by(session: Session, finalist: FinalModel, cheaper: Sequence[FinalModel]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from fixtures.configurations import changed_config
+from fixtures.pipeline import for_device, in_precisions
 from torch import nn
 
 from edgenas.accuracy.network_predictions import recalibrate
@@ -25,6 +26,7 @@ from edgenas.pipeline.time_budget import Budget
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.pretrained.weights import PretrainedWeights
 from edgenas.searchers.loop import Evaluated
+from edgenas.searchers.problem import Problem
 from edgenas.space.baselines import BASELINES
 from edgenas.space.modules import Network
 
@@ -144,6 +146,46 @@ def test_a_single_finalist_is_the_best_that_was_found(
     behind = Evaluated(whole, 0.1, session.problem.latency_ms(whole))
     train_and_export(session, supernet, [behind, replace(best, accuracy=0.9)])
     assert [each.final_model.id for each in trainings.made] == [best.architecture.id]
+
+
+def test_a_network_is_trained_once_and_deployed_in_every_precision_within_the_limit(
+    session: Session, supernet: Supernet, trainings: Trainings
+) -> None:
+    board = for_device(session, "raspberry-pi-5")
+    mixed = in_precisions(configured(board, finalists=2), "fp32", "int8")
+    space, latency_ms = mixed.problem.space, mixed.problem.latency_ms
+    small, large = mixed.space.smallest, mixed.space.largest
+    small_fp32, small_int8, large_int8 = (
+        space.joined(*each) for each in (("fp32", small), ("int8", small), ("int8", large))
+    )
+    limit_ms = 0.99 * latency_ms(space.joined("fp32", large))
+    mixed = replace(mixed, problem=Problem(space, mixed.predictor, limit_ms))
+    found = [
+        Evaluated(small_fp32, 0.6, latency_ms(small_fp32)),
+        Evaluated(large_int8, 0.9, latency_ms(large_int8)),
+    ]
+    brought = train_and_export(mixed, supernet, found)
+    assert [each.final_model.architecture for each in trainings.made] == [large, small]
+    assert {each.id: each.searched for each in brought} == {
+        small_fp32.id: 0.6, small_int8.id: None, large_int8.id: 0.9
+    }  # fmt: skip
+
+
+def test_of_a_network_that_leads_in_two_precisions_one_finalist_is_made(
+    session: Session, supernet: Supernet, trainings: Trainings
+) -> None:
+    board = for_device(session, "raspberry-pi-5")
+    mixed = in_precisions(configured(board, finalists=2), "fp32", "int8")
+    space = mixed.problem.space
+    small, large = mixed.space.smallest, mixed.space.largest
+    in_order = [("fp32", large, 0.9), ("int8", large, 0.8), ("fp32", small, 0.2), ("int8", small, 0.1)]
+    found = [(space.joined(precision, network), accuracy) for precision, network, accuracy in in_order]
+    train_and_export(
+        mixed,
+        supernet,
+        [Evaluated(each, accuracy, mixed.problem.latency_ms(each)) for each, accuracy in found],
+    )
+    assert [each.final_model.architecture for each in trainings.made] == [large, small]
 
 
 def weights_of(supernet: Supernet) -> PretrainedWeights:

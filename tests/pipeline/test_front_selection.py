@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fixtures.pipeline import for_device, in_precisions
 from fixtures.trained_models import with_labels, with_objectives, with_wrong
 
-from edgenas.pipeline.final_model import FinalModel
+from edgenas.pipeline.final_model import FinalModel, finalist
 from edgenas.pipeline.final_network import OfSpace
-from edgenas.pipeline.front_selection import front_of
+from edgenas.pipeline.front_selection import front_of, kept_and_dropped
 from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.session import Session
 from edgenas.searchers.loop import Evaluated
+from edgenas.space.precision_space import searched_as
 from edgenas.vocabulary import Metric
 
 
@@ -53,6 +55,29 @@ def test_a_slower_model_shown_to_be_worse_is_dropped_with_the_reason(
     result = result_of(session, candidates, [finalists[0], worse], "complete")
     assert [model.id for model in result.front] == [finalists[0].id]
     assert result.dropped[0].note == f"once trained, {finalists[0].id} is faster and 8.0 points more accurate"
+
+
+@pytest.mark.parametrize(("wrong_in_int8", "stay"), [([1, 2], ["int8"]), ([1, 2, 3], ["int8", "fp32"])])
+def test_of_a_network_in_two_precisions_the_slower_file_stays_if_it_is_better_at_all(
+    session: Session, wrong_in_int8: list[int], stay: list[str]
+) -> None:
+    board = for_device(session, "raspberry-pi-5")
+    mixed = in_precisions(board, "fp32", "int8")
+    largest = mixed.space.largest
+    wrong = {"fp32": [1, 2], "int8": wrong_in_int8}
+    both = [
+        with_wrong(
+            finalist(mixed, searched_as(mixed.problem.space, precision, largest), None), wrong[precision]
+        )
+        for precision in mixed.predictor.parts
+    ]
+    assert both[1].latency.predicted < both[0].latency.predicted
+    kept, dropped = kept_and_dropped(mixed, both)
+    assert [each.precision for each in kept] == stay
+    expected = {
+        each: "the same network in int8 costs no more and is no worse" for each in wrong if each not in stay
+    }
+    assert {each.precision: each.note for each in dropped} == expected
 
 
 @pytest.fixture
