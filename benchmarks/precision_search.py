@@ -1,6 +1,7 @@
 """A search of all precisions against searches of one each, at the same budget: hypervolumes of what is deployed.
 
     python benchmarks/precision_search.py [--data digits] [--seeds 3] [--evaluations 100] [--finalists 8]
+        [--time-budget 5min]
 
 Profiles this machine at each precision if it was not, in the working folder. Points are measured latency and test
 accuracy of exported files, as ONNX Runtime runs them. Objectives are normalised by ideal and nadir of all points of a
@@ -48,6 +49,7 @@ def search(options: argparse.Namespace, space: list[str], precision: str, seed: 
         *("search", "--device", "cpu", "--max-latency", options.max_latency, "--data", options.data),
         *("--precision", precision, "--seed", str(seed), "--run", f"{precision}-{seed}"),
         *("--evaluations", str(options.evaluations), "--finalists", str(options.finalists), *space),
+        *(("--time-budget", options.time_budget) if options.time_budget else ()),
     )
     return [model for model in found["front"] if model["onnx"]]
 
@@ -78,6 +80,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--evaluations", type=int, default=100)
     parser.add_argument("--finalists", type=int, default=8)
+    parser.add_argument("--time-budget")
     options = parser.parse_args()
     space = ["--resolution", options.resolution, "--pretrained", options.pretrained]
     Path("latency_models").mkdir(exist_ok=True)
