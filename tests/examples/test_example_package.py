@@ -231,7 +231,7 @@ def test_doctor_reports_a_broken_part_and_goes_on(
 
 
 def test_its_runtime_is_profiled_as_any(installed: Path, quick_timing: None) -> None:
-    profiled = edgenas.profile("reference-cpu", space="chain", resolution=8, classes=2, networks=3)
+    profiled = edgenas.profile("reference-cpu", space="chain", resolution=8, classes=2, networks=12)
     assert profiled.entries == 2 + 5 * 4
     assert Path(profiled.table).name == "onnx-reference-cpu-fp32-t1-b1.json"
     latencies = edgenas.validate("reference-cpu", networks=2, space="chain", resolution=8, classes=2)
