@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from edgenas.api.kit_import import kit_import
     from edgenas.api.predict import predict
     from edgenas.api.profile import profile
+    from edgenas.api.remove_runs import remove_runs
     from edgenas.api.report import report
     from edgenas.api.run import run
+    from edgenas.api.runs import runs
     from edgenas.api.search import search
     from edgenas.api.search_run import Run, TrainedModel, load_run
     from edgenas.api.validate import validate
@@ -67,8 +69,10 @@ _HOMES = {
     "mbconv": "edgenas.space",
     "predict": "edgenas.api.predict",
     "profile": "edgenas.api.profile",
+    "remove_runs": "edgenas.api.remove_runs",
     "report": "edgenas.api.report",
     "run": "edgenas.api.run",
+    "runs": "edgenas.api.runs",
     "search": "edgenas.api.search",
     "validate": "edgenas.api.validate",
 }
@@ -102,8 +106,10 @@ __all__ = [
     "mbconv",
     "predict",
     "profile",
+    "remove_runs",
     "report",
     "run",
+    "runs",
     "search",
     "validate",
 ]

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from edgenas.cli.completion import completion_of
 from edgenas.errors import InputError
 from edgenas.settings.declaration import Settings
 from edgenas.settings.option import Group, Setting, missing_of, settings_of
@@ -112,7 +113,9 @@ def _annotation(setting: Setting) -> Any:
     option = setting.option
     if option.argument:
         some = list[str] if option.repeats else str
-        described = typer.Argument(help=option.help, metavar=setting.flag, show_default=False)
+        described = typer.Argument(
+            help=option.help, metavar=setting.flag, show_default=False, **completion_of(setting)
+        )
         return Annotated[typing.Optional[some], described]  # noqa: UP045 - as below
     names = [setting.flag, f"--no-{setting.key}"] if setting.kind is bool else [setting.flag]
     described = typer.Option(
@@ -121,6 +124,7 @@ def _annotation(setting: Setting) -> Any:
         metavar="|".join(setting.choices) or _metavar(setting),
         show_default=False,
         rich_help_panel=option.group.value,
+        **completion_of(setting),
     )
     kind = list[str] if option.repeats else setting.kind
     return Annotated[typing.Optional[kind], described]  # noqa: UP045 - the type is only known at run time

@@ -25,13 +25,14 @@ def run(keywords: dict[str, Any], json: bool) -> int:
     if json:
         print_json(result)
     else:
-        _print_result(result)
+        print_result(result)
     if result.status == "interrupted":
         return INTERRUPTED
     return 0 if result.front else NOTHING_LEFT
 
 
-def _print_result(result: "SearchResult") -> None:
+def print_result(result: "SearchResult") -> None:
+    """Print the front as a table, and what is to know of it."""
     from edgenas.reporting.baseline_comparison import lead_sentence
 
     title = f"{result.run}: {len(result.front)} models for {result.device}"

@@ -35,6 +35,7 @@ from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import prior_for, save_prior
 from edgenas.plugins import may_make
+from edgenas.progress import Progress
 from edgenas.searchers.loop import Evaluated, search
 from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
@@ -44,7 +45,7 @@ from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.storage.run_folder import RUNS, RunFolder, open_run
-from edgenas.storage.run_store import Evaluation
+from edgenas.storage.run_store import Evaluation, RunStore
 from edgenas.storage.search_result import SearchResult
 from edgenas.vocabulary import Precision
 
@@ -112,7 +113,7 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             problem=problem,
             budget=Budget(settings.time_budget_s, before_s, started_s),
             torch_device=torch_device,
-            progress=settings.progress,
+            progress=_watching(store, settings.progress),
             custom_evaluator=make_evaluator and make_evaluator(space, dataset, settings.seed),
             pretrained=weights,
         )
@@ -121,6 +122,16 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             save_prior(prior_document, folder)
             session.note(prior_document.text(",".join(precisions)))
         return _complete_or_interrupted(session)
+
+
+def _watching(store: RunStore, progress: Progress) -> Progress:
+    """Progress that ends the search once its folder is gone, rather than after all is trained."""
+
+    def watched(phase: str, done: float, total: float, detail: str = "") -> None:
+        store.check_place()
+        progress(phase, done, total, detail)
+
+    return watched
 
 
 def _note_beginnings(session: Session, pretrained: Pretrained | None) -> None:

@@ -21,6 +21,7 @@ from edgenas.space.precision_space import InPrecision, searched_as
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import RunStore
+from edgenas.storage.store_problems import damaged
 from edgenas.vocabulary import Precision
 
 
@@ -140,6 +141,8 @@ class Session:
         stored = {}
         for row in self.store.evaluations():
             architecture = Architecture(self.problem.space.name, row.choices)
+            if architecture.id != row.id:
+                raise damaged(self.store.path, f"evaluation {row.id} is of other choices")
             stored[row.id] = Evaluated(
                 architecture, row.accuracy, row.latency.predicted, row.reason, row.seconds
             )
