@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edgenas.api.run import run
     from edgenas.api.runs import runs
     from edgenas.api.search import search
+    from edgenas.api.search_plan import search_plan
     from edgenas.api.search_run import Run, TrainedModel, load_run
     from edgenas.api.validate import validate
     from edgenas.device import Device
@@ -74,6 +75,7 @@ _HOMES = {
     "run": "edgenas.api.run",
     "runs": "edgenas.api.runs",
     "search": "edgenas.api.search",
+    "search_plan": "edgenas.api.search_plan",
     "validate": "edgenas.api.validate",
 }
 
@@ -111,6 +113,7 @@ __all__ = [
     "run",
     "runs",
     "search",
+    "search_plan",
     "validate",
 ]
 

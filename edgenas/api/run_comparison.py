@@ -73,5 +73,7 @@ def _spread(latencies: Sequence[float]) -> list[float]:
 
 def _at(latency_ms: float, results: Mapping[str, SearchResult]) -> EqualLatency:
     best = {name: most_accurate_within(result.front, latency_ms) for name, result in results.items()}
-    accuracies = {name: None if model is None else model.accuracies.validation for name, model in best.items()}
+    accuracies = {
+        name: None if model is None else model.accuracies.validation for name, model in best.items()
+    }
     return EqualLatency(latency_ms=latency_ms, accuracies=accuracies)

@@ -17,9 +17,18 @@ INTERRUPTED, NOTHING_LEFT = 130, 1
 """Exit codes: after Ctrl-C; if every finalist was dropped."""
 
 
-@command_of(SearchSettings)
-def run(keywords: dict[str, Any], json: bool) -> int:
+DRY_RUN = (
+    "Show the plan, with time, disk and memory estimated from a few timed steps; train and write nothing."
+)
+
+
+@command_of(SearchSettings, {"dry_run": DRY_RUN})
+def run(keywords: dict[str, Any], json: bool, dry_run: bool) -> int:
     """Search for the networks worth deploying on a device; train, export and verify them."""
+    if dry_run:
+        from edgenas.cli.search_plan import show_plan
+
+        return show_plan(keywords, json)
     with reporting() as progress:
         result = search(**keywords, progress=progress)
     if json:

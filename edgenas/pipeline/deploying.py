@@ -195,7 +195,7 @@ def _better_with_rounding(case: _Case, found: Converted) -> tuple[Converted, str
     if reason := _reason_against_tuning(case, found):
         note(f"{lost} and was not trained with its rounding: {reason}")
         return found, None
-    checkpoint = Checkpoint(case.session.folder.training(f"{id_}.int8"))
+    checkpoint = case.session.checkpoint(case.session.folder.training(f"{id_}.int8"))
     try:
         network = _trained_with_rounding(case, checkpoint)
         tuned = case.file(network)
@@ -207,6 +207,7 @@ def _better_with_rounding(case: _Case, found: Converted) -> tuple[Converted, str
     if case.kept(tuned) <= case.kept(found):
         note(f"{lost}, and training with its rounding did not help")
         return found, None
+    case.session.store.check_place()
     return tuned, write_weights(case.tuned_weights, network)
 
 

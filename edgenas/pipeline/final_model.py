@@ -12,7 +12,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.image_sizes import Resize
 from edgenas.accuracy.linear_probe import fit_linear, refit_linear
@@ -140,7 +139,7 @@ def train_final_model(
     """Build, train and evaluate a network, once; the outcome is recorded in the store."""
     id_, folder = final_model.id, session.folder
     if (known := session.store.last_event("trained", id=id_)) is None:
-        checkpoint = Checkpoint(folder.training(id_))
+        checkpoint = session.checkpoint(folder.training(id_))
         known = {"id": id_, "note": ""}
         try:
             network = make_network()
@@ -232,7 +231,10 @@ def load_network(folder: RunFolder, network: N, model: str, sha256: str | None) 
         FileFormatError: the weights are missing, damaged, or of another network or training.
     """
     path, hint = folder.weights(model), "restore the file, or search again"
+    most = 2**20 + 2 * sum(tensor.nbytes for tensor in network.state_dict().values())
     try:
+        if not path.is_file() or path.stat().st_size > most:
+            raise ValueError("it is too large" if path.is_file() else "there is no such file")
         content = path.read_bytes()
         if sha256 not in (None, hashlib.sha256(content).hexdigest()):
             raise FileFormatError(

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
 from edgenas.device import Device
@@ -85,6 +87,10 @@ class Session:
         if resolution == self.dataset.resolution:
             return self.dataset_on_device
         return self.dataset_at(resolution).on(self.torch_device)
+
+    def checkpoint(self, path: Path) -> Checkpoint:
+        """The state of a training in the run's folder, which nothing is written to once it is another run's."""
+        return Checkpoint(path, check=self.store.check_place)
 
     def seed_of(self, training: str) -> int:
         """The seed of one of several trainings, so that each has an order and augmentations of its own."""

@@ -219,6 +219,10 @@ def different_configuration(name: str, differences: list[str]) -> RunConflictErr
 
 def _check_or_write(folder: RunFolder, config: RunConfig, digests: Mapping[str, str] | None) -> None:
     if not folder.document.exists():
+        if folder.has_results or folder.has_store:
+            raise RunConflictError(
+                f"{folder.path} holds a run without its run.json", "restore that file, or use another --run"
+            )
         if digests is not None:
             write_json(folder.images, ImageManifest(digests=dict(digests)))
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -151,7 +151,7 @@ class RunStore:
         if self._found_at() != self._place:
             raise RunConflictError(
                 f"{self.path.parent} was removed, moved or replaced while its run was in progress",
-                "leave the folder alone while it is in use; to begin again, repeat the command",
+                "to begin again, repeat the command",
             )
 
     def _write(self, statement: str, *values: object) -> None:

@@ -46,8 +46,8 @@ def told(path: Path) -> Iterator[None]:
 def damaged(path: Path, reason: str) -> FileFormatError:
     """The error of a store that is damaged; its hint says what of the run does not need the store."""
     left = _left(path.parent)
-    still = f"still usable without it: {', '.join(left)}; " if left else ""
-    hint = f"{still}to go on, restore the file from a copy, or use another run"
+    still = f"still usable: {', '.join(left)}; " if left else ""
+    hint = f"{still}restore it from a copy, or use another run"
     return FileFormatError(path, "", f"is damaged ({reason})", hint)
 
 
@@ -72,8 +72,8 @@ def _left(folder: Path) -> list[str]:
     models = [path for path in folder.glob("models/*.safetensors") if ".training" not in path.suffixes]
     exports = Path("exports", folder.name)
     found = {
-        "the result (front.json)": (folder / "front.json").is_file(),
-        f"{len(models)} trained models (models/)": bool(models),
-        f"exported files ({exports}/)": exports.is_dir(),
+        "front.json": (folder / "front.json").is_file(),
+        f"{len(models)} trained {'model' if len(models) == 1 else 'models'}": bool(models),
+        f"{exports}/": exports.is_dir(),
     }
     return [what for what, there in found.items() if there]

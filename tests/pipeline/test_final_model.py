@@ -260,6 +260,18 @@ def test_other_weights_of_the_same_network_are_refused(session: Session, trained
     assert load_network(session.folder, build, trained.id, None) is build
 
 
+def test_what_cannot_be_weights_is_not_read(session: Session, trained: FinalModel) -> None:
+    path = session.folder.weights(trained.id)
+    with path.open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(FileFormatError, match=r"holds no weights of .* \(it is too large\)"):
+        load_network(session.folder, trained.network.build(), trained.id, None)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(FileFormatError, match=r"holds no weights of .* \(there is no such file\)"):
+        load_network(session.folder, trained.network.build(), trained.id, None)
+
+
 def test_the_sha_256_of_weights_is_that_of_their_file_and_kept(
     session: Session, trained: FinalModel, final_models: list[FinalModel]
 ) -> None:

@@ -236,6 +236,13 @@ def test_a_store_that_is_gone_is_not_begun_anew_beside_what_was_trained(
         pass
 
 
+def test_what_is_left_of_another_run_is_not_made_part_of_a_new_one(run_config: RunConfig) -> None:
+    make("demo", run_config).document.unlink()
+    told = r"runs/demo holds a run without its run\.json; restore that file, or use another --run"
+    with pytest.raises(RunConflictError, match=told), open_run("demo", run_config):
+        pass
+
+
 def test_a_folder_deleted_under_a_run_is_not_begun_anew_while_that_lives(run_config: RunConfig) -> None:
     with open_run("demo", run_config) as (folder, store):
         shutil.rmtree(folder.path)

@@ -179,7 +179,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(
         FileFormatError,
-        match=r"run\.sqlite: is damaged \(file is not a database\); to go on, restore the file from a copy, or use an",
+        match=r"run\.sqlite: is damaged \(file is not a database\); restore it from a copy, or use another run",
     ):
         RunStore(path)
     assert path.read_bytes() == content
@@ -205,10 +205,7 @@ def test_what_can_still_be_used_of_a_run_with_a_damaged_store_is_told(
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
     Path("run/run.sqlite").write_bytes(b"none" * 1000)
-    told = (
-        r"; still usable without it: the result \(front\.json\), 1 trained models \(models/\), exported files "
-        r"\(exports/run/\); to go on, restore the file from a copy, or use another run$"
-    )
+    told = r"; still usable: front\.json, 1 trained model, exports/run/; restore it from a copy, or use another run$"
     with pytest.raises(FileFormatError, match=told):
         RunStore(Path("run/run.sqlite"), writable)
 

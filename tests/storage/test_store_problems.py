@@ -38,7 +38,7 @@ def test_what_is_not_damage_says_how_to_go_on_and_never_to_delete(name: str, mes
     "error", [sqlite3.DatabaseError("malformed"), ValueError("malformed"), RecursionError("malformed")]
 )
 def test_everything_else_is_damage(error: Exception) -> None:
-    with pytest.raises(FileFormatError, match=r"is damaged \(malformed\); to go on, restore"), told(PATH):
+    with pytest.raises(FileFormatError, match=r"is damaged \(malformed\); restore it from"), told(PATH):
         raise error
 
 
@@ -58,6 +58,5 @@ def test_what_is_left_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (PATH.parent / name).parent.mkdir(parents=True, exist_ok=True)
         (PATH.parent / name).touch()
     assert damaged(PATH, "oh").hint == (
-        "still usable without it: the result (front.json), 2 trained models (models/); "
-        "to go on, restore the file from a copy, or use another run"
+        "still usable: front.json, 2 trained models; restore it from a copy, or use another run"
     )
