@@ -215,9 +215,7 @@ def _export(
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
     exact, error = design.verified_onnx(network, model.id, images, form.target.onnx)
     predicted = predictions(network, dataset, dataset.validation)
-    found = _scores(predicted, dataset, dataset.validation)
-    _check_accuracy(folder, model, found["top-1"], len(predicted))
-    before = found[metric]
+    before = _checked_scores(folder, model, dataset, predicted)[metric]
     content = exact
     if form.precision != "fp32":
         content = _converted_content(exact, config, dataset, model, form, before)
@@ -262,19 +260,22 @@ def _export(
     return exported, {kind: text for kind, text in spoken.items() if text}
 
 
-def _check_accuracy(folder: RunFolder, model: Model, found: float, images: int) -> None:
-    """Raise FileFormatError if loaded weights are not as accurate as recorded: the card would tell of others."""
-    known = model.quantised
+def _checked_scores(
+    folder: RunFolder, model: Model, dataset: Dataset, predicted: NDArray[np.int64]
+) -> dict[Metric, float]:
+    """The scores of loaded weights; raises FileFormatError if the card would tell of others."""
+    known, found = model.quantised, _scores(predicted, dataset, dataset.validation)
     recorded = (known.fp32 if known else model.scores).validation.get("top-1")
     if known is not None and known.fine_tuned:
         recorded = None  # that is of the weights before
-    if recorded is None or abs(found - recorded) <= max(MOST_OTHER_IMAGES / images, MOST_OTHER_SHARE):
-        return
+    most = max(MOST_OTHER_IMAGES / len(predicted), MOST_OTHER_SHARE)
+    if recorded is None or abs(found["top-1"] - recorded) <= most:
+        return found
     raise FileFormatError(
         folder.weights(model.id),
         "",
-        f"is right about {found:.1%} of the validation images, not about {recorded:.1%} as the run recorded: these are "
-        "other weights",
+        f"is right about {found['top-1']:.1%} of the validation images, not about {recorded:.1%} as the run recorded: "
+        "these are other weights",
         "restore the file, or search again",
     )
 

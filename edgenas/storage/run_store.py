@@ -104,6 +104,7 @@ class RunStore:
 
     def __init__(self, path: Path, writable: bool = True) -> None:
         self.path = path
+        self._absolute = path.absolute()  # an evaluator of somebody else may change the working folder
         if not path.is_file() and (path.exists() or not writable):
             raise damaged(path, "it is no file" if path.exists() else "it is missing")
         with told(path):
@@ -141,7 +142,7 @@ class RunStore:
     def _found_at(self) -> tuple[int, int] | None:
         """Which file is there now. One that is open cannot give its number to another."""
         try:
-            found = self.path.stat()
+            found = self._absolute.stat()
         except OSError:
             return None
         return found.st_dev, found.st_ino
@@ -190,8 +191,8 @@ class RunStore:
         Only a dying process leaves the mark, which tells a resumed run what killed it.
         """
         ((deaths,),) = self._read("SELECT count FROM attempts WHERE id = ?", id_) or [(0,)]
-        if not isinstance(deaths, int):
-            raise damaged(self.path, "attempts.count is no number")
+        if not (isinstance(deaths, int) and 0 <= deaths < 2**31):
+            raise damaged(self.path, "attempts.count is no count")
         self._write("INSERT OR REPLACE INTO attempts VALUES (?, ?)", id_, deaths + 1)
         try:
             yield deaths

@@ -159,6 +159,18 @@ def test_attempts_during_which_the_process_died_are_counted_until_one_ends(store
         assert deaths == 0
 
 
+@pytest.mark.parametrize("count", ["many", b"\0", -1, 2**63 - 1, 1.5])
+def test_attempts_that_are_no_number_are_told(store: RunStore, count: object) -> None:
+    path = changed(store, "INSERT INTO attempts VALUES ('ab', ?)", count)
+    told = r"run\.sqlite: is damaged \(attempts\.count is no count\)"
+    with (
+        closing(RunStore(path)) as again,
+        pytest.raises(FileFormatError, match=told),
+        again.attempt("ab"),
+    ):
+        pass
+
+
 def test_phases_add_up_over_sessions_also_when_interrupted(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
