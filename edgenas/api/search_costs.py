@@ -1,6 +1,5 @@
 """How long the phases of a search take here, from the speed of a few training steps on images of noise."""
 
-import resource
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from edgenas.accuracy.dataset import Dataset, Split
+from edgenas.accuracy.decoded_cache import MAX_IN_MEMORY
 from edgenas.accuracy.evaluator import SMALL_SPLIT_IMAGES
 from edgenas.accuracy.path_sampling import largest_path_losses, path_losses, paths_per_step
 from edgenas.accuracy.standalone import fresh_network, network_losses
@@ -18,6 +18,7 @@ from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import Losses, training_device
 from edgenas.accuracy.training_recipe import FinalistRecipe, Recipe, SupernetRecipe
 from edgenas.accuracy.training_speed import step_seconds
+from edgenas.board import host
 from edgenas.device import Device
 from edgenas.inputs.data_outline import DataOutline
 from edgenas.searchers.problem import Problem
@@ -141,12 +142,8 @@ class Workload:
         weights = sum(each.nbytes for each in supernet.parameters())
         activations = (sum(kept.values()) - weights) / 2 * self.supernet_recipe.batch_size
         del logits
-        return int(_resident_bytes() + 3 * weights + max(activations, 0) + self.outline.nbytes)
-
-
-def _resident_bytes() -> int:
-    """The most that this process has had in memory."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        images_bytes = min(self.outline.nbytes, MAX_IN_MEMORY)  # of more, parts of a file are read
+        return int((host.peak_memory() or 0) + 3 * weights + max(activations, 0) + images_bytes)
 
 
 def checkpoint_bytes(networks: NetworkSpace) -> int:

@@ -154,7 +154,16 @@ def _plan(
         feasible=fastest_ms <= settings.max_latency_ms,
         evaluations=settings.evaluations,
         trainings=_finalists(settings) + _baselines(settings, pretrained is not None),
+        notes=_notes(settings),
     )
+
+
+def _notes(settings: SearchSettings) -> tuple[str, ...]:
+    from edgenas.storage.run_folder import RUNS, RunFolder
+
+    if settings.run is None or not RunFolder(RUNS / settings.run).document.is_file():
+        return ()
+    return (f"run {settings.run} exists: what it has done already is not done again",)
 
 
 def _finalists(settings: SearchSettings) -> int:
@@ -174,7 +183,7 @@ def _baselines(settings: SearchSettings, is_pretrained: bool) -> int:
 def _with_costs(plan: SearchPlan, settings: SearchSettings, work: "Workload") -> SearchPlan:
     from edgenas.api.search_costs import checkpoint_bytes
 
-    phases, budget_s, notes = tuple(_phases(plan, settings, work)), settings.time_budget_s, list[str]()
+    phases, budget_s, notes = tuple(_phases(plan, settings, work)), settings.time_budget_s, list(plan.notes)
     known = [phase.seconds for phase in phases if phase.seconds is not None]
     seconds = sum(known) if len(known) == len(phases) else None
     if budget_s is not None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from edgenas.accuracy.decoded_cache import MAX_IN_MEMORY
 from edgenas.accuracy.training_recipe import FinalistRecipe, Recipe, SupernetRecipe
 from edgenas.api import search_costs as module
 from edgenas.api.search_costs import Workload, checkpoint_bytes
@@ -70,8 +71,9 @@ def test_steps_and_passes_are_really_timed(make_work: Callable[..., Workload]) -
 
 
 def test_memory_grows_with_the_images_and_the_batch(make_work: Callable[..., Workload]) -> None:
-    few, many = make_work(train=1000), make_work(train=10**8)
-    assert many.memory_bytes() - few.memory_bytes() == pytest.approx((10**8 - 1000) * 8 * 8 * 3, rel=0.1)
+    few, many, most = (make_work(train=images) for images in (1000, 10**7, 10**9))
+    assert many.memory_bytes() - few.memory_bytes() == pytest.approx((10**7 - 1000) * 8 * 8 * 3, rel=0.1)
+    assert most.memory_bytes() - few.memory_bytes() == pytest.approx(MAX_IN_MEMORY, rel=0.1)
     wide = make_work(train=1000, recipe=SupernetRecipe(epochs=1, batch_size=100_000))
     assert wide.memory_bytes() > 2 * few.memory_bytes()
 

@@ -100,3 +100,10 @@ def test_what_the_search_refuses_is_refused(changes: dict[str, str], told: str) 
 def test_a_run_in_use_is_refused() -> None:
     with locked(Path("runs/busy")), pytest.raises(RunConflictError, match="run busy is in use by process"):
         search_plan(**SMALL, run="busy")
+
+
+def test_a_run_that_exists_goes_on_and_that_is_said(image_folder: Path, hurried: None) -> None:
+    asked = {**SMALL, "data": str(image_folder), "run": "mine"}
+    assert search_plan(**asked).notes == ()
+    search(**asked)
+    assert search_plan(**asked).notes == ("run mine exists: what it has done already is not done again",)
