@@ -31,7 +31,7 @@ POSITIONS = 5
 """Of each image, in which small validation splits are evaluated."""
 
 DRAWN = 64
-"""Architectures, of which the typical one is timed."""
+"""Architectures, of which a typical one is timed."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ class Workload:
 
     @cached_property
     def typical(self) -> Architecture:
-        """The network of median operations, of some within the limit."""
+        """Of some networks within the limit, the one with more operations than a third: fronts have more small ones."""
         rng, problem = np.random.default_rng(0), self.problem
         drawn = [problem.predictor.fastest(), *(problem.space.sample(rng) for _ in range(DRAWN))]
         networks = [
             self._network(each) for each in drawn if problem.latency_ms(each) <= problem.max_latency_ms
         ]
-        return sorted(networks, key=self.networks.macs)[len(networks) // 2]
+        return sorted(networks, key=self.networks.macs)[len(networks) // 3]
 
     def _network(self, architecture: Architecture) -> Architecture:
         space = self.problem.space

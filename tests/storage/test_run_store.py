@@ -1,3 +1,4 @@
+import random
 import shutil
 import signal
 import sqlite3
@@ -5,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -363,3 +364,25 @@ def test_choices_of_another_space_are_told(store: RunStore, tiny_space: MBConvSp
     store.add(evaluation())
     with pytest.raises(FileFormatError, match=r"is damaged \(2 choices for space mbconv"):
         store.evaluations_in(tiny_space)
+
+
+@pytest.mark.parametrize("bytes_changed", [1, 5, 50])
+def test_whatever_bytes_change_nothing_but_an_error_of_edgenas_comes_out(
+    store: RunStore, tmp_path: Path, bytes_changed: int
+) -> None:
+    for number in range(20):
+        store.add(evaluation(f"{number:010x}"))
+        store.record("trained", id=f"{number:010x}", note="", predicted=[0], validation={}, test={})
+    store.close()
+    whole, path = store.path.read_bytes(), tmp_path / "mutant.sqlite"
+    for _ in range(60):
+        content = bytearray(whole)
+        for _ in range(bytes_changed):
+            content[random.randrange(len(content))] = random.randrange(256)
+        path.write_bytes(content)
+        for writable in (False, True):
+            with suppress(FileFormatError, RunConflictError), closing(RunStore(path, writable)) as mutant:
+                mutant.evaluations()
+                mutant.events("trained")
+                if writable:
+                    mutant.record("note", text="x")
