@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from edgenas.api.kit_import import kit_import
     from edgenas.api.predict import predict
     from edgenas.api.profile import profile
+    from edgenas.api.remove_runs import remove_runs
     from edgenas.api.report import report
     from edgenas.api.run import run
+    from edgenas.api.runs import runs
     from edgenas.api.search import search
+    from edgenas.api.search_plan import search_plan
     from edgenas.api.search_run import Run, TrainedModel, load_run
     from edgenas.api.validate import validate
     from edgenas.device import Device
@@ -67,9 +70,12 @@ _HOMES = {
     "mbconv": "edgenas.space",
     "predict": "edgenas.api.predict",
     "profile": "edgenas.api.profile",
+    "remove_runs": "edgenas.api.remove_runs",
     "report": "edgenas.api.report",
     "run": "edgenas.api.run",
+    "runs": "edgenas.api.runs",
     "search": "edgenas.api.search",
+    "search_plan": "edgenas.api.search_plan",
     "validate": "edgenas.api.validate",
 }
 
@@ -102,9 +108,12 @@ __all__ = [
     "mbconv",
     "predict",
     "profile",
+    "remove_runs",
     "report",
     "run",
+    "runs",
     "search",
+    "search_plan",
     "validate",
 ]
 

@@ -63,6 +63,14 @@ LatencyProtocol = Literal["all", "help"]
 DEVICE_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 """Also the name of its file."""
 
+RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""Also the name of its folder."""
+
+MODEL_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$"
+"""Of an architecture ten hex digits, of a baseline its name; the names of its files begin with it."""
+
+SHA256 = r"^[0-9a-f]{64}$"
+
 _USER, _NAME = "([A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}@)?", "[A-Za-z0-9][A-Za-z0-9_.-]{0,252}"
 
 SSH_HOST = rf"^({_USER}{_NAME}|ssh://{_USER}({_NAME}|\[[0-9A-Fa-f:.]{{2,45}}\])(:[0-9]{{1,5}})?)$"

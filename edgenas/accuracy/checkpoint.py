@@ -1,6 +1,7 @@
 """Training state on disk: weights, optimiser and step in one safetensors file, replaced atomically."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,10 +23,12 @@ class Checkpoint:
     Args:
         path: the file; created by the first `save`.
         interval_s: minimum time between writes; longer if writing is slow.
+        check: called before each write; may raise to prevent it.
     """
 
-    def __init__(self, path: Path, interval_s: float = 5.0) -> None:
+    def __init__(self, path: Path, interval_s: float = 5.0, check: Callable[[], None] = lambda: None) -> None:
         self.path = path
+        self._check = check
         self._interval_s = interval_s
         self._due_at = time.monotonic() + interval_s
 
@@ -36,6 +39,7 @@ class Checkpoint:
 
     def save(self, model: nn.Module, optimizer: Optimizer, step: int, elapsed_s: float) -> None:
         """Write the state after `step` steps, which took `elapsed_s` seconds over all sessions."""
+        self._check()
         start = time.monotonic()
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
         for name, parameter in model.named_parameters():

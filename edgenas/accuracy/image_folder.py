@@ -65,7 +65,7 @@ def dataset_from_folder(
     check_classes(str(folder), listing.classes)
     check_counts(str(folder), listing.classes, listing.labels[: listing.train])
     size = resolution or native_resolution(listing.paths[: listing.train])
-    plan = _planned(Plan(listing, _splits(listing), size, fit, 3), channels)
+    plan = planned(listing, size, fit, channels)
     record, images = decoded_images(plan, progress)
     taken: Channels = channels or (1 if record.grey else 3)
     if max(record.std) < MIN_STD:
@@ -91,8 +91,12 @@ def dataset_from_folder(
     )
 
 
-def _planned(plan: Plan, channels: Channels | None) -> Plan:
-    """Grey images that were decoded as RGB are not decoded again for the sake of one channel."""
+def planned(listing: Listing, size: int, fit: Fit, channels: Channels | None) -> Plan:
+    """What is to be decoded of a folder.
+
+    Grey images that were decoded as RGB are not decoded again for the sake of one channel.
+    """
+    plan = Plan(listing, _splits(listing), size, fit, 3)
     if channels != 1 or ((known := valid_record(plan)) is not None and known.grey):
         return plan
     return replace(plan, channels=1)

@@ -1,5 +1,6 @@
 """`edgenas.report`: writing the report of a run again."""
 
+from contextlib import closing
 from pathlib import Path
 
 from edgenas.formats import Document
@@ -26,9 +27,7 @@ def report(run: str | Path) -> ReportResult:
     from edgenas.storage.run_store import RunStore
 
     folder = find_run(str(run))
-    store = RunStore(folder.store)
-    try:
-        page = write_report(folder, store, folder.read_result())
-    finally:
-        store.close()
+    result = folder.read_result()
+    with closing(RunStore(folder.store, writable=False)) as store:
+        page = write_report(folder, store, result)
     return ReportResult(report=page, picture=folder.picture)

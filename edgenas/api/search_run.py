@@ -1,6 +1,7 @@
 """A run's result for use in Python: the front as a table or a picture, its models as trained modules."""
 
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ class TrainedModel(Model):
         """
         from edgenas.pipeline.final_model import load_network
 
-        return load_network(self._folder, self._network().build(), self.id)
+        return load_network(self._folder, self._network().build(), self.id, self.weights_sha256)
 
     def predict(self, images: "Picture | Iterable[Picture]") -> list[Classification]:
         """Classify images, preprocessed like the training images.
@@ -154,11 +155,8 @@ class Run(SearchResult):
         from edgenas.reporting.pictures import front_figure
         from edgenas.storage.run_store import RunStore
 
-        store = RunStore(self._folder.store)
-        try:
+        with closing(RunStore(self._folder.store, writable=False)) as store:
             return front_figure(report_content(self._folder, store, self, self._given_space))
-        finally:
-            store.close()
 
     def _repr_html_(self) -> str:
         """The front as a table, in a notebook."""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgenas.cli.completion import device_names
 from edgenas.cli.console import print_json, print_lines, print_table
 from edgenas.cli.options import JsonOption, command_of
 from edgenas.settings.latency_commands import DevicesAddSettings
@@ -16,7 +17,9 @@ ADD_EXAMPLE = "Example: edgenas devices add my-board --ssh pi@raspberrypi.local"
 
 
 def run(
-    name: Annotated[str | None, typer.Argument(help="Device to show; default: all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Device to show; default: all.", autocompletion=device_names)
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """List devices, their latency tables and the provenance of their latencies."""

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from edgenas.cli.completion import device_names
 from edgenas.cli.console import print_json, print_lines
 from edgenas.cli.options import JsonOption
 
@@ -11,7 +12,9 @@ EXAMPLE = "Example: edgenas doctor --device cpu"
 
 
 def run(
-    device: Annotated[str | None, typer.Option(help="Also check this device.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Also check this device.", autocompletion=device_names)
+    ] = None,
     json: JsonOption = False,
 ) -> int:
     """Check this machine, and a device, for anything that would stop a search or disturb a measurement."""

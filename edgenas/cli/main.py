@@ -16,6 +16,7 @@ from edgenas.cli import (
     predict,
     profile,
     report,
+    runs,
     search,
     validate,
 )
@@ -34,7 +35,6 @@ app = typer.Typer(
     help="Find the neural networks worth deploying on your device, within your milliseconds.",
     epilog="Example: edgenas search --device jetson --max-latency 20ms",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for command in (
@@ -50,6 +50,7 @@ for command in (
         export,
         run_command,
         report,
+        runs,
         doctor,
     ),
 ):

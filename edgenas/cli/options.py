@@ -1,7 +1,7 @@
 """The options of a command, made from the declarations of its settings."""
 
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from inspect import Parameter, Signature
 from itertools import zip_longest
@@ -10,13 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from edgenas.cli.completion import completion_of
 from edgenas.errors import InputError
 from edgenas.settings.declaration import Settings
 from edgenas.settings.option import Group, Setting, missing_of, settings_of
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
-_FILES = {"rich_help_panel": Group.FILES.value}
+_FILES: dict[str, Any] = {"rich_help_panel": Group.FILES.value}
 _ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -32,25 +33,31 @@ _GroupedJsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout.", **_FILES)
 ]
 
-Run = Callable[[dict[str, Any], bool], int | None]
-"""Runs a command with the keywords given, prints its result (the flag asks for JSON) and returns the exit code."""
+Run = Callable[..., int | None]
+"""Runs a command with the keywords given, prints its result (`json`: as one object) and returns the exit code."""
 
 
-def command_of(declaring: type[Settings]) -> Callable[[Run], Callable[..., int | None]]:
+def command_of(
+    declaring: type[Settings], switches: Mapping[str, str] | None = None
+) -> Callable[[Run], Callable[..., int | None]]:
     """Turn a function of keywords into a typer command with an option for each setting of a class.
 
     Options that are not given are omitted from the keywords; the class checks the others, as those from Python.
+    `switches` are options of the command alone, by name, with their help; the function has a keyword for each.
     """
+    alone = switches or {}
 
     def decorate(run: Run) -> Callable[..., int | None]:
         def command(config: Path | None, save_config: Path | None, json: bool, **options: Any) -> int | None:
+            switched = {name: options.pop(name) for name in alone}
             given = {name: value for name, value in options.items() if value not in (None, [])}
-            return run(_keywords(declaring, given, config, save_config), json)
+            return run(_keywords(declaring, given, config, save_config), json, **switched)
 
         order = list(Group)
         listed = sorted(settings_of(declaring), key=lambda each: order.index(each.option.group))
         parameters = [
             *(_parameter(setting.name, _annotation(setting), None) for setting in listed),
+            *(_parameter(name, _switch(name, text), False) for name, text in alone.items()),
             _parameter("config", _ConfigOption, None),
             _parameter("save_config", _SaveConfigOption, None),
             _parameter("json", _GroupedJsonOption, False),
@@ -108,11 +115,17 @@ def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
+def _switch(name: str, text: str) -> Any:
+    return Annotated[bool, typer.Option(f"--{name.replace('_', '-')}", help=text, **_FILES)]
+
+
 def _annotation(setting: Setting) -> Any:
     option = setting.option
     if option.argument:
         some = list[str] if option.repeats else str
-        described = typer.Argument(help=option.help, metavar=setting.flag, show_default=False)
+        described = typer.Argument(
+            help=option.help, metavar=setting.flag, show_default=False, **completion_of(setting)
+        )
         return Annotated[typing.Optional[some], described]  # noqa: UP045 - as below
     names = [setting.flag, f"--no-{setting.key}"] if setting.kind is bool else [setting.flag]
     described = typer.Option(
@@ -121,6 +134,7 @@ def _annotation(setting: Setting) -> Any:
         metavar="|".join(setting.choices) or _metavar(setting),
         show_default=False,
         rich_help_panel=option.group.value,
+        **completion_of(setting),
     )
     kind = list[str] if option.repeats else setting.kind
     return Annotated[typing.Optional[kind], described]  # noqa: UP045 - the type is only known at run time

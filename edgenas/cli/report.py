@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from edgenas.cli.completion import run_names
 from edgenas.cli.console import print_json, print_lines
 from edgenas.cli.options import JsonOption
 
@@ -11,7 +12,12 @@ EXAMPLE = "Example: edgenas report my-run"
 
 
 def run(
-    run: Annotated[str, typer.Argument(help="Name of a run under runs/, or the path of its folder.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a run under runs/, or the path of its folder.", autocompletion=run_names
+        ),
+    ],
     json: JsonOption = False,
 ) -> None:
     """Write the HTML report and the picture of a run's front."""

@@ -17,21 +17,31 @@ INTERRUPTED, NOTHING_LEFT = 130, 1
 """Exit codes: after Ctrl-C; if every finalist was dropped."""
 
 
-@command_of(SearchSettings)
-def run(keywords: dict[str, Any], json: bool) -> int:
+DRY_RUN = (
+    "Show the plan, with time, disk and memory estimated from a few timed steps; train and write nothing."
+)
+
+
+@command_of(SearchSettings, {"dry_run": DRY_RUN})
+def run(keywords: dict[str, Any], json: bool, dry_run: bool) -> int:
     """Search for the networks worth deploying on a device; train, export and verify them."""
+    if dry_run:
+        from edgenas.cli.search_plan import show_plan
+
+        return show_plan(keywords, json)
     with reporting() as progress:
         result = search(**keywords, progress=progress)
     if json:
         print_json(result)
     else:
-        _print_result(result)
+        print_result(result)
     if result.status == "interrupted":
         return INTERRUPTED
     return 0 if result.front else NOTHING_LEFT
 
 
-def _print_result(result: "SearchResult") -> None:
+def print_result(result: "SearchResult") -> None:
+    """Print the front as a table, and what is to know of it."""
     from edgenas.reporting.baseline_comparison import lead_sentence
 
     title = f"{result.run}: {len(result.front)} models for {result.device}"

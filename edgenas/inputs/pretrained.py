@@ -41,6 +41,7 @@ class Pretrained:
         least: rows and columns of the smallest images: one is left of them at the end.
         space: from resolution and classes to the space whose largest network is theirs.
         read: reads them.
+        is_elastic: whether they are those of a supernet, whose parts are as good as its largest network.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Pretrained:
     least: int
     space: Callable[[int, int], MBConvSpace]
     read: "Callable[[], PretrainedWeights]"
+    is_elastic: bool = False
 
     def with_channels(self, channels: int) -> "Pretrained":
         """The same for images of as many channels; `space` stays that of the pretraining."""
@@ -177,6 +179,7 @@ def _earlier_run(name: str, folder: RunFolder) -> Pretrained:
         least=_halved_to_one(layout),
         space=resized,
         read=partial(_supernet_weights, source),
+        is_elastic=True,
     )
 
 

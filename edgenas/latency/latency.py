@@ -8,7 +8,10 @@ from pydantic import Field
 from edgenas.device.device import Provenance
 from edgenas.units import format_milliseconds
 
-Positive = Annotated[float, Field(gt=0)]
+MAX_MS = 1e9
+"""Eleven days: no network takes so long."""
+
+Positive = Annotated[float, Field(gt=0, lt=MAX_MS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Latency:
     """
 
     predicted: Positive
-    low: Annotated[float, Field(ge=0)]
+    low: Annotated[float, Field(ge=0, lt=MAX_MS)]
     high: Positive
     provenance: Provenance
     measured: Positive | None = None

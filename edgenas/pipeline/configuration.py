@@ -50,7 +50,8 @@ def configuration_of(
         pretrained: what to begin from; None for random weights.
         weights: the same, read.
     """
-    supernet, finalist = _recipes(settings, len(dataset.train), weights)
+    is_elastic = weights is not None and weights.elastic
+    supernet, finalist = recipes_for(settings, len(dataset.train), weights is not None, is_elastic)
     complete = _with_defaults(settings, device, dataset, predictor)
     followed: dict[str, object] = {}
     if settings.tune == "network":
@@ -137,20 +138,20 @@ def _with_defaults(
     )
 
 
-def _recipes(
-    settings: SearchSettings, training_images: int, weights: PretrainedWeights | None
+def recipes_for(
+    settings: SearchSettings, training_images: int, is_pretrained: bool, is_elastic: bool
 ) -> tuple[SupernetRecipe, FinalistRecipe]:
     """The recipes of supernet and finalists, changed by what is set.
 
-    The largest network is trained first unless an earlier supernet's is as good as its parts. A gradient searcher
-    trains it in its own warm-up.
+    The largest network is trained first unless an earlier supernet's (`is_elastic`) is as good as its parts. A gradient
+    searcher trains it in its own warm-up.
     """
-    if weights is None:
+    if not is_pretrained:
         augmentation = augmentation_from_text(settings.augment or AUGMENT)
         supernet, finalist = default_recipes(training_images, augmentation)
     else:
         augmentation = augmentation_from_text(settings.augment or FINE_TUNING_AUGMENT)
-        largest_first = not weights.elastic and not settings.uses_gradients
+        largest_first = not is_elastic and not settings.uses_gradients
         supernet, finalist = fine_tuning_recipes(training_images, augmentation, largest_first)
     if settings.sampling is not None:
         supernet = supernet.model_copy(update={"sampling": settings.sampling})

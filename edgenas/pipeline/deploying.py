@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from edgenas.accuracy.checkpoint import Checkpoint
@@ -21,7 +20,6 @@ from edgenas.device.target import searched_scheme_of, searched_target_of
 from edgenas.errors import ConversionError, DivergenceError, OutOfMemoryError, VerificationError
 from edgenas.exporting.converting import Converted, converted_file, onnx_predictions
 from edgenas.exporting.onnx_export import max_abs_difference, write_onnx
-from edgenas.formats import write_bytes
 from edgenas.pipeline.final_measuring import final_measuring_seconds
 from edgenas.pipeline.final_model import (
     VERIFICATION_IMAGES,
@@ -29,6 +27,7 @@ from edgenas.pipeline.final_model import (
     Trained,
     load_network,
     onnx_path,
+    write_weights,
 )
 from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.session import Session
@@ -100,7 +99,8 @@ class _Case:
 
     def network(self) -> nn.Module:
         """With the model's weights."""
-        return load_network(self.session.folder, self.model.network.build(), self.model.id)
+        model = self.model
+        return load_network(self.session.folder, model.network.build(), model.id, model.weights_sha256)
 
     def exact_file(self, network: nn.Module) -> tuple[bytes, float]:
         """The fp32 file, and its largest difference from the network."""
@@ -147,7 +147,7 @@ def _written(case: _Case, content: bytes, difference: float) -> FinalModel:
 
 def _in_its_precision(case: _Case) -> FinalModel:
     """Write the file in another precision than fp32."""
-    found, fine_tuned = _converted(case)
+    case, found, fine_tuned = _converted(case)
     with torch.inference_mode():
         expected = case.network()(case.images).numpy()
     difference = max_abs_difference(found.content, case.images, expected)
@@ -161,22 +161,24 @@ def _in_its_precision(case: _Case) -> FinalModel:
     return _written(replace(case, model=model), found.content, difference)
 
 
-def _converted(case: _Case) -> tuple[Converted, bool]:
+def _converted(case: _Case) -> tuple[_Case, Converted, bool]:
     """The converted file, and whether its weights were trained with the rounding; they are the model's then.
 
     How it was reached is recorded, since a resumed run must end with the same file.
     """
     store, id_ = case.session.store, case.model.id
+    found = None
     if (known := store.last_event("converted", id=id_)) is None:
-        found, fine_tuned = case.file(case.network()), False
+        found, sha256 = case.file(case.network()), None
         if case.lost(found) > MOST_LOST:
-            found, fine_tuned = _better_with_rounding(case, found)
-        known = {"ranges": found.ranges, "fine_tuned": fine_tuned}
+            found, sha256 = _better_with_rounding(case, found)
+        known = {"ranges": found.ranges, "fine_tuned": sha256 is not None, "sha256": sha256}
         store.record("converted", id=id_, **known)
-        _adopt_tuned(case, fine_tuned)
-        return found, fine_tuned
-    _adopt_tuned(case, known["fine_tuned"])
-    return case.file(case.network(), [known["ranges"]]), known["fine_tuned"]
+    fine_tuned: bool = known["fine_tuned"]
+    _adopt_tuned(case, fine_tuned)
+    if fine_tuned:
+        case = replace(case, model=replace(case.model, weights_sha256=known.get("sha256")))
+    return case, found or case.file(case.network(), [known["ranges"]]), fine_tuned
 
 
 def _adopt_tuned(case: _Case, fine_tuned: bool) -> None:
@@ -186,28 +188,27 @@ def _adopt_tuned(case: _Case, fine_tuned: bool) -> None:
     case.tuned_weights.unlink(missing_ok=True)
 
 
-def _better_with_rounding(case: _Case, found: Converted) -> tuple[Converted, bool]:
-    """The file after training with the rounding, and True, if that is better than the one found without."""
+def _better_with_rounding(case: _Case, found: Converted) -> tuple[Converted, str | None]:
+    """The file after training with the rounding, and the SHA-256 of its weights, if it is better than that without."""
     id_, note = case.model.id, case.session.note
     lost = f"{id_} loses {100 * case.lost(found):.1f} points in {case.model.precision}"
     if reason := _reason_against_tuning(case, found):
         note(f"{lost} and was not trained with its rounding: {reason}")
-        return found, False
-    checkpoint = Checkpoint(case.session.folder.training(f"{id_}.int8"))
+        return found, None
+    checkpoint = case.session.checkpoint(case.session.folder.training(f"{id_}.int8"))
     try:
         network = _trained_with_rounding(case, checkpoint)
         tuned = case.file(network)
     except (DivergenceError, OutOfMemoryError, VerificationError, ConversionError) as error:
         note(f"{lost} and was not trained with its rounding: {error.problem}")
-        return found, False
+        return found, None
     finally:
         checkpoint.path.unlink(missing_ok=True)
     if case.kept(tuned) <= case.kept(found):
         note(f"{lost}, and training with its rounding did not help")
-        return found, False
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    write_bytes(case.tuned_weights, save(tensors))
-    return tuned, True
+        return found, None
+    case.session.store.check_place()
+    return tuned, write_weights(case.tuned_weights, network)
 
 
 def _reason_against_tuning(case: _Case, found: Converted) -> str:

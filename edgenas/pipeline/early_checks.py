@@ -14,7 +14,8 @@ from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.settings.shared import AUTO, NONE
 from edgenas.storage.run_config import setting_differences
-from edgenas.storage.run_folder import RUNS, RunFolder, check_free, check_name, different_configuration
+from edgenas.storage.run_folder import RUNS, RunFolder, check_name, different_configuration
+from edgenas.storage.run_lock import check_free
 from edgenas.vocabulary import Precision
 
 _BY_THE_IMAGES = ("data", "pretrained")
@@ -30,7 +31,7 @@ def check_before_images(settings: SearchSettings, device: Device, precisions: Se
     """
     if settings.run is not None:
         check_name(settings.run)
-        check_free(settings.run)
+        check_free(RUNS / settings.run)
         _check_options(settled(settings, device, precisions), settings, RunFolder(RUNS / settings.run))
     if settings.warm_start is not None:
         check_warm_start(settings.run, settings.warm_start)

@@ -1,6 +1,7 @@
 """Final models: finalists of a search and hand-designed baselines, trained, exported and measured alike."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -8,10 +9,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
-from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.image_sizes import Resize
 from edgenas.accuracy.linear_probe import fit_linear, refit_linear
@@ -35,11 +35,11 @@ from edgenas.space import Architecture, NetworkSpace
 from edgenas.space.precision_space import searched_as
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.search_result import Quantised
+from edgenas.storage.store_problems import damaged
 from edgenas.vocabulary import Metric, Precision
 
 N = TypeVar("N", bound=nn.Module)
 
-EXPORTS = Path("exports")
 VERIFICATION_IMAGES = 64
 
 
@@ -57,7 +57,8 @@ class FinalModel:
     """A network that may be deployed.
 
     `precision` is that of its file, and so are `trained` and `quantised` once it is exported. `searched` is the
-    accuracy a finalist had in the search; `name` is set for baselines only; `note` says what went wrong, if anything.
+    accuracy a finalist had in the search; `name` is set for baselines only; `note` says what went wrong, if anything;
+    `weights_sha256` is of the file of its weights, None if an earlier version of edgenas trained it.
     """
 
     id: str
@@ -67,6 +68,7 @@ class FinalModel:
     searched: float | None = None
     name: str = ""
     trained: Trained | None = None
+    weights_sha256: str | None = None
     quantised: Quantised | None = None
     exported: Exported | None = None
     measured_ms: float | None = None
@@ -137,7 +139,7 @@ def train_final_model(
     """Build, train and evaluate a network, once; the outcome is recorded in the store."""
     id_, folder = final_model.id, session.folder
     if (known := session.store.last_event("trained", id=id_)) is None:
-        checkpoint = Checkpoint(folder.training(id_))
+        checkpoint = session.checkpoint(folder.training(id_))
         known = {"id": id_, "note": ""}
         try:
             network = make_network()
@@ -162,14 +164,21 @@ def train_final_model(
         except (DivergenceError, OutOfMemoryError) as error:
             known["note"] = f"training failed: {error.problem}"
         else:
-            tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-            write_bytes(folder.weights(id_), save(tensors))
+            session.store.check_place()  # judging it took a while
+            known["sha256"] = write_weights(folder.weights(id_), network)
         session.store.record("trained", **known)
         checkpoint.path.unlink(missing_ok=True)
     if known["note"]:
         return replace(final_model, note=known["note"])
+    _check_images(session, known["predicted"])
     trained = Trained(tuple(known["predicted"]), known["validation"], known["test"])
-    return replace(final_model, trained=trained)
+    return replace(final_model, trained=trained, weights_sha256=known.get("sha256"))
+
+
+def _check_images(session: Session, predicted: Sequence[int]) -> None:
+    """Raise FileFormatError unless stored predictions are of the validation images."""
+    if len(predicted) != (count := len(session.dataset.validation.labels)):
+        raise damaged(session.store.path, f"{len(predicted)} predictions of {count} validation images")
 
 
 def adopt_training(session: Session, final_model: FinalModel, twin: FinalModel) -> FinalModel:
@@ -177,7 +186,8 @@ def adopt_training(session: Session, final_model: FinalModel, twin: FinalModel) 
     source, target = session.folder.weights(twin.id), session.folder.weights(final_model.id)
     if source.is_file() and not target.is_file():
         write_bytes(target, source.read_bytes())
-    return replace(final_model, trained=twin.trained, note=twin.note)
+    sha256 = twin.weights_sha256
+    return replace(final_model, trained=twin.trained, weights_sha256=sha256, note=twin.note)
 
 
 def _evaluate(dataset: Dataset, network: nn.Module) -> dict[str, object]:
@@ -197,24 +207,41 @@ def _evaluate(dataset: Dataset, network: nn.Module) -> dict[str, object]:
 
 def onnx_path(folder: RunFolder, model: str, suffix: str = "") -> Path:
     """The file a model of a run is exported to."""
-    return EXPORTS / folder.name / f"{model}{suffix}.onnx"
+    return folder.exports / f"{model}{suffix}.onnx"
 
 
-def load_network(folder: RunFolder, network: N, model: str) -> N:
+def write_weights(path: Path, network: nn.Module) -> str:
+    """Write the weights of a network, and return the SHA-256 of the file."""
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    content = save(tensors)
+    write_bytes(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def load_network(folder: RunFolder, network: N, model: str, sha256: str | None) -> N:
     """Load a model's trained weights; the network is left in evaluation mode on the CPU.
 
+    Args:
+        folder: of the run.
+        network: what they are for.
+        model: its id.
+        sha256: of the file, by which other weights than the model's are told; None if that is not known.
+
     Raises:
-        FileFormatError: the weights are missing, damaged, or of another network.
+        FileFormatError: the weights are missing, damaged, or of another network or training.
     """
-    path = folder.weights(model)
+    path, hint = folder.weights(model), "restore the file, or search again"
+    most = 2**20 + 2 * sum(tensor.nbytes for tensor in network.state_dict().values())
     try:
-        network.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise FileFormatError(
-            path,
-            "",
-            f"holds no weights of {model} ({first_line(error)})",
-            "restore the file, or search again",
-        ) from None
+        if not path.is_file() or path.stat().st_size > most:
+            raise ValueError("it is too large" if path.is_file() else "there is no such file")
+        content = path.read_bytes()
+        if sha256 not in (None, hashlib.sha256(content).hexdigest()):
+            raise FileFormatError(
+                path, "", f"does not hold the weights that {model} was trained to (its SHA-256 differs)", hint
+            )
+        network.load_state_dict(load(content))
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+        raise FileFormatError(path, "", f"holds no weights of {model} ({first_line(error)})", hint) from None
     network.eval()
     return network

@@ -35,6 +35,7 @@ from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import prior_for, save_prior
 from edgenas.plugins import may_make
+from edgenas.progress import Progress
 from edgenas.searchers.loop import Evaluated, search
 from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
@@ -44,7 +45,7 @@ from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.storage.run_folder import RUNS, RunFolder, open_run
-from edgenas.storage.run_store import Evaluation
+from edgenas.storage.run_store import Evaluation, RunStore
 from edgenas.storage.search_result import SearchResult
 from edgenas.vocabulary import Precision
 
@@ -62,7 +63,7 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
         device: the target device at its operating point.
         started_s: when the search was called, by `time.monotonic`.
     """
-    make_searcher, make_evaluator = _make_searcher(settings), custom_evaluator_maker(settings)
+    make_searcher, make_evaluator = make_searcher_for(settings), custom_evaluator_maker(settings)
     precisions = precisions_for(settings, device)
     device = device.at(precisions[0])
     if settings.baselines:
@@ -70,15 +71,15 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     check_before_images(settings, device, precisions)
     data = data_of(settings)
     _check_channels(settings, data.largest)
-    sizes = _sizes(settings, data.largest)
-    pretrained = _pretrained(settings, sizes[0])
+    sizes = sizes_for(settings, data.largest.resolution)
+    pretrained = beginning_for(settings, sizes[0])
     if pretrained is not None:
         pretrained = pretrained.with_channels(data.largest.channels)
         data = data.normalised(pretrained.mean, pretrained.std)
     weights = None if pretrained is None else pretrained.read()
     dataset = data.largest
     space = space_for_images(settings, sizes, len(dataset.classes), dataset.channels)
-    predictor = _predictor(settings, device, space, precisions)
+    predictor = predictor_of(settings, device, space, precisions)
     objectives = objectives_from_text(settings.objective)
     config = configuration_of(settings, device, dataset, predictor, pretrained, weights)
     name = default_name(config) if settings.run is None else settings.run
@@ -112,7 +113,7 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             problem=problem,
             budget=Budget(settings.time_budget_s, before_s, started_s),
             torch_device=torch_device,
-            progress=settings.progress,
+            progress=_watching(store, settings.progress),
             custom_evaluator=make_evaluator and make_evaluator(space, dataset, settings.seed),
             pretrained=weights,
         )
@@ -121,6 +122,16 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             save_prior(prior_document, folder)
             session.note(prior_document.text(",".join(precisions)))
         return _complete_or_interrupted(session)
+
+
+def _watching(store: RunStore, progress: Progress) -> Progress:
+    """Progress that ends the search once its folder is gone, rather than after all is trained."""
+
+    def watched(phase: str, done: float, total: float, detail: str = "") -> None:
+        store.check_place()
+        progress(phase, done, total, detail)
+
+    return watched
 
 
 def _note_beginnings(session: Session, pretrained: Pretrained | None) -> None:
@@ -134,7 +145,7 @@ def _note_beginnings(session: Session, pretrained: Pretrained | None) -> None:
         session.note(f"begins from {pretrained.title} (--pretrained {pretrained.name})")
 
 
-def _predictor(
+def predictor_of(
     settings: SearchSettings, device: Device, space: NetworkSpace, precisions: Sequence[Precision]
 ) -> ArchitecturePredictor:
     """Of the networks in all precisions; raises InputError if their latencies cannot be compared."""
@@ -154,7 +165,7 @@ def _list_refused(session: Session, files: ImageFiles) -> None:
     session.note(f"all files that are not used are listed in {listing}")
 
 
-def _pretrained(settings: SearchSettings, resolution: int) -> Pretrained | None:
+def beginning_for(settings: SearchSettings, resolution: int) -> Pretrained | None:
     """What to begin from; see `pretrained_for`.
 
     Raises:
@@ -169,7 +180,7 @@ def _pretrained(settings: SearchSettings, resolution: int) -> Pretrained | None:
     return found
 
 
-def _make_searcher(settings: SearchSettings) -> MakeSearcher | None:
+def make_searcher_for(settings: SearchSettings) -> MakeSearcher | None:
     """The factory of the searcher; None for the gradient searcher.
 
     Raises:
@@ -204,11 +215,11 @@ def _check_channels(settings: SearchSettings, dataset: Dataset) -> None:
         )
 
 
-def _sizes(settings: SearchSettings, dataset: Dataset) -> tuple[int, ...]:
+def sizes_for(settings: SearchSettings, native: int) -> tuple[int, ...]:
     """The image sizes that are searched; those of the data if nothing else says."""
     if isinstance(settings.space, NetworkSpace) and settings.resolution is None:
         return settings.space.resolutions
-    return settings.resolutions or (dataset.resolution,)
+    return settings.resolutions or (native,)
 
 
 def _complete_or_interrupted(session: Session) -> SearchResult:

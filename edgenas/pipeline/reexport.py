@@ -14,7 +14,7 @@ from edgenas.accuracy.metrics import confusion, scores
 from edgenas.accuracy.network_predictions import predictions
 from edgenas.device import Device
 from edgenas.device.target import TARGETS, scheme_for, searched_scheme_of, searched_target_of, target_of
-from edgenas.errors import DataError, InputError, RunConflictError, UnknownNameError
+from edgenas.errors import DataError, FileFormatError, InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.camera import camera_from
 from edgenas.exporting.camera_accuracy import with_camera_scores
 from edgenas.exporting.camera_export import verified_with_preprocessing
@@ -46,6 +46,9 @@ from edgenas.storage.search_result import Accuracies, AccuracyFigure, Model, Sco
 from edgenas.vocabulary import Metric, Precision, TargetName
 
 log = logging.getLogger(__name__)
+
+MOST_OTHER_IMAGES, MOST_OTHER_SHARE = 2, 0.01
+"""Predictions that may differ from those of the search, whose processor may have rounded otherwise."""
 
 
 class ExportedModel(Document):
@@ -208,11 +211,11 @@ def _export(
     dataset = data.at(design.resolution)
     if (given := model.normalisation) is not None:
         dataset = replace(dataset, mean=given.mean, std=given.std)
-    network = load_network(folder, design.build(), model.id)
+    network = load_network(folder, design.build(), model.id, model.weights_sha256)
     images = dataset.normalise(dataset.validation.images[:VERIFICATION_IMAGES])
     exact, error = design.verified_onnx(network, model.id, images, form.target.onnx)
     predicted = predictions(network, dataset, dataset.validation)
-    before = _scores(predicted, dataset, dataset.validation)[metric]
+    before = _checked_scores(folder, model, dataset, predicted)[metric]
     content = exact
     if form.precision != "fp32":
         content = _converted_content(exact, config, dataset, model, form, before)
@@ -255,6 +258,26 @@ def _export(
     guessing = guessing_text(dataset, updated.scores.test)
     spoken = {"speed": slow, "guessing": guessing and f"{model.id} is {guessing}"}
     return exported, {kind: text for kind, text in spoken.items() if text}
+
+
+def _checked_scores(
+    folder: RunFolder, model: Model, dataset: Dataset, predicted: NDArray[np.int64]
+) -> dict[Metric, float]:
+    """The scores of loaded weights; raises FileFormatError if the card would tell of others."""
+    known, found = model.quantised, _scores(predicted, dataset, dataset.validation)
+    recorded = (known.fp32 if known else model.scores).validation.get("top-1")
+    if known is not None and known.fine_tuned:
+        recorded = None  # that is of the weights before
+    most = max(MOST_OTHER_IMAGES / len(predicted), MOST_OTHER_SHARE)
+    if recorded is None or abs(found["top-1"] - recorded) <= most:
+        return found
+    raise FileFormatError(
+        folder.weights(model.id),
+        "",
+        f"is right about {found['top-1']:.1%} of the validation images, not about {recorded:.1%} as the run recorded: "
+        "these are other weights",
+        "restore the file, or search again",
+    )
 
 
 def _converted_content(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgenas.device import Device, Provenance
-from edgenas.errors import FileFormatError, IncompleteTableError
+from edgenas.errors import FileFormatError, IncompleteTableError, InputError
 from edgenas.latency.network_predictor import ArchitecturePredictor, NetworkPredictor
 from edgenas.latency.precision_predictor import by_precision
 from edgenas.latency.predictor import predictor_from_device, predictor_from_table
@@ -52,11 +52,13 @@ def report_content(
     document = folder.read_document()
     config = document.config
     networks = networks or network_space_from_config(config.space, folder.document)
-    rows = store.evaluations()
     precisions = config.settings.precisions or (config.device.precision,)
     predictor = _predictor(networks, precisions, config)
     space = PrecisionSpace(networks, precisions) if len(precisions) > 1 else networks
-    explained = _explained(predictor, rows, (*result.front, *result.dropped))
+    rows = store.evaluations_in(space)
+    models = (*result.front, *result.dropped)
+    _check_models(space, models, folder.front)
+    explained = _explained(predictor, rows, models)
     return ReportContent(
         result,
         config,
@@ -81,6 +83,15 @@ def _explained(
     chosen = [_searched(space, model) for model in models]
     found = contributions(space, predictor, evaluated, chosen)
     return dict(zip((model.id for model in models), found, strict=True)) if found else _TOO_FEW
+
+
+def _check_models(space: ArchitectureSpace, models: Sequence[Model], path: Path) -> None:
+    """Raise FileFormatError unless models are architectures of the space that was searched."""
+    for model in models:
+        try:
+            _searched(space, model)
+        except InputError as error:
+            raise FileFormatError(path, f"model {model.id}", error.problem, error.hint) from None
 
 
 def _searched(space: ArchitectureSpace, model: Model) -> Architecture:

@@ -96,6 +96,7 @@ def _model(session: Session, final_model: FinalModel) -> Model:
         peak_memory_bytes=network.peak_memory_bytes,
         onnx=str(exported.path) if exported else None,
         max_abs_error=exported.max_abs_error if exported else None,
+        weights_sha256=final_model.weights_sha256,
         note=final_model.note or guessing_text(session.dataset, trained.test if trained else {}),
         normalisation=network.normalisation,
         began_from=network.began_from,

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.evaluator import AccuracyKind, Evaluator
 from edgenas.device import Device
@@ -21,6 +23,7 @@ from edgenas.space.precision_space import InPrecision, searched_as
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import RunStore
+from edgenas.storage.store_problems import damaged
 from edgenas.vocabulary import Precision
 
 
@@ -85,6 +88,10 @@ class Session:
             return self.dataset_on_device
         return self.dataset_at(resolution).on(self.torch_device)
 
+    def checkpoint(self, path: Path) -> Checkpoint:
+        """The state of a training in the run's folder, which nothing is written to once it is another run's."""
+        return Checkpoint(path, check=self.store.check_place)
+
     def seed_of(self, training: str) -> int:
         """The seed of one of several trainings, so that each has an order and augmentations of its own."""
         return (self.settings.seed + int.from_bytes(training.encode(), "big")) % 2**32
@@ -140,6 +147,8 @@ class Session:
         stored = {}
         for row in self.store.evaluations():
             architecture = Architecture(self.problem.space.name, row.choices)
+            if architecture.id != row.id:
+                raise damaged(self.store.path, f"evaluation {row.id} is of other choices")
             stored[row.id] = Evaluated(
                 architecture, row.accuracy, row.latency.predicted, row.reason, row.seconds
             )

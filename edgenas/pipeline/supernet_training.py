@@ -5,7 +5,6 @@ from functools import partial
 
 from torch import nn
 
-from edgenas.accuracy.checkpoint import Checkpoint
 from edgenas.accuracy.path_sampling import largest_path_losses, path_losses
 from edgenas.accuracy.pretrained_start import start_from
 from edgenas.accuracy.supernet import Supernet
@@ -100,7 +99,7 @@ def _train_largest(session: Session, supernet: Supernet) -> None:
         session.dataset_on_device,
         recipe,
         session.seed_of(LARGEST_NETWORK),
-        Checkpoint(session.folder.largest_network),
+        session.checkpoint(session.folder.largest_network),
         session.progress,
         phase=LARGEST_NETWORK,
         seconds=_seconds(session, LARGEST_NETWORK),
@@ -147,7 +146,7 @@ def _train(session: Session, model: nn.Module, losses: Losses) -> None:
             session.dataset_on_device,
             config.supernet_recipe,
             session.settings.seed,
-            Checkpoint(session.folder.supernet),
+            session.checkpoint(session.folder.supernet),
             session.progress,
             phase="supernet",
             seconds=_seconds(session, "supernet"),

@@ -2,19 +2,28 @@
 
 import platform
 from collections.abc import Mapping
+from datetime import datetime
 from importlib import metadata
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainSerializer, PlainValidator, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.device import Device
 from edgenas.errors import InputError
-from edgenas.formats import Document
+from edgenas.formats import Document, Line
 from edgenas.images.preparation import Preparation
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.settings.search import SearchSettings
+from edgenas.vocabulary import RUN_NAME
 
 _VERSIONED = ("edgenas", "torch", "numpy", "pymoo", "moocore", "onnx", "onnxruntime")
 
@@ -123,14 +132,20 @@ class RunConfig(Document):
         return setting_differences(asked, now_asked) or _differences(mine, theirs, "")
 
 
+def _moment(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("must have a time zone")
+    return text
+
+
 class RunDocument(Document):
     """The file `run.json`."""
 
     schema_: Literal["edgenas.run/2"] = Field(default="edgenas.run/2", alias="schema")
-    name: str
-    created_at: str
+    name: str = Field(pattern=RUN_NAME)
+    created_at: Annotated[str, AfterValidator(_moment)]
     config: RunConfig
-    versions: dict[str, str]
+    versions: dict[Line, Line]
 
 
 def versions() -> dict[str, str]:
@@ -140,11 +155,12 @@ def versions() -> dict[str, str]:
 
 def setting_differences(mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """The differences of settings by name, as `--option: here -> there`."""
-    asked, now_asked = ({_flag(name): value for name, value in each.items()} for each in (mine, theirs))
+    asked, now_asked = ({flag_of(name): value for name, value in each.items()} for each in (mine, theirs))
     return _differences(asked, now_asked, "")
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """The option of a setting."""
     return f"--{name.replace('_', '-')}"
 
 

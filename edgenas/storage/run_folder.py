@@ -3,25 +3,26 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from edgenas.errors import FileFormatError, InputError, RunConflictError
 from edgenas.formats import parse_json, read_json, validate, write_json
 from edgenas.settings.option import name_of
 from edgenas.storage.earlier_formats import is_of_earlier_format, upgraded_run
 from edgenas.storage.run_config import ImageManifest, RunConfig, RunDocument, versions
+from edgenas.storage.run_lock import locked
 from edgenas.storage.run_store import RunStore
 from edgenas.storage.search_result import SearchResult
+from edgenas.storage.store_problems import damaged
+from edgenas.vocabulary import RUN_NAME
 
 log = logging.getLogger(__name__)
 
 RUNS = Path("runs")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+EXPORTS = Path("exports")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,33 @@ class RunFolder:
         """PNG of the front."""
         return self.path / "front.png"
 
+    @property
+    def models(self) -> Path:
+        """The folder of trained weights."""
+        return self.path / "models"
+
     def weights(self, model: str) -> Path:
         """Trained weights of a model."""
-        return self.path / "models" / f"{model}.safetensors"
+        return self.models / f"{model}.safetensors"
 
     def training(self, model: str) -> Path:
         """Training state of an unfinished model."""
-        return self.path / "models" / f"{model}.training.safetensors"
+        return self.models / f"{model}.training.safetensors"
+
+    @property
+    def exports(self) -> Path:
+        """The folder of its exported files."""
+        return EXPORTS / self.name
+
+    @property
+    def has_results(self) -> bool:
+        """Whether something has been trained or found, as its store must then tell."""
+        return self.front.exists() or self.supernet.exists() or self.models.exists()
+
+    @property
+    def has_store(self) -> bool:
+        """Whether there is a store with something in it."""
+        return self.store.exists() and self.store.stat().st_size > 0
 
     def read_document(self) -> RunDocument:
         """Read `run.json`, including those of earlier versions of edgenas."""
@@ -135,7 +156,10 @@ def find_run(run: str) -> RunFolder:
     Raises:
         InputError: there is no such run, or it has no result yet.
     """
-    for path in (RUNS / run, Path(run)):
+    given = Path(run)
+    if given.name in ("", ".."):  # the last part is also the name of a folder in `exports/`
+        given = given.resolve()
+    for path in (RUNS / run, given):
         folder = RunFolder(path)
         if folder.document.is_file():
             if not folder.front.is_file():
@@ -163,48 +187,23 @@ def open_run(
     """
     check_name(name)
     folder = RunFolder(RUNS / name)
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.path / ".lock")
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise _in_use(name) from None
-    except OSError as error:
-        raise RunConflictError(
-            f"{folder.path}: cannot be written ({error.strerror})", "run from a folder you can write to"
-        ) from None
-    try:
-        _check_or_write(folder, config, digests)
-        store = RunStore(folder.store)
+    with locked(folder.path):
         try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunConflictError(
+                f"{folder.path}: cannot be written ({error.strerror})", "run from a folder you can write to"
+            ) from None
+        _check_or_write(folder, config, digests)
+        if folder.has_results and not folder.has_store:
+            raise damaged(folder.store, "it is missing or empty")
+        with closing(RunStore(folder.store)) as store:
             yield folder, store
-        finally:
-            store.close()
-    finally:
-        lock.release()
-
-
-def check_free(name: str) -> None:
-    """Raise RunConflictError if another process is using the run."""
-    folder = RUNS / name
-    if not folder.is_dir():
-        return
-    try:
-        with FileLock(folder / ".lock").acquire(blocking=False):
-            return
-    except Timeout:
-        raise _in_use(name) from None
-    except OSError:  # `open_run` says what is wrong with it
-        return
-
-
-def _in_use(name: str) -> RunConflictError:
-    return RunConflictError(f"run {name} is in use by another process", "wait for it, or use another --run")
 
 
 def check_name(name: str) -> None:
     """Raise RunConflictError unless it can be the name of a run."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(RUN_NAME, name) or name.endswith("\n"):
         raise RunConflictError(
             f"--run {name!r} is not a valid run name", "use letters, digits, '.', '_' and '-'"
         )
@@ -220,6 +219,10 @@ def different_configuration(name: str, differences: list[str]) -> RunConflictErr
 
 def _check_or_write(folder: RunFolder, config: RunConfig, digests: Mapping[str, str] | None) -> None:
     if not folder.document.exists():
+        if folder.has_results or folder.has_store:
+            raise RunConflictError(
+                f"{folder.path} holds a run without its run.json", "restore that file, or use another --run"
+            )
         if digests is not None:
             write_json(folder.images, ImageManifest(digests=dict(digests)))
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,20 +1,24 @@
 """The result of a run: the file `front.json`, which `edgenas search --json` also prints."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from edgenas.device import Provenance
-from edgenas.formats import Document
+from edgenas.formats import Document, Line
 from edgenas.latency.energy import Energy
 from edgenas.latency.latency import Latency
 from edgenas.precision.int8 import Ranges
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.searchers.problem import TWO
-from edgenas.vocabulary import Metric, Objective, Precision
+from edgenas.storage.events import Id, Seconds, Sha256
+from edgenas.units import MAX_RESOLUTION
+from edgenas.vocabulary import RUN_NAME, Channels, Metric, Objective, Precision
 
 Fraction = Field(ge=0, le=1)
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class AccuracyFigure(Document):
@@ -46,6 +50,22 @@ class Normalisation(Document):
     std: tuple[float, ...]
 
 
+class _OfSpace(Document):
+    schema_: Literal["edgenas.architecture/1"] = Field(default="edgenas.architecture/1", alias="schema")
+    space: dict[str, Any]
+    choices: tuple[str, ...]
+
+
+class _OfLibrary(Document):
+    name: Line
+    channels: Channels = 3
+
+
+def _network(value: dict[str, Any]) -> dict[str, Any]:
+    (_OfSpace if "space" in value else _OfLibrary).model_validate(value)
+    return value
+
+
 class Quantised(Document):
     """How a model became int8, and what it was before: scores of the fp32 model on both splits, 0..1."""
 
@@ -63,7 +83,7 @@ class FrontLead(Document):
     where the front is behind. The two may be in different precisions: baselines are in the widest that is searched.
     """
 
-    model: str = Field(description="id of the front's model")
+    model: Id = Field(description="id of the front's model")
     points: float
     split: Literal["test"] = "test"
 
@@ -81,22 +101,25 @@ class Model(Document):
     latencies are those of the file, in its `precision`.
     """
 
-    id: str
+    id: Id
     name: str = ""
-    architecture: dict[str, Any]
+    architecture: Annotated[dict[str, Any], AfterValidator(_network)]
     accuracy: AccuracyFigure
     accuracies: Accuracies
     scores: Scores = Scores()
     latency_ms: Latency
     energy_mj: Energy | None = None
-    resolution: int | None = Field(default=None, ge=1)
+    resolution: int | None = Field(default=None, ge=1, le=MAX_RESOLUTION)
     precision: Precision = Field(default="fp32", description="of the exported file")
     quantised: Quantised | None = Field(default=None, description="of a trained int8 model")
-    params: int = Field(ge=0)
-    macs: int = Field(ge=0)
-    peak_memory_bytes: int | None = Field(default=None, ge=0)
+    params: Count
+    macs: Count
+    peak_memory_bytes: Count | None = None
     onnx: str | None = None
     max_abs_error: float | None = None
+    weights_sha256: Sha256 | None = Field(
+        default=None, description="of the file of its trained weights; None in results of earlier versions"
+    )
     leads: bool = False
     note: str = ""
     normalisation: Normalisation | None = Field(
@@ -142,9 +165,9 @@ class Model(Document):
 class Constraint(Document):
     """The latency limit, the latency range of the space, and whether the limit excludes anything (`binding`)."""
 
-    max_latency_ms: float
-    fastest_ms: float
-    slowest_ms: float
+    max_latency_ms: float = Field(gt=0)
+    fastest_ms: float = Field(gt=0)
+    slowest_ms: float = Field(gt=0)
     binding: bool
 
 
@@ -168,7 +191,7 @@ class Learning(Document):
     """The final state of the gradient searcher's learning, or its state when interrupted (not `finished`)."""
 
     finished: bool
-    chosen: str | None = Field(description="id of the architecture learnt for the limit itself, once known")
+    chosen: Id | None = Field(description="id of the architecture learnt for the limit itself, once known")
     targets: tuple[TargetLearning, ...] = Field(min_length=1, description="by ascending `target_ms`")
 
 
@@ -182,7 +205,7 @@ class SearchResult(Document):
     """
 
     schema_: Literal["edgenas.front/1"] = Field(default="edgenas.front/1", alias="schema")
-    run: str
+    run: str = Field(pattern=RUN_NAME)
     status: Literal["complete", "interrupted"]
     device: str
     data: str
@@ -190,18 +213,25 @@ class SearchResult(Document):
     metric: Metric = "top-1"
     objectives: tuple[Objective, ...] = TWO
     seed: int
-    evaluations: int
+    evaluations: Count
     constraint: Constraint
     hypervolume: float = Fraction
     pretrained: PretrainedRecord | None = Field(default=None, description="None: random weights")
-    chosen: str | None = Field(default=None, description="id of the architecture learnt for the limit")
+    chosen: Id | None = Field(default=None, description="id of the architecture learnt for the limit")
     learning: Learning | None = Field(default=None, description="only for the gradient searcher")
     front: tuple[Model, ...]
     dropped: tuple[Model, ...] = ()
     baselines: tuple[Model, ...] = ()
-    seconds: dict[str, float] = Field(description="by phase, over all sessions of the run")
+    seconds: dict[str, Seconds] = Field(description="by phase, over all sessions of the run")
     notes: tuple[str, ...] = ()
     report: str
+
+    @model_validator(mode="after")
+    def _is_of_a_space(self) -> "SearchResult":
+        for model in (*self.front, *self.dropped):
+            if "space" not in model.architecture:
+                raise ValueError(f"model {model.id} is no architecture of a space, as only baselines may be")
+        return self
 
 
 def most_accurate_within(models: Sequence[Model], limit_ms: float) -> Model | None:

@@ -256,9 +256,8 @@ def test_by_macro_f1_every_figure_is_the_macro_f1_of_the_predictions(
     assert result.metric == "macro-f1" and result.front
     for model in (*result.front, *result.dropped, *result.baselines):
         space = space_from_config(model.architecture["space"])
-        network = load_network(
-            folder, space.build(space.architecture(model.architecture["choices"])), model.id
-        )
+        built = space.build(space.architecture(model.architecture["choices"]))
+        network = load_network(folder, built, model.id, model.weights_sha256)
         for split, shown, known in (
             (dataset.validation, model.accuracies.validation, model.scores.validation),
             (dataset.test, model.accuracies.test, model.scores.test),

@@ -11,18 +11,11 @@ from edgenas.device import Device
 from edgenas.images.preparation import Preparation
 from edgenas.latency.precision_predictor import by_precision
 from edgenas.latency.predictor import predictor_from_device
-from edgenas.pipeline.configuration import _recipes, configuration_of, default_name, settled
-from edgenas.pretrained.source import PretrainedRecord
-from edgenas.pretrained.weights import PretrainedWeights
+from edgenas.pipeline.configuration import configuration_of, default_name, recipes_for, settled
 from edgenas.settings.search import SearchSettings
 from edgenas.space import MBConvSpace
 from edgenas.storage.run_config import RunConfig
 from edgenas.vocabulary import Precision
-
-
-def weights(elastic: bool = False) -> PretrainedWeights:
-    record = PretrainedRecord(name="p", licence="MIT", origin="here", sha256="0" * 64)
-    return PretrainedWeights(record, {}, elastic)
 
 
 @pytest.mark.parametrize(
@@ -32,14 +25,14 @@ def weights(elastic: bool = False) -> PretrainedWeights:
 def test_the_largest_network_is_trained_first_unless_it_is_as_good_as_its_parts_or_warmed_up(
     given: dict[str, Any], elastic: bool, first: bool
 ) -> None:
-    supernet, finalist = _recipes(SearchSettings("pi5", "20ms", **given), 1200, weights(elastic))
+    supernet, finalist = recipes_for(SearchSettings("pi5", "20ms", **given), 1200, True, elastic)
     assert (supernet.largest_first is not None) == first
     assert supernet.sampling == "sandwich" and supernet.augmentation.resized_crop
     assert finalist.refits_classifier and not finalist.distillation
 
 
 def test_from_random_weights_there_is_no_largest_network_first() -> None:
-    supernet, finalist = _recipes(SearchSettings("pi5", "20ms"), 1200, None)
+    supernet, finalist = recipes_for(SearchSettings("pi5", "20ms"), 1200, False, False)
     assert supernet.largest_first is None and not finalist.refits_classifier
     assert supernet.augmentation.text == finalist.augmentation.text == "crop"
 
@@ -57,13 +50,13 @@ def test_the_fit_that_is_recorded_is_the_one_that_was_used(tiny_dataset: Dataset
 
 def test_settings_come_before_what_is_usual() -> None:
     settings = SearchSettings("pi5", "20ms", augment="mixup", sampling="fair", distillation=0.25)
-    supernet, finalist = _recipes(settings, 1200, weights())
+    supernet, finalist = recipes_for(settings, 1200, True, False)
     assert (supernet.sampling, finalist.distillation) == ("fair", 0.25)
     assert supernet.augmentation.text == finalist.augmentation.text == "mixup"
 
 
 def test_a_linear_probe_fits_classifiers_once() -> None:
-    _, finalist = _recipes(SearchSettings("pi5", "20ms", tune="classifier"), 1200, weights())
+    _, finalist = recipes_for(SearchSettings("pi5", "20ms", tune="classifier"), 1200, True, False)
     assert finalist.classifier_only and not finalist.refits_classifier
 
 

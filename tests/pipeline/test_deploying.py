@@ -247,7 +247,7 @@ def test_damaged_weights_and_folders_that_cannot_be_written_stop_the_run(
     with pytest.raises(InputError, match=r"exports"):
         deployed(session, before)
     session.folder.weights(before.id).write_bytes(b"damaged")
-    with pytest.raises(FileFormatError, match=r"holds no weights"):
+    with pytest.raises(FileFormatError, match=r"does not hold the weights"):
         deployed(session, before)
 
 

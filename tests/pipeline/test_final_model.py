@@ -1,5 +1,6 @@
 """Contenders: trained once, exported, verified, measured once; what fails is noted."""
 
+import hashlib
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from edgenas.pipeline.final_model import (
     load_network,
     onnx_path,
     train_final_model,
+    write_weights,
 )
 from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.session import Session
@@ -119,7 +121,7 @@ def test_a_smaller_network_is_trained_on_parts_of_the_largest_images(
 @pytest.fixture
 def fitted(session: Session, final_models: list[FinalModel], trained: FinalModel) -> dict[str, Tensor]:
     """Weights of the classifier after training, and of one fitted to the features that training left."""
-    network = load_network(session.folder, trained.network.build(), trained.id)
+    network = load_network(session.folder, trained.network.build(), trained.id, trained.weights_sha256)
     before = classifier_of(network).weight.detach().clone()
     fit_classifier(network, session.dataset)
     return {"trained": before, "fitted": classifier_of(network).weight.detach()}
@@ -231,7 +233,8 @@ def test_a_missing_runtime_is_noted_beside_other_notes_and_the_models_stay(
 
 
 def test_loaded_weights_are_the_trained_ones(session: Session, trained: FinalModel) -> None:
-    network = load_network(session.folder, trained.space.build(trained.architecture), trained.id)
+    build = trained.space.build(trained.architecture)
+    network = load_network(session.folder, build, trained.id, trained.weights_sha256)
     assert not network.training
     assert trained.trained is not None
     found = predictions(network, session.dataset, session.dataset.validation)
@@ -241,8 +244,49 @@ def test_loaded_weights_are_the_trained_ones(session: Session, trained: FinalMod
 def test_weights_of_another_network_are_refused(
     session: Session, final_models: list[FinalModel], trained: FinalModel
 ) -> None:
-    other = final_models[1]
+    other = final_models[1].network.build()
+    told = rf"holds no weights of {trained.id} .*restore the file, or search"
+    with pytest.raises(FileFormatError, match=told):
+        load_network(session.folder, other, trained.id, trained.weights_sha256)
+
+
+def test_other_weights_of_the_same_network_are_refused(session: Session, trained: FinalModel) -> None:
+    """As a file of them has the same names and shapes, only its SHA-256 tells."""
+    path, build = session.folder.weights(trained.id), trained.space.build(trained.architecture)
+    write_weights(path, trained.space.build(trained.architecture))
+    told = rf"{trained.id}\.safetensors: does not hold the weights that {trained.id} was trained to \(its SHA-256"
+    with pytest.raises(FileFormatError, match=told):
+        load_network(session.folder, build, trained.id, trained.weights_sha256)
+    assert load_network(session.folder, build, trained.id, None) is build
+
+
+def test_what_cannot_be_weights_is_not_read(session: Session, trained: FinalModel) -> None:
+    path = session.folder.weights(trained.id)
+    with path.open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(FileFormatError, match=r"holds no weights of .* \(it is too large\)"):
+        load_network(session.folder, trained.network.build(), trained.id, None)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(FileFormatError, match=r"holds no weights of .* \(there is no such file\)"):
+        load_network(session.folder, trained.network.build(), trained.id, None)
+
+
+def test_the_sha_256_of_weights_is_that_of_their_file_and_kept(
+    session: Session, trained: FinalModel, final_models: list[FinalModel]
+) -> None:
+    content = session.folder.weights(trained.id).read_bytes()
+    assert trained.weights_sha256 == hashlib.sha256(content).hexdigest()
+    again = train_final_model(session, final_models[0], lambda: pytest.fail("trained twice"), RECIPE, "x")
+    assert again.weights_sha256 == trained.weights_sha256
+
+
+def test_stored_predictions_of_other_images_are_told(
+    session: Session, final_models: list[FinalModel]
+) -> None:
+    known = {"validation": {"top-1": 1.0}, "test": {"top-1": 1.0}, "predicted": [0, 1]}
+    session.store.record("trained", id=final_models[0].id, note="", **known)
     with pytest.raises(
-        FileFormatError, match=rf"holds no weights of {trained.id} .*restore the file, or search"
+        FileFormatError, match=r"run\.sqlite: is damaged \(2 predictions of \d+ validation images\)"
     ):
-        load_network(session.folder, other.space.build(other.architecture), trained.id)
+        train_final_model(session, final_models[0], lambda: network_of(final_models[0]), RECIPE, "x")

@@ -1,6 +1,7 @@
 """The phases one by one: what is planned, which evaluator is used, what becomes of failures."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from edgenas import search
 from edgenas.accuracy.evaluator import SupernetEvaluator
 from edgenas.device import find_device
-from edgenas.errors import DivergenceError, EdgenasError, InputError, OutOfMemoryError
+from edgenas.errors import DivergenceError, EdgenasError, InputError, OutOfMemoryError, RunConflictError
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.pipeline import final_model as final_model_module
 from edgenas.pipeline import phases as module
@@ -307,3 +308,25 @@ def test_objects_of_another_class_are_refused_before_a_run_is_made(
     with pytest.raises(InputError, match=message):
         search(**arguments)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("begun_anew", [False, True])
+@pytest.mark.parametrize("when", ["supernet", "search", "finalist 1/2"])
+def test_a_folder_removed_under_a_search_ends_it_and_leaves_nothing_in_the_next(
+    small_search: Search, when: str, begun_anew: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "runs/r"
+
+    def remove(phase: str, done: float, total: float, detail: str = "") -> None:
+        if phase == when and done > 0 and (folder / "run.json").exists():
+            shutil.rmtree(folder)
+            if begun_anew:  # by hand: a search would be refused
+                folder.mkdir()
+                (folder / "run.sqlite").write_bytes(b"of another")
+
+    told = r"runs/r was removed, moved or replaced while its run was in progress; to begin again, repeat the command"
+    with pytest.raises(RunConflictError, match=told):
+        small_search(progress=remove)
+    assert not folder.exists() or [path.name for path in folder.iterdir()] == ["run.sqlite"]
+    shutil.rmtree(folder, ignore_errors=True)
+    assert small_search().status == "complete"

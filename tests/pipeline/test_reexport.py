@@ -6,8 +6,9 @@ from pathlib import Path
 
 import onnx
 import pytest
+from safetensors.torch import load_file, save_file
 
-from edgenas import export, run, search
+from edgenas import export, load_run, run, search
 from edgenas.accuracy.dataset_sources import load_dataset
 from edgenas.errors import FileFormatError, InputError, RunConflictError, UnknownNameError
 from edgenas.exporting.onnx_export import run_onnx
@@ -76,8 +77,55 @@ def test_damaged_weights_are_named(
     weights = next((tmp_path / "runs/done/models").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:100])
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileFormatError, match=r"holds no weights of .*; restore the file, or search again"):
+    with pytest.raises(FileFormatError, match=r"does not hold the weights .*; restore the file, or search"):
         export("done", weights.stem)
+
+
+def permuted(path: Path) -> None:
+    """Permute the rows of the last layer: other weights of the same names and shapes."""
+    tensors = load_file(path)
+    name = max(name for name, tensor in tensors.items() if tensor.ndim == 2)
+    save_file({**tensors, name: tensors[name].flip(0).contiguous()}, path)
+
+
+def test_a_card_never_states_figures_of_other_weights(in_finished_run: Path) -> None:
+    folder = RunFolder(Path("runs/done"))
+    (first, *_) = folder.read_result().front
+    permuted(folder.weights(first.id))
+    card = Path(f"exports/done/{first.id}.json")
+    card.unlink()
+    with pytest.raises(FileFormatError, match=rf"does not hold the weights that {first.id} was trained to"):
+        export("done")
+    with pytest.raises(FileFormatError, match="its SHA-256 differs"):
+        load_run("done").front[0].load()
+    assert not card.exists()
+
+
+def test_other_weights_of_an_earlier_versions_run_are_told_by_their_accuracy(in_finished_run: Path) -> None:
+    folder = RunFolder(Path("runs/done"))
+    content = json.loads(folder.front.read_text())
+    for model in (*content["front"], *content["dropped"]):
+        del model["weights_sha256"]
+    folder.front.write_text(json.dumps(content))
+    (first, *_) = export("done").models
+    permuted(folder.weights(first.id))
+    told = r"\.safetensors: is right about \d+\.\d% of the validation images, not about \d+\.\d% as the run recorded"
+    with pytest.raises(FileFormatError, match=told):
+        export("done")
+
+
+def test_an_id_that_leaves_the_folder_writes_nowhere(in_finished_run: Path) -> None:
+    front = Path("runs/done/front.json")
+    content = json.loads(front.read_text())
+    id_ = content["front"][0]["id"]
+    content["front"][0]["id"] = "a/../../../../w"
+    front.write_text(json.dumps(content))
+    Path("runs/done/models/a").mkdir()
+    shutil.copy(f"runs/done/models/{id_}.safetensors", "w.safetensors")
+    before = sorted(in_finished_run.parent.rglob("*"))
+    with pytest.raises(FileFormatError, match=r"front\.json: front\.0\.id: string should match pattern"):
+        export("done")
+    assert sorted(in_finished_run.parent.rglob("*")) == before
 
 
 def test_unknown_models_and_precisions_are_refused(in_finished_run: Path) -> None:

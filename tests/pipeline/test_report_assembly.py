@@ -163,5 +163,5 @@ def test_the_report_of_an_interrupted_learning_shows_how_far_it_was(
 def test_a_damaged_record_of_the_learning_names_its_field(in_finished_run: Path, tmp_path: Path) -> None:
     run = copied_run(in_finished_run, tmp_path / "damaged", 0)
     record(run, gates="two-path")
-    with pytest.raises(FileFormatError, match=r"run\.sqlite: latency_loss: field required"):
+    with pytest.raises(FileFormatError, match=r"run\.sqlite: is damaged \(latency_loss: Field required\)"):
         report(run)

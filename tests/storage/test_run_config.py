@@ -20,7 +20,9 @@ def test_the_space_it_keeps_is_the_space_searched(run_config: RunConfig, tiny_sp
 
 
 def test_a_document_survives_json_with_its_schema(run_config: RunConfig) -> None:
-    document = RunDocument(name="demo", created_at="2025-01-01", config=run_config, versions=versions())
+    document = RunDocument(
+        name="demo", created_at="2025-01-01T00:00:00+00:00", config=run_config, versions=versions()
+    )
     text = document.model_dump_json()
     assert '"schema":"edgenas.run/2"' in text
     assert RunDocument.model_validate_json(text) == document

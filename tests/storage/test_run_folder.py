@@ -1,16 +1,19 @@
 import json
 import logging
 import os
+import platform
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import filelock
 import pytest
 
 from edgenas.device import Provenance
-from edgenas.errors import InputError, RunConflictError
+from edgenas.errors import FileFormatError, InputError, RunConflictError
 from edgenas.latency.latency import Latency
 from edgenas.storage import run_folder as module
 from edgenas.storage.run_config import RunConfig
@@ -120,7 +123,10 @@ def test_a_second_process_is_refused_and_may_work_once_the_first_has_ended(run_c
     with open_run("demo", run_config):
         second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 1
-    assert "RunConflictError: run demo is in use by another process; wait for it" in second.stderr
+    assert (
+        f"RunConflictError: run demo is in use by process {os.getpid()} on {platform.node()}, since 20"
+        in second.stderr
+    )
     third = subprocess.run(command, capture_output=True, text=True, check=False)
     assert third.returncode == 0, third.stderr
 
@@ -128,7 +134,9 @@ def test_a_second_process_is_refused_and_may_work_once_the_first_has_ended(run_c
 def test_the_same_process_cannot_open_a_run_twice(run_config: RunConfig) -> None:
     with (
         open_run("demo", run_config),
-        pytest.raises(RunConflictError, match="run demo is in use by another process; wait for it, or use"),
+        pytest.raises(
+            RunConflictError, match=r"run demo is in use by process \d+ on .+ UTC; wait for it, or use"
+        ),
         open_run("demo", run_config),
     ):
         pass
@@ -150,10 +158,11 @@ def test_a_run_is_unlocked_and_closed_when_the_work_fails(run_config: RunConfig)
 
 def test_a_run_that_was_refused_is_unlocked(run_config: RunConfig) -> None:
     folder = make("demo", run_config)
+    kept = folder.store.read_bytes()
     folder.store.write_text("no database" * 100)
-    with pytest.raises(RunConflictError, match="cannot be used"), open_run("demo", run_config):
+    with pytest.raises(FileFormatError, match="is damaged"), open_run("demo", run_config):
         pass
-    folder.store.unlink()
+    folder.store.write_bytes(kept)
     with open_run("demo", run_config):
         pass
 
@@ -215,10 +224,52 @@ def test_a_read_only_folder_is_refused(run_config: RunConfig, tmp_path: Path) ->
         pass
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_a_store_that_is_gone_is_not_begun_anew_beside_what_was_trained(
+    run_config: RunConfig, damage: Callable[[Path], object]
+) -> None:
+    damage(make("demo", run_config).store)
+    with (
+        pytest.raises(FileFormatError, match=r"run\.sqlite: is damaged \(it is missing or empty\)"),
+        open_run("demo", run_config),
+    ):
+        pass
+
+
+def test_what_is_left_of_another_run_is_not_made_part_of_a_new_one(run_config: RunConfig) -> None:
+    make("demo", run_config).document.unlink()
+    told = r"runs/demo holds a run without its run\.json; restore that file, or use another --run"
+    with pytest.raises(RunConflictError, match=told), open_run("demo", run_config):
+        pass
+
+
+def test_a_folder_deleted_under_a_run_is_not_begun_anew_while_that_lives(run_config: RunConfig) -> None:
+    with open_run("demo", run_config) as (folder, store):
+        shutil.rmtree(folder.path)
+        with (
+            pytest.raises(RunConflictError, match="run demo is in use by process"),
+            open_run("demo", run_config),
+        ):
+            pass
+        with pytest.raises(RunConflictError, match="runs/demo was removed, moved or replaced"):
+            store.add(EVALUATION)
+    with open_run("demo", run_config) as (_, store):
+        assert store.evaluations() == []
+
+
 def test_a_run_is_found_by_name_and_by_path(run_config: RunConfig, tmp_path: Path) -> None:
     make("demo", run_config)
     assert find_run("demo").path == Path("runs/demo")
     assert find_run(str(tmp_path / "runs" / "demo")).name == "demo"
+
+
+def test_a_path_that_ends_in_dots_is_a_run_with_a_name(
+    run_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (make("demo", run_config).path / "models").mkdir()
+    for where, path in (("runs/demo", "."), ("models", "..")):
+        monkeypatch.chdir(where)
+        assert find_run(path).exports == Path("exports/demo")
 
 
 def test_an_unknown_run_lists_those_there_are(run_config: RunConfig) -> None:

@@ -1,9 +1,12 @@
+import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -11,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgenas.device import Provenance
-from edgenas.errors import RunConflictError
+from edgenas.errors import FileFormatError, RunConflictError
 from edgenas.latency.latency import Latency
+from edgenas.space import MBConvSpace
 from edgenas.storage import run_store as module
 from edgenas.storage.run_store import Evaluation, RunStore
+from edgenas.vocabulary import MODEL_ID
 
 
 def evaluation(id_: str = "ab", accuracy: float | None = 0.5, reason: str = "") -> Evaluation:
@@ -51,10 +56,10 @@ def test_evaluations_come_back_in_the_order_they_were_made(store: RunStore) -> N
 def test_everything_survives_reopening(store: RunStore) -> None:
     store.add(evaluation())
     store.add(evaluation("cd", None, "the loss is nan"))
-    store.record("plan", epochs=3)
+    store.record("supernet trained", epochs=3.0)
     again = reopened(store)
     assert again.evaluations() == [evaluation(), evaluation("cd", None, "the loss is nan")]
-    assert again.events("plan") == [{"epochs": 3}]
+    assert again.events("supernet trained") == [{"epochs": 3.0}]
     again.close()
 
 
@@ -73,15 +78,15 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
     st.lists(
         st.builds(
             Evaluation,
-            id=texts,
+            id=st.from_regex(MODEL_ID, fullmatch=True),
             choices=st.lists(texts).map(tuple),
             accuracy=st.none() | st.floats(0, 1),
-            kind=texts,
+            kind=st.sampled_from(["supernet", "validation", "test"]),
             latency=st.builds(
                 Latency,
-                predicted=st.floats(0, 1e9),
-                low=st.floats(0, 1e9),
-                high=st.floats(0, 1e9),
+                predicted=st.floats(0, 1e9, exclude_max=True),
+                low=st.floats(0, 1e9, exclude_max=True),
+                high=st.floats(0, 1e9, exclude_max=True),
                 provenance=st.sampled_from(Provenance),
                 measured=st.none(),
             ),
@@ -104,7 +109,7 @@ def test_any_evaluation_comes_back_as_it_was(tmp_path: Path, made: list[Evaluati
 
 def test_an_id_cannot_be_added_twice(store: RunStore) -> None:
     store.add(evaluation())
-    with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: evaluations\.id"):
+    with pytest.raises(FileFormatError, match=r"damaged \(UNIQUE constraint failed: evaluations\.id\)"):
         store.add(evaluation(accuracy=0.9))
     assert store.evaluations() == [evaluation()]
 
@@ -155,6 +160,18 @@ def test_attempts_during_which_the_process_died_are_counted_until_one_ends(store
         assert deaths == 0
 
 
+@pytest.mark.parametrize("count", ["many", b"\0", -1, 2**63 - 1, 1.5])
+def test_attempts_that_are_no_number_are_told(store: RunStore, count: object) -> None:
+    path = changed(store, "INSERT INTO attempts VALUES ('ab', ?)", count)
+    told = r"run\.sqlite: is damaged \(attempts\.count is no count\)"
+    with (
+        closing(RunStore(path)) as again,
+        pytest.raises(FileFormatError, match=told),
+        again.attempt("ab"),
+    ):
+        pass
+
+
 def test_phases_add_up_over_sessions_also_when_interrupted(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,15 +191,198 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     path, content = tmp_path / "run.sqlite", b"no database, but long enough to be read as one" * 30
     path.write_bytes(content)
     with pytest.raises(
-        RunConflictError,
-        match=r"run\.sqlite: cannot be used \(file is not a database\); delete it, or use another --run",
+        FileFormatError,
+        match=r"run\.sqlite: is damaged \(file is not a database\); restore it from a copy, or use another run",
     ):
         RunStore(path)
     assert path.read_bytes() == content
 
 
 def test_a_store_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        RunConflictError, match=r"run\.sqlite: cannot be used \(unable to open database file\)"
-    ):
+    told = r"run\.sqlite: cannot be used: its folder may not be written, or the disk is full \(unable to open database"
+    with pytest.raises(RunConflictError, match=told):
         RunStore(tmp_path / "missing" / "run.sqlite")
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_what_can_still_be_used_of_a_run_with_a_damaged_store_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writable: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "run/front.json",
+        "run/models/ab.safetensors",
+        "run/models/cd.training.safetensors",
+        "exports/run/x",
+    ):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    Path("run/run.sqlite").write_bytes(b"none" * 1000)
+    told = r"; still usable: front\.json, 1 trained model, exports/run/; restore it from a copy, or use another run$"
+    with pytest.raises(FileFormatError, match=told):
+        RunStore(Path("run/run.sqlite"), writable)
+
+
+def changed(store: RunStore, statement: str, *values: object) -> Path:
+    """The file of a store in which one evaluation, and then a statement, were committed."""
+    store.add(evaluation())
+    store.record("note", text="hello")
+    store.close()
+    with closing(sqlite3.connect(store.path)) as connection:
+        connection.execute(statement, values)
+        connection.commit()
+    return store.path
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("id", "../../w"),
+        ("id", b"\xff\xfe"),
+        ("choices", "NaN"),
+        ("choices", "[1]"),
+        ("choices", '["\\ud800"]'),
+        ("choices", "[" * 100_000),
+        ("accuracy", '["a"]'),
+        ("accuracy", 1.5),
+        ("accuracy", float("inf")),
+        ("kind", "guess"),
+        ("predicted_ms", b"\xff\xfe"),
+        ("predicted_ms", 1e9),
+        ("low_ms", -1.0),
+        ("high_ms", '{"phase": 3}'),
+        ("provenance", "x"),
+        ("reason", b"\xff"),
+        ("seconds", "soon"),
+    ],
+)
+def test_a_value_that_an_evaluation_cannot_have_is_refused(
+    store: RunStore, column: str, value: object
+) -> None:
+    path = changed(store, f"UPDATE evaluations SET {column} = ?", value)
+    with closing(RunStore(path)) as again, pytest.raises(FileFormatError, match=rf"is damaged \({column}"):
+        again.evaluations()
+
+
+def test_text_that_is_no_text_is_refused(store: RunStore) -> None:
+    path = changed(store, "UPDATE evaluations SET reason = CAST(x'ff' AS TEXT)")
+    with closing(RunStore(path)) as again, pytest.raises(FileFormatError, match="Could not decode to UTF-8"):
+        again.evaluations()
+
+
+@pytest.mark.parametrize("payload", ["{", "[]", '{"text": 3}', "NaN", b"\xff", 7, '{"text": "\\ud800"}'])
+def test_an_event_that_is_not_what_its_name_says_is_refused(store: RunStore, payload: object) -> None:
+    path = changed(store, "UPDATE events SET payload = ?", payload)
+    with closing(RunStore(path)) as again, pytest.raises(FileFormatError, match="is damaged"):
+        again.last_event("note")
+
+
+@pytest.mark.parametrize("writable", [True, False])
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("ALTER TABLE evaluations RENAME COLUMN reason TO reasom", "no such column: reason"),
+        ("DROP TABLE events", "no such table: events"),
+    ],
+)
+def test_a_missing_column_or_table_is_told_before_anything_is_evaluated(
+    store: RunStore, statement: str, told: str, writable: bool
+) -> None:
+    path = changed(store, statement)
+    with pytest.raises(FileFormatError, match=rf"is damaged \({told}\)"):
+        RunStore(path, writable)
+
+
+def test_half_a_page_is_told(store: RunStore) -> None:
+    for number in range(200):
+        store.add(evaluation(f"{number:010x}"))
+    store.close()
+    content = bytearray(store.path.read_bytes())
+    content[-2048:] = bytes(2048)
+    store.path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="is damaged"):
+        RunStore(store.path)
+
+
+def test_a_truncated_store_is_told(store: RunStore) -> None:
+    store.add(evaluation())
+    store.close()
+    store.path.write_bytes(store.path.read_bytes()[:10_000])
+    with pytest.raises(FileFormatError, match="is damaged"):
+        RunStore(store.path)
+
+
+def test_a_store_is_read_while_another_process_writes(store: RunStore) -> None:
+    store.add(evaluation())
+    with closing(RunStore(store.path, writable=False)) as reader:
+        assert reader.evaluations() == [evaluation()]
+        with pytest.raises(RunConflictError, match="it may not be written"):
+            reader.record("note", text="x")
+
+
+def test_only_reading_makes_no_store(tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match=r"run\.sqlite: is damaged \(it is missing\)"):
+        RunStore(tmp_path / "run.sqlite", writable=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_process_that_holds_the_store_is_told(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        store._connection.execute("PRAGMA busy_timeout = 0")
+        with pytest.raises(RunConflictError, match=r"another process holds it .*; wait for that"):
+            store.add(evaluation())
+
+
+def test_a_full_disk_says_so(store: RunStore) -> None:
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    told = r"the disk is full \(database or disk is full\); free some space, and repeat the command: it goes on from"
+    with pytest.raises(RunConflictError, match=told):
+        store.record("note", text="x" * 100_000)
+
+
+@pytest.mark.parametrize("begun_anew", [True, False])
+def test_a_folder_that_is_gone_is_told_at_the_next_commit(tmp_path: Path, begun_anew: bool) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with closing(RunStore(folder / "run.sqlite")) as store:
+        shutil.rmtree(folder)
+        if begun_anew:
+            folder.mkdir()
+            RunStore(folder / "run.sqlite").close()
+        for action in (lambda: store.add(evaluation()), store.evaluations, store.check_place):
+            with pytest.raises(
+                RunConflictError, match=r"run was removed, moved or replaced while its run was in"
+            ):
+                action()
+
+
+def test_choices_of_another_space_are_told(store: RunStore, tiny_space: MBConvSpace) -> None:
+    store.add(evaluation())
+    with pytest.raises(FileFormatError, match=r"is damaged \(2 choices for space mbconv"):
+        store.evaluations_in(tiny_space)
+
+
+@pytest.mark.parametrize("bytes_changed", [1, 5, 50])
+def test_whatever_bytes_change_nothing_but_an_error_of_edgenas_comes_out(
+    store: RunStore, tmp_path: Path, bytes_changed: int
+) -> None:
+    for number in range(20):
+        store.add(evaluation(f"{number:010x}"))
+        store.record("trained", id=f"{number:010x}", note="", predicted=[0], validation={}, test={})
+    store.close()
+    whole, path = store.path.read_bytes(), tmp_path / "mutant.sqlite"
+    for _ in range(60):
+        content = bytearray(whole)
+        for _ in range(bytes_changed):
+            content[random.randrange(len(content))] = random.randrange(256)
+        path.write_bytes(content)
+        for writable in (False, True):
+            with suppress(FileFormatError, RunConflictError), closing(RunStore(path, writable)) as mutant:
+                mutant.evaluations()
+                mutant.events("trained")
+                if writable:
+                    mutant.record("note", text="x")

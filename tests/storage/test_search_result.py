@@ -143,4 +143,56 @@ def test_the_resolution_of_an_older_result_is_that_of_its_space(front_model: Mak
     assert Model.model_validate(made).resolution == 24
     made["architecture"]["space"] = {"name": "of a package"}
     assert Model.model_validate(made).resolution is None
-    assert front_model(resolution=16, architecture={"space": {"resolution": 24}}).resolution == 16
+    both = {"space": {"resolution": 24}, "choices": ["k3e3"]}
+    assert front_model(resolution=16, architecture=both).resolution == 16
+
+
+@pytest.mark.parametrize(
+    "id_", ["a/../../../../w", "..", ".hidden", "", "a\n", "a/b", "ä", "x" * 201, "a\0", "\ud800"]
+)
+def test_an_id_that_could_leave_the_folder_is_refused(front_model: MakeModel, id_: str) -> None:
+    with pytest.raises(ValidationError, match=r"(?s)^1 validation error for Model\nid\n"):
+        front_model(id=id_)
+
+
+@pytest.mark.parametrize("id_", ["d5288284a9", "mobilenet-v2", "timm-mobilenetv3_small_100.lamb_in1k-96px"])
+def test_ids_of_architectures_and_baselines_are_taken(front_model: MakeModel, id_: str) -> None:
+    assert front_model(id=id_).id == id_
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        {},
+        {"choices": ["k3e3"]},
+        {"space": {}, "choices": 0.5},
+        {"space": {}, "choices": [1]},
+        {"space": [], "choices": ["k3e3"]},
+        {"space": {}},
+        {"name": 3},
+        {"name": "timm:x", "channels": 2},
+        {"name": "timm:x\x1b[31m"},
+    ],
+)
+def test_an_architecture_that_is_none_is_refused(
+    front_model: MakeModel, architecture: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationError, match="architecture"):
+        front_model(architecture=architecture)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"macs": 10**300}, {"params": -1}, {"resolution": 10**9}, {"weights_sha256": "../x"}]
+)
+def test_figures_that_cannot_be_are_refused(front_model: MakeModel, changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(changes))):
+        front_model(**changes)
+
+
+def test_only_a_baseline_is_of_no_space(front_model: MakeModel) -> None:
+    model = front_model(architecture={"name": "timm:mobilenetv3_small_100"})
+    assert result_of(baselines=(model,)).baselines == (model,)
+    with pytest.raises(
+        ValidationError, match="model 00000000ab is no architecture of a space, as only baselines"
+    ):
+        result_of(model)
