@@ -33,11 +33,7 @@ def edgenas_commands(document: str) -> list[str]:
     return [line for line in commands(document) if line.startswith("edgenas ")]
 
 
-SHOWN = [
-    (document, line)
-    for document in ("README.md", "docs/settings.md", "docs/deploy.md")
-    for line in edgenas_commands(document)
-]
+SHOWN = [(document, line) for document in DOCUMENTS for line in edgenas_commands(document)]
 EXAMPLES = code_blocks("README.md", "python")
 
 
@@ -173,3 +169,39 @@ def test_the_arrays_of_the_docs_are_searched_and_exported(
     names: dict[str, Any] = {"edgenas": edgenas, "np": np}
     exec(compile(example, "docs/accuracy.md", "exec"), names)
     assert names["run"].data == "arrays" and list(tmp_path.glob("exports/pets/*.int8.onnx"))
+
+
+def test_the_predictor_of_the_docs_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = code_blocks("docs/measuring.md", "python")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(example, "docs/measuring.md", "exec"), names)
+    assert "'estimated'" in capsys.readouterr().out
+    assert all(each.grad is not None for each in names["uniform"])
+    assert edgenas.predict("architecture.json", "cpu").latency_ms.predicted > 0
+
+
+def test_the_layout_of_the_docs_builds_the_network_whose_weights_are_described(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (document,) = code_blocks("docs/pretrained.md", "json")
+    (example,) = code_blocks("docs/pretrained.md", "python")
+    (tmp_path / "weights.json").write_text(document)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "docs/pretrained.md", "exec"), {})
+    assert "weight" in capsys.readouterr().out
+
+
+def test_the_searcher_of_the_docs_searches(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurried: None
+) -> None:
+    (example,) = code_blocks("docs/searching.md", "python")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(example, "docs/searching.md", "exec"), names)
+    run = edgenas.search(
+        "pi5", "20ms", str(image_folder), searcher=names["Shuffled"], evaluations=3, finalists=1, run="mine"
+    )
+    assert (run.searcher, run.evaluations) == ("shuffled", 3)
