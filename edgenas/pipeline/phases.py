@@ -13,7 +13,7 @@ from edgenas.device.target import searched_target_of
 from edgenas.errors import EdgenasError, InputError
 from edgenas.exporting.export_form import ExportForm
 from edgenas.exporting.model_files import write_with_card
-from edgenas.formats import write_bytes, write_json
+from edgenas.formats import remove_parts, write_bytes, write_json
 from edgenas.inputs.precisions import check_comparable, check_tables, precisions_for
 from edgenas.inputs.pretrained import Pretrained, pretrained_for
 from edgenas.inputs.run_data import data_of
@@ -25,7 +25,7 @@ from edgenas.pipeline.baselines import check_baselines, check_weights
 from edgenas.pipeline.configuration import configuration_of, default_name
 from edgenas.pipeline.early_checks import check_before_images
 from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
-from edgenas.pipeline.final_model import FinalModel
+from edgenas.pipeline.final_model import EXPORTS, FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.front_selection import succeeded
 from edgenas.pipeline.report_assembly import write_report
@@ -97,6 +97,8 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
         if folder.front.is_file() and (done := folder.read_result()).status == "complete":
             log.warning("run %s is already complete; this is its result", folder.name)
             return done
+        for place in (folder.path, EXPORTS / folder.name):
+            remove_parts(place)
         torch_device = training_device()
         before_s = sum(store.seconds().values())
         store.record("phase", phase="start", seconds=time.monotonic() - started_s)

@@ -21,7 +21,7 @@ import torchvision
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from edgenas.errors import EdgenasError, InputError, UnknownNameError, first_line
+from edgenas.errors import EdgenasError, InputError, UnknownNameError, first_line, is_full
 from edgenas.pretrained.source import PretrainedRecord, WeightsOrigin
 from edgenas.pretrained.sources import TORCHVISION_NOTE
 
@@ -135,6 +135,8 @@ def downloaded_tensors(network: ForeignNetwork) -> dict[str, Tensor]:
         raise
     # Libraries raise what their ways of downloading raise: OSError, RuntimeError, HTTPException and more.
     except Exception as error:
+        if is_full(error):
+            raise
         reason = str(getattr(error, "reason", "")) or first_line(error)  # urllib wraps the reason
         raise InputError(
             f"the weights of {network.name} cannot be downloaded ({reason})",

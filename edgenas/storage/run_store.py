@@ -78,6 +78,15 @@ class RunStore:
                 f"{path}: cannot be used ({error})", "delete it, or use another --run"
             ) from None
 
+    def _write(self, statement: str, *values: object) -> None:
+        try:
+            self._connection.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            raise RunConflictError(
+                f"{self.path}: cannot be written ({error})",
+                "free some space, and repeat the command: it goes on",
+            ) from None
+
     def close(self) -> None:
         """Close the file; the store cannot be used afterwards."""
         self._connection.close()
@@ -95,9 +104,7 @@ class RunStore:
         }
         columns = ", ".join(row)
         placeholders = ", ".join("?" * len(row))
-        self._connection.execute(
-            f"INSERT INTO evaluations ({columns}) VALUES ({placeholders})", tuple(row.values())
-        )
+        self._write(f"INSERT INTO evaluations ({columns}) VALUES ({placeholders})", *row.values())
 
     @contextmanager
     def attempt(self, id_: str) -> Iterator[int]:
@@ -107,11 +114,11 @@ class RunStore:
         """
         row = self._connection.execute("SELECT count FROM attempts WHERE id = ?", (id_,)).fetchone()
         deaths = row[0] if row else 0
-        self._connection.execute("INSERT OR REPLACE INTO attempts VALUES (?, ?)", (id_, deaths + 1))
+        self._write("INSERT OR REPLACE INTO attempts VALUES (?, ?)", id_, deaths + 1)
         try:
             yield deaths
         finally:
-            self._connection.execute("DELETE FROM attempts WHERE id = ?", (id_,))
+            self._write("DELETE FROM attempts WHERE id = ?", id_)
 
     def evaluations(self) -> list[Evaluation]:
         """All evaluations, in the order they were made."""
@@ -131,9 +138,11 @@ class RunStore:
 
     def record(self, name: str, **payload: Any) -> None:
         """Append an event."""
-        self._connection.execute(
+        self._write(
             "INSERT INTO events (unix_time, name, payload) VALUES (?, ?, ?)",
-            (time.time(), name, json.dumps(payload)),
+            time.time(),
+            name,
+            json.dumps(payload),
         )
 
     def events(self, name: str) -> list[dict[str, Any]]:
