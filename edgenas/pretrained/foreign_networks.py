@@ -202,9 +202,9 @@ def _unknown(library: Library, model: str, known: list[str]) -> UnknownNameError
 
 def _torchvision() -> ModuleType:
     """Its models; whoever asks for none of them need not wait for the import, which takes a second."""
-    import torchvision.models
+    from torchvision import models
 
-    return torchvision.models
+    return cast(ModuleType, models)
 
 
 def _timm() -> ModuleType:
