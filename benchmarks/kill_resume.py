@@ -248,9 +248,8 @@ def finish(job: Interrupted) -> None:
 
 def digests(folder: Path, pattern: str) -> dict[str, str]:
     """SHA-256 of the files in a folder, by their names."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob(pattern))
-    }
+    files = (path for path in sorted(folder.rglob(pattern)) if path.is_file())
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def is_whole(path: Path) -> bool:
