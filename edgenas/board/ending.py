@@ -36,6 +36,8 @@ def in_good_order(command: Callable[[], int]) -> int:
         signal.signal(number, interrupt)
     try:
         code = command()
+    except KeyboardInterrupt:  # as by a second signal, while it was ending
+        code = INTERRUPTED
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)

@@ -26,6 +26,16 @@ def test_it_ends_with_128_and_the_number_of_the_signal(name: str, code: int) -> 
     assert in_good_order(_interrupted_by(getattr(signal, name))) == code
 
 
+def test_a_second_signal_while_it_ends_is_no_traceback() -> None:
+    def command() -> int:
+        try:
+            return _interrupted_by(signal.SIGTERM)()
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert in_good_order(command) == 143
+
+
 def test_what_finished_all_the_same_keeps_its_exit_code() -> None:
     def command() -> int:
         with pytest.raises(KeyboardInterrupt):
