@@ -12,19 +12,27 @@ EdgenasError                  1   base class of all
 │   ├── FileFormatError       2   a file does not follow its schema
 │   ├── DataError             2   images that cannot be used for training
 │   ├── IncompleteTableError  2   a latency table lacks blocks or calibration of a space
+│   ├── UnwritableError       2   a file cannot be written: the disk is full, or the folder is not the user's
 │   └── RunConflictError      2   the run folder holds another configuration, or is in use
 └── DeviceError               3   a device or runtime cannot do what was requested
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeGuard
 
 from edgenas.board.problem import first_line as first_line
 from edgenas.board.problem import one_line
 
 MAX_PROBLEM = 2000
 """Characters of what went wrong."""
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A full disk, a user's share of it, and the largest file that a user may have."""
+
+FREE_SPACE = "free some space there, and repeat the command"
 
 
 class EdgenasError(Exception):
@@ -122,6 +130,14 @@ class IncompleteTableError(InputError):
     """A latency table that lacks blocks or the calibration of a space."""
 
 
+class UnwritableError(InputError):
+    """A file or folder that cannot be written. What was there before is still there."""
+
+    def __init__(self, path: Path | str, error: OSError) -> None:
+        hint = FREE_SPACE if is_full(error) else "choose a writable folder"
+        super().__init__(f"{path}: cannot be written ({error.strerror})", hint)
+
+
 class RunConflictError(InputError):
     """A run folder that holds another configuration, is in use, or cannot be written."""
 
@@ -130,6 +146,11 @@ class DeviceError(EdgenasError):
     """A device or runtime cannot do what was requested."""
 
     exit_code = 3
+
+
+def is_full(error: BaseException) -> TypeGuard[OSError]:
+    """Whether something failed for want of space to write."""
+    return isinstance(error, OSError) and error.errno in _NO_SPACE
 
 
 def _round_up(milliseconds: float) -> str:

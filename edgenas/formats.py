@@ -12,12 +12,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgenas.board.problem import one_line
-from edgenas.errors import FileFormatError, InputError
+from edgenas.errors import FileFormatError, UnwritableError
 
 MAX_FILE_BYTES = 64 * 2**20
 """Far above the size of any table, device or architecture: a larger file is not one of ours."""
 
 MAX_ERRORS = 10_000
+
+PART = ".part"
+"""End of the name of a file that is being written."""
 
 MAX_SHOWN = 200
 """Characters of a field's name that are shown."""
@@ -110,7 +113,7 @@ def write_json(path: Path, document: BaseModel | dict[str, Any]) -> None:
     """Write a JSON document atomically: a reader sees the old file or the new one.
 
     Raises:
-        InputError: the folder is not writable.
+        UnwritableError: the disk is full, or the folder is not writable.
     """
     if isinstance(document, BaseModel):
         text = document.model_dump_json(indent=2)
@@ -123,7 +126,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file's content atomically; errors as `write_json`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(PART, f".{path.name}.", path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -135,9 +138,13 @@ def write_bytes(path: Path, content: bytes) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror})", "choose a writable folder"
-        ) from None
+        raise UnwritableError(path, error) from None
+
+
+def remove_parts(folder: Path) -> None:
+    """Delete what killed processes had not finished writing; nobody else may be writing there."""
+    for part in folder.rglob(f".*{PART}"):
+        part.unlink(missing_ok=True)
 
 
 def _read_text(path: Path, max_bytes: int = MAX_FILE_BYTES) -> str:

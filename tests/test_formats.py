@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field, field_validator
 
 from edgenas import formats
-from edgenas.errors import FileFormatError, InputError
+from edgenas.errors import FileFormatError, InputError, UnwritableError
 from edgenas.formats import Document, read_json, read_toml, validate, write_bytes, write_json
 
 # Examples overwrite the same file, so that the folder may stay the same for all of them.
@@ -259,7 +259,8 @@ def test_failing_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     with monkeypatch.context() as patch:
         patch.setattr(step, fail)
         with pytest.raises(
-            InputError, match=r"x\.json: cannot be written \(No space left on device\); choose"
+            UnwritableError,
+            match=r"x\.json: cannot be written \(No space left on device\); free some space there, and repeat",
         ):
             write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}

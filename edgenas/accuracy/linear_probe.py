@@ -2,13 +2,11 @@
 
 import time
 import warnings
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from edgenas.accuracy.dataset import Dataset, Split
@@ -16,6 +14,9 @@ from edgenas.accuracy.network_predictions import batch_slices
 from edgenas.accuracy.out_of_memory import out_of_memory_named
 from edgenas.errors import DivergenceError
 from edgenas.space.modules import BlockModule, Network
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 FIT_WEIGHT = 30.0
 """Weight of the mean loss against half the squared weights, for features of unit size. Between 10 and 100, accuracy on
@@ -125,14 +126,17 @@ def features(network: nn.Module, last: nn.Linear, dataset: Dataset, split: Split
 
 def _fitted(
     inputs: NDArray[np.float32], labels: NDArray[np.int64], iterations: int = MAX_ITERATIONS
-) -> LogisticRegression:
+) -> "LogisticRegression":
+    from sklearn.exceptions import ConvergenceWarning  # here, as the import takes a second
+    from sklearn.linear_model import LogisticRegression
+
     regression = LogisticRegression(C=FIT_WEIGHT / len(labels), max_iter=iterations)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # close to the optimum is enough
         return regression.fit(inputs, labels)
 
 
-def _by_class(regression: LogisticRegression) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _by_class(regression: "LogisticRegression") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights, (classes, features), and biases, (classes,); two classes share one row in scikit-learn."""
     weights, biases = regression.coef_, regression.intercept_
     if len(regression.classes_) == 2:

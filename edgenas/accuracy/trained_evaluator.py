@@ -16,7 +16,7 @@ from edgenas.accuracy.network_predictions import predictions, require_prediction
 from edgenas.accuracy.standalone import network_losses
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import FinalistRecipe
-from edgenas.errors import EdgenasError
+from edgenas.errors import EdgenasError, UnwritableError
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.space.modules import Network
@@ -85,7 +85,9 @@ class TrainedEvaluator(Evaluator):
                 refit_linear(network, classifier_of(inner), self._dataset)
             found = predictions(network, self._dataset, self._dataset.validation)
             predicted = require_predictions(found, f"training {architecture.id}")
-        except EdgenasError:  # never retried, whereas an interrupted training resumes from its checkpoint
+        except UnwritableError:  # as after any interruption, it goes on from its checkpoint
+            raise
+        except EdgenasError:  # never retried
             checkpoint.path.unlink(missing_ok=True)
             raise
         checkpoint.path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from typing import Sequence
 from edgenas.board.bursts import disturbed
 from edgenas.board.conditions import STEADY, changes, disk_free, machine_conditions, memory_available
 from edgenas.board.display import Lines, Terminal
+from edgenas.board.ending import INTERRUPTED, in_good_order
 from edgenas.board.energy import energy_seconds
 from edgenas.board.host import cores, description, fingerprint, state
 from edgenas.board.kit_folder import (
@@ -57,7 +58,11 @@ CHECK, LINES = "--check", "--lines"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what the arguments say; returns the exit code: 0 all timed, 1 not all, 2 usage, 3 trouble, 130 stopped."""
+    """Run what the arguments say.
+
+    Returns:
+        The exit code: 0 all timed, 1 not all, 2 usage, 3 trouble, 128 + the number of the signal that stopped it.
+    """
     if arguments[:1] == [WORKER]:
         work(*arguments[1:])
         return 0
@@ -65,10 +70,11 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(__doc__ or "")
         return 2
     try:
-        return _run(CHECK in arguments, Lines() if LINES in arguments else Terminal())
+        show = Lines() if LINES in arguments else Terminal()
+        return in_good_order(lambda: _run(CHECK in arguments, show))
     except BrokenPipeError:  # whoever started this has gone: it will be started again
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 130
+        return INTERRUPTED
 
 
 def _run(only_check: bool, show: Terminal) -> int:
@@ -83,7 +89,7 @@ def _run(only_check: bool, show: Terminal) -> int:
         return 3
     except KeyboardInterrupt:
         show.error("stopped; what was measured is kept: run the same command to go on")
-        return 130
+        return INTERRUPTED
 
 
 class _Run:

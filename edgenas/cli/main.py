@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
+from edgenas.board.ending import INTERRUPTED, in_good_order
 from edgenas.cli import (
     bench,
     benchmark,
@@ -22,11 +23,9 @@ from edgenas.cli import (
 )
 from edgenas.cli import run as run_command
 from edgenas.cli.options import with_values
-from edgenas.errors import EdgenasError
+from edgenas.errors import FREE_SPACE, EdgenasError, is_full
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.search import SearchSettings
-
-INTERRUPTED = 130
 
 ADD_DEVICE = "devices add"
 
@@ -82,7 +81,7 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; errors are one line on stderr."""
-    sys.exit(run(arguments))
+    sys.exit(in_good_order(lambda: run(arguments)))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -107,7 +106,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        return _fail(f"{error.filename or 'output'}: {error.strerror}", 3)
+        hint = f"; {FREE_SPACE}" if is_full(error) else ""
+        return _fail(f"{error.filename or 'output'}: {error.strerror}{hint}", 3)
 
 
 def _usage_error(error: Exception) -> int:

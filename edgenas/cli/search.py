@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from edgenas.api.search import search
+from edgenas.board.ending import INTERRUPTED
 from edgenas.cli.console import print_json, print_lines, print_table, reporting
 from edgenas.cli.options import command_of
 from edgenas.settings.search import SearchSettings
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: edgenas search --device jetson --max-latency 20ms --data photos/"
 
-INTERRUPTED, NOTHING_LEFT = 130, 1
-"""Exit codes: after Ctrl-C; if every finalist was dropped."""
+NOTHING_LEFT = 1
+"""Exit code if every finalist was dropped."""
 
 
 DRY_RUN = (

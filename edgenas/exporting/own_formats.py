@@ -3,9 +3,10 @@
 import copy
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgenas.board.onnx_sessions import CPU, OnnxLoader
-from edgenas.errors import InputError, VerificationError, first_line
+from edgenas.errors import InputError, VerificationError, first_line, is_full
 from edgenas.exporting.export_form import ExportForm
 from edgenas.formats import write_bytes
 from edgenas.vocabulary import Precision, TargetName
@@ -103,17 +104,34 @@ def check_can_write(form: ExportForm) -> None:
 def write_own_format(source: Source) -> tuple[Path, ...]:
     """Write the files of the target's own format; none for a target that reads ONNX.
 
+    Converters write where nobody looks: a file has its name once it is whole and computes what the ONNX file does.
+
     Raises:
         VerificationError: the converter fails, or its file computes something else than the ONNX file.
+        UnwritableError: the files cannot be written.
     """
-    name = source.form.target.name
-    if name not in _FORMATS:
+    if source.form.target.name not in _FORMATS:
         return ()
+    with tempfile.TemporaryDirectory(prefix="edgenas-") as folder:
+        apart = replace(source, onnx=Path(folder, source.onnx.name))
+        apart.onnx.write_bytes(source.onnx.read_bytes())
+        made = _converted(apart)
+        paths = tuple(source.onnx.with_name(each.name) for each in made)
+        for path, each in zip(paths, made, strict=True):
+            write_bytes(path, each.read_bytes())
+    return paths
+
+
+def _converted(source: Source) -> tuple[Path, ...]:
+    """The files in the target's own format, written beside the ONNX file and verified."""
+    name = source.form.target.name
     try:
         with _silent():
             paths = _FORMATS[name].write(source)
             found = _FORMATS[name].run(paths[0], source.batch)
     except Exception as error:  # the converters' exceptions have no common base class
+        if is_full(error):
+            raise
         raise VerificationError(
             f"{source.onnx.name} cannot be converted for {name} ({first_line(error)})",
             "use --target onnxruntime, or another version of the converter's package",

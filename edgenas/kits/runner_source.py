@@ -19,6 +19,7 @@ MODULES = (
     "manifest",
     "kit_folder",
     "display",
+    "ending",
     "session_lock",
     "kit_timing",
     "run",

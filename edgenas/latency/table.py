@@ -16,7 +16,7 @@ from edgenas.board.manifest import RUNTIMES
 from edgenas.device import Device, data_folders
 from edgenas.device.catalogue import TABLES
 from edgenas.device.target import searched_scheme_of
-from edgenas.errors import FileFormatError, InputError
+from edgenas.errors import FileFormatError, InputError, UnwritableError
 from edgenas.formats import Document, Line, read_json, write_json
 from edgenas.space.block import block_from_key
 from edgenas.vocabulary import Precision
@@ -312,7 +312,7 @@ def save_table(device: Device, table: LatencyTable) -> Path:
     """Write a table to where `find_table` finds it, merged into an existing one; return the path.
 
     Raises:
-        InputError: the folder cannot be written.
+        UnwritableError: the disk is full, or the folder cannot be written.
     """
     path = table_path(device)
     try:
@@ -327,7 +327,7 @@ def save_table(device: Device, table: LatencyTable) -> Path:
                     )
             write_json(path, table.model_copy(update={"checksum": table.content_checksum()}))
     except OSError as error:
-        raise InputError(f"{path.parent}: cannot be written ({error.strerror})", "make it writable") from None
+        raise UnwritableError(path.parent, error) from None
     return path
 
 

@@ -4,6 +4,7 @@ import logging
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from edgenas.onnx_latency.onnx_reading import read_model
 from edgenas.onnx_latency.shape_inference import shaped
 from edgenas.progress import Progress, silent
 from edgenas.space.onnx_graph import INPUT
+from edgenas.timing.journal import keep_rounds, kept_rounds
 from edgenas.timing.loaded_models import load_empty, load_sentinel
 from edgenas.timing.measuring import measure
 from edgenas.vocabulary import Precision
@@ -39,7 +41,13 @@ PRECISION: Precision = "fp32"
 OVERHEAD = "overhead"
 
 
-def timed_fragments(runtime: Runtime, batch: int, progress: Progress = silent) -> Fragments | None:
+def timed_fragments(
+    runtime: Runtime,
+    batch: int,
+    progress: Progress = silent,
+    journal: Path | None = None,
+    machine: str = "",
+) -> Fragments | None:
     """Draw and time fragments, skipping those the runtime cannot run; None if it runs none of them.
 
     Also None at any precision other than `PRECISION`: converting hundreds of models takes minutes, and the accuracy of
@@ -49,6 +57,9 @@ def timed_fragments(runtime: Runtime, batch: int, progress: Progress = silent) -
         runtime: executes and times.
         batch: images in a call.
         progress: told about each model.
+        journal: file for completed rounds, from which an interrupted timing resumes; whoever keeps the times removes
+            it. None for none.
+        machine: identifies runtime and hardware there.
     """
     if runtime.precision != PRECISION:
         return None
@@ -65,7 +76,9 @@ def timed_fragments(runtime: Runtime, batch: int, progress: Progress = silent) -
     if not kernels:
         return None
     sessions[OVERHEAD] = load_empty(runtime)
-    timings = measure(sessions, load_sentinel(runtime), BUDGET_S, progress=progress).timings
+    rounds = kept_rounds(journal, machine, list(sessions))
+    commit = partial(keep_rounds, journal, machine)
+    timings = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress).timings
     times_ms = {name: timings[name].typical_ms for name in kernels}
     return fragments_from(kernels, times_ms, timings[OVERHEAD].typical_ms)
 

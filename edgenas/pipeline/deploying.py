@@ -97,6 +97,11 @@ class _Case:
         """Weights trained with the rounding, until it is recorded that they are the model's."""
         return self.session.folder.weights(f"{self.model.id}.tuned")
 
+    @property
+    def tuning(self) -> Path:
+        """State of that training, until its outcome is recorded."""
+        return self.session.folder.training(f"{self.model.id}.int8")
+
     def network(self) -> nn.Module:
         """With the model's weights."""
         model = self.model
@@ -182,10 +187,11 @@ def _converted(case: _Case) -> tuple[_Case, Converted, bool]:
 
 
 def _adopt_tuned(case: _Case, fine_tuned: bool) -> None:
-    """Let the weights trained with the rounding be the model's, or remove those of a session that was killed."""
+    """Let the weights trained with the rounding be the model's, or remove them; their training is over."""
     if fine_tuned and case.tuned_weights.is_file():
         case.tuned_weights.replace(case.session.folder.weights(case.model.id))
     case.tuned_weights.unlink(missing_ok=True)
+    case.tuning.unlink(missing_ok=True)
 
 
 def _better_with_rounding(case: _Case, found: Converted) -> tuple[Converted, str | None]:
@@ -195,15 +201,12 @@ def _better_with_rounding(case: _Case, found: Converted) -> tuple[Converted, str
     if reason := _reason_against_tuning(case, found):
         note(f"{lost} and was not trained with its rounding: {reason}")
         return found, None
-    checkpoint = case.session.checkpoint(case.session.folder.training(f"{id_}.int8"))
     try:
-        network = _trained_with_rounding(case, checkpoint)
+        network = _trained_with_rounding(case, case.session.checkpoint(case.tuning))
         tuned = case.file(network)
     except (DivergenceError, OutOfMemoryError, VerificationError, ConversionError) as error:
         note(f"{lost} and was not trained with its rounding: {error.problem}")
         return found, None
-    finally:
-        checkpoint.path.unlink(missing_ok=True)
     if case.kept(tuned) <= case.kept(found):
         note(f"{lost}, and training with its rounding did not help")
         return found, None

@@ -138,7 +138,12 @@ def _learn_architecture(session: Session, supernet: Supernet, recipe: GradientRe
 
 
 def _train(session: Session, model: nn.Module, losses: Losses) -> None:
-    config = session.config
+    config, checkpoint = session.config, session.checkpoint(session.folder.supernet)
+    trained = session.store.last_event("supernet trained")
+    if trained is not None and checkpoint.path.is_file():  # it needs no optimiser, whose import takes seconds
+        checkpoint.restore_model(model)
+        session.progress("supernet", trained["epochs"], trained["epochs"])
+        return
     with session.store.timed("supernet"):
         epochs = train(
             model,
@@ -146,12 +151,12 @@ def _train(session: Session, model: nn.Module, losses: Losses) -> None:
             session.dataset_on_device,
             config.supernet_recipe,
             session.settings.seed,
-            session.checkpoint(session.folder.supernet),
+            checkpoint,
             session.progress,
             phase="supernet",
             seconds=_seconds(session, "supernet"),
         )
-    if session.store.last_event("supernet trained") is None:
+    if trained is None:
         session.store.record("supernet trained", epochs=epochs)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.errors import ConversionError, first_line
+from edgenas.errors import ConversionError, first_line, is_full
 from edgenas.precision.fp16 import to_fp16
 from edgenas.precision.int8 import Ranges, to_int8
 from edgenas.precision.scheme import Scheme
@@ -40,6 +40,8 @@ def convert(
     try:
         return converters[precision]()
     except Exception as error:  # the converters' exceptions have no common base class
+        if is_full(error):  # which is no fault of the model
+            raise
         raise ConversionError(
             f"the model cannot be converted to {precision} ({first_line(error)})", "use fp32"
         ) from error

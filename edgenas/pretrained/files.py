@@ -4,7 +4,7 @@ import hashlib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from edgenas.errors import FileFormatError, InputError, first_line
+from edgenas.errors import FileFormatError, InputError, UnwritableError, first_line, is_full
 from edgenas.pretrained.source import DownloadedFile, PackageFile, PretrainedSource
 
 
@@ -59,6 +59,8 @@ def _downloaded(name: str, location: DownloadedFile) -> Path:
         torch.hub.download_url_to_file(location.url, str(path), location.sha256, progress=False)
     # The network's errors are OSErrors; a checksum that differs is a RuntimeError, a broken answer an HTTPException.
     except Exception as error:
+        if is_full(error):
+            raise UnwritableError(path, error) from None
         reason = str(getattr(error, "reason", "")) or first_line(error)  # urllib wraps the reason
         raise InputError(
             f"the weights of {name} cannot be downloaded from {location.url} ({reason})",

@@ -17,11 +17,10 @@ from types import ModuleType
 from typing import Any, Literal, cast
 
 import torch
-import torchvision
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from edgenas.errors import EdgenasError, InputError, UnknownNameError, first_line
+from edgenas.errors import EdgenasError, InputError, UnknownNameError, first_line, is_full
 from edgenas.pretrained.source import PretrainedRecord, WeightsOrigin
 from edgenas.pretrained.sources import TORCHVISION_NOTE
 
@@ -64,7 +63,7 @@ class ForeignNetwork:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of other defaults in the future
             arguments = _ARGUMENTS.get(self.model, {})
-            made = torchvision.models.get_model(self.model, weights=None, num_classes=classes, **arguments)
+            made = _torchvision().get_model(self.model, weights=None, num_classes=classes, **arguments)
         return cast(nn.Module, made)
 
     def classifier(self, network: nn.Module, classes: int) -> nn.Linear | None:
@@ -135,6 +134,8 @@ def downloaded_tensors(network: ForeignNetwork) -> dict[str, Tensor]:
         raise
     # Libraries raise what their ways of downloading raise: OSError, RuntimeError, HTTPException and more.
     except Exception as error:
+        if is_full(error):
+            raise
         reason = str(getattr(error, "reason", "")) or first_line(error)  # urllib wraps the reason
         raise InputError(
             f"the weights of {network.name} cannot be downloaded ({reason})",
@@ -145,7 +146,7 @@ def downloaded_tensors(network: ForeignNetwork) -> dict[str, Tensor]:
 def _library_tensors(network: ForeignNetwork) -> dict[str, Tensor]:
     """As the library reads them, from the network or from what it has kept."""
     if network.library == "torchvision":
-        published = torchvision.models.get_model_weights(network.model).DEFAULT
+        published = _torchvision().get_model_weights(network.model).DEFAULT
         return dict(published.get_state_dict(progress=False, check_hash=True, weights_only=True))
     from huggingface_hub import try_to_load_from_cache
 
@@ -182,10 +183,10 @@ def _of_timm(model: str) -> ForeignNetwork:
 
 
 def _of_torchvision(model: str) -> ForeignNetwork:
-    known = torchvision.models.list_models(module=torchvision.models)
+    known = _torchvision().list_models(module=_torchvision())
     if model not in known:
         raise _unknown("torchvision", model, known)
-    published = torchvision.models.get_model_weights(model).DEFAULT
+    published = _torchvision().get_model_weights(model).DEFAULT
     preset = published.transforms()
     origin = WeightsOrigin(
         name=f"torchvision:{model}", licence="BSD-3-Clause", origin=published.url, note=TORCHVISION_NOTE
@@ -197,6 +198,13 @@ def _unknown(library: Library, model: str, known: list[str]) -> UnknownNameError
     listing = "timm.list_models()" if library == "timm" else "torchvision.models.list_models()"
     names = (f"{library}:{each}" for each in known)
     return UnknownNameError("network", f"{library}:{model}", names, f"known: see {listing}")
+
+
+def _torchvision() -> ModuleType:
+    """Its models; whoever asks for none of them need not wait for the import, which takes a second."""
+    from torchvision import models
+
+    return cast(ModuleType, models)
 
 
 def _timm() -> ModuleType:

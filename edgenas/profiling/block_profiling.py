@@ -63,7 +63,8 @@ def profile(
         networks: whole networks for the calibration, at least 3.
         seed: draws the networks and the weights (timings do not depend on the latter).
         progress: called for each timed model.
-        journal: file for completed rounds, from which an interrupted profile resumes; None for none.
+        journal: file for completed rounds, from which an interrupted profile resumes, with another beside it for those
+            of fragments; None for none.
 
     Raises:
         DeviceError: the runtime cannot run a block, or fewer than three networks to calibrate on.
@@ -84,9 +85,12 @@ def profile(
     add_energies(blocks, device, energies, commit, progress)
     blocks.clear()
     sessions.clear()
-    fragments = None if valid and valid.fragments else timed_fragments(runtime, device.batch, progress)
-    if journal:  # before the calibration: if that fails, everything is to be timed again
-        journal.unlink(missing_ok=True)
+    of_fragments = journal and journal.with_suffix(f".fragments{journal.suffix}")
+    fragments = None
+    if not (valid and valid.fragments):
+        fragments = timed_fragments(runtime, device.batch, progress, of_fragments, machine)
+    for each in filter(None, (journal, of_fragments)):
+        each.unlink(missing_ok=True)  # before the calibration: if that fails, everything is to be timed again
     changes = table_of(plan, device, facts, measured, known_entries, fragments, energies)
     if valid and not is_usual(measured.sentinel_ms / valid.sentinel_ms):
         log.warning(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from edgenas.errors import EdgenasError
+from edgenas.errors import EdgenasError, RunConflictError, UnwritableError
 from edgenas.progress import Progress, silent
 from edgenas.searchers.best_within_cost import best_within_costs
 from edgenas.searchers.problem import Problem
@@ -47,7 +47,8 @@ def search(
     Args:
         problem: space, latency and limit.
         searcher: a new one; see `Searcher` for how an interrupted search is resumed.
-        evaluate: returns an accuracy; an `EdgenasError` it raises is recorded as a failure.
+        evaluate: returns an accuracy; an `EdgenasError` it raises is recorded as a failure, unless it is that the run
+            cannot be written.
         evaluations: how many distinct architectures to evaluate, including those in `known`.
         known: by id, what earlier sessions evaluated.
         commit: called after each evaluation, before the next begins.
@@ -100,6 +101,8 @@ def _evaluated(
         accuracy = evaluate(architecture, to_beat)
         if not (isinstance(accuracy, numbers.Real) and 0 <= accuracy <= 1):
             accuracy, reason = None, f"the accuracy is {accuracy}, not a fraction from 0 to 1"
+    except (UnwritableError, RunConflictError):  # of the run, which goes on once it can be written
+        raise
     except EdgenasError as error:
         reason = str(error)
     return Evaluated(architecture, accuracy, latency_ms, reason, time.monotonic() - start)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edgenas.errors import FileFormatError, InputError, RunConflictError
-from edgenas.formats import parse_json, read_json, validate, write_json
+from edgenas.formats import parse_json, read_json, remove_parts, validate, write_json
 from edgenas.settings.option import name_of
 from edgenas.storage.earlier_formats import is_of_earlier_format, upgraded_run
 from edgenas.storage.run_config import ImageManifest, RunConfig, RunDocument, versions
@@ -197,6 +197,8 @@ def open_run(
         _check_or_write(folder, config, digests)
         if folder.has_results and not folder.has_store:
             raise damaged(folder.store, "it is missing or empty")
+        for place in (folder.path, folder.exports):
+            remove_parts(place)
         with closing(RunStore(folder.store)) as store:
             yield folder, store
 

@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from edgenas.accuracy.standalone import fresh_network, network_losses
 from edgenas.accuracy.trained_evaluator import TrainedEvaluator
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import FinalistRecipe
-from edgenas.errors import DivergenceError, OutOfMemoryError
+from edgenas.errors import DivergenceError, OutOfMemoryError, UnwritableError
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, MBConvSpace, SearchSpace
 from edgenas.space.modules import Network
@@ -128,6 +129,20 @@ def test_an_interrupted_training_goes_on_and_leaves_nothing_behind(
     assert resumed.evaluate(architecture) == expected
     assert told[0] == (f"training {architecture.id}", 2, 3)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_that_met_a_full_disk_goes_on(
+    make: MAKE, architecture: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "Checkpoint", partial(Checkpoint, interval_s=0))
+
+    def fill(phase: str, done: float, total: float, detail: str = "") -> None:
+        if done >= 2:
+            raise UnwritableError(tmp_path, OSError(errno.ENOSPC, "No space left on device"))
+
+    with pytest.raises(UnwritableError, match="free some space there, and repeat the command"):
+        make(progress=fill).evaluate(architecture)
+    assert [path.name for path in tmp_path.iterdir()] == [architecture.id]
 
 
 def test_divergence_names_the_architecture(

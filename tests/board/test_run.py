@@ -54,7 +54,8 @@ def test_an_unknown_argument_shows_the_usage(make_kit: Make) -> None:
     assert "python3 run.py --check" in done.stderr
 
 
-def test_stopped_it_goes_on(make_kit: Make) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_it_goes_on(make_kit: Make, number: int) -> None:
     kit = make_kit()
     kit.manifest["budget_s"] = 600.0  # as many rounds as possible
     kit.write()
@@ -64,10 +65,10 @@ def test_stopped_it_goes_on(make_kit: Make) -> None:
         unfinished = kit.folder / "unfinished.json"
         while not unfinished.exists() and process.poll() is None:
             pass
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest = process.stdout.read()
     if process.returncode != 0:  # it had not finished just before
-        assert process.returncode == 130
+        assert process.returncode == 128 + number
         assert "stopped; what was measured is kept" in rest
         assert kit.run().returncode == 0
     assert all(len(rounds) == MAX_ROUNDS for rounds in kit.results["bursts"].values())

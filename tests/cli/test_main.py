@@ -98,6 +98,13 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 HEAVY = ("torch", "onnxruntime", "pymoo", "plotly", "sklearn", "matplotlib")
 
 
+def test_a_search_that_goes_on_waits_for_no_library_that_it_does_not_need_yet() -> None:
+    late = ("torchvision", "sklearn", "pandas", "matplotlib", "plotly", "torch._dynamo")
+    program = f"import sys, edgenas.pipeline.phases; print(*[each for each in {late} if each in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
     [

@@ -1,5 +1,6 @@
 """Files in a target's own format compute what the ONNX file computes; what is missing or wrong is said in one line."""
 
+import errno
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from edgenas.device.target import TARGETS
-from edgenas.errors import InputError, VerificationError
+from edgenas.errors import InputError, UnwritableError, VerificationError
 from edgenas.exporting import own_formats as module
 from edgenas.exporting.camera import Camera
 from edgenas.exporting.export_form import ExportForm
@@ -112,6 +113,18 @@ def test_a_converter_that_fails_is_told_in_one_line(source: Make) -> None:
     )
     with pytest.raises(VerificationError, match=message):
         write_own_format(broken)
+
+
+def test_a_full_disk_is_no_fault_of_the_converter(
+    source: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, content: bytes) -> None:
+        raise UnwritableError(path, OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr(module, "write_bytes", fail)
+    with pytest.raises(UnwritableError, match="free some space there, and repeat the command"):
+        write_own_format(source("ort-mobile"))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".onnx"]
 
 
 @pytest.mark.parametrize(

@@ -481,7 +481,9 @@ def test_unwritable_folder(
     make_table: Make, device: Device, folders: Path, block: Callable[[Path], None]
 ) -> None:
     block(folders / "data" / "edgenas" / "latency_models")
-    with pytest.raises(InputError, match=r"latency_models/cpu: cannot be written \(.+\); make it writable"):
+    with pytest.raises(
+        InputError, match=r"latency_models/cpu: cannot be written \(.+\); choose a writable folder"
+    ):
         save_table(device, make_table(KEY))
 
 

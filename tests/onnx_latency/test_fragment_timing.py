@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgenas.board import bursts
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError
+from edgenas.formats import read_json
 from edgenas.onnx_latency import fragments
 from edgenas.onnx_latency.blocked_layout import Piece, pieces_of
 from edgenas.onnx_latency.costing import costing_from_fragments, graph_latency
@@ -19,6 +20,7 @@ from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.onnx_reading import read_model
 from edgenas.onnx_latency.shape_inference import shaped
+from edgenas.timing.journal import Journal
 from edgenas.vocabulary import Precision
 
 BLOCK = 16
@@ -91,6 +93,30 @@ def test_the_runtimes_layout_is_seen_and_other_files_are_predicted(tmp_path: Pat
     assert latency.predicted == pytest.approx(true_ms, rel=0.1)
     assert latency.low < true_ms < latency.high
     assert latency.provenance == "calibrated"
+
+
+def test_interrupted_it_goes_on_with_the_rounds_it_lacks(tmp_path: Path) -> None:
+    whole = timed_fragments(BlockedRuntime(tmp_path), 1)
+    journal, told = tmp_path / "journal", 0
+
+    def stop(phase: str, done: float, total: float, detail: str = "") -> None:
+        nonlocal told
+        told += phase == "timing"
+        if told == 2 * 61 + 30:  # in the third round of sixty fragments and an empty model
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        timed_fragments(BlockedRuntime(tmp_path), 1, stop, journal, "here")
+    kept = read_json(journal, Journal)
+    assert {len(rounds) for rounds in kept.bursts.values()} == {2}
+    reports: list[str] = []
+
+    def report(phase: str, done: float, total: float, detail: str = "") -> None:
+        reports.append(phase)
+
+    assert timed_fragments(BlockedRuntime(tmp_path), 1, report, journal, "here") == whole
+    assert reports.count("timing") == 61 + 1
+    assert {len(rounds) for rounds in read_json(journal, Journal).bursts.values()} == {3}
 
 
 def test_fragments_that_the_runtime_cannot_run_are_left_out(tmp_path: Path) -> None:

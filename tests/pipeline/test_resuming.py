@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from edgenas.api.search import search
+from edgenas.formats import PART
 from edgenas.storage.search_result import SearchResult
 
 SMALL: dict[str, Any] = {"evaluations": 8, "finalists": 2, "run": "done"}
@@ -118,14 +119,16 @@ from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
 from edgenas.cli import main, search
 from edgenas.pipeline import configuration
 
-epochs, phase_to_come, left, delay_s = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+number, epochs, phase_to_come, left, delay_s = (
+    int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5])
+)
 
 def recipes(images, augmentation):
     fields = {"epochs": epochs, "batch_size": 8, "augmentation": augmentation}
     return SupernetRecipe(**fields), FinalistRecipe(**fields)
 
 def kill():
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), number)
 
 def progress(phase, done, total, detail=""):
     global left
@@ -142,15 +145,20 @@ def reporting():
 
 configuration.default_recipes = recipes
 search.reporting = reporting
-sys.exit(main.run(sys.argv[5:]))
+main.main(sys.argv[6:])
 """
 """A command that is killed some time after the n-th report of a phase, at the latest as the next report comes."""
 
 
 def _run(
-    command: list[str], folder: Path, phase: str, after: int, delay_s: float
+    command: list[str],
+    folder: Path,
+    phase: str,
+    after: int,
+    delay_s: float,
+    number: int = signal.SIGKILL,
 ) -> "subprocess.CompletedProcess[str]":
-    program = [sys.executable, "-c", KILLED, str(EPOCHS), phase, str(after), str(delay_s)]
+    program = [sys.executable, "-c", KILLED, str(int(number)), str(EPOCHS), phase, str(after), str(delay_s)]
     return subprocess.run([*program, *command], cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -187,6 +195,22 @@ def test_killed_searches_lose_nothing_and_end_with_the_same_front(
     rows = list(_evaluations(tmp_path))
     assert rows[: len(reported)] == reported
     assert len(rows) == len({row[1] for row in rows}) == 8
+    assert _essence(_result(tmp_path)) == _essence(_result(whole_run))
+
+
+def test_a_signal_from_outside_ends_with_what_is_known_and_the_same_command_goes_on(
+    whole_run: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    command = [*SEARCH, "--data", str(image_folder), "--run", "done"]
+    (tmp_path / "runs/done").mkdir(parents=True)
+    (tmp_path / f"runs/done/.front.json.ab12{PART}").touch()  # of a process that was killed as it wrote
+    done = _run(command, tmp_path, "search", 4, 0.01, signal.SIGTERM)
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert "interrupted: repeat the command to resume" in done.stdout
+    known = _result(tmp_path)
+    assert known.status == "interrupted" and known.evaluations in (4, 5)
+    assert not [*tmp_path.rglob(f"*{PART}")]
+    _run_to_its_end(command, tmp_path)
     assert _essence(_result(tmp_path)) == _essence(_result(whole_run))
 
 

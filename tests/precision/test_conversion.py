@@ -1,3 +1,4 @@
+import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,15 @@ def test_a_converted_model_runs_and_stays_close(
     found = run_onnx(convert(fp32(seed), precision, feed(images(64)), HERE), inputs)
     assert (found.dtype, found.shape) == (np.dtype("float32"), expected.shape)
     assert 0 < np.abs(found - expected).max() <= share * np.ptp(expected)
+
+
+def test_a_full_disk_is_no_fault_of_the_model(fp32: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", fail)
+    with pytest.raises(OSError, match="No space left on device"):
+        convert(fp32(0), "int8", feed(images(4)), HERE)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,5 +1,6 @@
 """Where files come from: packages, downloads that are kept, the user's own; each checked against what was published."""
 
+import errno
 import hashlib
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
@@ -11,7 +12,7 @@ import pytest
 import torch
 from fixtures.weights import Publisher
 
-from edgenas.errors import FileFormatError, InputError
+from edgenas.errors import FileFormatError, InputError, UnwritableError
 from edgenas.pretrained import SOURCES
 from edgenas.pretrained.files import read_file
 from edgenas.pretrained.source import LocalFile, PackageFile
@@ -104,6 +105,18 @@ def test_failed_download(
         read_file(MOBILENET)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.rglob("*.p*"))
+
+
+def test_a_disk_too_full_for_a_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", fail)
+    with pytest.raises(
+        UnwritableError, match=r"pth: cannot be written \(No space .*\); free some space there"
+    ):
+        read_file(MOBILENET)
 
 
 def test_own_file_that_cannot_be_read(tmp_path: Path) -> None:

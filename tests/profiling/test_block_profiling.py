@@ -455,6 +455,31 @@ def test_interrupted_in_the_fragments_it_goes_on_with_the_blocks_times(
     assert not journal.exists()
 
 
+def test_interrupted_in_the_fragments_it_goes_on_with_theirs_too(
+    space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(fragments, "COUNT", 8)
+    whole = fake()
+    table = profile(space, device, whole, networks=NETWORKS).table
+    loaded_of_fragments = False
+
+    def stop(phase: str, done: float, total: float, detail: str = "") -> None:
+        nonlocal loaded_of_fragments
+        loaded_of_fragments |= phase == "loading fragments of networks"
+        if loaded_of_fragments and phase == "timing" and done == total:
+            raise KeyboardInterrupt
+
+    journal = tmp_path / "table.unfinished"
+    with pytest.raises(KeyboardInterrupt):
+        profile(space, device, fake(), networks=NETWORKS, journal=journal, progress=stop)
+    assert {path.name for path in tmp_path.iterdir()} == {journal.name, "table.fragments.unfinished"}
+    resumed = fake()
+    found = profile(space, device, resumed, networks=NETWORKS, journal=journal).table
+    assert found.fragments == table.fragments
+    assert 5 * resumed.timings < whole.timings  # to warm up
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_table_serves_grey_images_too(space: SearchSpace, device: Device, fake: Fake) -> None:
     table = profile(space, device, fake(), networks=NETWORKS).table
     grey = space.with_channels(1)

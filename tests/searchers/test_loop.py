@@ -1,3 +1,4 @@
+import errno
 import tracemalloc
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from edgenas.device import find_device
-from edgenas.errors import DivergenceError
+from edgenas.errors import DivergenceError, InputError, RunConflictError, UnwritableError
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.searchers.loop import PATIENCE, Evaluated, search
 from edgenas.searchers.nsga2 import NSGA2Searcher
@@ -228,6 +229,20 @@ def test_an_error_that_is_no_failure_of_the_candidate_ends_the_search(
         raise ZeroDivisionError("a mistake in the program")
 
     with pytest.raises(ZeroDivisionError, match="a mistake in the program"):
+        search(disk.problem, Scripted(feasible), evaluate, 5, {}, disk.commit)
+    assert disk.kept == {}
+
+
+@pytest.mark.parametrize(
+    "error", [UnwritableError("x", OSError(errno.ENOSPC, "full")), RunConflictError("the disk is full")]
+)
+def test_a_full_disk_is_no_failure_of_the_candidate(
+    disk: Disk, feasible: list[Architecture], error: InputError
+) -> None:
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
+        raise error
+
+    with pytest.raises(type(error), match="full"):
         search(disk.problem, Scripted(feasible), evaluate, 5, {}, disk.commit)
     assert disk.kept == {}
 
