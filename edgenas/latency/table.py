@@ -19,6 +19,7 @@ from edgenas.device.target import searched_scheme_of
 from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import Document, Line, read_json, write_json
 from edgenas.space.block import block_from_key
+from edgenas.units import counted
 from edgenas.vocabulary import Precision
 
 log = logging.getLogger(__name__)
@@ -225,7 +226,7 @@ class LatencyTable(Document):
     @property
     def summary(self) -> str:
         """The basis of predictions for architectures, in words."""
-        return f"{len(self.entries)} blocks" if self.entries else "inferred from a few networks"
+        return counted(len(self.entries), "blocks") if self.entries else "inferred from a few networks"
 
     def sentinel_of(self, space: str) -> float:
         """The sentinel's time, ms, in the session that a space's predictions are based on."""

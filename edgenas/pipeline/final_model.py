@@ -31,6 +31,7 @@ from edgenas.formats import write_bytes
 from edgenas.latency.latency import Latency
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace
 from edgenas.pipeline.session import Session
+from edgenas.progress import Phase
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.space.precision_space import searched_as
 from edgenas.storage.run_folder import RunFolder
@@ -38,6 +39,8 @@ from edgenas.storage.search_result import Quantised
 from edgenas.vocabulary import Metric, Precision
 
 N = TypeVar("N", bound=nn.Module)
+
+EXPORT = Phase("export", "models")
 
 EXPORTS = Path("exports")
 VERIFICATION_IMAGES = 64
