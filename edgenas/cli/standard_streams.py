@@ -4,7 +4,7 @@ import codecs
 import io
 import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 from typing_extensions import override
 
@@ -88,7 +88,8 @@ def _open_closed() -> None:
 
 def _outlet(stream: TextIO | None, number: int) -> tuple[Outlet, io.TextIOWrapper]:
     buffer = io.FileIO(number, "w", closefd=False) if stream is None else stream.buffer
-    outlet = Outlet(getattr(buffer, "raw", buffer))
+    raw: Any = getattr(buffer, "raw", buffer)  # Python's -u leaves buffers out
+    outlet = Outlet(raw)
     text = io.TextIOWrapper(
         io.BufferedWriter(outlet),  # type: ignore[type-var]
         encoding="utf-8" if stream is None else stream.encoding,

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-import platformdirs
 from filelock import FileLock
 from pydantic import Field, field_validator, model_validator
 
@@ -20,6 +19,7 @@ from edgenas.errors import FileFormatError, InputError
 from edgenas.formats import Document, Line, read_json, write_json
 from edgenas.space.block import block_from_key
 from edgenas.units import counted
+from edgenas.user_folders import data_folder
 from edgenas.vocabulary import Precision
 
 log = logging.getLogger(__name__)
@@ -300,7 +300,7 @@ def tables_of(device: str) -> list[Path]:
 
 def table_path(device: Device) -> Path:
     """Where the device's table is written: `./latency_models` if it exists, else the user's data folder."""
-    root = Path(TABLES) if Path(TABLES).is_dir() else platformdirs.user_data_path("edgenas") / TABLES
+    root = Path(TABLES) if Path(TABLES).is_dir() else data_folder() / TABLES
     return root / device.name / f"{device.table_name}.json"
 
 

@@ -46,8 +46,10 @@ def command_lines(in_finished_run: Path, image_folder: Path, quick_timing: None)
     rows = [f"{a}{b}000000,{50 + 5 * a + b},{1 + a + b}" for a in range(3) for b in range(3)]
     Path("networks.csv").write_text("\n".join(["arch,accuracy_percent,latency_ms", *rows]))
     here = ["--device", "cpu", "--resolution", "16"]
-    lines = {
-        "search": "search --device pi5 --max-latency 20ms --evaluations 8 --finalists 2 --run done --data".split(),
+    search = ["search", "--device", "pi5", "--max-latency", "20ms", "--evaluations", "8", "--finalists", "2"]
+    benchmark = ["benchmark", "search", "--table", "networks.csv"]
+    return {
+        "search": [*search, "--run", "done", "--data", str(image_folder)],
         "profile": ["profile", *here, "--networks", "3"],
         "validate": ["validate", *here, "--networks", "2"],
         "bench": ["bench", model["onnx"], "--device", "cpu", "--runs", "100"],
@@ -57,8 +59,6 @@ def command_lines(in_finished_run: Path, image_folder: Path, quick_timing: None)
         "export": ["export", "done", "--model", model["id"], "--precision", "int8"],
         "run": ["run", model["onnx"], str(image_folder / "test" / "red")],
         "report": ["report", "done"],
-        "kit": ["kit", *here, "--networks", "3", "--out", "kit.zip"],
-        "benchmark search": "benchmark search --table networks.csv --space nasbench-macro --evaluations 4".split(),
+        "kit": ["kit", "--device", "pi5", *here[2:], "--networks", "3", "--out", "kit.zip"],
+        "benchmark search": [*benchmark, "--space", "nasbench-macro", "--evaluations", "4"],
     }
-    lines["search"].append(str(image_folder))
-    return lines
