@@ -79,7 +79,7 @@ def search(
                     return list(seen.values())
                 if (result := known.get(architecture.id)) is None:
                     if seen and out_of_time():
-                        return _ended(seen, progress)
+                        return _ended(seen, best, progress)
                     result = _evaluated(architecture, latency_ms, evaluate, best_so_far.best(costs))
                     commit(result)
                 seen[architecture] = result
@@ -91,12 +91,12 @@ def search(
             outcomes.append(_outcome(architecture, latency_ms, excess_ms, seen.get(architecture)))
         searcher.tell(outcomes)
         rounds_without_new = 0 if len(seen) > before else rounds_without_new + 1
-    return _ended(seen, progress) if len(seen) < evaluations else list(seen.values())
+    return _ended(seen, best, progress) if len(seen) < evaluations else list(seen.values())
 
 
-def _ended(seen: Mapping[Architecture, Evaluated], progress: Progress) -> list[Evaluated]:
+def _ended(seen: Mapping[Architecture, Evaluated], best: float, progress: Progress) -> list[Evaluated]:
     """What a search found that ends before its number of evaluations."""
-    progress(SEARCH, len(seen), len(seen))
+    progress(SEARCH, len(seen), len(seen), f"best {best:.1%}")
     return list(seen.values())
 
 

@@ -207,7 +207,7 @@ def test_each_precision_is_timed_for_itself_and_a_failure_of_one_costs_no_other(
     assert _first(mixed, ranked, 2) == ranked[1:]
     told, above = _notes(mixed)
     assert told == "candidates in int8 near the limit were not measured: no int8 here"
-    assert above.startswith("of 1 candidates near the limit")
+    assert above.startswith("1 of 1 candidate near the limit")
 
 
 def test_the_time_of_each_precision_counts(
