@@ -135,6 +135,16 @@ def format_count(count: float) -> str:
     return f"{count:g}"
 
 
+def counted(number: int, things: str) -> str:
+    """How many of what: `3 models`, `1 model`.
+
+    Args:
+        number: of things.
+        things: a plural that only an s tells from the singular.
+    """
+    return f"{number} {things.removesuffix('s') if number == 1 else things}"
+
+
 def _parse(text: str, option: str, units: dict[str, float], example: str) -> float:
     match = _QUANTITY.fullmatch(str(text))  # the Python API may pass a bare number
     if match is None:

@@ -10,6 +10,11 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from edgenas.cli.main import run
+from edgenas.device.catalogue import data_folders, find_device
+from edgenas.latency.table import table_path
+from edgenas.user_folders import cache_folder
+
 SHOWN = "import platformdirs; print(platformdirs.user_data_path(), platformdirs.user_cache_path())"
 DECODED = Path(".cache/edgenas/decoded")
 SEARCH = ["search", "--device", "pi5", "--max-latency", "20ms"]
@@ -54,3 +59,29 @@ def test_a_command_leaves_no_file_in_the_home_but_decoded_images(
     )
     assert done.returncode == 0 or command[0] == "doctor", done.stderr  # it may not like this machine
     assert {path.parent.relative_to(home) for path in home.rglob("*") if path.is_file()} == kept
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Be a user whom the system does not know, as in a container."""
+
+    def unknown(_: int) -> None:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for variable in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_a_home_tables_are_in_the_working_folder(homeless: None, tmp_path: Path) -> None:
+    table = table_path(find_device("cpu"))
+    assert table.parent == Path("latency_models/cpu")
+    assert cache_folder().is_dir() and not cache_folder().is_relative_to(tmp_path)
+    (tmp_path / "latency_models").mkdir()
+    assert data_folders("latency_models").count(Path("latency_models")) == 1
+
+
+def test_without_a_home_commands_do_their_work(homeless: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["devices", "cpu"]) == 0
+    assert "cpu" in capsys.readouterr().out

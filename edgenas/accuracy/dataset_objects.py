@@ -17,8 +17,10 @@ from edgenas.images.inspection import PARTS, Inspection, is_grey
 from edgenas.images.layout import part_named
 from edgenas.images.listing import composed, first_of
 from edgenas.images.preparation import Preparation
-from edgenas.progress import Progress, silent
+from edgenas.progress import Phase, Progress, silent
 from edgenas.vocabulary import Channels, Fit
+
+READING = Phase("reading images", "images")
 
 ARRAYS = "arrays"
 """The name of data that have none."""
@@ -208,8 +210,8 @@ def _shallow_pixels(
         else:
             pixels[i] = pixels_of(image, size, preparation, f"{part.name}: image {i}")
         if i % 256 == 0:
-            progress("reading images", i, part.count)
-    progress("reading images", part.count, part.count)
+            progress(READING, i, part.count)
+    progress(READING, part.count, part.count)
     return pixels, labels_of(found, part.count, part.name) if labels is None else labels, deep
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -20,6 +19,7 @@ from edgenas.accuracy.image_folder import dataset_from_folder
 from edgenas.errors import DataError, UnknownNameError, first_line
 from edgenas.images.preparation import Preparation
 from edgenas.progress import Progress, silent
+from edgenas.user_folders import cache_folder
 from edgenas.vocabulary import Channels, Fit
 
 _TORCHVISION = {  # name: class in torchvision.datasets, native resolution, mirrored images keep their class
@@ -142,7 +142,7 @@ def _downloaded(name: str, kind: str) -> list[Any]:
     """torchvision's training and test sets, downloaded to the user's cache folder if needed."""
     import torchvision
 
-    root = platformdirs.user_cache_path("edgenas") / name
+    root = cache_folder() / name
     maker = getattr(torchvision.datasets, kind)
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 import PIL
-import platformdirs
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from pydantic import Field
@@ -30,6 +29,7 @@ from edgenas.images.preparation import Preparation
 from edgenas.images.ranges import ranges_of
 from edgenas.images.reading import may_pass
 from edgenas.progress import Progress
+from edgenas.user_folders import cache_folder
 from edgenas.vocabulary import Channels, Fit
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Plan:
     @cached_property
     def path(self) -> Path:
         """The cache file."""
-        return platformdirs.user_cache_path("edgenas") / "decoded" / f"{self._key()}.u8"
+        return cache_folder() / "decoded" / f"{self._key()}.u8"
 
     @property
     def order(self) -> Indices:

@@ -17,7 +17,7 @@ from edgenas.accuracy.dataset import Dataset, Split
 from edgenas.accuracy.out_of_memory import out_of_memory_named
 from edgenas.accuracy.training_recipe import Recipe
 from edgenas.errors import DivergenceError
-from edgenas.progress import Progress, silent
+from edgenas.progress import Phase, Progress, silent
 
 Losses = Callable[[Tensor, Tensor, np.random.Generator, float], Iterable[Tensor]]
 """Normalised images, (N, C, H, W), and targets, (N,) or (N, classes), to the losses of one step.
@@ -99,7 +99,7 @@ def train(
 
     def report(detail: str = "") -> None:
         if seconds is None:
-            progress(phase, step / batches, recipe.epochs, detail)
+            progress(Phase(phase, "epochs"), step / batches, recipe.epochs, detail)
         else:
             total_s = max(round(seconds, 1), 0.1)
             progress(phase, min(round(elapsed_s(), 1), total_s), total_s, detail)

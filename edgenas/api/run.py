@@ -20,13 +20,16 @@ from edgenas.exporting.classifying import Classifier, classifier_from_file
 from edgenas.formats import Document
 from edgenas.images.listing import composed, files_below, first_of
 from edgenas.images.reading import UnreadableImageError, quietly
-from edgenas.progress import Progress
+from edgenas.progress import Phase, Progress
 from edgenas.settings.keywords import taking
 from edgenas.settings.run_model import RunModelSettings
+from edgenas.units import counted
 
 log = logging.getLogger(__name__)
 
-_NOT_MISSED = ("hidden", "thumbnails")
+CLASSIFYING = Phase("classifying", "pictures")
+
+_NOT_MISSED = ("hidden", "of thumbnails")
 """What lies in folders without anybody meaning it."""
 
 
@@ -98,7 +101,9 @@ def run(settings: RunModelSettings) -> RunResult:
     if skipped := [*(each for each in given if isinstance(each, Skipped)), *unreadable]:
         some = first_of([f"{each.file} ({each.reason})" for each in skipped])
         if not predictions:
-            raise InputError(f"none of {len(given)} files can be classified: {some}", "give other files")
+            raise InputError(
+                f"none of {counted(len(given), 'files')} can be classified: {some}", "give other files"
+            )
         log.warning("%d of %d files are skipped: %s", len(skipped), len(given), some)
     return _result(predictions, skipped, check)
 
@@ -125,7 +130,7 @@ def _classified(
     skipped: list[Skipped] = []
     with quietly([]), ThreadPoolExecutor(host.cores()) as pool:
         for start in range(0, len(pictures), classifier.at_once):
-            progress("classifying", start, len(pictures))
+            progress(CLASSIFYING, start, len(pictures))
             some = pictures[start : start + classifier.at_once]
             found = list(zip(some, pool.map(partial(_read, classifier=classifier), some), strict=True))
             readable = [(picture, pixels) for picture, pixels in found if isinstance(pixels, np.ndarray)]
@@ -137,7 +142,7 @@ def _classified(
             rows = classifier.probabilities(pixels for _, pixels in readable)
             for (picture, _), row in zip(readable, rows, strict=True):
                 predictions.append(_prediction(picture, row, classifier.classes))
-    progress("classifying", len(pictures), len(pictures))
+    progress(CLASSIFYING, len(pictures), len(pictures))
     return predictions, skipped
 
 

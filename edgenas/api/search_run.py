@@ -18,7 +18,7 @@ from edgenas.settings.search import SearchSettings
 from edgenas.storage.run_config import DataRecord
 from edgenas.storage.run_folder import RUNS, RunFolder, find_run
 from edgenas.storage.search_result import Model, SearchResult
-from edgenas.units import format_count, format_milliseconds
+from edgenas.units import counted, format_count, format_milliseconds
 
 if TYPE_CHECKING:
     import pandas
@@ -176,7 +176,7 @@ class Run(SearchResult):
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(model)) + "</tr>"
             for model in self.front
         )
-        title = escape(f"{self.run}: {len(self.front)} models for {self.device}")
+        title = escape(f"{self.run}: {counted(len(self.front), 'models')} for {self.device}")
         return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from edgenas.cli.console import SEE, bar, print_json, print_lines, print_table, reporting
+from edgenas.cli.console import SEE, bar, print_json, print_lines, print_table
 from edgenas.cli.options import command_of
+from edgenas.cli.progress_display import reporting
 from edgenas.settings.latency_commands import BenchSettings
-from edgenas.units import format_milliseconds
+from edgenas.units import counted, format_milliseconds
 
 if TYPE_CHECKING:
     from edgenas.api.bench import BenchResult, FileTimes
@@ -36,7 +37,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     where = f"{result.device} ({result.host})" if result.host else result.device
     figures = [_figures(each) for each in files]
     rows = [(kind, *(each[kind] for each in figures)) for kind in figures[0]]
-    print_table(f"milliseconds of {result.runs} runs on {where}", ("", *names), rows)
+    print_table(f"milliseconds of {counted(result.runs, 'runs')} on {where}", ("", *names), rows)
     for name, each in zip(names, files, strict=True):
         print_lines(*_histogram_lines(name, each.histogram))
         print_lines(f"{name}: {each.conditions}, version {result.runtime_version}", *_remarks(name, each))

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgenas.cli.console import print_json, print_lines, print_table, reporting
-from edgenas.cli.options import command_of
+from edgenas.cli.console import print_json, print_lines, print_table
+from edgenas.cli.options import command_of, with_quiet
+from edgenas.cli.progress_display import reporting
 from edgenas.settings.benchmark import BenchmarkLatencySettings, BenchmarkSearchSettings
 from edgenas.units import format_seconds
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 
 
 @app.command("search", epilog=EXAMPLE)
+@with_quiet
 @command_of(BenchmarkSearchSettings)
 def search(keywords: dict[str, Any], json: bool) -> None:
     """Run a searcher on a table of known accuracies and latencies; compare its curve with the true front."""
@@ -41,6 +43,7 @@ def search(keywords: dict[str, Any], json: bool) -> None:
 
 
 @app.command("latency", epilog=LATENCY_EXAMPLE)
+@with_quiet
 @command_of(BenchmarkLatencySettings)
 def latency(keywords: dict[str, Any], json: bool) -> None:
     """Predict a device's latencies from a few of them; compare with the rest of a published table."""

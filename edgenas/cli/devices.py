@@ -30,7 +30,7 @@ def run(
         print_json(result)
         return
     columns = ("device", "aliases", "runtime", "precision", "threads", "latencies", "tables")
-    print_table("devices", columns, [_row(info) for info in result.devices])
+    print_table("devices", columns, [_row(info) for info in result.devices], wrapped=("aliases",))
     if name:
         _print_details(result.devices[0])
 

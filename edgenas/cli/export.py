@@ -3,8 +3,9 @@
 from typing import Any
 
 from edgenas.api.export import export
-from edgenas.cli.console import print_json, print_table, reporting
+from edgenas.cli.console import print_json, print_table
 from edgenas.cli.options import command_of
+from edgenas.cli.progress_display import reporting
 from edgenas.settings.export import ExportSettings
 
 EXAMPLE = "Example: edgenas export my-run --precision int8"
@@ -29,6 +30,6 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         )
         for model in result.models
     ]
-    columns = ("file", "precision", "size", "max error", "validation before", "after")
+    columns = ("file", "precision", "size", "max error", "before", "after")
     batch = "" if result.batch is None else f", a batch of {result.batch}"
     print_table(f"exported models for {result.target}{batch}", columns, rows)

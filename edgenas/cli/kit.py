@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from edgenas.cli.console import print_json, print_lines, reporting
+from edgenas.cli.console import print_json, print_lines
 from edgenas.cli.options import command_of
+from edgenas.cli.progress_display import reporting
 from edgenas.settings.latency_commands import KitSettings
-from edgenas.units import format_seconds
+from edgenas.units import counted, format_seconds
 
 EXAMPLE = "Example: edgenas kit --device raspberry-pi-5 --resolution 224 --out kit.zip"
 
@@ -21,7 +22,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         print_json(result)
         return
     print_lines(
-        f"kit: {result.kit}, {result.size_bytes / 2**20:.1f} MiB, {result.models} models",
+        f"kit: {result.kit}, {result.size_bytes / 2**20:.1f} MiB, {counted(result.models, 'models')}",
         f"estimated time on {result.device}: {format_seconds(result.estimated_s)}",
         f"on the board: unzip {result.kit.name}; cd {result.folder}; python3 run.py",
         "then here, with the results.json that it writes: edgenas kit-import results.json",

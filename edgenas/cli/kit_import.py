@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from edgenas.cli.console import disturbance_lines, print_json, print_lines, reporting
+from edgenas.cli.console import disturbance_lines, print_json, print_lines
 from edgenas.cli.options import command_of
+from edgenas.cli.progress_display import reporting
 from edgenas.settings.latency_commands import KitImportSettings
+from edgenas.units import counted
 
 if TYPE_CHECKING:
     from edgenas.api.kit_import import KitImportResult
@@ -30,7 +32,9 @@ def run(keywords: dict[str, Any], json: bool) -> int:
 
 def _print(result: "KitImportResult") -> None:
     how = "inferred" if result.interval else "timed"
-    print_lines(f"{result.device}: {result.measured} models were timed; {result.entries} blocks {how}")
+    print_lines(
+        f"{result.device}: {counted(result.measured, 'models')} timed; {counted(result.entries, 'blocks')} {how}"
+    )
     if result.interval:
         width = result.interval.half_width_percent
         print_lines(f"predictions are accurate to ±{width:.1f}% (90 % interval)")
@@ -41,7 +45,7 @@ def _print(result: "KitImportResult") -> None:
             f"on average, {errors[-1]:.1%} at most"
         )
     if result.energies:
-        print_lines(f"the energy of {result.energies} blocks was measured")
+        print_lines(f"the energy of {counted(result.energies, 'blocks')} was measured")
     print_lines(*(f"changed meanwhile: {each}" for each in result.changed))
     advice = "there, python3 run.py --check says what disturbs it"
     print_lines(*disturbance_lines(result.retaken, result.disturbed, advice))

@@ -22,7 +22,8 @@ from edgenas.cli import (
     validate,
 )
 from edgenas.cli import run as run_command
-from edgenas.cli.options import with_values
+from edgenas.cli.options import with_quiet, with_values
+from edgenas.cli.standard_streams import code_after_output, open_outlets
 from edgenas.errors import FREE_SPACE, EdgenasError, is_full
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.search import SearchSettings
@@ -53,8 +54,10 @@ for command in (
         doctor,
     ),
 ):
-    app.command(command.__name__.rpartition(".")[2].replace("_", "-"), epilog=command.EXAMPLE)(command.run)
-app.command(ADD_DEVICE, epilog=devices.ADD_EXAMPLE)(devices.add)
+    app.command(command.__name__.rpartition(".")[2].replace("_", "-"), epilog=command.EXAMPLE)(
+        with_quiet(command.run)
+    )
+app.command(ADD_DEVICE, epilog=devices.ADD_EXAMPLE)(with_quiet(devices.add))
 app.add_typer(benchmark.app)
 
 # The base class of typer's usage errors has no public name; it is two levels above this one.
@@ -81,7 +84,8 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; errors are one line on stderr."""
-    sys.exit(in_good_order(lambda: run(arguments)))
+    output = open_outlets()
+    sys.exit(code_after_output(in_good_order(lambda: run(arguments)), output))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -102,9 +106,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _usage_error(error)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:  # the reader of the output (head, less) has exited
-        sys.stderr.close()
-        return 0
     except OSError as error:
         hint = f"; {FREE_SPACE}" if is_full(error) else ""
         return _fail(f"{error.filename or 'output'}: {error.strerror}{hint}", 3)

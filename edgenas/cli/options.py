@@ -1,5 +1,6 @@
 """The options of a command, made from the declarations of its settings."""
 
+import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from edgenas.cli.completion import completion_of
+from edgenas.cli.progress_display import quietly
 from edgenas.errors import InputError
 from edgenas.settings.declaration import Settings
 from edgenas.settings.option import Group, Setting, missing_of, settings_of
@@ -68,6 +70,23 @@ def command_of(
         return command
 
     return decorate
+
+
+def with_quiet(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """The same command with an option `--quiet`, which takes all progress away."""
+
+    def quiet_or_not(quiet: bool, **options: Any) -> int | None:
+        with quietly(quiet):
+            return command(**options)
+
+    given = inspect.signature(command).parameters
+    group = given["json"].annotation.__metadata__[0].rich_help_panel
+    quiet_option = typer.Option("--quiet", help="Show no progress.", rich_help_panel=group)
+    parameters = [*given.values(), _parameter("quiet", Annotated[bool, quiet_option], False)]
+    quiet_or_not.__doc__ = command.__doc__
+    quiet_or_not.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    quiet_or_not.__annotations__ = {each.name: each.annotation for each in parameters}
+    return quiet_or_not
 
 
 def with_values(declaring: type[Settings], arguments: Sequence[str]) -> list[str]:

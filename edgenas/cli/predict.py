@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from edgenas.api.predict import Prediction
     from edgenas.latency.network_predictor import LayerLatency
 
-BAR_WIDTH = 32
+BAR_WIDTH = 24
 WATERFALL = "from 0 to the total"
 EXAMPLE = "Example: edgenas predict architecture.json --device jetson"
 
@@ -39,7 +39,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         title,
         ("kernel" if result.is_of_onnx_file else "block", "adds", "", WATERFALL),
         rows,
-        left=(WATERFALL,),
+        drawn=(WATERFALL,),
     )
     print_lines(
         f"latency: {format_milliseconds(latency.predicted)} "

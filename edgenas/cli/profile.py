@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from edgenas.cli.console import disturbance_lines, print_json, print_lines, reporting
+from edgenas.cli.console import disturbance_lines, print_json, print_lines
 from edgenas.cli.options import command_of
+from edgenas.cli.progress_display import reporting
 from edgenas.settings.latency_commands import ProfileSettings
-from edgenas.units import format_seconds
+from edgenas.units import counted, format_seconds
 
 if TYPE_CHECKING:
     from edgenas.api.profile import FewSamplesResult, ProfileResult
@@ -34,15 +35,14 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         print_lines(f"times as a multiple of those of the other boards: {listed}")
     print_lines(*(f"changed meanwhile: {each}" for each in result.changed))
     if result.unstable:
-        timed = "networks" if inferred else "blocks"
-        print_lines(
-            f"unstable: {len(result.unstable)} {timed} (machine busy?); repeat the command to time them again"
-        )
+        timed = counted(len(result.unstable), "networks" if inferred else "blocks")
+        print_lines(f"unstable: {timed} (machine busy?); repeat the command to time them again")
 
 
 def _print_result(result: "ProfileResult") -> None:
     print_lines(
-        f"{result.measured} blocks measured in {format_seconds(result.seconds)}, {result.entries} in the table"
+        f"{counted(result.measured, 'blocks')} measured in {format_seconds(result.seconds)}, "
+        f"{result.entries} in the table"
     )
     for size, calibration in result.calibrations.items():
         errors = sorted(abs(residual) for residual in calibration.residuals)
@@ -57,10 +57,11 @@ def _print_result(result: "ProfileResult") -> None:
 def _print_few(result: "FewSamplesResult") -> None:
     errors = sorted(abs(residual) for residual in result.calibration.residuals)
     features = sorted(result.views.items(), key=lambda item: -item[1])
+    others = counted(len(result.known_devices), "other devices")
     kept = f", {result.samples.kept} kept from earlier profiles" if result.samples.kept else ""
     print_lines(
-        f"{result.measured} networks measured in {format_seconds(result.seconds)}{kept}; {result.entries} blocks "
-        f"inferred from them and from {len(result.known_devices)} other devices",
+        f"{counted(result.measured, 'networks')} measured in {format_seconds(result.seconds)}{kept}; "
+        f"{counted(result.entries, 'blocks')} inferred from them and from {others}",
         f"predictions are accurate to ±{result.interval.half_width_percent:.1f}% (90 % interval); the {len(errors)} "
         f"networks, each predicted from the others, have errors of {sum(errors) / len(errors):.1%} on average, "
         f"{errors[-1]:.1%} at most",

@@ -3,8 +3,9 @@
 from typing import Any
 
 from edgenas.board.problem import one_line
-from edgenas.cli.console import print_json, print_lines, print_table, reporting
+from edgenas.cli.console import print_json, print_lines, print_table
 from edgenas.cli.options import command_of
+from edgenas.cli.progress_display import reporting
 from edgenas.settings.run_model import RunModelSettings
 
 EXAMPLE = "Example: edgenas run exports/my-run/MODEL.onnx photo.jpg --check photos"

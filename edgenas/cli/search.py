@@ -1,18 +1,22 @@
 """`edgenas search`: the main job."""
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgenas.api.search import search
 from edgenas.board.ending import INTERRUPTED
-from edgenas.cli.console import print_json, print_lines, print_table, reporting
+from edgenas.cli.console import print_json, print_lines, print_table
 from edgenas.cli.options import command_of
+from edgenas.cli.progress_display import reporting
 from edgenas.settings.search import SearchSettings
-from edgenas.units import format_count, format_milliseconds, format_seconds
+from edgenas.units import counted, format_count, format_milliseconds, format_seconds
 
 if TYPE_CHECKING:
     from edgenas.storage.search_result import Model, SearchResult
 
 EXAMPLE = "Example: edgenas search --device jetson --max-latency 20ms --data photos/"
+
+Column = Callable[["Model"], str]
 
 NOTHING_LEFT = 1
 """Exit code if every finalist was dropped."""
@@ -45,20 +49,13 @@ def print_result(result: "SearchResult") -> None:
     """Print the front as a table, and what is to know of it."""
     from edgenas.reporting.baseline_comparison import lead_sentence
 
-    title = f"{result.run}: {len(result.front)} models for {result.device}"
-    value = "accuracy" if result.metric == "top-1" else result.metric
-    columns = ["id", "predicted", "interval", "measured", value, "test", "px", "params", "MACs"]
-    if with_memory := "peak-memory" in result.objectives:
-        columns.append("memory")
     models = (*result.front, *result.baselines)
-    rows = [_row(model, model.id == result.chosen, with_memory) for model in models]
-    if any(model.precision != "fp32" for model in models):
-        columns.append("precision")
-        rows = [(*row, model.precision) for row, model in zip(rows, models, strict=True)]
-    if any(model.energy_mj for model in models):
-        columns.append("energy")
-        rows = [(*row, _energy(model)) for row, model in zip(rows, models, strict=True)]
-    print_table(title, columns, rows)
+    columns = _columns(result, models)
+    rows = [tuple(column(model) for column in columns.values()) for model in models]
+    print_table(
+        f"{result.run}: {counted(len(result.front), 'models')} for {result.device}", list(columns), rows
+    )
+    print_lines(_caption(result, models))
     if any(model.leads for model in result.front):
         leader = "more accurate than every faster model"
         print_lines(
@@ -80,22 +77,70 @@ def print_result(result: "SearchResult") -> None:
         print_lines(lead)
 
 
-def _row(model: "Model", chosen: bool, with_memory: bool) -> tuple[str, ...]:
-    latency, test, memory = model.latency_ms, model.accuracies.test, model.peak_memory_bytes
-    failed = model.name and model.accuracies.validation is None  # a baseline without any accuracy
-    return (
-        f"{model.name or model.id}{' *' if model.leads else ''}{' @' if chosen else ''}",
-        f"{format_milliseconds(latency.predicted)} {model.provenance.basis}",
-        f"{latency.low:.3g} to {latency.high:.3g} ms",
-        format_milliseconds(latency.measured) if latency.measured else "-",
-        "-" if failed else f"{model.accuracy.value:.2%} {model.accuracy.kind}",
-        "-" if test is None else f"{test:.2%}",
-        "-" if model.resolution is None else f"{model.resolution}",
-        format_count(model.params),
-        format_count(model.macs),
-        *([f"{format_count(memory)}B" if memory else "-"] if with_memory else []),
+def _columns(result: "SearchResult", models: Sequence["Model"]) -> dict[str, Column]:
+    """What a table says of each model, by the columns' names; what is the same of all is left to `_caption`."""
+    bases, kinds, sizes = _varying(models)
+
+    def named(model: "Model") -> str:
+        marks = f"{' *' if model.leads else ''}{' @' if model.id == result.chosen else ''}"
+        return f"{model.name or model.id}{marks}"
+
+    def accuracy(model: "Model") -> str:
+        if model.name and model.accuracies.validation is None:  # a baseline without any
+            return "-"
+        return f"{model.accuracy.value:.2%}{f' {model.accuracy.kind}' if len(kinds) > 1 else ''}"
+
+    columns: dict[str, Column] = {
+        "id": named,
+        "predicted": lambda model: (
+            f"{_ms(model.latency_ms.predicted)}{f' {model.provenance.basis}' if len(bases) > 1 else ''}"
+        ),
+        "interval": lambda model: f"{model.latency_ms.low:.3g}..{model.latency_ms.high:.3g}",
+        "measured": lambda model: _ms(model.latency_ms.measured),
+        _value(result): accuracy,
+        "test": lambda model: "-" if model.accuracies.test is None else f"{model.accuracies.test:.2%}",
+    }
+    if len(sizes) > 1:
+        columns["px"] = lambda model: f"{model.resolution or '-'}"
+    columns |= {
+        "params": lambda model: format_count(model.params),
+        "MACs": lambda model: format_count(model.macs),
+    }
+    if "peak-memory" in result.objectives:
+        columns["memory"] = lambda model: (
+            f"{format_count(model.peak_memory_bytes)}B" if model.peak_memory_bytes else "-"
+        )
+    if any(model.precision != "fp32" for model in models):
+        columns["precision"] = lambda model: model.precision
+    if any(model.energy_mj for model in models):
+        columns["energy"] = lambda model: f"{model.energy_mj.predicted:.4g} mJ" if model.energy_mj else "-"
+    return columns
+
+
+def _caption(result: "SearchResult", models: Sequence["Model"]) -> str:
+    """What holds for all models of the table, and what its figures are."""
+    bases, kinds, sizes = _varying(models)
+    return "; ".join(
+        [
+            f"latencies in ms{f', {bases[0]}' if len(bases) == 1 else ''}, 90 % of them within the interval",
+            *([f"{_value(result)}: {kinds[0]}"] if len(kinds) == 1 else []),
+            *([f"images of {sizes[0]} px"] if len(sizes) == 1 else []),
+        ]
     )
 
 
-def _energy(model: "Model") -> str:
-    return f"{model.energy_mj.predicted:.4g} mJ" if model.energy_mj else "-"
+def _varying(models: Sequence["Model"]) -> tuple[list[str], list[str], list[int | None]]:
+    """Provenances of latencies, kinds of accuracies and sizes of images among models."""
+    return (
+        sorted({model.provenance.basis for model in models}),
+        sorted({model.accuracy.kind for model in models}),
+        list({model.resolution: None for model in models}),
+    )
+
+
+def _value(result: "SearchResult") -> str:
+    return "accuracy" if result.metric == "top-1" else result.metric
+
+
+def _ms(latency_ms: float | None) -> str:
+    return "-" if latency_ms is None else format_milliseconds(latency_ms).removesuffix(" ms")

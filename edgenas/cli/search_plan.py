@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from edgenas.cli.console import print_json, print_lines, print_table, reporting
+from edgenas.cli.console import print_json, print_lines, print_table
+from edgenas.cli.progress_display import reporting
 from edgenas.units import format_count, format_milliseconds, format_seconds
 
 if TYPE_CHECKING:

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from edgenas.cli.console import disturbance_lines, print_json, print_lines, reporting
+from edgenas.cli.console import disturbance_lines, print_json, print_lines
 from edgenas.cli.options import command_of
+from edgenas.cli.progress_display import reporting
 from edgenas.settings.latency_commands import ValidateSettings
-from edgenas.units import format_milliseconds
+from edgenas.units import counted, format_milliseconds
 
 if TYPE_CHECKING:
     from edgenas.api.validate import ValidationResult
@@ -32,7 +33,7 @@ def _print_result(found: "ValidationResult") -> None:
     from edgenas.reporting.report_content import rank_text
 
     print_lines(
-        f"{found.networks} networks of {found.space} on {found.device}, predicted "
+        f"{counted(found.networks, 'networks')} of {found.space} on {found.device}, predicted "
         f"({found.provenance.basis}) and measured",
         f"rank correlation: Spearman {rank_text(found.spearman)}, Kendall {rank_text(found.kendall)}",
         f"mean error {found.mape_percent:.3g}%, {found.within_5_percent:.0%} within 5%, "

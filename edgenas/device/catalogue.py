@@ -4,13 +4,12 @@ import logging
 from pathlib import Path
 from typing import get_args
 
-import platformdirs
-
 from edgenas import plugins
 from edgenas.device.device import CPU, Device
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.formats import read_toml
 from edgenas.plugins import load_plugin, plugin_names
+from edgenas.user_folders import data_folder
 from edgenas.vocabulary import Precision
 
 DEVICES, TABLES = "devices", "latency_models"
@@ -25,7 +24,7 @@ def data_folders(kind: str) -> list[Path]:
     shipped = package / "_shipped" / kind
     # An editable install has no _shipped: the folders are next to the package.
     shipped = shipped if shipped.is_dir() else package.parent / kind
-    folders = [Path(kind), Path(platformdirs.user_data_path("edgenas")) / kind, shipped]
+    folders = dict.fromkeys([Path(kind), data_folder() / kind, shipped])  # the first two may be the same
     return [folder for folder in folders if folder.is_dir()]
 
 

@@ -12,6 +12,7 @@ from edgenas.board.onnx_sessions import CPU as CPU
 from edgenas.board.onnx_sessions import GPUS
 from edgenas.formats import Document
 from edgenas.plugins import plugin_names
+from edgenas.units import counted
 from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON, Precision, Processor, TargetName
 
 MAX_THREADS = 1024
@@ -182,7 +183,7 @@ class Device(Document):
     @property
     def conditions(self) -> str:
         """The conditions of a latency on the device, in words."""
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        threads = counted(self.threads, "threads")
         where = f"{self.runtime} {self.provider}, {self.precision}, {threads}, batch {self.batch}"
         return f"{self.name}: {where}, {self.power_mode}"
 

@@ -91,10 +91,16 @@ class _Process:
     def __init__(self, provider: str, threads: int) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="edgenas-", ignore_cleanup_errors=True)
         self.folder = Path(self._files.name)
-        command = [sys.executable, "-m", "edgenas.board.run", WORKER, self._files.name]
-        path = os.pathsep.join(path for path in sys.path if path)
+        command = [sys.executable, "-P", "-m", "edgenas.board.run", WORKER, self._files.name]
         with as_device_error():
-            self.worker = Worker(command, provider, threads, {**os.environ, "PYTHONPATH": path})
+            self.worker = Worker(command, provider, threads, {**os.environ, "PYTHONPATH": _module_folders()})
+
+
+def _module_folders() -> str:
+    """Where the process looks for modules: as this one, but not among the user's files in the working folder."""
+    here = Path.cwd()
+    others = [each for each in sys.path if Path(each).resolve() != here]
+    return os.pathsep.join([*others, str(Path(__file__).parents[2])])
 
 
 class _ProcessSession(Session):

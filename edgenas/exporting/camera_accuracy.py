@@ -13,9 +13,11 @@ from edgenas.board import host
 from edgenas.exporting.camera import Camera
 from edgenas.exporting.classifying import LARGE_AT_ONCE, classifier_from_file
 from edgenas.images.reading import quietly
-from edgenas.progress import Progress
+from edgenas.progress import Phase, Progress
 from edgenas.storage.search_result import Model, Scores
 from edgenas.vocabulary import Metric
+
+TESTING = Phase("testing at full size", "pictures")
 
 OWN_NOTE = "test figures are of pictures decoded at their full size"
 PLAIN_NOTE = "test figures are of the same file without the preprocessing"
@@ -60,8 +62,8 @@ def _classes(path: Path, pictures: Sequence[Path], progress: Progress) -> NDArra
     found: list[int] = []
     with quietly([]), ThreadPoolExecutor(host.cores()) as pool:
         for start in range(0, len(pictures), LARGE_AT_ONCE):
-            progress("testing at full size", start, len(pictures))
+            progress(TESTING, start, len(pictures))
             pixels = list(pool.map(classifier.read, pictures[start : start + LARGE_AT_ONCE]))
             found += [int(row.argmax()) for row in classifier.probabilities(pixels)]
-    progress("testing at full size", len(pictures), len(pictures))
+    progress(TESTING, len(pictures), len(pictures))
     return np.array(found)

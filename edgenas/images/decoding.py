@@ -1,7 +1,6 @@
 """Decoding many files, in parallel."""
 
 import logging
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,8 @@ from edgenas.errors import DataError
 from edgenas.images.listing import first_of
 from edgenas.images.preparation import Preparation
 from edgenas.images.reading import HEIC, UnreadableImageError, opened, quietly, read_pixels
-from edgenas.progress import Progress
+from edgenas.progress import Phase, Progress
+from edgenas.units import counted
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +42,11 @@ class TooManyUnreadableError(DataError):
 
     def __init__(self, unreadable: Mapping[Path, str], done: int, total: int) -> None:
         self.unreadable = unreadable
-        count = f"{'at least ' if done < total else ''}{len(unreadable)} of {total}"
+        count = f"{'at least ' if done < total else ''}{len(unreadable)} of {counted(total, 'images')}"
         named = first_of(sorted(f"{path} ({reason})" for path, reason in unreadable.items()))
         convert = ", and convert those in HEIC to JPEG" if HEIC in unreadable.values() else ""
         super().__init__(
-            f"{count} images cannot be read: {named}",
+            f"{count} cannot be read: {named}",
             f"remove or replace the broken files{convert}; up to {MAX_UNREADABLE_SHARE:.0%} would be skipped",
         )
 
@@ -71,7 +71,7 @@ def decoded(
     """
     unreadable: dict[Path, str] = {}
     said: list[str] = []
-    started_s = time.monotonic()
+    phase = Phase(phase, "images")
     progress(phase, 0, len(paths))
     read = partial(_decoded, size=size, preparation=preparation)
     with quietly(said), ThreadPoolExecutor(host.cores()) as pool, ExitStack() as stack:
@@ -85,8 +85,7 @@ def decoded(
             yield image
             if done % BATCH == 0 or done == len(paths):
                 _check_unreadable(unreadable, done, len(paths))
-                rate = done / max(time.monotonic() - started_s, 1e-9)
-                progress(phase, done, len(paths), f"{rate:.3g} images/s")
+                progress(phase, done, len(paths))
     if said:
         log.warning("Pillow warned %d times while it decoded the images, first: %s", len(said), said[0])
 

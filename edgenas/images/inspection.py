@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgenas.images.listing import first_of
+from edgenas.units import counted
 
 FLAT = 8
 """Images whose values reach over less than this in each channel, of 255, show nothing."""
@@ -145,8 +146,9 @@ def _same_remarks(
     remarks = []
     if leaked:
         number, total = sum(parts[i] == "test" for group in leaked for i in group), Counter(parts)["test"]
+        are = "is also a training image" if number == 1 else "are also training images"
         remarks.append(
-            f"{number} of {total} test images are also training images: test figures are too high "
+            f"{number} of {counted(total, 'test images')} {are}: test figures are too high "
             f"({first_of([_pair(group, names, parts) for group in leaked])})"
         )
     if mixed:
@@ -155,8 +157,9 @@ def _same_remarks(
             f"({first_of([' = '.join(names[i] for i in _of_two_labels(group, labels)) for group in mixed])})"
         )
     if copies > 0:
+        are = "is a copy of another" if copies == 1 else "are copies of others"
         remarks.append(
-            f"{copies} training images are copies of others in training: validation figures may be too high"
+            f"{counted(copies, 'training images')} {are} in training: validation figures may be too high"
         )
     return remarks
 

@@ -18,6 +18,7 @@ from edgenas.images.listing import (
     is_passed_over,
     passed_over_text,
 )
+from edgenas.units import counted
 
 _REST = r"([ _-]?(set|data|images?|imgs?))?"
 _PARTS = {
@@ -173,7 +174,7 @@ def _near_miss(
     if shared:
         return f", but {first_of(shared)} hold the same folders: name them train and test"
     if loose := [name for name, why in classes.passed_over.items() if why == "outside class folders"]:
-        return f", but {len(loose)} images directly in it ({first_of(loose)})"
+        return f", but {counted(len(loose), 'images')} directly in it ({first_of(loose)})"
     if len(classes.images) == 1:
         return f", but only one folder with images, {next(iter(classes.images))}/"
     passed_over = passed_over_text(classes.passed_over)

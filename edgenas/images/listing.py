@@ -141,7 +141,7 @@ def _raise(error: OSError) -> None:
 def is_passed_over(path: Path) -> str | None:
     """Why a file or folder is passed over whatever it holds; `._x.jpg` are what macOS leaves on other drives."""
     if path.name.lower() in THUMBNAILS:
-        return "thumbnails"
+        return "of thumbnails"
     return "hidden" if path.name.startswith(".") else None
 
 

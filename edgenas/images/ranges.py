@@ -10,7 +10,7 @@ from edgenas.board import host
 from edgenas.images import preparing
 from edgenas.images.preparation import RANGES, Range
 from edgenas.images.reading import UnreadableImageError, opened, quietly
-from edgenas.progress import Progress, silent
+from edgenas.progress import Phase, Progress, silent
 
 LEVELS = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 """Floats from 0 to 1, and 8 to 16 bits: 12-bit cameras write into 16 bits, other programs 8-bit values into 32."""
@@ -36,7 +36,7 @@ def ranges_of(paths: Sequence[Path], progress: Progress = silent) -> dict[str, R
                 least, most = extremes.get(mode, (0.0, 0.0))
                 extremes[mode] = min(least, low), max(most, high)
             if done % REPORTED == 0 or REPORTED < done == len(candidates):
-                progress("looking for more than 8 bits", done, len(candidates))
+                progress(Phase("looking for more than 8 bits", "images"), done, len(candidates))
     return {**RANGES, **{mode: _range(mode, *found) for mode, found in extremes.items()}}
 
 

@@ -15,7 +15,7 @@ from edgenas.space import (
     nasbench_macro,
     space_of_package,
 )
-from edgenas.units import resolution_setting
+from edgenas.units import counted, resolution_setting
 from edgenas.vocabulary import Channels
 
 _CHANNELS: tuple[Channels, ...] = get_args(Channels)
@@ -106,7 +106,7 @@ def _for_channels(space: SearchSpace, channels: int | None) -> SearchSpace:
 
 def format_channels(number: int) -> str:
     """For people, such as `3 channels`."""
-    return f"{number} channel" if number == 1 else f"{number} channels"
+    return counted(number, "channels")
 
 
 def _named_space(settings: SpaceSettings, resolution: int, classes: int) -> SearchSpace:

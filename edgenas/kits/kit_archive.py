@@ -31,9 +31,12 @@ from edgenas.kits.kit_plan import (
 from edgenas.kits.runner_source import runner_source
 from edgenas.onnx_latency import fragment_timing, fragments
 from edgenas.profiling.block_profiling import BUDGET_S
-from edgenas.progress import Progress
+from edgenas.progress import Phase, Progress
 from edgenas.space import NetworkSpace
 from edgenas.space.onnx_graph import OPSET
+
+MAKING = Phase("making models", "models")
+MAKING_FRAGMENTS = Phase("making fragments of networks", "fragments")
 
 MAX_S = 1800.0
 """Fragments are left out so that the board is busy for no longer than this, as far as the estimate goes."""
@@ -215,9 +218,9 @@ def _written(
 def _of_plan(maker: KitModels, plan: KitPlan, progress: Progress) -> Iterator[ModelOfKit]:
     total = sum(len(each.models) for each in plan.profile_plans().values())
     for number, model in enumerate(maker.of_plan(plan)):
-        progress("making models", number, total)
+        progress(MAKING, number, total)
         yield model
-    progress("making models", total, total)
+    progress(MAKING, total, total)
 
 
 def _of_fragments(
@@ -226,7 +229,7 @@ def _of_fragments(
     """As many fragments as the time allows beside the other models; none if those are too few."""
     models, digests = [], []
     for number, fragment in enumerate(fragments.fragments(batch, fragments.COUNT)):
-        progress("making fragments of networks", number, fragments.COUNT)
+        progress(MAKING_FRAGMENTS, number, fragments.COUNT)
         digest = fragment_digest(fragment)  # before it loses its weights
         model = maker.of_fragment(fragment)
         tried = replace(estimate)
@@ -236,7 +239,7 @@ def _of_fragments(
         estimate.add(model)
         models.append(model)
         digests.append(digest)
-    progress("making fragments of networks", fragments.COUNT, fragments.COUNT)
+    progress(MAKING_FRAGMENTS, fragments.COUNT, fragments.COUNT)
     if len(models) < MIN_FRAGMENTS:
         return [], None
     return models, FragmentPlan(count=len(models), sha256=joint_digest(digests))

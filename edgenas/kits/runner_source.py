@@ -31,13 +31,23 @@ LOOK_MODULES = ("problem", "host", "look")
 
 _OURS = "edgenas."
 
+_FIRST = """\
+import os
+import sys
+
+# Modules are those of Python alone, none of a file that lies beside this one, or where it is run.
+_beside = ("", os.path.dirname(os.path.realpath(sys.argv[0])))
+sys.path[:] = [each for each in sys.path if each not in _beside]"""
+"""What a program does before its other imports; Python 3.8 has no option for it."""
+
 
 def runner_source(modules: Sequence[str] = MODULES) -> str:
     """The text of a program: the docstring of the last module, all imports, then what else is in each module."""
     texts = {name: files("edgenas.board").joinpath(f"{name}.py").read_text("utf-8") for name in modules}
     trees = {name: ast.parse(text) for name, text in texts.items()}
     docstring = ast.get_docstring(trees[modules[-1]], clean=False)
-    parts = [f'"""{docstring}"""', "from __future__ import annotations", _imports(list(trees.values()))]
+    imports = _imports(list(trees.values()))
+    parts = [f'"""{docstring}"""', "from __future__ import annotations", _FIRST, imports]
     parts += [f"# --- {name} ---\n\n{_body(texts[name], tree)}" for name, tree in trees.items()]
     return "\n\n".join(parts) + "\n"
 

@@ -14,6 +14,7 @@ from edgenas.kits.ssh_kit import measure_kit
 from edgenas.profiling.model_times import ModelTimes
 from edgenas.progress import Progress
 from edgenas.timing.measuring import measurement_of
+from edgenas.units import counted
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def times_over_ssh(
             log.warning("%s could not time %s (%s)", board.host, key, reason)
         if not results.bursts.keys() & set(results.plan.models):
             raise DeviceError(
-                f"{board.host} could time none of {len(results.plan.models)} models "
+                f"{board.host} could time none of {counted(len(results.plan.models), 'models')} "
                 f"({next(iter(results.failed.values()))})",
                 "install another version of the runtime there",
             )

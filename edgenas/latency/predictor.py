@@ -24,6 +24,7 @@ from edgenas.latency.resolution_predictor import by_resolution
 from edgenas.latency.size_interpolation import Between, between_sizes
 from edgenas.latency.table import BlockEnergy, Calibration, Inference, LatencyTable, find_table, net_ms
 from edgenas.space import Architecture, Block, NetworkSpace, SearchSpace
+from edgenas.units import counted
 from edgenas.vocabulary import Missing
 
 log = logging.getLogger(__name__)
@@ -204,7 +205,11 @@ def predictor_from_table(
     if (lacking or calibration is None) and (between := between_sizes(space, table)) is not None:
         return _predictor_between_sizes(space, device, between)
     if (missing == "refuse" or not table.calibrations) and (lacking or calibration is None):
-        lacks = f"{len(lacking)} blocks, such as {lacking[0]}" if lacking else "a calibration for this space"
+        lacks = (
+            f"{counted(len(lacking), 'blocks')}, such as {lacking[0]}"
+            if lacking
+            else "a calibration for this space"
+        )
         few = " --samples 10" if table.inferences and not table.calibrations else ""
         hint = f"add them: {profile_command(asked or space, device)}{few}"
         raise IncompleteTableError(

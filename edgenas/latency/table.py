@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-import platformdirs
 from filelock import FileLock
 from pydantic import Field, field_validator, model_validator
 
@@ -19,6 +18,8 @@ from edgenas.device.target import searched_scheme_of
 from edgenas.errors import FileFormatError, InputError, UnwritableError
 from edgenas.formats import Document, Line, read_json, write_json
 from edgenas.space.block import block_from_key
+from edgenas.units import counted
+from edgenas.user_folders import data_folder
 from edgenas.vocabulary import Precision
 
 log = logging.getLogger(__name__)
@@ -225,7 +226,7 @@ class LatencyTable(Document):
     @property
     def summary(self) -> str:
         """The basis of predictions for architectures, in words."""
-        return f"{len(self.entries)} blocks" if self.entries else "inferred from a few networks"
+        return counted(len(self.entries), "blocks") if self.entries else "inferred from a few networks"
 
     def sentinel_of(self, space: str) -> float:
         """The sentinel's time, ms, in the session that a space's predictions are based on."""
@@ -299,7 +300,7 @@ def tables_of(device: str) -> list[Path]:
 
 def table_path(device: Device) -> Path:
     """Where the device's table is written: `./latency_models` if it exists, else the user's data folder."""
-    root = Path(TABLES) if Path(TABLES).is_dir() else platformdirs.user_data_path("edgenas") / TABLES
+    root = Path(TABLES) if Path(TABLES).is_dir() else data_folder() / TABLES
     return root / device.name / f"{device.table_name}.json"
 
 

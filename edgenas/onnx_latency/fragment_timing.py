@@ -21,7 +21,7 @@ from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.kernels import Kernel
 from edgenas.onnx_latency.onnx_reading import read_model
 from edgenas.onnx_latency.shape_inference import shaped
-from edgenas.progress import Progress, silent
+from edgenas.progress import Phase, Progress, silent
 from edgenas.space.onnx_graph import INPUT
 from edgenas.timing.journal import keep_rounds, kept_rounds
 from edgenas.timing.loaded_models import load_empty, load_sentinel
@@ -29,6 +29,8 @@ from edgenas.timing.measuring import measure
 from edgenas.vocabulary import Precision
 
 log = logging.getLogger(__name__)
+
+LOADING = Phase("loading fragments of networks", "fragments")
 
 BUDGET_S = 25.0
 """Target duration of the timing, seconds; exceeded if the minimum number of rounds takes longer."""
@@ -66,7 +68,7 @@ def timed_fragments(
     sessions: dict[str, Session] = {}
     kernels: dict[str, list[Kernel]] = {}
     for i, fragment in enumerate(drawn(batch, fragments.COUNT)):
-        progress("loading fragments of networks", i, fragments.COUNT)
+        progress(LOADING, i, fragments.COUNT)
         try:
             sessions[fragment.name] = _loaded(fragment, runtime)
         except DeviceError as error:

@@ -13,6 +13,7 @@ from edgenas.kits.kit_models import KitModels, ModelOfKit
 from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.session import Session
+from edgenas.progress import named
 from edgenas.space.onnx_graph import INPUT
 from edgenas.timing.loaded_models import load_sentinel
 from edgenas.timing.measuring import Timing, measure
@@ -96,7 +97,9 @@ def _measured_on_board(session: Session, exported: Sequence[FinalModel]) -> Mapp
 
     board = board_of(device)
     assert board is not None  # or it would not be measured
-    return times_over_ssh(board, device, models, HERE_S, session.progress).measured.timings
+    return times_over_ssh(
+        board, device, models, HERE_S, named(session.progress, "finalists")
+    ).measured.timings
 
 
 def _measured_here(session: Session, exported: Sequence[FinalModel]) -> Mapping[str, Timing]:
@@ -109,4 +112,6 @@ def _measured_here(session: Session, exported: Sequence[FinalModel]) -> Mapping[
         shape = (session.config.device.batch, each.network.channels, each.resolution, each.resolution)
         image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         loaded[each.id] = runtime.load(each.exported.path.read_bytes(), {INPUT: image})
-    return measure(loaded, load_sentinel(runtime), HERE_S, progress=session.progress).timings
+    return measure(
+        loaded, load_sentinel(runtime), HERE_S, progress=named(session.progress, "finalists")
+    ).timings

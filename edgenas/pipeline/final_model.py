@@ -31,6 +31,7 @@ from edgenas.formats import write_bytes
 from edgenas.latency.latency import Latency
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace
 from edgenas.pipeline.session import Session
+from edgenas.progress import Phase
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.space.precision_space import searched_as
 from edgenas.storage.run_folder import RunFolder
@@ -39,6 +40,8 @@ from edgenas.storage.store_problems import damaged
 from edgenas.vocabulary import Metric, Precision
 
 N = TypeVar("N", bound=nn.Module)
+
+EXPORT = Phase("export", "models")
 
 VERIFICATION_IMAGES = 64
 

@@ -17,6 +17,7 @@ from edgenas.pipeline.baselines import baselines_of, is_pretrained, pretrained_n
 from edgenas.pipeline.deploying import deployed, seconds_beside
 from edgenas.pipeline.final_measuring import final_measuring_seconds, measure_final_models
 from edgenas.pipeline.final_model import (
+    EXPORT,
     FinalModel,
     adopt_training,
     finalist,
@@ -36,10 +37,13 @@ from edgenas.pipeline.training_plan import (
     by_importance,
     timed_costs,
 )
+from edgenas.progress import Phase
 from edgenas.searchers.front import ranked_leaders
 from edgenas.searchers.loop import Evaluated
 from edgenas.space import Architecture
 from edgenas.space.precision_space import searched_as
+
+FINALISTS = Phase("finalists", "models")
 
 
 def train_and_export(
@@ -59,9 +63,9 @@ def train_and_export(
         ready = [trained[each.id] for each in in_order if each.id in trained]
         exported = []
         for number, final_model in enumerate(ready):
-            session.progress("export", number, len(ready))
+            session.progress(EXPORT, number, len(ready))
             exported.append(deployed(session, final_model))
-        session.progress("export", len(ready), len(ready))
+        session.progress(EXPORT, len(ready), len(ready))
         return measure_final_models(session, exported)
 
 
@@ -78,6 +82,7 @@ def _trained(
     trainings = _Trainings(session, supernet, by_importance(alone, baselines), beside_s)
     plan, trained = trainings.plan, dict[str, FinalModel]()
     for final_model in trainings.final_models:
+        session.progress(FINALISTS, len(trained), len(trainings.final_models))
         is_late = plan is not None and plan.is_too_late(final_model.id, trainings.left_s)
         if is_late and trained and not has_begun(session, final_model):
             continue
@@ -94,6 +99,7 @@ def _trained(
             None if plan is None else plan.seconds[final_model.id],
             trainings.teacher(final_model),
         )
+    session.progress(FINALISTS, len(trained), len(trained))
     allowed = [
         f"{sum(each.id in trained for each in asked)} of {len(asked)} {kind}"
         for kind, asked in (("finalists", alone), ("baselines", baselines))

@@ -14,10 +14,11 @@ from edgenas.inputs.targets import board_of
 from edgenas.pipeline.final_measuring import HERE_S, measuring_seconds
 from edgenas.pipeline.network_times import time_networks
 from edgenas.pipeline.session import Session
+from edgenas.progress import named
 from edgenas.searchers.loop import Evaluated
 from edgenas.space import Block
 from edgenas.timing.measuring import Timing
-from edgenas.units import change_of_speed, format_milliseconds
+from edgenas.units import change_of_speed, counted, format_milliseconds
 from edgenas.vocabulary import Precision
 
 CHOSEN = "finalists chosen"
@@ -107,7 +108,7 @@ def _measured_in(
 ) -> dict[str, float]:
     """Milliseconds of networks in a precision, by id."""
     device = session.config.device.at(precision)
-    times = time_networks(networks, device, board_of(device), HERE_S, session.progress)
+    times = time_networks(networks, device, board_of(device), HERE_S, named(session.progress, "candidates"))
     timings: Mapping[str, Timing] = times.measured.timings
     # A time taken on a busy machine is no reason to leave a network out.
     return {id_: timings[id_].typical_ms for id_ in networks if id_ in timings and not timings[id_].unstable}
@@ -118,8 +119,8 @@ def _note(session: Session, by_id: Mapping[str, Evaluated], chosen: Mapping[str,
     limit_ms, measured_ms = session.settings.max_latency_ms, chosen["measured_ms"]
     if above := sorted(ms for id_, ms in measured_ms.items() if ms > limit_ms and id_ not in chosen["ids"]):
         session.note(
-            f"of {len(measured_ms)} candidates near the limit of {limit_ms:g} ms, {len(above)} were measured above it "
-            f"({', '.join(map(format_milliseconds, above))}) and not trained"
+            f"{len(above)} of {counted(len(measured_ms), 'candidates')} near the limit of {limit_ms:g} ms took longer "
+            f"when measured ({', '.join(map(format_milliseconds, above))}): not trained"
         )
     ratios = [
         ms / session.predictor.predict(by_id[id_].architecture).predicted for id_, ms in measured_ms.items()

@@ -31,7 +31,7 @@ from edgenas.inputs.spaces import channels_for
 from edgenas.latency.latency import Latency
 from edgenas.latency.predictor import predictor_for
 from edgenas.onnx_latency.prediction import latency_of_onnx
-from edgenas.pipeline.final_model import VERIFICATION_IMAGES, load_network, onnx_path
+from edgenas.pipeline.final_model import EXPORT, VERIFICATION_IMAGES, load_network, onnx_path
 from edgenas.pipeline.final_network import FinalNetwork, OfSpace, network_of
 from edgenas.pipeline.guessing import guessing_text
 from edgenas.precision.int8 import RANGES
@@ -95,12 +95,12 @@ def reexport(settings: ExportSettings) -> ExportResult:
     exported: list[ExportedModel] = []
     warnings: dict[str, dict[str, None]] = {}
     for number, (chosen, form) in enumerate(zip(models, forms, strict=True)):
-        progress("export", number, len(models))
+        progress(EXPORT, number, len(models))
         made, spoken = _export(folder, document, data, chosen, form, progress)
         exported.append(made)
         for kind, text in spoken.items():
             warnings.setdefault(kind, {})[text] = None
-    progress("export", len(models), len(models))
+    progress(EXPORT, len(models), len(models))
     for first, *others in warnings.values():
         log.warning("%s%s", first, f" ({len(others)} more models too)" if others else "")
     return ExportResult(

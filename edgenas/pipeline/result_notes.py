@@ -13,7 +13,7 @@ from edgenas.pipeline.guessing import guessing_text
 from edgenas.pipeline.session import Session
 from edgenas.searchers.loop import Evaluated
 from edgenas.storage.search_result import Constraint
-from edgenas.units import format_seconds
+from edgenas.units import counted, format_seconds
 
 OVERRUN = 1.1
 """Multiple of its time budget above which a note says that a run took too long."""
@@ -49,15 +49,15 @@ def notes_on(
 def _failures(evaluated: Sequence[Evaluated]) -> Iterator[str]:
     failed = [e for e in evaluated if e.accuracy is None]
     if failed:
-        yield f"{len(failed)} evaluations failed, the first because: {failed[0].reason}"
+        yield f"{counted(len(failed), 'evaluations')} failed, the first because: {failed[0].reason}"
 
 
 def _few_validation_images(session: Session) -> Iterator[str]:
     count = len(session.dataset.validation.labels)
     if count < FEW_IMAGES:
         yield (
-            f"accuracies on {count} validation images have a standard deviation of up to {50 / count**0.5:.0f} points: "
-            "the best of several models may be the luckiest"
+            f"accuracies on {counted(count, 'validation images')} have a standard deviation of up to "
+            f"{50 / count**0.5:.0f} points: the best of several models may be the luckiest"
         )
 
 
@@ -68,8 +68,8 @@ def _no_better_than_guessing(session: Session, front: Sequence[FinalModel]) -> I
         return
     name, why = found[0]
     text = (
-        f"{len(found)} of {len(front)} models cannot be told from guessing ({name}: {why.partition(': ')[2]}); train "
-        "longer, and look at the images and their classes"
+        f"{len(found)} of {counted(len(front), 'models')} cannot be told from guessing "
+        f"({name}: {why.partition(': ')[2]}); train longer, and look at the images and their classes"
     )
     log.warning("%s", text)
     yield text

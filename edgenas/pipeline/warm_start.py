@@ -20,7 +20,7 @@ from edgenas.space import ArchitectureSpace, NetworkSpace, PrecisionSpace, archi
 from edgenas.storage.run_config import WarmStart
 from edgenas.storage.run_folder import RUNS, RunFolder
 from edgenas.storage.run_store import stored_accuracies
-from edgenas.units import resolution_setting
+from edgenas.units import counted, resolution_setting
 
 
 class PriorEvaluation(Document):
@@ -53,7 +53,7 @@ class PriorDocument(Document):
         """For people; `precision` is what is searched now."""
         other = f", in {self.precision}" if self.precision not in ("", precision) else ""
         return (
-            f"starts from {len(self.evaluations)} evaluations of run {self.run} "
+            f"starts from {counted(len(self.evaluations), 'evaluations')} of run {self.run} "
             f"(device {self.device}, data {self.data}{other})"
         )
 

@@ -17,7 +17,7 @@ from edgenas.profiling.profile_plan import NETWORKS, OVERHEAD, ProfilePlan, plan
 from edgenas.progress import Progress, silent
 from edgenas.space import SearchSpace
 from edgenas.timing.journal import keep_rounds, kept_energies, kept_rounds
-from edgenas.timing.loaded_models import load_blocks, load_empty, load_sentinel
+from edgenas.timing.loaded_models import LOADING, load_blocks, load_empty, load_sentinel
 from edgenas.timing.measuring import measure
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def _load(
     models = plan.models
     sessions = {OVERHEAD: load_empty(runtime)}
     for i, (key, blocks) in enumerate(models.items()):
-        progress("loading models", i, len(models))
+        progress(LOADING, i, len(models))
         sessions[key] = load_blocks(blocks, device.batch, runtime, seed)
-    progress("loading models", len(models), len(models))
+    progress(LOADING, len(models), len(models))
     return sessions

@@ -23,7 +23,7 @@ from edgenas.profiling.profile_plan import OVERHEAD
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, SearchSpace
 from edgenas.timing.journal import keep_rounds, kept_rounds
-from edgenas.timing.loaded_models import load_blocks, load_empty, load_sentinel
+from edgenas.timing.loaded_models import LOADING, load_blocks, load_empty, load_sentinel
 from edgenas.timing.measuring import UNSTABLE_SPREAD, Measurement, Timing, measure
 from edgenas.transfer.known_devices import MIN_SAMPLES, Inferred, KnownDevices, Sample
 
@@ -208,9 +208,9 @@ def _time(
     before = machine_state(device)
     sessions = {OVERHEAD: load_empty(runtime)}
     for number, network in enumerate(networks):
-        progress("loading models", number, len(networks))
+        progress(LOADING, number, len(networks))
         sessions[network.id] = load_blocks(space.blocks(network), device.batch, runtime, seed)
-    progress("loading models", len(networks), len(networks))
+    progress(LOADING, len(networks), len(networks))
     machine = machine_text(device, runtime)
     rounds = kept_rounds(journal, machine, list(sessions))
     commit = partial(keep_rounds, journal, machine)

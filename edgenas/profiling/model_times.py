@@ -16,7 +16,7 @@ from edgenas.onnx_latency.model_inputs import Shapes
 from edgenas.onnx_latency.onnx_reading import read_whole_model
 from edgenas.progress import Progress
 from edgenas.space import Block
-from edgenas.timing.loaded_models import load_blocks, load_sentinel
+from edgenas.timing.loaded_models import LOADING, load_blocks, load_sentinel
 from edgenas.timing.measuring import Measurement, measure, measurement_of
 
 log = logging.getLogger(__name__)
@@ -64,9 +64,9 @@ def times_here(
     """
     sessions = {}
     for number, (key, blocks) in enumerate(chains.items()):
-        progress("loading models", number, len(chains))
+        progress(LOADING, number, len(chains))
         sessions[key] = load_blocks(blocks, device.batch, runtime)
-    progress("loading models", len(chains), len(chains))
+    progress(LOADING, len(chains), len(chains))
     measured = measure(sessions, load_sentinel(runtime), budget_s, progress=progress)
     return ModelTimes(measured, runtime.version, host.fingerprint(device.uses_gpu))
 
@@ -97,13 +97,13 @@ def runs_here(
     """
     sessions = {}
     for number, (key, path) in enumerate(files.items()):
-        progress("loading models", number, len(files))
+        progress(LOADING, number, len(files))
         loadable = _loadable(path, device.batch, shapes)
         try:
             sessions[key] = runtime.load(*loadable)
         except DeviceError as error:
             raise DeviceError(f"{path}: {error.problem}", error.hint) from error
-    progress("loading models", len(files), len(files))
+    progress(LOADING, len(files), len(files))
     bursts, found = take_runs(sessions, load_sentinel(runtime), runs, budget_s, paced=True, progress=progress)
     return ModelTimes(
         measurement_of(bursts),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from edgenas.latency.size_interpolation import MIN_SIZES
 from edgenas.latency.table import LatencyTable
 from edgenas.profiling.block_profiling import ProfileReport
-from edgenas.progress import Progress
+from edgenas.progress import Progress, named
 from edgenas.space import NetworkSpace, SearchSpace
 
 STEP = 32
@@ -41,6 +41,4 @@ def profile_sizes(
 
 def _named(progress: Progress, size: int, sizes: int) -> Progress:
     """The progress of one size, named where there are several."""
-    if sizes == 1:
-        return progress
-    return lambda phase, done, total, detail="": progress(f"{size} px: {phase}", done, total, detail)
+    return progress if sizes == 1 else named(progress, f"{size} px")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edgenas.errors import EdgenasError, RunConflictError, UnwritableError
-from edgenas.progress import Progress, silent
+from edgenas.progress import Phase, Progress, evaluations_of, silent
 from edgenas.searchers.best_within_cost import best_within_costs
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.searcher import Outcome, Searcher
@@ -14,6 +14,8 @@ from edgenas.space import Architecture
 
 PATIENCE = 30
 """Rounds without a new architecture after which the search ends."""
+
+SEARCH = Phase("search", "evaluations")
 
 Evaluate = Callable[[Architecture, float | None], float]
 """Accuracy of an architecture, 0..1, given the best accuracy of those that cost no more (see `Evaluator`)."""
@@ -60,6 +62,7 @@ def search(
         is kept in memory.
     """
     seen: dict[Architecture, Evaluated] = {}
+    evaluated = evaluations_of(progress)
     best_so_far = best_within_costs(len(problem.objectives) - 1)
     best = 0.0
     rounds_without_new = 0
@@ -77,17 +80,24 @@ def search(
                     return list(seen.values())
                 if (result := known.get(architecture.id)) is None:
                     if seen and out_of_time():
-                        return list(seen.values())
+                        return _ended(seen, best, progress)
                     result = _evaluated(architecture, latency_ms, evaluate, best_so_far.best(costs))
                     commit(result)
                 seen[architecture] = result
                 if result.accuracy is not None:
                     best_so_far.add(costs, result.accuracy)
                     best = max(best, result.accuracy)
-                progress("search", len(seen), evaluations, f"best {best:.1%}")
+                    evaluated(latency_ms, result.accuracy)
+                progress(SEARCH, len(seen), evaluations, f"best {best:.1%}")
             outcomes.append(_outcome(architecture, latency_ms, excess_ms, seen.get(architecture)))
         searcher.tell(outcomes)
         rounds_without_new = 0 if len(seen) > before else rounds_without_new + 1
+    return _ended(seen, best, progress) if len(seen) < evaluations else list(seen.values())
+
+
+def _ended(seen: Mapping[Architecture, Evaluated], best: float, progress: Progress) -> list[Evaluated]:
+    """What a search found that ends before its number of evaluations."""
+    progress(SEARCH, len(seen), len(seen), f"best {best:.1%}")
     return list(seen.values())
 
 

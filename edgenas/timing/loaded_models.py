@@ -7,8 +7,11 @@ import onnx
 from onnx import TensorProto, helper
 
 from edgenas.device.runtime import Feeds, Runtime, Session
+from edgenas.progress import Phase
 from edgenas.space.block import Block, MBConv, input_shape
 from edgenas.space.onnx_graph import INPUT, USUAL, OnnxVersion, onnx_from_blocks, random_weights
+
+LOADING = Phase("loading models", "models")
 
 SENTINEL = MBConv(3, 6, 1, 0, "relu6", 40, 40, 14, 14)
 """Some 5 million MACs with all kinds of layers: 0.1 ms on a fast core, 1 ms on a slow one."""

@@ -62,7 +62,7 @@ def test_a_table_is_used_for_its_own_point_and_completed_where_asked(
     other = _write(tmp_path, mbconv(16, 5))
     with pytest.raises(
         IncompleteTableError,
-        match=r"table of cpu \(onnxruntime-cpu-int8-t1-b1\) lacks 1 blocks, such as head/.* add them: "
+        match=r"table of cpu \(onnxruntime-cpu-int8-t1-b1\) lacks 1 block, such as head/.* add them: "
         r"edgenas profile .*--classes 5 .*--precision int8 --batch 1; or use --missing interpolate$",
     ):
         predict(other, "cpu", precision="int8")

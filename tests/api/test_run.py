@@ -249,7 +249,7 @@ def test_nothing_to_classify_is_refused(file: Path, tmp_path: Path) -> None:
         edgenas.run(file, check=tmp_path / "empty")
     with pytest.raises(InputError, match=r"gone: cannot be listed \(No such file"):
         edgenas.run(file, check=tmp_path / "gone")
-    with pytest.raises(InputError, match=r"^none of 1 files can be classified: .*gone\.jpg \(not a file\)"):
+    with pytest.raises(InputError, match=r"^none of 1 file can be classified: .*gone\.jpg \(not a file\)"):
         edgenas.run(file, images=tmp_path / "gone.jpg")
 
 
@@ -358,7 +358,7 @@ def test_a_file_of_one_camera_takes_pictures_of_its_size_alone(
     assert [each.reason for each in found.skipped] == ["40x30; the file takes 16x16 alone"]
     assert "1 of 9 files are skipped: " in caplog.text and "large.png (40x30; the file takes" in caplog.text
     with pytest.raises(
-        InputError, match=r"^none of 1 files can be classified: .*large\.png \(40x30; the file"
+        InputError, match=r"^none of 1 file can be classified: .*large\.png \(40x30; the file"
     ):
         edgenas.run(camera, images=[tmp_path / "large.png"])
 

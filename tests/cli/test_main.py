@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +127,42 @@ def test_light_commands_do_not_import_heavy_libraries(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", [command.name for command in app.registered_commands])
+def test_every_command_can_be_quiet(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command.split(), "--help"]) == 0
+    assert "--quiet" in capsys.readouterr().out
+
+
+def plant(folder: Path, names: set[str]) -> Path:
+    """Write modules that tell when they are executed; returns the file in which they do."""
+    told = folder / "executed.txt"
+    program = f"open({str(told)!r}, 'a').write(__file__)\n"
+    for name in names:
+        (folder / f"{name}.py").write_text(program)
+    return told
+
+
+def test_no_command_executes_a_file_of_the_working_folder(
+    command_lines: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = plant(Path(), {name for name in sys.modules if name.isidentifier()} | sys.stdlib_module_names)
+    codes = {name: run([*arguments, "--json"]) for name, arguments in command_lines.items()}
+    assert codes == dict.fromkeys(command_lines, 0), capsys.readouterr().err
+    assert not told.exists()
+
+
+LATER = {"json", "tempfile", "logging", "shutil", "pathlib", "numpy", "pydantic", "rich", "typer"}
+"""Modules that Python itself does not need to find the package."""
+
+
+@pytest.mark.parametrize(("options", "names"), [(["-P"], sys.stdlib_module_names | LATER), ([], LATER)])
+def test_a_process_executes_no_file_of_the_working_folder(
+    options: list[str], names: set[str], tmp_path: Path
+) -> None:
+    told = plant(tmp_path, names)
+    command = [sys.executable, *options, "-m", "edgenas", "devices"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not told.exists()

@@ -162,7 +162,7 @@ def test_blocks_the_table_lacks_are_refused_or_interpolated(
         assert run([*command, *options]) == 2
         error = capsys.readouterr().err
         assert error.count("\n") == 1
-        assert "lacks 1 blocks, such as head/" in error
+        assert "lacks 1 block, such as head/" in error
         assert "edgenas profile --device cpu --resolution 16 --classes 5" in error
         assert "or use --missing interpolate" in error
     interpolate = [*command, "--missing", "interpolate"]

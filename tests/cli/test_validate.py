@@ -71,7 +71,7 @@ def test_a_table_that_lacks_the_space_is_refused_unless_interpolated(
     other = ["validate", *SMALL, "--classes", "3", "--networks", "2"]
     assert run(other) == 2
     error = capsys.readouterr().err
-    assert "the latency table of cpu (onnxruntime-cpu-fp32-t1-b1) lacks 1 blocks, such as head/" in error
+    assert "the latency table of cpu (onnxruntime-cpu-fp32-t1-b1) lacks 1 block, such as head/" in error
     assert "or use --missing interpolate" in error
     assert answer([*other, "--missing", "interpolate"])["provenance"] == "calibrated"
 

@@ -65,7 +65,7 @@ def test_copies_among_test_images_do_not_count_against_those_in_training() -> No
         ("d", 0, "test", picture(2)), ("e", 0, "training", picture(3)), ("f", 0, "validation", picture(3)),
         ("g", 0, "test", picture(3)),
     )  # fmt: skip
-    assert "1 of 3 test images are also training images" in found
+    assert "1 of 3 test images is also a training image" in found
     assert "2 training images are copies of others in training" in found
 
 

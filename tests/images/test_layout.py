@@ -66,7 +66,7 @@ def test_what_lies_beside_is_told(tmp_path: Path) -> None:
     listing = listing_of(tmp_path)
     assert listing.remarks == ("ignored beside test, train: cover.jpg, unlabelled/",)
     assert listing.passed_over == {
-        "train/@eaDir": "thumbnails", "train/IMG_1.HEIC": "HEIC", "train/.hidden": "hidden"
+        "train/@eaDir": "of thumbnails", "train/IMG_1.HEIC": "HEIC", "train/.hidden": "hidden"
     }  # fmt: skip
 
 

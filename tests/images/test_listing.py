@@ -44,14 +44,14 @@ def test_what_is_passed_over_is_counted_and_named_with_what_to_do(tmp_path: Path
         **{f"train/cat/IMG_{number}.HEIC": "HEIC" for number in range(5)},
         "train/cat/notes.txt": "not an image",
         "train/cat/._0.png": "hidden",
-        "train/cat/@eaDir": "thumbnails",
+        "train/cat/@eaDir": "of thumbnails",
         "train/cat/caf\\xe9.pdf": "not an image",
     }
     text = passed_over_text(listing.passed_over)
     assert "5 HEIC (train/cat/IMG_" in text
     assert ", ...: convert them to JPEG)" in text
     assert "1 hidden (train/cat/._0.png: rename them if they are meant)" in text
-    assert "1 thumbnails (train/cat/@eaDir)" in text
+    assert "1 of thumbnails (train/cat/@eaDir)" in text
 
 
 def test_random_bytes_are_no_image(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The runner is one file that an old Python understands, and so are the other programs that boards get."""
 
 import ast
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -69,3 +71,15 @@ def test_it_holds_every_module_of_the_room_in_an_order_that_works() -> None:
 
 def test_it_is_the_same_each_time() -> None:
     assert runner_source() == runner_source()
+
+
+@pytest.mark.parametrize("beside", ["kit", "."])
+def test_it_executes_no_module_beside_it_or_where_it_is_run(beside: str, tmp_path: Path) -> None:
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit" / "run.py").write_text(runner_source())
+    for name in ("json", "tempfile", "subprocess", "pathlib", "numpy"):
+        (tmp_path / beside / f"{name}.py").write_text("raise SystemExit('executed')")
+    done = subprocess.run(
+        [sys.executable, "kit/run.py", "--help"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and done.stderr.startswith("Times the models of a kit")

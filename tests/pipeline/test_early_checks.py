@@ -150,7 +150,7 @@ def test_files_that_are_not_used_are_listed_beside_the_run_and_noted(
     assert "passed over: 1 not an image (train/red/notes.txt)" in notes
     assert "1 of 86 images cannot be read and are skipped" in notes
     assert (
-        "1 of 25 test images are also training images: test figures are too high (test/red/also.png = "
+        "1 of 25 test images is also a training image: test figures are too high (test/red/also.png = "
         in notes
     )
     assert "all files that are not used are listed in runs/told/refused-images.txt" in notes

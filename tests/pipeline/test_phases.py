@@ -132,7 +132,7 @@ def test_what_killed_the_process_again_and_again_is_given_up(
     assert (first.id, first.accuracy) == (doomed, None)
     reason = f"edgenas was killed {module.MAX_DEATHS} times during its evaluation"
     assert first.reason == reason
-    assert f"1 evaluations failed, the first because: {reason}" in result.notes
+    assert f"1 evaluation failed, the first because: {reason}" in result.notes
     assert len(others) == 7 and all(row.accuracy is not None for row in others)
     assert doomed not in {model.id for model in (*result.front, *result.dropped)}
 

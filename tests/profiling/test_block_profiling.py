@@ -517,7 +517,7 @@ def test_a_table_of_an_earlier_version_gets_the_grey_stem(
         }
     )
     with pytest.raises(
-        IncompleteTableError, match=rf"lacks 1 blocks, such as {stem}; add them: edgenas profile"
+        IncompleteTableError, match=rf"lacks 1 block, such as {stem}; add them: edgenas profile"
     ):
         predictor_from_table(grey, device, earlier)
     assert predictor_from_table(grey, device, earlier, "interpolate").interpolated == (stem,)

@@ -172,7 +172,7 @@ def test_a_table_that_lacks_blocks_is_refused_or_interpolated(
     entries = {other: entry for other, entry in table.entries.items() if other != key}
     less = table.model_copy(update={"entries": entries})
     runtime = fake()
-    with pytest.raises(IncompleteTableError, match=f"lacks 1 blocks, such as {key}"):
+    with pytest.raises(IncompleteTableError, match=f"lacks 1 block, such as {key}"):
         validate(space, device, less, 2, timed_by(runtime))
     assert runtime.networks == 0
     assert (

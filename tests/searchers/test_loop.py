@@ -294,6 +294,25 @@ def test_progress_counts_known_and_new_alike_and_shows_the_best(
     ]
 
 
+def test_progress_tells_of_an_early_end_and_of_every_evaluated_network(
+    disk: Disk, feasible: list[Architecture]
+) -> None:
+    class Display:
+        def __init__(self) -> None:
+            self.seen: list[tuple[float, ...]] = []
+
+        def __call__(self, phase: str, done: float, total: float, detail: str = "") -> None:
+            self.seen.append((done, total))
+
+        def evaluated(self, latency_ms: float, accuracy: float) -> None:
+            self.seen.append((latency_ms, accuracy, -1))
+
+    display = Display()
+    search(disk.problem, Scripted(feasible[:1], []), lambda a, _: 0.25, 9, {}, disk.commit, display)
+    latency_ms = disk.problem.latency_ms(feasible[0])
+    assert display.seen == [(pytest.approx(latency_ms), 0.25, -1), (1, 9), (1, 1)]
+
+
 def test_an_accuracy_that_is_no_number_is_a_failure(disk: Disk, feasible: list[Architecture]) -> None:
     found = search(disk.problem, Scripted(feasible[:1]), lambda _, to_beat: float("nan"), 9, {}, disk.commit)
     assert [(one.accuracy, one.reason) for one in found] == [
@@ -418,7 +437,7 @@ def test_the_best_is_shown_when_everything_failed(disk: Disk, feasible: list[Arc
         disk.problem, Scripted(feasible[:1]), disk.evaluate, 9, known, disk.commit,
         lambda phase, done, total, detail="": details.append(detail),
     )  # fmt: skip
-    assert details == ["best 0.0%"]
+    assert details == ["best 0.0%"] * 2  # the second as the search ends early
 
 
 def test_an_evaluation_is_kept_in_less_than_a_kilobyte() -> None:
