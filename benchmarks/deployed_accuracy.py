@@ -1,12 +1,13 @@
 """Test accuracy of an exported file in the hands of programs that know nothing of edgenas, beside its card's.
 
     python benchmarks/deployed_accuracy.py --data FOLDER [--device raspberry-pi-5] [--max-latency 12ms]
-        [--resolution 128] [--time-budget 4min] [--run RUN]
+        [--resolution 128] [--time-budget 4min] [--run RUN] [--target TARGET]
 
 A short search from pretrained weights makes a model (`--run` takes the front of a run of the working folder instead).
-In fp32 and int8 it is exported with the preprocessing inside; the program of its card and those of examples/deploy, in
-Python, C++ and a browser, classify all JPEGs of `test/<class>/`. What cannot be built or run here is said. Shown are
-the accuracy of each, and how many pictures it puts into another class than `edgenas run` of the plain file does.
+In fp32 and int8, for the device or `--target`, it is exported with the preprocessing inside; the program of its card
+and those of examples/deploy, in Python, C++ and a browser, classify all JPEGs of `test/<class>/`. What cannot be built
+or run here is said. Shown are the accuracy of each, and how many pictures it puts into another class than `edgenas run`
+of the plain file does.
 """
 
 import argparse
@@ -56,13 +57,15 @@ def main() -> None:
     parser.add_argument("--resolution", default="128")
     parser.add_argument("--time-budget", default="4min")
     parser.add_argument("--run", default="")
+    parser.add_argument("--target")
     options = parser.parse_args()
     data = options.data.resolve()
     with tempfile.TemporaryDirectory() as folder, nullcontext() if options.run else chdir(folder):
         run = options.run or _searched(data, options)
         for precision in PRECISIONS:
-            plain = edgenas.export(run, precision=precision).models
-            camera = edgenas.export(run, precision=precision, embed_preprocessing="nhwc").models
+            form = {"precision": precision, "target": options.target}
+            plain = edgenas.export(run, **form).models
+            camera = edgenas.export(run, **form, embed_preprocessing="nhwc").models
             for one, other in zip(plain, camera, strict=True):
                 _compare(one.onnx, other.onnx, data, Path(folder))
                 _time(one.onnx)

@@ -11,6 +11,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 TargetName = Literal[
     "onnxruntime",
     "onnxruntime-1.11",
+    "onnxruntime-web",
     "tensorrt",
     "tensorrt-8.6",
     "tensorrt-8.5",

@@ -59,6 +59,14 @@ _ALL = (
         (_ONNX_RUNTIME, "https://elinux.org/Jetson_Zoo#ONNX_Runtime"),
     ),
     Target(
+        "onnxruntime-web",
+        "ONNX Runtime Web (WebAssembly) 1.12 or later",
+        USUAL,
+        "as ONNX Runtime: its WebAssembly has all operators of ONNX",
+        (_ONNX_RUNTIME, "https://www.npmjs.com/package/onnxruntime-web"),
+        scheme="x86-64",  # its kernels give the same as those of x86, bit by bit, where activations are uint8
+    ),
+    Target(
         "tensorrt",
         "TensorRT 10 (JetPack 6.1 or later)",
         USUAL,

@@ -30,8 +30,9 @@ _HEIGHT, _WIDTH = 2, 3
 
 _PARTS = 8
 
-_WEIGHT_UNITS = 2.0**22
-"""Pillow's weights are whole multiples of one part in so many (`PRECISION_BITS`)."""
+_UNITS = 2.0**16
+"""Weights are whole multiples of one part in so many. Sums of their products with 8-bit values then fit the 24 bits of
+a float: they are exact, in whatever order a runtime adds, and the pixels are the same in all of them."""
 
 Value = str | float | NDArray[Any]
 """The name of a value in the graph; or a number or array, which becomes an initialiser."""
@@ -243,7 +244,7 @@ def _matrix(graph: _Graph, pixels: str, size: int, place: _Place) -> str:
     pixel = graph("Add", graph("Cast", every, to=TensorProto.FLOAT), 0.5)
     centre = graph("Add", graph("Mul", graph("Sub", _centres(size), place.first), place.scale), place.start)
     distance = graph("Div", graph("Abs", graph("Sub", pixel, centre)), graph("Max", place.scale, 1))
-    triangle = graph("Relu", graph("Sub", 1, distance))
+    triangle = _fixed_point(graph, graph("Relu", graph("Sub", 1, distance)))
     if place.inside is None:
         return _fixed_point(graph, graph("Div", triangle, graph.row_sums(triangle)))
     kept = graph("Mul", triangle, place.inside)
@@ -251,9 +252,9 @@ def _matrix(graph: _Graph, pixels: str, size: int, place: _Place) -> str:
     return _fixed_point(graph, graph("Div", kept, total))
 
 
-def _fixed_point(graph: _Graph, weights: str) -> str:
-    """Weights in as many bits as Pillow's: sums that lie half way between two levels mostly go to the same one."""
-    return graph("Div", _rounded(graph, graph("Mul", weights, _WEIGHT_UNITS)), _WEIGHT_UNITS)
+def _fixed_point(graph: _Graph, values: str) -> str:
+    """Values rounded to `_UNITS`."""
+    return graph("Div", _rounded(graph, graph("Mul", values, _UNITS)), _UNITS)
 
 
 def _centres(size: int) -> NDArray[np.float32]:

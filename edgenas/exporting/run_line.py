@@ -12,7 +12,7 @@ CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 
 class RunLine(NamedTuple):
-    """A line of `sh` or `python`, to be run in the folder of the file."""
+    """A line of `sh`, `python` or `javascript`, to be run in the folder of the file."""
 
     language: str
     text: str
@@ -36,6 +36,9 @@ def run_line(file: str, shape: tuple[int, ...], form: ExportForm, device: Device
             return RunLine("python", f"interpreter = ai_edge_litert.interpreter.Interpreter({name})")
         case "ort-mobile":
             return _session(_beside(file, ".ort"), [CPU])
+        case "onnxruntime-web":
+            text = f"const session = await ort.InferenceSession.create({json.dumps(file)});"
+            return RunLine("javascript", text)
     if form.target.tensorrt is not None:
         return RunLine("sh", _trtexec(file, shape, form, device, form.target.tensorrt))
     return _session(file, _providers(device))

@@ -71,6 +71,8 @@ def test_a_search_writes_onnx_whatever_the_device_reads(board: Device) -> None:
         ("x86-64-vnni", "onnxruntime", "x86-64-vnni"),
         ("arm64", "openvino", "x86-64"),
         ("x86-64-vnni", "openvino", "x86-64-vnni"),
+        ("arm64", "onnxruntime-web", "x86-64"),
+        ("x86-64-vnni", "onnxruntime-web", "x86-64-vnni"),
         ("x86-64", "ort-mobile", "arm64"),
         ("x86-64", "tensorrt-8.2", "tensorrt"),
     ],

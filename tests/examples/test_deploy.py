@@ -40,15 +40,27 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+Exported = Callable[..., Path]
+
+
 @pytest.fixture(scope="module")
-def model(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the preprocessing inside, alone with its card."""
+def exported(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """Exports a file with the preprocessing inside, beside its card."""
     work = tmp_path_factory.mktemp("work") / "finished"
     shutil.copytree(finished_run, work)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(work)
-        made, *_ = edgenas.export("done", embed_preprocessing="nhwc").models
-        return made.onnx.resolve()
+
+    def export(**form: str) -> Path:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(work)
+            made, *_ = edgenas.export("done", embed_preprocessing="nhwc", **form).models
+            return made.onnx.resolve()
+
+    return export
+
+
+@pytest.fixture(scope="module")
+def model(exported: Exported) -> Path:
+    return exported()
 
 
 def said(lines: list[str]) -> list[tuple[str, float]]:
@@ -59,6 +71,10 @@ def said(lines: list[str]) -> list[tuple[str, float]]:
 
 @pytest.fixture(scope="module")
 def expected(model: Path, pictures: list[Path]) -> list[tuple[str, float]]:
+    return by_edgenas(model, pictures)
+
+
+def by_edgenas(model: Path, pictures: list[Path]) -> list[tuple[str, float]]:
     found = edgenas.run(model, images=pictures).predictions
     return [(each.class_, 100 * each.probability) for each in found]
 
@@ -87,12 +103,14 @@ def test_in_cpp(model: Path, pictures: list[Path], expected: list[tuple[str, flo
         programs.by_cpp(program, model, [Path("nowhere.jpg")])
 
 
-def test_in_a_browser(model: Path, pictures: list[Path], expected: list[tuple[str, float]]) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_in_a_browser(exported: Exported, pictures: list[Path], precision: str) -> None:
     if missing := programs.missing_for_browser():
         pytest.skip(f"not here: {missing} (see .ci/tools)")
+    model = exported(precision=precision, target="onnxruntime-web")
     lines = programs.by_browser(model, pictures)
     assert [line.rpartition(": ")[0] for line in lines] == [path.name for path in pictures]
-    check(lines, expected, 0.5)
+    check(lines, by_edgenas(model, pictures), 0.06)
 
 
 def test_in_tensorrt(trtexec: FakeTrtexec, model: Path, tmp_path: Path) -> None:

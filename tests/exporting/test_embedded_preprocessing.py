@@ -10,6 +10,8 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
 from onnxruntime import InferenceSession
 from PIL import Image
 
@@ -59,6 +61,26 @@ def session(content: bytes) -> InferenceSession:
     return InferenceSession(content, providers=["CPUExecutionProvider"])
 
 
+class MatMul(OpRun):
+    """Of sums that are not rounded: in float64."""
+
+    op_domain = ""
+
+    def _run(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[NDArray[np.float32]]:
+        return ((a.astype(np.float64) @ b.astype(np.float64)).astype(np.float32),)
+
+
+class ReduceSum(OpRun):
+    """Likewise."""
+
+    op_domain = ""
+
+    def _run(
+        self, a: NDArray[np.float32], axes: NDArray[np.int64], keepdims: int = 1, **_: Any
+    ) -> tuple[NDArray[np.float32]]:
+        return (a.sum(tuple(axes), dtype=np.float64, keepdims=bool(keepdims)).astype(np.float32),)
+
+
 sides = st.integers(1, 200)
 
 
@@ -87,6 +109,19 @@ def test_nearly_all_pixels_are_the_same(width: int, height: int, size: int, fit:
     pixels = noise(width, height, 3)
     found = run.run(None, {"image": pixels[None]})[0][0].transpose(1, 2, 0)
     assert (np.abs(found - by_pillow(pixels, size, fit)) > 0.5).mean() < 0.03
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize(("width", "height", "size"), [(213, 144, 128), (281, 1322, 64), (50, 35, 96)])
+def test_pixels_are_the_same_in_every_runtime_and_in_a_file_for_one_size(
+    width: int, height: int, size: int, fit: str
+) -> None:
+    pixels, preprocessing = noise(width, height, 3)[None], levels(size, fit, 3)
+    content = with_preprocessing(identity(3, size, 17), preprocessing, Camera())
+    of_one = with_preprocessing(identity(3, size, 17), preprocessing, Camera(width=width, height=height))
+    expected = ReferenceEvaluator(content, new_ops=[MatMul, ReduceSum]).run(None, {"image": pixels})[0]
+    for each in (content, of_one):
+        assert (session(each).run(None, {"image": pixels})[0] == expected).all()
 
 
 def test_one_file_takes_all_sizes_and_batches() -> None:

@@ -78,6 +78,11 @@ def test_onnx_runtime_gets_its_provider_and_options(board: Device) -> None:
     )
 
 
+def test_a_page_gets_a_line_of_its_language(board: Device) -> None:
+    text = 'const session = await ort.InferenceSession.create("ab.onnx");'
+    assert line("onnxruntime-web", board) == ("javascript", text)
+
+
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
