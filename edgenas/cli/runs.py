@@ -1,6 +1,7 @@
 """`edgenas runs`: listing, showing, comparing and removing runs."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,7 @@ def run(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN]...",
+            metavar="RUN",
             help="Run to show; several to compare; default: list all.",
             autocompletion=run_names,
         ),
@@ -127,7 +128,7 @@ def _row(info: "RunInfo") -> tuple[str, ...]:
         info.name,
         info.status,
         _text(info.device),
-        _text(info.data),
+        "-" if info.data is None else Path(info.data).name,  # all of it where one run is shown
         "-" if info.max_latency_ms is None else f"{info.max_latency_ms:g} ms",
         _text(info.evaluations),
         best or "-",
