@@ -20,7 +20,7 @@ from edgenas.cli import (
     validate,
 )
 from edgenas.cli import run as run_command
-from edgenas.cli.options import with_quiet, with_values
+from edgenas.cli.options import HELP_STYLE, with_quiet, with_values
 from edgenas.cli.standard_streams import code_after_output, open_outlets
 from edgenas.errors import EdgenasError
 from edgenas.settings.export import ExportSettings
@@ -36,6 +36,7 @@ app = typer.Typer(
     epilog="Example: edgenas search --device jetson --max-latency 20ms",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=HELP_STYLE,
     pretty_exceptions_enable=False,
 )
 for command in (
