@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgenas.cli.console import print_json, print_lines, print_table
-from edgenas.cli.options import command_of, with_quiet
+from edgenas.cli.options import HELP_STYLE, command_of, with_quiet
 from edgenas.cli.progress_display import reporting
 from edgenas.settings.benchmark import BenchmarkLatencySettings, BenchmarkSearchSettings
 from edgenas.units import format_seconds
@@ -24,6 +24,7 @@ app = typer.Typer(
     help="Benchmark searchers and latency prediction on published tables.",
     no_args_is_help=True,
     epilog=EXAMPLE,
+    rich_markup_mode=HELP_STYLE,
 )
 
 

@@ -22,7 +22,7 @@ from edgenas.cli import (
     validate,
 )
 from edgenas.cli import run as run_command
-from edgenas.cli.options import with_quiet, with_values
+from edgenas.cli.options import HELP_STYLE, with_quiet, with_values
 from edgenas.cli.standard_streams import code_after_output, open_outlets
 from edgenas.errors import FREE_SPACE, EdgenasError, is_full
 from edgenas.settings.export import ExportSettings
@@ -35,6 +35,7 @@ app = typer.Typer(
     help="Find the neural networks worth deploying on your device, within your milliseconds.",
     epilog="Example: edgenas search --device jetson --max-latency 20ms",
     no_args_is_help=True,
+    rich_markup_mode=HELP_STYLE,
     pretty_exceptions_enable=False,
 )
 for command in (

@@ -1,13 +1,14 @@
 """The options of a command, made from the declarations of its settings."""
 
 import inspect
+import shutil
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from inspect import Parameter, Signature
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +17,11 @@ from edgenas.cli.progress_display import quietly
 from edgenas.errors import InputError
 from edgenas.settings.declaration import Settings
 from edgenas.settings.option import Group, Setting, missing_of, settings_of
+
+LEAST_BOXES = 60
+"""Columns below which boxes around the options of a help would leave no room for their names."""
+
+HELP_STYLE: Literal["rich"] | None = "rich" if shutil.get_terminal_size().columns >= LEAST_BOXES else None
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 

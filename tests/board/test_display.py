@@ -1,7 +1,11 @@
 """Progress, for people and for programs."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +54,23 @@ def test_programs_see_json(capsys: pytest.CaptureFixture[str], clock: Callable[[
     lines.progress("timing", 0.6, 2.0)  # too soon
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert found == [{"line": "a\nb"}, {"error": "no"}, {"phase": "timing", "share": 0.5}]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("redirected", ["> /dev/full", "| head -1", ">&-"])
+def test_output_that_cannot_be_written_ends_nothing(redirected: str, tmp_path: Path) -> None:
+    program = (
+        "from edgenas.board.display import Terminal; from pathlib import Path; show = Terminal();"
+        "[show.line('a line') for _ in range(20000)]; Path('done').touch()"
+    )
+    script = f'set -o pipefail; "{sys.executable}" -c "{program}" {redirected}'
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "done").exists()
+
+
+def test_what_a_terminal_lacks_is_shown_by_its_number(tmp_path: Path) -> None:
+    program = "from edgenas.board.display import Terminal; Terminal().line('5 \\xb5s')"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
+    assert done.stdout == b"5 \\xb5s\n"

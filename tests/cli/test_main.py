@@ -1,5 +1,6 @@
 """Errors become one line and an exit code; help needs no torch."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -166,3 +167,14 @@ def test_a_process_executes_no_file_of_the_working_folder(
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not told.exists()
+
+
+def test_a_narrow_terminal_shows_options_by_their_whole_names() -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "edgenas", "search", "--help"],
+        env={**os.environ, "COLUMNS": "20"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {"--max-latency", "--latency-loss", "--quiet"} <= set(done.stdout.split())

@@ -39,6 +39,19 @@ def test_search(answer: Answer, text: Text, in_finished_run: Path, image_folder:
     assert "calibrated" in shown and "validation" in shown and "does not bind" in shown
 
 
+@pytest.mark.parametrize("columns", [20, 80])
+def test_the_table_fits_into_the_terminal(
+    columns: int, in_finished_run: Path, text: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("edgenas.cli.search.search", lambda *_, **__: shown_result("runs/done"))
+    title, *table = text(SEARCH).splitlines()
+    table = table[: next(i for i, line in enumerate(table) if line.startswith("latencies in ms"))]
+    assert max(map(len, table)) <= max(columns, 28)
+    assert ("─" in table[1]) == (columns == 80)
+    assert title.startswith("done: ") and any("predicted" in line for line in table)
+
+
 def assert_model(model: dict[str, Any]) -> None:
     assert set(model) >= MODEL
     assert set(model["latency_ms"]) == {"predicted", "low", "high", "measured"}
