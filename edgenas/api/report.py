@@ -21,14 +21,17 @@ def report(run: str | Path) -> ReportResult:
     Raises:
         InputError: no such run, or it has no result yet.
     """
+    from edgenas.pipeline.judging import judge_again
     from edgenas.pipeline.report_assembly import write_report
     from edgenas.storage.run_folder import find_run
     from edgenas.storage.run_store import RunStore
 
     folder = find_run(str(run))
+    result = folder.read_result()
+    judge_again(folder, result)
     store = RunStore(folder.store)
     try:
-        page = write_report(folder, store, folder.read_result())
+        page = write_report(folder, store, result)
     finally:
         store.close()
     return ReportResult(report=page, picture=folder.picture)

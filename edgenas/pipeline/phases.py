@@ -28,6 +28,7 @@ from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.front_selection import succeeded
+from edgenas.pipeline.judging import record_judgements
 from edgenas.pipeline.report_assembly import write_report
 from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.session import Session
@@ -230,6 +231,7 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
             write_with_card(
                 path, content, session.folder, session.config, device, session.dataset, model, form
             )
+    record_judgements(session.folder, result.front, session.dataset_at, session.progress)
     write_report(session.folder, session.store, result, session.space)
     if status == "complete":
         session.folder.largest_network.unlink(missing_ok=True)

@@ -85,6 +85,11 @@ class RunFolder:
         """PNG of the front."""
         return self.path / "front.png"
 
+    @property
+    def judged(self) -> Path:
+        """How the exported files judge the test images."""
+        return self.path / "judged.json"
+
     def weights(self, model: str) -> Path:
         """Trained weights of a model."""
         return self.path / "models" / f"{model}.safetensors"
