@@ -19,6 +19,7 @@ from edgenas.reporting.html_page import write_html
 from edgenas.reporting.network_drawing import DrawnBlock, drawn_network
 from edgenas.reporting.pictures import write_png
 from edgenas.reporting.report_content import Point, ReportContent
+from edgenas.reporting.run_comparison import RunComparison, write_comparison
 from edgenas.reporting.search_progress import search_progress
 from edgenas.searchers.choice_contributions import MIN_EVALUATIONS, Contribution, contributions
 from edgenas.space import (
@@ -49,6 +50,21 @@ def write_report(
     write_png(content, folder.picture)
     write_html(content, folder.report)
     return folder.report
+
+
+def write_run_comparison(folders: Sequence[RunFolder]) -> Path:
+    """Write a page that compares finished runs, into the folder of the first; returns its path."""
+    path = folders[0].comparison
+    write_comparison(RunComparison(tuple(map(_stored_content, folders))), path)
+    return path
+
+
+def _stored_content(folder: RunFolder) -> ReportContent:
+    store = RunStore(folder.store)
+    try:
+        return report_content(folder, store, folder.read_result())
+    finally:
+        store.close()
 
 
 def report_content(

@@ -134,7 +134,7 @@ def _series_trace(series: Series, metric_name: str) -> Trace:
         high=tuple(model.latency_ms.high for model in models),
         ids=tuple(model.id for model in models),
         numbers=tuple(entry.number for entry in series.entries),
-        hover=tuple(_model_hover(entry, metric_name) for entry in series.entries),
+        hover=tuple(model_hover(entry, metric_name) for entry in series.entries),
     )
 
 
@@ -176,7 +176,7 @@ def _comparison_traces(comparison: LatencyComparison, metric_name: str) -> Itera
                 style=role,
                 **_compared([pair for _, pair in found]),
                 numbers=tuple(entry.number for entry, _ in found),
-                hover=tuple(_model_hover(entry, metric_name) for entry, _ in found),
+                hover=tuple(model_hover(entry, metric_name) for entry, _ in found),
             )
 
 
@@ -217,7 +217,8 @@ def point_hover(point: Point, metric_name: str) -> str:
     return "\n".join(lines)
 
 
-def _model_hover(entry: ModelEntry, metric_name: str) -> str:
+def model_hover(entry: ModelEntry, metric_name: str) -> str:
+    """What is told of a model, in lines."""
     model, latency = entry.model, entry.model.latency_ms
     accuracies = model.accuracies.model_dump().items()
     pixels = "" if model.resolution is None else f"{model.resolution} px, "

@@ -1,7 +1,5 @@
 """The report as one self-contained HTML page: `report.html`."""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from edgenas.reporting.model_details import details_of
 from edgenas.reporting.page_frame import plain_chart, rendered
 from edgenas.reporting.parallel_axes import parallel_lines
 from edgenas.reporting.report_content import ReportContent
-from edgenas.reporting.reproduction import command_of
+from edgenas.reporting.reproduction import command_of, flattened
 from edgenas.settings.files import settings_text
 from edgenas.units import format_seconds
 
@@ -65,7 +63,7 @@ def write_html(report: ReportContent, path: Path) -> None:
         device=list(device_rows(report.config.device)),
         command=command_of(report.config.settings),
         settings=settings_text(report.config.settings),
-        recipes=list(_flatten(report.config.model_dump(mode="json", exclude={"settings", "device"}))),
+        recipes=list(flattened(report.config.model_dump(mode="json", exclude={"settings", "device"}))),
         seconds={phase: _seconds(value) for phase, value in report.result.seconds.items()},
     )
     write_bytes(path, page)
@@ -81,13 +79,3 @@ def _learning(report: ReportContent) -> LearningCurves | None:
 def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 10 else format_seconds(value)
 
-
-def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Values as (dotted name, text); a list of strings becomes one line per item."""
-    for key, item in value.items():
-        if isinstance(item, dict):
-            yield from _flatten(item, f"{prefix}{key}.")
-        elif isinstance(item, list) and all(isinstance(part, str) for part in item):
-            yield prefix + key, "\n".join(item)
-        else:
-            yield prefix + key, item if isinstance(item, str) else json.dumps(item)

@@ -5,15 +5,7 @@ from dataclasses import dataclass
 
 from edgenas.latency.network_predictor import NetworkPredictor
 from edgenas.space import Architecture, Block, NetworkSpace
-from edgenas.space.block import Head, MBConv, Projection, Stem, block_parameters, output_shape
-
-_KINDS: dict[type[Block], str] = {
-    Stem: "stem",
-    MBConv: "inverted residual",
-    Projection: "projection",
-    Head: "head",
-}
-
+from edgenas.space.block import MBConv, block_parameters, output_shape
 
 @dataclass(frozen=True, slots=True)
 class DrawnBlock:
@@ -36,19 +28,12 @@ class DrawnBlock:
     params_share: float = 0.0
 
     @property
-    def kind(self) -> str:
-        """Such as `inverted residual`."""
-        return _KINDS[type(self.block)]
-
-    @property
-    def title(self) -> str:
-        """Kernel and expansion of what runs: `5×5, e6`."""
+    def name(self) -> str:
+        """Such as `stem`, `head`; of inverted residuals kernel and expansion: `5×5 e6`."""
         match self.block:
             case MBConv(kernel=kernel, expansion=expansion):
                 return f"{kernel}\N{MULTIPLICATION SIGN}{kernel} e{expansion}"
-            case Stem(kernel=kernel):
-                return f"{kernel}\N{MULTIPLICATION SIGN}{kernel}"
-        return "1\N{MULTIPLICATION SIGN}1"
+        return type(self.block).__name__.lower()
 
     @property
     def channels(self) -> str:

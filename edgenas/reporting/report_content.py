@@ -288,13 +288,13 @@ class ReportContent:
         low, high = min(models), max(models)
         room = max(_ROOM_FOR_POINTS * (high - low), _LEAST_SPAN)
         values = [value for value in self._evaluated_accuracies if low - room <= value <= high + room]
-        return _padded(min([low, *values]), max([high, *values]))
+        return padded(min([low, *values]), max([high, *values]))
 
     @property
     def whole_accuracy_range(self) -> Range:
         """Range that holds all models and all evaluated networks."""
         values = [*self._evaluated_accuracies, *(entry.model.accuracy.value for entry in self.drawn)]
-        return _padded(min(values), max(values)) if values else (0.0, 1.0)
+        return padded(min(values), max(values)) if values else (0.0, 1.0)
 
     @property
     def _evaluated_accuracies(self) -> list[float]:
@@ -318,7 +318,7 @@ class ReportContent:
         return f"{figure_ms(latency_ms)} ms {interval_text(low * latency_ms, high * latency_ms)}"
 
 
-def _padded(low: float, high: float) -> Range:
+def padded(low: float, high: float) -> Range:
     """An axis of accuracies around some, within 0 and 1."""
     room = max(MARGIN * (high - low), (_LEAST_SPAN - (high - low)) / 2)
     return max(0.0, low - room), min(1.0, high + room)

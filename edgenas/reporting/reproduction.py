@@ -1,7 +1,10 @@
-"""How to make a run again: its command line."""
+"""How to make a run again: its command line, and everything else that determines it."""
 
+import json
 import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING
+from typing import Any
 
 from edgenas.settings.option import settings_of
 from edgenas.settings.search import SearchSettings
@@ -25,3 +28,17 @@ def command_of(settings: SearchSettings) -> str:
             words += [setting.flag, shlex.quote(str(value))]
     return " ".join(words)
 
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested values as (dotted name, text); a list of strings becomes one line per item."""
+    for key, item in values.items():
+        if isinstance(item, dict):
+            yield from flattened(item, f"{prefix}{key}.")
+        else:
+            yield prefix + key, _text(item)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return "\n".join(value)
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)

@@ -86,6 +86,11 @@ class RunFolder:
         return self.path / "front.png"
 
     @property
+    def comparison(self) -> Path:
+        """HTML page that compares it with other runs."""
+        return self.path / "comparison.html"
+
+    @property
     def judged(self) -> Path:
         """How the exported files judge the test images."""
         return self.path / "judged.json"

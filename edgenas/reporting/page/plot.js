@@ -81,7 +81,7 @@ class Plot {
     const role = chart.selects ? "group" : "img";
     const root = svg("svg", { class: "plot", width, height, viewBox: `0 0 ${width} ${height}`, role });
     root.setAttribute("aria-label", chart.label);
-    const area = { x: left, y: this.top, width: this.right - left, height: this.bottom - this.top };
+    const area = { x: left, y: this.top - 4, width: this.right - left, height: this.bottom - this.top + 4 };
     root.append(svg("clipPath", { id: clip }, svg("rect", area)));
     if (chart.shade) root.append(...this.#shade(chart.shade));
     for (const [value, text] of yTicks) {
