@@ -21,7 +21,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 def main() -> None:
     """Take the pictures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("report", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--browser", default=next(filter(None, map(shutil.which, BROWSERS)), None))
@@ -47,7 +49,10 @@ def opened(browser: Browser, address: str, size: str, scheme: Scheme) -> Page:
     """The report in a window of its own."""
     width, height = SIZES[size]
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=1.5, offline=True
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        device_scale_factor=1.5,
+        offline=True,
     )
     page = context.new_page()
     page.on("pageerror", lambda error: print(f"error on the page: {error}"))

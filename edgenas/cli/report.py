@@ -14,7 +14,8 @@ def run(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...", help="Name of a run under runs/, or the path of its folder; several are compared."
+            metavar="RUN...",
+            help="Name of a run under runs/, or the path of its folder; several are compared.",
         ),
     ],
     json: JsonOption = False,

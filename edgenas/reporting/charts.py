@@ -34,7 +34,7 @@ def front_chart(report: ReportContent) -> Chart:
         traces=tuple(_front_traces(report)),
         rules=() if report.limit_note else (limit,),
         names=tuple(_names(report)),
-        note=report.limit_note,
+        note="; ".join(filter(None, [report.limit_note, report.outside_note])),
         selects=True,
     )
 

@@ -43,7 +43,10 @@ def table_rows(table: LatencyTable, space: str) -> Iterator[Row]:
     yield "measured", f"{table.measured_at[:16].replace('T', ' ')} UTC, {table.summary}"
     yield "on", table.host_description
     yield "runtime", f"{table.runtime} {table.runtime_version}, {table.provider}"
-    yield "operating point", f"{table.precision}, {table.threads} threads, batch {table.batch}, {table.power_mode}"
+    yield (
+        "operating point",
+        f"{table.precision}, {table.threads} threads, batch {table.batch}, {table.power_mode}",
+    )
     clocks = {
         "governor": table.governor,
         "clock": table.frequency_mhz and f"{table.frequency_mhz:.0f} MHz",

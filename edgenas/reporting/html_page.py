@@ -78,4 +78,3 @@ def _learning(report: ReportContent) -> LearningCurves | None:
 
 def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 10 else format_seconds(value)
-

@@ -5,8 +5,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgenas.reporting.shown_text import figure_ms
 from edgenas.reporting.series import Range
+from edgenas.reporting.shown_text import figure_ms
 from edgenas.reporting.smoothing import Values, smoothed
 from edgenas.searchers.proxyless.curves import Curve, Curves
 

@@ -59,7 +59,9 @@ def _latency(learning: LearningCurves) -> Panel:
             "latency",
             Axis(title="predicted latency, ms", range=(low, high)),
             _latency_traces(learning, lambda target, values: values, "{:.3g} ms"),
-            (*targets, Rule(axis="y", at=learning.limit_ms, label=limit, style="limit")) if drawn else targets,
+            (*targets, Rule(axis="y", at=learning.limit_ms, label=limit, style="limit"))
+            if drawn
+            else targets,
             "" if drawn else f"{limit}: beyond this chart",
         ),
         prose,
@@ -167,9 +169,7 @@ def _trace(
         colour=target.color,
         x=tuple(x for x, _ in known),
         y=tuple(y for _, y in known),
-        hover=tuple(
-            f"target {target.name}\n{x:.0f} % of the training: {text.format(y)}" for x, y in known
-        ),
+        hover=tuple(f"target {target.name}\n{x:.0f} % of the training: {text.format(y)}" for x, y in known),
     )
 
 

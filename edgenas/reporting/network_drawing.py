@@ -7,6 +7,7 @@ from edgenas.latency.network_predictor import NetworkPredictor
 from edgenas.space import Architecture, Block, NetworkSpace
 from edgenas.space.block import MBConv, block_parameters, output_shape
 
+
 @dataclass(frozen=True, slots=True)
 class DrawnBlock:
     """A block, or a place that is skipped: then it has no costs, and `block` is the first that could be there.
@@ -92,4 +93,3 @@ def _latencies(
     if predictor is None:
         return [None] * blocks
     return [layer.latency_ms for layer in predictor.layers(architecture)]
-

@@ -42,14 +42,18 @@ def rendered(template: str, content: dict[str, Any], **values: Any) -> bytes:
         values: of the template.
     """
     style, script = _asset("report.css"), _script()
-    page = _environment().get_template(template).render(
-        style=Markup(style),
-        script=Markup(script),
-        policy=Markup(_policy(style, script)),
-        content=_as_json(content),
-        interval=interval_text,
-        meaning=_MEANING,
-        **values,
+    page = (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),
+            script=Markup(script),
+            policy=Markup(_policy(style, script)),
+            content=_as_json(content),
+            interval=interval_text,
+            meaning=_MEANING,
+            **values,
+        )
     )
     return page.encode("utf-8", "replace")
 

@@ -11,8 +11,8 @@ from edgenas.formats import write_bytes
 from edgenas.profiling.validation import Pair, Validation
 from edgenas.reporting.predicted_vs_measured import LatencyComparison
 from edgenas.reporting.report_content import ReportContent
-from edgenas.reporting.shown_text import accuracy_text, figure_ms, interval_text, percent, rank_text
 from edgenas.reporting.series import CHOSEN, Label, ModelEntry, Role, Series
+from edgenas.reporting.shown_text import accuracy_text, figure_ms, interval_text, percent, rank_text
 from edgenas.storage.search_result import Model
 from edgenas.units import format_milliseconds
 
@@ -185,6 +185,9 @@ def _draw_label(axes: Axes, label: Label) -> None:
 
 
 def _draw_limit(axes: Axes, report: ReportContent) -> None:
+    if report.outside_note:
+        axes.annotate(report.outside_note, (0.01, 0.02), xycoords="axes fraction", va="bottom", color=BASELINE,
+                      fontsize=8, parse_math=False)  # fmt: skip
     if report.limit_note:
         axes.annotate(report.limit_note, (0.99, 0.02), xycoords="axes fraction", ha="right", va="bottom",
                       color=LIMIT, fontsize=9)  # fmt: skip

@@ -1,6 +1,6 @@
 """The content of a report, shared by the HTML page and the PNG: both draw the same series on the same axes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,15 +9,16 @@ from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.device import Provenance
 from edgenas.latency.latency import Latency
 from edgenas.profiling.validation import Validation
+from edgenas.reporting.judged_images import JudgedImages
 from edgenas.reporting.layer_contributions import LayerContributions, Panel
+from edgenas.reporting.network_drawing import DrawnBlock
 from edgenas.reporting.predicted_vs_measured import (
     MARGIN,
     ROOM_FOR_INTERVALS,
     LatencyComparison,
     pair_from_model,
 )
-from edgenas.reporting.judged_images import JudgedImages
-from edgenas.reporting.network_drawing import DrawnBlock
+from edgenas.reporting.search_progress import SearchProgress
 from edgenas.reporting.series import (
     Label,
     ModelEntry,
@@ -27,8 +28,7 @@ from edgenas.reporting.series import (
     place_labels,
     series_by_kind,
 )
-from edgenas.reporting.search_progress import SearchProgress
-from edgenas.reporting.shown_text import figure_ms, interval_text
+from edgenas.reporting.shown_text import accuracy_text, figure_ms, interval_text
 from edgenas.searchers.choice_contributions import FITTED_TO, Contribution
 from edgenas.searchers.proxyless.curves import Curves
 from edgenas.storage.search_result import Model, SearchResult
@@ -43,6 +43,7 @@ _ROOM_FOR_LIMIT = 0.3
 # Evaluated networks further from the models than this share of the models' span are left out of the first view: a
 # front from 0.955 to 0.989 would be a flat line above networks that are not yet trained.
 _ROOM_FOR_POINTS = 0.6
+_ROOM_FOR_BASELINES = 3.0
 _LEAST_SPAN = 0.01
 
 
@@ -169,9 +170,11 @@ class ReportContent:
     @property
     def labels(self) -> tuple[Label, ...]:
         """Names of the baselines, placed in the chart."""
-        named = [entry for entry in self.drawn if entry.role == "baseline"]
-        others = [entry for entry in self.drawn if entry.role != "baseline"]
-        return place_labels(named, others, self.latency_range_ms, self.accuracy_range)
+        low, high = self.accuracy_range
+        seen = [entry for entry in self.drawn if low <= entry.model.accuracy.value <= high]
+        named = [entry for entry in seen if entry.role == "baseline"]
+        others = [entry for entry in seen if entry.role != "baseline"]
+        return place_labels(named, others, self.latency_range_ms, (low, high))
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -281,14 +284,29 @@ class ReportContent:
 
     @property
     def accuracy_range(self) -> Range:
-        """Range of the accuracy axis: all models, however close; evaluated networks as far as models stay apart."""
-        models = [entry.model.accuracy.value for entry in self.drawn]
+        """Range of the accuracy axis: all models, however close; others as far as models stay apart."""
+        models = [entry.model.accuracy.value for entry in self.drawn if entry.role != "baseline"]
         if not models:
             return self.whole_accuracy_range
         low, high = min(models), max(models)
-        room = max(_ROOM_FOR_POINTS * (high - low), _LEAST_SPAN)
-        values = [value for value in self._evaluated_accuracies if low - room <= value <= high + room]
-        return padded(min([low, *values]), max([high, *values]))
+        span = max(high - low, _LEAST_SPAN)
+        values = [
+            *_near(self._evaluated_accuracies, low, high, _ROOM_FOR_POINTS * span),
+            *_near(
+                [entry.model.accuracy.value for entry in self.drawn], low, high, _ROOM_FOR_BASELINES * span
+            ),
+        ]
+        return padded(min(values), max(values))
+
+    @property
+    def outside_note(self) -> str:
+        """Text for models that lie outside the chart; empty if there are none."""
+        low, high = self.accuracy_range
+        found = [entry for entry in self.drawn if not low <= entry.model.accuracy.value <= high]
+        named = (
+            f"{entry.number} {entry.label} ({accuracy_text(entry.model.accuracy.value)})" for entry in found
+        )
+        return f"beyond this chart: {', '.join(named)}" if found else ""
 
     @property
     def whole_accuracy_range(self) -> Range:
@@ -316,6 +334,11 @@ class ReportContent:
         low = min(each.low / each.predicted for each in known)
         high = max(each.high / each.predicted for each in known)
         return f"{figure_ms(latency_ms)} ms {interval_text(low * latency_ms, high * latency_ms)}"
+
+
+def _near(values: Iterable[float], low: float, high: float, room: float) -> list[float]:
+    """The values that are no further than `room` from a range."""
+    return [value for value in values if low - room <= value <= high + room]
 
 
 def padded(low: float, high: float) -> Range:

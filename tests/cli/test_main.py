@@ -95,7 +95,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"edgenas {__version__}\n"
 
 
-HEAVY = ("torch", "onnxruntime", "pymoo", "plotly", "sklearn", "matplotlib")
+HEAVY = ("torch", "onnxruntime", "pymoo", "sklearn", "matplotlib")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,15 @@ from typing import Any
 import pytest
 
 from edgenas.reporting.report_content import ReportContent
-from edgenas.reporting.shown_text import accuracy_text, compact_choices, figure_ms, interval_text, percent, rank_text
 from edgenas.reporting.series import ModelEntry
+from edgenas.reporting.shown_text import (
+    accuracy_text,
+    compact_choices,
+    figure_ms,
+    interval_text,
+    percent,
+    rank_text,
+)
 
 Make = Callable[..., Any]
 

@@ -50,7 +50,7 @@ class Plot {
     }
     const header = html("div", { class: "plot-header" }, legend);
     if (this.chart.y.whole) {
-      const button = html("button", { type: "button", "aria-pressed": "false" }, "All evaluated networks");
+      const button = html("button", { type: "button", "aria-pressed": "false" }, "All networks");
       button.addEventListener("click", () => {
         this.whole = !this.whole;
         button.setAttribute("aria-pressed", this.whole);
@@ -97,7 +97,7 @@ class Plot {
     root.append(svg("line", { class: "axis", x1: left, x2: this.right, y1: this.bottom, y2: this.bottom }));
     root.append(label(chart.y.title, 4, 16, "start", "title"));
     root.append(label(chart.x.title, this.right, height - 8, "end", "title"));
-    if (chart.note) root.append(label(chart.note, this.right - 4, this.bottom - 8, "end", "note limit"));
+    if (chart.note && !this.whole) root.append(label(chart.note, this.right - 4, this.bottom - 8, "end", "note limit"));
     this.behind = svg("g", { "clip-path": `url(#${clip})` });
     this.inside = svg("g", { "clip-path": `url(#${clip})` });
     this.above = svg("g"); // models: a disc at the edge is whole
@@ -136,6 +136,7 @@ class Plot {
     }
     const models = trace.numbers.length > 0;
     points.forEach(([x, y], i) => {
+      if (models && (y < this.top - 1 || y > this.bottom + 1)) return; // the note names it
       if (trace.low.length) this.inside.append(this.#bar(trace, i, x, y));
       const mark = models
         ? numbered(trace, x, y, i)
@@ -161,6 +162,7 @@ class Plot {
   #names() {
     const taken = this.items.filter((item) => item.number).map(({ x, y }) => box(x, y, 22, 22));
     for (const { x, y, text } of this.chart.names) {
+      if (this.y.at(y) < this.top - 1 || this.y.at(y) > this.bottom + 1) continue;
       const shown = text.length > 40 ? `${text.slice(0, 39)}…` : text;
       const [px, py] = [this.x.at(x), this.y.at(y)];
       const width = 6.4 * shown.length + 6;
