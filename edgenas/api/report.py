@@ -1,33 +1,45 @@
-"""`edgenas.report`: writing the report of a run again."""
+"""`edgenas.report`: writing the report of a run again, or one that compares runs."""
 
 from contextlib import closing
 from pathlib import Path
 
+from edgenas.errors import InputError
 from edgenas.formats import Document
 
 
 class ReportResult(Document):
-    """Paths of the HTML report and of the picture of the front."""
+    """Paths of the HTML report and of the picture of the front, which a comparison of runs does not have."""
 
     report: Path
-    picture: Path
+    picture: Path | None
 
 
-def report(run: str | Path) -> ReportResult:
-    """Write the HTML report and the picture of a run again.
+def report(run: str | Path, *others: str | Path) -> ReportResult:
+    """Write the HTML report and the picture of a run again; with other runs, a page that compares them all.
+
+    The comparison is `comparison.html` in the folder of the first run.
 
     Args:
         run: name under `runs/`, or path of the run's folder.
+        others: the same of runs to compare with it, five at most.
 
     Raises:
-        InputError: no such run, or it has no result yet.
+        InputError: no such run, it has no result yet, or too many runs.
     """
-    from edgenas.pipeline.report_assembly import write_report
+    from edgenas.pipeline.judging import judge_again
+    from edgenas.pipeline.report_assembly import write_report, write_run_comparison
+    from edgenas.reporting.run_comparison import MOST_RUNS
     from edgenas.storage.run_folder import find_run
     from edgenas.storage.run_store import RunStore
 
+    if len(others) >= MOST_RUNS:
+        raise InputError(f"{1 + len(others)} runs are too many to compare", f"give at most {MOST_RUNS}")
     folder = find_run(str(run))
+    if others:
+        compared = [folder, *(find_run(str(other)) for other in others)]
+        return ReportResult(report=write_run_comparison(compared), picture=None)
     result = folder.read_result()
+    judge_again(folder, result)
     with closing(RunStore(folder.store, writable=False)) as store:
         page = write_report(folder, store, result)
     return ReportResult(report=page, picture=folder.picture)

@@ -59,7 +59,7 @@ def latency(keywords: dict[str, Any], json: bool) -> None:
 
 
 def _print_latency(result: "LatencyBenchmark") -> None:
-    from edgenas.reporting.report_content import rank_text
+    from edgenas.reporting.shown_text import rank_text
 
     known = (
         f"{len(result.reference_devices)} known devices" if result.reference_devices else "no known device"

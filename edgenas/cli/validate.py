@@ -30,7 +30,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
 
 
 def _print_result(found: "ValidationResult") -> None:
-    from edgenas.reporting.report_content import rank_text
+    from edgenas.reporting.shown_text import rank_text
 
     print_lines(
         f"{counted(found.networks, 'networks')} of {found.space} on {found.device}, predicted "

@@ -28,6 +28,7 @@ from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.front_selection import succeeded
+from edgenas.pipeline.judging import record_judgements
 from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained_supernet
@@ -242,6 +243,7 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
             )
     from edgenas.pipeline.report_assembly import write_report  # whose libraries take a second to import
 
+    record_judgements(session.folder, result.front, session.dataset_at, session.progress)
     write_report(session.folder, session.store, result, session.space)
     if status == "complete":
         session.folder.largest_network.unlink(missing_ok=True)

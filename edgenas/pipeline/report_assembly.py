@@ -1,6 +1,7 @@
 """Reports: gathering the contents of a run's report from its files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 from edgenas.device import Device, Provenance
@@ -10,11 +11,16 @@ from edgenas.latency.precision_predictor import by_precision
 from edgenas.latency.predictor import predictor_from_device, predictor_from_table
 from edgenas.latency.resolution_predictor import by_resolution
 from edgenas.latency.table import find_table
+from edgenas.pipeline.judging import recorded_judgements
 from edgenas.pipeline.learning_record import recorded_curves
 from edgenas.profiling.validation import Validation, find_validation
+from edgenas.reporting.conditions import table_rows
 from edgenas.reporting.html_page import write_html
+from edgenas.reporting.network_drawing import DrawnBlock, drawn_network
 from edgenas.reporting.pictures import write_png
 from edgenas.reporting.report_content import Point, ReportContent
+from edgenas.reporting.run_comparison import RunComparison, write_comparison
+from edgenas.reporting.search_progress import search_progress
 from edgenas.searchers.choice_contributions import MIN_EVALUATIONS, Contribution, contributions
 from edgenas.space import (
     Architecture,
@@ -23,6 +29,7 @@ from edgenas.space import (
     PrecisionSpace,
     network_space_from_config,
 )
+from edgenas.space.block import MBConv
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import Evaluation, RunStore
@@ -43,6 +50,18 @@ def write_report(
     write_png(content, folder.picture)
     write_html(content, folder.report)
     return folder.report
+
+
+def write_run_comparison(folders: Sequence[RunFolder]) -> Path:
+    """Write a page that compares finished runs, into the folder of the first; returns its path."""
+    path = folders[0].comparison
+    write_comparison(RunComparison(tuple(map(_stored_content, folders))), path)
+    return path
+
+
+def _stored_content(folder: RunFolder) -> ReportContent:
+    with closing(RunStore(folder.store, writable=False)) as store:
+        return report_content(folder, store, folder.read_result())
 
 
 def report_content(
@@ -69,7 +88,33 @@ def report_content(
         no_contributions_reason=explained if isinstance(explained, str) else "",
         learning=recorded_curves(store),
         expected_provenance=predictor.provenance if predictor else Provenance.MEASURED,
+        blocks={model.id: _blocks(networks, predictor, model) for model in models},
+        judged=recorded_judgements(folder),
+        progress=search_progress(rows, result.constraint.max_latency_ms),
+        conditions=tuple(_conditions(networks, precisions, config)),
     )
+
+
+def _blocks(
+    networks: NetworkSpace, predictor: ArchitecturePredictor | None, model: Model
+) -> tuple[DrawnBlock, ...]:
+    architecture = networks.architecture(model.architecture["choices"])
+    part = predictor.parts.get(model.precision) if predictor else None
+    if part is None and predictor is not None and len(predictor.parts) == 1:  # its runtime converts files
+        part = next(iter(predictor.parts.values()))
+    return drawn_network(networks, architecture, part)
+
+
+def _conditions(
+    networks: NetworkSpace, precisions: Sequence[Precision], config: RunConfig
+) -> Iterator[tuple[str, str]]:
+    """Of the tables that the run's latencies are from, as far as they are still there."""
+    if config.table_checksum is None:
+        return
+    for precision in precisions:
+        with suppress(FileFormatError):
+            if (found := find_table(config.device.at(precision))) is not None:
+                yield from table_rows(found[1], networks.signature)
 
 
 def _explained(
@@ -144,9 +189,10 @@ def _predictor_in(networks: NetworkSpace, device: Device, config: RunConfig) -> 
 
 
 def _point(space: ArchitectureSpace, networks: NetworkSpace, row: Evaluation) -> Point:
-    architecture = space.architecture(row.choices)
+    architecture, precision = space.architecture(row.choices), ""
     if isinstance(space, PrecisionSpace):
-        architecture = space.split(architecture).network
+        precision, architecture = space.split(architecture)
+    residuals = [block for block in networks.blocks(architecture) if isinstance(block, MBConv)]
     return Point(
         id=row.id,
         choices=row.choices,
@@ -157,4 +203,7 @@ def _point(space: ArchitectureSpace, networks: NetworkSpace, row: Evaluation) ->
         params=networks.parameters(architecture),
         macs=networks.macs(architecture),
         reason=row.reason,
+        precision=precision,
+        kernels=tuple(block.kernel for block in residuals),
+        expansions=tuple(block.expansion for block in residuals),
     )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from edgenas.accuracy.metrics import METRIC_NAMES
-from edgenas.reporting.report_content import figure_ms
 from edgenas.reporting.series import ModelEntry
+from edgenas.reporting.shown_text import figure_ms
 from edgenas.storage.search_result import Model, SearchResult, most_accurate_within
 
 

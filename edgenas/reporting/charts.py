@@ -1,290 +1,238 @@
-"""The report's plotly charts: the run's front, and predicted against measured latencies."""
+"""The report's charts: the run's front, predicted against measured latencies, and the progress of the search."""
 
-import math
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-from markupsafe import escape
 
 from edgenas.latency.latency import Latency
 from edgenas.profiling.validation import Pair
-from edgenas.reporting.pictures import BAND, BASELINE, COLOURS, GREY, LIMIT, MEASURED, MUTED
-from edgenas.reporting.plotly_style import axis, chart, style, translucent
+from edgenas.reporting.chart_content import Axis, Chart, Mark, Name, Rule, Trace
+from edgenas.reporting.pictures import BAND
 from edgenas.reporting.predicted_vs_measured import LatencyComparison
-from edgenas.reporting.report_content import (
-    Point,
-    ReportContent,
-    accuracy_text,
-    compact_choices,
-    figure_ms,
-    interval_text,
-)
-from edgenas.reporting.series import CHOSEN, Label, ModelEntry, Role, Series
-from edgenas.storage.search_result import Model
-from edgenas.units import format_count, format_milliseconds
+from edgenas.reporting.report_content import Point, ReportContent
+from edgenas.reporting.search_progress import SearchProgress
+from edgenas.reporting.series import CHOSEN, ModelEntry, Role, Series
+from edgenas.reporting.shown_text import accuracy_text, compact_choices, figure_ms, interval_text
+from edgenas.units import format_count, format_milliseconds, format_seconds
 
-_CHART_PX = 500
 _TITLES: dict[Role, str] = {"front": "front", "dropped": "dropped", "baseline": "hand-designed"}
-_RANKS: dict[Role, int] = {"front": 1001, "dropped": 1002, "baseline": 1003}
-_SYMBOLS: dict[Role, str] = {"front": "circle", "dropped": "circle-open", "baseline": "diamond"}
+_MARKS: dict[Role, Mark] = {"front": "disc", "dropped": "ring", "baseline": "diamond"}
 
 
-def front_chart(report: ReportContent) -> str:
-    """Evaluations, models and limit as HTML, including plotly.js: must be the first chart of a page."""
-    return chart("front-chart", list(_traces(report)), _layout(report))
+def front_chart(report: ReportContent) -> Chart:
+    """Evaluations, models and limit: accuracy against predicted latency."""
+    limit_ms, low, whole = (
+        report.result.constraint.max_latency_ms,
+        report.accuracy_range,
+        report.whole_accuracy_range,
+    )
+    limit = Rule(axis="x", at=limit_ms, label=f"limit {format_milliseconds(limit_ms)}", style="limit")
+    return Chart(
+        name="front",
+        label=f"{report.metric_name} against predicted latency on {report.result.device}",
+        height=480,
+        x=Axis(title=report.latency_title, range=report.latency_range_ms),
+        y=Axis(title=report.metric_name, range=low, whole=whole if whole != low else None),
+        traces=tuple(_front_traces(report)),
+        rules=() if report.limit_note else (limit,),
+        names=tuple(_names(report)),
+        note="; ".join(filter(None, [report.limit_note, report.outside_note])),
+        selects=True,
+    )
 
 
-def predicted_vs_measured_chart(comparison: LatencyComparison, metric_name: str) -> str:
-    """Predicted against measured latencies as HTML, for a page that already includes plotly.js."""
-    traces = [*_diagonal_traces(comparison), *_comparison_traces(comparison, metric_name)]
-    return chart("predicted-vs-measured-chart", traces, _comparison_layout(comparison), library=False)
+def predicted_vs_measured_chart(comparison: LatencyComparison, metric_name: str) -> Chart:
+    """Predicted against measured latencies, with the line where they are equal."""
+    return Chart(
+        name="predicted-vs-measured",
+        label="predicted against measured latencies",
+        x=_comparison_axis("measured latency, ms", comparison),
+        y=_comparison_axis("predicted latency, ms", comparison),
+        traces=(*_diagonal_traces(comparison), *_comparison_traces(comparison, metric_name)),
+    )
 
 
-def _traces(report: ReportContent) -> Iterator[dict[str, Any]]:
-    if report.evaluated:
-        yield _points_trace(report.evaluated, report.points_title, report.metric_name) | {
-            "mode": "markers",
-            "marker": {"size": 6, "color": GREY, "opacity": 0.65},
-        }
+def progress_charts(progress: SearchProgress) -> tuple[Chart, Chart]:
+    """The hypervolume over evaluations, and over the time that they took."""
+    hover = tuple(
+        f"{volume:.4f}\nafter {count} {'evaluation' if count == 1 else 'evaluations'}, {format_seconds(seconds)}"
+        for count, seconds, volume in zip(
+            progress.evaluations, progress.seconds, progress.hypervolume, strict=True
+        )
+    )
+    least, most = min(progress.hypervolume), max(progress.hypervolume)
+    room = 0.05 * (most - least) or 0.01
+    y = Axis(title="hypervolume", range=(max(0.0, least - room), min(1.0, most + room)))
+
+    def over(name: str, title: str, values: Sequence[float]) -> Chart:
+        return Chart(
+            name=f"progress-{name}",
+            label=f"hypervolume over {title}",
+            height=240,
+            x=Axis(title=title, range=(0.0, values[-1] or 1.0)),
+            y=y,
+            traces=(
+                Trace(mark="steps", style="front", x=tuple(values), y=progress.hypervolume, hover=hover),
+            ),
+        )
+
+    return over("evaluations", "evaluations", progress.evaluations), over(
+        "time", "seconds of evaluating", progress.seconds
+    )
+
+
+def _front_traces(report: ReportContent) -> Iterator[Trace]:
+    if points := report.evaluated:
+        yield Trace(
+            name=report.points_title,
+            mark="dot",
+            style="evaluated",
+            **_placed(points),
+            ids=tuple(point.id for point in points),
+            hover=tuple(point_hover(point, report.metric_name) for point in points),
+        )
     if report.non_dominated:
-        yield _points_trace(report.non_dominated, report.steps_title, report.metric_name) | {
-            "mode": "lines",
-            "line": {"shape": "hv", "color": MUTED, "width": 1.6},
-            "hoverinfo": "skip",
-        }
-    if report.measured:
-        yield {
-            "type": "scatter",
-            "name": "measured latency",
-            "mode": "markers",
-            "x": [measured_ms for _, measured_ms in report.measured],
-            "y": [model.accuracy.value for model, _ in report.measured],
-            "marker": {"symbol": "line-ns", "size": 18, "line": {"width": 2.5, "color": MEASURED}},
-            "hoverinfo": "text",
-            "hovertext": [
-                f"{escape(model.name or model.id)} measured: {figure_ms(ms)} ms"
-                for model, ms in report.measured
-            ],
-        }
+        yield Trace(name=report.steps_title, mark="steps", style="steps", **_placed(report.non_dominated))
     for series in reversed(report.series):  # the front is drawn last, on top of dropped models
         yield _series_trace(series, report.metric_name)
-    if report.chosen:
-        yield _ring_trace(report.chosen.model)
-    if report.labels:
-        yield _labels_trace(report.labels)
+    if report.measured:
+        yield Trace(
+            name="measured latency",
+            mark="tick",
+            style="measured",
+            x=tuple(measured_ms for _, measured_ms in report.measured),
+            y=tuple(model.accuracy.value for model, _ in report.measured),
+            hover=tuple(
+                f"{model.name or model.id}\nmeasured {figure_ms(ms)} ms" for model, ms in report.measured
+            ),
+        )
+    if report.chosen and report.chosen.has_accuracy:
+        model = report.chosen.model
+        yield Trace(
+            name=CHOSEN,
+            mark="ring",
+            style="chosen",
+            x=(model.latency_ms.predicted,),
+            y=(model.accuracy.value,),
+        )
 
 
-def _points_trace(points: Sequence[Point], title: str, metric_name: str) -> dict[str, Any]:
+def _placed(points: Sequence[Point]) -> dict[str, tuple[float | None, ...]]:
     return {
-        "type": "scatter",
-        "name": str(escape(title)),
-        "x": [point.latency.predicted for point in points],
-        "y": [point.accuracy for point in points],
-        "hoverinfo": "text",
-        "hovertext": [_point_hover(point, metric_name) for point in points],
+        "x": tuple(point.latency.predicted for point in points),
+        "y": tuple(point.accuracy for point in points),
     }
 
 
-def _series_trace(series: Series, metric_name: str) -> dict[str, Any]:
+def _series_trace(series: Series, metric_name: str) -> Trace:
     models = [entry.model for entry in series.entries]
-    return {
-        "type": "scatter",
-        "name": series.title,
-        "legendrank": _RANKS[series.role],
-        "x": [model.latency_ms.predicted for model in models],
-        "y": [model.accuracy.value for model in models],
-        "error_x": _bars(
-            [model.latency_ms.high - model.latency_ms.predicted for model in models],
-            [model.latency_ms.predicted - model.latency_ms.low for model in models],
-            COLOURS[series.role],
-        ),
-        **_discs(series.entries, series.role, metric_name),
-    }
+    return Trace(
+        name=series.title,
+        mark=_MARKS[series.role],
+        style=series.role,
+        x=tuple(model.latency_ms.predicted for model in models),
+        y=tuple(model.accuracy.value for model in models),
+        low=tuple(model.latency_ms.low for model in models),
+        high=tuple(model.latency_ms.high for model in models),
+        ids=tuple(model.id for model in models),
+        numbers=tuple(entry.number for entry in series.entries),
+        hover=tuple(model_hover(entry, metric_name) for entry in series.entries),
+    )
 
 
-def _ring_trace(model: Model) -> dict[str, Any]:
-    """A ring around the chosen model."""
-    return {
-        "type": "scatter",
-        "name": CHOSEN,
-        "mode": "markers",
-        "legendrank": max(_RANKS.values()) + 1,
-        "x": [model.latency_ms.predicted],
-        "y": [model.accuracy.value],
-        "marker": {"symbol": "circle-open", "size": 30, "color": LIMIT, "line": {"width": 2}},
-        "hoverinfo": "skip",
-    }
+def _names(report: ReportContent) -> Iterator[Name]:
+    """Those of the baselines."""
+    for entry in report.drawn:
+        if entry.role == "baseline":
+            model = entry.model
+            yield Name(x=model.latency_ms.predicted, y=model.accuracy.value, text=entry.label)
 
 
-def _bars(above: list[float], below: list[float], color: str, thickness: float = 3) -> dict[str, Any]:
-    """Error bars around the points of a trace; `above` and `below` are distances from each point."""
-    bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
-    return {**bars, "color": translucent(color), "thickness": thickness, "width": 0}
-
-
-def _discs(entries: Sequence[ModelEntry], role: Role, metric_name: str, size_px: int = 20) -> dict[str, Any]:
-    """Markers with the numbers the tables use."""
-    color = COLOURS[role]
-    return {
-        "mode": "markers+text",
-        "marker": {"size": size_px, "color": color, "opacity": 1, "line": {"color": color, "width": 2},
-                   "symbol": _SYMBOLS[role]},
-        "text": [f"<b>{entry.number}</b>" for entry in entries],
-        "textfont": {"size": 0.55 * size_px, "color": color if role == "dropped" else "#ffffff"},
-        "hoverinfo": "text",
-        "hovertext": [_model_hover(entry, metric_name) for entry in entries],
-    }  # fmt: skip
-
-
-def _labels_trace(labels: Sequence[Label]) -> dict[str, Any]:
-    models = [label.entry.model for label in labels]
-    return {
-        "type": "scatter",
-        "mode": "text",
-        "x": [model.latency_ms.predicted for model in models],
-        "y": [model.accuracy.value for model in models],
-        "text": [_label_text(label) for label in labels],
-        "textposition": [f"{'top' if label.lines > 0 else 'bottom'} {label.side}" for label in labels],
-        "textfont": {"size": 12, "color": BASELINE},
-        "hoverinfo": "skip",
-        "showlegend": False,
-        "cliponaxis": False,
-    }
-
-
-def _label_text(label: Label) -> str:
-    """The text padded with empty lines, which keep it clear of its marker."""
-    text, empty = str(escape(label.text)), abs(label.lines) * ["\N{NO-BREAK SPACE}"]
-    return "<br>".join([text, *empty] if label.lines > 0 else [*empty, text])
-
-
-def _diagonal_traces(comparison: LatencyComparison) -> Iterator[dict[str, Any]]:
+def _diagonal_traces(comparison: LatencyComparison) -> Iterator[Trace]:
     low, high = comparison.range_ms
-    line = {"type": "scatter", "mode": "lines", "hoverinfo": "skip"}
-    yield line | {
-        "name": f"within {100 * BAND:g} %",
-        "x": [low, high, high, low],
-        "y": [(1 - BAND) * low, (1 - BAND) * high, (1 + BAND) * high, (1 + BAND) * low],
-        "fill": "toself",
-        "fillcolor": translucent(GREY, 0.25),
-        "line": {"width": 0},
-    }
-    yield line | {
-        "name": "predicted = measured",
-        "x": [low, high],
-        "y": [low, high],
-        "line": {"color": MUTED, "width": 1.4},
-    }
+    yield Trace(
+        name=f"within {100 * BAND:g} %",
+        mark="area",
+        style="band",
+        x=(low, high, high, low),
+        y=((1 - BAND) * low, (1 - BAND) * high, (1 + BAND) * high, (1 + BAND) * low),
+    )
+    yield Trace(name="predicted = measured", mark="line", style="steps", x=(low, high), y=(low, high))
 
 
-def _comparison_traces(comparison: LatencyComparison, metric_name: str) -> Iterator[dict[str, Any]]:
-    if comparison.networks:
-        yield _pairs_trace(comparison.networks, MEASURED, 1.5) | {
-            "name": "random network",
-            "mode": "markers",
-            "marker": {"size": 7, "color": MEASURED, "opacity": 0.8},
-            "hoverinfo": "text",
-            "hovertext": [_pair_hover(pair) for pair in comparison.networks],
-        }
+def _comparison_traces(comparison: LatencyComparison, metric_name: str) -> Iterator[Trace]:
+    if networks := comparison.networks:
+        yield Trace(
+            name="random network",
+            mark="dot",
+            style="measured",
+            **_compared(networks),
+            hover=tuple(map(_pair_hover, networks)),
+        )
     rows = list(zip(comparison.entries, comparison.models, strict=True))
     for role, title in reversed(_TITLES.items()):
-        chosen = [(entry, pair) for entry, pair in rows if entry.role == role]
-        if chosen:
-            yield _pairs_trace([pair for _, pair in chosen], COLOURS[role], 3) | {
-                "name": title,
-                "legendrank": _RANKS[role],
-                **_discs([entry for entry, _ in chosen], role, metric_name, size_px=16),
-            }
+        if found := [(entry, pair) for entry, pair in rows if entry.role == role]:
+            yield Trace(
+                name=title,
+                mark=_MARKS[role],
+                style=role,
+                **_compared([pair for _, pair in found]),
+                numbers=tuple(entry.number for entry, _ in found),
+                hover=tuple(model_hover(entry, metric_name) for entry, _ in found),
+            )
 
 
-def _pairs_trace(pairs: Sequence[Pair], color: str, thickness: float) -> dict[str, Any]:
+def _compared(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...] | str]:
     return {
-        "type": "scatter",
-        "x": [pair.measured_ms for pair in pairs],
-        "y": [pair.latency.predicted for pair in pairs],
-        "error_y": _bars(
-            [pair.latency.high - pair.latency.predicted for pair in pairs],
-            [pair.latency.predicted - pair.latency.low for pair in pairs],
-            color,
-            thickness,
-        ),
+        "x": tuple(pair.measured_ms for pair in pairs),
+        "y": tuple(pair.latency.predicted for pair in pairs),
+        "low": tuple(pair.latency.low for pair in pairs),
+        "high": tuple(pair.latency.high for pair in pairs),
+        "bars": "y",
     }
+
+
+def _comparison_axis(title: str, comparison: LatencyComparison) -> Axis:
+    return Axis(title=title, range=comparison.range_ms, logarithmic=comparison.logarithmic)
 
 
 def _pair_hover(pair: Pair) -> str:
-    return "<br>".join(
+    return "\n".join(
         [
-            f"<b>{escape(pair.architecture)}</b>",
-            *_choice_lines(pair.choices),
+            pair.architecture,
+            _choices_text(pair.choices),
             _predicted(pair.latency),
             f"measured {figure_ms(pair.measured_ms)} ms: predicted {pair.error:+.1%}",
         ]
     )
 
 
-def _layout(report: ReportContent) -> dict[str, Any]:
-    return {
-        **style(_CHART_PX),
-        "xaxis": axis(report.latency_title) | {"range": list(report.latency_range_ms)},
-        "yaxis": axis(report.metric_name)
-        | {"minallowed": 0, "maxallowed": 1.02}
-        | ({} if report.evaluated or report.drawn else {"range": [0, 1]}),
-        **_limit(report),
-    }
+def point_hover(point: Point, metric_name: str) -> str:
+    """What is told of an evaluated network, in lines."""
+    lines = [
+        point.id,
+        f"{metric_name} {accuracy_text(point.accuracy)} ({point.kind})",
+        _predicted(point.latency, with_basis=True),
+        f"{point.resolution} px, {format_count(point.params)} params, {format_count(point.macs)} MACs",
+        _choices_text(point.choices),
+    ]
+    return "\n".join(lines)
 
 
-def _comparison_layout(comparison: LatencyComparison) -> dict[str, Any]:
-    ends = (
-        [math.log10(end) for end in comparison.range_ms]
-        if comparison.logarithmic
-        else list(comparison.range_ms)
-    )
-    scale = {"type": "log" if comparison.logarithmic else "linear", "range": ends}
-    return {
-        **style(_CHART_PX),
-        "xaxis": axis("measured latency, ms") | scale,
-        "yaxis": axis("predicted latency, ms") | scale,
-    }
-
-
-def _limit(report: ReportContent) -> dict[str, Any]:
-    limit_ms = report.result.constraint.max_latency_ms
-    text = {"showarrow": False, "font": {"color": LIMIT, "size": 12}, "yref": "paper", "y": 0.01,
-            "yanchor": "bottom", "xanchor": "right"}  # fmt: skip
-    if report.limit_note:
-        return {"annotations": [{**text, "xref": "paper", "x": 1, "text": report.limit_note}]}
-    line = {"color": LIMIT, "width": 1.6, "dash": "dash"}
-    shape = {"type": "line", "x0": limit_ms, "x1": limit_ms, "yref": "paper", "y0": 0, "y1": 1, "line": line}
-    label = {**text, "x": limit_ms, "text": f"limit {format_milliseconds(limit_ms)}", "textangle": -90}
-    return {"shapes": [shape], "annotations": [label]}
-
-
-def _point_hover(point: Point, metric_name: str) -> str:
-    return "<br>".join(
-        [
-            f"<b>{escape(point.id)}</b>",
-            *_choice_lines(point.choices),
-            f"{metric_name} {accuracy_text(point.accuracy)} ({escape(point.kind)})",
-            _predicted(point.latency, with_basis=True),
-            f"{point.resolution} px, {format_count(point.params)} params, {format_count(point.macs)} MACs",
-        ]
-    )
-
-
-def _model_hover(entry: ModelEntry, metric_name: str) -> str:
+def model_hover(entry: ModelEntry, metric_name: str) -> str:
+    """What is told of a model, in lines."""
     model, latency = entry.model, entry.model.latency_ms
     accuracies = model.accuracies.model_dump().items()
     pixels = "" if model.resolution is None else f"{model.resolution} px, "
     precision = "" if model.precision == "fp32" else f"{model.precision}, "
     lines = [
-        f"<b>{entry.number}: {escape(entry.label)}</b>",
-        *_choice_lines(tuple(model.architecture.get("choices", ()))),
+        f"{entry.number}: {entry.label}",
         *(f"{metric_name} {value:.3f} ({kind})" for kind, value in accuracies if value is not None),
         _predicted(latency, with_basis=True),
-        "not measured" if latency.measured is None else f"measured: {figure_ms(latency.measured)} ms",
+        "not measured" if latency.measured is None else f"measured {figure_ms(latency.measured)} ms",
         f"{precision}{pixels}{format_count(model.params)} params, {format_count(model.macs)} MACs",
+        _choices_text(tuple(model.architecture.get("choices", ()))),
+        model.note,
     ]
-    return "<br>".join([*lines, str(escape(model.note))] if model.note else lines)
+    return "\n".join(line for line in lines if line)
 
 
 def _predicted(latency: Latency, with_basis: bool = False) -> str:
@@ -292,6 +240,5 @@ def _predicted(latency: Latency, with_basis: bool = False) -> str:
     return f"{text} ({latency.provenance.basis})" if with_basis else text
 
 
-def _choice_lines(choices: tuple[str, ...], a_line: int = 5) -> list[str]:
-    parts = [str(escape(part)) for part in compact_choices(choices)]
-    return [", ".join(parts[i : i + a_line]) for i in range(0, len(parts), a_line)]
+def _choices_text(choices: tuple[str, ...]) -> str:
+    return ", ".join(compact_choices(choices))

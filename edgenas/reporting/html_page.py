@@ -1,37 +1,24 @@
 """The report as one self-contained HTML page: `report.html`."""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from edgenas.accuracy.metrics import METRIC_NAMES
-from edgenas.device import Provenance
 from edgenas.formats import write_bytes
 from edgenas.reporting.baseline_comparison import baseline_sentence
-from edgenas.reporting.charts import front_chart, predicted_vs_measured_chart
+from edgenas.reporting.charts import front_chart, predicted_vs_measured_chart, progress_charts
+from edgenas.reporting.conditions import device_rows
+from edgenas.reporting.csv_file import csv_name, csv_text
 from edgenas.reporting.layer_contributions import LEAST_COST_SHARE
 from edgenas.reporting.learning_curves import LearningCurves, signed
 from edgenas.reporting.learning_panels import panels
-from edgenas.reporting.report_content import (
-    ReportContent,
-    accuracy_text,
-    compact_choices,
-    figure_ms,
-    interval_text,
-    percent,
-    rank_text,
-)
-from edgenas.units import format_count, format_milliseconds, format_seconds
-
-_MEANING = {
-    Provenance.MEASURED: "the sum of block times measured on this device, calibrated on whole networks",
-    Provenance.CALIBRATED: "a device model fitted to published latencies or to a few measurements",
-    Provenance.ESTIMATED: "computed from the device's datasheet alone, without any measurement",
-}
+from edgenas.reporting.model_details import details_of
+from edgenas.reporting.page_frame import plain_chart, rendered
+from edgenas.reporting.parallel_axes import parallel_lines
+from edgenas.reporting.report_content import ReportContent
+from edgenas.reporting.reproduction import command_of, flattened
+from edgenas.settings.files import settings_text
+from edgenas.units import format_seconds
 
 
 def write_html(report: ReportContent, path: Path) -> None:
@@ -40,49 +27,46 @@ def write_html(report: ReportContent, path: Path) -> None:
     Raises:
         InputError: the folder cannot be written.
     """
-    environment = Environment(
-        loader=PackageLoader("edgenas", "reporting"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {
-        "accuracy": accuracy_text,
-        "capital": _capital,
-        "count": format_count,
-        "limit": format_milliseconds,
-        "ms": figure_ms,
-        "choices": compact_choices,
-        "percent": percent,
-        "rank": rank_text,
-    }
     learning = _learning(report)
-    page = environment.get_template("report.html.jinja").render(
+    learning_panels = panels(learning) if learning else ()
+    comparison = report.latency_comparison
+    charts = [front_chart(report)]
+    if comparison:
+        charts.append(predicted_vs_measured_chart(comparison, report.metric_name))
+    if report.progress:
+        charts += progress_charts(report.progress)
+    charts += [panel.chart for panel in learning_panels]
+    lines = parallel_lines(report)
+    content: dict[str, Any] = {
+        "charts": [plain_chart(chart) for chart in charts],
+        "parallel": lines,
+        "chosen": next((entry.number for entry in report.front if entry.model is report.best), None),
+        "csv": {"name": csv_name(report), "text": csv_text(report)},
+    }
+    page = rendered(
+        "report.html.jinja",
+        content,
         report=report,
         result=report.result,
-        chart=Markup(front_chart(report)),
+        details=details_of(report),
         layers=report.layers,
         least_cost_share=LEAST_COST_SHARE,
         learning=learning,
-        learning_panels=panels(learning) if learning else (),
+        learning_panels=learning_panels,
         signed=signed,
-        comparison=report.latency_comparison,
-        predicted_vs_measured_chart=Markup(
-            predicted_vs_measured_chart(report.latency_comparison, report.metric_name)
-        )
-        if report.latency_comparison
-        else "",
+        comparison=comparison,
+        has_parallel=lines is not None,
         baseline_sentences=[
             baseline_sentence(entry, report.front, report.metric_name) for entry in report.baselines
         ],
         metrics=METRIC_NAMES,
-        interval=interval_text,
-        meaning=_MEANING,
-        settings=list(_flatten(report.config.model_dump(mode="json"))),
+        device=list(device_rows(report.config.device)),
+        command=command_of(report.config.settings),
+        settings=settings_text(report.config.settings),
+        recipes=list(flattened(report.config.model_dump(mode="json", exclude={"settings", "device"}))),
         seconds={phase: _seconds(value) for phase, value in report.result.seconds.items()},
     )
-    write_bytes(path, page.encode())
+    write_bytes(path, page)
 
 
 def _learning(report: ReportContent) -> LearningCurves | None:
@@ -92,21 +76,5 @@ def _learning(report: ReportContent) -> LearningCurves | None:
     return LearningCurves(report.learning, report.result.constraint.max_latency_ms)
 
 
-def _capital(text: str) -> str:
-    """Capitalise the first letter only, to begin a sentence."""
-    return text[:1].upper() + text[1:]
-
-
 def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 10 else format_seconds(value)
-
-
-def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Settings as (dotted name, text); a list of strings becomes one line per item."""
-    for key, item in value.items():
-        if isinstance(item, dict):
-            yield from _flatten(item, f"{prefix}{key}.")
-        elif isinstance(item, list) and all(isinstance(part, str) for part in item):
-            yield prefix + key, "\n".join(item)
-        else:
-            yield prefix + key, item if isinstance(item, str) else json.dumps(item)

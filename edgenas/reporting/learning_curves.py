@@ -5,15 +5,13 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from plotly.colors import sample_colorscale
-
-from edgenas.reporting.pictures import BASELINE, FRONT, MEASURED
-from edgenas.reporting.report_content import figure_ms
 from edgenas.reporting.series import Range
+from edgenas.reporting.shown_text import figure_ms
 from edgenas.reporting.smoothing import Values, smoothed
 from edgenas.searchers.proxyless.curves import Curve, Curves
 
-_SCALE = [MEASURED, FRONT, BASELINE]  # fast to slow; distinct from the red of the limit
+# Fast to slow; distinct from the red of the limit, and readable by day and by night.
+_SCALE = ((20, 150, 112), (56, 120, 226), (150, 96, 218))
 _MARGIN = 0.06
 # A limit further above the curves than this share of their span is stated in text, not drawn.
 _ROOM_FOR_LIMIT = 0.5
@@ -63,7 +61,7 @@ class LearningCurves:
         """All targets, fastest first, coloured in that order."""
         curves = self.curves.targets
         last = len(curves) - 1
-        colors = sample_colorscale(_SCALE, [i / last if last else 0.5 for i in range(len(curves))])
+        colors = [_colour(i / last if last else 0.5) for i in range(len(curves))]
         return tuple(Target(curve, color) for curve, color in zip(curves, colors, strict=True))
 
     @property
@@ -126,3 +124,11 @@ def signed(value: float, decimals: int) -> str:
     places = 0 if abs(value) >= 1000 else decimals
     rounded = round(value, places) + 0.0  # not -0.0
     return f"{rounded:{'+' if rounded else ''},.{places}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _colour(place: float) -> str:
+    """A colour `#rrggbb` of the scale, at a place from 0 to 1."""
+    at = place * (len(_SCALE) - 1)
+    first = min(int(at), len(_SCALE) - 2)
+    pairs = zip(_SCALE[first], _SCALE[first + 1], strict=True)
+    return "#" + "".join(f"{round(low + (at - first) * (high - low)):02x}" for low, high in pairs)

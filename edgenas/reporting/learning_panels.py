@@ -1,33 +1,28 @@
 """How a gradient search progressed: small charts over the training, one line per latency target."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
-from markupsafe import Markup
-
+from edgenas.reporting.chart_content import Axis, Chart, Mark, Rule, Trace
 from edgenas.reporting.learning_curves import LearningCurves, Target
-from edgenas.reporting.pictures import GREY, LIMIT, MUTED
-from edgenas.reporting.plotly_style import axis, chart, style, translucent
+from edgenas.reporting.series import Range
 from edgenas.reporting.smoothing import Values
 from edgenas.units import format_milliseconds
 
-_CHART_PX, _FONT_PX = 250, 11
 _FEW = 12  # recorded points; lines this short need markers to be visible
-_WIDE_ENOUGH = 12  # percent of the training; a shorter warm-up is shaded but not named
-_LABEL_SHARE = 0.085  # share of the latency axis that a line of text takes
-_PALE = 0.3
+_ROOM = 0.05
 
 
 class Panel(NamedTuple):
-    """A small chart, as HTML, and a sentence on how to read it."""
+    """A small chart, and a sentence on how to read it."""
 
     title: str
-    chart: Markup
+    chart: Chart
     prose: str
 
 
 def panels(learning: LearningCurves) -> tuple[Panel, ...]:
-    """The charts, for a page that already includes plotly.js."""
+    """The charts, and what they say."""
     candidates: list[tuple[bool, Callable[[LearningCurves], Panel]]] = [
         (True, _latency),
         (len(learning.targets) > 1, _off_target),
@@ -40,18 +35,6 @@ def panels(learning: LearningCurves) -> tuple[Panel, ...]:
 
 
 def _latency(learning: LearningCurves) -> Panel:
-    traces = [*_latency_traces(learning, lambda target, values: values, "%{y:,.3~r} ms")]
-    low, high = learning.latency_range_ms
-    layout = _layout(learning, "predicted latency, ms")
-    layout["margin"] |= {"r": 72}
-    layout["yaxis"] |= {"range": [low, high]}
-    layout["annotations"] += [*_target_labels(learning), _limit_label(learning, high)]
-    layout["shapes"] += [
-        _line(target.curve.target_ms, {"color": target.color, "width": 1, "dash": "6px,4px"})
-        for target in learning.targets
-    ]
-    if learning.limit_ms <= high:
-        layout["shapes"].append(_line(learning.limit_ms, {"color": LIMIT, "width": 1.6, "dash": "dash"}))
     prose = (
         "Both the latency expected under the distribution (solid) and that of the most likely architecture (dots) "
         "should settle at their target (thin dashes), none above the limit; one that ends off its target has not "
@@ -62,173 +45,159 @@ def _latency(learning: LearningCurves) -> Panel:
             "Expected latency (solid) and that of the most likely architecture (dots). The weight of latency was set "
             "by hand, so nothing ties them to their targets (thin dashes); the final selection enforces the limit."
         )
-    return _panel("Latency", "latency", traces, layout, prose)
+    limit = f"limit {format_milliseconds(learning.limit_ms)}"
+    low, high = learning.latency_range_ms
+    targets = tuple(
+        Rule(axis="y", at=target.curve.target_ms, style="target", colour=target.color)
+        for target in learning.targets
+    )
+    drawn = learning.limit_ms <= high
+    return Panel(
+        "Latency",
+        _chart(
+            learning,
+            "latency",
+            Axis(title="predicted latency, ms", range=(low, high)),
+            _latency_traces(learning, lambda target, values: values, "{:.3g} ms"),
+            (*targets, Rule(axis="y", at=learning.limit_ms, label=limit, style="limit"))
+            if drawn
+            else targets,
+            "" if drawn else f"{limit}: beyond this chart",
+        ),
+        prose,
+    )
 
 
 def _off_target(learning: LearningCurves) -> Panel:
-    traces = [*_latency_traces(learning, Target.off_percent, "%{y:+.1f} %")]
-    layout = _layout(learning, "off target")
-    layout["yaxis"] |= {"range": list(learning.off_percent_range), "ticksuffix": " %"}
-    layout["shapes"].append(_line(0, {"color": MUTED, "width": 1.2}))
     prose = (
         "The same in percent of the target, with large early deviations cropped: all should end within a few percent "
         "of zero; dots still far apart at the end mean that the choices have not settled."
     )
     if learning.curves.latency_loss != "constraint":
         prose = "The same in percent of the target, with large early deviations cropped."
-    return _panel("Latency off its target", "off-target", traces, layout, prose)
+    axis = Axis(title="off target", range=learning.off_percent_range, suffix=" %")
+    traces = _latency_traces(learning, Target.off_percent, "{:+.1f} %")
+    return Panel("Latency off its target", _chart(learning, "off-target", axis, traces, _ZERO), prose)
 
 
 def _loss(learning: LearningCurves) -> Panel:
-    traces = [_dots(learning, target, target.curve.loss, "%{y:.3f}", _PALE) for target in learning.targets]
-    traces += [
-        _trace(learning, target, learning.smooth_loss(target), "%{y:.3f}, smoothed") | {"mode": "lines"}
-        for target in learning.targets
-    ]
-    layout = _layout(learning, "cross entropy, nats")
     prose = (
         "The loss of sampled paths on validation batches (dots; smoothed: lines) should fall until the end, lowest for "
         "slow targets; a loss that rises again suggests that the distribution moves faster than the weights can "
         "follow."
     )
-    return _panel("Validation loss", "loss", traces, layout, prose)
+    smooth = [learning.smooth_loss(target) for target in learning.targets]
+    traces = [
+        *(
+            _trace(learning, target, target.curve.loss, "{:.3f}", "dot", "pale")
+            for target in learning.targets
+        ),
+        *(
+            _trace(learning, target, losses, "{:.3f}, smoothed", "line")
+            for target, losses in zip(learning.targets, smooth, strict=True)
+        ),
+    ]
+    losses = [target.curve.loss for target in learning.targets]
+    axis = Axis(title="cross entropy, nats", range=_range_of(losses))
+    return Panel("Validation loss", _chart(learning, "loss", axis, traces), prose)
 
 
 def _entropy(learning: LearningCurves) -> Panel:
-    traces = [_trace(learning, target, target.curve.entropy, "%{y:.3f}") for target in learning.targets]
-    layout = _layout(learning, "share of uniform")
-    layout["yaxis"] |= {"range": [0, 1.04]}
     prose = (
         "1 is the uniform distribution, 0 a single architecture. It should fall steadily; a line still near 1 at the "
         "end means that the choices were hardly learnt, one that drops to 0 at once that they were made too early."
     )
-    return _panel("Entropy", "entropy", traces, layout, prose)
+    axis = Axis(title="share of uniform", range=(0.0, 1.04))
+    return Panel(
+        "Entropy",
+        _chart(learning, "entropy", axis, _lines(learning, lambda each: each.curve.entropy, "{:.3f}")),
+        prose,
+    )
 
 
 def _multiplier(learning: LearningCurves) -> Panel:
-    traces = [
-        _trace(learning, target, target.curve.multiplier, "%{y:,.3~r} nats per ms")
-        for target in learning.targets
-    ]
-    layout = _layout(learning, "nats per ms")
-    layout["yaxis"] |= {"separatethousands": True, "exponentformat": "none"}
-    layout["shapes"].append(_line(0, {"color": MUTED, "width": 1.2}))
     prose = (
         "The multiplier that keeps latency at its target should level off, higher for fast targets and below zero "
         "where latency would otherwise be too low; one that still climbs or swings at the end has not converged."
     )
-    return _panel("Price of a millisecond", "multiplier", traces, layout, prose)
+    axis = Axis(
+        title="nats per ms", range=_range_of([(0.0, *target.curve.multiplier) for target in learning.targets])
+    )
+    lines = _lines(learning, lambda each: each.curve.multiplier, "{:.3g} nats per ms")
+    return Panel("Price of a millisecond", _chart(learning, "multiplier", axis, lines, _ZERO), prose)
 
 
 def _skips(learning: LearningCurves) -> Panel:
-    traces = [_trace(learning, target, target.skips_percent, "%{y:.1f} %") for target in learning.targets]
-    layout = _layout(learning, "share of layers")
-    layout["yaxis"] |= {"range": [0, 104], "ticksuffix": " %"}
     prose = (
         "Share of skippable layers that are skipped: higher for fast targets. If all lines run to 100 %, skipping has "
         "collapsed: it won because it is easy to learn, not because it is accurate."
     )
-    return _panel("Skipped layers", "skips", traces, layout, prose)
+    axis = Axis(title="share of layers", range=(0.0, 104.0), suffix=" %")
+    lines = _lines(learning, lambda each: each.skips_percent, "{:.1f} %")
+    return Panel("Skipped layers", _chart(learning, "skips", axis, lines), prose)
 
 
-def _panel(title: str, name: str, traces: list[dict[str, Any]], layout: dict[str, Any], prose: str) -> Panel:
-    return Panel(
-        title, Markup(chart(f"learning-{name}", traces, layout, library=False, buttons=False)), prose
-    )
+_ZERO = (Rule(axis="y", at=0.0, style="zero"),)
 
 
 def _latency_traces(
     learning: LearningCurves, figures: Callable[[Target, tuple[float, ...]], Values], text: str
-) -> Iterator[dict[str, Any]]:
+) -> list[Trace]:
     """Lines of the expected latencies, dots of the most likely ones; `figures` converts ms to what is drawn."""
-    for target in learning.targets:
-        yield _dots(learning, target, figures(target, target.curve.likeliest_ms), f"most likely {text}", 0.6)
-    for target in learning.targets:
-        yield _trace(learning, target, figures(target, target.curve.expected_ms), f"expected {text}")
+    likeliest = (
+        _trace(learning, target, figures(target, target.curve.likeliest_ms), f"most likely {text}", "dot")
+        for target in learning.targets
+    )
+    expected = (
+        _trace(learning, target, figures(target, target.curve.expected_ms), f"expected {text}", "line")
+        for target in learning.targets
+    )
+    return [*likeliest, *expected]
 
 
-def _trace(learning: LearningCurves, target: Target, values: Values, text: str) -> dict[str, Any]:
-    few = sum(value is not None for value in values) <= _FEW
-    return {
-        "type": "scatter",
-        "name": target.name,
-        "mode": "lines+markers" if few else "lines",
-        "x": [100 * done for done in learning.curves.done],
-        "y": list(values),
-        "connectgaps": True,
-        "line": {"color": target.color, "width": 2},
-        "marker": {"color": target.color, "size": 6},
-        "hovertemplate": f"target {target.name}<br>%{{x:.0f}} % of the training: {text}<extra></extra>",
-    }
+def _lines(learning: LearningCurves, values: Callable[[Target], Values], text: str) -> list[Trace]:
+    return [_trace(learning, target, values(target), text, "line") for target in learning.targets]
 
 
-def _dots(
-    learning: LearningCurves, target: Target, values: Values, text: str, opacity: float
-) -> dict[str, Any]:
-    marker = {"color": target.color, "size": 4, "opacity": opacity}
-    return _trace(learning, target, values, text) | {"mode": "markers", "marker": marker}
+def _trace(
+    learning: LearningCurves, target: Target, values: Values, text: str, mark: Mark, style: str = ""
+) -> Trace:
+    known = [(100 * done, y) for done, y in zip(learning.curves.done, values, strict=True) if y is not None]
+    return Trace(
+        mark=mark,
+        style=" ".join(filter(None, ["learnt", style, "short" if len(known) <= _FEW else ""])),
+        colour=target.color,
+        x=tuple(x for x, _ in known),
+        y=tuple(y for _, y in known),
+        hover=tuple(f"target {target.name}\n{x:.0f} % of the training: {text.format(y)}" for x, y in known),
+    )
 
 
-def _target_labels(learning: LearningCurves) -> Iterator[dict[str, Any]]:
-    """Target names at the right edge, slowest first; a name that would overlap another is left out."""
-    low, high = learning.latency_range_ms
-    above = float("inf")
-    for target in reversed(learning.targets):
-        if above - target.curve.target_ms >= _LABEL_SHARE * (high - low):
-            above = target.curve.target_ms
-            yield _text(target.name, target.color) | {
-                "xref": "paper",
-                "x": 1.01,
-                "y": above,
-                "xanchor": "left",
-            }
-
-
-def _limit_label(learning: LearningCurves, high_ms: float) -> dict[str, Any]:
-    label = _text(f"limit {format_milliseconds(learning.limit_ms)}", LIMIT) | {
-        "xref": "paper",
-        "x": 0.01,
-        "xanchor": "left",
-    }
-    if learning.limit_ms <= high_ms:
-        return label | {"y": learning.limit_ms, "yanchor": "bottom"}
-    return label | {
-        "text": f"{label['text']}: beyond this chart",
-        "yref": "paper",
-        "y": 1,
-        "yanchor": "top",
-    }
-
-
-def _layout(learning: LearningCurves, title: str) -> dict[str, Any]:
+def _chart(
+    learning: LearningCurves,
+    name: str,
+    y: Axis,
+    traces: list[Trace],
+    rules: tuple[Rule, ...] = (),
+    note: str = "",
+) -> Chart:
     warm_up = 100 * learning.curves.warm_up
-    shade = {"type": "rect", "layer": "below", "x0": 0, "x1": warm_up, "yref": "paper", "y0": 0, "y1": 1,
-             "fillcolor": translucent(GREY, 0.13), "line": {"width": 0}}  # fmt: skip
-    named = _text("warm-up", MUTED) | {"x": warm_up / 2, "yref": "paper", "y": 1, "yanchor": "bottom"}
-    return {
-        **style(_CHART_PX, _FONT_PX),
-        "showlegend": False,
-        "margin": {"l": 44, "r": 22, "t": 18, "b": 40},
-        "xaxis": axis("share of the training") | {"range": [0, 101], "ticksuffix": " %", "dtick": 20},
-        "yaxis": axis(title),
-        "shapes": [shade] if warm_up else [],
-        "annotations": [named] if warm_up >= _WIDE_ENOUGH else [],
-    }
+    return Chart(
+        name=f"learning-{name}",
+        label=f"{y.title} over the training",
+        height=250,
+        x=Axis(title="share of the training", range=(0.0, 100.0), suffix=" %"),
+        y=y,
+        traces=tuple(traces),
+        rules=rules,
+        shade=(warm_up, "warm-up") if warm_up else None,
+        note=note,
+    )
 
 
-def _line(y: float, line: dict[str, Any]) -> dict[str, Any]:
-    """A horizontal line through the whole chart."""
-    return {
-        "type": "line",
-        "layer": "below",
-        "xref": "paper",
-        "x0": 0,
-        "x1": 1,
-        "y0": y,
-        "y1": y,
-        "line": line,
-    }
-
-
-def _text(text: str, color: str) -> dict[str, Any]:
-    return {"text": text, "showarrow": False, "font": {"size": 11, "color": color}}
+def _range_of(rows: list[Values] | list[tuple[float, ...]]) -> Range:
+    """The range of some values, with room around them; (0, 1) of none."""
+    values = [value for row in rows for value in row if value is not None]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    room = _ROOM * (high - low) or _ROOM
+    return low - room, high + room

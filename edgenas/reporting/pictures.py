@@ -10,22 +10,16 @@ from matplotlib.figure import Figure
 from edgenas.formats import write_bytes
 from edgenas.profiling.validation import Pair, Validation
 from edgenas.reporting.predicted_vs_measured import LatencyComparison
-from edgenas.reporting.report_content import (
-    ReportContent,
-    accuracy_text,
-    figure_ms,
-    interval_text,
-    percent,
-    rank_text,
-)
+from edgenas.reporting.report_content import ReportContent
 from edgenas.reporting.series import CHOSEN, Label, ModelEntry, Role, Series
+from edgenas.reporting.shown_text import accuracy_text, figure_ms, interval_text, percent, rank_text
 from edgenas.storage.search_result import Model
 from edgenas.units import format_milliseconds
 
 INK, MUTED, GREY, FRONT, DROPPED, BASELINE, LIMIT, MEASURED = (
-    "#1c2127", "#68717d", "#9aa3ae", "#2f6fde", "#b0703a", "#8b52d1", "#d9485f", "#0b8f6a",
+    "#1c2127", "#68717d", "#9aa3ae", "#2f6fde", "#b0703a", "#59636e", "#d9485f", "#0b8f6a",
 )  # fmt: skip
-"""Colours of text, of each series and of the limit; also used by the HTML charts, in light and dark mode."""
+"""Colours of text, of each series and of the limit, as in the HTML page by day."""
 
 COLOURS: dict[Role, str] = {"front": FRONT, "dropped": DROPPED, "baseline": BASELINE}
 
@@ -130,6 +124,7 @@ def _figures(validation: Validation) -> str:
 
 def _draw_frame(axes: Axes, report: ReportContent) -> None:
     axes.set_xlim(*report.latency_range_ms)
+    axes.set_ylim(*report.accuracy_range)
     title = report.latency_title.replace("latency", f"latency on {report.result.device}", 1)
     axes.set_xlabel(title, color=INK, parse_math=False)
     axes.set_ylabel(report.metric_name, color=INK)
@@ -190,6 +185,9 @@ def _draw_label(axes: Axes, label: Label) -> None:
 
 
 def _draw_limit(axes: Axes, report: ReportContent) -> None:
+    if report.outside_note:
+        axes.annotate(report.outside_note, (0.01, 0.02), xycoords="axes fraction", va="bottom", color=BASELINE,
+                      fontsize=8, parse_math=False)  # fmt: skip
     if report.limit_note:
         axes.annotate(report.limit_note, (0.99, 0.02), xycoords="axes fraction", ha="right", va="bottom",
                       color=LIMIT, fontsize=9)  # fmt: skip

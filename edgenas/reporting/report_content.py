@@ -1,8 +1,7 @@
 """The content of a report, shared by the HTML page and the PNG: both draw the same series on the same axes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,26 @@ from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.device import Provenance
 from edgenas.latency.latency import Latency
 from edgenas.profiling.validation import Validation
+from edgenas.reporting.judged_images import JudgedImages
 from edgenas.reporting.layer_contributions import LayerContributions, Panel
+from edgenas.reporting.network_drawing import DrawnBlock
 from edgenas.reporting.predicted_vs_measured import (
     MARGIN,
     ROOM_FOR_INTERVALS,
     LatencyComparison,
     pair_from_model,
 )
-from edgenas.reporting.series import Label, ModelEntry, Series, numbered_entries, place_labels, series_by_kind
+from edgenas.reporting.search_progress import SearchProgress
+from edgenas.reporting.series import (
+    Label,
+    ModelEntry,
+    Range,
+    Series,
+    numbered_entries,
+    place_labels,
+    series_by_kind,
+)
+from edgenas.reporting.shown_text import accuracy_text, figure_ms, interval_text
 from edgenas.searchers.choice_contributions import FITTED_TO, Contribution
 from edgenas.searchers.proxyless.curves import Curves
 from edgenas.storage.search_result import Model, SearchResult
@@ -29,11 +40,19 @@ if TYPE_CHECKING:
 
 # A limit further from the points than this share of their span is stated in text, not drawn.
 _ROOM_FOR_LIMIT = 0.3
+# Evaluated networks further from the models than this share of the models' span are left out of the first view: a
+# front from 0.955 to 0.989 would be a flat line above networks that are not yet trained.
+_ROOM_FOR_POINTS = 0.6
+_ROOM_FOR_BASELINES = 3.0
+_LEAST_SPAN = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One evaluated architecture; `accuracy` is None if the evaluation failed, for the given `reason`."""
+    """One evaluated architecture; `accuracy` is None if the evaluation failed, for the given `reason`.
+
+    `precision` is given where several are searched; `kernels` and `expansions` are those of its inverted residuals.
+    """
 
     id: str
     choices: tuple[str, ...]
@@ -44,6 +63,9 @@ class Point:
     params: int
     macs: int
     reason: str = ""
+    precision: str = ""
+    kernels: tuple[int, ...] = ()
+    expansions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +82,10 @@ class ReportContent:
         no_contributions_reason: why `contributions` is empty, if it is.
         learning: curves of a gradient search; None for other searchers.
         expected_provenance: provenance of latencies, for a run without evaluations.
+        blocks: what each model is made of, by its id.
+        judged: what the exported files make of the test images; None if that is not known.
+        progress: of the search; None if it has hardly begun.
+        conditions: of latency tables, as rows of name and text.
     """
 
     result: SearchResult
@@ -71,6 +97,10 @@ class ReportContent:
     no_contributions_reason: str = ""
     learning: Curves | None = None
     expected_provenance: Provenance = Provenance.ESTIMATED
+    blocks: Mapping[str, tuple[DrawnBlock, ...]] = field(default_factory=dict)
+    judged: JudgedImages | None = None
+    progress: SearchProgress | None = None
+    conditions: tuple[tuple[str, str], ...] = ()
 
     @property
     def data_name(self) -> str:
@@ -140,13 +170,11 @@ class ReportContent:
     @property
     def labels(self) -> tuple[Label, ...]:
         """Names of the baselines, placed in the chart."""
-        named = [entry for entry in self.drawn if entry.role == "baseline"]
-        others = [entry for entry in self.drawn if entry.role != "baseline"]
-        values = [entry.model.accuracy.value for entry in self.drawn]
-        values += [point.accuracy for point in self.evaluated if point.accuracy is not None]
-        ends = (min(values), max(values)) if named else (0.0, 1.0)
-        room = max(MARGIN * (ends[1] - ends[0]), 0.01)
-        return place_labels(named, others, self.latency_range_ms, (ends[0] - room, ends[1] + room))
+        low, high = self.accuracy_range
+        seen = [entry for entry in self.drawn if low <= entry.model.accuracy.value <= high]
+        named = [entry for entry in seen if entry.role == "baseline"]
+        others = [entry for entry in seen if entry.role != "baseline"]
+        return place_labels(named, others, self.latency_range_ms, (low, high))
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -255,6 +283,42 @@ class ReportContent:
         return max(0.0, low - MARGIN * span), high + MARGIN * span
 
     @property
+    def accuracy_range(self) -> Range:
+        """Range of the accuracy axis: all models, however close; others as far as models stay apart."""
+        models = [entry.model.accuracy.value for entry in self.drawn if entry.role != "baseline"]
+        if not models:
+            return self.whole_accuracy_range
+        low, high = min(models), max(models)
+        span = max(high - low, _LEAST_SPAN)
+        values = [
+            *_near(self._evaluated_accuracies, low, high, _ROOM_FOR_POINTS * span),
+            *_near(
+                [entry.model.accuracy.value for entry in self.drawn], low, high, _ROOM_FOR_BASELINES * span
+            ),
+        ]
+        return padded(min(values), max(values))
+
+    @property
+    def outside_note(self) -> str:
+        """Text for models that lie outside the chart; empty if there are none."""
+        low, high = self.accuracy_range
+        found = [entry for entry in self.drawn if not low <= entry.model.accuracy.value <= high]
+        named = (
+            f"{entry.number} {entry.label} ({accuracy_text(entry.model.accuracy.value)})" for entry in found
+        )
+        return f"beyond this chart: {', '.join(named)}" if found else ""
+
+    @property
+    def whole_accuracy_range(self) -> Range:
+        """Range that holds all models and all evaluated networks."""
+        values = [*self._evaluated_accuracies, *(entry.model.accuracy.value for entry in self.drawn)]
+        return padded(min(values), max(values)) if values else (0.0, 1.0)
+
+    @property
+    def _evaluated_accuracies(self) -> list[float]:
+        return [point.accuracy for point in self.points if point.accuracy is not None]
+
+    @property
     def limit_note(self) -> str:
         """Text for a limit that lies outside the chart; empty if the limit can be drawn."""
         constraint = self.result.constraint
@@ -272,32 +336,12 @@ class ReportContent:
         return f"{figure_ms(latency_ms)} ms {interval_text(low * latency_ms, high * latency_ms)}"
 
 
-def percent(share: float) -> str:
-    """A share in percent, with one decimal below 10 %: `97 %`, `1.2 %`, `100 %`."""
-    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
+def _near(values: Iterable[float], low: float, high: float, room: float) -> list[float]:
+    """The values that are no further than `room` from a range."""
+    return [value for value in values if low - room <= value <= high + room]
 
 
-def accuracy_text(value: float | None) -> str:
-    """An accuracy as a fraction; a dash where there is none."""
-    return "\N{EN DASH}" if value is None else f"{value:.3f}"
-
-
-def rank_text(correlation: float | None) -> str:
-    """A rank correlation; a dash where there is none."""
-    return "\N{EN DASH}" if correlation is None else f"{correlation:.4f}"
-
-
-def figure_ms(latency_ms: float) -> str:
-    """Milliseconds with three significant digits and no unit: `0.610`, `12.3`, `1234`."""
-    return f"{latency_ms:.0f}" if latency_ms >= 99.95 else f"{latency_ms:#.3g}"
-
-
-def interval_text(low_ms: float, high_ms: float) -> str:
-    """An interval, milliseconds: `[0.310 to 1.23]`."""
-    return f"[{figure_ms(low_ms)} to {figure_ms(high_ms)}]"
-
-
-def compact_choices(choices: tuple[str, ...]) -> tuple[str, ...]:
-    """Choices with runs of equal ones merged: `2 x k3e6`, `skip`."""
-    runs = [(choice, len(list(group))) for choice, group in groupby(choices)]
-    return tuple(f"{count} x {choice}" if count > 1 else choice for choice, count in runs)
+def padded(low: float, high: float) -> Range:
+    """An axis of accuracies around some, within 0 and 1."""
+    room = max(MARGIN * (high - low), (_LEAST_SPAN - (high - low)) / 2)
+    return max(0.0, low - room), min(1.0, high + room)

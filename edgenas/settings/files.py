@@ -25,14 +25,18 @@ def write_settings(path: Path, settings: Settings) -> None:
     Raises:
         InputError: the file cannot be written, or a setting is not UTF-8, as TOML must be.
     """
-    import tomli_w
-
-    plain = settings.plain()
-    values = {
-        each.key: plain[each.name] for each in settings_of(type(settings)) if plain[each.name] is not None
-    }
     try:
-        content = tomli_w.dumps(values).encode()
+        content = settings_text(settings).encode()
     except UnicodeEncodeError:
         raise InputError(f"{path}: cannot hold a name that is not UTF-8", "rename what it names") from None
     write_bytes(path, content)
+
+
+def settings_text(settings: Settings) -> str:
+    """Every setting that has a value, as TOML."""
+    import tomli_w
+
+    plain = settings.plain()
+    return tomli_w.dumps(
+        {each.key: plain[each.name] for each in settings_of(type(settings)) if plain[each.name] is not None}
+    )

@@ -91,6 +91,16 @@ class RunFolder:
         """The folder of trained weights."""
         return self.path / "models"
 
+    @property
+    def comparison(self) -> Path:
+        """HTML page that compares it with other runs."""
+        return self.path / "comparison.html"
+
+    @property
+    def judged(self) -> Path:
+        """How the exported files judge the test images."""
+        return self.path / "judged.json"
+
     def weights(self, model: str) -> Path:
         """Trained weights of a model."""
         return self.models / f"{model}.safetensors"

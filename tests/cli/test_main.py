@@ -97,7 +97,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"edgenas {__version__}\n"
 
 
-HEAVY = ("torch", "onnxruntime", "pymoo", "plotly", "sklearn", "matplotlib")
+HEAVY = ("torch", "onnxruntime", "pymoo", "sklearn", "matplotlib")
 
 
 def test_a_search_that_goes_on_waits_for_no_library_that_it_does_not_need_yet() -> None:

@@ -1,51 +1,43 @@
-import json
-import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from edgenas.reporting.charts import front_chart, predicted_vs_measured_chart
+from edgenas.reporting.chart_content import Chart, Trace
+from edgenas.reporting.charts import front_chart, predicted_vs_measured_chart, progress_charts
 from edgenas.reporting.predicted_vs_measured import LatencyComparison
+from edgenas.reporting.search_progress import SearchProgress
 
 Make = Callable[..., Any]
 
 
-def drawn(html: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Traces by their name, and the layout, of a chart as HTML."""
-    decoder = json.JSONDecoder()
-    start = re.search(r'Plotly\.newPlot\(\s*"[^"]+",\s*', html)
-    assert start
-    traces, end = decoder.raw_decode(html, start.end())
-    layout, _ = decoder.raw_decode(html, re.compile(r"\s*,\s*").match(html, end).end())  # type: ignore[union-attr]
-    return {trace.get("name", ""): trace for trace in traces}, layout
+def trace(chart: Chart, name: str) -> Trace:
+    return next(each for each in chart.traces if each.name.startswith(name))
 
 
 def test_every_evaluation_with_an_accuracy_is_a_point(make_view: Make) -> None:
     view = make_view()
-    traces, _ = drawn(front_chart(view))
-    evaluated = next(trace for name, trace in traces.items() if name.startswith("evaluated"))
-    assert evaluated["x"] == [point.latency.predicted for point in view.evaluated]
-    assert evaluated["y"] == [point.accuracy for point in view.evaluated]
-    assert len(evaluated["x"]) == 36  # of 37: one failed
+    evaluated = trace(front_chart(view), "evaluated")
+    assert list(evaluated.x) == [point.latency.predicted for point in view.evaluated]
+    assert list(evaluated.y) == [point.accuracy for point in view.evaluated]
+    assert len(evaluated.x) == 36  # of 37: one failed
 
 
 def test_discs_are_numbered_as_in_the_tables_and_their_bars_are_the_intervals(make_view: Make) -> None:
-    traces, _ = drawn(front_chart(make_view()))
-    front = next(trace for name, trace in traces.items() if name.startswith("front"))
-    assert front["text"] == ["<b>1</b>", "<b>2</b>", "<b>3</b>"]
-    assert (front["x"], front["y"]) == ([0.5, 0.9, 1.6], [0.91, 0.95, 0.97])
-    assert front["error_x"]["array"] == pytest.approx([0.5, 0.9, 1.6])
-    assert front["error_x"]["arrayminus"] == pytest.approx([0.25, 0.45, 0.8])
-    assert "predicted 0.500 ms [0.250 to 1.00] (datasheet estimate)" in front["hovertext"][0]
+    front = trace(front_chart(make_view()), "front")
+    assert (front.mark, front.numbers) == ("disc", (1, 2, 3))
+    assert (front.x, front.y) == ((0.5, 0.9, 1.6), (0.91, 0.95, 0.97))
+    assert front.low == pytest.approx((0.25, 0.45, 0.8))
+    assert front.high == pytest.approx((1.0, 1.8, 3.2))
+    assert "predicted 0.500 ms [0.250 to 1.00] (datasheet estimate)" in front.hover[0]
 
 
 def test_what_was_measured_is_a_tick_beside_what_was_predicted(
     make_view: Make, unmeasured: dict[str, Any]
 ) -> None:
-    traces, _ = drawn(front_chart(make_view()))
-    assert traces["measured latency"]["x"] == pytest.approx([0.55, 0.99, 1.76, 1.32])
-    assert "measured latency" not in drawn(front_chart(make_view(**unmeasured)))[0]
+    assert trace(front_chart(make_view()), "measured latency").x == pytest.approx((0.55, 0.99, 1.76, 1.32))
+    names = [each.name for each in front_chart(make_view(**unmeasured)).traces]
+    assert "measured latency" not in names
 
 
 @pytest.mark.parametrize(("max_latency_ms", "line"), [(20, False), (2, True)])
@@ -53,34 +45,50 @@ def test_the_limit_is_a_line_or_a_note_where_no_network_reaches_it(
     make_view: Make, max_latency_ms: float, line: bool
 ) -> None:
     constraint = {"max_latency_ms": max_latency_ms, "fastest_ms": 0.3, "slowest_ms": 3.1, "binding": line}
-    _, layout = drawn(front_chart(make_view(constraint=constraint)))
-    assert [shape["x0"] for shape in layout.get("shapes", [])] == ([max_latency_ms] if line else [])
-    (note,) = layout["annotations"]
-    assert note["text"].startswith(f"limit {max_latency_ms} ms") and (len(note["text"]) > 12) is not line
+    chart = front_chart(make_view(constraint=constraint))
+    assert [rule.at for rule in chart.rules] == ([max_latency_ms] if line else [])
+    assert chart.note == ("" if line else "limit 20 ms: beyond the slowest network")
 
 
-def test_markup_in_a_name_is_shown_as_it_is(make_view: Make, baseline: Make) -> None:
-    traces, _ = drawn(front_chart(make_view(baselines=[baseline(8, "<b>x</b>", 0.9, 1.0)])))
-    made = next(trace for name, trace in traces.items() if name.startswith("hand-designed"))
-    assert "&lt;b&gt;x&lt;/b&gt;" in made["hovertext"][0]
+def test_models_close_together_are_told_apart_on_an_axis_that_ends_at_one(
+    make_view: Make, model: Make
+) -> None:
+    chart = front_chart(make_view(front=[model(1, 0.98, 0.5), model(2, 1.0, 0.9)], dropped=[]))
+    low, high = chart.y.range
+    assert 0.96 < low < 0.98 and high == 1.0
+    assert chart.y.whole is not None and chart.y.whole[0] < 0.4  # the evaluated networks, on demand
+
+
+def test_a_baseline_far_below_is_named_rather_than_flattening_the_front(
+    make_view: Make, baseline: Make
+) -> None:
+    near, far = baseline(8, "Near", 0.88, 1.0), baseline(9, "Far", 0.3, 1.0)
+    chart = front_chart(make_view(baselines=[near, far]))
+    assert chart.y.range[0] > 0.8
+    assert "beyond this chart: 6 Far (0.300)" in chart.note
+    assert [name.text for name in chart.names] == ["Near", "Far"]
 
 
 def test_agreement_is_measured_across_and_predicted_upwards(validation: Make) -> None:
-    traces, layout = drawn(
-        predicted_vs_measured_chart(LatencyComparison((validation((1.0, 1.2), (2.0, 1.6)),)), "accuracy")
-    )
-    networks = traces["random network"]
-    assert (networks["x"], networks["y"]) == ([1.2, 1.6], [1.0, 2.0])
-    assert networks["error_y"]["array"] == pytest.approx([0.05, 0.1])
-    assert networks["error_y"]["arrayminus"] == pytest.approx([0.04, 0.08])
-    assert "predicted -16.7%" in networks["hovertext"][0]
-    assert layout["xaxis"]["range"] == layout["yaxis"]["range"]
-    assert layout["xaxis"]["title"]["text"] == "measured latency, ms"
+    chart = predicted_vs_measured_chart(LatencyComparison((validation((1.0, 1.2), (2.0, 1.6)),)), "accuracy")
+    networks = trace(chart, "random network")
+    assert (networks.x, networks.y, networks.bars) == ((1.2, 1.6), (1.0, 2.0), "y")
+    assert networks.high == pytest.approx((1.05, 2.1))
+    assert networks.low == pytest.approx((0.96, 1.92))
+    assert "predicted -16.7%" in networks.hover[0]
+    assert chart.x.range == chart.y.range
+    assert chart.x.title == "measured latency, ms"
 
 
 def test_beyond_a_decade_both_axes_are_logarithmic(validation: Make) -> None:
     view = LatencyComparison((validation((1.0, 1.0), (100.0, 90.0)),))
-    _, layout = drawn(predicted_vs_measured_chart(view, "accuracy"))
-    for name in ("xaxis", "yaxis"):
-        assert layout[name]["type"] == "log"
-        assert [10**end for end in layout[name]["range"]] == pytest.approx(view.range_ms)
+    chart = predicted_vs_measured_chart(view, "accuracy")
+    assert chart.x.logarithmic and chart.y.logarithmic
+    assert chart.x.range == view.range_ms
+
+
+def test_progress_is_drawn_over_evaluations_and_over_time() -> None:
+    counts, time = progress_charts(SearchProgress((1, 2, 3), (0.5, 1.0, 4.0), (0.1, 0.2, 0.3)))
+    assert counts.traces[0].x == (1, 2, 3) and time.traces[0].x == (0.5, 1.0, 4.0)
+    assert counts.traces[0].y == time.traces[0].y == (0.1, 0.2, 0.3)
+    assert counts.traces[0].hover[1] == "0.2000\nafter 2 evaluations, 1 s"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from edgenas.reporting.chart_content import Chart
 from edgenas.reporting.learning_curves import LearningCurves
 from edgenas.reporting.learning_panels import panels
 
@@ -23,8 +24,8 @@ def titles(view: LearningCurves) -> list[str]:
     return [panel.title for panel in panels(view)]
 
 
-def chart(view: LearningCurves, title: str) -> str:
-    return str(panels(view)[titles(view).index(title)].chart)
+def chart(view: LearningCurves, title: str) -> Chart:
+    return panels(view)[titles(view).index(title)].chart
 
 
 def test_there_is_a_panel_for_everything_that_was_learnt(curves: Make) -> None:
@@ -42,7 +43,7 @@ def test_every_target_has_its_own_colour_and_name(curves: Make) -> None:
     view = LearningCurves(curves(*range(5, 13)), 20.0)
     assert len({target.color for target in view.targets}) == 8
     assert view.targets[0].name == "5.00 ms"
-    assert all(target.color in chart(view, "Entropy") for target in view.targets)
+    assert [trace.colour for trace in chart(view, "Entropy").traces] == [each.color for each in view.targets]
 
 
 @pytest.mark.parametrize("limit_ms", [16.0, 18.0])
@@ -50,36 +51,31 @@ def test_a_limit_nearby_is_drawn(curves: Make, limit_ms: float) -> None:
     view = LearningCurves(curves(8.0, 16.0), limit_ms)
     low, high = view.latency_range_ms
     assert 0 <= low < 7.84 and max(16.16, limit_ms) < high < 21
-    assert f'"text":"limit {limit_ms:g} ms"' in chart(view, "Latency")
+    assert chart(view, "Latency").rules[-1].label == f"limit {limit_ms:g} ms"
 
 
 def test_a_far_limit_is_told(curves: Make) -> None:
     view = LearningCurves(curves(8.0, 16.0), 100.0)
     assert view.latency_range_ms[1] < 20
-    assert "limit 100 ms: beyond this chart" in chart(view, "Latency")
+    assert chart(view, "Latency").note == "limit 100 ms: beyond this chart"
 
 
 def test_losses_are_pale_dots_under_smooth_lines(curves: Make) -> None:
-    text = chart(
-        LearningCurves(curves(8.0, moments=40, loss=tuple(map(float, range(40)))), 20.0), "Validation loss"
-    )
-    assert '"mode":"markers"' in text and '"opacity":0.3' in text
-    assert '"mode":"lines"' in text and "smoothed" in text
+    view = LearningCurves(curves(8.0, moments=40, loss=tuple(map(float, range(40)))), 20.0)
+    dots, line = chart(view, "Validation loss").traces
+    assert (dots.mark, "pale" in dots.style, line.mark) == ("dot", True, "line")
+    assert "smoothed" in line.hover[0]
 
 
 @pytest.mark.parametrize("moments", [1, 2, 3])
 def test_few_moments_are_seen_as_markers(curves: Make, moments: int) -> None:
     view = LearningCurves(curves(8.0, 16.0, moments=moments, loss=(1.0,) * moments), 20.0)
     assert titles(view) == ALL
-    assert '"mode":"lines+markers"' in chart(view, "Entropy")
-    assert '"mode":"lines+markers"' not in chart(LearningCurves(curves(8.0, moments=40), 20.0), "Entropy")
+    assert "short" in chart(view, "Entropy").traces[0].style
+    many = chart(LearningCurves(curves(8.0, moments=40), 20.0), "Entropy")
+    assert "short" not in many.traces[0].style
 
 
 def test_a_training_that_is_all_warm_up_can_be_drawn(curves: Make) -> None:
     shut = curves(8.0, 16.0).model_copy(update={"warm_up": 1.0})
     assert titles(LearningCurves(shut, 20.0)) == ALL
-
-
-def test_targets_too_close_share_a_label(curves: Make) -> None:
-    text = chart(LearningCurves(curves(8.0, 15.99, 16.0), 20.0), "Latency")
-    assert text.count('"x":1.01,') == 2

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from edgenas.reporting.report_content import (
-    ReportContent,
+from edgenas.reporting.report_content import ReportContent
+from edgenas.reporting.series import ModelEntry
+from edgenas.reporting.shown_text import (
     accuracy_text,
     compact_choices,
     figure_ms,
@@ -12,7 +13,6 @@ from edgenas.reporting.report_content import (
     percent,
     rank_text,
 )
-from edgenas.reporting.series import ModelEntry
 
 Make = Callable[..., Any]
 
