@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +36,7 @@ from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import prior_for, save_prior
 from edgenas.plugins import may_make
-from edgenas.progress import Progress
+from edgenas.progress import Progress, evaluations_of
 from edgenas.searchers.loop import Evaluated, search
 from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
@@ -113,7 +114,7 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             problem=problem,
             budget=Budget(settings.time_budget_s, before_s, started_s),
             torch_device=torch_device,
-            progress=_watching(store, settings.progress),
+            progress=_Watching(store, settings.progress),
             custom_evaluator=make_evaluator and make_evaluator(space, dataset, settings.seed),
             pretrained=weights,
         )
@@ -124,14 +125,20 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
         return _complete_or_interrupted(session)
 
 
-def _watching(store: RunStore, progress: Progress) -> Progress:
+@dataclass(frozen=True, slots=True)
+class _Watching:
     """Progress that ends the search once its folder is gone, rather than after all is trained."""
 
-    def watched(phase: str, done: float, total: float, detail: str = "") -> None:
-        store.check_place()
-        progress(phase, done, total, detail)
+    store: RunStore
+    progress: Progress
 
-    return watched
+    def __call__(self, phase: str, done: float, total: float, detail: str = "") -> None:
+        self.store.check_place()
+        self.progress(phase, done, total, detail)
+
+    def evaluated(self, latency_ms: float, accuracy: float) -> None:
+        """Pass on what a callback may want to know in addition (`SearchProgress`)."""
+        evaluations_of(self.progress)(latency_ms, accuracy)
 
 
 def _note_beginnings(session: Session, pretrained: Pretrained | None) -> None:
