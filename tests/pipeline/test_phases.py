@@ -93,6 +93,24 @@ def test_architectures_that_fail_are_recorded_and_the_search_goes_on(
     assert f"{len(failed)} evaluations failed, the first because: {first}" in result.notes
 
 
+def test_a_callback_that_wants_to_know_is_told_of_every_network(
+    small_search: Search, store: Callable[[], RunStore]
+) -> None:
+    class Display:
+        def __init__(self) -> None:
+            self.told: list[tuple[float, float]] = []
+
+        def __call__(self, phase: str, done: float, total: float, detail: str = "") -> None: ...
+
+        def evaluated(self, latency_ms: float, accuracy: float) -> None:
+            self.told.append((latency_ms, accuracy))
+
+    display = Display()
+    small_search(progress=display)
+    found = [(each.latency.predicted, each.accuracy) for each in store().evaluations()]
+    assert found and sorted(display.told) == sorted(found)
+
+
 def test_failures_are_not_evaluated_again_when_resumed(
     small_search: Search,
     store: Callable[[], RunStore],
