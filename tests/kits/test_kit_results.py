@@ -347,53 +347,54 @@ def test_hostile_results_are_refused_in_one_line(
     assert not list(Path("latency_models").iterdir())
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "{",
-        '{"schema": ' * 50_000,
-        "[" * 1_000_000,
-        '{"schema": "edgenas.results/1", "retaken": ' + "9" * 100_000 + "}",
-        "\ud800",
-        "[" + "[]," * 2_700_000 + "[]]",
-        "[" + "0," * 4_000_000 + "0]",
-        "{" + ",".join(f'"{number}":[]' for number in range(600_000)) + "}",
-        " " * (9 * 2**20),
-    ],
-    ids=[
-        "nothing",
-        "a list",
-        "half",
-        "deep",
-        "deeper",
-        "digits",
-        "surrogate",
-        "lists",
-        "zeros",
-        "keys",
-        "too large",
-    ],
-)
-def test_what_is_no_result_is_refused_with_little_memory(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "results.json"
-    path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    program = (
-        "import resource, sys\n"
-        "from pathlib import Path\n"
-        "from edgenas.errors import FileFormatError\n"
-        "from edgenas.kits.kit_results import KitResults, read_results\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "try:\n"
-        "    read_results(Path(sys.argv[1]), KitResults)\n"
-        "except FileFormatError as error:\n"
-        "    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, len(str(error)))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
-    )
-    more_mib, length = map(int, done.stdout.split())
+NO_RESULTS = {
+    "nothing": "",
+    "a list": "[]",
+    "half": "{",
+    "deep": '{"schema": ' * 50_000,
+    "deeper": "[" * 1_000_000,
+    "digits": '{"schema": "edgenas.results/1", "retaken": ' + "9" * 100_000 + "}",
+    "surrogate": "\ud800",
+    "lists": "[" + "[]," * 2_700_000 + "[]]",
+    "zeros": "[" + "0," * 4_000_000 + "0]",
+    "keys": "{" + ",".join(f'"{number}":[]' for number in range(600_000)) + "}",
+    "too large": " " * (9 * 2**20),
+}
+
+READER = """
+import os, resource, sys
+from pathlib import Path
+from edgenas.errors import FileFormatError
+from edgenas.kits.kit_results import KitResults, read_results
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in sys.argv[1:]:
+    if child := os.fork():
+        assert os.waitpid(child, 0)[1] == 0
+        continue
+    try:
+        read_results(Path(path), KitResults)
+    except FileFormatError as error:
+        more_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
+        os.write(1, f"{more_mib} {len(str(error))}\\n".encode())
+    os._exit(0)
+"""
+"""Reads each file in a process of its own; what is imported is imported once."""
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """By name in `NO_RESULTS`: MiB that reading took, and length of the message."""
+    folder = tmp_path_factory.mktemp("refused")
+    for name, text in NO_RESULTS.items():
+        (folder / name).write_bytes(text.encode("utf-8", "surrogatepass"))
+    command = [sys.executable, "-c", READER, *(str(folder / name) for name in NO_RESULTS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return dict(zip(NO_RESULTS, done.stdout.splitlines(), strict=True))
+
+
+@pytest.mark.parametrize("name", NO_RESULTS)
+def test_what_is_no_result_is_refused_with_little_memory(name: str, refusals: dict[str, str]) -> None:
+    more_mib, length = map(int, refusals[name].split())
     assert more_mib < 200 and length < 1000
 
 
