@@ -3,6 +3,7 @@
 import codecs
 import io
 import os
+import select
 import sys
 from typing import Any, TextIO
 
@@ -33,7 +34,9 @@ class Outlet(io.RawIOBase):
     def write(self, content: "memoryview | bytes") -> int | None:  # type: ignore[override]
         if self.failure is None:
             try:
-                return self._raw.write(content)
+                while (written := self._raw.write(content)) is None:  # full, and set not to block by a parent
+                    select.select([], [self._raw], [])
+                return written
             except OSError as error:
                 self.failure = error
         return memoryview(content).nbytes

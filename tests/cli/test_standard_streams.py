@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,21 @@ def test_a_code_that_tells_of_the_work_is_kept(streams: None, tmp_path: Path) ->
     output = open_outlets()
     sys.stdout.write("half")
     assert code_after_output(1, output) == 1
+
+
+def test_a_pipe_that_does_not_block_is_waited_for(streams: None, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    lead(1, "nowhere", tmp_path)
+    os.dup2(writer, 1)
+    os.close(writer)
+    output = open_outlets()
+    with ThreadPoolExecutor() as pool, os.fdopen(reader, "rb") as file:
+        read = pool.submit(file.read)
+        sys.stdout.write("x" * 10**6)
+        assert code_after_output(0, output) == 0
+        os.close(1)
+        assert len(read.result()) == 10**6
 
 
 def test_a_closed_stream_is_no_file_that_a_command_opens(streams: None, tmp_path: Path) -> None:

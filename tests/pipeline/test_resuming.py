@@ -72,7 +72,7 @@ def test_an_interrupted_baseline_goes_on_and_nothing_else_is_trained_again(
     first, second = interrupt("baseline MobileNetV3", 2), interrupt("", 0)
     interrupted = search("pi5", "3ms", str(imbalanced_folder), progress=first, **compared_arguments)
     assert interrupted.status == "interrupted" and interrupted.baselines == ()
-    done = {phase for phase, _ in first.seen if phase.startswith(("finalist", "baseline MobileNetV2"))}
+    done = {phase for phase, _ in first.seen if phase.startswith(("finalist ", "baseline MobileNetV2"))}
     assert len(done) == 3
     complete = search("pi5", "3ms", str(imbalanced_folder), progress=second, **compared_arguments)
     assert not done & {phase for phase, _ in second.seen}
