@@ -135,7 +135,8 @@ class Search(Interrupted):
         if not path.exists():
             return []
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            has_tables = connection.execute("SELECT name FROM sqlite_master").fetchone()
+            last = "SELECT name FROM sqlite_master WHERE name = 'events'"  # made after the others
+            has_tables = connection.execute(last).fetchone()
             return connection.execute(query).fetchall() if has_tables else []
 
 
