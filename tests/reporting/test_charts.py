@@ -70,9 +70,7 @@ def test_a_baseline_far_below_is_named_rather_than_flattening_the_front(
 
 
 def test_agreement_is_measured_across_and_predicted_upwards(validation: Make) -> None:
-    chart = predicted_vs_measured_chart(
-        LatencyComparison((validation((1.0, 1.2), (2.0, 1.6)),)), "accuracy"
-    )
+    chart = predicted_vs_measured_chart(LatencyComparison((validation((1.0, 1.2), (2.0, 1.6)),)), "accuracy")
     networks = trace(chart, "random network")
     assert (networks.x, networks.y, networks.bars) == ((1.2, 1.6), (1.0, 2.0), "y")
     assert networks.high == pytest.approx((1.05, 2.1))
