@@ -8,9 +8,10 @@ Needs playwright (`pip install -e '.[dev]'`) and a Chromium: `--browser`, by def
 import argparse
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from playwright.sync_api import Browser, Page, sync_playwright
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 Scheme = Literal["light", "dark"]
 
@@ -21,6 +22,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 def main() -> None:
     """Take the pictures."""
+    from playwright.sync_api import sync_playwright
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -38,14 +41,17 @@ def main() -> None:
                 page.screenshot(path=asked.out / f"{size}-{scheme}.png", full_page=True)
                 page.context.close()
         page = opened(browser, address, "wide", "light")
-        page.screenshot(path=asked.out / "first-view.png")
+        chart = page.locator("[data-chart=front]").bounding_box()
+        end = chart["y"] + chart["height"] + 20
+        seen = {"x": 0, "y": 0, "width": SIZES["wide"][0], "height": end}
+        page.screenshot(path=asked.out / "first-view.png", full_page=True, clip=seen)
         page.pdf(path=asked.out / "printed.pdf", format="A4", print_background=False)
         browser.close()
     for path in sorted(asked.out.iterdir()):
         print(path)
 
 
-def opened(browser: Browser, address: str, size: str, scheme: Scheme) -> Page:
+def opened(browser: "Browser", address: str, size: str, scheme: Scheme) -> "Page":
     """The report in a window of its own."""
     width, height = SIZES[size]
     context = browser.new_context(
@@ -58,7 +64,7 @@ def opened(browser: Browser, address: str, size: str, scheme: Scheme) -> Page:
     page.on("pageerror", lambda error: print(f"error on the page: {error}"))
     page.on("console", lambda message: print(f"console: {message.text}"))
     page.goto(address)
-    page.wait_for_selector("html.alive")
+    page.wait_for_selector("[data-chart=front] svg.plot")
     return page
 
 

@@ -11,6 +11,7 @@ from edgenas.inputs.run_data import loaded_data
 from edgenas.inputs.spaces import channels_for
 from edgenas.progress import Progress
 from edgenas.reporting.judged_images import Judged, JudgedImages, judged_images
+from edgenas.settings.option import name_of
 from edgenas.space import network_space_from_config
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.search_result import Model, SearchResult
@@ -54,12 +55,12 @@ def judge_again(folder: RunFolder, result: SearchResult) -> None:
     """Do so for a run of an earlier version, if its images are at hand and have not changed; downloads nothing."""
     document = folder.read_document()
     config, settings = document.config, document.config.settings
-    at_hand = settings.data == "digits" or (isinstance(settings.data, str) and Path(settings.data).is_dir())
-    if folder.judged.is_file() or not at_hand:
+    images = name_of(settings.data)
+    if folder.judged.is_file() or not (images == "digits" or Path(images).is_dir()):
         return
     try:
         space = network_space_from_config(config.space, folder.document)
-        data = loaded_data(settings.data, space.resolutions[-1], settings, channels_for(settings))
+        data = loaded_data(images, space.resolutions[-1], settings, channels_for(settings))
     except EdgenasError as error:
         log.info("the images of run %s cannot be loaded again: %s", folder.name, error)
         return

@@ -1,6 +1,7 @@
 """The report's charts: the run's front, predicted against measured latencies, and the progress of the search."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from edgenas.latency.latency import Latency
 from edgenas.profiling.validation import Pair
@@ -81,16 +82,13 @@ def progress_charts(progress: SearchProgress) -> tuple[Chart, Chart]:
 
 def _front_traces(report: ReportContent) -> Iterator[Trace]:
     if points := report.evaluated:
-        yield Trace(
-            name=report.points_title,
-            mark="dot",
-            style="evaluated",
-            **_placed(points),
+        yield replace(
+            _placed(points, "dot", "evaluated", report.points_title),
             ids=tuple(point.id for point in points),
             hover=tuple(point_hover(point, report.metric_name) for point in points),
         )
     if report.non_dominated:
-        yield Trace(name=report.steps_title, mark="steps", style="steps", **_placed(report.non_dominated))
+        yield _placed(report.non_dominated, "steps", "steps", report.steps_title)
     for series in reversed(report.series):  # the front is drawn last, on top of dropped models
         yield _series_trace(series, report.metric_name)
     if report.measured:
@@ -115,11 +113,14 @@ def _front_traces(report: ReportContent) -> Iterator[Trace]:
         )
 
 
-def _placed(points: Sequence[Point]) -> dict[str, tuple[float | None, ...]]:
-    return {
-        "x": tuple(point.latency.predicted for point in points),
-        "y": tuple(point.accuracy for point in points),
-    }
+def _placed(points: Sequence[Point], mark: Mark, style: str, name: str) -> Trace:
+    return Trace(
+        name=name,
+        mark=mark,
+        style=style,
+        x=tuple(point.latency.predicted for point in points),
+        y=tuple(point.accuracy for point in points),
+    )
 
 
 def _series_trace(series: Series, metric_name: str) -> Trace:
@@ -160,34 +161,30 @@ def _diagonal_traces(comparison: LatencyComparison) -> Iterator[Trace]:
 
 def _comparison_traces(comparison: LatencyComparison, metric_name: str) -> Iterator[Trace]:
     if networks := comparison.networks:
-        yield Trace(
-            name="random network",
-            mark="dot",
-            style="measured",
-            **_compared(networks),
-            hover=tuple(map(_pair_hover, networks)),
+        yield replace(
+            _compared(networks, "dot", "measured", "random network"), hover=tuple(map(_pair_hover, networks))
         )
     rows = list(zip(comparison.entries, comparison.models, strict=True))
     for role, title in reversed(_TITLES.items()):
         if found := [(entry, pair) for entry, pair in rows if entry.role == role]:
-            yield Trace(
-                name=title,
-                mark=_MARKS[role],
-                style=role,
-                **_compared([pair for _, pair in found]),
+            yield replace(
+                _compared([pair for _, pair in found], _MARKS[role], role, title),
                 numbers=tuple(entry.number for entry, _ in found),
                 hover=tuple(model_hover(entry, metric_name) for entry, _ in found),
             )
 
 
-def _compared(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...] | str]:
-    return {
-        "x": tuple(pair.measured_ms for pair in pairs),
-        "y": tuple(pair.latency.predicted for pair in pairs),
-        "low": tuple(pair.latency.low for pair in pairs),
-        "high": tuple(pair.latency.high for pair in pairs),
-        "bars": "y",
-    }
+def _compared(pairs: Sequence[Pair], mark: Mark, style: str, name: str) -> Trace:
+    return Trace(
+        name=name,
+        mark=mark,
+        style=style,
+        x=tuple(pair.measured_ms for pair in pairs),
+        y=tuple(pair.latency.predicted for pair in pairs),
+        low=tuple(pair.latency.low for pair in pairs),
+        high=tuple(pair.latency.high for pair in pairs),
+        bars="y",
+    )
 
 
 def _comparison_axis(title: str, comparison: LatencyComparison) -> Axis:

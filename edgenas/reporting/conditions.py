@@ -21,7 +21,8 @@ def device_rows(device: Device) -> Iterator[Row]:
     sheet = device.datasheet
     yield (
         "datasheet",
-        f"{sheet.peak_gflops:g} GFLOPS, {sheet.memory_bandwidth_gb_s:g} GB/s, {format_count(sheet.memory_bytes)}B memory",
+        f"{sheet.peak_gflops:g} GFLOPS, {sheet.memory_bandwidth_gb_s:g} GB/s, "
+        f"{format_count(sheet.memory_bytes)}B memory",
     )
     if (model := device.calibrated) is not None:
         yield (

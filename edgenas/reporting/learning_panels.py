@@ -1,6 +1,6 @@
 """How a gradient search progressed: small charts over the training, one line per latency target."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from edgenas.reporting.chart_content import Axis, Chart, Mark, Rule, Trace
@@ -195,7 +195,7 @@ def _chart(
     )
 
 
-def _range_of(rows: list[Values] | list[tuple[float, ...]]) -> Range:
+def _range_of(rows: Sequence[Values]) -> Range:
     """The range of some values, with room around them; (0, 1) of none."""
     values = [value for row in rows for value in row if value is not None]
     low, high = min(values, default=0.0), max(values, default=1.0)

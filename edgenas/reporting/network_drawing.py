@@ -30,7 +30,7 @@ class DrawnBlock:
 
     @property
     def name(self) -> str:
-        """Such as `stem`, `head`; of inverted residuals kernel and expansion: `5×5 e6`."""
+        """Such as `stem`, `head`; of inverted residuals kernel and expansion."""
         match self.block:
             case MBConv(kernel=kernel, expansion=expansion):
                 return f"{kernel}\N{MULTIPLICATION SIGN}{kernel} e{expansion}"

@@ -185,21 +185,19 @@ def _draw_label(axes: Axes, label: Label) -> None:
 
 
 def _draw_limit(axes: Axes, report: ReportContent) -> None:
-    if report.outside_note:
-        axes.annotate(report.outside_note, (0.01, 0.02), xycoords="axes fraction", va="bottom", color=BASELINE,
-                      fontsize=8, parse_math=False)  # fmt: skip
     if report.limit_note:
         axes.annotate(report.limit_note, (0.99, 0.02), xycoords="axes fraction", ha="right", va="bottom",
                       color=LIMIT, fontsize=9)  # fmt: skip
         return
     limit_ms = report.result.constraint.max_latency_ms
     axes.axvline(limit_ms, color=LIMIT, linewidth=1.3, linestyle=(0, (5, 3)))
-    axes.annotate(f"limit {format_milliseconds(limit_ms)}", (limit_ms, 0.02), xytext=(-4, 0), va="bottom",
+    axes.annotate(f"limit {format_milliseconds(limit_ms)}", (limit_ms, 0.98), xytext=(-4, 0), va="top",
                   xycoords=("data", "axes fraction"), textcoords="offset points", ha="right",
                   color=LIMIT, fontsize=9, rotation=90)  # fmt: skip
 
 
 def _draw_legend(figure: Figure, axes: Axes, report: ReportContent) -> None:
+    figure.text(0.626, 0.03, report.outside_note, fontsize=7.5, color=MUTED, parse_math=False)
     if report.entries:
         axes.plot([], [], color=FRONT, linewidth=2, alpha=0.4, label="interval of the predicted latency")
     if report.measured:

@@ -35,7 +35,7 @@ class RunComparison:
     @property
     def differing(self) -> tuple[str, ...]:
         """What makes accuracies or latencies of the runs incomparable; empty if nothing does."""
-        found = {
+        found: dict[str, set[str]] = {
             "data": {run.config.data.fingerprint for run in self.runs},
             "metric": {run.result.metric for run in self.runs},
             "device": {run.result.device for run in self.runs},

@@ -75,7 +75,7 @@ def test_the_report_explains_each_model_by_its_layers(in_finished_run: Path, tmp
     text = report(run).report.read_text(encoding="utf-8")
     result = find_run(run).read_result()
     assert EXPLAINED in text
-    assert text.count('<div class="card panel">') == len(result.front) + len(result.dropped) > 0
+    assert text.count('<table class="gains"') == len(result.front) + len(result.dropped) > 0
 
 
 def test_a_short_run_has_too_little_to_tell(in_finished_run: Path) -> None:

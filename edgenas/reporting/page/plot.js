@@ -8,7 +8,8 @@ const JOINED = ["line", "steps", "area"];
 class Plot {
   constructor(place, chart, tooltip, linked) {
     Object.assign(this, { place, chart, tooltip, linked, whole: false, width: 0, items: [] });
-    place.append(this.#header());
+    this.note = html("p", { class: "small note" }, chart.note);
+    place.append(this.#header(), this.note);
     new ResizeObserver(([entry]) => this.#fit(entry.contentRect.width)).observe(place);
     if (chart.selects) {
       linked.addEventListener("chosen", () => this.root && this.#showChosen());
@@ -31,7 +32,8 @@ class Plot {
     this.chart.rules.forEach((rule) => this.#rule(rule));
     this.chart.traces.forEach((trace) => this.#trace(trace));
     this.#names();
-    this.place.append(this.root);
+    this.note.hidden = this.whole || !this.chart.note;
+    this.note.before(this.root);
     this.#listen();
     if (this.chart.selects) {
       this.#showChosen();
@@ -97,7 +99,6 @@ class Plot {
     root.append(svg("line", { class: "axis", x1: left, x2: this.right, y1: this.bottom, y2: this.bottom }));
     root.append(label(chart.y.title, 4, 16, "start", "title"));
     root.append(label(chart.x.title, this.right, height - 8, "end", "title"));
-    if (chart.note && !this.whole) root.append(label(chart.note, this.right - 4, this.bottom - 8, "end", "note limit"));
     this.behind = svg("g", { "clip-path": `url(#${clip})` });
     this.inside = svg("g", { "clip-path": `url(#${clip})` });
     this.above = svg("g"); // models: a disc at the edge is whole
