@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from edgenas.board.problem import one_line, printable
+from edgenas.errors import MAX_MESSAGE
 from edgenas.progress import Progress
 from edgenas.units import format_seconds
 
@@ -28,7 +30,7 @@ def print_json(result: "BaseModel") -> None:
 
 def print_lines(*lines: str) -> None:
     """Print lines on stdout."""
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
 
 
 def print_table(
@@ -43,7 +45,7 @@ def print_table(
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 or column in left else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
@@ -68,7 +70,7 @@ def disturbance_lines(retaken: int, disturbed: float, advice: str = SEE) -> list
 def reporting() -> Iterator[Progress]:
     """Yield a progress callback that draws bars with the remaining time on stderr; warnings go there too."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
     logger = logging.getLogger("edgenas")
     logging.addLevelName(logging.WARNING, "warning")
     logger.addHandler(handler)
@@ -80,6 +82,13 @@ def reporting() -> Iterator[Progress]:
             yield _PlainProgress()
     finally:
         logger.removeHandler(handler)
+
+
+class _OneLine(logging.Formatter):
+    """What a warning quotes may come from anywhere."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record), MAX_MESSAGE)
 
 
 class _PlainProgress:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
+from edgenas.board.problem import one_line
 from edgenas.cli import (
     bench,
     benchmark,
@@ -21,7 +22,7 @@ from edgenas.cli import (
 )
 from edgenas.cli import run as run_command
 from edgenas.cli.options import with_values
-from edgenas.errors import EdgenasError
+from edgenas.errors import MAX_MESSAGE, EdgenasError
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.search import SearchSettings
 
@@ -105,6 +106,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output (head, less) has exited
         sys.stderr.close()
         return 0
+    except MemoryError:
+        return _fail("there is not enough memory; close other programs, or give smaller files or limits", 1)
     except OSError as error:
         return _fail(f"{error.filename or 'output'}: {error.strerror}", 3)
 
@@ -119,5 +122,5 @@ def _usage_error(error: Exception) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    sys.stderr.write(f"error: {one_line(' '.join(message.split()), MAX_MESSAGE)}\n")
     return code

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from edgenas.device.device import Provenance
+from edgenas.formats import MAX_MS
 from edgenas.units import format_milliseconds
 
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, le=MAX_MS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Latency:
     """
 
     predicted: Positive
-    low: Annotated[float, Field(ge=0)]
+    low: Annotated[float, Field(ge=0, le=MAX_MS)]
     high: Positive
     provenance: Provenance
     measured: Positive | None = None

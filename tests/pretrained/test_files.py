@@ -108,5 +108,5 @@ def test_failed_download(
 
 def test_own_file_that_cannot_be_read(tmp_path: Path) -> None:
     source = replace(MOBILENET, location=LocalFile(tmp_path))
-    with pytest.raises(FileFormatError, match=r"cannot be read \(Is a directory\); check the path"):
+    with pytest.raises(FileFormatError, match=r"cannot be read \(it is a folder\); "):
         read_file(source)
