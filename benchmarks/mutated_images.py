@@ -15,37 +15,25 @@ import contextlib
 import io
 import random
 import resource
-import signal
 import struct
-import subprocess
 import sys
 import tempfile
-import traceback
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from mutants import escape, in_child, missed, mutated_bytes, outcomes_in_children, report, watched
 from PIL import Image
 
 from edgenas.images.preparation import Preparation
 from edgenas.images.reading import UnreadableImageError, read_pixels
 
-BUDGET_S = 2
-"""Of processor time, so that other work on the machine does not count."""
-
 MEMORY_BYTES = 8 * 2**30
 """Address space of a child; what does not fit is an error of the reader, not trouble for the machine."""
 
 SIZES = (16, 64, 224)
-EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-
-Outcome = tuple[int, str, str]
-"""Seed, the suffix of its picture, and what came of it."""
 
 
 def main() -> None:
@@ -59,55 +47,12 @@ def main() -> None:
     if options.child:
         read_in_this_process(range(options.first, options.first + options.images))
         return
-    parts = np.array_split(range(options.first, options.first + options.images), options.processes)
-    with ThreadPoolExecutor(options.processes) as pool:
-        outcomes = [each for part in pool.map(read_in_children, parts) for each in part]
-    report(outcomes)
+    seeds = range(options.first, options.first + options.images)
+    outcomes = outcomes_in_children(
+        lambda first, count: in_child(__file__, "--first", first, "--images", count), seeds, options.processes
+    )
+    report(outcomes, "pictures", "suffixes")
     sys.exit(any(missed(what) for _, _, what in outcomes))
-
-
-def missed(outcome: str) -> bool:
-    """Whether it is one that the bar does not allow."""
-    return outcome.startswith(("escape", "hang", "death"))
-
-
-def report(outcomes: list[Outcome]) -> None:
-    """Print the counts, and the seeds to look at."""
-    print(f"{len(outcomes)} pictures of {len({suffix for _, suffix, _ in outcomes})} suffixes")
-    kinds = Counter("escape" if what.startswith("escape") else what for _, _, what in outcomes)
-    for kind in ("escape", "hang", "death"):
-        kinds.setdefault(kind, 0)
-    for kind, count in sorted(kinds.items(), key=lambda pair: -pair[1]):
-        print(f"{count:7d}  {kind}")
-    for seed, suffix, what in outcomes:
-        if missed(what):
-            print(f"seed {seed} ({suffix}): {what}")
-
-
-def read_in_children(seeds: NDArray[np.int64]) -> list[Outcome]:
-    """Read the pictures of consecutive seeds; where a child dies, the next begins after the deadly one."""
-    outcomes: list[Outcome] = []
-    while len(outcomes) < len(seeds):
-        first, end = int(seeds[len(outcomes)]), int(seeds[-1]) + 1
-        code, said, complaints = in_child(first, end - first)
-        lines = [line.split("\t") for line in said.splitlines()]
-        outcomes += [(int(line[0]), line[1], line[2]) for line in lines if len(line) == 3]
-        if code == 0:
-            break
-        if code > 0 or not lines or len(lines[-1]) == 3:
-            raise RuntimeError(f"a child ended with {code}: {complaints}")
-        what = "hang" if code == -signal.SIGPROF else f"death ({signal.Signals(-code).name})"
-        outcomes.append((int(lines[-1][0]), lines[-1][1], what))
-    return outcomes
-
-
-def in_child(first: int, images: int) -> tuple[int, str, str]:
-    """Exit code, output, and the end of what a child, or a library in it, complained of."""
-    command = [sys.executable, __file__, "--child", "--first", str(first), "--images", str(images)]
-    with tempfile.TemporaryFile("w+", errors="replace") as complaints:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=complaints, text=True, check=False)
-        complaints.seek(0)
-        return done.returncode, done.stdout, complaints.read()[-2000:]
 
 
 def read_in_this_process(seeds: range) -> None:
@@ -119,13 +64,8 @@ def read_in_this_process(seeds: range) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds:
             suffix, content = mutated(seed)
-            print(seed, suffix, sep="\t", end="", flush=True)
-            signal.setitimer(
-                signal.ITIMER_PROF, BUDGET_S
-            )  # its signal ends the process, whatever it is doing
-            what = outcome_of(Path(folder), seed, suffix, content)
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            print(f"\t{what}", flush=True)
+            with watched(seed, suffix) as say:
+                say(outcome_of(Path(folder), seed, suffix, content))
 
 
 def outcome_of(folder: Path, seed: int, suffix: str, content: bytes) -> str:
@@ -140,8 +80,7 @@ def outcome_of(folder: Path, seed: int, suffix: str, content: bytes) -> str:
     except UnreadableImageError as error:
         return error.reason
     except BaseException as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        return f"escape of {error!r:.80} at {Path(last.filename).name}:{last.lineno}"
+        return escape(error)
     if (found.shape, found.dtype) != ((size, size, preparation.channels), np.uint8):
         return f"escape: pixels are {found.dtype} of shape {found.shape}"
     return "pixels"
@@ -151,62 +90,7 @@ def mutated(seed: int) -> tuple[str, bytes]:
     """The suffix and the content of one picture."""
     rng = random.Random(seed)
     suffix, content = rng.choice(originals())
-    data = bytearray(content)
-    for _ in range(rng.choice((1, 1, 2, 4, 16))):
-        rng.choice(MUTATIONS)(data, _place(data, rng), rng)
-    return suffix, bytes(data)
-
-
-def _place(data: bytearray, rng: random.Random) -> int:
-    end = len(data) if rng.random() < 0.5 else min(len(data), 200)
-    return rng.randrange(max(1, end))
-
-
-def _flip(data: bytearray, at: int, rng: random.Random) -> None:
-    if data:
-        data[at] ^= 1 << rng.randrange(8)
-
-
-def _overwrite(data: bytearray, at: int, rng: random.Random) -> None:
-    data[at : at + rng.choice((1, 2, 4, 16))] = rng.randbytes(rng.choice((1, 2, 4, 16)))
-
-
-def _extreme(data: bytearray, at: int, rng: random.Random) -> None:
-    value, form = rng.choice(EXTREMES), rng.choice(("<I", ">I", "<H", ">H"))
-    size = struct.calcsize(form)
-    data[at : at + size] = struct.pack(form, value % 256**size)
-
-
-def _cut_out(data: bytearray, at: int, rng: random.Random) -> None:
-    del data[at : at + rng.choice((1, 3, 30, 300))]
-
-
-def _repeat(data: bytearray, at: int, rng: random.Random) -> None:
-    data[at:at] = data[at : at + rng.choice((1, 3, 30, 300))] * rng.choice((1, 2, 20))
-
-
-def _exchange(data: bytearray, at: int, rng: random.Random) -> None:
-    other, length = rng.randrange(max(1, len(data))), rng.choice((2, 8, 64))
-    data[at : at + length], data[other : other + length] = (
-        data[other : other + length],
-        data[at : at + length],
-    )
-
-
-def _borrow(data: bytearray, at: int, rng: random.Random) -> None:
-    _, other = rng.choice(originals())
-    begin = rng.randrange(len(other))
-    data[at : at + 64] = other[begin : begin + rng.choice((8, 64, 512))]
-
-
-def _cut_off(data: bytearray, at: int, rng: random.Random) -> None:
-    del data[at:]
-
-
-MUTATIONS: tuple[Callable[[bytearray, int, random.Random], None], ...] = (
-    *(_flip, _flip, _flip, _overwrite, _overwrite, _extreme, _extreme),
-    *(_cut_out, _repeat, _exchange, _borrow, _cut_off),
-)
+    return suffix, mutated_bytes(content, rng, lambda: rng.choice(originals())[1])
 
 
 @cache

@@ -26,8 +26,8 @@ from typing import TypeGuard
 from edgenas.board.problem import first_line as first_line
 from edgenas.board.problem import one_line
 
-MAX_PROBLEM = 2000
-"""Characters of what went wrong."""
+MAX_MESSAGE, MAX_HINT = 500, 200
+"""Characters of a message, whatever it quotes, and of what it advises."""
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a user's share of it, and the largest file that a user may have."""
@@ -47,9 +47,9 @@ class EdgenasError(Exception):
 
     def __init__(self, problem: str, hint: str = "") -> None:
         # Others' words, and names in their files, may have several lines and commands for the terminal.
-        self.problem = one_line(" ".join(map(str.strip, problem.splitlines())), MAX_PROBLEM)
-        self.hint = hint
-        super().__init__(f"{self.problem}; {hint}" if hint else self.problem)
+        self.hint = _shortened(hint, MAX_HINT)
+        self.problem = _shortened(problem, MAX_MESSAGE - len(self.hint))
+        super().__init__(f"{self.problem}; {self.hint}" if hint else self.problem)
 
 
 class InfeasibleError(EdgenasError):
@@ -151,6 +151,14 @@ class DeviceError(EdgenasError):
 def is_full(error: BaseException) -> TypeGuard[OSError]:
     """Whether something failed for want of space to write."""
     return isinstance(error, OSError) and error.errno in _NO_SPACE
+
+
+def _shortened(text: str, most: int) -> str:
+    """A text in one line; of a long one its begin and its end, as the reason often stands there."""
+    line = " ".join(map(str.strip, text.splitlines()))
+    if len(line) > most:
+        line = f"{line[: most * 2 // 3]} ... {line[len(line) - most // 3 + 5 :]}"
+    return one_line(line, most)
 
 
 def _round_up(milliseconds: float) -> str:

@@ -3,19 +3,33 @@
 import json
 import math
 import os
+import re
 import tempfile
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgenas.board.problem import one_line
 from edgenas.errors import FileFormatError, UnwritableError
+from edgenas.file_content import content_of
 
 MAX_FILE_BYTES = 64 * 2**20
 """Far above the size of any table, device or architecture: a larger file is not one of ours."""
+
+MAX_TOML_BYTES, MAX_KEY_PARTS = 2**18, 8
+"""People write TOML by hand. Its reader takes memory by the square of the parts of a dotted key."""
+
+MAX_VALUES, CONTAINER = 1_000_000, 10
+"""Values in a JSON file; an object or a list, which takes more memory, counts as so many."""
+
+MAX_INTEGER = 2**63 - 1
+
+MIN_MS, MAX_MS, MAX_COUNT = 1e-6, 1e7, 10**9
+"""Far beyond any time of a run, and any number of runs."""
 
 MAX_ERRORS = 10_000
 
@@ -24,6 +38,20 @@ PART = ".part"
 
 MAX_SHOWN = 200
 """Characters of a field's name that are shown."""
+
+NOT_OURS = "this is not a file edgenas writes"
+
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Commands for a terminal, and halves of characters, which no file can hold. Lines and tabs are text."""
+
+_STRING_OR_COMMENT = re.compile(
+    r"""\"{3}(?:[^"\\]|\\.|"{1,2}(?!"))*+(?:"{3})?|'{3}(?:[^']|'{1,2}(?!'))*+(?:'{3})?"""
+    r"""|"(?:[^"\\\n]|\\.)*+"?|'[^'\n]*+'?|\#[^\n]*+""",
+    re.DOTALL,
+)
+
+_LONG_KEY = re.compile(rf"(?:\.[ \t]*+[\w-]*+[ \t]*+){{{MAX_KEY_PARTS}}}")
+"""In TOML whose strings have been replaced by letters."""
 
 MAX_LINE = 1000
 
@@ -36,6 +64,10 @@ def _one_line(text: str) -> str:
 
 Line = Annotated[str, AfterValidator(_one_line)]
 """Text that comes from elsewhere and may be shown on a terminal."""
+
+
+Milliseconds = Annotated[float, Field(ge=MIN_MS, le=MAX_MS)]
+"""A time that is possible."""
 
 
 class Document(BaseModel):
@@ -65,13 +97,17 @@ def read_json(path: Path, model: type[D], max_bytes: int = MAX_FILE_BYTES) -> D:
 
 def parse_json(path: Path, max_bytes: int = MAX_FILE_BYTES) -> object:
     """Read a JSON file without checking a schema; arguments and errors as `read_json`."""
-    text = _read_text(path, max_bytes)
+    text = _text_of(path, max_bytes)
+    count = text.count(",") + CONTAINER * (text.count("{") + text.count("["))
+    if count > MAX_VALUES:
+        raise FileFormatError(path, "", "has too many values", NOT_OURS)
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise FileFormatError(
             path, "", f"is not JSON ({error})", "restore it, or delete and recreate it"
         ) from None
+    _check_values(path, value)
     return value
 
 
@@ -82,11 +118,16 @@ def read_toml(path: Path, model: type[D]) -> D:
 
 def read_toml_values(path: Path) -> dict[str, Any]:
     """The values of a TOML file, not yet checked against a schema; errors as `read_json`."""
+    text = _text_of(path, MAX_TOML_BYTES)
+    if long := _LONG_KEY.search(_STRING_OR_COMMENT.sub("s", text)):
+        raise FileFormatError(path, one_line(long[0], 40), "has too many parts", "write it as a table")
     try:
-        return tomllib.loads(_read_text(path))
+        values = tomllib.loads(text)
     # tomllib also raises int()'s own ValueError (thousands of digits) and RecursionError (deep nesting).
     except (ValueError, RecursionError) as error:
         raise FileFormatError(path, "", f"is not TOML ({error})", "fix that line") from None
+    _check_values(path, values)
+    return values
 
 
 def validate(value: object, model: type[D], path: Path) -> D:
@@ -95,9 +136,7 @@ def validate(value: object, model: type[D], path: Path) -> D:
         return model.model_validate(value)
     except ValidationError as error:
         if (count := error.error_count()) > MAX_ERRORS:  # listing them takes a kilobyte each
-            raise FileFormatError(
-                path, "", f"has {count:,} invalid or unknown fields", "this is not a file edgenas writes"
-            ) from None
+            raise FileFormatError(path, "", f"has {count:,} invalid or unknown fields", NOT_OURS) from None
         first = error.errors()[0]
         field = _field_name(".".join(str(part) for part in first["loc"]))
         found = "" if isinstance(first["input"], dict | list) else f" (found {_short(first['input'])})"
@@ -147,16 +186,36 @@ def remove_parts(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _read_text(path: Path, max_bytes: int = MAX_FILE_BYTES) -> str:
+def _text_of(path: Path, max_bytes: int) -> str:
+    """The text of a file, without the mark that some editors put before it."""
     try:
-        if path.stat().st_size > max_bytes:
-            larger = f"is larger than {max_bytes // 2**20} MiB"
-            raise FileFormatError(path, "", larger, "this is not a file edgenas writes")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise FileFormatError(path, "", f"cannot be read ({error.strerror})", "check the path") from None
+        return content_of(path, max_bytes, NOT_OURS).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise FileFormatError(path, "", "is not UTF-8 text", "this is not a file edgenas writes") from None
+        raise FileFormatError(path, "", "is not UTF-8 text", NOT_OURS) from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"{_short(twice)} is there twice")
+    return found
+
+
+def _check_values(path: Path, value: object) -> None:
+    """Check that a document's texts can be shown and written, and that its whole numbers are of a usual size."""
+    pending: list[tuple[str, Any]] = [("", [value])]
+    while pending:
+        field, container = pending.pop()
+        for each in container:
+            name, item = (each, container[each]) if isinstance(container, dict) else (field, each)
+            if isinstance(item, dict | list):
+                pending.append((name, item))
+            if any(isinstance(text, str) and UNPRINTABLE.search(text) for text in (name, item)):
+                found = "has a control character, or half of another"
+                raise FileFormatError(path, _field_name(name), found, "remove it")
+            if isinstance(item, int) and abs(item) > MAX_INTEGER:
+                raise FileFormatError(path, _field_name(name), "is too large a number", "fix the field")
 
 
 def _field_name(text: str) -> str:

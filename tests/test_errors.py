@@ -105,3 +105,16 @@ def test_file_format_names_file_and_field(field: str, message: str) -> None:
     error = FileFormatError("t.json", field, "is nan", "fix it")
     assert str(error) == message
     assert (error.path, error.field) == (Path("t.json"), field)
+
+
+@pytest.mark.parametrize("hint", ["", "mend it", "known: " + "name, " * 1000])
+@pytest.mark.parametrize("problem", ["short", "a.json: " + "x" * 10_000 + " is wrong (disk full)"])
+def test_a_message_is_short_whatever_it_quotes(problem: str, hint: str) -> None:
+    error = EdgenasError(problem, hint)
+    assert len(str(error)) <= errors.MAX_MESSAGE + 2
+    assert error.problem.startswith(problem[:8]) and error.problem.endswith(problem[-9:])
+
+
+def test_a_message_holds_no_commands_for_a_terminal() -> None:
+    error = EdgenasError("\x1b[2J\ud800 in\n  two lines", "\x9b31m\u202e")
+    assert str(error) == "?[2J? in two lines; ?31m?"

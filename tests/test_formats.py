@@ -12,7 +12,15 @@ from pydantic import Field, field_validator
 
 from edgenas import formats
 from edgenas.errors import FileFormatError, InputError, UnwritableError
-from edgenas.formats import Document, read_json, read_toml, validate, write_bytes, write_json
+from edgenas.formats import (
+    Document,
+    read_json,
+    read_toml,
+    read_toml_values,
+    validate,
+    write_bytes,
+    write_json,
+)
 
 # Examples overwrite the same file, so that the folder may stay the same for all of them.
 properties = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -44,7 +52,7 @@ wholes = st.builds(
     name=st.from_regex("[a-z]+", fullmatch=True).filter(lambda name: name != "taken"),
     time_ms=st.floats(min_value=0, exclude_min=True, allow_infinity=False),
     parts=st.lists(parts, max_size=3).map(tuple),
-    named=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), parts, max_size=3),
+    named=st.dictionaries(st.text(st.characters(exclude_categories=["Cs", "Cc"])), parts, max_size=3),
 )
 
 GOOD: dict[str, Any] = {
@@ -178,15 +186,69 @@ def test_messages(value: object, message: str) -> None:
         (b"[" * 100_000, "is not JSON .*; restore it, or delete and recreate it"),
         (b'{"time_ms": ' + b"1" * 5000 + b"}", "is not JSON .*; restore it, or delete and recreate it"),
         (b"\xff\xfe{}", "is not UTF-8 text; this is not a file edgenas writes"),
-        (b"\xef\xbb\xbf{}", "is not JSON .*BOM.*; restore it, or delete and recreate it"),
+        (b'{"a": 1, "a": 2}', r"is not JSON \('a' is there twice\); restore it"),
+        (b'{"a\0": 1}', "is not JSON .*; restore it"),
+        (b'{"a": ["\\ud800"]}', "a: has a control character, or half of another; remove it"),
+        (b'{"\\u001b[2J": 1}', r"\?\[2J: has a control character"),
+        (b'{"a": {"b": -%d}}' % 2**64, "b: is too large a number; fix the field"),
+        (b"[" + b"[]," * 100_000 + b"1]", "has too many values; this is not a file edgenas writes"),
+        (b"[" + b"1," * 1_000_000 + b"1]", "has too many values; this is not a file edgenas writes"),
     ],
-    ids=["empty", "torn", "deep", "long number", "not UTF-8", "byte order mark"],
+    ids=[
+        "empty",
+        "torn",
+        "deep",
+        "long number",
+        "not UTF-8",
+        "key twice",
+        "null",
+        "half a character",
+        "command for a terminal",
+        "large number",
+        "many lists",
+        "many numbers",
+    ],
 )
 def test_what_is_no_json_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(content)
     with pytest.raises(FileFormatError, match=rf"x\.json: {message}"):
         read_json(path, Whole)
+
+
+@pytest.mark.parametrize("read", [read_json, read_toml_values])
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path, read: Callable[..., Any]) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"\xef\xbb\xbf" + (b"a = 1" if read is read_toml_values else json.dumps(GOOD).encode()))
+    assert read(path) == {"a": 1} if read is read_toml_values else read(path, Whole).name == "abc"
+
+
+LONG_KEYS = ["a." * 20_000 + "b = 1", "[" + "a." * 9 + "b]", "x = {" + "'a,' . " * 9 + "b = 1}"]
+
+
+@pytest.mark.parametrize("content", LONG_KEYS, ids=["key", "table", "inline"])
+def test_keys_of_many_parts_are_refused_unread(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(content)
+    with pytest.raises(FileFormatError, match=r"x\.toml: .+: has too many parts; write it as a table"):
+        read_toml_values(path)
+
+
+def test_dots_in_texts_and_comments_are_no_keys(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    dots = "a.b.c.d.e.f.g.h.i.j"
+    path.write_text(f'# {dots}\nx = "\\"{dots}"\ny = \'{dots}\'\nz = """"{dots}\n"""\n')
+    assert read_toml_values(path) == {"x": f'"{dots}', "y": dots, "z": f'"{dots}\n'}
+
+
+def test_toml_that_cannot_be_shown(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('[a]\nb = ["\\u001b[31m"]')
+    with pytest.raises(FileFormatError, match="b: has a control character, or half of another; remove it"):
+        read_toml_values(path)
+    path.write_text("#" * (formats.MAX_TOML_BYTES + 1))
+    with pytest.raises(FileFormatError, match="is larger than 256 KiB; this is not a file edgenas writes"):
+        read_toml_values(path)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +268,7 @@ def test_missing_and_folder_are_refused(tmp_path: Path, read: Callable[..., Whol
         FileFormatError, match=r"none\.json: cannot be read \(No such file .*\); check the path"
     ):
         read(tmp_path / "none.json", Whole)
-    with pytest.raises(FileFormatError, match=r"cannot be read \(Is a directory\); check the path"):
+    with pytest.raises(FileFormatError, match=r"cannot be read \(it is a folder\); "):
         read(tmp_path, Whole)
 
 

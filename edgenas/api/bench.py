@@ -21,6 +21,7 @@ from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.latency.latency import Latency
 from edgenas.onnx_latency.model_inputs import Shapes
+from edgenas.onnx_latency.onnx_content import opened
 from edgenas.onnx_latency.onnx_reading import batch_of_shapes, fixed_batch, precision_of, read_whole_model
 from edgenas.onnx_latency.shape_inference import check_sizes
 from edgenas.profiling.latency_distribution import (
@@ -140,7 +141,7 @@ def bench(settings: BenchSettings) -> BenchResult:
     """
     paths = [Path(each) for each in (settings.model, settings.against) if each is not None]
     shapes = settings.shapes
-    batch = settings.batch or batch_of_shapes(paths, shapes) or fixed_batch(paths[0])
+    batch = settings.batch or batch_of_shapes(paths, shapes) or fixed_batch(opened(paths[0]))
     device = find_device(settings.device, settings.threads, None, batch, settings.power_mode)
     board = board_for(settings, device)
     if board is None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edgenas.device import Device, Provenance, all_devices, find_device
+from edgenas.device import Device, Provenance, all_devices, damaged_devices, find_device
 from edgenas.device.device import CalibratedModel, Datasheet
 from edgenas.device.target import target_of
 from edgenas.device_models.fitted import model_of
@@ -49,10 +49,18 @@ class DeviceInfo(Document):
     tables: tuple[TableInfo, ...]
 
 
+class DamagedDevice(Document):
+    """A device file that cannot be used: the name that it has, and what is wrong with it."""
+
+    name: str
+    problem: str
+
+
 class DevicesResult(Document):
-    """The known devices."""
+    """The known devices; and, where all were asked for, the files that cannot be used."""
 
     devices: tuple[DeviceInfo, ...]
+    damaged: tuple[DamagedDevice, ...] = ()
 
 
 def devices(name: str | None = None) -> DevicesResult:
@@ -60,10 +68,15 @@ def devices(name: str | None = None) -> DevicesResult:
 
     Raises:
         UnknownNameError: no such device.
-        FileFormatError: a device file is invalid.
+        FileFormatError: its file is invalid.
     """
-    chosen = [find_device(name)] if name else all_devices()
-    return DevicesResult(devices=tuple(map(_describe, chosen)))
+    if name:
+        return DevicesResult(devices=(_describe(find_device(name)),))
+    damaged = [
+        DamagedDevice(name=error.path.stem, problem=str(error))
+        for error in dict.fromkeys(damaged_devices().values())
+    ]
+    return DevicesResult(devices=tuple(map(_describe, all_devices())), damaged=tuple(damaged))
 
 
 def _describe(device: Device) -> DeviceInfo:

@@ -123,9 +123,9 @@ def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
     from edgenas.onnx_latency import costing, onnx_reading, prediction
     from edgenas.onnx_latency.onnx_content import opened
 
-    shapes = settings.shapes
-    batch = settings.batch or onnx_reading.batch_of_shapes([path], shapes) or onnx_reading.fixed_batch(path)
-    precision = settings.precision or _narrow(onnx_reading.precision_of(opened(path)))
+    given, shapes = opened(path), settings.shapes
+    batch = settings.batch or onnx_reading.batch_of_shapes([path], shapes) or onnx_reading.fixed_batch(given)
+    precision = settings.precision or _narrow(onnx_reading.precision_of(given))
     device = device_for(settings.with_changes(batch=batch, precision=precision))
     found = prediction.predicted_onnx(path, device, shapes)
     kernels, costs = found.kernels, found.costs

@@ -17,7 +17,12 @@ class BoardError(Exception):
 
 def one_line(text: str, most: int = MAX_CHARACTERS) -> str:
     """Text from elsewhere as it may be shown on a terminal: printable, and of so many characters at most."""
-    return "".join(each if each.isprintable() else " " if each.isspace() else "?" for each in text[:most])
+    return printable(text[:most])
+
+
+def printable(text: str) -> str:
+    """Text from elsewhere without commands for a terminal, in one line."""
+    return "".join(each if each.isprintable() else " " if each.isspace() else "?" for each in text)
 
 
 def first_line(error: BaseException) -> str:

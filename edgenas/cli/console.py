@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from edgenas.board.problem import printable
 from edgenas.units import counted
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def print_json(result: "BaseModel") -> None:
 
 def print_lines(*lines: str) -> None:
     """Print lines on stdout."""
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
 
 
 def print_table(
@@ -40,7 +41,8 @@ def print_table(
     from edgenas.cli.text_table import TextTable
 
     width = shutil.get_terminal_size((WIDTH, 0)).columns
-    print_lines(title, *TextTable(columns, rows, left, wrapped, drawn).lines(width))
+    cleaned = [["\n".join(map(printable, cell.split("\n"))) for cell in row] for row in rows]
+    print_lines(title, *TextTable(columns, cleaned, left, wrapped, drawn).lines(width))
 
 
 def bar(length: int) -> str:

@@ -31,6 +31,7 @@ def run(
         return
     columns = ("device", "aliases", "runtime", "precision", "threads", "latencies", "tables")
     print_table("devices", columns, [_row(info) for info in result.devices], wrapped=("aliases",))
+    print_lines(*(f"{each.name} cannot be used: {each.problem}" for each in result.damaged))
     if name:
         _print_details(result.devices[0])
 

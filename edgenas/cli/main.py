@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from edgenas.board.ending import INTERRUPTED, in_good_order
+from edgenas.board.problem import one_line
 from edgenas.cli import (
     bench,
     benchmark,
@@ -24,7 +25,7 @@ from edgenas.cli import (
 from edgenas.cli import run as run_command
 from edgenas.cli.options import HELP_STYLE, with_quiet, with_values
 from edgenas.cli.standard_streams import code_after_output, open_outlets
-from edgenas.errors import FREE_SPACE, EdgenasError, is_full
+from edgenas.errors import FREE_SPACE, MAX_MESSAGE, EdgenasError, is_full
 from edgenas.settings.export import ExportSettings
 from edgenas.settings.search import SearchSettings
 
@@ -107,6 +108,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _usage_error(error)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
+    except MemoryError:
+        return _fail("there is not enough memory; close other programs, or give smaller files or limits", 1)
     except OSError as error:
         hint = f"; {FREE_SPACE}" if is_full(error) else ""
         return _fail(f"{error.filename or 'output'}: {error.strerror}{hint}", 3)
@@ -122,5 +125,5 @@ def _usage_error(error: Exception) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    sys.stderr.write(f"error: {one_line(' '.join(message.split()), MAX_MESSAGE)}\n")
     return code

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Self
 
 from typing_extensions import override
 
+from edgenas.board.problem import one_line
 from edgenas.cli.front_plot import HEIGHT, ON_FRONT, Point, front_plot
 from edgenas.cli.phase_text import Running
+from edgenas.errors import MAX_MESSAGE
 from edgenas.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -51,10 +53,18 @@ def _display() -> AbstractContextManager[Progress]:
     return LiveDisplay() if is_live else PlainDisplay()
 
 
+class _OneLine(logging.Formatter):
+    """What a warning quotes may come from anywhere."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record), MAX_MESSAGE)
+
+
 @contextmanager
 def _warnings_shown() -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)  # what it is now: a live display puts lines above itself
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
     logger = logging.getLogger("edgenas")
     logging.addLevelName(logging.WARNING, "warning")
     logger.addHandler(handler)

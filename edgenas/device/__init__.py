@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from edgenas import plugins
 from edgenas.board.manifest import RUNTIMES, TENSORRT
-from edgenas.device.catalogue import all_devices, data_folders, find_device
+from edgenas.device.catalogue import all_devices, damaged_devices, data_folders, find_device
 from edgenas.device.device import CPU, Datasheet, Device, Provenance
 from edgenas.errors import DeviceError
 from edgenas.plugins import load_plugin, plugin_names
@@ -19,6 +19,7 @@ __all__ = [
     "Device",
     "Provenance",
     "all_devices",
+    "damaged_devices",
     "data_folders",
     "find_device",
     "runtime_for",

@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import get_args
 
 from edgenas import plugins
-from edgenas.device.device import CPU, Device
-from edgenas.errors import InputError, UnknownNameError
+from edgenas.device.device import CPU, MAX_BATCH, Device
+from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.formats import read_toml
 from edgenas.plugins import load_plugin, plugin_names
 from edgenas.user_folders import data_folder
 from edgenas.vocabulary import Precision
 
 DEVICES, TABLES = "devices", "latency_models"
-MAX_BATCH = 1024
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +28,8 @@ def data_folders(kind: str) -> list[Path]:
 
 
 def all_devices() -> list[Device]:
-    """All known devices, sorted by name; the first folder wins for a duplicate name.
-
-    Raises:
-        FileFormatError: a device file is invalid.
-    """
-    return sorted(_in_folder_order(), key=lambda device: device.name)
+    """All known devices, sorted by name; the first folder wins for a duplicate name."""
+    return sorted(_in_folder_order()[0], key=lambda device: device.name)
 
 
 def find_device(
@@ -57,7 +52,7 @@ def find_device(
     Raises:
         UnknownNameError: no such device or power mode; suggests the closest.
         InputError: an option out of range, or threads for a provider without a thread count.
-        FileFormatError: a device file is invalid.
+        FileFormatError: its file is invalid; those of others do not matter.
     """
     found = _named(device) if isinstance(device, str) else device
     if not isinstance(found, Device):
@@ -69,37 +64,52 @@ def find_device(
 
 
 def _named(name: str) -> Device:
-    devices = _in_folder_order()
+    devices, damaged = _in_folder_order()
     for device in sorted(devices, key=lambda device: device.name != name):
         if name == device.name or name in device.aliases:
             return device
+    if name in damaged:
+        raise damaged[name]
     names = [name for device in devices for name in (device.name, *device.aliases)]
     raise UnknownNameError(
         "device", name, names, hint=f"known: {', '.join(sorted(names))} (see: edgenas devices)"
     )
 
 
-def _in_folder_order() -> list[Device]:
+def damaged_devices() -> dict[str, FileFormatError]:
+    """What is wrong with device files, by the name that a file has; what it hides in later folders is not used."""
+    return _in_folder_order()[1]
+
+
+def _in_folder_order() -> tuple[list[Device], dict[str, FileFormatError]]:
     found: dict[str, Device] = {}
+    damaged: dict[str, FileFormatError] = {}
     for folder in data_folders(DEVICES):
-        for device in devices_in(folder):
-            found.setdefault(device.name, device)
+        devices, wrong = devices_in(folder)
+        for device in devices:
+            if device.name in damaged:
+                damaged |= dict.fromkeys(device.aliases, damaged[device.name])
+            else:
+                found.setdefault(device.name, device)
+        damaged |= {name: error for name, error in wrong.items() if name not in found}
     for name in plugin_names(plugins.DEVICES):
         try:
             for device in devices_of_package(name):
                 found.setdefault(device.name, device)
         except InputError as error:  # a broken package does not hide the devices of others
             log.warning("%s", error)
-    return list(found.values())
+    return list(found.values()), damaged
 
 
-def devices_in(folder: Path) -> list[Device]:
-    """The devices whose files are in a folder.
-
-    Raises:
-        FileFormatError: a device file is invalid.
-    """
-    return [read_toml(path, Device) for path in sorted(folder.glob("*.toml"))]
+def devices_in(folder: Path) -> tuple[list[Device], dict[str, FileFormatError]]:
+    """The devices whose files are in a folder, and what is wrong with other files, by their name."""
+    devices, wrong = [], {}
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            devices.append(read_toml(path, Device))
+        except FileFormatError as error:  # a damaged file does not hide the devices of others
+            wrong[path.stem] = error
+    return devices, wrong
 
 
 def devices_of_package(name: str) -> list[Device]:
@@ -109,7 +119,11 @@ def devices_of_package(name: str) -> list[Device]:
         InputError: it cannot be imported, or one of its files is invalid.
     """
     folders = load_plugin(plugins.DEVICES, name).__path__
-    return [device for folder in folders for device in devices_in(Path(folder))]
+    found = [devices_in(Path(folder)) for folder in folders]
+    for _, wrong in found:
+        for error in wrong.values():
+            raise error
+    return [device for devices, _ in found for device in devices]
 
 
 def _with_options(

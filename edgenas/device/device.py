@@ -10,12 +10,12 @@ from typing_extensions import override
 from edgenas import plugins
 from edgenas.board.onnx_sessions import CPU as CPU
 from edgenas.board.onnx_sessions import GPUS
-from edgenas.formats import Document
+from edgenas.formats import Document, Line
 from edgenas.plugins import plugin_names
 from edgenas.units import counted
 from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON, Precision, Processor, TargetName
 
-MAX_THREADS = 1024
+MAX_THREADS = MAX_BATCH = 1024
 
 RUNTIMES = ("onnxruntime", "torch", "tensorrt", "tflite")
 """Names that device files may give; of tensorrt and tflite tables are read, nothing is timed with them yet."""
@@ -41,18 +41,22 @@ _BASES = {
 }
 
 
+Figure = Annotated[float, Field(ge=1e-6, le=1e9)]
+"""Far beyond that of any device, in its unit."""
+
+
 class Datasheet(Document):
     """Published figures for the device's operating point and precision."""
 
-    peak_gflops: float = Field(
-        gt=0, description="peak of the threads used, 10^9 operations/s; a MAC counts as two"
+    peak_gflops: Figure = Field(
+        description="peak of the threads used, 10^9 operations/s; a MAC counts as two"
     )
-    memory_bandwidth_gb_s: float = Field(gt=0, description="peak memory bandwidth, 10^9 bytes/s")
-    memory_bytes: int = Field(gt=0)
-    kernel_launch_us: float = Field(gt=0, description="fixed cost of any kernel, microseconds")
+    memory_bandwidth_gb_s: Figure = Field(description="peak memory bandwidth, 10^9 bytes/s")
+    memory_bytes: int = Field(gt=0, le=2**60)
+    kernel_launch_us: Figure = Field(description="fixed cost of any kernel, microseconds")
 
 
-Cost = Annotated[float, Field(ge=0)]
+Cost = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class Costs(Document):
@@ -78,15 +82,15 @@ class CalibratedModel(Document):
 
     precision: Precision
     threads: int = Field(ge=1, le=MAX_THREADS)
-    batch: int = Field(ge=1)
-    power_mode: str = Field(description="operating point of the figures")
-    networks: int = Field(ge=1, description="distinct networks among the figures")
-    median_error_percent: float = Field(ge=0, description="of networks held out on every device")
+    batch: int = Field(ge=1, le=MAX_BATCH)
+    power_mode: Line = Field(description="operating point of the figures")
+    networks: int = Field(ge=1, le=10**9, description="distinct networks among the figures")
+    median_error_percent: float = Field(ge=0, le=1e6, description="of networks held out on every device")
     spearman: float = Field(
         ge=-1, le=1, description="rank correlation with the published latencies, same networks"
     )
     interval_factor: float = Field(
-        gt=1, description="90 % of their error ratios lie between 1 / this and this"
+        gt=1, le=1e6, description="90 % of their error ratios lie between 1 / this and this"
     )
     figures: tuple[str, ...] = Field(min_length=1, description="the fitted figures, with source and licence")
     costs: Costs
@@ -106,7 +110,7 @@ class Device(Document):
 
     schema_: Literal["edgenas.device/1"] = Field(alias="schema")
     name: str = Field(pattern=DEVICE_NAME)
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Annotated[str, Field(pattern=DEVICE_NAME)], ...] = ()
     description: str
     runtime: str = Field(description="what executes models: one of RUNTIMES, or of an installed package")
     provider: str = Field(
@@ -118,8 +122,8 @@ class Device(Document):
     )
     precision: Precision
     threads: int = Field(ge=1, le=MAX_THREADS)
-    batch: int = Field(default=1, ge=1)
-    power_mode: str = Field(description="operating point, in the vendor's words")
+    batch: int = Field(default=1, ge=1, le=MAX_BATCH)
+    power_mode: Line = Field(description="operating point, in the vendor's words")
     reach: Literal["local", "none"] = Field(description="local: this host; none: not reachable from here")
     ssh: SshAccess | None = None
     processor: Processor | None = Field(
@@ -127,9 +131,7 @@ class Device(Document):
         description="for its int8 models; of this host it is found out, of others arm64 if not given",
     )
     datasheet: Datasheet
-    power_modes: dict[str, Annotated[float, Field(gt=0)]] = Field(
-        default={}, description="operating points: name to clock in MHz"
-    )
+    power_modes: dict[Line, Figure] = Field(default={}, description="operating points: name to clock in MHz")
     calibrated: CalibratedModel | None = None
     sources: tuple[str, ...] = Field(min_length=1, description="where each figure comes from")
 

@@ -11,6 +11,7 @@ from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.board.problem import one_line
 from edgenas.device.target import TARGETS
 from edgenas.exporting.camera import Camera
+from edgenas.exporting.markdown import code, plain
 from edgenas.exporting.preprocessing import GEOMETRY, Preprocessing
 from edgenas.exporting.run_line import RunLine
 from edgenas.exporting.usage_program import usage_program
@@ -76,8 +77,8 @@ def _markdown(name: str, card: Card) -> str:
         else "not measured"
     )
     rows = "\n".join([*_accuracy_rows(card), *_score_rows(card)])
-    what = f"{model.name}, hand-designed and trained" if model.name else "Found"
-    note = f"\n**Note:** {model.note}.\n" if model.note else ""
+    what = f"{plain(model.name)}, hand-designed and trained" if model.name else "Found"
+    note = f"\n**Note:** {plain(model.note)}.\n" if model.note else ""
     energy = (
         f"\n| predicted energy of a run | {model.energy_mj.text}, idle power not counted |"
         if model.energy_mj
@@ -86,15 +87,15 @@ def _markdown(name: str, card: Card) -> str:
     prepared, camera = card.preprocessing, card.camera
     batch, inside = card.batch or "batch", "both" if card.names_classes else "the preprocessing"
     alone = ", without the preprocessing that is inside" if camera else ""
-    return f"""# {name}
+    return f"""# {plain(name)}
 
-{what} by edgenas run `{card.run}` for device `{card.device}` on data `{card.data}`.
+{what} by edgenas run {code(card.run)} for device {code(card.device)} on data {code(card.data)}.
 {note}
 | | |
 | --- | --- |
 {rows}
 | predicted latency | {format_milliseconds(latency.predicted)} ({interval}; {model.provenance.basis}) |
-| predicted for | {card.target}{alone} |
+| predicted for | {plain(card.target)}{alone} |
 | measured latency | {measured} |{energy}
 | parameters | {format_count(model.params)} |
 | MACs | {format_count(model.macs)} |
@@ -138,8 +139,8 @@ def _run_section(card: Card) -> str:
     """How to run it on its target, and which files are for that."""
     if card.run_line is None:
         return ""
-    beside = f", by {', '.join(f'`{each}`' for each in card.files)} beside it" if card.files else ""
-    return f"\nOn its target{beside}: `{card.run_line.text}`\n"
+    beside = f", by {', '.join(map(code, card.files))} beside it" if card.files else ""
+    return f"\nOn its target{beside}: {code(card.run_line.text)}\n"
 
 
 def _input(prepared: Preprocessing, camera: Camera | None, batch: int | str) -> str:
@@ -191,7 +192,7 @@ def _decoding(draft: float, size: int) -> str:
 
 def _classes(card: Card, name: str) -> str:
     shown = card.classes if len(card.classes) <= MAX_CLASSES else card.classes[:FIRST_CLASSES]
-    text = ", ".join("`" + one_line(each).replace("`", "'") + "`" for each in shown)
+    text = ", ".join(code(one_line(each)) for each in shown)
     return text if shown == card.classes else f"{text}, ... (all are in `{Path(name).stem}.json`)"
 
 
@@ -200,14 +201,14 @@ def _network(card: Card) -> str:
     model = card.model
     choices = model.architecture.get("choices")
     text = (
-        f"Network: {model.architecture['name']}"
+        f"Network: {plain(model.architecture['name'])}"
         if choices is None
-        else f"Architecture: `{' '.join(choices)}`"
+        else f"Architecture: {code(' '.join(choices))}"
     )
     if (weights := card.pretrained) is None:
         return text
-    note = f"; {weights.note}" if weights.note else ""
-    described = f"{weights.name} ({weights.licence}, {weights.origin}{note}; SHA-256 `{weights.sha256}`)"
+    told = "; ".join(filter(None, (f"{weights.licence}, {weights.origin}", weights.note)))
+    described = f"{plain(weights.name)} ({plain(told)}; SHA-256 `{weights.sha256}`)"
     return f"{text}\n\nTraining began with the weights {described}."
 
 

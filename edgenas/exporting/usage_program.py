@@ -40,7 +40,7 @@ if __name__ == "__main__":
     main()
 """
 
-_INSIDE = ("pixels", "fitted")
+_INSIDE = ("pixels", "make_smaller", "fitted")
 """Functions of `images/preparing.py` whose work a file with the preprocessing inside does itself."""
 
 _CLASSES = {

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.errors import DataError
+from edgenas.formats import UNPRINTABLE
 from edgenas.images.reading import UnreadableImageError, opened
 
 SUFFIXES = {
@@ -157,7 +158,7 @@ def _is_no_image(path: Path) -> str | None:
 
 
 def _check_class_folder(part: Path, folder: Path) -> None:
-    """Names must be valid UTF-8 for JSON, and a link to a parent would put every class into one."""
+    """Names must be text that JSON, and a terminal, can hold; and a link to a parent would put every class into one."""
     if part.resolve().is_relative_to(folder.resolve()):
         raise DataError(f"{folder}: is a link to one of its parent folders", "remove the link")
     try:
@@ -166,6 +167,10 @@ def _check_class_folder(part: Path, folder: Path) -> None:
         raise DataError(
             f"{part}: the name of class folder {folder.name!a} is not UTF-8", "rename the folder"
         ) from None
+    if UNPRINTABLE.search(folder.name) or "\n" in folder.name:
+        raise DataError(
+            f"{part}: the name of class folder {folder.name!a} has control characters", "rename the folder"
+        )
 
 
 def composed(name: str) -> str:
@@ -174,8 +179,9 @@ def composed(name: str) -> str:
 
 
 def name_below(root: Path, path: Path) -> str:
-    """Where a file lies below a folder, as text that any file can hold; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
+    """Where a file lies below a folder, as text that any file can hold; what is no text in it is escaped."""
+    text = os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
+    return UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def first_of(names: Sequence[str]) -> str:

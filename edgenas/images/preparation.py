@@ -39,6 +39,10 @@ class Preparation(Document):
     ranges: Annotated[dict[str, Range], AfterValidator(_ranges)] = Field(default_factory=lambda: dict(RANGES))
     jpeg_draft: float = Field(default=DRAFT, ge=0)
 
+    def make_smaller(self, image: Image.Image, size: int) -> None:
+        """Let an opened JPEG be decoded smaller, where that is enough for pixels of this size."""
+        preparing.make_smaller(image, size, self.jpeg_draft)
+
     def pixels(self, image: Image.Image, size: int) -> NDArray[np.uint8]:
         """The pixels of an opened picture, uint8 (size, size, channels); raises what Pillow raises."""
         return preparing.pixels(image, size, self.fit, self.channels, self.ranges, self.jpeg_draft)

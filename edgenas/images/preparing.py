@@ -35,13 +35,15 @@ def pixels(
     ranges: Mapping[str, tuple[float, float]],
     draft: float,
 ) -> NDArray[np.uint8]:
-    """The pixels of an opened picture, uint8 (size, size, channels).
+    """The pixels of an opened picture, uint8 (size, size, channels)."""
+    make_smaller(image, size, draft)
+    return np.asarray(fitted(whole(image, channels, ranges), size, fit)).reshape(size, size, channels)
 
-    A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides stay at least `draft` times `size`; 0: as it is.
-    """
+
+def make_smaller(image: Image.Image, size: int, draft: float) -> None:
+    """Decode a JPEG at 1/2, 1/4 or 1/8 of its size, if both sides stay at least `draft` times `size`; 0: as it is."""
     if draft:
         image.draft(None, (round(draft * size), round(draft * size)))
-    return np.asarray(fitted(whole(image, channels, ranges), size, fit)).reshape(size, size, channels)
 
 
 def whole(image: Image.Image, channels: int, ranges: Mapping[str, tuple[float, float]]) -> Image.Image:
@@ -83,8 +85,13 @@ def opaque(image: Image.Image, channels: int) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("LA") if image.mode == "La" else image
         ground = Image.new("RGBA", image.size, ALPHA_ON)
-        image = Image.alpha_composite(ground, image.convert("RGBA"))
-    return image.convert("RGB" if channels == 3 else "L")
+        image = Image.alpha_composite(ground, converted(image, "RGBA"))
+    return converted(image, "RGB" if channels == 3 else "L")
+
+
+def converted(image: Image.Image, mode: str) -> Image.Image:
+    """The picture in a mode; itself if it is in it already, as a copy may be large."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def fitted(image: Image.Image, size: int, fit: str) -> Image.Image:

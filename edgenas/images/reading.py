@@ -15,9 +15,13 @@ from PIL import Image, UnidentifiedImageError
 
 from edgenas.errors import DataError
 from edgenas.images.preparation import Preparation
+from edgenas.images.room import MAX_PIXELS, decoding, pixels_of
 
 NO_PERMISSION, TOO_LARGE, UNREACHABLE = "no permission", "too large for the memory", "cannot be reached"
 """Reasons that are not about what a file holds."""
+
+TOO_MANY = "too many pixels"
+"""Reason for a picture that would not fit into the memory of a core, though it is whole."""
 
 HEIC = "HEIC"
 """Reason for what phones save, whatever its suffix: Pillow does not decode it."""
@@ -65,7 +69,10 @@ def read_pixels(path: Path, size: int, preparation: Preparation) -> NDArray[np.u
         UnreadableImageError: it is none, or cannot be decoded.
     """
     with opened(path) as image:
-        return preparation.pixels(image, size)
+        if not image.info.get("progressive"):  # such a JPEG is held as a whole, even if it is decoded smaller
+            preparation.make_smaller(image, size)
+        with room_for(path, image):
+            return preparation.pixels(image, size)
 
 
 def read_whole_pixels(path: Path, preparation: Preparation) -> NDArray[np.uint8]:
@@ -74,8 +81,21 @@ def read_whole_pixels(path: Path, preparation: Preparation) -> NDArray[np.uint8]
     Raises:
         UnreadableImageError: it is none, or cannot be decoded.
     """
-    with opened(path) as image:
+    with opened(path) as image, room_for(path, image):
         return preparation.whole_pixels(image)
+
+
+@contextmanager
+def room_for(path: Path, image: Image.Image) -> Iterator[None]:
+    """Wait until there is room to decode an opened picture beside those that are being decoded.
+
+    Raises:
+        UnreadableImageError: there never is.
+    """
+    if (amount := pixels_of(image)) > MAX_PIXELS:
+        raise UnreadableImageError(path, TOO_MANY)
+    with decoding.taking(amount):
+        yield
 
 
 @cache
@@ -129,7 +149,7 @@ def _reason(path: Path, error: Exception) -> str:
         case PermissionError():
             return NO_PERMISSION
         case Image.DecompressionBombError():
-            return "too many pixels"
+            return TOO_MANY
         case MemoryError():
             return TOO_LARGE
         case OSError() if error.errno in _OUT_OF_REACH:

@@ -10,8 +10,7 @@ from pydantic import Field, model_validator
 
 from edgenas.board.manifest import MAX_MODELS, MAX_RUNS
 from edgenas.device import Device, find_device
-from edgenas.device.catalogue import MAX_BATCH
-from edgenas.device.device import MAX_THREADS
+from edgenas.device.device import MAX_BATCH, MAX_THREADS
 from edgenas.errors import InputError
 from edgenas.formats import Document, Line
 from edgenas.onnx_latency.fragments import COUNT, Fragment, fragments

@@ -13,7 +13,7 @@ from edgenas.board.bursts import Bursts
 from edgenas.board.conditions import changes
 from edgenas.device import Device
 from edgenas.errors import DeviceError, FileFormatError, InputError
-from edgenas.formats import Document, Line, read_json
+from edgenas.formats import Document, Line, Milliseconds, read_json
 from edgenas.kits.kit_plan import FRAGMENT, BoardPlan, KitPlan, TimingPlan, planned_fragments
 from edgenas.latency.table import Calibration, Fragments, LatencyTable, find_table, merged, save_table
 from edgenas.onnx_latency.fragment_timing import fragment_kernels, fragments_from
@@ -22,7 +22,7 @@ from edgenas.profiling.few_samples import FewSamplesReport, inferred_table
 from edgenas.profiling.machine_facts import MachineFacts
 from edgenas.profiling.measured_table import table_of
 from edgenas.profiling.profile_plan import OVERHEAD, ProfilePlan
-from edgenas.timing.journal import CheckedBurst, CheckedEnergy, CheckedMemory, CheckedRuns, Milliseconds
+from edgenas.timing.journal import CheckedBurst, CheckedEnergy, CheckedMemory, CheckedRuns
 from edgenas.timing.measuring import Measurement, measurement_of
 from edgenas.transfer.known_devices import MIN_SAMPLES
 

@@ -6,12 +6,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from edgenas.device.device import Provenance
+from edgenas.formats import MAX_MS
 from edgenas.units import format_milliseconds
 
-MAX_MS = 1e9
-"""Eleven days: no network takes so long."""
-
-Positive = Annotated[float, Field(gt=0, lt=MAX_MS)]
+Positive = Annotated[float, Field(gt=0, le=MAX_MS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Latency:
     """
 
     predicted: Positive
-    low: Annotated[float, Field(ge=0, lt=MAX_MS)]
+    low: Annotated[float, Field(ge=0, le=MAX_MS)]
     high: Positive
     provenance: Provenance
     measured: Positive | None = None

@@ -14,9 +14,10 @@ from edgenas.board.energy import MAX_MJ
 from edgenas.board.manifest import RUNTIMES
 from edgenas.device import Device, data_folders
 from edgenas.device.catalogue import TABLES
+from edgenas.device.device import MAX_BATCH, MAX_THREADS
 from edgenas.device.target import searched_scheme_of
 from edgenas.errors import FileFormatError, InputError, UnwritableError
-from edgenas.formats import Document, Line, read_json, write_json
+from edgenas.formats import MAX_COUNT, MAX_MS, Document, Line, Milliseconds, read_json, write_json
 from edgenas.space.block import block_from_key
 from edgenas.units import counted
 from edgenas.user_folders import data_folder
@@ -38,17 +39,27 @@ _OPTIONAL = ("inferences", "fragments", "changed", "boards", "energies", "quanti
 """Sections that earlier versions lack; excluded from the checksum when empty, so that old checksums stay valid."""
 
 
+MAX_FACTOR = 1e6
+"""Of any ratio."""
+
+Overhead = Annotated[float, Field(ge=0, le=MAX_MS)]
+Offset = Annotated[float, Field(ge=-MAX_MS, le=MAX_MS)]
+
+MAX_PIECES, MAX_DISTINCT = 1000, 5000
+"""Of fragments: kernels in one, how often it runs each, and how many there are; different kernels in all of them."""
+
+
 class Entry(Document):
     """Time of one block over `n` runs, milliseconds, including the runtime's call overhead."""
 
-    typical_ms: float = Field(
-        gt=0, description="interquartile mean of the bursts' minima; used for predictions"
+    typical_ms: Milliseconds = Field(
+        description="interquartile mean of the bursts' minima; used for predictions"
     )
-    min_ms: float = Field(gt=0)
-    p50_ms: float = Field(gt=0)
-    p90_ms: float = Field(gt=0)
-    n: int = Field(ge=1)
-    spread: float = Field(ge=0, description="(p90 - min) / min of the raw samples")
+    min_ms: Milliseconds
+    p50_ms: Milliseconds
+    p90_ms: Milliseconds
+    n: int = Field(ge=1, le=MAX_COUNT)
+    spread: float = Field(ge=0, le=MAX_COUNT, description="(p90 - min) / min of the raw samples")
     unstable: bool = False
 
     @model_validator(mode="after")
@@ -75,19 +86,19 @@ class Reference(Document):
     """A whole network and its time."""
 
     choices: tuple[str, ...]
-    measured_ms: float = Field(gt=0)
+    measured_ms: Milliseconds
 
 
 class Calibration(Document):
     """measured = slope * sum of blocks + their corrections + intercept, fitted on whole networks of one space."""
 
-    slope: float = Field(gt=0)
-    intercept_ms: float
-    overhead_ms: float = Field(ge=0, description="call overhead subtracted from each block")
-    corrections_ms: dict[str, float] = Field(
+    slope: float = Field(ge=1 / MAX_FACTOR, le=MAX_FACTOR)
+    intercept_ms: Offset
+    overhead_ms: Overhead = Field(description="call overhead subtracted from each block")
+    corrections_ms: dict[str, Offset] = Field(
         default={}, description="by block key: additional cost inside a network"
     )
-    residuals: tuple[float, ...] = Field(
+    residuals: tuple[Annotated[float, Field(ge=-MAX_FACTOR, le=MAX_FACTOR)], ...] = Field(
         min_length=2, description="(predicted - measured) / measured of each network, leave-one-out"
     )
     networks: tuple[str, ...] = Field(default=(), description="ids of the networks fitted on")
@@ -104,20 +115,20 @@ class Inference(Document):
     `residuals` their leave-one-out errors.
     """
 
-    block_ms: dict[str, Annotated[float, Field(ge=0)]]
+    block_ms: dict[str, Overhead]
     calibration: Calibration
-    uncertainties: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+    uncertainties: tuple[Annotated[float, Field(ge=0, le=MAX_FACTOR)], ...] = Field(
         description="relative standard deviation of each reference's time, due to machine noise"
     )
-    sentinel_ms: float = Field(
-        gt=0, description="as the table's, from the session that timed the last references"
+    sentinel_ms: Milliseconds = Field(
+        description="as the table's, from the session that timed the last references"
     )
     low_factor: float = Field(
-        gt=0, le=1, description="ends of the 90 % interval as multiples of a prediction"
+        ge=1 / MAX_FACTOR, le=1, description="ends of the 90 % interval as multiples of a prediction"
     )
-    high_factor: float = Field(ge=1)
+    high_factor: float = Field(ge=1, le=MAX_FACTOR)
     noise: float = Field(
-        ge=0, description="relative error of a timing that the linear model does not explain"
+        ge=0, le=MAX_FACTOR, description="relative error of a timing that the linear model does not explain"
     )
     views: dict[str, float] = Field(description="probability of each feature set")
     known_devices: tuple[str, ...] = Field(description="devices that the prior was learnt from")
@@ -136,57 +147,66 @@ PIECE = r"^[a-z-]+/[\w.]+(/blocked|/few)?( \d{1,15}){4} [1-9]\d{0,9}$"
 class FragmentTime(Document):
     """A small network, the kernels it runs, and its time."""
 
-    name: str
-    pieces: dict[Annotated[str, Field(pattern=PIECE)], Annotated[int, Field(ge=1)]] = Field(
-        min_length=1, description="how often each kernel runs"
+    name: Line
+    pieces: dict[Annotated[str, Field(pattern=PIECE)], Annotated[int, Field(ge=1, le=MAX_PIECES)]] = Field(
+        min_length=1, max_length=MAX_PIECES, description="how often each kernel runs"
     )
-    typical_ms: float = Field(gt=0)
+    typical_ms: Milliseconds
 
 
 class Fragments(Document):
     """Times of small networks, from which the kernel costs of any ONNX file are learnt."""
 
-    channel_block: int = Field(ge=1, description="channels per block of the runtime's convolution layout")
-    overhead_ms: float = Field(ge=0, description="overhead of a call")
-    times: tuple[FragmentTime, ...] = Field(min_length=1)
+    channel_block: int = Field(
+        ge=1, le=MAX_PIECES, description="channels per block of the runtime's convolution layout"
+    )
+    overhead_ms: Overhead = Field(description="overhead of a call")
+    times: tuple[FragmentTime, ...] = Field(min_length=1, max_length=MAX_PIECES)
+
+    @model_validator(mode="after")
+    def _can_be_fitted(self) -> "Fragments":
+        """The time and memory of fitting grow with the square of what is timed."""
+        if len({piece for each in self.times for piece in each.pieces}) > MAX_DISTINCT:
+            raise ValueError(f"more than {MAX_DISTINCT} kernels are too many")
+        return self
 
 
 class LatencyTable(Document):
     """One table; see the module's docstring. Frozen: growing it makes a new one."""
 
     schema_: Literal["edgenas.table/1"] = Field(default="edgenas.table/1", alias="schema")
-    device: str
-    runtime: str
-    runtime_version: str
-    provider: str
+    device: Line
+    runtime: Line
+    runtime_version: Line
+    provider: Line
     precision: Precision
     quantisation: Line | None = Field(
         default=None,
         description="how models were quantised (`precision.scheme`); None at other precisions than int8",
     )
-    threads: int = Field(ge=1)
-    batch: int = Field(ge=1)
-    power_mode: str
-    governor: str | None = None
-    frequency_mhz: float | None = Field(default=None, gt=0)
-    temperature_c: float | None = None
+    threads: int = Field(ge=1, le=MAX_THREADS)
+    batch: int = Field(ge=1, le=MAX_BATCH)
+    power_mode: Line
+    governor: Line | None = None
+    frequency_mhz: float | None = Field(default=None, gt=0, le=MAX_FACTOR)
+    temperature_c: float | None = Field(default=None, ge=-300, le=1000)
     throttle_events: int | None = Field(
-        default=None, ge=0, description="during the profile, as counted by the system"
+        default=None, ge=0, le=MAX_COUNT, description="during the profile, as counted by the system"
     )
     changed: tuple[Line, ...] = Field(
         default=(), description="what changed during the latest measurement; its entries are unstable then"
     )
-    boards: dict[Line, Annotated[float, Field(gt=0)]] = Field(
+    boards: dict[Line, Annotated[float, Field(ge=1 / MAX_FACTOR, le=MAX_FACTOR)]] = Field(
         default={},
         description="of a table of several boards: by host, its times as a multiple of those of the others (median)",
     )
     cores: tuple[int, ...] = Field(default=(), description="processor cores pinned to; empty for none")
-    measured_at: str = Field(description="ISO 8601, UTC")
-    host: str = Field(description="fingerprint of the machine measured on")
-    host_description: str
-    overhead_ms: float = Field(ge=0, description="overhead of a call")
-    sentinel_ms: float = Field(
-        gt=0, description="usual time of the sentinel, a block that is timed throughout"
+    measured_at: Line = Field(description="ISO 8601, UTC")
+    host: Line = Field(description="fingerprint of the machine measured on")
+    host_description: Line
+    overhead_ms: Overhead = Field(description="overhead of a call")
+    sentinel_ms: Milliseconds = Field(
+        description="usual time of the sentinel, a block that is timed throughout"
     )
     disturbed: float = Field(
         ge=0, le=1, description="share of the bursts during which the sentinel was off its usual time"

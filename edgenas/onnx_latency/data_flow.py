@@ -1,6 +1,7 @@
 """Producers and consumers of values, looking through nodes that only reshape."""
 
 from collections import defaultdict
+from collections.abc import Set
 
 from onnx import NodeProto
 
@@ -33,9 +34,9 @@ class DataFlow:
         values = (value for value in node.input if value and value not in self.graph.constants)
         return {self._name(value): value for value in values}
 
-    def needed_outside(self, value: str, members: list[int]) -> bool:
+    def needed_outside(self, value: str, members: Set[int]) -> bool:
         """Whether any other node, or the model's output, needs a value."""
-        return value in self.outputs or not set(members).issuperset(self.consumers[value])
+        return value in self.outputs or not members >= set(self.consumers[value])
 
     def _enter(self, i: int, node: NodeProto) -> None:
         if _is_view(self.graph, node):

@@ -9,9 +9,7 @@ import onnx
 from onnx import inliner
 
 from edgenas.errors import FileFormatError, first_line
-
-MAX_NODES, MAX_BYTES = 100_000, 2**31 - 1
-"""Several times the largest networks; a file of two kilobytes can call functions within functions for 2^40 nodes."""
+from edgenas.onnx_latency.limits import MAX_MODEL_BYTES, MAX_NODES
 
 _EXPORT_AGAIN = "export the model to ONNX again, with its functions inlined"
 
@@ -27,10 +25,13 @@ class _Amount(NamedTuple):
 def inlined(path: Path, proto: onnx.ModelProto) -> onnx.ModelProto:
     """The model without functions of its own.
 
+    Args:
+        path: of the file, for messages.
+        proto: whose amount was checked.
+
     Raises:
-        FileFormatError: it would be too large, or a function calls itself.
+        FileFormatError: its functions are nested too deeply.
     """
-    _check_amount(path, proto)
     if not proto.functions:
         return proto
     try:
@@ -41,7 +42,12 @@ def inlined(path: Path, proto: onnx.ModelProto) -> onnx.ModelProto:
         ) from None
 
 
-def _check_amount(path: Path, proto: onnx.ModelProto) -> None:
+def check_amount(path: Path, proto: onnx.ModelProto) -> None:
+    """Check that a model has not too much in it once its functions are in their place.
+
+    Raises:
+        FileFormatError: it has, or a function calls itself.
+    """
     functions = {_key(each.domain, each.name, each): each.node for each in proto.functions}
     calls = {key: functions.keys() & set(_called(nodes)) for key, nodes in functions.items()}
     amounts: dict[_Key, _Amount] = {}
@@ -53,7 +59,7 @@ def _check_amount(path: Path, proto: onnx.ModelProto) -> None:
             path, "functions", f"{error.args[1][0][1]!r:.60} calls itself", _EXPORT_AGAIN
         ) from None
     total = _amount(proto.graph.node, amounts)
-    if total.nodes > MAX_NODES or total.size_bytes > MAX_BYTES:
+    if total.nodes > MAX_NODES or total.size_bytes > MAX_MODEL_BYTES:
         what = f"{min(total.nodes, 10**18)} nodes of {min(total.size_bytes, 10**18)} bytes"
         raise FileFormatError(
             path, "graph", f"is too large ({what}; at most {MAX_NODES} of 2 GiB)", "give a smaller model"

@@ -7,7 +7,8 @@ Gauss-Newton steps, each conditioning a Gaussian process on linear functionals o
 """
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 
-from edgenas.latency.table import Fragments
+from edgenas.errors import InputError
+from edgenas.latency.table import MAX_DISTINCT, Fragments
 from edgenas.onnx_latency.blocked_layout import Piece, piece_from_text
 from edgenas.onnx_latency.kernel_rates import Rates, SizedPiece
 
@@ -104,9 +106,26 @@ class KernelCosts:
         self.widening = max(float(off), MIN_WIDENING)
 
     def costs(self, pieces: Sequence[Piece]) -> Costs:
-        """Cost of a network's pieces, in order."""
-        size = _size(pieces)
-        seen = [SizedPiece(piece, size) for piece in pieces]
+        """Cost of a network's pieces, in order.
+
+        Raises:
+            InputError: too many of them differ: time and memory grow with their square.
+        """
+        counts = Counter(pieces)
+        if len(counts) > MAX_DISTINCT:
+            raise InputError(
+                f"the model has {len(counts)} different kernels; at most {MAX_DISTINCT} are possible",
+                "give a smaller model",
+            )
+        size = _size(counts)
+        places = {piece: i for i, piece in enumerate(counts)}
+        seen = [SizedPiece(piece, size) for piece in counts]
+        times_ms, relative_sd = self._costs(seen, np.array(list(counts.values()), np.float64))
+        return Costs(times_ms[[places[piece] for piece in pieces]], relative_sd)
+
+    def _costs(self, seen: Sequence[SizedPiece], counts: Floats) -> Costs:
+        """Of distinct pieces, in order; their sum is that of each so often."""
+        pieces = [each.piece for each in seen]
         g, times_ms = np.zeros(len(pieces)), self._rates.base_ms(seen)
         groups = {
             kind: (places, _Group([seen[i] for i in places])) for kind, places in _by_kind(pieces).items()
@@ -122,12 +141,12 @@ class KernelCosts:
         variance = 0.0
         shared: Floats = np.zeros(self._slopes.shape[0])
         for kind, (places, group) in groups.items():
-            part_ms = times_ms[places]
+            part_ms = times_ms[places] * counts[places]
             variance += float(part_ms @ group.covariance(group) @ part_ms)
             if kind in cross:
                 shared += self._slopes[:, self._places[kind]] @ (part_ms @ cross[kind])
         variance -= float(shared @ cho_solve(self._factor, shared))
-        whole_ms = self.overhead_ms + times_ms.sum()
+        whole_ms = self.overhead_ms + times_ms @ counts
         return Costs(times_ms, math.sqrt(max(variance, 0.0) / whole_ms**2 + NOISE**2))
 
 
@@ -164,10 +183,10 @@ def _sizes(seen: SizedPiece) -> tuple[float, ...]:
     )
 
 
-def _size(pieces: Sequence[Piece]) -> int:
-    return round(
-        min(max(math.log2(4 * sum(piece.weights for piece in pieces) + 1), MIN_LOG2_BYTES), MAX_LOG2_BYTES)
-    )
+def _size(counts: Mapping[Piece, int]) -> int:
+    """Of a network of pieces, each so often; see `SizedPiece`."""
+    weights = sum(piece.weights * count for piece, count in counts.items())
+    return round(min(max(math.log2(4 * weights + 1), MIN_LOG2_BYTES), MAX_LOG2_BYTES))
 
 
 def _counted(fragments: Fragments) -> tuple[list[SizedPiece], csr_matrix]:
@@ -176,7 +195,7 @@ def _counted(fragments: Fragments) -> tuple[list[SizedPiece], csr_matrix]:
     rows, columns, counts = [], [], []
     for row, fragment in enumerate(fragments.times):
         pieces = {piece_from_text(text): count for text, count in fragment.pieces.items()}
-        size = _size([piece for piece, count in pieces.items() for _ in range(count)])
+        size = _size(pieces)
         for piece, count in pieces.items():
             rows.append(row)
             columns.append(places.setdefault(SizedPiece(piece, size), len(places)))

@@ -34,7 +34,8 @@ class _Fuser:
         self._graph = graph
         self._flow = DataFlow(graph)
         self._taken = set(self._flow.views)
-        self._available = self._flow.consumers.keys() - self._flow.producer.keys()
+        # A difference of sets would keep the room of the larger, through which every later look-up would go.
+        self._available = {value for value in self._flow.consumers if value not in self._flow.producer}
 
     def kernels(self) -> Iterator["_Members"]:
         for i, node in enumerate(self._graph.nodes):
@@ -102,11 +103,12 @@ class _Members:
 
     def __init__(self, places: list[int], flow: DataFlow) -> None:
         self.nodes = [flow.graph.nodes[i] for i in places]
-        made = [value for node in self.nodes for value in node.output]
+        made = dict.fromkeys(value for node in self.nodes for value in node.output)
         read = {name: value for node in self.nodes for name, value in flow.reads(node).items()}
         self.reads = tuple(name for name in read if name not in made)
         self.read = [read[name] for name in self.reads]
-        self.written = [value for value in made if flow.needed_outside(value, places)]
+        inside = set(places)
+        self.written = [value for value in made if flow.needed_outside(value, inside)]
 
 
 def _kernel(graph: Graph, members: _Members) -> Kernel:

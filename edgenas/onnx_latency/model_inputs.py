@@ -10,12 +10,8 @@ from onnx import helper
 
 from edgenas.board.random_inputs import TYPES
 from edgenas.errors import InputError, UnknownNameError
+from edgenas.onnx_latency.limits import MAX_AXES, MAX_INPUT_BYTES
 from edgenas.onnx_latency.stored_weights import size_bytes
-
-MAX_INPUT_BYTES = 2**30
-"""Far beyond any picture, and little enough to be made and copied on a board."""
-
-MAX_AXES = 32
 
 CHANNELS = (1, 3, 4)
 """Of pictures."""

@@ -1,6 +1,5 @@
 """Opening ONNX files, which anybody may have made: what is returned is whole, readable and of a sane size."""
 
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,16 @@ from typing import Any
 import onnx
 
 from edgenas.errors import FileFormatError
-from edgenas.onnx_latency.function_inlining import inlined
+from edgenas.file_content import content_of
+from edgenas.onnx_latency.function_inlining import check_amount, inlined
+from edgenas.onnx_latency.limits import MAX_MODEL_BYTES
 from edgenas.onnx_latency.stored_weights import check_place, check_size
-
-MAX_MODEL_BYTES = 2**31 - 1
-"""Protobuf's limit; larger models keep their weights in external data."""
 
 STANDARD_DOMAINS = ("", "ai.onnx")
 
 EXPORT_AGAIN = "export the model to ONNX again"
+
+_NOT_ONNX = "give an ONNX file; weights of a large model belong beside it (external data)"
 
 _OF_RUNTIMES = {
     ".ort": "ONNX Runtime's reduced builds",
@@ -47,8 +47,9 @@ def opened(path: Path) -> onnx.ModelProto:
             names that are no text, too many nodes, weights of another size than they say, or weights elsewhere than
             in its folder.
     """
-    proto = _parsed(path, _content(path))
+    proto = _parsed(path, content_of(path, MAX_MODEL_BYTES, _NOT_ONNX))
     _check_versions(path, proto)
+    check_amount(path, proto)
     for message in _messages(proto):
         _check_texts(path, message)
         if isinstance(message, onnx.TensorProto):
@@ -60,23 +61,6 @@ def opened(path: Path) -> onnx.ModelProto:
 def tensors_of(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
     """All tensors that a model holds: weights, and constants in its nodes."""
     return [each for each in _messages(proto) if isinstance(each, onnx.TensorProto)]
-
-
-def _content(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may have no end
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no file"
-            raise FileFormatError(path, "", f"cannot be read (it is {kind})", "give an ONNX file")
-        if status.st_size > MAX_MODEL_BYTES:
-            raise FileFormatError(
-                path, "", "is larger than 2 GiB", "keep the weights beside it (external data)"
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise FileFormatError(path, "", f"cannot be read ({error.strerror})", "check the path") from None
-    except ValueError:  # a null character
-        raise FileFormatError(ascii(str(path)), "", "is no path", "check the path") from None
 
 
 def _parsed(path: Path, content: bytes) -> onnx.ModelProto:

@@ -13,10 +13,10 @@ import onnx
 
 from edgenas.board.problem import one_line
 from edgenas.errors import FileFormatError, InputError
+from edgenas.onnx_latency.limits import MAX_MODEL_BYTES
 from edgenas.onnx_latency.model_inputs import Input, Shapes, check_named, decided_inputs, has_batch
 from edgenas.onnx_latency.onnx_content import (
     EXPORT_AGAIN,
-    MAX_MODEL_BYTES,
     STANDARD_DOMAINS,
     opened,
     tensors_of,
@@ -125,13 +125,9 @@ def batch_of_shapes(paths: Sequence[Path], shapes: Shapes) -> int | None:
     return first.shape[0] if first.open_batch and first.input in shapes and has_batch(value) else None
 
 
-def fixed_batch(path: Path) -> int | None:
-    """The batch that a file's first input is fixed to; None if it is open, or has none.
-
-    Raises:
-        FileFormatError, InputError: as `read_model`.
-    """
-    for first in _inputs(opened(path))[:1]:
+def fixed_batch(proto: onnx.ModelProto) -> int | None:
+    """The batch that a model's first input is fixed to; None if it is open, or has none."""
+    for first in _inputs(proto)[:1]:
         for axis in first.type.tensor_type.shape.dim[:1] if has_batch(first) else ():
             return axis.dim_value if axis.dim_value > 0 else None
     return None

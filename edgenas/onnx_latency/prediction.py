@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from edgenas.device import Device, Provenance
 from edgenas.device_models.fitted import model_of
-from edgenas.errors import InputError
+from edgenas.errors import FileFormatError, InputError
 from edgenas.latency.latency import Latency
 from edgenas.latency.profile_command import operating_point
-from edgenas.latency.table import find_table
+from edgenas.latency.table import Fragments, find_table
 from edgenas.onnx_latency import costing, fragment_timing, kernel_fitting
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.kernels import Kernel
@@ -62,9 +64,7 @@ def _costing(kernels: Sequence[Kernel], shape_nodes: int, device: Device) -> cos
     """Costs by the kernels timed on the device; if there are none, by the device's model."""
     found = find_table(device)
     if found and found[1].fragments:
-        return costing.costing_from_fragments(
-            kernels, kernel_fitting.KernelCosts(found[1].fragments), shape_nodes
-        )
+        return costing.costing_from_fragments(kernels, _fitted(found[0], found[1].fragments), shape_nodes)
     model = model_of(device)
     if device.is_host and model.provenance is Provenance.ESTIMATED:
         log.warning(
@@ -76,3 +76,13 @@ def _costing(kernels: Sequence[Kernel], shape_nodes: int, device: Device) -> cos
             else f"they can be timed at {fragment_timing.PRECISION} only",
         )
     return costing.costing_from_model(kernels, model)
+
+
+def _fitted(path: Path, fragments: Fragments) -> kernel_fitting.KernelCosts:
+    """Costs learnt from the fragments of a table, given by its path."""
+    try:
+        return kernel_fitting.KernelCosts(fragments)
+    except (np.linalg.LinAlgError, ArithmeticError, RuntimeError, ValueError):  # as scipy's solvers raise
+        raise FileFormatError(
+            path, "fragments", "their times contradict each other", "delete it and profile the device again"
+        ) from None

@@ -18,18 +18,13 @@ from onnx.reference import ReferenceEvaluator
 
 from edgenas.errors import FileFormatError, InputError, first_line
 from edgenas.onnx_latency.kernels import Shape
+from edgenas.onnx_latency.limits import MAX_FOLDED, MAX_FOLDED_NODES, MAX_VALUE_BYTES
 from edgenas.onnx_latency.model_inputs import written
 from edgenas.onnx_latency.onnx_content import STANDARD_DOMAINS
 from edgenas.onnx_latency.onnx_reading import Model, label, live_nodes, operator
 from edgenas.onnx_latency.stored_weights import size_bytes
 
 log = logging.getLogger(__name__)
-
-MAX_FOLDED = 4096
-"""Largest constant that is evaluated, in elements: shapes and indices are short, weights are not needed."""
-
-MAX_BYTES = 2**31 - 1
-"""Of any value."""
 
 _FOLDED = {
     "Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape", "Div",
@@ -89,7 +84,7 @@ def shaped(model: Model) -> Graph:
         raise InputError(f"{model.path}: its outputs depend on no input", "export the model with its input")
     for node in nodes:
         pass_.check(node)
-    shapes = {name: shape for name, type_ in pass_.types.items() if (shape := _shape(type_)) is not None}
+    shapes = {name: shape for name, shape in pass_.shapes.items() if shape is not None}
     weights = (
         name for name in pass_.constants & shapes.keys() if _is_weight(pass_.types[name], shapes[name])
     )
@@ -134,17 +129,18 @@ class _Pass:
     def __init__(self, model: Model, guesses: bool = True) -> None:
         graph = model.proto.graph
         self.path = model.path
-        self.opsets = list(model.proto.opset_import)
+        self._opsets = {_domain(each.domain): each for each in reversed(model.proto.opset_import)}
         self.types: dict[str, TypeProto] = {}
+        self.shapes: dict[str, Shape | None] = {}
         self.values: dict[str, onnx.TensorProto] = {}
         self.constants: set[str] = set()
         self.shape_values: set[str] = set()
         self._guesses = guesses
-        self._constant_bytes = 0
+        self._constant_bytes = self._folded = 0
         self._batch = next(iter(model.shape), 1)
         self._recorded = {value.name: value.type for value in [*graph.value_info, *graph.output]}
         for given in model.inputs:
-            self.types[given.name] = helper.make_tensor_type_proto(given.kind, given.shape)
+            self._enter(given.name, helper.make_tensor_type_proto(given.kind, given.shape))
         for tensor in graph.initializer:
             self._add_weight(tensor.name, tensor.data_type, tensor.dims)
             if math.prod(tensor.dims) <= MAX_FOLDED and tensor.data_location != tensor.EXTERNAL:
@@ -154,10 +150,11 @@ class _Pass:
 
     def visit(self, node: onnx.NodeProto) -> None:
         for output in filter(None, node.output):
-            self.types[output] = TypeProto()  # until it is known
-        self.types.update(self._inferred(node))
+            self._enter(output, TypeProto())  # until it is known
+        for output, type_ in self._inferred(node).items():
+            self._enter(output, type_)
         for output in filter(None, node.output):
-            self._check_size(node, self.types[output])
+            self._check_size(node, output)
         if node.op_type in _SHAPE_OPERATORS or self.constants.issuperset(filter(None, node.input)):
             self.constants.update(filter(None, node.output))
             self._count_constants(node)
@@ -168,7 +165,7 @@ class _Pass:
     def check(self, node: onnx.NodeProto) -> None:
         """Check that all inputs and outputs have a shape, and that a convolution's weights fit its input."""
         for name in filter(None, [*node.input, *node.output]):
-            if _shape(self.types[name]) is None:
+            if self.shapes[name] is None:
                 raise InputError(
                     f"{self.path}: the shape of {name!r} at {label(node)} depends on data",
                     "export with fixed sizes and with constant folding",
@@ -177,7 +174,7 @@ class _Pass:
             self._check_channels(node)
 
     def _check_channels(self, node: onnx.NodeProto) -> None:
-        image, weight = (_shape(self.types[name]) for name in node.input[:2])
+        image, weight = (self.shapes[name] for name in node.input[:2])
         groups = next((each.i for each in node.attribute if each.name == "group"), 1)
         if image and weight and image[1] != (channels := weight[1] * groups):
             raise InputError(
@@ -190,14 +187,22 @@ class _Pass:
         sizes = list(dims)
         if any(size < 0 for size in sizes):
             raise FileFormatError(self.path, name, f"has the sizes {sizes}", "export the model to ONNX again")
-        self.types[name] = helper.make_tensor_type_proto(data_type, sizes)
+        self._enter(name, helper.make_tensor_type_proto(data_type, sizes))
         self.constants.add(name)
 
-    def _check_size(self, node: onnx.NodeProto, found: TypeProto) -> None:
+    def _enter(self, name: str, type_: TypeProto) -> None:
+        self.types[name], self.shapes[name] = type_, _shape(type_)
+
+    def _bytes(self, name: str) -> int:
+        """Of a tensor; 0 if it is not known."""
+        shape = self.shapes[name]
+        return 0 if shape is None else size_bytes(self.types[name].tensor_type.elem_type, shape) or 0
+
+    def _check_size(self, node: onnx.NodeProto, output: str) -> None:
         """Check that a value is possible: not of negative size, nor larger than any device's memory."""
-        shape = _shape(found)
+        shape = self.shapes[output]
         least = 1 if node.op_type in _WINDOWED else 0
-        if shape is not None and (min(shape, default=1) < least or _bytes(found) > MAX_BYTES):
+        if shape is not None and (min(shape, default=1) < least or self._bytes(output) > MAX_VALUE_BYTES):
             raise ImpossibleSizeError(
                 f"{self.path}: the output of {label(node)} ({operator(node)}) would have the shape "
                 f"{written(shape):.60}",
@@ -206,8 +211,8 @@ class _Pass:
 
     def _count_constants(self, node: onnx.NodeProto) -> None:
         """A runtime evaluates constants when it loads a file, all of them."""
-        self._constant_bytes += sum(_bytes(self.types[name]) for name in node.output if name)
-        if self._constant_bytes > MAX_BYTES:
+        self._constant_bytes += sum(self._bytes(name) for name in node.output if name)
+        if self._constant_bytes > MAX_VALUE_BYTES:
             raise ImpossibleSizeError(
                 f"{self.path}: the constants that it computes, up to {label(node)}, are larger than 2 GiB",
                 "check the file, and export it again",
@@ -216,7 +221,7 @@ class _Pass:
     def _inferred(self, node: onnx.NodeProto) -> dict[str, TypeProto]:
         """Types of the outputs; for operators unknown to onnx, as declared in the file or as the first input."""
         domain = _domain(node.domain)
-        version = next((o.version for o in self.opsets if _domain(o.domain) == domain), 1)
+        version = self._opsets[domain].version if domain in self._opsets else 1
         try:
             schema = onnx.defs.get_schema(node.op_type, version, domain)
         except (onnx.defs.SchemaError, TypeError):  # TypeError: a version out of range
@@ -225,7 +230,7 @@ class _Pass:
         values = {name: self.values[name] for name in node.input if name in self.values}
         try:
             found = onnx.shape_inference.infer_node_outputs(
-                schema, node, types, values, opset_imports=self.opsets
+                schema, node, types, values, opset_imports=self._opsets_of(node)
             )
         except Exception as error:  # its C++ raises several types, without a common base
             raise InputError(
@@ -233,6 +238,10 @@ class _Pass:
                 "check the file with onnx.checker and export it again",
             ) from None
         return {name: t if _shape(t) is not None else self._declared(name) or t for name, t in found.items()}
+
+    def _opsets_of(self, node: onnx.NodeProto) -> list[onnx.OperatorSetIdProto]:
+        """Those that matter to a node: a file may name any number."""
+        return [self._opsets[each] for each in {"", _domain(node.domain)} & self._opsets.keys()]
 
     def _assumed(self, node: onnx.NodeProto, output: str) -> TypeProto:
         first = next((self.types[name] for name in node.input if name), TypeProto())
@@ -252,20 +261,21 @@ class _Pass:
 
     def _fold(self, node: onnx.NodeProto) -> None:
         """Evaluate a small constant; if that fails, the value stays unknown and nodes that need it raise."""
-        if operator(node) not in _FOLDED:
+        if operator(node) not in _FOLDED or self._folded == MAX_FOLDED_NODES:
             return
-        sizes = [_shape(self.types[name]) for name in node.output if name]
+        self._folded += 1
+        sizes = [self.shapes[name] for name in node.output if name]
         if any(size is None or math.prod(size) > MAX_FOLDED for size in sizes):
             return
         try:
             feeds = {name: self._value(node, name) for name in node.input if name}
-            for name, value in zip(node.output, _evaluated(node, feeds, self.opsets), strict=True):
+            for name, value in zip(node.output, _evaluated(node, feeds, self._opsets_of(node)), strict=True):
                 self.values[name] = numpy_helper.from_array(np.asarray(value), name)
         except Exception as error:  # a reference implementation may raise anything
             log.debug("%s is not evaluated: %s", label(node), error)
 
     def _value(self, node: onnx.NodeProto, name: str) -> NDArray[Any]:
-        shape = _shape(self.types[name])
+        shape = self.shapes[name]
         if node.op_type in _SHAPE_OPERATORS and shape is not None:
             return np.broadcast_to(np.float32(0), shape)  # takes no memory: only its shape is read
         return numpy_helper.to_array(self.values[name])
@@ -289,17 +299,10 @@ def _is_weight(type_: TypeProto, shape: Shape) -> bool:
     return math.prod(shape) > 1 and type_.tensor_type.elem_type != onnx.TensorProto.INT64
 
 
-def _bytes(type_: TypeProto) -> int:
-    """Of a tensor; 0 if it is not known."""
-    shape = _shape(type_)
-    return 0 if shape is None else size_bytes(type_.tensor_type.elem_type, shape) or 0
-
-
 def _shape(type_: TypeProto) -> Shape | None:
     """Sizes of a tensor; None if one of them is dynamic, or it is not a tensor."""
     tensor = type_.tensor_type
     if not type_.HasField("tensor_type") or not tensor.HasField("shape"):
         return None
-    if not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
-        return None
-    return tuple(dim.dim_value for dim in tensor.shape.dim)
+    sizes = tuple(dim.dim_value for dim in tensor.shape.dim if dim.HasField("dim_value"))
+    return sizes if len(sizes) == len(tensor.shape.dim) else None

@@ -6,9 +6,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from onnx import TensorProto
 
 from edgenas.errors import FileFormatError
-
-MAX_BYTES = 2**31 - 1
-"""Of all weights; protobuf's limit, which holds for what a runtime is given."""
+from edgenas.onnx_latency.limits import MAX_WEIGHT_BYTES
 
 _BITS: dict[int, int] = {
     TensorProto.FLOAT: 32,
@@ -101,7 +99,7 @@ def load_weights(path: Path, tensors: list[TensorProto]) -> None:
     """
     outside = [tensor for tensor in tensors if tensor.data_location == tensor.EXTERNAL]
     total = sum(size_bytes(each.data_type, tuple(each.dims)) or 0 for each in outside)
-    if total > MAX_BYTES:
+    if total > MAX_WEIGHT_BYTES:
         raise FileFormatError(path, "weights", "are larger than 2 GiB", "give a smaller model")
     for tensor in outside:
         content = _read(path, tensor)

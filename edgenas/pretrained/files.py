@@ -5,7 +5,11 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from edgenas.errors import FileFormatError, InputError, UnwritableError, first_line, is_full
+from edgenas.file_content import content_of
 from edgenas.pretrained.source import DownloadedFile, PackageFile, PretrainedSource
+
+MAX_BYTES = 2**31 - 1
+"""Of a file of weights; the largest published ones that networks begin from have a hundredth of it."""
 
 
 def read_file(source: PretrainedSource) -> tuple[Path, bytes, str]:
@@ -18,10 +22,7 @@ def read_file(source: PretrainedSource) -> tuple[Path, bytes, str]:
         FileFormatError: it cannot be read, or is not the published file.
     """
     path = _path(source)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileFormatError(path, "", f"cannot be read ({error.strerror})", _repair(source)) from None
+    content = content_of(path, MAX_BYTES, _repair(source), _repair(source))
     digest = hashlib.sha256(content).hexdigest()
     if not digest.startswith(source.location.sha256):
         found = f"is not the published file (SHA-256 {digest[:8]}..., not {source.location.sha256[:8]}...)"

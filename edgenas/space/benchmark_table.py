@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgenas.errors import FileFormatError, InputError
+from edgenas.file_content import content_of
 from edgenas.formats import MAX_FILE_BYTES
 from edgenas.space.architecture import Architecture, ArchitectureSpace
 
@@ -89,22 +90,14 @@ def _rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[int, tuple[str
 def text_from_file(path: Path) -> str:
     """The decompressed text of a file, of limited size."""
     try:
-        with path.open("rb") as file:
-            content = _limited(file, path)
+        content = content_of(path, MAX_FILE_BYTES, "give a smaller table")
         if content.startswith(_GZIP):
             with gzip.open(io.BytesIO(content)) as unpacked:
-                content = _limited(unpacked, path)
+                content = unpacked.read(MAX_FILE_BYTES + 1)
+            if len(content) > MAX_FILE_BYTES:
+                raise FileFormatError(path, "", "is larger than 64 MiB", "give a smaller table")
         return content.decode("utf-8-sig")
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FileFormatError(path, "", f"is a damaged gzip file ({error})", "download it again") from None
-    except OSError as error:
-        raise FileFormatError(path, "", f"cannot be read ({error.strerror})", "check the path") from None
     except UnicodeDecodeError:
         raise FileFormatError(path, "", "is neither UTF-8 CSV nor gzip", "provide one of these") from None
-
-
-def _limited(file: io.BufferedIOBase, path: Path) -> bytes:
-    content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise FileFormatError(path, "", "is larger than 64 MiB", "give a smaller table")
-    return content

@@ -13,8 +13,8 @@ from pydantic import Field, Json
 
 from edgenas.device import Provenance
 from edgenas.errors import InputError, RunConflictError
-from edgenas.formats import Document
-from edgenas.latency.latency import MAX_MS, Latency
+from edgenas.formats import MAX_MS, Document
+from edgenas.latency.latency import Latency
 from edgenas.space import ArchitectureSpace
 from edgenas.storage.events import Id, Seconds, Share, payload_of
 from edgenas.storage.store_problems import damaged, told
@@ -49,7 +49,7 @@ COMMIT;
 
 _COLUMNS = {"attempts": "id, count", "events": "sequence, unix_time, name, payload"}
 
-_Ms = Annotated[float, Field(ge=0, lt=MAX_MS)]
+_Ms = Annotated[float, Field(ge=0, le=MAX_MS)]
 
 
 class _Row(Document, strict=True):

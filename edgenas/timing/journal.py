@@ -12,14 +12,10 @@ from edgenas.board.bursts import Burst, Bursts, Runs
 from edgenas.board.energy import Energies, Energy
 from edgenas.board.worker import MemoryUse
 from edgenas.errors import FileFormatError
-from edgenas.formats import MAX_LINE, Document, read_json, write_json
+from edgenas.formats import MAX_COUNT, MAX_LINE, MAX_MS, MIN_MS, Document, read_json, write_json
 
 MAX_AGE_S = 3600.0
 """Older rounds are discarded: the machine's speed may have drifted since."""
-
-
-MIN_MS, MAX_MS, MAX_COUNT = 1e-6, 1e7, 10**9
-"""Far beyond any time of a run, and any number of runs or interruptions, in a burst."""
 
 
 MAX_MEMORY_BYTES = 2**50
@@ -38,8 +34,6 @@ def _in_order(burst: Burst) -> Burst:
 
 CheckedBurst = Annotated[Burst, AfterValidator(_in_order)]
 """A burst from a file."""
-
-Milliseconds = Annotated[float, Field(ge=MIN_MS, le=MAX_MS)]
 
 
 def _possible(runs: Runs) -> Runs:

@@ -213,11 +213,7 @@ def _half_width(device: FewSamples, networks: FeatureSets) -> float:
 def known_latencies(
     space: SearchSpace, target: Device, networks: Sequence[Architecture]
 ) -> Mapping[str, NDArray[np.float64]]:
-    """Latencies of networks, ms, shape (n,), on every device except the target, by device name.
-
-    Raises:
-        FileFormatError: a device file is wrong.
-    """
+    """Latencies of networks, ms, shape (n,), on every device except the target, by device name."""
     vectors = np.array([space.encode(network) for network in networks])
     others = [device for device in all_devices() if device.name != target.name]
     return {each.name: _predictor(space, each, target.batch).predict_encoded(vectors) for each in others}

@@ -41,3 +41,16 @@ def test_a_damaged_table_is_listed_with_its_problem(tmp_path: Path, monkeypatch:
     assert run(["devices", "--json"]) == 0
     (check,) = [check for check in doctor("cpu").checks if check.name == "latency table"]
     assert not check.ok and "delete and recreate it" in check.mend
+
+
+def test_a_damaged_device_is_listed_with_its_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices" / "jetson-orin-nano.toml").write_text("name = ")
+    (found,) = devices().damaged
+    assert found.name == "jetson-orin-nano"
+    assert found.problem.startswith("devices/jetson-orin-nano.toml: is not TOML")
+    assert run(["devices"]) == 0
+    assert "jetson-orin-nano cannot be used: devices/jetson" in capsys.readouterr().out

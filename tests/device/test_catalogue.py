@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fixtures.plugins import AddPackage
 
-from edgenas.device import all_devices, data_folders, find_device
+from edgenas.device import all_devices, damaged_devices, data_folders, find_device
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.vocabulary import Precision
 
@@ -120,10 +120,28 @@ def test_a_wrong_file_is_named(tmp_path: Path, fields: dict[str, Any]) -> None:
     with pytest.raises(
         FileFormatError, match=r"devices/my-board\.toml: threads: input should be greater than"
     ):
-        find_device("cpu")
+        find_device("my-board")
     path.write_text("name = ")
     with pytest.raises(FileFormatError, match=r"devices/my-board\.toml: is not TOML \(.*\); fix that line"):
-        all_devices()
+        find_device("my-board")
+
+
+def test_a_wrong_file_spoils_no_other_device(tmp_path: Path) -> None:
+    before = all_devices()
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices" / "my-board.toml").write_text("name = ")
+    (tmp_path / "devices" / "folder.toml").mkdir()
+    assert all_devices() == before and find_device("jetson").name == "jetson-orin-nano"
+    assert list(damaged_devices()) == ["folder", "my-board"]
+
+
+@pytest.mark.parametrize("name", ["jetson-orin-nano", "jetson"])
+def test_what_a_wrong_file_would_describe_is_not_taken_from_another(tmp_path: Path, name: str) -> None:
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices" / "jetson-orin-nano.toml").write_text("name = ")
+    with pytest.raises(FileFormatError, match=r"devices/jetson-orin-nano\.toml: is not TOML"):
+        find_device(name)
+    assert "jetson-orin-nano" not in {device.name for device in all_devices()}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])

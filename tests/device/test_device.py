@@ -248,7 +248,7 @@ def test_power_modes_hold_the_devices_own_and_that_of_its_figures(
     for known in (modes, {}):
         with pytest.raises(FileFormatError, match="power mode 'turbo' is not among power_modes"):
             validate({**fields, "power_modes": known, "calibrated": calibrated}, Device, Path("d.toml"))
-    with pytest.raises(FileFormatError, match=r"power_modes\.slow: input should be greater than 0"):
+    with pytest.raises(FileFormatError, match=r"power_modes\.slow: input should be greater than or equal to"):
         validate({**fields, "power_modes": {**modes, "slow": 0}}, Device, Path("d.toml"))
     with pytest.raises(FileFormatError, match="power_modes must differ in letters or digits"):
         validate({**fields, "power_modes": {**modes, "5 W": 2.0, "5-W": 1.0}}, Device, Path("d.toml"))

@@ -62,11 +62,11 @@ def test_table_survives_a_file(make_table: Make, folders: Path) -> None:
 
 
 @given(
-    ms=st.floats(min_value=1e-9, max_value=1e9),
+    ms=st.floats(min_value=1e-6, max_value=1e6),
     spread=st.floats(0, 1e6),
     n=st.integers(1, 10**9),
     residuals=st.lists(st.floats(-10, 10), min_size=2, max_size=12),
-    text=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    text=st.text(max_size=20).filter(str.isprintable),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_valid_table_survives(
@@ -153,14 +153,14 @@ def test_times_are_positive_and_finite(make_table: Make, folders: Path, field: s
     [
         ({"schema": "edgenas.table/2"}, r"schema: input should be 'edgenas\.table/1' \(found 'edgenas\.table/2'\)"),
         ({"entries": {"conv/k3": {}}}, r"entries\.conv/k3\.typical_ms: field required"),
-        ({"sentinel_ms": 0}, r"sentinel_ms: input should be greater than 0 \(found 0\)"),
+        ({"sentinel_ms": 0}, r"sentinel_ms: input should be greater than or equal to 0.000001 \(found 0\)"),
         ({"disturbed": 1.01}, r"disturbed: input should be less than or equal to 1 \(found 1\.01\)"),
         ({"disturbed": -0.01}, r"disturbed: input should be greater than or equal to 0 \(found -0\.01\)"),
         ({"threads": 0}, r"threads: input should be greater than or equal to 1 \(found 0\)"),
         ({"precision": "fp8"}, r"precision: input should be 'fp32', 'fp16' or 'int8' \(found 'fp8'\)"),
         ({"overhead_ms": -1}, r"overhead_ms: input should be greater than or equal to 0 \(found -1\)"),
         ({"calibrations": {"s": {"slope": 0, "intercept_ms": 0, "overhead_ms": 0, "residuals": [0, 0]}}},
-         r"calibrations\.s\.slope: input should be greater than 0"),
+         r"calibrations\.s\.slope: input should be greater than or equal to"),
         ({"calibrations": {"s": {"slope": 1, "intercept_ms": 0, "overhead_ms": 0, "residuals": [0]}}},
          r"calibrations\.s\.residuals: tuple should have at least 2 items"),
         ({"calibrations": {"s": {"slope": 1, "intercept_ms": float("nan"), "overhead_ms": 0, "residuals": [0, 0]}}},

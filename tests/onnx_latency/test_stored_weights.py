@@ -91,7 +91,7 @@ def test_a_weight_that_ends_too_early(tmp_path: Path) -> None:
 def test_they_are_not_read_if_they_are_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, found, _ = _saved(tmp_path)
     (tmp_path / "weights").unlink()
-    monkeypatch.setattr(stored_weights, "MAX_BYTES", 9599)
+    monkeypatch.setattr(stored_weights, "MAX_WEIGHT_BYTES", 9599)
     with pytest.raises(FileFormatError, match=r"weights: are larger than 2 GiB; give a smaller model"):
         load_weights(path, list(found.graph.initializer))
 

@@ -121,5 +121,5 @@ def test_a_disk_too_full_for_a_download(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_own_file_that_cannot_be_read(tmp_path: Path) -> None:
     source = replace(MOBILENET, location=LocalFile(tmp_path))
-    with pytest.raises(FileFormatError, match=r"cannot be read \(Is a directory\); check the path"):
+    with pytest.raises(FileFormatError, match=r"cannot be read \(it is a folder\); "):
         read_file(source)

@@ -104,7 +104,9 @@ def test_wrong_tables(write: Write, content: str | bytes, message: str) -> None:
 
 @pytest.mark.parametrize("name", ["missing.csv", "."])
 def test_files_that_cannot_be_read(tmp_path: Path, name: str) -> None:
-    with pytest.raises(FileFormatError, match=r"cannot be read \(.+\); check the path"):
+    with pytest.raises(
+        FileFormatError, match=r"cannot be read \(.+\); (check the path|give a smaller table)"
+    ):
         figures_from_csv(tmp_path / name, nasbench_macro(), PERCENT)
 
 
