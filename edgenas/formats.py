@@ -113,21 +113,21 @@ def parse_json(path: Path, max_bytes: int = MAX_FILE_BYTES) -> object:
 
 def read_toml(path: Path, model: type[D]) -> D:
     """Read and validate a TOML document; errors as `read_json`."""
-    return validate(read_toml_values(path), model, path)
+    values = read_toml_values(path)
+    _check_values(path, values)
+    return validate(values, model, path)
 
 
 def read_toml_values(path: Path) -> dict[str, Any]:
-    """The values of a TOML file, not yet checked against a schema; errors as `read_json`."""
+    """The values of a TOML file, not checked yet: files that they name may have any name. Errors as `read_json`."""
     text = _text_of(path, MAX_TOML_BYTES)
     if long := _LONG_KEY.search(_STRING_OR_COMMENT.sub("s", text)):
         raise FileFormatError(path, one_line(long[0], 40), "has too many parts", "write it as a table")
     try:
-        values = tomllib.loads(text)
+        return tomllib.loads(text)
     # tomllib also raises int()'s own ValueError (thousands of digits) and RecursionError (deep nesting).
     except (ValueError, RecursionError) as error:
         raise FileFormatError(path, "", f"is not TOML ({error})", "fix that line") from None
-    _check_values(path, values)
-    return values
 
 
 def validate(value: object, model: type[D], path: Path) -> D:

@@ -17,6 +17,7 @@ from PIL import Image
 from edgenas.accuracy.dataset import Dataset, Split, dataset_from_arrays
 from edgenas.accuracy.image_folder import dataset_from_folder
 from edgenas.errors import DataError, UnknownNameError, first_line
+from edgenas.formats import UNPRINTABLE
 from edgenas.images.preparation import Preparation
 from edgenas.progress import Progress, silent
 from edgenas.user_folders import cache_folder
@@ -78,12 +79,14 @@ def _nameable(folder: Path) -> Path:
     """The folder, if its path can be kept in a run's files.
 
     Raises:
-        DataError: it is not UTF-8.
+        DataError: it is not UTF-8, or has control characters.
     """
     try:
         str(folder).encode()
     except UnicodeEncodeError:
         raise DataError(f"--data {str(folder)!a}: the path is not UTF-8", "rename the folder") from None
+    if UNPRINTABLE.search(str(folder)):
+        raise DataError(f"--data {str(folder)!a}: the path has control characters", "rename the folder")
     return folder
 
 

@@ -6,18 +6,18 @@ from contextlib import contextmanager
 
 from PIL import Image
 
-MAX_PIXELS = 48_000_000
-"""Of one picture. Decoded, turned and converted they take some 400 MB; a JPEG of more is decoded smaller."""
+MAX_PIXELS = 104_000_000
+"""Of one picture in RGB, which then takes some 420 MB; a JPEG of more is decoded smaller."""
 
-_ONE_COPY = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
-"""Modes that become RGB at once; others pass through one more picture or array of their size."""
+_COPIES = {"1": 1, "L": 1, "RGB": 1, "P": 2, "CMYK": 2, "YCbCr": 2}
+"""By mode, how much memory a pixel takes on its way to RGB, as a multiple of one in RGB; of others, and of what is
+transparent, four times as much."""
 
 
 def pixels_of(image: Image.Image) -> int:
-    """Pixels that decoding an opened picture takes, counted twice where they take twice the memory."""
+    """Pixels in RGB that take as much memory as decoding an opened picture."""
     width, height = image.size
-    costly = image.mode not in _ONE_COPY or image.has_transparency_data
-    return width * height * (2 if costly else 1)
+    return width * height * (4 if image.has_transparency_data else _COPIES.get(image.mode, 4))
 
 
 class Room:

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from edgenas.errors import FileFormatError, InputError, UnitError, UnknownNameError
-from edgenas.formats import UNPRINTABLE
 from edgenas.settings.option import Setting, settings_of
 
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -26,8 +25,6 @@ def check_values(declaring: type, values: Mapping[str, Any]) -> None:
         raise _as_input_error(error.errors(), declared) from None
     for name, value in values.items():
         setting = declared[name]
-        if isinstance(value, str) and UNPRINTABLE.search(value):
-            raise InputError(f"{setting.flag}: {value[:60]!a} has characters that are no text", "rename it")
         if setting.option.quantity is not None and value is not None:
             setting.option.quantity(value, setting.flag)
         if setting.option.normal is not None and value is not None:

@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
-from fixtures.hostile_onnx import ANSWERED, CASES, SECRET, relu, wide
+from fixtures.hostile_onnx import ANSWERED, CASES, SECRET, chain, many_opsets, relu, wide
 from PIL import Image
 
 import edgenas
@@ -70,8 +71,22 @@ def test_python_raises_the_same(case: str, folder: Path) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_wide_graphs_take_time_in_proportion(folder: Path) -> None:
-    path = folder / "wide.onnx"
-    path.write_bytes(wide(8000).SerializeToString())
+@pytest.mark.parametrize(
+    ("made", "layers"),
+    [(wide(8000), 8001), (chain(20_000), 1), (many_opsets(4000), 1)],
+    ids=["wide", "deep", "many opsets"],
+)
+def test_large_graphs_take_time_in_proportion(made: onnx.ModelProto, layers: int, folder: Path) -> None:
+    path = folder / "large.onnx"
+    path.write_bytes(made.SerializeToString())
     found = edgenas.predict(path, "pi5")  # in a few seconds
-    assert len(found.layers) == 8001
+    assert len(found.layers) == layers
+
+
+def test_a_chain_that_is_too_deep_is_refused(folder: Path) -> None:
+    path = folder / "deep.onnx"
+    path.write_bytes(chain(100_000).SerializeToString())
+    with pytest.raises(
+        EdgenasError, match=r"graph: is too large \(100000 nodes .*; at most 50000 of 2 GiB\)"
+    ):
+        edgenas.predict(path, "pi5")

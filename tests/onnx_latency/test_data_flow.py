@@ -25,7 +25,7 @@ def test_views_are_seen_through(graph_of: Callable[..., Graph]) -> None:
     assert flow.reads(nodes[3]) == {"a": "c"}
     assert flow.producer == {"a": 0, "d": 3, "e": 4}
     assert flow.outputs == {"d", "e"}
-    assert [flow.needed_outside("a", places) for places in ([3], [3, 4])] == [True, False]
+    assert [flow.needed_outside("a", places) for places in ({3}, {3, 4})] == [True, False]
     assert flow.needed_outside("d", [3])
 
 
