@@ -26,8 +26,8 @@ def report(run: str | Path, *others: str | Path) -> ReportResult:
     Raises:
         InputError: no such run, it has no result yet, or too many runs.
     """
-    from edgenas.pipeline.judging import judge_again
-    from edgenas.pipeline.report_assembly import write_report, write_run_comparison
+    from edgenas.reporting.judging import judge_again
+    from edgenas.reporting.report_assembly import write_report, write_run_comparison
     from edgenas.reporting.run_comparison import MOST_RUNS
     from edgenas.storage.run_folder import find_run
     from edgenas.storage.run_store import RunStore

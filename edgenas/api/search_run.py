@@ -151,8 +151,8 @@ class Run(SearchResult):
 
     def plot(self) -> "Figure":
         """The picture of the front, as in the report: accuracy against predicted latency."""
-        from edgenas.pipeline.report_assembly import report_content
         from edgenas.reporting.pictures import front_figure
+        from edgenas.reporting.report_assembly import report_content
         from edgenas.storage.run_store import RunStore
 
         with closing(RunStore(self._folder.store, writable=False)) as store:

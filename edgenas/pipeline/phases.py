@@ -29,7 +29,6 @@ from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.front_selection import succeeded
-from edgenas.pipeline.judging import record_judgements
 from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained_supernet
@@ -37,6 +36,7 @@ from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import prior_for, save_prior
 from edgenas.plugins import may_make
 from edgenas.progress import Progress, evaluations_of
+from edgenas.reporting.judging import record_judgements
 from edgenas.searchers.loop import Evaluated, search
 from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
@@ -248,7 +248,7 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
             write_with_card(
                 path, content, session.folder, session.config, device, session.dataset, model, form
             )
-    from edgenas.pipeline.report_assembly import write_report  # whose libraries take a second to import
+    from edgenas.reporting.report_assembly import write_report  # whose libraries take a second to import
 
     record_judgements(session.folder, result.front, session.dataset_at, session.progress)
     write_report(session.folder, session.store, result, session.space)

@@ -13,12 +13,12 @@ from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.front_lead import with_front_lead
 from edgenas.pipeline.front_selection import front_of, kept_and_dropped, points, succeeded
 from edgenas.pipeline.guessing import guessing_text
-from edgenas.pipeline.learning_record import learning_of
 from edgenas.pipeline.result_notes import notes_on
 from edgenas.pipeline.session import Session
 from edgenas.searchers.front import hypervolume, non_dominated
 from edgenas.searchers.loop import Evaluated
 from edgenas.settings.option import name_of
+from edgenas.storage.learning_record import learning_of
 from edgenas.storage.search_result import (
     Accuracies,
     AccuracyFigure,

@@ -10,7 +10,6 @@ from edgenas.accuracy.pretrained_start import start_from
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training import Losses, train
 from edgenas.latency.predictor import LatencyPredictor
-from edgenas.pipeline.learning_record import record_curves
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import LARGEST_FIRST_SHARE, SEARCH_SHARE, SUPERNET_SHARE
 from edgenas.pretrained.weights import PretrainedWeights
@@ -19,6 +18,7 @@ from edgenas.searchers.proxyless.distribution import Distribution
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.proxyless.proxyless_searcher import ProxylessSearcher
 from edgenas.searchers.registry import MakeSearcher
+from edgenas.storage.learning_record import record_curves
 
 CONVERGED = 0.1
 """Relative deviation of expected latencies from their targets above which a note says so."""

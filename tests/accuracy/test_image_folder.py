@@ -186,7 +186,7 @@ def test_a_test_folder_of_nothing_but_a_corrupt_image_is_refused(tmp_path: Path)
     (tmp_path / "test" / "cat").mkdir(parents=True)
     (tmp_path / "test" / "cat" / "a.png").write_bytes(b"")
     with pytest.raises(
-        DataError, match=r"1 of 1 images cannot be read: .*a\.png \(empty\); remove or replace"
+        DataError, match=r"1 of 1 image cannot be read: .*a\.png \(empty\); remove or replace"
     ):
         load(tmp_path)
 

@@ -13,7 +13,7 @@ from PIL import Image
 import edgenas
 from edgenas.accuracy.dataset import dataset_from_arrays
 from edgenas.accuracy.dataset_sources import load_dataset, resized
-from edgenas.pipeline.report_assembly import report_content
+from edgenas.reporting.report_assembly import report_content
 from edgenas.space import network_space_from_config
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import RunStore

@@ -7,11 +7,11 @@ from fixtures.trained_models import baseline_of, with_labels, with_objectives, w
 
 from edgenas.latency.table import BlockEnergy
 from edgenas.pipeline.final_model import FinalModel
-from edgenas.pipeline.learning_record import record_curves
 from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.session import Session
 from edgenas.searchers.loop import Evaluated
 from edgenas.searchers.proxyless.curves import Curve, Curves
+from edgenas.storage.learning_record import record_curves
 
 
 @pytest.fixture

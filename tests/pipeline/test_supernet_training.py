@@ -15,7 +15,6 @@ from edgenas.accuracy import training
 from edgenas.accuracy.standalone import fresh_network
 from edgenas.accuracy.training_recipe import Recipe
 from edgenas.pipeline import supernet_training as module
-from edgenas.pipeline.learning_record import recorded_curves
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.supernet_training import phase_budgets_s, trained_supernet
 from edgenas.pipeline.time_budget import Budget
@@ -25,6 +24,7 @@ from edgenas.searchers.proxyless.curves import Curves
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.searchers.proxyless.proxyless_searcher import ProxylessSearcher
 from edgenas.searchers.random_search import RandomSearcher
+from edgenas.storage.learning_record import recorded_curves
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import RunStore
 

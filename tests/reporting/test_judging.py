@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 import edgenas
-from edgenas.pipeline.judging import recorded_judgements
+from edgenas.reporting.judging import recorded_judgements
 from edgenas.storage.run_folder import RunFolder
 
 

@@ -11,11 +11,10 @@ from edgenas.latency.precision_predictor import by_precision
 from edgenas.latency.predictor import predictor_from_device, predictor_from_table
 from edgenas.latency.resolution_predictor import by_resolution
 from edgenas.latency.table import find_table
-from edgenas.pipeline.judging import recorded_judgements
-from edgenas.pipeline.learning_record import recorded_curves
 from edgenas.profiling.validation import Validation, find_validation
 from edgenas.reporting.conditions import table_rows
 from edgenas.reporting.html_page import write_html
+from edgenas.reporting.judging import recorded_judgements
 from edgenas.reporting.network_drawing import DrawnBlock, drawn_network
 from edgenas.reporting.pictures import write_png
 from edgenas.reporting.report_content import Point, ReportContent
@@ -30,6 +29,7 @@ from edgenas.space import (
     network_space_from_config,
 )
 from edgenas.space.block import MBConv
+from edgenas.storage.learning_record import recorded_curves
 from edgenas.storage.run_config import RunConfig
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import Evaluation, RunStore

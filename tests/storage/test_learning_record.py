@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from edgenas.errors import FileFormatError
-from edgenas.pipeline.learning_record import learning_of, record_curves, recorded_curves
 from edgenas.searchers.proxyless.curves import Curve, Curves
+from edgenas.storage.learning_record import learning_of, record_curves, recorded_curves
 from edgenas.storage.run_store import RunStore
 from edgenas.storage.search_result import TargetLearning
 
@@ -73,5 +73,5 @@ def test_the_last_moment_is_told_within_its_bounds(store: RunStore) -> None:
 
 def test_a_damaged_record_names_its_field(store: RunStore) -> None:
     store.record("architecture learnt so far", gates="full")
-    with pytest.raises(FileFormatError, match=r"run\.sqlite: latency_loss: field required"):
+    with pytest.raises(FileFormatError, match=r"run\.sqlite: is damaged \(latency_loss: Field required\)"):
         recorded_curves(store)

@@ -14,10 +14,10 @@ from edgenas.errors import FileFormatError, InputError
 from edgenas.latency.latency import Latency
 from edgenas.latency.precision_predictor import by_precision
 from edgenas.latency.predictor import LatencyPredictor, predictor_from_device
-from edgenas.pipeline import report_assembly
-from edgenas.pipeline.learning_record import record_curves
+from edgenas.reporting import report_assembly
 from edgenas.searchers.proxyless.curves import Curve, Curves
 from edgenas.space import space_from_config
+from edgenas.storage.learning_record import record_curves
 from edgenas.storage.run_folder import find_run
 from edgenas.storage.run_store import Evaluation, RunStore
 
