@@ -204,18 +204,18 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_values(path: Path, value: object) -> None:
     """Check that a document's texts can be shown and written, and that its whole numbers are of a usual size."""
-    pending: list[tuple[str, Any]] = [("", [value])]
+    pending: list[tuple[str, Any]] = [("", {"": value})]
     while pending:
-        field, container = pending.pop()
-        for each in container:
-            name, item = (each, container[each]) if isinstance(container, dict) else (field, each)
+        place, container = pending.pop()
+        for name, item in container.items() if isinstance(container, dict) else enumerate(container):
+            field = f"{place}.{name}".strip(".")
             if isinstance(item, dict | list):
-                pending.append((name, item))
+                pending.append((field, item))
             if any(isinstance(text, str) and UNPRINTABLE.search(text) for text in (name, item)):
-                found = "has a control character, or half of another"
-                raise FileFormatError(path, _field_name(name), found, "remove it")
+                found = "must be text without control characters or halves of characters"
+                raise FileFormatError(path, _field_name(field), found, "fix the field")
             if isinstance(item, int) and abs(item) > MAX_INTEGER:
-                raise FileFormatError(path, _field_name(name), "is too large a number", "fix the field")
+                raise FileFormatError(path, _field_name(field), "is too large a number", "fix the field")
 
 
 def _field_name(text: str) -> str:

@@ -263,7 +263,7 @@ HOSTILE: dict[str, tuple[Callable[[Results], None], str]] = {
             ([1e9, 1.0, "x"], "must be possible"),
             ([1.0, -1.0, "x"], "must be possible"),
             ([-6.0, 1.0, "x"], "not below zero by more than noise"),
-            ([1.0, 1.0, "x\x1b[2J"], "must be a short, printable line"),
+            ([1.0, 1.0, "x\x1b[2J"], "must be text without control characters"),
             ([1.0, 1.0, "x" * 9999], "must be a short, printable line"),
             ([1.0, 1.0], "field required"),
             ([1.0, "much", "x"], "valid number"),
@@ -317,8 +317,8 @@ HOSTILE: dict[str, tuple[Callable[[Results], None], str]] = {
     ),
     "no size": (_set("plan", "sizes", value={}), r"plan\.sizes: "),
     "an unknown choice": (
-        _set("plan", "sizes", "16", "networks", 0, 0, value="\x1b[2J"),
-        r"unknown choice '\\x1b\[2J'",
+        _set("plan", "sizes", "16", "networks", 0, 0, value="\u202e[2J"),
+        r"unknown choice '\\u202e\[2J'",
     ),
     "too few choices": (_set("plan", "sizes", "16", "networks", 0, value=["id"]), "1 choices for space"),
     "more random networks than there are": (
