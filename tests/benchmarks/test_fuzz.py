@@ -14,9 +14,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of d
 
 MUTANTS = 2000
 
-TESTED = tuple(door for door in fuzz.DOORS if door != "run")
-"""Of a run, `tests/storage` has its own."""
-
 
 @pytest.fixture(scope="module")
 def files(
@@ -30,7 +27,7 @@ def files(
         warnings.simplefilter("ignore")
         logging.disable()
         furnish(folder)
-        yield fuzz.files_of(folder, TESTED)
+        yield fuzz.files_of(folder, tuple(fuzz.DOORS))
         logging.disable(logging.NOTSET)
 
 
@@ -47,7 +44,7 @@ def test_mutants_are_answered_or_refused(files: fuzz.Files, part: int) -> None:
         what = fuzz.outcome_of(door, path, content)
         assert not mutants.missed(what), f"seed {seed} ({door}, {path.name}): {what}"
         found.add((door, what))
-    assert {door for door, what in found if what == "refused"} >= set(TESTED) - {"image"}
+    assert {door for door, what in found if what == "refused"} >= set(fuzz.DOORS) - {"image"}
 
 
 def test_mutants_are_the_same_each_time(files: fuzz.Files) -> None:
