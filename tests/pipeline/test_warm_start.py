@@ -240,7 +240,7 @@ def test_a_prior_of_an_earlier_version_is_the_same_without_its_precision(
     taken = prior_for("new", "old", tiny_space)
     kept = taken.model_copy(update={"precision": ""})
     assert kept.fingerprint == taken.fingerprint
-    assert kept.text("int8") == "starts from 1 evaluations of run old (device board, data digits)"
+    assert kept.text("int8") == "starts from 1 evaluation of run old (device board, data digits)"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from edgenas.device import Provenance
 from edgenas.errors import FileFormatError, RunConflictError
+from edgenas.formats import MAX_MS
 from edgenas.latency.latency import Latency
 from edgenas.space import MBConvSpace
 from edgenas.storage import run_store as module
@@ -84,9 +85,9 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
             kind=st.sampled_from(["supernet", "validation", "test"]),
             latency=st.builds(
                 Latency,
-                predicted=st.floats(0, 1e9, exclude_max=True),
-                low=st.floats(0, 1e9, exclude_max=True),
-                high=st.floats(0, 1e9, exclude_max=True),
+                predicted=st.floats(0, MAX_MS),
+                low=st.floats(0, MAX_MS),
+                high=st.floats(0, MAX_MS),
                 provenance=st.sampled_from(Provenance),
                 measured=st.none(),
             ),
