@@ -105,7 +105,7 @@ def parse_json(path: Path, max_bytes: int = MAX_FILE_BYTES) -> object:
         value: object = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise FileFormatError(
-            path, "", f"is not JSON ({error})", "restore it, or delete and recreate it"
+            path, "", f"is not JSON ({_reason(error)})", "restore it, or delete and recreate it"
         ) from None
     _check_values(path, value)
     return value
@@ -127,7 +127,11 @@ def read_toml_values(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     # tomllib also raises int()'s own ValueError (thousands of digits) and RecursionError (deep nesting).
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(path, "", f"is not TOML ({error})", "fix that line") from None
+        raise FileFormatError(path, "", f"is not TOML ({_reason(error)})", "fix that line") from None
+
+
+def _reason(error: ValueError | RecursionError) -> str:
+    return "nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
 def validate(value: object, model: type[D], path: Path) -> D:

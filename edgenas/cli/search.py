@@ -79,7 +79,7 @@ def print_result(result: "SearchResult") -> None:
 
 def _columns(result: "SearchResult", models: Sequence["Model"]) -> dict[str, Column]:
     """What a table says of each model, by the columns' names; what is the same of all is left to `_caption`."""
-    bases, kinds, sizes = _varying(models)
+    bases, kinds, sizes, precisions = _varying(models)
 
     def named(model: "Model") -> str:
         marks = f"{' *' if model.leads else ''}{' @' if model.id == result.chosen else ''}"
@@ -110,7 +110,7 @@ def _columns(result: "SearchResult", models: Sequence["Model"]) -> dict[str, Col
         columns["memory"] = lambda model: (
             f"{format_count(model.peak_memory_bytes)}B" if model.peak_memory_bytes else "-"
         )
-    if any(model.precision != "fp32" for model in models):
+    if len(precisions) > 1:
         columns["precision"] = lambda model: model.precision
     if any(model.energy_mj for model in models):
         columns["energy"] = lambda model: f"{model.energy_mj.predicted:.4g} mJ" if model.energy_mj else "-"
@@ -119,22 +119,24 @@ def _columns(result: "SearchResult", models: Sequence["Model"]) -> dict[str, Col
 
 def _caption(result: "SearchResult", models: Sequence["Model"]) -> str:
     """What holds for all models of the table, and what its figures are."""
-    bases, kinds, sizes = _varying(models)
+    bases, kinds, sizes, precisions = _varying(models)
     return "; ".join(
         [
             f"latencies in ms{f', {bases[0]}' if len(bases) == 1 else ''}, 90 % of them within the interval",
             *([f"{_value(result)}: {kinds[0]}"] if len(kinds) == 1 else []),
             *([f"images of {sizes[0]} px"] if len(sizes) == 1 else []),
+            *([f"all in {precisions[0]}"] if len(precisions) == 1 and precisions != ["fp32"] else []),
         ]
     )
 
 
-def _varying(models: Sequence["Model"]) -> tuple[list[str], list[str], list[int | None]]:
-    """Provenances of latencies, kinds of accuracies and sizes of images among models."""
+def _varying(models: Sequence["Model"]) -> tuple[list[str], list[str], list[int | None], list[str]]:
+    """Provenances of latencies, kinds of accuracies, sizes of images and precisions among models."""
     return (
         sorted({model.provenance.basis for model in models}),
         sorted({model.accuracy.kind for model in models}),
         list({model.resolution: None for model in models}),
+        list({model.precision: None for model in models}),
     )
 
 

@@ -103,7 +103,7 @@ def test_a_report_shows_the_validation_of_its_own_predictions(
     )
     device = find_device("pi5")
     save_validation(device, found)
-    assert "Predicted and measured" not in report("done").report.read_text(encoding="utf-8")
+    assert 'id="measured"' not in report("done").report.read_text(encoding="utf-8")
     save_validation(device, found.model_copy(update={"table_checksum": None}))
     page = report("done").report.read_text(encoding="utf-8")
-    assert "Predicted and measured" in page and "0123456789" in page and "2026-01-02" in page
+    assert 'id="measured"' in page and "0123456789" in page and "2026-01-02" in page
