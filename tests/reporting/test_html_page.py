@@ -434,3 +434,14 @@ def test_what_cannot_be_explained_is_said_and_not_drawn(page: Make) -> None:
     assert "What each layer gains and costs: There is too little to tell." in made.text
     assert "points gained" not in made.text
     assert "What each layer" not in page().text
+
+
+def test_an_int8_model_without_figures_of_fp32_has_dashes(
+    make_view: Make, model: Make, tmp_path: Path
+) -> None:
+    quantised = {"ranges": "min-max", "fine_tuned": False, "fp32": {}}
+    write_html(
+        make_view(front=[model(1, 0.9, 0.5, precision="int8", quantised=quantised)]), tmp_path / "page.html"
+    )
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "before, in fp32: – validation, – test" in page
