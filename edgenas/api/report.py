@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edgenas.errors import InputError
 from edgenas.formats import Document
+from edgenas.progress import Progress, silent
 
 
 class ReportResult(Document):
@@ -14,7 +15,7 @@ class ReportResult(Document):
     picture: Path | None
 
 
-def report(run: str | Path, *others: str | Path) -> ReportResult:
+def report(run: str | Path, *others: str | Path, progress: Progress = silent) -> ReportResult:
     """Write the HTML report and the picture of a run again; with other runs, a page that compares them all.
 
     The comparison is `comparison.html` in the folder of the first run.
@@ -22,6 +23,7 @@ def report(run: str | Path, *others: str | Path) -> ReportResult:
     Args:
         run: name under `runs/`, or path of the run's folder.
         others: the same of runs to compare with it, five at most.
+        progress: receives how far it is, where files must first be run on the test images.
 
     Raises:
         InputError: no such run, it has no result yet, or too many runs.
@@ -39,7 +41,7 @@ def report(run: str | Path, *others: str | Path) -> ReportResult:
         compared = [folder, *(find_run(str(other)) for other in others)]
         return ReportResult(report=write_run_comparison(compared), picture=None)
     result = folder.read_result()
-    judge_again(folder, result)
+    judge_again(folder, result, progress)
     with closing(RunStore(folder.store, writable=False)) as store:
         page = write_report(folder, store, result)
     return ReportResult(report=page, picture=folder.picture)

@@ -1,13 +1,11 @@
 """How do runs differ? Their settings, and their fronts at equal latency."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from edgenas.formats import Document
+from edgenas.storage.run_comparison import at_equal_latency
 from edgenas.storage.run_config import RunDocument, flag_of
-from edgenas.storage.search_result import SearchResult, most_accurate_within
-
-MOST_ROWS = 12
-"""Latencies at which fronts are compared."""
+from edgenas.storage.search_result import Model, SearchResult
 
 
 class SettingDifference(Document):
@@ -50,29 +48,12 @@ def side_by_side(
             notes.append(f"the runs have different {what}: {', '.join(sorted(values))}")
     if len(results) < 2 or len(devices) > 1 or len(metrics) > 1:
         return (), tuple(notes)
-    latencies = _spread(sorted(_latencies(results.values())))
-    return tuple(_at(latency_ms, results) for latency_ms in latencies), tuple(notes)
+    rows = at_equal_latency(list(results.values()))
+    found = (_row(latency_ms, dict(zip(results, best, strict=True))) for latency_ms, best in rows)
+    return tuple(found), tuple(notes)
 
 
-def _latencies(results: Iterable[SearchResult]) -> set[float]:
-    return {
-        model.latency_ms.predicted
-        for result in results
-        for model in result.front
-        if model.accuracies.validation is not None
-    }
-
-
-def _spread(latencies: Sequence[float]) -> list[float]:
-    """At most `MOST_ROWS` of them, spread evenly; the ends are among them."""
-    if len(latencies) <= MOST_ROWS:
-        return list(latencies)
-    step = (len(latencies) - 1) / (MOST_ROWS - 1)
-    return [latencies[round(i * step)] for i in range(MOST_ROWS)]
-
-
-def _at(latency_ms: float, results: Mapping[str, SearchResult]) -> EqualLatency:
-    best = {name: most_accurate_within(result.front, latency_ms) for name, result in results.items()}
+def _row(latency_ms: float, best: Mapping[str, Model | None]) -> EqualLatency:
     accuracies = {
         name: None if model is None else model.accuracies.validation for name, model in best.items()
     }

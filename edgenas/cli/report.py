@@ -7,6 +7,7 @@ import typer
 from edgenas.cli.completion import run_names
 from edgenas.cli.console import print_json, print_lines
 from edgenas.cli.options import JsonOption
+from edgenas.cli.progress_display import reporting
 
 EXAMPLE = "Example: edgenas report my-run; edgenas report my-run my-other-run"
 
@@ -25,7 +26,8 @@ def run(
     """Write the HTML report and the picture of a run's front; of several runs, a page that compares them."""
     from edgenas.api.report import report
 
-    result = report(*runs)
+    with reporting() as progress:
+        result = report(*runs, progress=progress)
     if json:
         print_json(result)
     elif result.picture is None:

@@ -36,7 +36,7 @@ from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import prior_for, save_prior
 from edgenas.plugins import may_make
 from edgenas.progress import Progress, evaluations_of
-from edgenas.reporting.judging import record_judgements
+from edgenas.reporting.judging import JUDGING, record_judgements
 from edgenas.searchers.loop import Evaluated, search
 from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.searchers.registry import ALL_SEARCHERS, MakeSearcher, searcher_for
@@ -250,12 +250,24 @@ def _complete_or_interrupted(session: Session) -> SearchResult:
             )
     from edgenas.reporting.report_assembly import write_report  # whose libraries take a second to import
 
-    record_judgements(session.folder, result.front, session.dataset_at, session.progress)
+    _judge(session, result)
+    result = result.model_copy(update={"seconds": session.store.seconds()})
     write_report(session.folder, session.store, result, session.space)
     if status == "complete":
         session.folder.largest_network.unlink(missing_ok=True)
     write_json(session.folder.front, result)  # last: it marks the run as complete
     return result
+
+
+def _judge(session: Session, result: SearchResult) -> None:
+    """What the exported files make of the test images; an interruption, or the end of the budget, ends this alone."""
+    try:
+        with session.store.timed(JUDGING):
+            record_judgements(
+                session.folder, result.front, session.dataset_at, session.progress, session.budget.is_spent
+            )
+    except KeyboardInterrupt:
+        log.warning("the models are not judged on the test images: interrupted; `edgenas report` does it")
 
 
 def _made(make_searcher: MakeSearcher, session: Session) -> Searcher:

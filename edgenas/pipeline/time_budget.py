@@ -39,8 +39,15 @@ class Budget:
         """Seconds left, less the reserve, at least `LEAST_S`; infinite without a limit."""
         if self.total_s is None:
             return float("inf")
-        spent_s = self._before_s + time.monotonic() - self._started_s
-        return max(LEAST_S, (1 - RESERVE) * self.total_s - RESERVE_S - spent_s)
+        return max(LEAST_S, (1 - RESERVE) * self.total_s - RESERVE_S - self._spent_s)
+
+    def is_spent(self) -> bool:
+        """Whether nothing is left, not even of the reserve."""
+        return self.total_s is not None and self._spent_s >= self.total_s
+
+    @property
+    def _spent_s(self) -> float:
+        return self._before_s + time.monotonic() - self._started_s
 
 
 def split_time(

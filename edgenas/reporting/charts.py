@@ -6,10 +6,10 @@ from dataclasses import replace
 from edgenas.latency.latency import Latency
 from edgenas.profiling.validation import Pair
 from edgenas.reporting.chart_content import Axis, Chart, Mark, Name, Rule, Trace
+from edgenas.reporting.hypervolume_curve import HypervolumeCurve
 from edgenas.reporting.pictures import BAND
 from edgenas.reporting.predicted_vs_measured import LatencyComparison
 from edgenas.reporting.report_content import Point, ReportContent
-from edgenas.reporting.search_progress import SearchProgress
 from edgenas.reporting.series import CHOSEN, ModelEntry, Role, Series
 from edgenas.reporting.shown_text import accuracy_text, compact_choices, figure_ms, interval_text
 from edgenas.units import format_count, format_milliseconds, format_seconds
@@ -51,7 +51,7 @@ def predicted_vs_measured_chart(comparison: LatencyComparison, metric_name: str)
     )
 
 
-def progress_charts(progress: SearchProgress) -> tuple[Chart, Chart]:
+def progress_charts(progress: HypervolumeCurve) -> tuple[Chart, Chart]:
     """The hypervolume over evaluations, and over the time that they took."""
     hover = tuple(
         f"{volume:.4f}\nafter {count} {'evaluation' if count == 1 else 'evaluations'}, {format_seconds(seconds)}"

@@ -4,12 +4,12 @@ import base64
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.metrics import confusion
@@ -44,7 +44,7 @@ class Judged(Document):
     """
 
     images: int = Field(ge=1)
-    matrix: tuple[tuple[int, ...], ...]
+    matrix: tuple[tuple[Annotated[int, Field(ge=0)], ...], ...]
     worst: tuple[WorstImage, ...] = Field(max_length=WORST)
 
     @property
@@ -70,6 +70,26 @@ class JudgedImages(Document):
     classes: tuple[str, ...]
     test_images: int = Field(ge=1)
     models: Mapping[str, Judged]
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> "JudgedImages":
+        for id_, model in self.models.items():
+            if problem := _problem_of(model, len(self.classes), self.test_images):
+                raise ValueError(f"model {id_}: {problem}")
+        return self
+
+
+def _problem_of(model: Judged, classes: int, test_images: int) -> str:
+    """What contradicts the data set, or the counts themselves; empty if nothing does."""
+    if len(model.matrix) != classes or any(len(row) != classes for row in model.matrix):
+        return f"its matrix is not {classes} x {classes}, as there are classes"
+    if sum(map(sum, model.matrix)) != model.images:
+        return f"its matrix does not add up to {model.images} images"
+    if model.images > test_images:
+        return f"it judged {model.images} images, of {test_images}"
+    if any(max(image.truth, image.judged) >= classes for image in model.worst):
+        return f"an image is of none of the {classes} classes"
+    return ""
 
 
 def judged_images(path: Path, dataset: Dataset) -> Judged:

@@ -12,7 +12,7 @@ from edgenas.units import format_count
 
 
 @dataclass(frozen=True)
-class Axis:
+class ParallelAxis:
     """One axis.
 
     Args:
@@ -26,7 +26,7 @@ class Axis:
     ends: tuple[str, str]
 
 
-def parallel_axes(report: ReportContent) -> tuple[Axis, ...]:
+def parallel_axes(report: ReportContent) -> tuple[ParallelAxis, ...]:
     """The axes on which the evaluated networks differ; none if there are fewer than two networks."""
     points = report.evaluated
     kinds = report.evaluated_kinds
@@ -61,11 +61,11 @@ def parallel_lines(report: ReportContent) -> dict[str, Any] | None:
 
 def _axis(
     title: str, points: Sequence[Point], value: Callable[[Point], float], text: Callable[[float], str]
-) -> Axis | None:
+) -> ParallelAxis | None:
     values = tuple(float(value(point)) for point in points)
     if len(set(values)) < 2:
         return None
-    return Axis(title, values, (text(min(values)), text(max(values))))
+    return ParallelAxis(title, values, (text(min(values)), text(max(values))))
 
 
 def _mean(values: Sequence[int]) -> float:

@@ -14,13 +14,14 @@ from edgenas.latency.table import find_table
 from edgenas.profiling.validation import Validation, find_validation
 from edgenas.reporting.conditions import table_rows
 from edgenas.reporting.html_page import write_html
+from edgenas.reporting.hypervolume_curve import hypervolume_curve
 from edgenas.reporting.judging import recorded_judgements
 from edgenas.reporting.network_drawing import DrawnBlock, drawn_network
 from edgenas.reporting.pictures import write_png
 from edgenas.reporting.report_content import Point, ReportContent
 from edgenas.reporting.run_comparison import RunComparison, write_comparison
-from edgenas.reporting.search_progress import search_progress
 from edgenas.searchers.choice_contributions import MIN_EVALUATIONS, Contribution, contributions
+from edgenas.searchers.problem import TWO
 from edgenas.space import (
     Architecture,
     ArchitectureSpace,
@@ -90,7 +91,9 @@ def report_content(
         expected_provenance=predictor.provenance if predictor else Provenance.MEASURED,
         blocks={model.id: _blocks(networks, predictor, model) for model in models},
         judged=recorded_judgements(folder),
-        progress=search_progress(rows, result.constraint.max_latency_ms),
+        progress=None
+        if len(result.objectives) > len(TWO)  # its hypervolume has a dimension for each
+        else hypervolume_curve(rows, result.constraint.max_latency_ms),
         conditions=tuple(_conditions(networks, precisions, config)),
     )
 

@@ -9,6 +9,7 @@ from edgenas.accuracy.metrics import METRIC_NAMES
 from edgenas.device import Provenance
 from edgenas.latency.latency import Latency
 from edgenas.profiling.validation import Validation
+from edgenas.reporting.hypervolume_curve import HypervolumeCurve
 from edgenas.reporting.judged_images import JudgedImages
 from edgenas.reporting.layer_contributions import LayerContributions, Panel
 from edgenas.reporting.network_drawing import DrawnBlock
@@ -18,7 +19,6 @@ from edgenas.reporting.predicted_vs_measured import (
     LatencyComparison,
     pair_from_model,
 )
-from edgenas.reporting.search_progress import SearchProgress
 from edgenas.reporting.series import (
     Label,
     ModelEntry,
@@ -84,7 +84,7 @@ class ReportContent:
         expected_provenance: provenance of latencies, for a run without evaluations.
         blocks: what each model is made of, by its id.
         judged: what the exported files make of the test images; None if that is not known.
-        progress: of the search; None if it has hardly begun.
+        progress: of the search; None if it has hardly begun, or had more objectives than accuracy and latency.
         conditions: of latency tables, as rows of name and text.
     """
 
@@ -99,7 +99,7 @@ class ReportContent:
     expected_provenance: Provenance = Provenance.ESTIMATED
     blocks: Mapping[str, tuple[DrawnBlock, ...]] = field(default_factory=dict)
     judged: JudgedImages | None = None
-    progress: SearchProgress | None = None
+    progress: HypervolumeCurve | None = None
     conditions: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -1,6 +1,6 @@
 """Several runs beside each other: their fronts, the best of each at equal latency, and the settings that differ."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from edgenas.reporting.charts import model_hover
 from edgenas.reporting.page_frame import plain_chart, rendered
 from edgenas.reporting.report_content import ReportContent, padded
 from edgenas.reporting.reproduction import flattened
+from edgenas.storage.run_comparison import at_equal_latency
 from edgenas.storage.search_result import Model
 from edgenas.units import format_milliseconds
 
 MOST_RUNS = 6
 """As many as have a colour of their own in `report.css`."""
 
-_LEVELS = 6
 _ROOM = 0.08
 
 
@@ -53,12 +53,8 @@ class RunComparison:
 
     @property
     def levels(self) -> Iterator[tuple[float, tuple[Model | None, ...]]]:
-        """Latencies, ms, and the most accurate model of each run that is predicted no slower; None if there is none."""
-        found = sorted({model.latency_ms.predicted for run in self.runs for model in run.result.front})
-        last = len(found) - 1
-        picked = dict.fromkeys(round(i * last / (_LEVELS - 1)) for i in range(_LEVELS)) if found else {}
-        for i in picked:
-            yield found[i], tuple(_best_within(run.result.front, found[i]) for run in self.runs)
+        """As `at_equal_latency`."""
+        yield from at_equal_latency([run.result for run in self.runs])
 
 
 def comparison_chart(comparison: RunComparison) -> Chart:
@@ -120,11 +116,6 @@ def _front_traces(i: int, run: ReportContent) -> Iterator[Trace]:
         numbers=tuple(entry.number for entry in entries),
         hover=tuple(f"{run.result.run}, {model_hover(entry, run.metric_name)}" for entry in entries),
     )
-
-
-def _best_within(models: Sequence[Model], limit_ms: float) -> Model | None:
-    within = [model for model in models if model.latency_ms.predicted <= limit_ms]
-    return max(within, key=lambda model: model.accuracy.value, default=None)
 
 
 def _flat(run: ReportContent) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,14 @@ from edgenas.vocabulary import RUN_NAME, Channels, Metric, Objective, Precision
 
 Fraction = Field(ge=0, le=1)
 
+ONNX_PATH = r"^exports[/\\][A-Za-z0-9][A-Za-z0-9._-]{0,99}[/\\][A-Za-z0-9][A-Za-z0-9._-]{0,299}\.onnx$"
+"""Where a search writes files of models, on any system."""
+
+MAX_TEXT = 10_000
+
+Text = Annotated[str, AfterValidator(lambda text: text[:MAX_TEXT])]
+"""A remark. What is longer is cut rather than refused: it may quote an error from outside edgenas."""
+
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -102,7 +110,7 @@ class Model(Document):
     """
 
     id: Id
-    name: str = ""
+    name: Line = ""
     architecture: Annotated[dict[str, Any], AfterValidator(_network)]
     accuracy: AccuracyFigure
     accuracies: Accuracies
@@ -115,13 +123,13 @@ class Model(Document):
     params: Count
     macs: Count
     peak_memory_bytes: Count | None = None
-    onnx: str | None = None
+    onnx: str | None = Field(default=None, pattern=ONNX_PATH)
     max_abs_error: float | None = None
     weights_sha256: Sha256 | None = Field(
         default=None, description="of the file of its trained weights; None in results of earlier versions"
     )
     leads: bool = False
-    note: str = ""
+    note: Text = ""
     normalisation: Normalisation | None = Field(
         default=None, description="of its images, where it is not that of the run's data"
     )
@@ -207,8 +215,8 @@ class SearchResult(Document):
     schema_: Literal["edgenas.front/1"] = Field(default="edgenas.front/1", alias="schema")
     run: str = Field(pattern=RUN_NAME)
     status: Literal["complete", "interrupted"]
-    device: str
-    data: str
+    device: Line
+    data: str = Field(max_length=MAX_TEXT)
     searcher: str
     metric: Metric = "top-1"
     objectives: tuple[Objective, ...] = TWO
@@ -223,7 +231,7 @@ class SearchResult(Document):
     dropped: tuple[Model, ...] = ()
     baselines: tuple[Model, ...] = ()
     seconds: dict[str, Seconds] = Field(description="by phase, over all sessions of the run")
-    notes: tuple[str, ...] = ()
+    notes: tuple[Text, ...] = ()
     report: str
 
     @model_validator(mode="after")

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from edgenas.api.run_comparison import MOST_ROWS, differing_settings, side_by_side
+from edgenas.api.run_comparison import differing_settings, side_by_side
 from edgenas.device import Device
+from edgenas.storage.run_comparison import MOST_ROWS
 from edgenas.storage.run_config import DataRecord, RunConfig, RunDocument, versions
 from edgenas.storage.search_result import Model, SearchResult
 

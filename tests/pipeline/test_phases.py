@@ -283,6 +283,28 @@ def test_a_budget_that_is_spent_before_it_begins_still_gives_a_model(
     assert all(seconds > 0 for seconds in events(tmp_path, "plan")[0].values())
 
 
+def test_the_models_are_judged_in_recorded_time(small_search: Search, tmp_path: Path) -> None:
+    result = small_search()
+    assert result.seconds["judging"] > 0 and (tmp_path / "runs/r/judged.json").is_file()
+
+
+def test_a_budget_that_is_spent_leaves_the_judging_out(
+    small_search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget_module.Budget, "is_spent", lambda _: True)
+    assert small_search().status == "complete"
+    assert not (tmp_path / "runs/r/judged.json").exists() and (tmp_path / "runs/r/report.html").is_file()
+
+
+def test_an_interruption_while_judging_ends_that_alone(
+    small_search: Search, tmp_path: Path, interrupt: Any
+) -> None:
+    result = small_search(progress=interrupt("judging", 2))
+    folder = tmp_path / "runs/r"
+    assert result.status == "complete" and (folder / "front.json").is_file()
+    assert (folder / "report.html").is_file() and not (folder / "judged.json").exists()
+
+
 def test_the_same_settings_give_the_same_name_and_others_another(small_search: Search) -> None:
     one, same, other = (small_search(run=None, seed=seed, evaluations=2).run for seed in (0, 0, 1))
     assert one == same != other

@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 def test_without_a_limit_there_is_always_time(clock: Clock) -> None:
     budget = Budget(None, before_s=1e6, started_s=0.0)
     clock.now += 1e9
-    assert budget.left_s == float("inf")
+    assert budget.left_s == float("inf") and not budget.is_spent()
 
 
 def test_what_is_left_shrinks_with_the_clock_and_keeps_a_reserve(clock: Clock) -> None:
@@ -43,6 +43,14 @@ def test_what_is_left_shrinks_with_the_clock_and_keeps_a_reserve(clock: Clock) -
     assert budget.left_s == pytest.approx(whole_s - 10)
     clock.now += 30
     assert budget.left_s == pytest.approx(whole_s - 40)
+
+
+def test_a_budget_is_spent_once_its_reserve_is(clock: Clock) -> None:
+    budget = Budget(100.0, before_s=20.0, started_s=1000.0)
+    clock.now += 79
+    assert not budget.is_spent()
+    clock.now += 1
+    assert budget.is_spent()
 
 
 def test_earlier_sessions_count(clock: Clock) -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from edgenas.reporting.chart_content import Chart, Trace
 from edgenas.reporting.charts import front_chart, predicted_vs_measured_chart, progress_charts
+from edgenas.reporting.hypervolume_curve import HypervolumeCurve
 from edgenas.reporting.predicted_vs_measured import LatencyComparison
-from edgenas.reporting.search_progress import SearchProgress
 
 Make = Callable[..., Any]
 
@@ -88,7 +88,7 @@ def test_beyond_a_decade_both_axes_are_logarithmic(validation: Make) -> None:
 
 
 def test_progress_is_drawn_over_evaluations_and_over_time() -> None:
-    counts, time = progress_charts(SearchProgress((1, 2, 3), (0.5, 1.0, 4.0), (0.1, 0.2, 0.3)))
+    counts, time = progress_charts(HypervolumeCurve((1, 2, 3), (0.5, 1.0, 4.0), (0.1, 0.2, 0.3)))
     assert counts.traces[0].x == (1, 2, 3) and time.traces[0].x == (0.5, 1.0, 4.0)
     assert counts.traces[0].y == time.traces[0].y == (0.1, 0.2, 0.3)
     assert counts.traces[0].hover[1] == "0.2000\nafter 2 evaluations, 1 s"

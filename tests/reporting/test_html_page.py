@@ -134,10 +134,11 @@ def test_settings_versions_and_times_are_listed(page: Make) -> None:
 
 def test_hostile_texts_stay_texts(page: Make, model: Make) -> None:
     hostile = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
-    bad = model(7, 0.9, 0.7, note=hostile, architecture={"choices": [hostile]}, onnx=hostile)
+    architecture = {"space": {"name": hostile}, "choices": [hostile]}
+    bad = model(7, 0.9, 0.7, note=hostile, architecture=architecture)
     made_by_hand = bad.model_copy(update={"name": hostile})
     changes = {"front": [bad], "dropped": [bad], "baselines": [made_by_hand]}
-    plain, made = page(), page(run=hostile, data=hostile, notes=[hostile], **changes)
+    plain, made = page(), page(data=hostile, notes=[hostile], **changes)
     assert len(made.scripts) == len(plain.scripts)
     assert "img" not in made.tags
     assert hostile in made.text
@@ -434,3 +435,15 @@ def test_what_cannot_be_explained_is_said_and_not_drawn(page: Make) -> None:
     assert "What each layer gains and costs: There is too little to tell." in made.text
     assert "points gained" not in made.text
     assert "What each layer" not in page().text
+
+
+def test_an_int8_model_without_figures_of_fp32_has_dashes(
+    make_view: Make, model: Make, tmp_path: Path
+) -> None:
+    quantised = {"ranges": "min-max", "fine_tuned": False, "fp32": {}}
+    write_html(
+        make_view(front=[model(1, 0.9, 0.5, precision="int8", quantised=quantised)]), tmp_path / "page.html"
+    )
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    none = "\N{EN DASH}"
+    assert f"before, in fp32: {none} validation, {none} test" in page

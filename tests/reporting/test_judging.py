@@ -1,9 +1,12 @@
+import errno
 from pathlib import Path
 
 import pytest
 
 import edgenas
-from edgenas.reporting.judging import recorded_judgements
+from edgenas.errors import UnwritableError
+from edgenas.reporting import judging as module
+from edgenas.reporting.judging import JUDGING, recorded_judgements
 from edgenas.storage.run_folder import RunFolder
 
 
@@ -23,6 +26,39 @@ def test_a_run_of_an_earlier_version_is_judged_when_its_report_is_written(in_fin
     judged.unlink()
     page = edgenas.report("done").report.read_text(encoding="utf-8")
     assert judged.is_file() and "Which classes it mixes up" in page
+
+
+def test_judging_again_tells_how_far_it_is(in_finished_run: Path) -> None:
+    folder, told = RunFolder(in_finished_run / "runs" / "done"), []
+    folder.judged.unlink()
+    edgenas.report("done", progress=lambda phase, done, total, detail="": told.append((phase, done, total)))
+    count = len(folder.read_result().front)
+    assert [each for each in told if each[0] == JUDGING] == [(JUDGING, i, count) for i in range(count + 1)]
+
+
+def test_no_images_are_loaded_without_exported_files(
+    in_finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(in_finished_run / "runs" / "done")
+    folder.judged.unlink()
+    for path in folder.exports.glob("*.onnx"):
+        path.unlink()
+    monkeypatch.setattr(module, "loaded_data", None)
+    edgenas.report("done")
+    assert not folder.judged.exists()
+
+
+def test_a_record_that_cannot_be_kept_is_left_out(
+    in_finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, document: object) -> None:
+        raise UnwritableError(path, OSError(errno.EROFS, "Read-only file system"))
+
+    folder = RunFolder(in_finished_run / "runs" / "done")
+    folder.judged.unlink()
+    monkeypatch.setattr(module, "write_json", refuse)
+    page = edgenas.report("done").report.read_text(encoding="utf-8")
+    assert "Which classes it mixes up" not in page and "Latency, block by block" in page
 
 
 def test_a_damaged_record_costs_the_report_nothing_else(in_finished_run: Path) -> None:

@@ -179,19 +179,17 @@ def test_200_hostile_names_run_nothing(opened: Make, make_view: Make, model: Mak
     ]
     assert len(names) == 200
     models = [
-        model(i, 0.9, 0.5 + i / 100, note=name, onnx=name, architecture={"choices": [name]}).model_copy(
-            update={"name": name}
+        model(i, 0.9, 0.5 + i / 100, note=name, architecture={"space": {}, "choices": [name]}).model_copy(
+            update={"name": name, "onnx": name}
         )
         for i, name in enumerate(names)
     ]
-    base = make_view(
-        run=names[0], data=names[1], notes=names, front=models[:100], baselines=models[100:], dropped=[]
-    )
+    base = make_view(data=names[1], notes=names, front=models[:100], baselines=models[100:], dropped=[])
     classes = tuple(names[:20])
     matrix = tuple(tuple(range(20)) for _ in classes)
-    judged = JudgedImages(
-        classes=classes, test_images=10, models={models[0].id: Judged(images=10, matrix=matrix, worst=())}
-    )
+    count = sum(map(sum, matrix))
+    found = {models[0].id: Judged(images=count, matrix=matrix, worst=())}
+    judged = JudgedImages(classes=classes, test_images=count, models=found)
     fields = {name: getattr(base, name) for name in base.__dataclass_fields__}
     page = opened(view=type(base)(**fields | {"judged": judged}))
     page.evaluate("globalThis.ran = []")

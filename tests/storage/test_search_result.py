@@ -196,3 +196,33 @@ def test_only_a_baseline_is_of_no_space(front_model: MakeModel) -> None:
         ValidationError, match="model 00000000ab is no architecture of a space, as only baselines"
     ):
         result_of(model)
+
+
+@pytest.mark.parametrize(
+    "path", ["exports/demo/ab12.onnx", "exports/demo/ab12.int8.onnx", "exports\\demo\\mobilenet-v2.onnx"]
+)
+def test_files_lie_where_a_search_writes_them(front_model: MakeModel, path: str) -> None:
+    assert front_model(onnx=path).onnx == path
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("onnx", "/etc/passwd", "match pattern"),
+        ("onnx", "exports/../secret.onnx", "match pattern"),
+        ("onnx", "exports/demo/../../ab.onnx", "match pattern"),
+        ("onnx", "exports/demo/ab.onnx\n", "match pattern"),
+        ("name", "two\nlines", "short, printable line"),
+        ("name", "x" * 1001, "short, printable line"),
+    ],
+)
+def test_texts_that_no_search_writes_are_refused(
+    front_model: MakeModel, field: str, value: str, message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        front_model(**{field: value})
+
+
+def test_remarks_of_any_length_are_cut(front_model: MakeModel) -> None:
+    result = result_of(front_model(note="a" * 20_000), notes=["b" * 20_000])
+    assert (len(result.front[0].note), len(result.notes[0])) == (10_000, 10_000)

@@ -13,7 +13,7 @@ MOMENTS = 150
 
 
 @dataclass(frozen=True)
-class SearchProgress:
+class HypervolumeCurve:
     """One value for each of some evaluations, the last one included.
 
     Args:
@@ -27,7 +27,7 @@ class SearchProgress:
     hypervolume: tuple[float, ...]
 
 
-def search_progress(rows: Sequence[Evaluation], limit_ms: float) -> SearchProgress | None:
+def hypervolume_curve(rows: Sequence[Evaluation], limit_ms: float) -> HypervolumeCurve | None:
     """The curve of a search for accuracy and latency; None for fewer than two evaluations.
 
     Args:
@@ -40,7 +40,7 @@ def search_progress(rows: Sequence[Evaluation], limit_ms: float) -> SearchProgre
     seconds = np.cumsum([row.seconds for row in rows])
     counts = np.unique(np.linspace(1, len(rows), min(len(rows), MOMENTS)).round().astype(int)).tolist()
     corner = np.array([1.0, limit_ms])
-    return SearchProgress(
+    return HypervolumeCurve(
         tuple(counts),
         tuple(float(seconds[count - 1]) for count in counts),
         tuple(hypervolume(points[:count], corner) for count in counts),
