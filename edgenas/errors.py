@@ -142,6 +142,10 @@ class RunConflictError(InputError):
     """A run folder that holds another configuration, is in use, or cannot be written."""
 
 
+RUN_TROUBLE = (UnwritableError, RunConflictError)
+"""Errors of a run's folder rather than of what is trained there, which goes on once that is mended."""
+
+
 class DeviceError(EdgenasError):
     """A device or runtime cannot do what was requested."""
 
