@@ -19,6 +19,7 @@ EdgenasError                  1   base class of all
 
 import difflib
 import errno
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeGuard
@@ -136,6 +137,11 @@ class UnwritableError(InputError):
     def __init__(self, path: Path | str, error: OSError) -> None:
         hint = FREE_SPACE if is_full(error) else "choose a writable folder"
         super().__init__(f"{path}: cannot be written ({error.strerror})", hint)
+
+
+def unwritable(error: OSError) -> UnwritableError:
+    """The same of a file that others' code writes: where it does not say which, one that is there for a while."""
+    return UnwritableError(error.filename or tempfile.gettempdir(), error)
 
 
 class RunConflictError(InputError):

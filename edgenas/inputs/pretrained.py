@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenas.errors import FileFormatError, InputError, UnknownNameError
+from edgenas.errors import FileFormatError, InputError, UnknownNameError, UnwritableError
 from edgenas.pretrained.elastic_layout import elastic_layout, whole_layout
 from edgenas.pretrained.files import read_file
 from edgenas.pretrained.source import LocalFile, PretrainedSource, figures_for
@@ -67,10 +67,10 @@ class Pretrained:
 
 @contextmanager
 def alternative(hint: str) -> Iterator[None]:
-    """Where weights cannot be had, say what else the option at hand takes; a damaged file is to be repaired instead."""
+    """Where weights cannot be had, say what else the option at hand takes; damage and full disks are to be mended."""
     try:
         yield
-    except FileFormatError:
+    except (FileFormatError, UnwritableError):
         raise
     except InputError as error:
         raise InputError(error.problem, f"{error.hint}, or {hint}") from None
