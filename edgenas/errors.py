@@ -19,6 +19,7 @@ EdgenasError                  1   base class of all
 
 import difflib
 import errno
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeGuard
@@ -138,8 +139,17 @@ class UnwritableError(InputError):
         super().__init__(f"{path}: cannot be written ({error.strerror})", hint)
 
 
+def unwritable(error: OSError) -> UnwritableError:
+    """The same of a file that others' code writes: where it does not say which, one that is there for a while."""
+    return UnwritableError(error.filename or tempfile.gettempdir(), error)
+
+
 class RunConflictError(InputError):
     """A run folder that holds another configuration, is in use, or cannot be written."""
+
+
+RUN_TROUBLE = (UnwritableError, RunConflictError)
+"""Errors of a run's folder rather than of what is trained there, which goes on once that is mended."""
 
 
 class DeviceError(EdgenasError):

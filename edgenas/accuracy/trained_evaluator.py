@@ -1,7 +1,6 @@
 """The evaluator that trains every candidate on its own."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from torch import nn
 from typing_extensions import override
@@ -16,7 +15,7 @@ from edgenas.accuracy.network_predictions import predictions, require_prediction
 from edgenas.accuracy.standalone import network_losses
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import FinalistRecipe
-from edgenas.errors import EdgenasError, UnwritableError
+from edgenas.errors import RUN_TROUBLE, EdgenasError
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.space.modules import Network
@@ -46,7 +45,7 @@ class TrainedEvaluator(Evaluator):
         dataset: Dataset,
         recipe: FinalistRecipe,
         seed: int,
-        checkpoint_at: Callable[[str], Path],
+        checkpoint_at: Callable[[str], Checkpoint],
         metric: Metric = "top-1",
         progress: Progress = silent,
     ) -> None:
@@ -69,7 +68,7 @@ class TrainedEvaluator(Evaluator):
         """
         inner = self._make_network(architecture)
         network = nn.Sequential(Resize(self._space.resolution_of(architecture)), inner)
-        checkpoint = Checkpoint(self._checkpoint_at(architecture.id))
+        checkpoint = self._checkpoint_at(architecture.id)
         try:
             train(
                 network,
@@ -85,7 +84,7 @@ class TrainedEvaluator(Evaluator):
                 refit_linear(network, classifier_of(inner), self._dataset)
             found = predictions(network, self._dataset, self._dataset.validation)
             predicted = require_predictions(found, f"training {architecture.id}")
-        except UnwritableError:  # as after any interruption, it goes on from its checkpoint
+        except RUN_TROUBLE:  # as after any interruption, it goes on from its checkpoint
             raise
         except EdgenasError:  # never retried
             checkpoint.path.unlink(missing_ok=True)

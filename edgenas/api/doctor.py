@@ -15,7 +15,7 @@ from edgenas.formats import Document
 from edgenas.latency.table import find_table
 from edgenas.plugins import DEVICES, SPACES, Plugin, load_plugin, plugins
 from edgenas.space import SearchSpace
-from edgenas.storage.run_folder import RUNS
+from edgenas.storage.run_names import RUNS
 
 MIN_FREE_BYTES = 2 * 2**30
 

@@ -11,8 +11,9 @@ from edgenas.errors import EdgenasError, UnknownNameError
 from edgenas.formats import Document
 from edgenas.settings.option import name_of
 from edgenas.storage.run_config import RunDocument
-from edgenas.storage.run_folder import RUNS, RunFolder
+from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_lock import is_locked
+from edgenas.storage.run_names import NO_RUNS, RUNS, run_names
 from edgenas.storage.run_store import RunStore
 from edgenas.storage.search_result import AccuracyFigure, SearchResult
 
@@ -98,13 +99,12 @@ def run_folders(names: Sequence[str | Path] = ()) -> list[RunFolder]:
     Raises:
         UnknownNameError: there is no such run under `runs/`.
     """
-    there = {path.parent.name: RunFolder(path.parent) for path in sorted(RUNS.glob("*/run.json"))}
-    there = {name: folder for name, folder in there.items() if name.isprintable() and name[0] != "."}
+    there = {name: RunFolder(RUNS / name) for name in run_names()}
     # A shell completes `runs/photos/` where `photos` is meant.
     asked = [path.name if (path := Path(name)).parent == RUNS else str(name) for name in names]
     for name in asked:
         if name not in there:
-            raise UnknownNameError("run", name, there, "" if there else "there are no runs under ./runs")
+            raise UnknownNameError("run", name, there, "" if there else NO_RUNS)
     return [there[name] for name in dict.fromkeys(asked)] if names else list(there.values())
 
 

@@ -159,7 +159,8 @@ def _plan(
 
 
 def _notes(settings: SearchSettings) -> tuple[str, ...]:
-    from edgenas.storage.run_folder import RUNS, RunFolder
+    from edgenas.storage.run_folder import RunFolder
+    from edgenas.storage.run_names import RUNS
 
     if settings.run is None or not RunFolder(RUNS / settings.run).document.is_file():
         return ()

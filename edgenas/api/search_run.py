@@ -16,7 +16,8 @@ from edgenas.formats import Document
 from edgenas.images.reading import quietly
 from edgenas.settings.search import SearchSettings
 from edgenas.storage.run_config import DataRecord
-from edgenas.storage.run_folder import RUNS, RunFolder, find_run
+from edgenas.storage.run_folder import RunFolder, find_run
+from edgenas.storage.run_names import RUNS
 from edgenas.storage.search_result import Model, SearchResult
 from edgenas.units import counted, format_count, format_milliseconds
 

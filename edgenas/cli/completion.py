@@ -1,30 +1,21 @@
 """Names that the shell completes: of runs and devices here, and of what a setting chooses from."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from edgenas.errors import EdgenasError
 from edgenas.settings.option import Setting
-
-Complete = Callable[[str], list[str]]
-"""From what is typed so far to the names that begin so."""
+from edgenas.storage.run_names import run_names as names_of_runs
 
 
 def run_names(incomplete: str) -> list[str]:
     """Runs under `runs/`."""
-    names = sorted(path.parent.name for path in Path("runs").glob("*/run.json"))
-    return [name for name in names if name.startswith(incomplete)]
+    return [name for name in names_of_runs() if name.startswith(incomplete)]
 
 
 def device_names(incomplete: str) -> list[str]:
-    """Devices and their aliases; none if a device file is damaged, which the command itself will tell."""
+    """Devices and their aliases."""
     from edgenas.device import all_devices
 
-    try:
-        names = [name for device in all_devices() for name in (device.name, *device.aliases)]
-    except EdgenasError:
-        return []
+    names = [name for device in all_devices() for name in (device.name, *device.aliases)]
     return [name for name in names if name.startswith(incomplete)]
 
 

@@ -173,7 +173,8 @@ class LiveDisplay(PlainDisplay):
 
         width, height = self._console.size
         phases = [each.live_line(width) for each in list(self.running.values())]
-        plot = front_plot(self._points, width) if self._points and height > HEIGHT + 3 + len(phases) else []
+        points = tuple(self._points)  # it is drawn by a thread of its own
+        plot = front_plot(points, width) if points and height > HEIGHT + 3 + len(phases) else []
         text = Text("\n".join([*plot, *phases]), no_wrap=True, overflow="crop")
         text.highlight_regex(f"{ON_FRONT}|━+", "bold green")
         text.highlight_regex("[·─│└]+", "dim")

@@ -10,6 +10,7 @@ from edgenas.cli.completion import run_names
 from edgenas.cli.console import print_json, print_lines, print_table
 from edgenas.cli.options import JsonOption
 from edgenas.errors import InputError
+from edgenas.storage.run_names import NO_RUNS
 from edgenas.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def run(
     if json:
         print_json(result)
     elif not result.runs:
-        print_lines("there are no runs under ./runs")
+        print_lines(NO_RUNS)
     elif len(given) == 1:
         _print_one(result)
     else:

@@ -15,7 +15,7 @@ from edgenas.board.onnx_sessions import CPU
 from edgenas.board.worker import WORKER, MemoryUse, Worker, memory_use
 from edgenas.device.onnx_runtime import OnnxRuntime, as_device_error
 from edgenas.device.runtime import Feeds, Runtime, Session
-from edgenas.errors import DeviceError, InputError
+from edgenas.errors import ConversionError, DeviceError
 from edgenas.precision.conversion import convert
 from edgenas.precision.scheme import Scheme, scheme_of_provider
 from edgenas.vocabulary import Precision
@@ -60,7 +60,7 @@ class OnnxProcess(Runtime):
     def load(self, model: bytes, feeds: Feeds) -> Session:
         try:
             converted = convert(model, self.precision, feeds, self._scheme)
-        except InputError as error:
+        except ConversionError as error:
             raise DeviceError(error.problem, error.hint) from error
         process = self._process
         self.cores = process.worker.cores

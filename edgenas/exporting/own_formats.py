@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgenas.board.onnx_sessions import CPU, OnnxLoader
-from edgenas.errors import InputError, VerificationError, first_line, is_full
+from edgenas.errors import InputError, VerificationError, first_line, is_full, unwritable
 from edgenas.exporting.export_form import ExportForm
 from edgenas.formats import write_bytes
 from edgenas.vocabulary import Precision, TargetName
@@ -114,7 +114,7 @@ def write_own_format(source: Source) -> tuple[Path, ...]:
         return ()
     with tempfile.TemporaryDirectory(prefix="edgenas-") as folder:
         apart = replace(source, onnx=Path(folder, source.onnx.name))
-        apart.onnx.write_bytes(source.onnx.read_bytes())
+        write_bytes(apart.onnx, source.onnx.read_bytes())
         made = _converted(apart)
         paths = tuple(source.onnx.with_name(each.name) for each in made)
         for path, each in zip(paths, made, strict=True):
@@ -131,7 +131,7 @@ def _converted(source: Source) -> tuple[Path, ...]:
             found = _FORMATS[name].run(paths[0], source.batch)
     except Exception as error:  # the converters' exceptions have no common base class
         if is_full(error):
-            raise
+            raise unwritable(error) from None
         raise VerificationError(
             f"{source.onnx.name} cannot be converted for {name} ({first_line(error)})",
             "use --target onnxruntime, or another version of the converter's package",

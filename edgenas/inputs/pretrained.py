@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenas.errors import FileFormatError, InputError, UnknownNameError
+from edgenas.errors import FileFormatError, InputError, UnknownNameError, UnwritableError
 from edgenas.pretrained.elastic_layout import elastic_layout, whole_layout
 from edgenas.pretrained.files import read_file
 from edgenas.pretrained.source import LocalFile, PretrainedSource, figures_for
@@ -16,7 +16,8 @@ from edgenas.pretrained.sources import AUTO_RESOLUTION, AUTO_SOURCE, SOURCES, so
 from edgenas.settings.option import name_of
 from edgenas.settings.shared import AUTO, NONE, SpaceSettings
 from edgenas.space import Layout, MBConvSpace, network_space_from_config
-from edgenas.storage.run_folder import RUNS, RunFolder
+from edgenas.storage.run_folder import RunFolder
+from edgenas.storage.run_names import RUNS, run_names
 
 if TYPE_CHECKING:
     from edgenas.pretrained.weights import PretrainedWeights
@@ -67,10 +68,10 @@ class Pretrained:
 
 @contextmanager
 def alternative(hint: str) -> Iterator[None]:
-    """Where weights cannot be had, say what else the option at hand takes; a damaged file is to be repaired instead."""
+    """Where weights cannot be had, say what else the option at hand takes; damage and full disks are to be mended."""
     try:
         yield
-    except FileFormatError:
+    except (FileFormatError, UnwritableError):
         raise
     except InputError as error:
         raise InputError(error.problem, f"{error.hint}, or {hint}") from None
@@ -124,7 +125,7 @@ def _found(name: str) -> Pretrained:
     for path in (RUNS / name, Path(name)):
         if RunFolder(path).document.is_file():
             return _earlier_run(name, RunFolder(path))
-    runs = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
+    runs = run_names()
     listing = f"known: {', '.join((AUTO, NONE, *SOURCES))}" + (f"; runs: {', '.join(runs)}" if runs else "")
     raise UnknownNameError("pretrained weights", name, (AUTO, NONE, *SOURCES, *runs), listing)
 

@@ -11,7 +11,7 @@ from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.linear_probe import fit_linear
 from edgenas.accuracy.pretrained_start import load_without_classifier
 from edgenas.device import Device
-from edgenas.errors import InputError, VerificationError
+from edgenas.errors import RUN_TROUBLE, InputError, VerificationError
 from edgenas.exporting.foreign_export import traced_onnx
 from edgenas.inputs.pretrained import alternative
 from edgenas.latency.latency import Latency
@@ -166,6 +166,8 @@ def _chosen_sizes(session: Session, name: str) -> list[int]:
         return []
     try:
         _record(name)
+    except RUN_TROUBLE:
+        raise
     except InputError as error:
         session.note(f"{name} is left out of the baselines: {error.problem}")
         return []

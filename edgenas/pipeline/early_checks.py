@@ -14,8 +14,9 @@ from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.settings.shared import AUTO, NONE
 from edgenas.storage.run_config import setting_differences
-from edgenas.storage.run_folder import RUNS, RunFolder, check_name, different_configuration
+from edgenas.storage.run_folder import RunFolder, check_name, different_configuration
 from edgenas.storage.run_lock import check_free
+from edgenas.storage.run_names import RUNS
 from edgenas.vocabulary import Precision
 
 _BY_THE_IMAGES = ("data", "pretrained")

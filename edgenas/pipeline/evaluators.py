@@ -82,7 +82,7 @@ def evaluator_for(session: Session, supernet: Supernet | None) -> Evaluator:
         session.dataset_on_device,
         recipe.model_copy(update={"epochs": max(1, round(PROXY_SHARE * recipe.epochs))}),
         session.settings.seed,
-        session.folder.training,
+        lambda architecture_id: session.checkpoint(session.folder.training(architecture_id)),
         metric,
         session.progress,
     )

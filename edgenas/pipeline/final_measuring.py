@@ -7,7 +7,7 @@ import numpy as np
 
 from edgenas.board.manifest import TENSORRT
 from edgenas.device import Device, runtime_for
-from edgenas.errors import DeviceError, InputError
+from edgenas.errors import RUN_TROUBLE, DeviceError, InputError
 from edgenas.inputs.targets import board_of
 from edgenas.kits.kit_models import KitModels, ModelOfKit
 from edgenas.kits.ssh_timing import times_over_ssh
@@ -69,6 +69,8 @@ def _measured_or_noted(session: Session, exported: Sequence[FinalModel]) -> Mapp
         return {}
     try:
         return _measured(session, exported)
+    except RUN_TROUBLE:
+        raise
     except (DeviceError, InputError) as error:
         which = f" of models in {exported[0].precision}" if len(_timed_together(session)) > 1 else ""
         session.note(f"latency{which} was not measured: {error}")

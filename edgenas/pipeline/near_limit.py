@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.errors import DeviceError, InputError
+from edgenas.errors import RUN_TROUBLE, DeviceError, InputError
 from edgenas.inputs.targets import board_of
 from edgenas.pipeline.final_measuring import HERE_S, measuring_seconds
 from edgenas.pipeline.network_times import time_networks
@@ -85,6 +85,8 @@ def _measured(session: Session, candidates: Sequence[Evaluated]) -> dict[str, fl
     for precision, networks in near.items():
         try:
             found |= _measured_in(session, precision, networks)
+        except RUN_TROUBLE:
+            raise
         except (DeviceError, InputError) as error:
             which = f" in {precision}" if len(session.predictor.parts) > 1 else ""
             session.note(f"candidates{which} near the limit were not measured: {error}")

@@ -45,7 +45,8 @@ from edgenas.searchers.starting_with import StartingWith
 from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture, NetworkSpace
-from edgenas.storage.run_folder import RUNS, RunFolder, open_run
+from edgenas.storage.run_folder import RunFolder, open_run
+from edgenas.storage.run_names import RUNS
 from edgenas.storage.run_store import Evaluation, RunStore
 from edgenas.storage.search_result import SearchResult
 from edgenas.vocabulary import Precision

@@ -18,7 +18,8 @@ from edgenas.settings.option import name_of
 from edgenas.settings.precisions import precisions_setting
 from edgenas.space import ArchitectureSpace, NetworkSpace, PrecisionSpace, architecture_space_from_config
 from edgenas.storage.run_config import WarmStart
-from edgenas.storage.run_folder import RUNS, RunFolder
+from edgenas.storage.run_folder import RunFolder
+from edgenas.storage.run_names import NO_RUNS, RUNS, run_names
 from edgenas.storage.run_store import stored_accuracies
 from edgenas.units import counted, resolution_setting
 
@@ -103,9 +104,9 @@ def check_warm_start(name: str | None, run: str) -> None:
 
 
 def _folder_of(run: str) -> RunFolder:
-    names = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
+    names = run_names()
     if run not in names:
-        raise UnknownNameError("run", run, names, "" if names else "there are no runs under ./runs")
+        raise UnknownNameError("run", run, names, "" if names else NO_RUNS)
     return RunFolder(RUNS / run)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.errors import ConversionError, first_line, is_full
+from edgenas.errors import ConversionError, first_line, is_full, unwritable
 from edgenas.precision.fp16 import to_fp16
 from edgenas.precision.int8 import Ranges, to_int8
 from edgenas.precision.scheme import Scheme
@@ -31,6 +31,7 @@ def convert(
 
     Raises:
         ConversionError: the model cannot be converted.
+        UnwritableError: the disk is full.
     """
     converters: dict[Precision, Callable[[], bytes]] = {
         "fp32": lambda: model,
@@ -41,7 +42,7 @@ def convert(
         return converters[precision]()
     except Exception as error:  # the converters' exceptions have no common base class
         if is_full(error):  # which is no fault of the model
-            raise
+            raise unwritable(error) from None
         raise ConversionError(
             f"the model cannot be converted to {precision} ({first_line(error)})", "use fp32"
         ) from error

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from edgenas.errors import EdgenasError, InputError, UnknownNameError, first_line, is_full
+from edgenas.errors import EdgenasError, InputError, UnknownNameError, first_line, is_full, unwritable
 from edgenas.pretrained.source import PretrainedRecord, WeightsOrigin
 from edgenas.pretrained.sources import TORCHVISION_NOTE
 
@@ -116,6 +116,7 @@ def downloaded_record(network: ForeignNetwork) -> PretrainedRecord:
 
     Raises:
         InputError: they cannot be downloaded.
+        UnwritableError: the disk is full.
     """
     tensors = {name: tensor.contiguous() for name, tensor in downloaded_tensors(network).items()}
     return PretrainedRecord(**network.origin.model_dump(), sha256=hashlib.sha256(save(tensors)).hexdigest())
@@ -126,6 +127,7 @@ def downloaded_tensors(network: ForeignNetwork) -> dict[str, Tensor]:
 
     Raises:
         InputError: they cannot be downloaded.
+        UnwritableError: the disk is full.
     """
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # torch announces downloads there
@@ -135,7 +137,7 @@ def downloaded_tensors(network: ForeignNetwork) -> dict[str, Tensor]:
     # Libraries raise what their ways of downloading raise: OSError, RuntimeError, HTTPException and more.
     except Exception as error:
         if is_full(error):
-            raise
+            raise unwritable(error) from None
         reason = str(getattr(error, "reason", "")) or first_line(error)  # urllib wraps the reason
         raise InputError(
             f"the weights of {network.name} cannot be downloaded ({reason})",

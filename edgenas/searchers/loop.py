@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from edgenas.errors import EdgenasError, RunConflictError, UnwritableError
+from edgenas.errors import RUN_TROUBLE, EdgenasError
 from edgenas.progress import Phase, Progress, evaluations_of, silent
 from edgenas.searchers.best_within_cost import best_within_costs
 from edgenas.searchers.problem import Problem
@@ -111,7 +111,7 @@ def _evaluated(
         accuracy = evaluate(architecture, to_beat)
         if not (isinstance(accuracy, numbers.Real) and 0 <= accuracy <= 1):
             accuracy, reason = None, f"the accuracy is {accuracy}, not a fraction from 0 to 1"
-    except (UnwritableError, RunConflictError):  # of the run, which goes on once it can be written
+    except RUN_TROUBLE:
         raise
     except EdgenasError as error:
         reason = str(error)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from edgenas.errors import FileFormatError, InputError, UnitError, UnknownNameError
+from edgenas.formats import UNPRINTABLE
 from edgenas.settings.option import Setting, settings_of
 
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -25,6 +26,8 @@ def check_values(declaring: type, values: Mapping[str, Any]) -> None:
         raise _as_input_error(error.errors(), declared) from None
     for name, value in values.items():
         setting = declared[name]
+        if isinstance(value, str) and setting.option.normal is None and UNPRINTABLE.search(value):
+            raise _unprintable(setting, value)
         if setting.option.quantity is not None and value is not None:
             setting.option.quantity(value, setting.flag)
         if setting.option.normal is not None and value is not None:
@@ -60,6 +63,8 @@ def _as_input_error(errors: list[ErrorDetails], declared: Mapping[str, Setting])
         unit = f"give text with a unit, such as {setting.option.example!r}"
         return UnitError(f"{setting.flag}: {shown[:60]} has no unit", unit)
     match first["type"]:
+        case "string_unicode":
+            return _unprintable(setting, value)
         case "literal_error":
             return UnknownNameError(setting.flag, str(value), setting.choices)
         case "greater_than_equal":
@@ -72,6 +77,14 @@ def _as_input_error(errors: list[ErrorDetails], declared: Mapping[str, Setting])
             )
     kind = f"one of {', '.join(setting.choices)}" if setting.choices else _KINDS[setting.kind]
     return InputError(f"{setting.flag}: {shown[:60]} is not {kind}", f"give {kind}")
+
+
+def _unprintable(setting: Setting, value: str) -> InputError:
+    """The refusal of text that a run's files could not keep."""
+    return InputError(
+        f"{setting.flag}: {value!a:.60} has control characters, or is not UTF-8",
+        "give other text, or rename the file",
+    )
 
 
 def check_file_values(declaring: type, values: Mapping[str, Any], path: Any) -> dict[str, Any]:

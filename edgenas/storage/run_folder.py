@@ -1,7 +1,6 @@
 """A run's folder `runs/<name>/`: opened by one process at a time, resumed only for the same configuration."""
 
 import logging
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -14,14 +13,13 @@ from edgenas.settings.option import name_of
 from edgenas.storage.earlier_formats import is_of_earlier_format, upgraded_run
 from edgenas.storage.run_config import ImageManifest, RunConfig, RunDocument, versions
 from edgenas.storage.run_lock import locked
+from edgenas.storage.run_names import NO_RUNS, RUNS, is_run_name, run_names
 from edgenas.storage.run_store import RunStore
 from edgenas.storage.search_result import SearchResult
 from edgenas.storage.store_problems import damaged
-from edgenas.vocabulary import RUN_NAME
 
 log = logging.getLogger(__name__)
 
-RUNS = Path("runs")
 EXPORTS = Path("exports")
 
 
@@ -175,8 +173,8 @@ def find_run(run: str) -> RunFolder:
             if not folder.front.is_file():
                 raise InputError(f"run {run} has no result yet", "let `edgenas search` finish it first")
             return folder
-    names = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
-    known = f"runs here: {', '.join(names)}" if names else "there are no runs under ./runs"
+    names = run_names()
+    known = f"runs here: {', '.join(names)}" if names else NO_RUNS
     raise InputError(f"no run {run!r}", known)
 
 
@@ -215,7 +213,7 @@ def open_run(
 
 def check_name(name: str) -> None:
     """Raise RunConflictError unless it can be the name of a run."""
-    if not re.fullmatch(RUN_NAME, name) or name.endswith("\n"):
+    if not is_run_name(name):
         raise RunConflictError(
             f"--run {name!r} is not a valid run name", "use letters, digits, '.', '_' and '-'"
         )

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from edgenas.errors import EdgenasError, FileFormatError, RunConflictError, first_line
+from edgenas.errors import FREE_SPACE, EdgenasError, FileFormatError, RunConflictError, first_line
 
 _REFUSED = {
-    "SQLITE_FULL": ("the disk is full", "free some space, and repeat the command: it goes on from there"),
+    "SQLITE_FULL": ("the disk is full", f"{FREE_SPACE}: it goes on from there"),
     "SQLITE_IOERR": (
         "the disk fails",
         "check it and its free space, and repeat the command: it goes on from there",
@@ -20,7 +20,7 @@ _REFUSED = {
     "SQLITE_READONLY": ("it may not be written", "make it and its folder writable, and repeat the command"),
     "SQLITE_CANTOPEN": (
         "its folder may not be written, or the disk is full",
-        "make it writable, or free some space, and repeat the command",
+        f"make it writable, or {FREE_SPACE}",
     ),
     "SQLITE_PERM": ("it may not be opened", "make it and its folder readable and writable"),
 }

@@ -1,7 +1,7 @@
 import errno
+import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from edgenas.accuracy.standalone import fresh_network, network_losses
 from edgenas.accuracy.trained_evaluator import TrainedEvaluator
 from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import FinalistRecipe
-from edgenas.errors import DivergenceError, OutOfMemoryError, UnwritableError
+from edgenas.errors import DivergenceError, InputError, OutOfMemoryError, RunConflictError, UnwritableError
 from edgenas.progress import Progress, silent
 from edgenas.space import Architecture, MBConvSpace, SearchSpace
 from edgenas.space.modules import Network
@@ -41,6 +41,7 @@ def make(tiny_space: MBConvSpace, tiny_dataset: Dataset, tmp_path: Path) -> MAKE
         seed: int = 0,
         metric: Metric = "top-1",
         progress: Progress = silent,
+        interval_s: float = 5,
     ) -> TrainedEvaluator:
         return TrainedEvaluator(
             tiny_space,
@@ -48,7 +49,7 @@ def make(tiny_space: MBConvSpace, tiny_dataset: Dataset, tmp_path: Path) -> MAKE
             dataset,
             recipe,
             seed,
-            lambda id_: tmp_path / id_,
+            lambda id_: Checkpoint(tmp_path / id_, interval_s),
             metric,
             progress,
         )
@@ -110,18 +111,17 @@ def test_it_learns(make: MAKE, architecture: Architecture) -> None:
 
 
 def test_an_interrupted_training_goes_on_and_leaves_nothing_behind(
-    make: MAKE, architecture: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: MAKE, architecture: Architecture, tmp_path: Path
 ) -> None:
     expected = make().evaluate(architecture)
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(module, "Checkpoint", partial(Checkpoint, interval_s=0))
 
     def interrupt(phase: str, done: float, total: float, detail: str = "") -> None:
         if done >= 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make(progress=interrupt).evaluate(architecture)
+        make(progress=interrupt, interval_s=0).evaluate(architecture)
     assert [path.name for path in tmp_path.iterdir()] == [architecture.id]
 
     told: list[tuple[str, float, float]] = []
@@ -131,17 +131,23 @@ def test_an_interrupted_training_goes_on_and_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_training_that_met_a_full_disk_goes_on(
-    make: MAKE, architecture: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        UnwritableError("x", OSError(errno.ENOSPC, "No space left on device")),
+        RunConflictError("the folder is another run's"),
+    ],
+)
+def test_a_training_whose_folder_cannot_be_used_keeps_its_checkpoint(
+    make: MAKE, architecture: Architecture, tmp_path: Path, trouble: InputError
 ) -> None:
-    monkeypatch.setattr(module, "Checkpoint", partial(Checkpoint, interval_s=0))
 
     def fill(phase: str, done: float, total: float, detail: str = "") -> None:
         if done >= 2:
-            raise UnwritableError(tmp_path, OSError(errno.ENOSPC, "No space left on device"))
+            raise trouble
 
-    with pytest.raises(UnwritableError, match="free some space there, and repeat the command"):
-        make(progress=fill).evaluate(architecture)
+    with pytest.raises(InputError, match=f"^{re.escape(str(trouble))}$"):
+        make(progress=fill, interval_s=0).evaluate(architecture)
     assert [path.name for path in tmp_path.iterdir()] == [architecture.id]
 
 

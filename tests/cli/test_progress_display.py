@@ -2,11 +2,13 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
 
 from edgenas.cli import phase_text, progress_display
+from edgenas.cli.front_plot import Point
 from edgenas.cli.progress_display import LiveDisplay, quietly, reporting
 from edgenas.progress import Phase, evaluations_of
 
@@ -96,6 +98,22 @@ def test_on_a_terminal_phases_and_the_front_are_drawn(
     assert "●" in plot[0] and plot[0].startswith("30.0% │") and "3 ms" in plot[-1]
     assert line.startswith("search  ━") and "3/8 evaluations" in line
     assert drawn.spans
+
+
+def test_networks_that_arrive_while_it_is_drawn_wait_for_the_next_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on_a_terminal(monkeypatch)
+    display = LiveDisplay()
+
+    def drawn(points: Sequence[Point], _: int) -> list[str]:
+        before = len(points)
+        display.evaluated(2.0, 0.6)
+        return [f"{before} and {len(points)}"]
+
+    monkeypatch.setattr(progress_display, "front_plot", drawn)
+    display.evaluated(1.0, 0.5)
+    assert display.picture().plain == "1 and 1"
 
 
 def test_no_colour_is_drawn_if_so_asked(

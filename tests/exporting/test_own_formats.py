@@ -127,6 +127,15 @@ def test_a_full_disk_is_no_fault_of_the_converter(
     assert [path.suffix for path in tmp_path.iterdir()] == [".onnx"]
 
 
+def test_a_full_disk_under_a_converter_is_told_as_such(source: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/ab.ort")
+
+    monkeypatch.setattr(module, "_silent", fail)
+    with pytest.raises(UnwritableError, match=r"^/tmp/ab\.ort: cannot be written .*; free some space there"):
+        write_own_format(source("ort-mobile"))
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

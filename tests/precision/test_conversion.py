@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgenas.board import host
+from edgenas.errors import UnwritableError
 from edgenas.exporting.onnx_export import export_onnx, run_onnx
 from edgenas.precision.conversion import convert
 from edgenas.precision.int8 import CALIBRATION_IMAGES
@@ -68,7 +69,9 @@ def test_a_full_disk_is_no_fault_of_the_model(fp32: MakeModel, monkeypatch: pyte
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryDirectory", fail)
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(
+        UnwritableError, match=r"cannot be written \(No space left on device\); free some space there"
+    ):
         convert(fp32(0), "int8", feed(images(4)), HERE)
 
 

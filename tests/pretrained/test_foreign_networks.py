@@ -1,6 +1,7 @@
 """Networks of timm and torchvision: found by name, built for other classes, with the published body."""
 
 import builtins
+import errno
 import logging
 import socket
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import torch
 from fixtures.weights import cut_off, library_network, offer_weights
 
-from edgenas.errors import InputError, UnknownNameError
+from edgenas.errors import InputError, UnknownNameError, UnwritableError
 from edgenas.pretrained import foreign_networks as module
 from edgenas.pretrained.foreign_networks import downloaded_tensors, foreign_network
 
@@ -103,6 +104,17 @@ def test_without_timm_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     message = r'^networks of timm need timm, which is not installed; pip install "edgenas\[pretrained\]"$'
     with pytest.raises(InputError, match=message):
         foreign_network("timm:mobilenetv3_small_100")
+
+
+def test_a_full_disk_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/cache/weights")
+
+    monkeypatch.setattr(module, "_library_tensors", fail)
+    with pytest.raises(
+        UnwritableError, match=r"^/cache/weights: cannot be written \(No space left on device\); free"
+    ):
+        downloaded_tensors(foreign_network(NAMES[0]))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -340,7 +340,7 @@ def test_another_process_that_holds_the_store_is_told(
 def test_a_full_disk_says_so(store: RunStore) -> None:
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
-    told = r"the disk is full \(database or disk is full\); free some space, and repeat the command: it goes on from"
+    told = r"the disk is full \(database or disk is full\); free some space there, and repeat the command: it"
     with pytest.raises(RunConflictError, match=told):
         store.record("note", text="x" * 100_000)
 

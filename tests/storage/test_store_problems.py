@@ -14,7 +14,7 @@ PATH = Path("runs/demo/run.sqlite")
     [
         (
             "SQLITE_FULL",
-            r"the disk is full \(oh\); free some space, and repeat the command: it goes on from there",
+            r"the disk is full \(oh\); free some space there, and repeat the command: it goes on from there",
         ),
         ("SQLITE_IOERR_FSYNC", r"the disk fails \(oh\); check it and its free space"),
         ("SQLITE_READONLY_DBMOVED", r"it may not be written \(oh\); make it and its folder writable"),
