@@ -2,9 +2,8 @@
 
 import sys
 
-if (
-    not sys.flags.safe_path
-):  # then Python looks for modules in the working folder first, among the user's data
+# Else Python looks for modules in the working folder first, among the user's data.
+if not sys.flags.safe_path:
     del sys.path[0]
 
 from edgenas.cli.main import main

@@ -27,7 +27,7 @@ from typing import TypeGuard
 from edgenas.board.problem import first_line as first_line
 from edgenas.board.problem import one_line
 
-MAX_MESSAGE, MAX_HINT = 560, 200
+MAX_MESSAGE, MAX_HINT = 560, 400
 """Characters of a message, whatever it quotes, and of what it advises."""
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -16,7 +16,7 @@ def export(settings: ExportSettings) -> "ExportResult":
     int8 models are calibrated on training images.
 
     Raises:
-        InputError: no such run or model, or its data are missing or have changed.
+        InputError: no such run or model, or its data are missing or have changed; another process uses the run.
         VerificationError: an exported fp32 file does not match the trained network.
     """
     from edgenas.pipeline.reexport import reexport

@@ -27,11 +27,13 @@ def report(run: str | Path, *others: str | Path, progress: Progress = silent) ->
 
     Raises:
         InputError: no such run, it has no result yet, or too many runs.
+        RunConflictError: another process uses the run.
     """
     from edgenas.reporting.judging import judge_again
     from edgenas.reporting.report_assembly import write_report, write_run_comparison
     from edgenas.reporting.run_comparison import MOST_RUNS
     from edgenas.storage.run_folder import find_run
+    from edgenas.storage.run_lock import held_if_writable
     from edgenas.storage.run_store import RunStore
 
     if len(others) >= MOST_RUNS:
@@ -39,9 +41,11 @@ def report(run: str | Path, *others: str | Path, progress: Progress = silent) ->
     folder = find_run(str(run))
     if others:
         compared = [folder, *(find_run(str(other)) for other in others)]
-        return ReportResult(report=write_run_comparison(compared), picture=None)
-    result = folder.read_result()
-    judge_again(folder, result, progress)
-    with closing(RunStore(folder.store, writable=False)) as store:
-        page = write_report(folder, store, result)
+        with held_if_writable(folder.path):
+            return ReportResult(report=write_run_comparison(compared), picture=None)
+    with held_if_writable(folder.path):
+        result = folder.read_result()
+        judge_again(folder, result, progress)
+        with closing(RunStore(folder.store, writable=False)) as store:
+            page = write_report(folder, store, result)
     return ReportResult(report=page, picture=folder.picture)

@@ -10,6 +10,7 @@ from edgenas.settings.keywords import taking
 from edgenas.settings.option import name_of
 from edgenas.settings.search import SUPERNET, TRAINED, SearchSettings
 from edgenas.settings.shared import AUTO
+from edgenas.units import counted
 from edgenas.vocabulary import Precision
 
 if TYPE_CHECKING:
@@ -224,12 +225,13 @@ def _phases(plan: SearchPlan, settings: SearchSettings, work: "Workload") -> Ite
     evaluated_s = trained_s if probes else each_s.get(str(settings.evaluator))
     yield PlannedPhase(
         name="search",
-        what=f"evaluate {plan.evaluations} networks",
+        what=f"evaluate {counted(plan.evaluations, 'networks')}",
         seconds=None if evaluated_s is None else plan.evaluations * evaluated_s,
     )
     yield PlannedPhase(
         name="finalists",
-        what=f"train {finalists} networks" + ("" if probes else f" for {work.finalist_recipe.epochs} epochs"),
+        what=f"train {counted(finalists, 'networks')}"
+        + ("" if probes else f" for {counted(work.finalist_recipe.epochs, 'epochs')}"),
         seconds=finalists * (trained_s + judged_s),
     )
     if baselines := plan.trainings - finalists:
@@ -242,7 +244,7 @@ def _phases(plan: SearchPlan, settings: SearchSettings, work: "Workload") -> Ite
     measured_s = measuring_seconds(work.device)
     yield PlannedPhase(
         name="export",
-        what=f"write, verify{' and measure' if measured_s else ''} {plan.trainings} files",
+        what=f"write, verify{' and measure' if measured_s else ''} {counted(plan.trainings, 'files')}",
         seconds=plan.trainings * (EXPORT_S + judged_s) + measured_s,
     )
 
@@ -250,13 +252,17 @@ def _phases(plan: SearchPlan, settings: SearchSettings, work: "Workload") -> Ite
 def _supernet_phases(settings: SearchSettings, work: "Workload") -> Iterator[PlannedPhase]:
     recipe, images = work.supernet_recipe, work.outline.train
     if settings.uses_gradients:  # whose steps become slower once architectures are learnt
-        yield PlannedPhase(name="supernet", what=f"{recipe.epochs} epochs of {images} images", seconds=None)
+        yield PlannedPhase(
+            name="supernet", what=f"{counted(recipe.epochs, 'epochs')} of {images} images", seconds=None
+        )
         return
     largest_s, supernet_s = work.supernet_seconds()
     if recipe.largest_first is not None:
         yield PlannedPhase(
             name="largest network",
-            what=f"{recipe.largest_first.epochs} epochs of {images} images",
+            what=f"{counted(recipe.largest_first.epochs, 'epochs')} of {images} images",
             seconds=largest_s,
         )
-    yield PlannedPhase(name="supernet", what=f"{recipe.epochs} epochs of {images} images", seconds=supernet_s)
+    yield PlannedPhase(
+        name="supernet", what=f"{counted(recipe.epochs, 'epochs')} of {images} images", seconds=supernet_s
+    )

@@ -40,21 +40,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(
-        search,
-        profile,
-        kit,
-        kit_import,
-        validate,
-        predict,
-        bench,
-        devices,
-        export,
-        run_command,
-        report,
-        runs,
-        doctor,
-    ),
+    search,
+    profile,
+    kit,
+    kit_import,
+    validate,
+    predict,
+    bench,
+    devices,
+    export,
+    run_command,
+    report,
+    runs,
+    doctor,
 ):
     app.command(command.__name__.rpartition(".")[2].replace("_", "-"), epilog=command.EXAMPLE)(
         with_quiet(command.run)

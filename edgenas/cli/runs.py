@@ -11,7 +11,7 @@ from edgenas.cli.console import print_json, print_lines, print_table
 from edgenas.cli.options import JsonOption
 from edgenas.errors import InputError
 from edgenas.storage.run_names import NO_RUNS
-from edgenas.units import format_count, format_milliseconds
+from edgenas.units import counted, format_count, format_milliseconds
 
 if TYPE_CHECKING:
     from edgenas.api.remove_runs import RemovedRuns
@@ -115,8 +115,8 @@ def _summary(info: "RunInfo") -> str:
     """Such as `complete, 150 evaluations, 8 models, 12 MB, 3 days old`."""
     parts = [
         info.status,
-        *([f"{info.evaluations} evaluations"] if info.evaluations is not None else []),
-        *([f"{info.models} models"] if info.models is not None else []),
+        *([counted(info.evaluations, "evaluations")] if info.evaluations is not None else []),
+        *([counted(info.models, "models")] if info.models is not None else []),
         _size(info.size_bytes),
         *([f"{_age(info.age_s)} old"] if info.age_s is not None else []),
     ]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgenas.cli.console import print_json, print_lines, print_table
 from edgenas.cli.progress_display import reporting
-from edgenas.units import format_count, format_milliseconds, format_seconds
+from edgenas.units import counted, format_count, format_milliseconds, format_seconds
 
 if TYPE_CHECKING:
     from edgenas.api.search_plan import SearchPlan
@@ -38,7 +38,7 @@ def _print_plan(plan: "SearchPlan") -> None:
     )
     if plan.phases:
         rows = [(each.name, each.what, _seconds(each.seconds)) for each in plan.phases]
-        print_table(f"{plan.trainings} trainings", ("phase", "what", "about"), rows, left=("what",))
+        print_table(counted(plan.trainings, "trainings"), ("phase", "what", "about"), rows, left=("what",))
         print_lines(
             f"time: about {_seconds(plan.seconds)}",
             f"disk: about {_bytes(plan.disk_bytes)}; memory: about {_bytes(plan.memory_bytes)}",

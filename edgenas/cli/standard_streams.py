@@ -75,8 +75,9 @@ def code_after_output(code: int, output: Outlet) -> int:
     sys.stdout.flush()
     if output.failure is None or isinstance(output.failure, BrokenPipeError):
         return code
+    done = "" if code else " the work itself is done:"
     sys.stderr.write(
-        f"error: standard output: cannot be written ({output.failure.strerror}); the work itself is done: free space, "
+        f"error: standard output: cannot be written ({output.failure.strerror});{done} free space, "
         "or send the output elsewhere\n"
     )
     return code or UNWRITTEN

@@ -12,9 +12,6 @@ from edgenas.space import Architecture, SearchSpace
 POOL = 10
 """Random candidates per chosen network."""
 
-MAX_NETWORKS = 500
-"""Limits timing, and the covariance of the candidates to some 200 MB; more would take hours."""
-
 CORRECTION_SHARE = 0.05
 """Prior standard deviation of a block's correction, before calibration selects one from measured times."""
 

@@ -42,6 +42,7 @@ from edgenas.space import NetworkSpace, network_space_from_config
 from edgenas.space.onnx_graph import with_fixed_batch
 from edgenas.storage.run_config import RunConfig, RunDocument
 from edgenas.storage.run_folder import RunFolder, find_run
+from edgenas.storage.run_lock import held_if_writable
 from edgenas.storage.search_result import Accuracies, AccuracyFigure, Model, Scores
 from edgenas.vocabulary import Metric, Precision, TargetName
 
@@ -82,8 +83,13 @@ class ExportResult(Document):
 
 def reexport(settings: ExportSettings) -> ExportResult:
     """See `edgenas.export`."""
-    progress = settings.progress
     folder = find_run(name_of(settings.run))
+    with held_if_writable(folder.path):  # a search of the run would delete files that are being written
+        return _exported(settings, folder)
+
+
+def _exported(settings: ExportSettings, folder: RunFolder) -> ExportResult:
+    progress = settings.progress
     models = _select_models(folder, settings.model)
     document = folder.read_document()
     forms = [_form(settings, document.config.device, model) for model in models]

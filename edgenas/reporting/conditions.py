@@ -6,7 +6,7 @@ from itertools import islice
 from edgenas.device import Device
 from edgenas.latency.table import LatencyTable
 from edgenas.reporting.shown_text import percent
-from edgenas.units import format_count
+from edgenas.units import counted, format_count
 
 Row = tuple[str, str]
 
@@ -28,7 +28,7 @@ def device_rows(device: Device) -> Iterator[Row]:
         yield (
             "device model",
             f"fitted to {model.networks} published latencies, median error {model.median_error_percent:g} %, "
-            f"Spearman {model.spearman:g}; {model.precision}, {model.threads} threads, {model.power_mode}",
+            f"Spearman {model.spearman:g}; {model.precision}, {counted(model.threads, 'threads')}, {model.power_mode}",
         )
         yield "published figures", "\n".join(model.figures)
     yield "sources", "\n".join(device.sources)
@@ -46,7 +46,7 @@ def table_rows(table: LatencyTable, space: str) -> Iterator[Row]:
     yield "runtime", f"{table.runtime} {table.runtime_version}, {table.provider}"
     yield (
         "operating point",
-        f"{table.precision}, {table.threads} threads, batch {table.batch}, {table.power_mode}",
+        f"{table.precision}, {counted(table.threads, 'threads')}, batch {table.batch}, {table.power_mode}",
     )
     clocks = {
         "governor": table.governor,

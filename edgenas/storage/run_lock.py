@@ -7,7 +7,7 @@ and the next search of that name would share the run with the one that still liv
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,6 +57,14 @@ def locked(folder: Path) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def held_if_writable(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run's folder, where searches can hold it too; errors as `locked`."""
+    locks = folder.parent / LOCKS
+    with locked(folder) if os.access(locks if locks.exists() else folder.parent, os.W_OK) else nullcontext():
+        yield
 
 
 def is_locked(folder: Path) -> bool:

@@ -26,4 +26,4 @@ def test_no_cell_is_a_formula(make_view: Make, model: Make) -> None:
 
 
 def test_the_name_is_that_of_a_file(make_view: Make) -> None:
-    assert csv_name(make_view(run="../a b<c>")) == ".._a_b_c_.csv"
+    assert csv_name(make_view(run="a.b-c_d")) == "a.b-c_d.csv"

@@ -30,7 +30,7 @@ def check_picture(path: Path) -> None:
         {"front": [], "dropped": []},
         {"points": ()},
         {"points": (), "front": [], "dropped": []},
-        {"run": "a $x^2 <b> _run_", "device": "$\\undefined$"},
+        {"data": "a $x^2 <b> _run_", "device": "$\\undefined$"},
     ],
 )
 def test_picture_is_a_png_of_sensible_size(make_view: Make, tmp_path: Path, changes: dict[str, Any]) -> None:

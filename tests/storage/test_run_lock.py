@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from edgenas.errors import RunConflictError
-from edgenas.storage.run_lock import check_free, is_locked, locked
+from edgenas.storage.run_lock import check_free, held_if_writable, is_locked, locked
 
 HOLD = (
     "import sys, time; from pathlib import Path; from edgenas.storage.run_lock import locked;"
@@ -82,3 +82,20 @@ def test_a_place_that_cannot_be_written_is_told(folder: Path, monkeypatch: pytes
         locked(folder),
     ):
         pass
+
+
+def test_a_folder_that_nobody_can_write_to_needs_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with held_if_writable(tmp_path / "r"):
+        assert not is_locked(tmp_path / "r")
+
+
+def test_any_other_is_held_alone(tmp_path: Path) -> None:
+    with (
+        held_if_writable(tmp_path / "r"),
+        pytest.raises(RunConflictError, match="run r is in use by process"),
+        held_if_writable(tmp_path / "r"),
+    ):
+        raise AssertionError
