@@ -127,8 +127,12 @@ def recipes(images, augmentation):
     fields = {"epochs": epochs, "batch_size": 8, "augmentation": augmentation}
     return SupernetRecipe(**fields), FinalistRecipe(**fields)
 
+killed = threading.Event()
+
 def kill():
-    os.kill(os.getpid(), number)
+    if not killed.is_set():  # a second signal would interrupt the good order that the first one asks for
+        killed.set()
+        os.kill(os.getpid(), number)
 
 def progress(phase, done, total, detail=""):
     global left
