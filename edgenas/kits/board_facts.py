@@ -59,7 +59,7 @@ class BoardFacts(Document):
     trtexec: bool
     python: Line
     numpy: Line
-    gflops: float = Field(ge=0, le=1e9)
+    gflops: float = Field(ge=0, le=1e8)
     onnxruntime: Line
     providers: tuple[Annotated[Line, Field(max_length=100)], ...] = Field(max_length=100)
     problem: Line
