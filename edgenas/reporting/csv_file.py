@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterator
 
 from edgenas.reporting.report_content import Point, ReportContent
@@ -14,11 +13,6 @@ _HEAD = (
 )  # fmt: skip
 
 Value = str | float | None
-
-
-def csv_name(report: ReportContent) -> str:
-    """Name of the file; the run's name may come from a file."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", report.result.run)[:60] + ".csv"
 
 
 def csv_text(report: ReportContent) -> str:

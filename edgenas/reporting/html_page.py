@@ -8,7 +8,7 @@ from edgenas.formats import write_bytes
 from edgenas.reporting.baseline_comparison import baseline_sentence
 from edgenas.reporting.charts import front_chart, predicted_vs_measured_chart, progress_charts
 from edgenas.reporting.conditions import device_rows
-from edgenas.reporting.csv_file import csv_name, csv_text
+from edgenas.reporting.csv_file import csv_text
 from edgenas.reporting.layer_contributions import LEAST_COST_SHARE
 from edgenas.reporting.learning_curves import LearningCurves, signed
 from edgenas.reporting.learning_panels import panels
@@ -41,7 +41,7 @@ def write_html(report: ReportContent, path: Path) -> None:
         "charts": [plain_chart(chart) for chart in charts],
         "parallel": lines,
         "chosen": next((entry.number for entry in report.front if entry.model is report.best), None),
-        "csv": {"name": csv_name(report), "text": csv_text(report)},
+        "csv": {"name": f"{report.result.run}.csv", "text": csv_text(report)},
     }
     page = rendered(
         "report.html.jinja",

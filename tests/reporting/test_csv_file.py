@@ -3,7 +3,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from edgenas.reporting.csv_file import csv_name, csv_text
+from edgenas.reporting.csv_file import csv_text
 
 Make = Callable[..., Any]
 
@@ -23,7 +23,3 @@ def test_models_come_first_then_every_evaluation(make_view: Make) -> None:
 def test_no_cell_is_a_formula(make_view: Make, model: Make) -> None:
     text = csv_text(make_view(front=[model(1, 0.9, 0.5, note="=HYPERLINK(1)")]))
     assert "'=HYPERLINK(1)" in text and ",=HYPERLINK" not in text
-
-
-def test_the_name_is_that_of_a_file(make_view: Make) -> None:
-    assert csv_name(make_view(run="a.b-c_d")) == "a.b-c_d.csv"
