@@ -18,10 +18,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import weakref
 from contextlib import suppress
 from typing import IO, Any, Callable, Mapping, NamedTuple, Sequence
 
+from edgenas.board.execution import KernelRun, executed
 from edgenas.board.host import peak_memory, pin
 from edgenas.board.onnx_sessions import OnnxLoader, OnnxSession, share_pool
 from edgenas.board.problem import BoardError, first_line, one_line
@@ -31,6 +33,9 @@ WORKER = "--worker"
 
 MEMORY_RUNS = 3
 """Runs after which memory no longer grows: the first plans it, the second allocates it in one piece."""
+
+MAX_EXECUTION_S = 60.0
+"""Of loading and running a model once, which may never end."""
 
 MAX_WORDS = 200
 """Characters of what the process last said."""
@@ -85,6 +90,32 @@ class Worker:
         while self.dropped:
             self.request("forget", self.dropped.pop())
         return WorkerSession(self, self.request("load", path, feeds, shapes or {}))
+
+    def execute(
+        self,
+        path: str,
+        feeds: tuple[Sequence[str], str],
+        folder: str,
+        disabled: Sequence[str] = (),
+        most_s: float = MAX_EXECUTION_S,
+    ) -> list[KernelRun]:
+        """Run the model of a file once, as `execution.executed`.
+
+        Raises:
+            BoardError: also if it takes longer than `most_s` seconds, after which the process is gone.
+        """
+        timer = threading.Timer(most_s, self._process.kill)
+        timer.start()
+        try:
+            return [KernelRun(*each) for each in self.request("execute", path, feeds, folder, disabled)]
+        except WorkerDiedError:
+            if timer.is_alive():
+                raise
+            raise BoardError(
+                f"one run of the model takes more than {most_s:g} s", "give smaller inputs"
+            ) from None
+        finally:
+            timer.cancel()
 
     def request(self, verb: str, *arguments: Any) -> Any:
         """Send one request and return the answer.
@@ -235,9 +266,13 @@ def _serve(loader: OnnxLoader | BoardError, cores: Sequence[int], answers: IO[st
         np.savez(path, *outputs)
         return len(outputs)
 
+    def execute(path: str, feeds: tuple[Sequence[str], str], folder: str, disabled: Sequence[str]) -> Any:
+        return executed(path, _arrays(*feeds), folder, disabled)
+
     verbs: dict[str, Callable[..., Any]] = {
         "hello": hello,
         "load": load,
+        "execute": execute,
         "run": run,
         "loading": lambda number: sessions[number].loading_ms,
         "time": lambda number, calls: (sessions[number].time_ms(calls), sessions[number].interruptions),

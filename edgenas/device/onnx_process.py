@@ -68,7 +68,7 @@ class OnnxProcess(Runtime):
 
     @override
     def memory_use(self, model: bytes, feeds: Feeds) -> MemoryUse | None:
-        process = _Process(self.provider, self.threads)
+        process = OnnxWorker(self.provider, self.threads)
         path = process.folder / MODEL
         path.write_bytes(model)
         with as_device_error():
@@ -77,16 +77,21 @@ class OnnxProcess(Runtime):
             )
 
     @cached_property
-    def _process(self) -> "_Process":
+    def _process(self) -> "OnnxWorker":
         if self.threads > host.cores():
             raise DeviceError(
                 f"{self.threads} threads are more than the {host.cores()} cores here", "use fewer --threads"
             )
-        return _Process(self.provider, self.threads)
+        return OnnxWorker(self.provider, self.threads)
 
 
-class _Process:
-    """The process and the folder through which arrays and models are passed; both end with this object."""
+class OnnxWorker:
+    """The process and the folder through which arrays and models are passed; both end with this object.
+
+    Args:
+        provider: execution provider.
+        threads: threads per operator.
+    """
 
     def __init__(self, provider: str, threads: int) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="edgenas-", ignore_cleanup_errors=True)
@@ -104,7 +109,7 @@ def _module_folders() -> str:
 
 
 class _ProcessSession(Session):
-    def __init__(self, process: _Process, model: bytes, feeds: Feeds) -> None:
+    def __init__(self, process: OnnxWorker, model: bytes, feeds: Feeds) -> None:
         self._process = process
         folder = process.folder
         (folder / MODEL).write_bytes(model)

@@ -29,6 +29,7 @@ _PRODUCTS: Mapping[Kind, str] = {
     "grouped": "dense",
     "linear": "linear",
     "matmul": "matmul",
+    "recurrent": "linear",
 }
 """Kinds with MACs, and the arithmetic cost they are charged; grouped convolutions also get a depthwise share."""
 

@@ -21,12 +21,16 @@ Kind = Literal[
     "pooling",
     "global-pooling",
     "reduction",
+    "recurrent",
+    "trees",
     "elementwise",
     "copy",
+    "control",
     "unknown",
 ]
 """Kinds of kernel: the first four are convolutions; `linear` has weights, `matmul` multiplies two activations;
-`reduction` includes normalisation and softmax; `copy` only moves data; of `unknown` only the traffic is known."""
+`reduction` includes normalisation and softmax; `recurrent` layers run step by step; `trees` are classical models;
+`copy` only moves data, `control` decides what runs; of `unknown` only the traffic is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ class Inference(Document):
 
 
 PIECE = r"^[a-z-]+/[\w.]+(/blocked|/few)?( \d{1,15}){4} [1-9]\d{0,9}$"
-"""Family, MACs, elements read and written, weights, reuse (`onnx_latency.blocked_layout.Piece`)."""
+"""Family, MACs, elements read and written, weights, reuse (`onnx_latency.pieces.Piece`)."""
 
 
 class FragmentTime(Document):
@@ -157,9 +157,10 @@ class FragmentTime(Document):
 class Fragments(Document):
     """Times of small networks, from which the kernel costs of any ONNX file are learnt."""
 
-    channel_block: int = Field(
-        ge=1, le=MAX_PIECES, description="channels per block of the runtime's convolution layout"
+    channel_block: int | None = Field(
+        default=None, ge=1, le=MAX_PIECES, description="of earlier versions, which named other kernels"
     )
+    blocked: bool = Field(default=False, description="whether the runtime stores channels in blocks there")
     overhead_ms: Overhead = Field(description="overhead of a call")
     times: tuple[FragmentTime, ...] = Field(min_length=1, max_length=MAX_PIECES)
 

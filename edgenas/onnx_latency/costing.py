@@ -1,27 +1,22 @@
 """A latency for each kernel of a graph, from timed fragments or a device model."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from edgenas.device.device import Provenance
 from edgenas.device_models.roofline import BYTES
 from edgenas.device_models.work import DeviceModel, Interval, Kind
 from edgenas.latency.latency import Latency
 from edgenas.latency.network_predictor import LayerLatency
-from edgenas.onnx_latency.blocked_layout import pieces_of
 from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.kernels import Kernel, Shape
+from edgenas.onnx_latency.pieces import Piece, pieces_of
 from edgenas.vocabulary import Precision
 
 UNKNOWN_FACTOR = 10.0
 """A kernel of an unknown operator may take from 0 to this many times its predicted latency."""
-
-SHAPE_NODE_SHARE = 0.5
-"""Cost of a node that computes a shape, as a share of the overhead of a call: runtimes merge the duplicates that
-exporters write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,27 +56,24 @@ class Costing:
 
 def costing_from_model(kernels: Sequence[Kernel], model: DeviceModel) -> Costing:
     """Cost kernels by a device model."""
-    times_ms = [model.work_ms(kernel.work) for kernel in kernels]
+    times_ms = [kernel.times * model.work_ms(kernel.work) for kernel in kernels]
     return Costing(times_ms, model.interval, model.provenance)
 
 
-def costing_from_fragments(kernels: Sequence[Kernel], costs: KernelCosts, shape_nodes: int = 0) -> Costing:
-    """Cost kernels by what was learnt from fragments; reorders of a kernel's inputs count as part of it.
-
-    Args:
-        kernels: of a whole graph, in order.
-        costs: of the device.
-        shape_nodes: `Graph.shape_nodes`.
-    """
-    pieces = pieces_of(kernels, costs.channel_block)
-    times_ms, relative_sd = costs.costs([piece for each in pieces for piece in each])
-    ends = np.cumsum([len(each) for each in pieces])[:-1]
+def costing_from_fragments(kernels: Sequence[Kernel], costs: KernelCosts) -> Costing:
+    """Cost the kernels of a whole run by what was learnt from fragments."""
+    pieces = [pieces_of(each) for each in kernels]
+    counts = Counter[Piece]()
+    for each in pieces:
+        counts.update(each)
+    found_ms, relative_sd = costs.costs(counts)
+    piece_ms = dict(zip(counts, found_ms.tolist(), strict=True))
     factor = math.exp(costs.widening * relative_sd)
     return Costing(
-        [float(part.sum()) for part in np.split(times_ms, ends)],
+        [sum(piece_ms[piece] * count for piece, count in each.items()) for each in pieces],
         Interval(1 / factor, factor),
         Provenance.CALIBRATED,
-        costs.overhead_ms * (1 + SHAPE_NODE_SHARE * shape_nodes),
+        costs.overhead_ms,
     )
 
 
@@ -110,9 +102,9 @@ def kernel_latencies(
             latency_ms=ms,
             kind=kernel.kind,
             nodes=kernel.nodes,
-            macs=kernel.macs,
-            bytes_read=(kernel.elements_read + kernel.weights) * width,
-            bytes_written=kernel.elements_written * width,
+            macs=kernel.macs * kernel.times,
+            bytes_read=(kernel.elements_read + kernel.weights) * width * kernel.times,
+            bytes_written=kernel.elements_written * width * kernel.times,
             input_shapes=kernel.input_shapes,
             output_shapes=kernel.output_shapes,
             share=ms / whole_ms,

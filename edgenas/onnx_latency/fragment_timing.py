@@ -8,17 +8,20 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edgenas.board import host
+from edgenas.device.onnx_execution import OnnxExecutor
 from edgenas.device.runtime import Runtime, Session
 from edgenas.errors import DeviceError
 from edgenas.latency.table import Fragments, FragmentTime
 from edgenas.onnx_latency import fragments
-from edgenas.onnx_latency.blocked_layout import pieces_of
 from edgenas.onnx_latency.fragments import Fragment
 from edgenas.onnx_latency.fragments import fragments as drawn
-from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.kernels import Kernel
+from edgenas.onnx_latency.pieces import pieces_of
+from edgenas.onnx_latency.runtime_kernels import kernels_that_run
 from edgenas.onnx_latency.onnx_reading import read_model
 from edgenas.onnx_latency.shape_inference import shaped
 from edgenas.progress import Phase, Progress, silent
@@ -35,12 +38,12 @@ LOADING = Phase("loading fragments of networks", "fragments")
 BUDGET_S = 25.0
 """Target duration of the timing, seconds; exceeded if the minimum number of rounds takes longer."""
 
-BLOCKS = (1, 8, 16)
-"""Candidate channel block sizes of the runtime's layout; chosen by evidence."""
-
 PRECISION: Precision = "fp32"
 
 OVERHEAD = "overhead"
+
+X86 = ("x86_64", "amd64", "i686", "i386")
+"""Names of architectures, as systems have them."""
 
 
 def timed_fragments(
@@ -67,6 +70,7 @@ def timed_fragments(
         return None
     sessions: dict[str, Session] = {}
     kernels: dict[str, list[Kernel]] = {}
+    executor = OnnxExecutor(stores_in_blocks(host.architecture()))
     for i, fragment in enumerate(drawn(batch, fragments.COUNT)):
         progress(LOADING, i, fragments.COUNT)
         try:
@@ -74,7 +78,7 @@ def timed_fragments(
         except DeviceError as error:
             log.debug("%s is skipped: %s", fragment.name, error)
             continue
-        kernels[fragment.name] = fragment_kernels(fragment, batch)
+        kernels[fragment.name] = kernels_that_run(executor, fragment.model, _feeds(fragment))
     if not kernels:
         return None
     sessions[OVERHEAD] = load_empty(runtime)
@@ -82,11 +86,14 @@ def timed_fragments(
     commit = partial(keep_rounds, journal, machine)
     timings = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress).timings
     times_ms = {name: timings[name].typical_ms for name in kernels}
-    return fragments_from(kernels, times_ms, timings[OVERHEAD].typical_ms)
+    return fragments_from(kernels, times_ms, timings[OVERHEAD].typical_ms, executor.blocked)
 
 
 def fragments_from(
-    kernels: Mapping[str, Sequence[Kernel]], times_ms: Mapping[str, float], overhead_ms: float
+    kernels: Mapping[str, Sequence[Kernel]],
+    times_ms: Mapping[str, float],
+    overhead_ms: float,
+    blocked: bool,
 ) -> Fragments:
     """What a table keeps of timed fragments.
 
@@ -94,16 +101,25 @@ def fragments_from(
         kernels: of each fragment, by name; at least one.
         times_ms: of each fragment, measured here or on a board.
         overhead_ms: overhead of a call.
+        blocked: whether the runtime stores channels in blocks there.
     """
-    return max(
-        (_fragments(kernels, block, times_ms, overhead_ms) for block in BLOCKS),
-        key=lambda each: KernelCosts(each).evidence,
+    return Fragments(
+        blocked=blocked,
+        overhead_ms=overhead_ms,
+        times=tuple(
+            FragmentTime(name=name, pieces=_texts(each), typical_ms=times_ms[name])
+            for name, each in kernels.items()
+        ),
     )
 
 
+def stores_in_blocks(architecture: str) -> bool:
+    """Whether ONNX Runtime stores channels in blocks on processors of this architecture."""
+    return architecture.lower() in X86
+
+
 def _loaded(fragment: Fragment, runtime: Runtime) -> Session:
-    image = np.random.default_rng(0).random(fragment.shape, np.float32)
-    return runtime.load(fragment.model.SerializeToString(), {INPUT: image})
+    return runtime.load(fragment.model.SerializeToString(), _feeds(fragment))
 
 
 def fragment_kernels(fragment: Fragment, batch: int) -> list[Kernel]:
@@ -114,18 +130,12 @@ def fragment_kernels(fragment: Fragment, batch: int) -> list[Kernel]:
         return fused_kernels(shaped(read_model(path, batch)))
 
 
-def _fragments(
-    kernels: Mapping[str, Sequence[Kernel]], block: int, times_ms: Mapping[str, float], overhead_ms: float
-) -> Fragments:
-    return Fragments(
-        channel_block=block,
-        overhead_ms=overhead_ms,
-        times=tuple(
-            FragmentTime(name=name, pieces=_texts(each, block), typical_ms=times_ms[name])
-            for name, each in kernels.items()
-        ),
-    )
+def _feeds(fragment: Fragment) -> dict[str, NDArray[np.float32]]:
+    return {INPUT: np.random.default_rng(0).random(fragment.shape, np.float32)}
 
 
-def _texts(kernels: Sequence[Kernel], block: int) -> dict[str, int]:
-    return dict(Counter(piece.text for each in pieces_of(kernels, block) for piece in each))
+def _texts(kernels: Sequence[Kernel]) -> dict[str, int]:
+    counts = Counter[str]()
+    for kernel in kernels:
+        counts.update({piece.text: count for piece, count in pieces_of(kernel).items()})
+    return dict(counts)

@@ -7,7 +7,6 @@ Gauss-Newton steps, each conditioning a Gaussian process on linear functionals o
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ from scipy.sparse import csr_matrix
 
 from edgenas.errors import InputError
 from edgenas.latency.table import MAX_DISTINCT, Fragments
-from edgenas.onnx_latency.blocked_layout import Piece, piece_from_text
+from edgenas.onnx_latency.pieces import Piece, piece_from_text
 from edgenas.onnx_latency.kernel_rates import Rates, SizedPiece
 
 KIND_SD, FAMILY_SD = 0.2, 0.2
@@ -62,14 +61,13 @@ class KernelCosts:
 
     Attributes:
         overhead_ms: overhead of a call.
-        channel_block: as `Fragments.channel_block`.
-        evidence: log marginal likelihood; compares channel blocks on the same fragments.
+        blocked: as `Fragments.blocked`.
         errors: leave-one-out errors of the fragments, (measured - predicted) / measured.
         widening: half-width of the interval in standard deviations, such that it covers 90 % of the fragments.
     """
 
     def __init__(self, fragments: Fragments) -> None:
-        self.overhead_ms, self.channel_block = fragments.overhead_ms, fragments.channel_block
+        self.overhead_ms, self.blocked = fragments.overhead_ms, fragments.blocked
         times_ms = np.array([each.typical_ms for each in fragments.times])
         seen, counts = _counted(fragments)
         pieces = [each.piece for each in seen]
@@ -100,28 +98,24 @@ class KernelCosts:
             g = np.clip(g + np.clip(wanted - g, -MAX_STEP, MAX_STEP), -MAX_LOG_CORRECTION, MAX_LOG_CORRECTION)
         self._slopes, self._factor, self._weights = slopes, factor, weights
         precision = np.diag(cho_solve(factor, np.eye(len(times_ms))))
-        self.evidence = float(-0.5 * left @ solved - np.log(np.diag(factor[0])).sum())
         self.errors = solved / precision
         off = np.quantile(np.abs(solved) / np.sqrt(precision), COVERAGE)
         self.widening = max(float(off), MIN_WIDENING)
 
-    def costs(self, pieces: Sequence[Piece]) -> Costs:
-        """Cost of a network's pieces, in order.
+    def costs(self, counts: Mapping[Piece, int]) -> Costs:
+        """Cost of a network's pieces, in the order of `counts`; the deviation is that of each so often.
 
         Raises:
             InputError: too many of them differ: time and memory grow with their square.
         """
-        counts = Counter(pieces)
         if len(counts) > MAX_DISTINCT:
             raise InputError(
                 f"the model has {len(counts)} different kernels; at most {MAX_DISTINCT} are possible",
                 "give a smaller model",
             )
         size = _size(counts)
-        places = {piece: i for i, piece in enumerate(counts)}
         seen = [SizedPiece(piece, size) for piece in counts]
-        times_ms, relative_sd = self._costs(seen, np.array(list(counts.values()), np.float64))
-        return Costs(times_ms[[places[piece] for piece in pieces]], relative_sd)
+        return self._costs(seen, np.array(list(counts.values()), np.float64))
 
     def _costs(self, seen: Sequence[SizedPiece], counts: Floats) -> Costs:
         """Of distinct pieces, in order; their sum is that of each so often."""

@@ -128,8 +128,6 @@ def _kernel(graph: Graph, members: _Members) -> Kernel:
         output_shapes=tuple(graph.shapes[value] for value in members.written),
         reuse=product.reuse,
         window=row.window(graph, first),
-        reads=members.reads,
-        writes=tuple(members.written),
     )
 
 

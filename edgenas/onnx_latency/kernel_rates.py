@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.sparse import csr_matrix
 
-from edgenas.onnx_latency.blocked_layout import Piece
+from edgenas.onnx_latency.pieces import Piece
 
 CACHES = (2**18, 2**20)
 """Elements read and written beyond which each may cost more, as they exceed a cache."""

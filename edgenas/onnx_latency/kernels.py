@@ -28,8 +28,9 @@ class Kernel:
         output_shapes: of the values written.
         reuse: as `Work.reuse`.
         window: of pooling, elements visited for each output.
-        reads: names of the values read, as in `input_shapes`, before any view.
-        writes: names of the values written, as in `output_shapes`.
+        steps: of a recurrent layer, one after the other.
+        element: type of what is read, as the runtime names it; empty where that is not known.
+        times: how often it runs in a call; all counts are for once.
     """
 
     kind: Kind
@@ -43,8 +44,9 @@ class Kernel:
     output_shapes: tuple[Shape, ...]
     reuse: int = 1
     window: int = 1
-    reads: tuple[str, ...] = ()
-    writes: tuple[str, ...] = ()
+    steps: int = 1
+    element: str = ""
+    times: int = 1
 
     @property
     def weights(self) -> int:

@@ -41,6 +41,7 @@ class Operator:
     kind: Callable[[Graph, NodeProto], Kind]
     multiplied: Callable[[Graph, NodeProto], Multiplied] = lambda _, __: Multiplied()
     window: Callable[[Graph, NodeProto], int] = lambda _, __: 1  # of pooling: elements visited per output
+    steps: Callable[[Graph, NodeProto], int] = lambda _, __: 1  # of recurrent layers: one after the other
     picks: bool = False  # reads only as many elements as it writes
     pads: bool = False  # absorbs a preceding constant Pad
 
@@ -107,6 +108,64 @@ def _product(right: int) -> Operator:
     return Operator(Role.PRODUCT, kind, multiplied)
 
 
+def _recurrent() -> Operator:
+    """An LSTM, GRU or RNN: input (steps, batch, features), weights of all gates and directions for input and state."""
+
+    def multiplied(graph: Graph, node: NodeProto) -> Multiplied:
+        steps, batch, *_ = graph.shapes[node.input[0]]
+        weights = sum(graph.size(name) for name in node.input[1:3])
+        return Multiplied(steps * batch * weights, max(1, weights // math.prod(graph.shapes[node.input[0]][2:])))
+
+    return Operator(
+        Role.ALONE,
+        _always("recurrent"),
+        multiplied,
+        steps=lambda graph, node: graph.shapes[node.input[0]][0],
+    )
+
+
+def _attention() -> Operator:
+    """Self-attention in one node: input (batch, tokens, width), one weight for queries, keys and values."""
+
+    def multiplied(graph: Graph, node: NodeProto) -> Multiplied:
+        shape, projection = graph.shapes[node.input[0]], graph.shapes.get(node.input[1], ())
+        tokens, written = shape[1] if len(shape) > 2 else 1, graph.size(node.output[0])
+        project = shape[0] * tokens * math.prod(projection) if node.input[1] in graph.weights else 0
+        return Multiplied(project + 2 * written * tokens, max(1, shape[-1]))
+
+    return Operator(Role.PRODUCT, _always("matmul"), multiplied)
+
+
+def _einsum() -> Operator:
+    """One product for each combination of indices."""
+
+    def multiplied(graph: Graph, node: NodeProto) -> Multiplied:
+        terms = attribute(node, "equation", b"").decode(errors="replace").partition("->")[0].split(",")
+        sizes: dict[str, int] = {}
+        for term, name in zip(terms, node.input, strict=False):
+            sizes.update(zip(reversed(term.strip()), reversed(graph.shapes[name]), strict=False))
+        sizes.pop(".", None)
+        return Multiplied(math.prod(sizes.values()), max(1, graph.shapes[node.output[0]][-1:] and 1))
+
+    return Operator(Role.PRODUCT, _always("matmul"), multiplied)
+
+
+def _rows_times(amount: Callable[[NodeProto], int]) -> Operator:
+    """Something of `ai.onnx.ml` that takes the same amount of work for each row of its input."""
+
+    def multiplied(graph: Graph, node: NodeProto) -> Multiplied:
+        return Multiplied(next(iter(graph.shapes[node.input[0]]), 1) * amount(node))
+
+    return Operator(Role.ALONE, _always("trees"), multiplied)
+
+
+def _visited(node: NodeProto) -> int:
+    """Nodes of all trees that a row visits, if the trees are balanced."""
+    trees = attribute(node, "nodes_treeids", [0])
+    count = len(set(trees))
+    return math.ceil(count * math.log2(max(2, len(trees) / count)))
+
+
 def _pooling(otherwise: Kind) -> Operator:
     """Pooling; global if one element per channel remains."""
 
@@ -135,25 +194,57 @@ _OPERATORS: dict[str, Operator] = {
     "Conv": _conv(weight=1),
     "ConvInteger": _conv(weight=1),
     "QLinearConv": _conv(weight=3),
+    **dict(_named(_conv(weight=1), "com.microsoft.FusedConv com.microsoft.nchwc.Conv")),
+    "com.microsoft.QLinearConv": _conv(weight=3),
+    **dict(_named(_product(right=1), """
+        com.microsoft.DynamicQuantizeMatMul com.microsoft.FusedGemm com.microsoft.FusedMatMul
+        com.microsoft.MatMulIntegerToFloat""")),
+    "com.microsoft.QGemm": _product(right=3),
+    **dict(_named(_recurrent(), "GRU LSTM RNN com.microsoft.DynamicQuantizeLSTM")),
+    **dict(_named(_attention(), "com.microsoft.Attention com.microsoft.MultiHeadAttention com.microsoft.QAttention")),
+    "Einsum": _einsum(),
+    **dict(_named(_rows_times(_visited), """
+        ai.onnx.ml.TreeEnsembleClassifier ai.onnx.ml.TreeEnsembleRegressor""")),
+    **dict(_named(_rows_times(lambda node: len(attribute(node, "coefficients", [0.0]))), """
+        ai.onnx.ml.LinearClassifier ai.onnx.ml.LinearRegressor""")),
+    **dict(_named(_rows_times(lambda node: len(attribute(node, "support_vectors", [0.0]))), """
+        ai.onnx.ml.SVMClassifier ai.onnx.ml.SVMRegressor""")),
     "ConvTranspose": Operator(Role.PRODUCT, _transposed_kind, _transposed),
     "Gemm": _product(right=1),
     "MatMul": _product(right=1),
     "MatMulInteger": _product(right=1),
     "QLinearMatMul": _product(right=3),
-    **dict(_named(_pooling("pooling"), "AveragePool LpPool MaxPool")),
+    **dict(_named(_pooling("pooling"), """
+        AveragePool LpPool MaxPool com.microsoft.nchwc.AveragePool com.microsoft.nchwc.MaxPool
+        com.microsoft.QLinearAveragePool""")),
     **dict(_named(_pooling("reduction"), """
         GlobalAveragePool GlobalLpPool GlobalMaxPool
+        com.microsoft.nchwc.GlobalAveragePool com.microsoft.nchwc.GlobalMaxPool
+        com.microsoft.QLinearGlobalAveragePool com.microsoft.QLinearReduceMean
         ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
         ReduceSumSquare""")),
     **dict(_named(Operator(Role.ALONE, _always("reduction")), """
-        ArgMax ArgMin CumSum GroupNormalization Hardmax InstanceNormalization LayerNormalization LogSoftmax LRN
-        LpNormalization MeanVarianceNormalization RMSNormalization Softmax""")),
+        ArgMax ArgMin CumSum DFT GroupNormalization Hardmax InstanceNormalization LayerNormalization LogSoftmax
+        LpNormalization MeanVarianceNormalization NonMaxSuppression RMSNormalization Softmax STFT TopK Unique
+        SimplifiedLayerNormalization ai.onnx.ml.Normalizer ai.onnx.ml.Scaler
+        com.microsoft.EmbedLayerNormalization com.microsoft.QLinearSoftmax com.microsoft.SkipLayerNormalization
+        com.microsoft.SkipSimplifiedLayerNormalization""")),
+    "LRN": Operator(Role.ALONE, _always("reduction"), window=lambda _, node: attribute(node, "size", 1)),
     **dict(_named(_ELEMENTWISE, """
-        Abs Add And BatchNormalization Cast CastLike Ceil Celu Clip Cos Div Elu Equal Erf Exp Floor Gelu Greater
-        GreaterOrEqual HardSigmoid HardSwish LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or
-        Pow PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Sub Sum Swish Tanh
-        ThresholdedRelu Where Xor""")),
-    **dict(_named(_COPY, "Concat DepthToSpace Expand Pad Resize SpaceToDepth Split Tile Transpose Upsample")),
-    **dict(_named(_PICK, "Gather GatherElements GatherND Slice")),
-    **dict(_named(_VIEW, "DequantizeLinear Dropout Flatten Identity QuantizeLinear Reshape Squeeze Unsqueeze")),
+        Abs Acos Acosh Add And Asin Asinh Atan Atanh BatchNormalization BitShift BitwiseAnd BitwiseNot BitwiseOr
+        BitwiseXor Cast CastLike Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Floor Gelu Greater
+        GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or
+        Pow PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Shrink Softplus Softsign Sqrt Sub Sum Swish Tan
+        Tanh ThresholdedRelu Where Xor com.microsoft.BiasGelu com.microsoft.FastGelu com.microsoft.Gelu
+        com.microsoft.QLinearAdd com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul
+        com.microsoft.QLinearSigmoid com.microsoft.QuickGelu DynamicQuantizeLinear""")),
+    **dict(_named(_COPY, """
+        Compress Concat ConstantOfShape DepthToSpace Expand EyeLike GridSample OneHot Pad Range Resize ReverseSequence
+        ScatterElements ScatterND SpaceToDepth Split Tile Transpose Trilu Upsample com.microsoft.QLinearConcat
+        com.microsoft.nchwc.ReorderInput com.microsoft.nchwc.ReorderOutput com.microsoft.nchwc.Upsample
+        ai.onnx.ml.ArrayFeatureExtractor ai.onnx.ml.LabelEncoder ai.onnx.ml.ZipMap""")),
+    **dict(_named(_PICK, "Gather GatherElements GatherND NonZero Shape Size Slice")),
+    **dict(_named(_VIEW, "Dropout Flatten Identity Reshape Squeeze Unsqueeze")),
+    **dict(_named(Operator(Role.VIEW, _always("elementwise")), "DequantizeLinear QuantizeLinear")),
+    **dict(_named(Operator(Role.ALONE, _always("control")), "If Loop Scan")),
 }  # fmt: skip

@@ -52,8 +52,6 @@ class Graph:
         constants: values that do not depend on the input.
         weights: constants with more than one element that are not shapes or indices.
         outputs: outputs of the model.
-        shape_nodes: number of nodes that compute shapes, not part of `nodes`; 0 unless the batch axis is dynamic, as
-            runtimes then execute them in every call.
     """
 
     nodes: list[onnx.NodeProto]
@@ -61,7 +59,6 @@ class Graph:
     constants: frozenset[str]
     weights: frozenset[str]
     outputs: frozenset[str]
-    shape_nodes: int = 0
 
     def size(self, value: str) -> int:
         """Number of elements of a value."""
@@ -88,12 +85,7 @@ def shaped(model: Model) -> Graph:
     weights = (
         name for name in pass_.constants & shapes.keys() if _is_weight(pass_.types[name], shapes[name])
     )
-    shape_nodes = (
-        sum(not pass_.shape_values.isdisjoint(node.output) for node in model.nodes) if model.is_open else 0
-    )
-    return Graph(
-        nodes, shapes, frozenset(pass_.constants), frozenset(weights), frozenset(outputs), shape_nodes
-    )
+    return Graph(nodes, shapes, frozenset(pass_.constants), frozenset(weights), frozenset(outputs))
 
 
 def check_sizes(model: Model) -> None:
@@ -119,7 +111,7 @@ class ImpossibleSizeError(InputError):
 
 
 class _Pass:
-    """State of the pass: types, evaluated constants, which values are constant, and which are computed from shapes.
+    """State of the pass: types, evaluated constants, and which values are constant.
 
     Args:
         model: whose nodes are visited in order.
@@ -134,7 +126,6 @@ class _Pass:
         self.shapes: dict[str, Shape | None] = {}
         self.values: dict[str, onnx.TensorProto] = {}
         self.constants: set[str] = set()
-        self.shape_values: set[str] = set()
         self._guesses = guesses
         self._constant_bytes = self._folded = 0
         self._batch = next(iter(model.shape), 1)
@@ -158,8 +149,6 @@ class _Pass:
         if node.op_type in _SHAPE_OPERATORS or self.constants.issuperset(filter(None, node.input)):
             self.constants.update(filter(None, node.output))
             self._count_constants(node)
-            if node.op_type in _SHAPE_OPERATORS or not self.shape_values.isdisjoint(node.input):
-                self.shape_values.update(filter(None, node.output))
             self._fold(node)
 
     def check(self, node: onnx.NodeProto) -> None:

@@ -1,0 +1,91 @@
+"""What ONNX Runtime runs of a model on this host, kernel by kernel, found out in a process of its own.
+
+The runtime's own optimisations decide what a file costs: which nodes are fused, folded, quantised, cast or brought into
+another layout. So they are asked for rather than imitated.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgenas.board.execution import OPTIMISED, KernelRun
+from edgenas.board.onnx_sessions import CPU
+from edgenas.device.onnx_process import FEEDS, MODEL, OnnxWorker
+from edgenas.device.onnx_runtime import as_device_error
+
+BLOCKED_LAYOUT = "NchwcTransformer"
+"""ONNX Runtime's name for the optimisation that stores channels in blocks, which it makes on x86 processors only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One run of a model.
+
+    Attributes:
+        nodes: of the optimised graph, those in control flow included, by their name.
+        weights: shapes of the constants of that graph, by their name.
+        runs: the kernels that ran, in the order in which each ran first.
+    """
+
+    nodes: Mapping[str, onnx.NodeProto]
+    weights: Mapping[str, tuple[int, ...]]
+    runs: Sequence[KernelRun]
+
+
+class OnnxExecutor:
+    """Runs models once each; the process starts with the first and lives as long as this object.
+
+    Args:
+        blocked: whether convolutions may use the blocked layout of x86 processors.
+    """
+
+    def __init__(self, blocked: bool = True) -> None:
+        self.blocked = blocked
+        self._disabled = [] if blocked else [BLOCKED_LAYOUT]
+        self._worker: OnnxWorker | None = None
+
+    def execution(self, model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]]) -> Execution:
+        """Run a model once.
+
+        Args:
+            model: with all its weights; every node has a name, each another one.
+            feeds: its inputs.
+
+        Raises:
+            DeviceError: ONNX Runtime cannot run it, or not within a minute.
+        """
+        worker = self._worker = self._worker or OnnxWorker(CPU, 1)
+        folder = worker.folder
+        (folder / MODEL).write_bytes(model.SerializeToString())
+        np.savez(folder / FEEDS, *feeds.values())
+        try:
+            with as_device_error():
+                given = (list(feeds), str(folder / FEEDS))
+                runs = worker.worker.execute(str(folder / MODEL), given, str(folder), self._disabled)
+        except BaseException:
+            self._worker = None  # it may be gone
+            raise
+        optimised = onnx.load(folder / OPTIMISED, load_external_data=False)
+        nodes, weights = {}, {}
+        for graph in graphs_of(optimised.graph):
+            nodes.update((node.name, node) for node in graph.node)
+            weights.update((each.name, tuple(each.dims)) for each in graph.initializer)
+        return Execution(nodes, weights, runs)
+
+
+def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph and those of its control flow."""
+    pending = [graph]
+    while pending:
+        found = pending.pop()
+        yield found
+        for node in found.node:
+            for attribute in node.attribute:
+                if attribute.type == onnx.AttributeProto.GRAPH:
+                    pending.append(attribute.g)
+                pending.extend(attribute.graphs)

@@ -1,0 +1,114 @@
+"""The kernels that ONNX Runtime runs of a model, found out by running it once: their operators, shapes and work.
+
+Fusion, folding, quantisation, casts and layouts are those of the runtime itself (`device/onnx_execution.py`); of control
+flow, what was run, as often as it was.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+
+from edgenas.board.execution import KernelRun
+from edgenas.device.onnx_execution import Execution, OnnxExecutor, graphs_of
+from edgenas.onnx_latency.kernels import Kernel, Shape
+from edgenas.onnx_latency.onnx_reading import label, operator
+from edgenas.onnx_latency.operators import attribute, operator_of
+from edgenas.onnx_latency.shape_inference import Graph
+
+ACTIVATION = "activation"
+"""Attribute of a product that names the function fused into it."""
+
+
+def kernels_that_run(
+    executor: OnnxExecutor, model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]]
+) -> list[Kernel]:
+    """The kernels of one run, in the order in which each ran first.
+
+    Args:
+        executor: runs it.
+        model: with all its weights.
+        feeds: its inputs.
+
+    Raises:
+        DeviceError: ONNX Runtime cannot run it.
+    """
+    execution = executor.execution(_with_names(model), feeds)
+    shapes = {name: tuple(each.shape) for name, each in feeds.items()}
+    pass_ = _Pass(execution, shapes)
+    return [pass_.kernel(run) for run in execution.runs if run.node in execution.nodes]
+
+
+class _Pass:
+    """Follows the shapes of values through one run."""
+
+    def __init__(self, execution: Execution, feeds: Mapping[str, Shape]) -> None:
+        self._nodes, self._weights = execution.nodes, frozenset(execution.weights)
+        self._shapes: dict[str, Shape] = {**execution.weights, **feeds}
+
+    def kernel(self, run: KernelRun) -> Kernel:
+        node = self._nodes[run.node]
+        shapes, types = self._shapes_of(node, run), [kind for kind, _ in run.inputs]
+        graph = Graph([node], shapes, self._weights, self._weights, frozenset())
+        read = [name for name in dict.fromkeys(node.input) if name in shapes and name not in self._weights]
+        weights = [name for name in dict.fromkeys(node.input) if name in self._weights]
+        written = [name for name in node.output if name in shapes]
+        row = operator_of(node)
+        product = row.multiplied(graph, node)
+        elements_written = sum(map(graph.size, written))
+        return Kernel(
+            kind=row.kind(graph, node),
+            nodes=(label(node),),
+            operators=(operator(node), *_fused(node)),
+            macs=product.macs,
+            elements_read=elements_written if row.picks else sum(map(graph.size, read)),
+            elements_written=elements_written,
+            input_shapes=tuple(shapes[name] for name in read),
+            weight_shapes=() if row.picks else tuple(shapes[name] for name in weights if graph.size(name) > 1),
+            output_shapes=tuple(shapes[name] for name in written),
+            reuse=product.reuse,
+            window=row.window(graph, node),
+            steps=row.steps(graph, node),
+            element=types[0] if types else "",
+            times=run.times,
+        )
+
+    def _shapes_of(self, node: onnx.NodeProto, run: KernelRun) -> dict[str, Shape]:
+        """Shapes of a node's values in this run; what it does not tell is as before."""
+        outputs = [name for name in node.output if name]
+        inputs = [name for name in node.input if name]
+        # The runtime leaves out weights that it keeps in a form of its own.
+        for names in (inputs, [name for name in inputs if name not in self._weights]):
+            if len(names) == len(run.inputs):
+                self._note(names, run.inputs)
+                break
+        if len(outputs) == len(run.outputs):
+            self._note(outputs, run.outputs)
+        return {name: self._shapes[name] for name in (*inputs, *outputs) if name in self._shapes}
+
+    def _note(self, names: Sequence[str], tensors: Sequence[tuple[str, Sequence[int]]]) -> None:
+        for name, (_, shape) in zip(names, tensors, strict=True):
+            if name not in self._weights:
+                self._shapes[name] = tuple(shape)
+
+
+def _fused(node: onnx.NodeProto) -> list[str]:
+    """Operators that the runtime has fused into a product: a sum, an activation."""
+    function = attribute(node, ACTIVATION, b"").decode(errors="replace")
+    summed = node.op_type in ("Conv", "FusedConv") and len(node.input) > 3 and bool(node.input[3])
+    return [*(["Add"] if summed else []), *([function] if function else [])]
+
+
+def _with_names(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which every node has a name, each another one."""
+    copy, seen = onnx.ModelProto(), set[str]()
+    copy.CopyFrom(model)
+    nodes = (node for graph in graphs_of(copy.graph) for node in graph.node)
+    for number, node in enumerate(nodes):
+        name = label(node)
+        node.name = name if name not in seen else f"{name}#{number}"
+        seen.add(node.name)
+    return copy
