@@ -136,7 +136,7 @@ def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
         latency_ms=found.latency,
         layers=tuple(costing.kernel_latencies(kernels, costs, device.precision)),
         constant_ms=costs.constant_ms,
-        macs=sum(kernel.macs for kernel in kernels) // device.batch,
-        params=sum(kernel.weights for kernel in kernels),
+        macs=found.macs // device.batch,
+        params=found.weights,
         unknown_operators=costing.unknown_operators(kernels),
     )

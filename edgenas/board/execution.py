@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-from collections import Counter
-from typing import Any, List, Mapping, NamedTuple, Sequence, Tuple
+from pathlib import Path
+from typing import Any, Mapping, NamedTuple, Sequence, Tuple
 
 from edgenas.board.onnx_sessions import CPU, SILENT
 from edgenas.board.problem import BoardError, first_line
@@ -36,7 +35,7 @@ class KernelRun(NamedTuple):
 
 def executed(
     model: str, feeds: Mapping[str, Any], folder: str, disabled: Sequence[str] = ()
-) -> List[KernelRun]:
+) -> list[KernelRun]:
     """Run a model once, after the runtime's optimisations.
 
     Args:
@@ -56,13 +55,13 @@ def executed(
     options = runtime.SessionOptions()
     options.log_severity_level = SILENT
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.optimized_model_filepath = os.path.join(folder, OPTIMISED)
+    options.optimized_model_filepath = str(Path(folder, OPTIMISED))
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", WEIGHTS)
     options.add_session_config_entry(
         "session.optimized_model_external_initializers_min_size_in_bytes", MIN_WEIGHT_BYTES
     )
     options.enable_profiling = True
-    options.profile_file_prefix = os.path.join(folder, PROFILE)
+    options.profile_file_prefix = str(Path(folder, PROFILE))
     record = ""
     try:
         session = runtime.InferenceSession(
@@ -70,10 +69,9 @@ def executed(
         )
         session.run(None, dict(feeds))
         record = session.end_profiling()
-        if os.path.getsize(record) > MAX_PROFILE_BYTES:
+        if Path(record).stat().st_size > MAX_PROFILE_BYTES:
             raise BoardError("the model runs too many kernels", "give one with fewer steps")
-        with open(record, encoding="utf-8") as file:
-            return _runs(json.load(file))
+        return _runs(json.loads(Path(record).read_text("utf-8")))
     except BoardError:
         raise
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
@@ -81,16 +79,19 @@ def executed(
         raise BoardError(f"ONNX Runtime cannot run the model ({reason})", "check the file") from error
     finally:
         if record:
-            os.remove(record)
+            Path(record).unlink()
 
 
-def _runs(events: Sequence[Mapping[str, Any]]) -> List[KernelRun]:
-    counts: Counter[Tuple[str, str, str]] = Counter()
+def _runs(events: Sequence[Mapping[str, Any]]) -> list[KernelRun]:
+    counts: dict[tuple[str, str, str], int] = {}
     for event in events:
         name = str(event.get("name", ""))
         if event.get("cat") == "Node" and name.endswith(_SUFFIX):
-            shapes = (json.dumps(event["args"].get(f"{side}_type_shape", [])) for side in ("input", "output"))
-            counts[(name[: -len(_SUFFIX)], *shapes)] += 1
+            inputs, outputs = (
+                json.dumps(event["args"].get(f"{side}_type_shape", [])) for side in ("input", "output")
+            )
+            key = (name[: -len(_SUFFIX)], inputs, outputs)
+            counts[key] = counts.get(key, 0) + 1
     return [
         KernelRun(node, _tensors(inputs), _tensors(outputs), times)
         for (node, inputs, outputs), times in counts.items()

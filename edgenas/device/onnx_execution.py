@@ -6,7 +6,6 @@ another layout. So they are asked for rather than imitated.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,11 @@ from edgenas.device.onnx_runtime import as_device_error
 
 BLOCKED_LAYOUT = "NchwcTransformer"
 """ONNX Runtime's name for the optimisation that stores channels in blocks, which it makes on x86 processors only."""
+
+
+def stores_in_blocks(provider: str, processor: str) -> bool:
+    """Whether ONNX Runtime stores the channels of convolutions in blocks there (`vocabulary.Processor`)."""
+    return provider == CPU and processor != "arm64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ class OnnxExecutor:
             self._worker = None  # it may be gone
             raise
         optimised = onnx.load(folder / OPTIMISED, load_external_data=False)
-        nodes, weights = {}, {}
+        nodes: dict[str, onnx.NodeProto] = {}
+        weights: dict[str, tuple[int, ...]] = {}
         for graph in graphs_of(optimised.graph):
             nodes.update((node.name, node) for node in graph.node)
             weights.update((each.name, tuple(each.dims)) for each in graph.initializer)

@@ -105,7 +105,7 @@ def _module_folders() -> str:
     """Where the process looks for modules: as this one, but not among the user's files in the working folder."""
     here = Path.cwd()
     others = [each for each in sys.path if Path(each).resolve() != here]
-    return os.pathsep.join([*others, str(Path(__file__).parents[2])])
+    return os.pathsep.join([str(Path(__file__).parents[2]), *others])
 
 
 class _ProcessSession(Session):

@@ -9,14 +9,16 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
+from edgenas.board import host
 from edgenas.board.bursts import Bursts
 from edgenas.board.conditions import changes
 from edgenas.device import Device
+from edgenas.device.onnx_execution import OnnxExecutor, stores_in_blocks
 from edgenas.errors import DeviceError, FileFormatError, InputError
 from edgenas.formats import Document, Line, Milliseconds, read_json
 from edgenas.kits.kit_plan import FRAGMENT, BoardPlan, KitPlan, TimingPlan, planned_fragments
 from edgenas.latency.table import Calibration, Fragments, LatencyTable, find_table, merged, save_table
-from edgenas.onnx_latency.fragment_timing import fragment_kernels, fragments_from
+from edgenas.onnx_latency.fragment_timing import executed_kernels, fragments_from
 from edgenas.onnx_latency.fragments import Fragment
 from edgenas.profiling.few_samples import FewSamplesReport, inferred_table
 from edgenas.profiling.machine_facts import MachineFacts
@@ -179,7 +181,7 @@ def _report(results: KitResults, device: Device, path: Path) -> ImportReport:
     measured = measurement_of(bursts, results.retaken)
     if not results.plan.blocks:
         return _inferred(results, device, plans, measured)
-    found = _fragments(drawn or {}, results.plan.batch, measured)
+    found = _fragments(drawn or {}, device, measured)
     tables = {
         size: table_of(
             _timed_part(plan, measured), device, results.facts, measured, {}, found, results.energies
@@ -265,15 +267,17 @@ def _drawn_fragments(plan: KitPlan) -> dict[str, Fragment] | None:
     return drawn
 
 
-def _fragments(drawn: Mapping[str, Fragment], batch: int, measured: Measurement) -> Fragments | None:
+def _fragments(drawn: Mapping[str, Fragment], device: Device, measured: Measurement) -> Fragments | None:
     """What the table keeps of the fragments that were timed; None if none was."""
     timed = {key: each for key, each in drawn.items() if key in measured.timings}
     if not timed:
         return None
+    executor = OnnxExecutor(stores_in_blocks(device.provider, device.processor or host.instructions()))
     return fragments_from(
-        {each.name: fragment_kernels(each, batch) for each in timed.values()},
+        {each.name: executed_kernels(executor, each) for each in timed.values()},
         {each.name: measured.timings[key].typical_ms for key, each in timed.items()},
         measured.timings[OVERHEAD].typical_ms,
+        executor.blocked,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.board import host
-from edgenas.device.onnx_execution import OnnxExecutor
+from edgenas.device.onnx_execution import OnnxExecutor, stores_in_blocks
 from edgenas.device.runtime import Runtime, Session
 from edgenas.errors import DeviceError
 from edgenas.latency.table import Fragments, FragmentTime
@@ -20,9 +20,9 @@ from edgenas.onnx_latency.fragments import Fragment
 from edgenas.onnx_latency.fragments import fragments as drawn
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.kernels import Kernel
+from edgenas.onnx_latency.onnx_reading import read_model
 from edgenas.onnx_latency.pieces import pieces_of
 from edgenas.onnx_latency.runtime_kernels import kernels_that_run
-from edgenas.onnx_latency.onnx_reading import read_model
 from edgenas.onnx_latency.shape_inference import shaped
 from edgenas.progress import Phase, Progress, silent
 from edgenas.space.onnx_graph import INPUT
@@ -41,9 +41,6 @@ BUDGET_S = 25.0
 PRECISION: Precision = "fp32"
 
 OVERHEAD = "overhead"
-
-X86 = ("x86_64", "amd64", "i686", "i386")
-"""Names of architectures, as systems have them."""
 
 
 def timed_fragments(
@@ -70,7 +67,7 @@ def timed_fragments(
         return None
     sessions: dict[str, Session] = {}
     kernels: dict[str, list[Kernel]] = {}
-    executor = OnnxExecutor(stores_in_blocks(host.architecture()))
+    executor = OnnxExecutor(stores_in_blocks(runtime.provider, host.instructions()))
     for i, fragment in enumerate(drawn(batch, fragments.COUNT)):
         progress(LOADING, i, fragments.COUNT)
         try:
@@ -78,7 +75,7 @@ def timed_fragments(
         except DeviceError as error:
             log.debug("%s is skipped: %s", fragment.name, error)
             continue
-        kernels[fragment.name] = kernels_that_run(executor, fragment.model, _feeds(fragment))
+        kernels[fragment.name] = executed_kernels(executor, fragment)
     if not kernels:
         return None
     sessions[OVERHEAD] = load_empty(runtime)
@@ -113,17 +110,17 @@ def fragments_from(
     )
 
 
-def stores_in_blocks(architecture: str) -> bool:
-    """Whether ONNX Runtime stores channels in blocks on processors of this architecture."""
-    return architecture.lower() in X86
-
-
 def _loaded(fragment: Fragment, runtime: Runtime) -> Session:
     return runtime.load(fragment.model.SerializeToString(), _feeds(fragment))
 
 
+def executed_kernels(executor: OnnxExecutor, fragment: Fragment) -> list[Kernel]:
+    """The kernels that ONNX Runtime runs of a fragment."""
+    return kernels_that_run(executor, fragment.model, _feeds(fragment))
+
+
 def fragment_kernels(fragment: Fragment, batch: int) -> list[Kernel]:
-    """The kernels that a fragment runs; read through a file, like any other model."""
+    """The kernels of a fragment as most runtimes fuse them; read through a file, like any other model."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fragment.onnx"
         path.write_bytes(fragment.model.SerializeToString())

@@ -17,8 +17,8 @@ from scipy.sparse import csr_matrix
 
 from edgenas.errors import InputError
 from edgenas.latency.table import MAX_DISTINCT, Fragments
-from edgenas.onnx_latency.pieces import Piece, piece_from_text
 from edgenas.onnx_latency.kernel_rates import Rates, SizedPiece
+from edgenas.onnx_latency.pieces import Piece, piece_from_text
 
 KIND_SD, FAMILY_SD = 0.2, 0.2
 """Prior standard deviations of the log-correction shared by all pieces of a kind, and of a family."""

@@ -114,7 +114,9 @@ def _recurrent() -> Operator:
     def multiplied(graph: Graph, node: NodeProto) -> Multiplied:
         steps, batch, *_ = graph.shapes[node.input[0]]
         weights = sum(graph.size(name) for name in node.input[1:3])
-        return Multiplied(steps * batch * weights, max(1, weights // math.prod(graph.shapes[node.input[0]][2:])))
+        return Multiplied(
+            steps * batch * weights, max(1, weights // math.prod(graph.shapes[node.input[0]][2:]))
+        )
 
     return Operator(
         Role.ALONE,
@@ -145,7 +147,7 @@ def _einsum() -> Operator:
         for term, name in zip(terms, node.input, strict=False):
             sizes.update(zip(reversed(term.strip()), reversed(graph.shapes[name]), strict=False))
         sizes.pop(".", None)
-        return Multiplied(math.prod(sizes.values()), max(1, graph.shapes[node.output[0]][-1:] and 1))
+        return Multiplied(math.prod(sizes.values()), 1)
 
     return Operator(Role.PRODUCT, _always("matmul"), multiplied)
 
@@ -233,7 +235,8 @@ _OPERATORS: dict[str, Operator] = {
     **dict(_named(_ELEMENTWISE, """
         Abs Acos Acosh Add And Asin Asinh Atan Atanh BatchNormalization BitShift BitwiseAnd BitwiseNot BitwiseOr
         BitwiseXor Cast CastLike Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Floor Gelu Greater
-        GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or
+        GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul
+        Neg Not Or
         Pow PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Shrink Softplus Softsign Sqrt Sub Sum Swish Tan
         Tanh ThresholdedRelu Where Xor com.microsoft.BiasGelu com.microsoft.FastGelu com.microsoft.Gelu
         com.microsoft.QLinearAdd com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from edgenas.board.random_inputs import random_input
 from edgenas.device import Device, Provenance
+from edgenas.device.onnx_execution import OnnxExecutor
 from edgenas.device_models.fitted import model_of
+from edgenas.device_models.work import DeviceModel
 from edgenas.errors import FileFormatError, InputError
 from edgenas.latency.latency import Latency
 from edgenas.latency.profile_command import operating_point
@@ -18,23 +21,37 @@ from edgenas.onnx_latency import costing, fragment_timing, kernel_fitting
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.kernels import Kernel
 from edgenas.onnx_latency.model_inputs import Shapes
-from edgenas.onnx_latency.onnx_reading import read_model
-from edgenas.onnx_latency.shape_inference import shaped
+from edgenas.onnx_latency.onnx_reading import Model, read_model, read_whole_model
+from edgenas.onnx_latency.runtime_kernels import kernels_that_run
+from edgenas.onnx_latency.shape_inference import ImpossibleSizeError, check_sizes, shaped
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxPrediction:
-    """Kernels of an ONNX file, what each costs on a device, and what they cost together."""
+    """Kernels of an ONNX file, what each costs on a device, and what they cost together.
+
+    Attributes:
+        kernels: those that run, or would.
+        costs: of each.
+        latency: of a call.
+        macs: multiply-accumulates of a call as the file defines them, without any padding of a runtime.
+        weights: numbers in its weights.
+    """
 
     kernels: Sequence[Kernel]
     costs: costing.Costing
     latency: Latency
+    macs: int
+    weights: int
 
 
 def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> OnnxPrediction:
     """Predict the latency of an ONNX file on a device at its operating point.
+
+    Where kernels were timed there, ONNX Runtime is asked what it runs of the file. Else, and where it cannot be asked,
+    kernels are fused as most runtimes fuse them, and costed by the device's model.
 
     Args:
         path: the file.
@@ -44,12 +61,41 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
     Raises:
         InputError: the file, or the device's table, cannot be used.
     """
-    graph = shaped(read_model(path, device.batch, shapes))
-    kernels = fused_kernels(graph)
-    if not kernels:
-        raise InputError(f"{path}: the model only reshapes its input", "give a model that computes something")
-    costs = _costing(kernels, graph.shape_nodes, device)
-    return OnnxPrediction(kernels, costs, costing.graph_latency(kernels, costs))
+    model = read_model(path, device.batch, shapes)
+    fused, problem = _fused(model)
+    found = find_table(device)
+    fragments = found[1].fragments if found else None
+    if found and fragments and fragments.channel_block is None:
+        kernels = _kernels_that_run(path, device, shapes, fragments.blocked)
+        costs = costing.costing_from_fragments(kernels, _fitted(found[0], fragments))
+    else:
+        kernels = fused if problem is None else _kernels_that_run(path, device, shapes, blocked=False)
+        costs = costing.costing_from_model(kernels, _model(device))
+    counted = fused or kernels
+    return OnnxPrediction(
+        kernels,
+        costs,
+        costing.graph_latency(kernels, costs),
+        sum(kernel.macs * kernel.times for kernel in counted),
+        sum(kernel.weights for kernel in counted),
+    )
+
+
+def _fused(model: Model) -> tuple[list[Kernel], InputError | None]:
+    """Kernels by our own rules; or why there are none, as sizes or what runs depend on data."""
+    try:
+        return fused_kernels(shaped(model)), None
+    except ImpossibleSizeError:
+        raise
+    except InputError as error:
+        return [], error
+
+
+def _kernels_that_run(path: Path, device: Device, shapes: Shapes | None, blocked: bool) -> list[Kernel]:
+    model = read_whole_model(path, device.batch, shapes)
+    check_sizes(model)
+    feeds = {each.name: random_input(each.shape, each.dtype) for each in model.inputs}
+    return kernels_that_run(OnnxExecutor(blocked), model.proto, feeds)
 
 
 def latency_of_onnx(content: bytes, device: Device) -> Latency:
@@ -60,11 +106,8 @@ def latency_of_onnx(content: bytes, device: Device) -> Latency:
         return predicted_onnx(path, device).latency
 
 
-def _costing(kernels: Sequence[Kernel], shape_nodes: int, device: Device) -> costing.Costing:
-    """Costs by the kernels timed on the device; if there are none, by the device's model."""
-    found = find_table(device)
-    if found and found[1].fragments:
-        return costing.costing_from_fragments(kernels, _fitted(found[0], found[1].fragments), shape_nodes)
+def _model(device: Device) -> DeviceModel:
+    """That of a device whose kernels were not timed."""
     model = model_of(device)
     if device.is_host and model.provenance is Provenance.ESTIMATED:
         log.warning(
@@ -75,7 +118,7 @@ def _costing(kernels: Sequence[Kernel], shape_nodes: int, device: Device) -> cos
             if device.precision == fragment_timing.PRECISION
             else f"they can be timed at {fragment_timing.PRECISION} only",
         )
-    return costing.costing_from_model(kernels, model)
+    return model
 
 
 def _fitted(path: Path, fragments: Fragments) -> kernel_fitting.KernelCosts:

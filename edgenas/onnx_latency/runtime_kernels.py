@@ -1,12 +1,10 @@
 """The kernels that ONNX Runtime runs of a model, found out by running it once: their operators, shapes and work.
 
-Fusion, folding, quantisation, casts and layouts are those of the runtime itself (`device/onnx_execution.py`); of control
-flow, what was run, as often as it was.
+Fusion, folding, quantisation, casts and layouts are those of the runtime itself (`device/onnx_execution.py`). Control
+flow is what was run of it, as often as it was.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import onnx
@@ -67,7 +65,9 @@ class _Pass:
             elements_read=elements_written if row.picks else sum(map(graph.size, read)),
             elements_written=elements_written,
             input_shapes=tuple(shapes[name] for name in read),
-            weight_shapes=() if row.picks else tuple(shapes[name] for name in weights if graph.size(name) > 1),
+            weight_shapes=()
+            if row.picks
+            else tuple(shapes[name] for name in weights if graph.size(name) > 1),
             output_shapes=tuple(shapes[name] for name in written),
             reuse=product.reuse,
             window=row.window(graph, node),

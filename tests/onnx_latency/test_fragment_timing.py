@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from edgenas.onnx_latency.blocked_layout import Piece, pieces_of
 from numpy.typing import NDArray
 
 from edgenas.board import bursts
@@ -13,7 +14,6 @@ from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError
 from edgenas.formats import read_json
 from edgenas.onnx_latency import fragments
-from edgenas.onnx_latency.blocked_layout import Piece, pieces_of
 from edgenas.onnx_latency.costing import costing_from_fragments, graph_latency
 from edgenas.onnx_latency.fragment_timing import timed_fragments
 from edgenas.onnx_latency.kernel_fitting import KernelCosts

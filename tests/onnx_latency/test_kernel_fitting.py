@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from edgenas.onnx_latency.blocked_layout import Piece
 
 from edgenas.latency.table import Fragments, FragmentTime
-from edgenas.onnx_latency.blocked_layout import Piece
 from edgenas.onnx_latency.kernel_fitting import KernelCosts
 
 OVERHEAD_MS = 0.01

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from edgenas.onnx_latency.blocked_layout import Piece
 from scipy.sparse import csr_matrix
 
-from edgenas.onnx_latency.blocked_layout import Piece
 from edgenas.onnx_latency.kernel_rates import Rates, SizedPiece
 
 SIZE = 18
