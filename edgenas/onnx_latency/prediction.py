@@ -70,6 +70,10 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
         costs = costing.costing_from_fragments(kernels, _fitted(found[0], fragments))
     else:
         kernels = fused if problem is None else _kernels_that_run(path, device, shapes, blocked=False)
+        if not kernels:
+            raise InputError(
+                f"{path}: the model only reshapes its input", "give a model that computes something"
+            )
         costs = costing.costing_from_model(kernels, _model(device))
     counted = fused or kernels
     return OnnxPrediction(

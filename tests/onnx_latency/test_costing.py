@@ -40,7 +40,7 @@ STRANGE = [
     *NODES[:1],
     node("Odd", "a", "b", domain="made.up"),
     node("Odd", "b", "c", domain="made.up"),
-    node("Einsum", "c", "y", equation="nchw->nch"),
+    node("Bernoulli", "c", "y"),
 ]
 WEIGHTS: dict[str, Any] = {"w": (4, 8, 3, 3)}
 
@@ -81,7 +81,7 @@ def test_kernels_add_up_and_say_what_they_do(kernels_of: KERNELS) -> None:
 
 def test_unknown_operators_are_named_cost_something_and_widen_the_interval(kernels_of: KERNELS) -> None:
     kernels = kernels_of(STRANGE, weights=WEIGHTS)
-    assert unknown_operators(kernels) == ("Einsum", "made.up.Odd")
+    assert unknown_operators(kernels) == ("Bernoulli", "made.up.Odd")
     assert unknown_operators(kernels[:1]) == ()
     latency = _latency(kernels)
     assert latency.predicted == 4.5

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from edgenas.onnx_latency.blocked_layout import Piece
 from scipy.sparse import csr_matrix
 
 from edgenas.onnx_latency.kernel_rates import Rates, SizedPiece
+from edgenas.onnx_latency.pieces import Piece
 
 SIZE = 18
 

@@ -170,18 +170,3 @@ def test_what_a_runtime_understands_alone_may_have_any_size(save: Save) -> None:
     with pytest.raises(InputError, match="sizes must be positive"):
         shaped(read)
     check_sizes(read)
-
-
-def test_nodes_that_work_out_sizes_are_counted_where_the_batch_is_open(
-    graph_of: Callable[..., Graph],
-) -> None:
-    nodes = [
-        node("Shape", "x", "s"),
-        node("Gather", "s zero", "n"),
-        node("Concat", "n rest", "shape", axis=0),
-        node("Reshape", "x shape", "r"),
-        node("Relu", "r", "y"),
-    ]
-    weights = {"zero": np.array([0]), "rest": np.array([-1])}
-    assert graph_of(nodes, weights=weights).shape_nodes == 3
-    assert graph_of(nodes, shape=(1, 8, 6, 6), weights=weights).shape_nodes == 0
