@@ -83,10 +83,8 @@ def _is_text(values: Iterable[ValueInfoProto]) -> bool:
     return False
 
 
-def likely_sizes(
-    values: Sequence[ValueInfoProto], metadata: Mapping[str, str]
-) -> dict[str, tuple[int, ...]]:
-    """A likely size for every axis of each input, by its name, also for those that are fixed; 1 for the batch.
+def likely_sizes(values: Sequence[ValueInfoProto], metadata: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+    """A likely size for every open axis of each input, by its name, with the fixed ones; 1 for the batch.
 
     Args:
         values: all inputs.
@@ -114,7 +112,7 @@ def _likely(value: ValueInfoProto, metadata: Mapping[str, str], text: bool, samp
             usual[i] = size
     elif not tokens and not text and _is_audio(axes, batch):
         usual[-1] = samples
-    return tuple(usual)
+    return tuple(axis if isinstance(axis, int) else size for axis, size in zip(axes, usual, strict=True))
 
 
 def _name(text: str) -> str | None:
@@ -153,8 +151,10 @@ def _channels(axes: Sequence[Axis], first: int) -> int:
 
 def _is_audio(axes: Sequence[Axis], batch: int | None) -> bool:
     """Whether an input is a signal, perhaps with an axis of one or two channels."""
-    beside = [axis for i, axis in enumerate(axes[:-1]) if i != batch]
-    return len(axes) - 1 != batch and all(axis in (1, 2) for axis in beside)
+    last = len(axes) - 1
+    if last < 0 or last == batch or isinstance(axes[last], int):
+        return False
+    return all(axis in (1, 2) for i, axis in enumerate(axes[:last]) if i != batch)
 
 
 def _picture(value: ValueInfoProto, metadata: Mapping[str, str]) -> tuple[int, int]:

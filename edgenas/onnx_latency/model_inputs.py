@@ -14,7 +14,7 @@ from onnx import helper
 
 from edgenas.board.random_inputs import TYPES, random_input
 from edgenas.errors import InputError, UnknownNameError
-from edgenas.onnx_latency.likely_sizes import Axis, SAMPLES, axes_of, batch_axis, likely_sizes
+from edgenas.onnx_latency.likely_sizes import SAMPLES, Axis, axes_of, batch_axis, likely_sizes
 from edgenas.onnx_latency.limits import MAX_AXES, MAX_INPUT_BYTES
 from edgenas.onnx_latency.stored_weights import size_bytes
 
@@ -107,7 +107,11 @@ def feeds_of(inputs: Iterable[Input]) -> dict[str, NDArray[Any]]:
     """
     feeds = {each.name: random_input(each.shape, each.dtype) for each in inputs}
     for name, array in feeds.items():
-        if name.lower() in SAMPLE_RATES and array.size == 1 and np.can_cast("int16", array.dtype, "same_kind"):
+        if (
+            name.lower() in SAMPLE_RATES
+            and array.size == 1
+            and np.can_cast("int16", array.dtype, "same_kind")
+        ):
             array[...] = SAMPLES
     return feeds
 
@@ -177,9 +181,7 @@ def assumed(inputs: Sequence[Input], values: Sequence[onnx.ValueInfoProto]) -> t
         for i, axis in enumerate(axes_of(value) or [])
         if isinstance(axis, str) and i in guessed[value.name].assumed_axes
     ]
-    by_axis = (
-        f", or with --axis {shlex.quote(f'{names[0][0]}={names[0][1]}')}" if names else ""
-    )
+    by_axis = f", or with --axis {shlex.quote(f'{names[0][0]}={names[0][1]}')}" if names else ""
     more = len(open_ones) - len(options)
     others = f", and {more} more" if more else ""
     return (
@@ -228,15 +230,11 @@ def _batch_size(value: onnx.ValueInfoProto) -> Axis:
 
 
 def _shape(value: onnx.ValueInfoProto, batch: int, sizes: Axes, likely: Sequence[int]) -> tuple[int, ...]:
-    """Fixed sizes, those of names, and likely ones."""
-    first = batch_axis(value)
-    usual = [batch if i == first else size for i, size in enumerate(likely)]
-    axes = axes_of(value)
-    if axes is None:
-        return tuple(usual)
+    """Sizes of names, and for other open axes the batch or likely ones."""
+    first, axes = batch_axis(value), axes_of(value) or [None] * len(likely)
+    usual = [batch if i == first and axes[i] is None else size for i, size in enumerate(likely)]
     return tuple(
-        axis if isinstance(axis, int) else sizes[axis] if axis is not None else size
-        for axis, size in zip(axes, usual, strict=True)
+        sizes[axis] if isinstance(axis, str) else size for axis, size in zip(axes, usual, strict=True)
     )
 
 

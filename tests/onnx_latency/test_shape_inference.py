@@ -185,3 +185,14 @@ def test_nodes_that_work_out_sizes_are_counted_where_the_batch_is_open(
     weights = {"zero": np.array([0]), "rest": np.array([-1])}
     assert graph_of(nodes, weights=weights).shape_nodes == 3
     assert graph_of(nodes, shape=(1, 8, 6, 6), weights=weights).shape_nodes == 0
+
+
+def test_values_that_nothing_needs_may_depend_on_data(graph_of: Callable[..., Graph]) -> None:
+    nodes = [
+        helper.make_node("Dropout", ["x"], ["a", "mask"], name="a"),
+        node("Relu", "a", "y"),
+        node("NonZero", "x", "places"),
+    ]
+    assert graph_of(nodes, opset=10).shapes["y"] == (1, 8, 6, 6)
+    with pytest.raises(InputError, match=r"the shape of 'y' at y depends on data; export with fixed sizes"):
+        graph_of([node("NonZero", "x", "y")])
