@@ -1,8 +1,8 @@
 """Likely sizes of the axes that a model's inputs leave open, by what the file says and what the inputs look like.
 
 Pictures are 224 x 224, or as the file's metadata say; those of detectors, whose input is called `images`, 640 x 640;
-those of a camera, in bytes, 480 x 640. Audio is a second long, or a chunk of 512 samples where the network keeps a state
-between calls. Texts have 128 tokens, and other sequences as many steps.
+those of a camera, in bytes, 480 x 640. Audio is a second long, or a chunk of 512 samples where the network keeps a
+state between calls. Texts have 128 tokens, and other sequences as many steps.
 """
 
 import re

@@ -179,7 +179,7 @@ def assumed(inputs: Sequence[Input], values: Sequence[onnx.ValueInfoProto]) -> t
         (axis, guessed[value.name].shape[i])
         for value in open_ones
         for i, axis in enumerate(axes_of(value) or [])
-        if isinstance(axis, str) and i in guessed[value.name].assumed_axes
+        if isinstance(axis, str) and axis.isprintable() and i in guessed[value.name].assumed_axes
     ]
     by_axis = f", or with --axis {shlex.quote(f'{names[0][0]}={names[0][1]}')}" if names else ""
     more = len(open_ones) - len(options)

@@ -234,6 +234,10 @@ def _read_to_run(path: Path, batch: int | None, shapes: Shapes | None) -> Model:
                 f"{path}: input {each.name!r} takes {name}, of which no arrays can be made",
                 "export the model with a float32 input",
             )
+    for value in model.proto.graph.input:
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.HasField("dim_value") and dim.dim_value < 1:
+                dim.ClearField("dim_value")  # open, but a runtime takes it at its word
     return model
 
 

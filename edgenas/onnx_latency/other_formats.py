@@ -34,12 +34,14 @@ def told(path: Path, content: bytes) -> tuple[str, str] | None:
     """What a file is instead of ONNX, and what to do; None if that is not known."""
     suffix = ".ort" if content[4:8] == _ORT_BEGIN else path.suffix.lower()
     begin = content[:1000].lstrip()
-    if suffix == ".ort" or (suffix in _OF_RUNTIMES and begin):
+    for first, what, hint in _BY_BEGIN:
+        if first == b"<" and suffix in _OF_RUNTIMES:
+            continue
+        if begin.startswith(first) if first else not begin:
+            return what, hint
+    if suffix in _OF_RUNTIMES:
         return (
             f"is in the format of {_OF_RUNTIMES[suffix]}, not ONNX",
             "give the ONNX file that it was made of",
         )
-    for first, what, hint in _BY_BEGIN:
-        if begin.startswith(first) if first else not begin:
-            return what, hint
     return None

@@ -251,7 +251,7 @@ def test_sizes_that_nobody_gives_are_assumed_and_told(
     assert predict(path, "pi5", shape={name: (1, 3, 224, 224)}).latency_ms == found.latency_ms
     smaller = predict(path, "pi5", axis={"side": 32, "N": 2})
     assert smaller.macs < found.macs and "batch 2" in smaller.conditions
-    assert len(caplog.messages) == 1
+    assert len([each for each in caplog.messages if "assumed" in each]) == 1
 
 
 @pytest.mark.parametrize("sizes", [(16_000,), (100, 1, 64), (480, 640, 3)])

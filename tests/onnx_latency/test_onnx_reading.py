@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.onnx_latency import onnx_content
 from edgenas.onnx_latency.onnx_reading import (
+    Model,
     batch_of,
     label,
     live_nodes,
@@ -120,6 +121,14 @@ def test_a_model_of_other_domains_alone_needs_no_opset_of_onnx(tmp_path: Path) -
     made.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
     (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
     assert read_model(tmp_path / "m.onnx", 2).shape == (2, 8, 6, 6)
+
+
+@pytest.mark.parametrize("read", [read_whole_model, read_model_to_run])
+def test_a_size_of_nothing_is_open_for_a_runtime_too(save: Save, read: Callable[..., Model]) -> None:
+    found = read(save(RELU, (0, 3, -1, 0)), 2)
+    assert found.shape == (2, 3, 224, 224)
+    dims = found.proto.graph.input[0].type.tensor_type.shape.dim
+    assert [dim.HasField("dim_value") for dim in dims] == [False, True, False, False]
 
 
 def test_weights_that_are_missing_are_filled_to_see_what_runs(tmp_path: Path, save: Save) -> None:

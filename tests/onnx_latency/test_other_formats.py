@@ -20,6 +20,7 @@ def test_names_of_models(name: str) -> None:
     [
         ("a.ort", b"nothing", r"is in the format of ONNX Runtime's reduced builds, not ONNX; give the ONNX file"),
         ("a.onnx", b"\x1c\0\0\0ORTM" + bytes(99), r"ONNX Runtime's reduced builds, not ONNX"),
+        ("a.ort", b"version https://git-lfs.github.com/spec/v1", r"is a pointer of Git LFS"),
         ("a.XML", b"<net>", r"is in the format of OpenVINO, not ONNX"),
         ("a.tflite", b"", r"is empty; export the model"),
         ("a.onnx", b"  <!DOCTYPE html>", r"is a web page, not the file itself; download it again"),
