@@ -21,9 +21,8 @@ from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_timing import times_over_ssh
 from edgenas.latency.latency import Latency
 from edgenas.onnx_latency.model_inputs import Shapes
-from edgenas.onnx_latency.onnx_content import opened
-from edgenas.onnx_latency.onnx_reading import batch_of_shapes, fixed_batch, precision_of, read_whole_model
-from edgenas.onnx_latency.shape_inference import check_sizes
+from edgenas.onnx_latency.onnx_reading import batch_of, precision_of, read_whole_model, shapes_of_call
+from edgenas.onnx_latency.shape_inference import check_flow, check_sizes
 from edgenas.profiling.latency_distribution import (
     Comparison,
     Distribution,
@@ -118,11 +117,12 @@ class BenchResult(FileTimes):
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file, the name under which its times come back, and the device at its precision."""
+    """A file, the name under which its times come back, the device at its precision, and the shapes of all inputs."""
 
     path: Path
     key: str
     device: Device
+    shapes: Shapes
 
 
 @taking(BenchSettings)
@@ -133,27 +133,27 @@ def bench(settings: BenchSettings) -> BenchResult:
     program meets. Then each runs in a process of its own, which tells its memory.
 
     With `ssh`, or a host in the device's file, they are carried to that board and timed there, with
-    random weights: latency does not depend on their values, unless the amount of work does.
+    random weights: latency does not depend on their values, unless the amount of work does. Sizes that a file leaves
+    open and nobody gives are assumed, which is told in a warning.
 
     Raises:
         InputError: a file or setting cannot be used.
         DeviceError: the device cannot be reached, or cannot run a file.
     """
     paths = [Path(each) for each in (settings.model, settings.against) if each is not None]
-    shapes = settings.shapes
-    batch = settings.batch or batch_of_shapes(paths, shapes) or fixed_batch(opened(paths[0]))
+    batch = batch_of(paths, settings.batch, settings.shapes, settings.axes)
     device = find_device(settings.device, settings.threads, None, batch, settings.power_mode)
     board = board_for(settings, device)
     if board is None:
         check_is_here(device)
-    files = _read(paths, device, shapes)
+    files = _read(paths, device, settings)
     runs, budget_s = (RUNS, BUDGET_S) if settings.runs is None else (settings.runs, UNLIMITED_S)
     if board:
         times = _times_there(board, files, runs, budget_s, settings)
     else:
         runtime = runtime_for(find_device(device, precision="fp32"))  # which leaves files as they are
-        by_key = {each.key: each.path for each in files}
-        times = runs_here(device, runtime, by_key, runs, budget_s, settings.progress, shapes)
+        by_key = {each.key: (each.path, each.shapes) for each in files}
+        times = runs_here(device, runtime, by_key, runs, budget_s, settings.progress)
     first, *others = (_times_of(each, times, settings.histogram) for each in files)
     return BenchResult(
         **dict(first),
@@ -165,16 +165,18 @@ def bench(settings: BenchSettings) -> BenchResult:
     )
 
 
-def _read(paths: Sequence[Path], device: Device, shapes: Shapes) -> list[_File]:
+def _read(paths: Sequence[Path], device: Device, settings: BenchSettings) -> list[_File]:
     names, seen = [one_line(path.name, MAX_KEY) or "model" for path in paths], Counter[str]()
     files = []
     for path, name in zip(paths, names, strict=True):
         seen[name] += 1
+        shapes = shapes_of_call(path, device.batch, settings.shapes, settings.axes)
         model = read_whole_model(path, device.batch, shapes)
+        check_flow(path, model.proto.graph.node)  # a runtime also runs what reaches no output
         check_sizes(model)
         precision = precision_of(model.proto)
         key = name if seen[name] == 1 else f"{name} ({seen[name]})"
-        files.append(_File(path, key, find_device(device, precision=precision)))
+        files.append(_File(path, key, find_device(device, precision=precision), shapes))
     return files
 
 
@@ -190,7 +192,7 @@ def _times_there(
         )
 
     def models(maker: KitModels) -> Iterator[ModelOfKit]:
-        return (maker.of_file_as_it_is(each.key, each.path, settings.shapes) for each in files)
+        return (maker.of_file_as_it_is(each.key, each.path, each.shapes) for each in files)
 
     times = times_over_ssh(board, device, models, budget_s, settings.progress, runs)
     for each in files:

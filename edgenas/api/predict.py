@@ -12,6 +12,7 @@ from edgenas.latency.energy import Energy
 from edgenas.latency.latency import Latency
 from edgenas.latency.network_predictor import LayerLatency
 from edgenas.latency.predictor import predictor_for
+from edgenas.onnx_latency.other_formats import is_model
 from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import PredictSettings
 from edgenas.space import architecture_from_json
@@ -69,16 +70,17 @@ def predict(settings: PredictSettings) -> Prediction:
     objects. An ONNX file is split into the kernels that runtimes fuse. Their costs are learnt from fragments of
     networks that `profile` timed; otherwise they come from the device's model, which is fitted to published latencies
     or based on the datasheet only. Without `precision`, an ONNX file or a card of fp16 or int8 is predicted at that.
+    Sizes that the file leaves open and nobody gives are assumed, which is told in a warning.
 
     Raises:
         InputError: the file, the device or its table cannot be used.
     """
     path = Path(settings.target)
-    if path.suffix == ".onnx":
+    if is_model(path):
         return _of_onnx(path, settings)
-    if settings.shapes:
+    if settings.shape or settings.axis:
         raise InputError(
-            f"--shape is for the inputs of ONNX files, and {path} is none",
+            f"{'--shape' if settings.shape else '--axis'} is for the inputs of ONNX files, and {path} is none",
             "leave it out; an architecture has its image size",
         )
     device = device_for(
@@ -123,10 +125,10 @@ def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
     from edgenas.onnx_latency import costing, onnx_reading, prediction
     from edgenas.onnx_latency.onnx_content import opened
 
-    given, shapes = opened(path), settings.shapes
-    batch = settings.batch or onnx_reading.batch_of_shapes([path], shapes) or onnx_reading.fixed_batch(given)
-    precision = settings.precision or _narrow(onnx_reading.precision_of(given))
+    precision = settings.precision or _narrow(onnx_reading.precision_of(opened(path)))
+    batch = onnx_reading.batch_of([path], settings.batch, settings.shapes, settings.axes)
     device = device_for(settings.with_changes(batch=batch, precision=precision))
+    shapes = onnx_reading.shapes_of_call(path, device.batch, settings.shapes, settings.axes)
     found = prediction.predicted_onnx(path, device, shapes)
     kernels, costs = found.kernels, found.costs
     return Prediction(

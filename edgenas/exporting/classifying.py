@@ -19,10 +19,10 @@ from edgenas.exporting.onnx_metadata import FileMetadata, metadata_of
 from edgenas.exporting.preprocessing import Preprocessing
 from edgenas.formats import read_json
 from edgenas.images.reading import UnreadableImageError, read_pixels, read_whole_pixels
-from edgenas.onnx_latency.model_inputs import Shapes, UndecidedShapeError
+from edgenas.onnx_latency.model_inputs import Shapes
 from edgenas.onnx_latency.onnx_content import opened
 from edgenas.onnx_latency.onnx_reading import read_whole_model
-from edgenas.onnx_latency.shape_inference import check_sizes
+from edgenas.onnx_latency.shape_inference import check_flow, check_sizes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -115,10 +115,8 @@ def classifier_from_file(path: Path) -> Classifier:
     found = opened(path)
     said = metadata_of({each.key: each.value for each in found.metadata_props}, path)
     camera = None if said is None else said.camera
-    try:
-        given = read_whole_model(path, None, {} if said is None else _likely_shapes(found, said))
-    except UndecidedShapeError as error:
-        raise InputError(error.problem, NOT_OURS) from None
+    given = read_whole_model(path, None, {} if said is None else _likely_shapes(found, said))
+    check_flow(path, given.proto.graph.node)
     known = said if said is not None and said.classes else _card_beside(path, said is None)
     check_sizes(given)
     session = _session(path, given.proto)

@@ -1,26 +1,37 @@
-"""The inputs of a model, with the shapes that they have in a call: as the file says, or as the user does."""
+"""The inputs of a model, with the shapes that they have in a call: as the file says, or the user, or as is likely."""
 
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper
 
-from edgenas.board.random_inputs import TYPES
+from edgenas.board.random_inputs import TYPES, random_input
 from edgenas.errors import InputError, UnknownNameError
+from edgenas.onnx_latency.likely_sizes import SAMPLES, Axis, axes_of, batch_axis, likely_sizes
 from edgenas.onnx_latency.limits import MAX_AXES, MAX_INPUT_BYTES
 from edgenas.onnx_latency.stored_weights import size_bytes
-
-CHANNELS = (1, 3, 4)
-"""Of pictures."""
 
 MAX_SHOWN = 4
 """Options in one message."""
 
+SAMPLE_RATES = ("sr", "sample_rate", "sampling_rate")
+"""Names of inputs that say how many samples a second has."""
+
 Shapes = Mapping[str, tuple[int, ...]]
 """By the name of an input."""
+
+Axes = Mapping[str, int]
+"""Sizes by the name of an axis."""
+
+_NONE: Mapping[str, int] = {}
+_NO_METADATA: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +43,14 @@ class Input:
         shape: with every axis decided.
         kind: type of its elements, by ONNX's number.
         open_axes: those that the file leaves open.
+        assumed_axes: of these, the ones beside the batch whose size nobody gave: it is only a likely one.
     """
 
     name: str
     shape: tuple[int, ...]
     kind: int
     open_axes: tuple[int, ...]
+    assumed_axes: tuple[int, ...] = ()
 
     @property
     def dtype(self) -> str:
@@ -46,88 +59,199 @@ class Input:
         return name if name in TYPES else ""
 
 
-class UndecidedShapeError(InputError):
-    """An input's shape is neither in the file nor given."""
-
-
 def decided_inputs(
-    path: Path, values: Sequence[onnx.ValueInfoProto], batch: int | None, given: Shapes
+    path: Path,
+    values: Sequence[onnx.ValueInfoProto],
+    batch: int | None,
+    shapes: Shapes,
+    axes: Axes = _NONE,
+    metadata: Mapping[str, str] = _NO_METADATA,
 ) -> tuple[Input, ...]:
-    """The inputs of a call.
+    """The inputs of a call. Open axes of one name have one size, unless shapes are given that say otherwise.
 
     Args:
         path: of the model, for messages.
-        values: its inputs; the first axis of the first one is the batch, if it has one.
+        values: its inputs.
         batch: images per call; None for that of the file, which is 1 where it is open.
-        given: shapes by name; names that the model lacks are passed over.
+        shapes: given ones by name; names that the model lacks are passed over.
+        axes: sizes of open axes by their names, likewise.
+        metadata: of the file, from which sizes are guessed.
 
     Raises:
-        UndecidedShapeError: a shape is open in more axes than the first.
         InputError: a shape does not fit its input, or is too large; an input is no tensor; the batch is another one.
     """
     for value in values:
         _check_tensor(path, value)
-        if value.name in given:
-            _check_fits(path, value, given[value.name])
-    undecided = {value.name: value for value in values if value.name not in given and not _is_decided(value)}
-    if undecided:
-        raise _undecided(path, undecided, batch)
-    if values and batch is not None and has_batch(values[0]):
-        _check_batch(path, values[0], batch, given.get(values[0].name))
-    return tuple(_input(path, value, batch or 1, given.get(value.name)) for value in values)
+        if value.name in shapes:
+            _check_fits(path, value, shapes[value.name], axes)
+    if batch is not None:
+        _check_batch(path, values, batch, shapes, axes)
+    likely = likely_sizes(values, metadata)
+    told = {**axes, **_named(values, shapes)}
+    sizes = _sizes_of_names(values, batch or 1, told, likely)
+    inputs = []
+    for value in values:
+        if (shape := shapes.get(value.name)) is not None:
+            inputs.append(_input(path, value, shape))
+            continue
+        shape = _shape(value, batch or 1, sizes, likely[value.name])
+        inputs.append(_input(path, value, shape, told))
+    return tuple(inputs)
 
 
-def check_named(inputs: Mapping[Path, Sequence[str]], given: Shapes) -> None:
-    """Check that every given shape is of an input that a file has.
+def feeds_of(inputs: Iterable[Input]) -> dict[str, NDArray[Any]]:
+    """Arrays for a call, by name: of random or other valid values, and 16 kHz for the sample rate of audio.
 
     Args:
-        inputs: their names, by file.
-        given: shapes by name.
+        inputs: of types that NumPy has (`Input.dtype`).
+    """
+    feeds = {each.name: random_input(each.shape, each.dtype) for each in inputs}
+    for name, array in feeds.items():
+        if (
+            name.lower() in SAMPLE_RATES
+            and array.size == 1
+            and np.can_cast("int16", array.dtype, "same_kind")
+        ):
+            array[...] = SAMPLES
+    return feeds
+
+
+def batch_of_inputs(values: Iterable[onnx.ValueInfoProto], shapes: Shapes, axes: Axes) -> int | None:
+    """Images per call, by the first input that has a batch: 1 if none has, None if it is open and nothing is given."""
+    for value in values:
+        if (found := batch_axis(value)) is None:
+            continue
+        axis = _batch_size(value)
+        if isinstance(axis, int):
+            return axis
+        if given := shapes.get(value.name):
+            return given[found] if found < len(given) else None
+        return None if axis is None else axes.get(axis)
+    return 1
+
+
+def check_named(inputs: Mapping[Path, Sequence[onnx.ValueInfoProto]], shapes: Shapes, axes: Axes) -> None:
+    """Check that every given shape is of an input that a file has, and every given size of an axis.
+
+    Args:
+        inputs: by file.
+        shapes: by name.
+        axes: sizes by name.
 
     Raises:
-        UnknownNameError: no file has an input of that name.
+        UnknownNameError: no file has an input, or an open axis, of that name.
     """
-    known = [name for names in inputs.values() for name in names]
-    for name in given:
+    files = " and ".join(map(str, inputs))
+    values = [value for each in inputs.values() for value in each]
+    known = [value.name for value in values]
+    for name in shapes:
         if name not in known:
-            raise UnknownNameError(f"input of {' and '.join(map(str, inputs))}:", name, known)
+            raise UnknownNameError(f"input of {files}:", name, known)
+    open_axes = {axis for value in values for axis in axes_of(value) or [] if isinstance(axis, str)}
+    for name in axes:
+        if name not in open_axes:
+            hint = "" if open_axes else "no open axis has a name: use --shape"
+            raise UnknownNameError(f"axis of {files}:", name, open_axes, hint)
 
 
-def has_batch(value: onnx.ValueInfoProto) -> bool:
-    """Whether the first axis of an input is taken to be the batch: not where it looks like a single picture."""
-    sizes = _sizes(value)
-    return sizes is None or not _is_picture(sizes)
+def assumed(inputs: Sequence[Input], values: Sequence[onnx.ValueInfoProto]) -> tuple[str, str] | None:
+    """What was assumed of inputs, and how to say otherwise; None if nothing was.
 
-
-def _is_picture(sizes: Sequence[int | None]) -> bool:
-    """Whether sizes are height, width and channels."""
-    return len(sizes) == 3 and sizes[2] in CHANNELS
-
-
-def _sizes(value: onnx.ValueInfoProto) -> list[int | None] | None:
-    """The sizes that a file gives an input, None for open ones; None if it does not even say how many."""
-    tensor = value.type.tensor_type
-    if not tensor.HasField("shape"):
+    Args:
+        inputs: decided ones.
+        values: the same as the file has them.
+    """
+    guessed = {each.name: each for each in inputs if each.assumed_axes}
+    if not guessed:
         return None
-    return [dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim]
+    open_ones = [value for value in values if value.name in guessed]
+    problems = [
+        f"input {value.name!r:.60} has no shape"
+        if axes_of(value) is None
+        else f"input {value.name!r:.60} has open axes besides the batch ({_as_in_file(value)})"
+        for value in open_ones[:MAX_SHOWN]
+    ]
+    options = [
+        f"--shape {shlex.quote(f'{value.name}={written(guessed[value.name].shape)}')}"
+        for value in open_ones[:MAX_SHOWN]
+    ]
+    names = [
+        (axis, guessed[value.name].shape[i])
+        for value in open_ones
+        for i, axis in enumerate(axes_of(value) or [])
+        if isinstance(axis, str) and axis.isprintable() and i in guessed[value.name].assumed_axes
+    ]
+    by_axis = f", or with --axis {shlex.quote(f'{names[0][0]}={names[0][1]}')}" if names else ""
+    more = len(open_ones) - len(options)
+    others = f", and {more} more" if more else ""
+    return (
+        f"{', '.join(problems)}{others}, assumed {' '.join(options)}{others}",
+        f"give other sizes in the same way{by_axis}",
+    )
 
 
-def _is_decided(value: onnx.ValueInfoProto) -> bool:
-    sizes = _sizes(value)
-    return sizes is not None and None not in sizes[1:]
+def written(shape: Sequence[int]) -> str:
+    """A shape as `--shape` has it: `1x3x224x224`."""
+    return "x".join(map(str, shape))
 
 
-def _input(path: Path, value: onnx.ValueInfoProto, batch: int, given: tuple[int, ...] | None) -> Input:
-    sizes = _sizes(value)
-    shape = tuple(size or batch for size in sizes or []) if given is None else given
+def _named(values: Iterable[onnx.ValueInfoProto], shapes: Shapes) -> dict[str, int]:
+    """Sizes of open axes by their names, from given shapes; the first input that has a name decides."""
+    found: dict[str, int] = {}
+    for value in values:
+        for axis, size in zip(axes_of(value) or [], shapes.get(value.name, ()), strict=False):
+            if isinstance(axis, str):
+                found.setdefault(axis, size)
+    return found
+
+
+def _sizes_of_names(
+    values: Sequence[onnx.ValueInfoProto], batch: int, told: Axes, likely: Mapping[str, Sequence[int]]
+) -> dict[str, int]:
+    """The size of every open axis that has a name: as told, or the batch, or the least that is likely of it."""
+    batches = {axis for value in values if isinstance(axis := _batch_size(value), str)}
+    every: dict[str, list[int]] = {}
+    for value in values:
+        for axis, size in zip(axes_of(value) or [], likely[value.name], strict=False):
+            if isinstance(axis, str):
+                every.setdefault(axis, []).append(size)
+    sizes = {name: batch if name in batches else min(some) for name, some in every.items()} | dict(told)
+    for name in every.keys() - told.keys():  # such as `past_length + length`
+        parts = [part.strip() for part in name.split("+")]
+        if len(parts) > 1 and all(part in sizes or re.fullmatch(r"[0-9]{1,9}", part) for part in parts):
+            sizes[name] = sum(sizes[part] if part in sizes else int(part) for part in parts)
+    return sizes
+
+
+def _batch_size(value: onnx.ValueInfoProto) -> Axis:
+    """The axis that is the batch of an input; None if it has no name, or there is none."""
+    axes, batch = axes_of(value), batch_axis(value)
+    return None if axes is None or batch is None else axes[batch]
+
+
+def _shape(value: onnx.ValueInfoProto, batch: int, sizes: Axes, likely: Sequence[int]) -> tuple[int, ...]:
+    """Sizes of names, and for other open axes the batch or likely ones."""
+    first, axes = batch_axis(value), axes_of(value) or [None] * len(likely)
+    usual = [batch if i == first and axes[i] is None else size for i, size in enumerate(likely)]
+    return tuple(
+        sizes[axis] if isinstance(axis, str) else size for axis, size in zip(axes, usual, strict=True)
+    )
+
+
+def _input(path: Path, value: onnx.ValueInfoProto, shape: tuple[int, ...], told: Axes | None = None) -> Input:
+    """An input of a shape, of which sizes of names are told; None if the shape itself is."""
     kind = value.type.tensor_type.elem_type
     if len(shape) > MAX_AXES or (size_bytes(kind, shape) or 0) > MAX_INPUT_BYTES:
         raise InputError(
             f"{path}: input {value.name!r:.60} of {written(shape):.60} is too large",
             f"at most {MAX_AXES} axes and {MAX_INPUT_BYTES // 2**20} MiB are possible",
         )
-    open_axes = range(len(shape)) if sizes is None else [i for i, size in enumerate(sizes) if size is None]
-    return Input(value.name, shape, kind, tuple(open_axes))
+    axes, first = axes_of(value), batch_axis(value)
+    open_axes = [i for i in range(len(shape)) if axes is None or not isinstance(axes[i], int)]
+    assumed = [
+        i for i in open_axes if told is not None and i != first and (axes is None or axes[i] not in told)
+    ]
+    return Input(value.name, shape, kind, tuple(open_axes), tuple(assumed))
 
 
 def _check_tensor(path: Path, value: onnx.ValueInfoProto) -> None:
@@ -141,72 +265,47 @@ def _check_tensor(path: Path, value: onnx.ValueInfoProto) -> None:
     raise InputError(f"{path}: input {value.name!r:.60} {what}", "export the model with inputs of numbers")
 
 
-def _check_fits(path: Path, value: onnx.ValueInfoProto, given: tuple[int, ...]) -> None:
-    sizes = _sizes(value)
-    if sizes is None:
+def _check_fits(path: Path, value: onnx.ValueInfoProto, given: tuple[int, ...], sizes: Axes) -> None:
+    axes = axes_of(value)
+    if axes is None:
         return
-    fits = len(sizes) == len(given) and all(
-        mine in (None, size) for mine, size in zip(sizes, given, strict=True)
-    )
-    if not fits:
+    if len(axes) != len(given) or any(
+        isinstance(axis, int) and axis != size for axis, size in zip(axes, given, strict=False)
+    ):
         raise InputError(
             f"{path}: input {value.name!r:.60} has the shape {_as_in_file(value)}, not {written(given):.60}",
             "change only the axes that have names, or none",
         )
+    for axis, size in zip(axes, given, strict=True):
+        if isinstance(axis, str) and sizes.get(axis, size) != size:
+            raise InputError(
+                f"{path}: --axis {axis:.60}={sizes[axis]} contradicts --shape {value.name:.60}={written(given):.60}",
+                "give only one of them",
+            )
 
 
-def _check_batch(path: Path, value: onnx.ValueInfoProto, batch: int, given: tuple[int, ...] | None) -> None:
-    first = (_sizes(value) or [None])[0]
-    if first is None and given and given[0] != batch:
+def _check_batch(
+    path: Path, values: Sequence[onnx.ValueInfoProto], batch: int, shapes: Shapes, axes: Axes
+) -> None:
+    """Check that the batch is that of the first input that has one."""
+    found = batch_of_inputs(values, shapes, axes)
+    value = next((each for each in values if batch_axis(each) is not None), None)
+    if value is None or found in (None, batch):
+        return
+    axis = _batch_size(value)
+    if isinstance(axis, int):
         raise InputError(
-            f"{path}: --shape {value.name}={written(given):.60} is a batch of {given[0]}, not {batch}",
-            f"use --batch {given[0]}, or leave it out",
+            f"{path}: input {value.name!r:.60} has a fixed batch of {found}, not {batch}",
+            f"use --batch {found}, or export with a dynamic batch axis",
         )
-    if first is not None and first != batch:
-        raise InputError(
-            f"{path}: input {value.name!r:.60} has a fixed batch of {first}, not {batch}",
-            f"use --batch {first}, or export with a dynamic batch axis",
-        )
-
-
-def _undecided(
-    path: Path, undecided: Mapping[str, onnx.ValueInfoProto], batch: int | None
-) -> UndecidedShapeError:
-    problems, options = [], []
-    for name, value in list(undecided.items())[:MAX_SHOWN]:
-        sizes = _sizes(value)
-        problems.append(
-            f"input {name!r:.60} has no shape"
-            if sizes is None
-            else f"input {name!r:.60} has open axes besides the batch ({_as_in_file(value)})"
-        )
-        options.append(f"--shape {shlex.quote(f'{name}={written(_example(sizes, batch or 1))}')}")
-    more = len(undecided) - len(options)
-    others = f", and {more} more" if more else ""
-    return UndecidedShapeError(
-        f"{path}: {', '.join(problems)}{others}", f"say how large, such as {' '.join(options)}{others}"
+    shape = shapes.get(value.name)
+    option = f"--axis {axis!s:.60}={found}" if shape is None else f"--shape {value.name}={written(shape):.60}"
+    raise InputError(
+        f"{path}: {option} is a batch of {found}, not {batch}", f"use --batch {found}, or leave it out"
     )
-
-
-def _example(sizes: Sequence[int | None] | None, batch: int) -> tuple[int, ...]:
-    """Likely sizes: of a picture with channels last or first, else of a text."""
-    if sizes is None:
-        return (batch, 3, 224, 224)
-    if _is_picture(sizes):
-        usual = [480, 640, 3]
-    elif _is_picture(sizes[1:]):
-        usual = [batch, 480, 640, 3]
-    else:
-        usual = [batch, *[224 if len(sizes) >= 4 else 128] * (len(sizes) - 1)]
-    return tuple(size or likely for size, likely in zip(sizes, usual, strict=True))
 
 
 def _as_in_file(value: onnx.ValueInfoProto) -> str:
     """A shape with the names of its open axes, such as `N x 3 x height x ?`."""
     dims = value.type.tensor_type.shape.dim
     return " x ".join(str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?" for dim in dims)[:60]
-
-
-def written(shape: Sequence[int]) -> str:
-    """A shape as `--shape` has it: `1x3x224x224`."""
-    return "x".join(map(str, shape))

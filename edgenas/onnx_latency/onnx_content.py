@@ -8,6 +8,7 @@ import onnx
 
 from edgenas.errors import FileFormatError
 from edgenas.file_content import content_of
+from edgenas.onnx_latency import other_formats
 from edgenas.onnx_latency.function_inlining import check_amount, inlined
 from edgenas.onnx_latency.limits import MAX_MODEL_BYTES
 from edgenas.onnx_latency.stored_weights import check_place, check_size
@@ -17,23 +18,6 @@ STANDARD_DOMAINS = ("", "ai.onnx")
 EXPORT_AGAIN = "export the model to ONNX again"
 
 _NOT_ONNX = "give an ONNX file; weights of a large model belong beside it (external data)"
-
-_OF_RUNTIMES = {
-    ".ort": "ONNX Runtime's reduced builds",
-    ".xml": "OpenVINO",
-    ".bin": "OpenVINO",
-    ".tflite": "LiteRT",
-    ".engine": "TensorRT",
-}
-"""By the suffix of a file, what reads it."""
-
-_OTHER_FORMATS = (
-    (b"", "is empty", EXPORT_AGAIN),
-    (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself", "fetch it: git lfs pull"),
-    (b"<", "is a web page, not the file itself", "download it again"),
-    (b"PK\x03\x04", "is a zip archive, such as PyTorch's weights", "export the model to ONNX"),
-)
-"""What else files have that name, by their first bytes; the first row is for files without any."""
 
 _TEXT = 9
 """Protobuf's number for a field of text."""
@@ -70,22 +54,17 @@ def _parsed(path: Path, content: bytes) -> onnx.ModelProto:
         proto = None
     if proto is not None and proto.ir_version and proto.HasField("graph"):
         return proto
-    if path.suffix in _OF_RUNTIMES:
-        found = f"is in the format of {_OF_RUNTIMES[path.suffix]}, not ONNX"
-        raise FileFormatError(path, "", found, "give the ONNX file that it was made of")
-    begin = content[:1000].lstrip()
-    for first, what, hint in _OTHER_FORMATS:
-        if begin.startswith(first) if first else not begin:
-            raise FileFormatError(path, "", what, hint)
+    if other := other_formats.told(path, content):
+        raise FileFormatError(path, "", *other)
     what = "is not ONNX, or truncated" if proto is None else "is not ONNX: it has no graph"
     raise FileFormatError(path, "", what, EXPORT_AGAIN)
 
 
 def _check_versions(path: Path, proto: onnx.ModelProto) -> None:
     versions = [opset.version for opset in proto.opset_import if opset.domain in STANDARD_DOMAINS]
-    if not versions or min(versions) < 1:
+    if not proto.opset_import or min(versions, default=1) < 1:
         raise FileFormatError(path, "opset_import", "names no ONNX opset", EXPORT_AGAIN)
-    _check_known(path, "opset_import", "opset", max(versions), onnx.defs.onnx_opset_version())
+    _check_known(path, "opset_import", "opset", max(versions, default=1), onnx.defs.onnx_opset_version())
     _check_known(path, "ir_version", "version", proto.ir_version, onnx.IR_VERSION)
 
 

@@ -3,9 +3,10 @@
 To predict, only the shapes of weights are used, so external data files are not opened.
 """
 
+import logging
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +14,28 @@ import onnx
 
 from edgenas.board.problem import one_line
 from edgenas.errors import FileFormatError, InputError
+from edgenas.onnx_latency.likely_sizes import axes_of, batch_axis
 from edgenas.onnx_latency.limits import MAX_MODEL_BYTES
-from edgenas.onnx_latency.model_inputs import Input, Shapes, check_named, decided_inputs, has_batch
+from edgenas.onnx_latency.model_inputs import (
+    Axes,
+    Input,
+    Shapes,
+    assumed,
+    batch_of_inputs,
+    check_named,
+    decided_inputs,
+)
 from edgenas.onnx_latency.onnx_content import (
     EXPORT_AGAIN,
     STANDARD_DOMAINS,
     opened,
     tensors_of,
 )
-from edgenas.onnx_latency.stored_weights import load_weights
+from edgenas.onnx_latency.stored_weights import fill_weights, load_weights
 from edgenas.vocabulary import Precision
 
-CONTROL_FLOW = ("If", "Loop", "Scan")
+log = logging.getLogger(__name__)
+
 QUANTISED = ("QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
 
 MAX_LABEL = 200
@@ -80,7 +91,7 @@ def read_model(path: Path, batch: int | None, shapes: Shapes | None = None) -> M
 
     Raises:
         FileFormatError: as `onnx_content.opened`; or the graph is empty, not in order, or writes a value twice.
-        InputError: control flow, or an input that cannot be decided (`model_inputs.decided_inputs`).
+        InputError: an input cannot be as asked (`model_inputs.decided_inputs`).
     """
     return _read(path, batch, shapes or {}, every=False)
 
@@ -94,43 +105,67 @@ def read_whole_model(path: Path, batch: int | None, shapes: Shapes | None = None
         FileFormatError: also if such a file is missing or too short.
         InputError: also if arrays of an input's type cannot be made.
     """
-    model = _read(path, batch, shapes or {}, every=True)
-    for node in model.proto.graph.node:  # a runtime also runs what reaches no output
-        _check_flow(path, node)
-    for each in model.inputs:
-        if not each.dtype:
-            name = onnx.TensorProto.DataType.Name(each.kind).lower()
-            raise InputError(
-                f"{path}: input {each.name!r} takes {name}, of which no arrays can be made",
-                "export the model with a float32 input",
-            )
+    model = _read_to_run(path, batch, shapes)
     load_weights(path, tensors_of(model.proto))
-    if model.proto.ByteSize() > MAX_MODEL_BYTES:
-        raise FileFormatError(path, "weights", "are larger than 2 GiB", "give a smaller model")
+    _check_size(model)
     return model
 
 
-def batch_of_shapes(paths: Sequence[Path], shapes: Shapes) -> int | None:
-    """Images per call that given shapes mean: the first axis of the first file's first input, if that is an open batch.
+def read_model_to_run(path: Path, batch: int | None, shapes: Shapes | None = None) -> Model:
+    """Read an ONNX file to see what a runtime makes of it, as `read_whole_model` does, but whose results nobody needs.
+
+    Large weights in other files are not read: they have small values instead, and so have any that are missing.
 
     Raises:
-        FileFormatError, InputError: as `read_model`; or no file has an input of a given name.
+        FileFormatError, InputError: as `read_whole_model`, but not for want of such a file.
     """
-    if not shapes:
-        return None
-    inputs = {path: [value.name for value in _inputs(opened(path))] for path in paths}
-    check_named(inputs, shapes)
-    first = read_model(paths[0], None, shapes)
-    value = next(each for each in first.proto.graph.input if each.name == first.input)
-    return first.shape[0] if first.open_batch and first.input in shapes and has_batch(value) else None
+    model = _read_to_run(path, batch, shapes)
+    fill_weights(path, tensors_of(model.proto))
+    _check_size(model)
+    return model
 
 
-def fixed_batch(proto: onnx.ModelProto) -> int | None:
-    """The batch that a model's first input is fixed to; None if it is open, or has none."""
-    for first in _inputs(proto)[:1]:
-        for axis in first.type.tensor_type.shape.dim[:1] if has_batch(first) else ():
-            return axis.dim_value if axis.dim_value > 0 else None
-    return None
+def batch_of(
+    paths: Sequence[Path], batch: int | None, shapes: Shapes, axes: Axes | None = None
+) -> int | None:
+    """Images per call: as asked, or as given shapes or the first file say; None if that leaves it open.
+
+    Raises:
+        FileFormatError: as `onnx_content.opened`.
+        InputError: no file has an input or an axis of a given name; or a batch is asked for, and the first has none.
+    """
+    inputs = {path: _inputs(opened(path)) for path in paths}
+    check_named(inputs, shapes, axes or {})
+    values = inputs[paths[0]]
+    if batch is None:
+        return batch_of_inputs(values, shapes, axes or {})
+    firsts = {1, *(each.type.tensor_type.shape.dim[0].dim_value for each in values[:1] if axes_of(each))}
+    if batch not in firsts and all(batch_axis(each) is None for each in values):
+        raise InputError(
+            f"{paths[0]}: no axis of its inputs is a batch, so it cannot be {batch}", "leave out --batch"
+        )
+    return batch
+
+
+def shapes_of_call(path: Path, batch: int, shapes: Shapes, axes: Axes | None = None) -> Shapes:
+    """The shapes of all inputs of a file in a call; what has to be assumed is told in one warning.
+
+    Args:
+        path: of the file.
+        batch: images per call.
+        shapes: given ones by name; names that the file lacks are passed over.
+        axes: sizes of open axes by their names, likewise.
+
+    Raises:
+        FileFormatError: as `onnx_content.opened`.
+        InputError: an input cannot be as asked (`model_inputs.decided_inputs`).
+    """
+    proto = opened(path)
+    values = _inputs(proto)
+    inputs = decided_inputs(path, values, batch, shapes, axes or {}, _metadata(proto))
+    if told := assumed(inputs, values):
+        log.warning("%s: %s; %s", path, *told)
+    return {each.name: each.shape for each in inputs}
 
 
 def precision_of(model: onnx.ModelProto) -> Precision:
@@ -150,8 +185,20 @@ def live_nodes(nodes: list[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeP
     for node in reversed(nodes):
         if not needed.isdisjoint(node.output):
             kept.append(node)
-            needed.update(node.input)
+            needed.update(values_read(node))
     return kept[::-1]
+
+
+def values_read(node: onnx.NodeProto) -> Iterator[str]:
+    """Names of the values that a node reads, also those that the graphs of control flow in it take from around it."""
+    pending = [node]
+    while pending:
+        found = pending.pop()
+        yield from filter(None, found.input)
+        for attribute in found.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from (output.name for output in attribute.g.output)
+                pending.extend(attribute.g.node)
 
 
 def operator(node: onnx.NodeProto) -> str:
@@ -170,13 +217,37 @@ def _read(path: Path, batch: int | None, shapes: Shapes, every: bool) -> Model:
     nodes = live_nodes(list(proto.graph.node), {output.name for output in proto.graph.output})
     if not nodes:
         raise FileFormatError(path, "graph", "has no nodes that reach an output", EXPORT_AGAIN)
-    for node in nodes:
-        _check_flow(path, node)
-    read = {name for node in nodes for name in node.input}
+    read = {name for node in nodes for name in values_read(node)}
     values = [value for value in _inputs(proto) if every or value.name in read]
     if read.isdisjoint(value.name for value in values):
         raise InputError(f"{path}: its outputs depend on no input", "export the model with its input")
-    return Model(path, proto, nodes, decided_inputs(path, values, batch, shapes))
+    return Model(path, proto, nodes, decided_inputs(path, values, batch, shapes, metadata=_metadata(proto)))
+
+
+def _read_to_run(path: Path, batch: int | None, shapes: Shapes | None) -> Model:
+    """With all inputs that a runtime wants, and without the weights in other files."""
+    model = _read(path, batch, shapes or {}, every=True)
+    for each in model.inputs:
+        if not each.dtype:
+            name = onnx.TensorProto.DataType.Name(each.kind).lower()
+            raise InputError(
+                f"{path}: input {each.name!r} takes {name}, of which no arrays can be made",
+                "export the model with a float32 input",
+            )
+    for value in model.proto.graph.input:
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.HasField("dim_value") and dim.dim_value < 1:
+                dim.ClearField("dim_value")  # open, but a runtime takes it at its word
+    return model
+
+
+def _check_size(model: Model) -> None:
+    if model.proto.ByteSize() > MAX_MODEL_BYTES:
+        raise FileFormatError(model.path, "weights", "are larger than 2 GiB", "give a smaller model")
+
+
+def _metadata(proto: onnx.ModelProto) -> Mapping[str, str]:
+    return {each.key: each.value for each in proto.metadata_props}
 
 
 def _is_name(text: str) -> bool:
@@ -188,14 +259,6 @@ def _inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """Inputs that are no weights; old files list these too."""
     weights = {tensor.name for tensor in proto.graph.initializer}
     return [value for value in proto.graph.input if value.name not in weights]
-
-
-def _check_flow(path: Path, node: onnx.NodeProto) -> None:
-    if any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute):
-        raise InputError(
-            f"{path}: {label(node)} is control flow, so its cost depends on the data",
-            "export the model without " + ", ".join(CONTROL_FLOW),
-        )
 
 
 def _check_order(path: Path, graph: onnx.GraphProto) -> None:

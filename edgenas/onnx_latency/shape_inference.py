@@ -6,8 +6,9 @@ a `Reshape`, computed by `Shape`, `Gather`, `Concat`) are evaluated, as later sh
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from edgenas.onnx_latency.kernels import Shape
 from edgenas.onnx_latency.limits import MAX_FOLDED, MAX_FOLDED_NODES, MAX_VALUE_BYTES
 from edgenas.onnx_latency.model_inputs import written
 from edgenas.onnx_latency.onnx_content import STANDARD_DOMAINS
-from edgenas.onnx_latency.onnx_reading import Model, label, live_nodes, operator
+from edgenas.onnx_latency.onnx_reading import Model, label, live_nodes, operator, values_read
 from edgenas.onnx_latency.stored_weights import size_bytes
 
 log = logging.getLogger(__name__)
@@ -69,8 +70,10 @@ def shaped(model: Model) -> Graph:
     """Infer the shape of every value and fold constants.
 
     Raises:
-        InputError: a node does not fit its inputs, or has a data-dependent or impossible output shape.
+        InputError: a node is control flow, does not fit its inputs, or has an impossible shape, or a data-dependent
+            one that is needed.
     """
+    check_flow(model.path, model.nodes)
     pass_ = _Pass(model)
     for node in model.nodes:
         pass_.visit(node)
@@ -79,13 +82,28 @@ def shaped(model: Model) -> Graph:
     nodes = live_nodes(nodes, outputs)
     if not nodes:
         raise InputError(f"{model.path}: its outputs depend on no input", "export the model with its input")
+    needed = outputs.union(*(node.input for node in nodes))
     for node in nodes:
-        pass_.check(node)
+        pass_.check(node, needed)
     shapes = {name: shape for name, shape in pass_.shapes.items() if shape is not None}
     weights = (
         name for name in pass_.constants & shapes.keys() if _is_weight(pass_.types[name], shapes[name])
     )
     return Graph(nodes, shapes, frozenset(pass_.constants), frozenset(weights), frozenset(outputs))
+
+
+def check_flow(path: Path, nodes: Iterable[onnx.NodeProto]) -> None:
+    """Check that no node is control flow.
+
+    Raises:
+        InputError: one is.
+    """
+    for node in nodes:
+        if any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute):
+            raise InputError(
+                f"{path}: {label(node)} is control flow, so its cost depends on the data",
+                "export the model without If, Loop, Scan",
+            )
 
 
 def check_sizes(model: Model) -> None:
@@ -146,15 +164,15 @@ class _Pass:
             self._enter(output, type_)
         for output in filter(None, node.output):
             self._check_size(node, output)
-        if node.op_type in _SHAPE_OPERATORS or self.constants.issuperset(filter(None, node.input)):
+        if node.op_type in _SHAPE_OPERATORS or self.constants.issuperset(values_read(node)):
             self.constants.update(filter(None, node.output))
             self._count_constants(node)
             self._fold(node)
 
-    def check(self, node: onnx.NodeProto) -> None:
-        """Check that all inputs and outputs have a shape, and that a convolution's weights fit its input."""
+    def check(self, node: onnx.NodeProto, needed: Set[str]) -> None:
+        """Check that all inputs and needed outputs have a shape, and that a convolution's weights fit its input."""
         for name in filter(None, [*node.input, *node.output]):
-            if self.shapes[name] is None:
+            if self.shapes[name] is None and (name in needed or name == node.output[0]):
                 raise InputError(
                     f"{self.path}: the shape of {name!r} at {label(node)} depends on data",
                     "export with fixed sizes and with constant folding",

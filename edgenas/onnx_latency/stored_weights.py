@@ -1,12 +1,14 @@
 """The values of a model's weights: in the file, or in others of its folder (external data)."""
 
 import math
+import struct
+from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from onnx import TensorProto
 
 from edgenas.errors import FileFormatError
-from edgenas.onnx_latency.limits import MAX_WEIGHT_BYTES
+from edgenas.onnx_latency.limits import MAX_FOLDED, MAX_WEIGHT_BYTES
 
 _BITS: dict[int, int] = {
     TensorProto.FLOAT: 32,
@@ -32,6 +34,14 @@ _BITS: dict[int, int] = {
     TensorProto.INT4: 4,
 }
 """Bits of a number; of other types, newer or text, sizes are not known."""
+
+_SMALL: dict[int, bytes] = {
+    TensorProto.FLOAT: struct.pack("<f", 2**-7),
+    TensorProto.FLOAT16: struct.pack("<e", 2**-7),
+    TensorProto.DOUBLE: struct.pack("<d", 2**-7),
+    TensorProto.BFLOAT16: struct.pack("<f", 2**-7)[2:],
+}
+"""In place of weights that are not there."""
 
 _LISTS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
 
@@ -97,15 +107,50 @@ def load_weights(path: Path, tensors: list[TensorProto]) -> None:
     Raises:
         FileFormatError: a file is missing or too short, or all are too large.
     """
+    for tensor in _outside(path, tensors):
+        _put_inside(tensor, _read(path, tensor))
+
+
+def fill_weights(path: Path, tensors: list[TensorProto]) -> None:
+    """As `load_weights`, but with small values in place of large weights, and of any that cannot be read.
+
+    Args:
+        path: of the model.
+        tensors: whose places and sizes were checked.
+
+    Raises:
+        FileFormatError: all are too large, or one is of a type without a size.
+    """
+    for tensor in _outside(path, tensors):
+        dims = tuple(tensor.dims)
+        needed = size_bytes(tensor.data_type, dims)
+        if needed is None:
+            raise FileFormatError(path, _name(tensor), "has a type that cannot be stored apart", _DAMAGED)
+        content = None
+        if math.prod(dims) <= MAX_FOLDED:  # perhaps a shape or indices, whose values matter
+            with suppress(FileFormatError):
+                content = _read(path, tensor)
+        _put_inside(tensor, content or _small(tensor.data_type, needed))
+
+
+def _outside(path: Path, tensors: list[TensorProto]) -> list[TensorProto]:
     outside = [tensor for tensor in tensors if tensor.data_location == tensor.EXTERNAL]
     total = sum(size_bytes(each.data_type, tuple(each.dims)) or 0 for each in outside)
     if total > MAX_WEIGHT_BYTES:
         raise FileFormatError(path, "weights", "are larger than 2 GiB", "give a smaller model")
-    for tensor in outside:
-        content = _read(path, tensor)
-        tensor.ClearField("external_data")
-        tensor.data_location = TensorProto.DEFAULT
-        tensor.raw_data = content
+    return outside
+
+
+def _put_inside(tensor: TensorProto, content: bytes) -> None:
+    tensor.ClearField("external_data")
+    tensor.data_location = TensorProto.DEFAULT
+    tensor.raw_data = content
+
+
+def _small(kind: int, needed: int) -> bytes:
+    """Values of a type: small floats, and zeros otherwise, which are valid as indices too."""
+    number = _SMALL.get(kind, b"\0")
+    return number * (needed // len(number))
 
 
 def _read(path: Path, tensor: TensorProto) -> bytes:
@@ -127,6 +172,10 @@ def _read(path: Path, tensor: TensorProto) -> bytes:
         raise FileFormatError(
             path, "weights", f"cannot be read ({file.name}: {error.strerror})", _COPY
         ) from None
+    if content.startswith(b"version https://git-lfs"):
+        raise FileFormatError(
+            path, "weights", f"cannot be read ({file.name} is a pointer of Git LFS)", "fetch it: git lfs pull"
+        )
     if len(content) < needed:
         raise FileFormatError(path, "weights", f"cannot be read ({file.name} is too short)", _COPY)
     return content

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from edgenas.board import host
 from edgenas.board.bursts import Runs, take_runs
-from edgenas.board.random_inputs import random_input
 from edgenas.board.worker import MemoryUse
 from edgenas.device import Device
 from edgenas.device.runtime import Feeds, Runtime
 from edgenas.errors import DeviceError
-from edgenas.onnx_latency.model_inputs import Shapes
+from edgenas.onnx_latency.model_inputs import Shapes, feeds_of
 from edgenas.onnx_latency.onnx_reading import read_whole_model
 from edgenas.progress import Progress
 from edgenas.space import Block
@@ -74,29 +73,27 @@ def times_here(
 def runs_here(
     device: Device,
     runtime: Runtime,
-    files: Mapping[str, Path],
+    files: Mapping[str, tuple[Path, Shapes]],
     runs: int,
     budget_s: float,
     progress: Progress,
-    shapes: Shapes,
 ) -> ModelTimes:
     """Time ONNX files run by run on this machine, then tell their memory.
 
     Args:
         device: this machine, at its operating point.
         runtime: executes and times, and leaves the files as they are.
-        files: by any key.
+        files: by any key, each with the shapes of its inputs.
         runs: of each file.
         budget_s: as for `take_runs`.
         progress: called for each loaded and timed file.
-        shapes: of inputs that leave more open than the batch.
 
     Raises:
         InputError: a file cannot be used.
         DeviceError: the runtime cannot run a file.
     """
     sessions = {}
-    for number, (key, path) in enumerate(files.items()):
+    for number, (key, (path, shapes)) in enumerate(files.items()):
         progress(LOADING, number, len(files))
         loadable = _loadable(path, device.batch, shapes)
         try:
@@ -111,23 +108,21 @@ def runs_here(
         host.fingerprint(device.uses_gpu),
         found,
         {key: session.loading_ms for key, session in sessions.items() if session.loading_ms},
-        dict(_memory_of(runtime, files, device.batch, shapes)),
+        dict(_memory_of(runtime, files, device.batch)),
     )
 
 
 def _loadable(path: Path, batch: int, shapes: Shapes) -> tuple[bytes, Feeds]:
     """The content of a file, and inputs to run it on."""
     model = read_whole_model(path, batch, shapes)
-    return model.proto.SerializeToString(), {
-        each.name: random_input(each.shape, each.dtype) for each in model.inputs
-    }
+    return model.proto.SerializeToString(), feeds_of(model.inputs)
 
 
 def _memory_of(
-    runtime: Runtime, files: Mapping[str, Path], batch: int, shapes: Shapes
+    runtime: Runtime, files: Mapping[str, tuple[Path, Shapes]], batch: int
 ) -> Iterator[tuple[str, MemoryUse]]:
     """Key and memory of the files of which it can be told."""
-    for key, path in files.items():
+    for key, (path, shapes) in files.items():
         try:
             found = runtime.memory_use(*_loadable(path, batch, shapes))
         except DeviceError as error:  # what was timed is not lost

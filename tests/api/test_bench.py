@@ -190,13 +190,27 @@ def test_shapes_are_given_by_name(camera: Path, capsys: pytest.CaptureFixture[st
     assert "image=1x8x8x3 is a batch of 1, not 4; use --batch 1, or leave it out" in capsys.readouterr().err
 
 
-def test_a_file_of_open_shapes_is_refused_with_the_options_to_give(camera: Path) -> None:
+def test_sizes_that_nobody_gives_are_assumed_and_told(camera: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = edgenas.bench(camera, "cpu", runs=100)
+    assert "batch 1" in found.conditions
+    assert [message for message in caplog.messages if "assumed" in message] == [
+        f"{camera}: input 'image' has open axes besides the batch (N x height x width x 3), "
+        "assumed --shape image=1x480x640x3; give other sizes in the same way, or with --axis height=480"
+    ]
+
+
+def test_axes_are_given_by_name(camera: Path, small: Path, caplog: pytest.LogCaptureFixture) -> None:
+    axes = {"height": 48, "width": 64, "N": 2}
+    found = edgenas.bench(camera, "cpu", runs=100, axis=axes, against=small)
+    assert "batch 2" in found.conditions and not [each for each in caplog.messages if "assumed" in each]
     with pytest.raises(
-        InputError,
-        match=r"input 'image' has open axes besides the batch \(N x height x width x 3\); say how large, such as "
-        r"--shape image=1x480x640x3$",
+        InputError, match=r"unknown axis of .+camera.onnx: 'depth'; .*known: N, height, pairs, width"
     ):
-        edgenas.bench(camera, "cpu")
+        edgenas.bench(camera, "cpu", axis="depth=3")
+    with pytest.raises(
+        InputError, match=r"--axis N=2 is a batch of 2, not 4; use --batch 2, or leave it out"
+    ):
+        edgenas.bench(camera, "cpu", axis=axes, batch=4)
 
 
 def test_shapes_are_for_both_files(camera: Path, small: Path) -> None:

@@ -3,23 +3,25 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgenas.errors import FileFormatError, InputError, UnknownNameError
 from edgenas.onnx_latency import onnx_content
-from edgenas.onnx_latency.onnx_content import opened
 from edgenas.onnx_latency.onnx_reading import (
-    batch_of_shapes,
-    fixed_batch,
+    Model,
+    batch_of,
     label,
     live_nodes,
     operator,
     read_model,
+    read_model_to_run,
     read_whole_model,
+    shapes_of_call,
 )
 from edgenas.onnx_latency.shape_inference import shaped
 
@@ -53,19 +55,91 @@ def test_several_inputs(save: Save) -> None:
     assert shaped(read).shapes["y"] == (2, 8, 4)
 
 
-def test_the_batch_is_that_of_the_first_shape(save: Save) -> None:
+def test_the_batch_is_as_asked_or_as_given_or_as_in_the_file(save: Save) -> None:
     path = _two_inputs(save, ["batch", "rows", 6], [1, 6, "columns"])
     given = {"x": (3, 5, 6), "more": (1, 6, 9)}
-    assert batch_of_shapes([path], given) == 3
+    assert batch_of([path], None, given) == batch_of([path], None, {}, {"batch": 3}) == 3
     assert shaped(read_model(path, 3, given)).shapes["y"] == (3, 5, 9)
-    assert batch_of_shapes([path], {}) is None
-    picture = save(RELU, ("height", "width", 3))
-    assert batch_of_shapes([picture], {"x": (480, 640, 3)}) is None
-    assert read_model(picture, 1, {"x": (480, 640, 3)}).shape == (480, 640, 3)
-    path = _two_inputs(save, [1, "rows", 6], [1, 6, 4])
-    assert batch_of_shapes([path], {"x": (1, 5, 6)}) is None  # as the file has it
-    with pytest.raises(UnknownNameError, match=r"unknown input of .+ 'y'; .*known: idle, more, x"):
-        batch_of_shapes([path], {"y": (1, 5, 6)})
+    assert batch_of([path], None, {}) is None
+    assert batch_of([path], 5, {}) == 5
+    for sizes, batch in (((4, 3, 8, 8), 4), ((100, 1, 64), 1), ((16_000,), 1)):
+        assert batch_of([save(RELU, sizes)], None, {}) == batch
+    with pytest.raises(UnknownNameError, match=r"unknown input of .+ 'y'; .*known: x"):
+        batch_of([save(RELU)], None, {"y": (1, 5, 6)})
+
+
+def test_a_batch_that_no_input_has_is_refused(save: Save) -> None:
+    path = save(RELU, (100, 1, 64))
+    assert [batch_of([path], batch, {}) for batch in (1, 100)] == [1, 100]
+    with pytest.raises(
+        InputError, match=r"no axis of its inputs is a batch, so it cannot be 2; leave out --batch$"
+    ):
+        batch_of([path], 2, {})
+
+
+def test_what_is_assumed_is_told_once(save: Save, caplog: pytest.LogCaptureFixture) -> None:
+    path = _two_inputs(save, ["batch", "rows", 6], ["batch", 6, "columns"])
+    found = shapes_of_call(path, 2, {}, {"columns": 7})
+    assert found == {"x": (2, 128, 6), "more": (2, 6, 7), "idle": (2, 7)}
+    (message,) = caplog.messages
+    assert message == (
+        f"{path}: input 'x' has open axes besides the batch (batch x rows x 6), assumed --shape x=2x128x6; "
+        "give other sizes in the same way, or with --axis rows=128"
+    )
+    caplog.clear()
+    assert shapes_of_call(path, 2, found) == found
+    assert read_model(path, 2, found).shape == (2, 128, 6)
+    assert not caplog.messages
+
+
+def test_metadata_tell_the_size_of_pictures(save: Save) -> None:
+    path = save(RELU, ("batch", 3, "height", "width"))
+    made = onnx.load(path)
+    made.metadata_props.add(key="imgsz", value="[320, 416]")
+    onnx.save(made, path)
+    assert shapes_of_call(path, 1, {}) == {"x": (1, 3, 320, 416)}
+    assert read_model(path, 1).shape == (1, 3, 320, 416)
+
+
+def test_control_flow_is_read_with_what_it_takes_from_around_it(save: Save) -> None:
+    branch = model([node("Relu", "inner", "z")], output="z").graph
+    del branch.input[:]
+    branches = {"then_branch": branch, "else_branch": branch}
+    nodes = [node("Exp", "x", "inner"), node("Exp", "x", "idle"), node("If", "c", "y", **branches)]
+    read = read_model(save(nodes, weights={"c": True}), 1)
+    assert [n.op_type for n in read.nodes] == ["Exp", "If"]
+    assert [each.name for each in read.inputs] == ["x"]
+    with pytest.raises(
+        InputError, match=r"y is control flow, so its cost depends on the data; export the model"
+    ):
+        shaped(read)
+
+
+def test_a_model_of_other_domains_alone_needs_no_opset_of_onnx(tmp_path: Path) -> None:
+    made = model([helper.make_node("Scaler", ["x"], ["y"], domain="ai.onnx.ml")])
+    del made.opset_import[:]
+    made.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
+    assert read_model(tmp_path / "m.onnx", 2).shape == (2, 8, 6, 6)
+
+
+@pytest.mark.parametrize("read", [read_whole_model, read_model_to_run])
+def test_a_size_of_nothing_is_open_for_a_runtime_too(save: Save, read: Callable[..., Model]) -> None:
+    found = read(save(RELU, (0, 3, -1, 0)), 2)
+    assert found.shape == (2, 3, 224, 224)
+    dims = found.proto.graph.input[0].type.tensor_type.shape.dim
+    assert [dim.HasField("dim_value") for dim in dims] == [False, True, False, False]
+
+
+def test_weights_that_are_missing_are_filled_to_see_what_runs(tmp_path: Path, save: Save) -> None:
+    path = save([node("Mul", "x w", "y")], weights={"w": np.ones(5000, np.float32)})
+    made = onnx.load(path)
+    onnx.save(made, path, save_as_external_data=True, location="weights", size_threshold=0)
+    (tmp_path / "weights").unlink()
+    with pytest.raises(FileFormatError, match=r"weights: cannot be read \(weights: No such file"):
+        read_whole_model(path, 1)
+    (weight,) = read_model_to_run(path, 1).proto.graph.initializer
+    assert (numpy_helper.to_array(weight) == np.full(5000, 2**-7, np.float32)).all()
 
 
 def test_a_number_alone_is_an_input_too(save: Save) -> None:
@@ -105,12 +179,6 @@ def _refused(path: Path, content: bytes | onnx.ModelProto, message: str) -> None
     assert caught.value.hint
 
 
-def _without_shape() -> onnx.ModelProto:
-    made = model(RELU)
-    made.graph.input[0].type.tensor_type.ClearField("shape")
-    return made
-
-
 def _without_opset() -> onnx.ModelProto:
     made = model(RELU)
     del made.opset_import[:]
@@ -136,12 +204,6 @@ BAD: dict[str, tuple[Callable[[], bytes | onnx.ModelProto], str]] = {
         r"opset 999 is newer than \d+, the newest that onnx .* update onnx",
     ),
     "no opset": (_without_opset, "opset_import: names no ONNX opset"),
-    "no shape": (_without_shape, "input 'x' has no shape; say how large, such as --shape x=1x3x224x224$"),
-    "dynamic axes": (
-        lambda: model(RELU, ("batch", 3, "height", None)),
-        r"input 'x' has open axes besides the batch \(batch x 3 x height x \?\); say how large, such as "
-        r"--shape x=1x3x224x224$",
-    ),
     "batch": (
         lambda: model(RELU, (8, 3, 4, 4)),
         "input 'x' has a fixed batch of 8, not 1; use --batch 8, or export with a dynamic batch axis$",
@@ -211,17 +273,3 @@ def test_a_damaged_file_is_read_or_refused(
         shaped(read_model(path, 1))
     except InputError as error:
         assert "\n" not in str(error)
-
-
-@pytest.mark.parametrize(
-    ("shape", "expected"),
-    [
-        ((4, 3, 8, 8), 4),
-        (("batch", 3, 8, 8), None),
-        ((480, 640, 3), None),
-        ((), None),
-        ((4, "rows", 3), None),
-    ],
-)
-def test_the_batch_may_be_fixed(save: Save, shape: tuple[int | str, ...], expected: int | None) -> None:
-    assert fixed_batch(opened(save(RELU, shape))) == expected

@@ -170,3 +170,14 @@ def test_what_a_runtime_understands_alone_may_have_any_size(save: Save) -> None:
     with pytest.raises(InputError, match="sizes must be positive"):
         shaped(read)
     check_sizes(read)
+
+
+def test_values_that_nothing_needs_may_depend_on_data(graph_of: Callable[..., Graph]) -> None:
+    nodes = [
+        helper.make_node("Dropout", ["x"], ["a", "mask"], name="a"),
+        node("Relu", "a", "y"),
+        node("NonZero", "x", "places"),
+    ]
+    assert graph_of(nodes, opset=10).shapes["y"] == (1, 8, 6, 6)
+    with pytest.raises(InputError, match=r"the shape of 'y' at y depends on data; export with fixed sizes"):
+        graph_of([node("NonZero", "x", "y")])

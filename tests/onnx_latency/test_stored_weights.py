@@ -12,7 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgenas.errors import FileFormatError
 from edgenas.onnx_latency import stored_weights
-from edgenas.onnx_latency.stored_weights import check_place, check_size, load_weights, size_bytes
+from edgenas.onnx_latency.stored_weights import (
+    check_place,
+    check_size,
+    fill_weights,
+    load_weights,
+    size_bytes,
+)
 
 PATH = Path("model.onnx")
 
@@ -110,3 +116,46 @@ def test_any_place_is_inside_or_refused(tmp_path_factory: pytest.TempPathFactory
         assert "is not in the model's folder, but in" in str(error)
         return
     assert (folder / location).resolve().is_relative_to(folder.resolve())
+
+
+@given(st.sampled_from(KINDS), st.sampled_from([(), (3,), (70, 70)]))
+def test_weights_that_are_not_there_are_small(kind: int, dims: tuple[int, ...]) -> None:
+    tensor = TensorProto(name="w", data_type=kind, dims=dims, data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="nowhere")
+    fill_weights(PATH, [tensor])
+    check_size(PATH, tensor)
+    assert tensor.data_location == TensorProto.DEFAULT
+    values = numpy_helper.to_array(tensor)
+    assert values.shape == dims and np.all(np.abs(values.astype(np.complex128)) < 0.01)
+
+
+def test_small_weights_keep_their_values_and_large_ones_are_not_read(tmp_path: Path) -> None:
+    values = [np.arange(7), np.ones(5000, np.float32)]
+    tensors = [numpy_helper.from_array(each, f"w{i}") for i, each in enumerate(values)]
+    (tmp_path / "weights").write_bytes(values[0].tobytes())
+    for tensor in tensors:
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="weights")
+    fill_weights(tmp_path / "model.onnx", tensors)
+    assert numpy_helper.to_array(tensors[0]).tolist() == [*range(7)]
+    assert set(numpy_helper.to_array(tensors[1]).tolist()) == {2**-7}
+
+
+def test_a_pointer_of_git_lfs_is_told(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    tensor = TensorProto(
+        name="w", data_type=TensorProto.FLOAT, dims=[999], data_location=TensorProto.EXTERNAL
+    )
+    tensor.external_data.add(key="location", value="weights")
+    with pytest.raises(
+        FileFormatError, match=r"\(weights is a pointer of Git LFS\); fetch it: git lfs pull$"
+    ):
+        load_weights(tmp_path / "model.onnx", [tensor])
+
+
+def test_weights_without_a_size_are_refused() -> None:
+    tensor = TensorProto(name="w", data_type=999, dims=[9], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="weights")
+    with pytest.raises(FileFormatError, match=r"weight 'w': has a type that cannot be stored apart; export"):
+        fill_weights(PATH, [tensor])

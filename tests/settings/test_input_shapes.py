@@ -26,6 +26,36 @@ def test_names_may_hold_anything() -> None:
     assert ShapedInputs(shape="a=b:0,c=2x3").shapes == {"a=b:0,c": (2, 3)}
 
 
+@given(st.dictionaries(NAMES, st.integers(1, 2**31 - 1), min_size=1, max_size=4))
+def test_axes_come_back_as_they_were_given(axes: dict[str, int]) -> None:
+    texts = [f"{name}={size}" for name, size in axes.items()]
+    for given_as in (axes, texts, "\n".join(texts)):
+        settings = ShapedInputs(axis=given_as)
+        assert settings.axes == axes
+        assert ShapedInputs(axis=settings.plain()["axis"]).axes == axes  # type: ignore[arg-type]
+    assert ShapedInputs().axes == ShapedInputs().shapes == {}
+
+
+@pytest.mark.parametrize(
+    ("axis", "message"),
+    [
+        (
+            "height",
+            "'height' is no size of an axis; write it as height=320: the axis's name, and a size of at least 1",
+        ),
+        ("height=1x3", "is no size of an axis"),
+        ("height=0", "has an impossible size"),
+        ({"height": (1, 2)}, "is no size of an axis"),
+        ([3], "what is of type int is no size of an axis"),
+        (["height=1", "height=2"], "axis 'height' is named twice; give each once"),
+    ],
+)
+def test_nonsense_for_an_axis_is_refused_in_one_line(axis: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        ShapedInputs(axis=axis)
+    assert str(caught.value).startswith("--axis: ")
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
