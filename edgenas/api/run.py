@@ -104,7 +104,7 @@ def run(settings: RunModelSettings) -> RunResult:
             raise InputError(
                 f"none of {counted(len(given), 'files')} can be classified: {some}", "give other files"
             )
-        log.warning("%d of %d files are skipped: %s", len(skipped), len(given), some)
+        log.warning("skipped %d of %d files: %s", len(skipped), len(given), some)
     return _result(predictions, skipped, check)
 
 

@@ -20,7 +20,9 @@ from edgenas.images.room import MAX_PIXELS, decoding, pixels_of
 NO_PERMISSION, TOO_LARGE, UNREACHABLE = "no permission", "too large for the memory", "cannot be reached"
 """Reasons that are not about what a file holds."""
 
-TOO_MANY = "too many pixels"
+TOO_MANY = (
+    f"too many pixels (at most {MAX_PIXELS // 10**6} million, {MAX_PIXELS // 4 // 10**6} with transparency)"
+)
 """Reason for a picture that would not fit into the memory of a core, though it is whole."""
 
 HEIC = "HEIC"
@@ -123,7 +125,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     _silence_libtiff()
     try:
         if not path.is_file():  # reading a pipe would block
-            raise UnreadableImageError(path, "broken link" if path.is_symlink() else "not a file")
+            raise UnreadableImageError(path, "not a file" if path.exists() else "broken link")
         # Of a path, Pillow maps uncompressed TIFFs, and mixes up the rows of those that lie on their side.
         with path.open("rb") as file, Image.open(file, formats=_formats(path.suffix.lower())) as image:
             yield image

@@ -84,9 +84,9 @@ def test_repaired_vectors_keep_the_limit_and_change_only_what_is_too_slow(
     canonical = problem.space.canonical_vectors(vectors)
     towards = np.broadcast_to(problem.space.encode(problem.predictor.fastest()), vectors.shape)
     for found in (problem.repaired_vectors(vectors, rng), problem.repaired_vectors(vectors, rng, towards)):
-        assert problem.within_limit(found).all()
+        assert problem.feasible(found).all()
         assert (problem.space.canonical_vectors(found) == found).all()
-        kept = problem.within_limit(canonical)
+        kept = problem.feasible(canonical)
         assert (found[kept] == canonical[kept]).all()
 
 
