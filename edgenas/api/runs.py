@@ -16,6 +16,7 @@ from edgenas.storage.run_folder import RESTORE_WEIGHTS, RunFolder
 from edgenas.storage.run_lock import is_locked
 from edgenas.storage.run_names import NO_RUNS, RUNS, run_names
 from edgenas.storage.run_store import RunStore
+from edgenas.storage.store_problems import damaged
 from edgenas.storage.search_result import AccuracyFigure, SearchResult
 
 Status = Literal["running", "complete", "interrupted", "unfinished", "damaged"]
@@ -131,6 +132,8 @@ def _described(folder: RunFolder, whole: bool) -> _Known:
 
 def _check(folder: RunFolder, result: SearchResult, whole: bool) -> None:
     """Raise FileFormatError if what a result rests on is damaged."""
+    if not folder.has_store:
+        raise damaged(folder.store, "it is missing or empty")
     RunStore(folder.store, writable=False).close()
     for model in result.front:
         if whole and model.weights_sha256:

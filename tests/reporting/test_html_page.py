@@ -149,11 +149,19 @@ def test_hostile_texts_stay_texts(page: Make, model: Make) -> None:
 def test_interrupted_run_is_shown_as_untrained(page: Make, untrained: dict[str, Any]) -> None:
     text = page(**untrained).text
     assert "Interrupted." in text
-    assert "0.600 supernet accuracy" in text and "Best so far: 0000000001" in text
+    assert "60.00 % supernet accuracy" in text and "Best so far: 0000000001" in text
     assert "Front so far, untrained, fastest first" in text
     none = "\N{EN DASH}"
-    assert f"not measured 0.600 {none} {none} 16 12 k 1.2 M untrained, not exported" in text
+    assert f"not measured 60.00 % {none} {none} 16 12 k 1.2 M untrained, not exported" in text
     assert "Dropped" not in text
+
+
+def test_a_search_interrupted_before_anything_was_evaluated_says_what_will_be_there(page: Make) -> None:
+    text = page(points=(), front=[], dropped=[], baselines=[], status="interrupted").text
+    assert "No network has been evaluated yet; the front and all evaluated networks will be shown here" in text
+    for left_out in ("fastest first", "accuracy and latency on", "What each layer", "Save as CSV"):
+        assert left_out.lower() not in text.lower()
+    assert "Device and conditions" in text
 
 
 def test_what_was_chosen_is_marked_in_tables_and_chart(page: Make) -> None:
