@@ -16,8 +16,8 @@ from edgenas.storage.run_folder import RESTORE_WEIGHTS, RunFolder
 from edgenas.storage.run_lock import is_locked
 from edgenas.storage.run_names import NO_RUNS, RUNS, run_names
 from edgenas.storage.run_store import RunStore
-from edgenas.storage.store_problems import damaged
 from edgenas.storage.search_result import AccuracyFigure, SearchResult
+from edgenas.storage.store_problems import damaged
 
 Status = Literal["running", "complete", "interrupted", "unfinished", "damaged"]
 

@@ -157,7 +157,7 @@ def test_nothing_is_wider_than_the_window(opened: Make, width: int) -> None:
 
 def test_accuracies_are_in_percent(opened: Make) -> None:
     page = opened()
-    ticks = page.locator("[data-chart=front] text.tick[text-anchor=end]").all_inner_texts()
+    ticks = page.locator("[data-chart=front] text.tick[text-anchor=end]").all_text_contents()
     assert len(ticks) > 2 and all(text.endswith(" %") for text in ticks)
     places = [float(text.removesuffix(" %")) for text in ticks]
     assert 1 < min(places) < max(places) <= 100

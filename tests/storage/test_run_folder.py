@@ -247,7 +247,9 @@ def test_what_is_left_of_another_run_is_not_made_part_of_a_new_one(run_config: R
 def test_a_run_without_its_document_is_not_taken_for_an_unknown_one(run_config: RunConfig) -> None:
     make("demo", run_config).document.unlink()
     for name in ("demo", "runs/demo"):
-        with pytest.raises(RunConflictError, match=r"^runs/demo holds a run without its run\.json; restore that"):
+        with pytest.raises(
+            RunConflictError, match=r"^runs/demo holds a run without its run\.json; restore that"
+        ):
             find_run(name)
 
 
@@ -277,7 +279,9 @@ def test_weights_are_those_of_the_model(run_config: RunConfig) -> None:
     folder.weights("ab").write_bytes(b"weights")
     digest = hashlib.sha256(b"weights").hexdigest()
     assert folder.read_weights("ab", None) == folder.read_weights("ab", digest) == b"weights"
-    with pytest.raises(FileFormatError, match=r"does not hold the weights that ab was trained to \(its SHA-256"):
+    with pytest.raises(
+        FileFormatError, match=r"does not hold the weights that ab was trained to \(its SHA-256"
+    ):
         folder.read_weights("ab", "0" * 64)
     with pytest.raises(FileFormatError, match=r"is larger than .*; restore the file, or search again$"):
         folder.read_weights("ab", digest, 6)
