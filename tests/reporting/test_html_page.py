@@ -318,7 +318,6 @@ def test_another_metric_is_named_wherever_accuracy_was(page: Make, baseline: Mak
     assert "Macro F1 and latency on jetson-orin-nano" in made.text
     assert "97.00 % validation macro F1 test 96.00 %" in made.text
     assert "macro F1: supernet validation test" in made.text
-    assert "Macro F1 is given in fractions" in made.text
     assert "points ahead in validation macro F1" in made.text
     assert '"title":"macro F1"' in made.figure and '"title":"accuracy"' not in made.figure
     assert "macro F1 97.00 % (validation)" in made.figure
