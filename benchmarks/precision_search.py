@@ -3,8 +3,9 @@
     python benchmarks/precision_search.py [--data digits] [--seeds 3] [--evaluations 100] [--finalists 8]
         [--time-budget 5min]
 
-Profiles this machine at each precision if it was not, in the working folder. Points are measured latency and test
-accuracy of exported files, as ONNX Runtime runs them. Objectives are normalised by ideal and nadir of all points of a
+Profiles this machine at each precision if it was not, in the working folder. Points are latency and test accuracy of
+exported files, as ONNX Runtime runs them; the files of a seed are timed together, after its searches, because a machine
+is not equally fast in all of them. Objectives are normalised by ideal and nadir of all points of a
 seed, the reference point is 1.1 in each. Also prints, for fp32 and for int8 files, how far measured latencies are from
 predicted ones.
 
@@ -22,9 +23,16 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.device.onnx_process import OnnxProcess
+from edgenas.onnx_latency.onnx_reading import read_model
 from edgenas.searchers.front import hypervolume
+from edgenas.timing.loaded_models import load_sentinel
+from edgenas.timing.measuring import measure
 
 Point = tuple[float, float]
+
+TIMING_S = 30.0
+"""Target duration of the timing of a seed's files."""
 
 
 def edgenas(*arguments: str) -> dict[str, Any]:
@@ -54,9 +62,17 @@ def search(options: argparse.Namespace, space: list[str], precision: str, seed: 
     return [model for model in found["front"] if model["onnx"]]
 
 
-def point(model: dict[str, Any]) -> Point:
-    """Test error and measured milliseconds of a file."""
-    return 1 - model["accuracies"]["test"], model["latency_ms"]["measured"]
+def timed_together(models: list[dict[str, Any]]) -> list[float]:
+    """Milliseconds of exported files, in rounds that they share."""
+    runtime = OnnxProcess()
+    sessions = {}
+    for each in models:
+        if each["onnx"] not in sessions:
+            model = read_model(Path(each["onnx"]), 1)
+            image = np.random.default_rng(0).standard_normal(model.shape, np.float32)
+            sessions[each["onnx"]] = runtime.load(model.path.read_bytes(), {model.input: image})
+    timings = measure(sessions, load_sentinel(runtime), TIMING_S).timings
+    return [timings[each["onnx"]].typical_ms for each in models]
 
 
 def hypervolumes(fronts: dict[str, list[Point]]) -> dict[str, float]:
@@ -87,21 +103,22 @@ def main() -> None:
     profile(options, [*space, "--classes", options.classes])
     ratios: dict[str, list[float]] = defaultdict(list)
     for seed in range(options.seeds):
-        fronts = {}
-        for precision in ("fp32", "int8", "any"):
-            models = search(options, space, precision, seed)
-            fronts[precision] = [point(model) for model in models]
-            for model in models:
-                latency = model["latency_ms"]
-                ratios[model["precision"]].append(latency["measured"] / latency["predicted"])
+        found = {each: search(options, space, each, seed) for each in ("fp32", "int8", "any")}
+        every = [(precision, model) for precision, models in found.items() for model in models]
+        fronts: dict[str, list[Point]] = defaultdict(list)
+        for (precision, model), ms in zip(every, timed_together([model for _, model in every]), strict=True):
+            fronts[precision].append((1 - model["accuracies"]["test"], ms))
+            latency = model["latency_ms"]
+            ratios[model["precision"]].append(latency["measured"] / latency["predicted"])
+        for precision in found:
             fastest_first = sorted(fronts[precision], key=lambda each: each[1])
             shown = ", ".join(f"{ms:.3f} ms {1 - error:.1%}" for error, ms in fastest_first)
             print(f"seed {seed}, {precision}: {shown}")
-        found = hypervolumes(fronts)
-        best = max(found["fp32"], found["int8"])
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+        volumes = hypervolumes(fronts)
+        best = max(volumes["fp32"], volumes["int8"])
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in volumes.items())
         print(
-            f"seed {seed}: hypervolume {shown}; any / better of the others {found['any'] / best:.3f}",
+            f"seed {seed}: hypervolume {shown}; any / better of the others {volumes['any'] / best:.3f}",
             flush=True,
         )
     for precision, values in ratios.items():

@@ -30,6 +30,9 @@ from edgenas.board.problem import one_line
 MAX_MESSAGE, MAX_HINT = 560, 400
 """Characters of a message, whatever it quotes, and of what it advises."""
 
+MAX_LISTED = 240
+"""Characters of the known names."""
+
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a user's share of it, and the largest file that a user may have."""
 
@@ -111,15 +114,14 @@ class UnknownNameError(InputError):
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         nearest = f"did you mean {near[0]!r}? " if near else ""
-        super().__init__(f"unknown {what} {name!r}", f"{nearest}{hint or 'known: ' + ', '.join(names)}")
+        super().__init__(f"unknown {what} {name!r}", f"{nearest}{hint or 'known: ' + _listed(names)}")
 
 
 class FileFormatError(InputError):
     """A file that violates its schema; names the file, the field and what was found."""
 
     def __init__(self, path: Path | str, field: str, found: str, hint: str) -> None:
-        self.path = Path(path)
-        self.field = field
+        self.path, self.field, self.found = Path(path), field, found
         super().__init__(f"{path}: {field}: {found}" if field else f"{path}: {found}", hint)
 
 
@@ -161,6 +163,15 @@ class DeviceError(EdgenasError):
 def is_full(error: BaseException) -> TypeGuard[OSError]:
     """Whether something failed for want of space to write."""
     return isinstance(error, OSError) and error.errno in _NO_SPACE
+
+
+def _listed(names: list[str]) -> str:
+    """Names as far as there is room for them."""
+    shown = names
+    while len(", ".join(shown)) > MAX_LISTED:
+        shown = shown[: len(shown) * 2 // 3]
+    rest = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
 
 def _shortened(text: str, most: int) -> str:

@@ -8,6 +8,12 @@ from edgenas.errors import FileFormatError
 
 CHECK_PATH = "check the path"
 
+_KINDS = {
+    stat.S_IFDIR: ("a folder", "give a file"),
+    stat.S_IFIFO: ("a pipe, which may have no end", "write its content into a file, and give that"),
+}
+"""What is no regular file, by the type in its mode, and what to do about it."""
+
 
 def content_of(
     path: Path, max_bytes: int, hint: str = "give another file", missing: str = CHECK_PATH
@@ -49,8 +55,8 @@ def check_is_file(path: Path, hint: str = "give another file", missing: str = CH
     except ValueError:  # a null character
         raise FileFormatError(ascii(str(path)), "", "is no path", "check the path") from None
     if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "no file"
-        raise FileFormatError(path, "", f"cannot be read (it is {kind})", hint)
+        kind, instead = _KINDS.get(stat.S_IFMT(mode), ("no file", hint))
+        raise FileFormatError(path, "", f"cannot be read (it is {kind})", instead)
 
 
 def _size(size_bytes: int) -> str:

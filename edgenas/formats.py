@@ -7,6 +7,8 @@ import re
 import tempfile
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -97,7 +99,7 @@ def read_json(path: Path, model: type[D], max_bytes: int = MAX_FILE_BYTES) -> D:
 
 def parse_json(path: Path, max_bytes: int = MAX_FILE_BYTES) -> object:
     """Read a JSON file without checking a schema; arguments and errors as `read_json`."""
-    text = _text_of(path, max_bytes)
+    text = _text_of(path, max_bytes, NOT_OURS)
     count = text.count(",") + CONTAINER * (text.count("{") + text.count("["))
     if count > MAX_VALUES:
         raise FileFormatError(path, "", "has too many values", NOT_OURS)
@@ -111,6 +113,15 @@ def parse_json(path: Path, max_bytes: int = MAX_FILE_BYTES) -> object:
     return value
 
 
+@contextmanager
+def hinted(hint: str) -> Iterator[None]:
+    """Give what is wrong with a file another hint: the usual one is for files that their user writes."""
+    try:
+        yield
+    except FileFormatError as error:
+        raise FileFormatError(error.path, error.field, error.found, hint) from None
+
+
 def read_toml(path: Path, model: type[D]) -> D:
     """Read and validate a TOML document; errors as `read_json`."""
     values = read_toml_values(path)
@@ -120,7 +131,7 @@ def read_toml(path: Path, model: type[D]) -> D:
 
 def read_toml_values(path: Path) -> dict[str, Any]:
     """The values of a TOML file, not checked yet: files that they name may have any name. Errors as `read_json`."""
-    text = _text_of(path, MAX_TOML_BYTES)
+    text = _text_of(path, MAX_TOML_BYTES, "give a TOML file, as docs/settings.md shows one")
     if long := _LONG_KEY.search(_STRING_OR_COMMENT.sub("s", text)):
         raise FileFormatError(path, one_line(long[0], 40), "has too many parts", "write it as a table")
     try:
@@ -190,12 +201,12 @@ def remove_parts(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _text_of(path: Path, max_bytes: int) -> str:
+def _text_of(path: Path, max_bytes: int, hint: str) -> str:
     """The text of a file, without the mark that some editors put before it."""
     try:
-        return content_of(path, max_bytes, NOT_OURS).decode("utf-8-sig")
+        return content_of(path, max_bytes, hint).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise FileFormatError(path, "", "is not UTF-8 text", NOT_OURS) from None
+        raise FileFormatError(path, "", "is not UTF-8 text", hint) from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -92,6 +92,15 @@ def test_unknown_name_suggests_the_nearest(name: str, message: str) -> None:
     assert error.name == name
 
 
+def test_of_many_known_names_the_rest_is_counted() -> None:
+    names = [f"network-{number:03}" for number in range(200)]
+    told = str(UnknownNameError("network", "x", names))
+    shown = told.removeprefix("unknown network 'x'; known: ").removesuffix(" more")
+    listed, _, rest = shown.rpartition(" and ")
+    assert listed.split(", ") == names[: 200 - int(rest)]
+    assert len(listed) <= errors.MAX_LISTED
+
+
 def test_unknown_name_takes_another_mend() -> None:
     error = UnknownNameError("device", "cpuu", ["cpu"], hint="see: edgenas devices")
     assert str(error) == "unknown device 'cpuu'; did you mean 'cpu'? see: edgenas devices"

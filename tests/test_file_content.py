@@ -1,6 +1,7 @@
 """What is read is a file, and of bounded size."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,17 @@ def _link(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "make", [_pipe, _link, lambda path: Path("/dev/zero")], ids=["pipe", "link", "device"]
+    ("make", "told"),
+    [
+        (_pipe, r"\(it is a pipe, which may have no end\); write its content into a file, and give that"),
+        (_link, r"\(it is no file\); give another file"),
+        (lambda path: Path("/dev/zero"), r"\(it is no file\); give another file"),
+        (lambda path: path.parent, r"\(it is a folder\); give a file"),
+    ],
+    ids=["pipe", "link", "device", "folder"],
 )
-def test_what_has_no_end_is_not_opened(tmp_path: Path, make: object) -> None:
-    assert callable(make)
-    with pytest.raises(FileFormatError, match=r"cannot be read \(it is no file\); give another file"):
+def test_what_has_no_end_is_not_opened(tmp_path: Path, make: Callable[[Path], Path], told: str) -> None:
+    with pytest.raises(FileFormatError, match=rf"cannot be read {told}$"):
         content_of(make(tmp_path / "x"), 10)
 
 

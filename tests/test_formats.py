@@ -247,7 +247,9 @@ def test_toml_that_cannot_be_shown(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match=r"a\.b\.0: must be text without control characters"):
         read_toml(path, Whole)
     path.write_text("#" * (formats.MAX_TOML_BYTES + 1))
-    with pytest.raises(FileFormatError, match="is larger than 256 KiB; this is not a file edgenas writes"):
+    with pytest.raises(
+        FileFormatError, match=r"is larger than 256 KiB; give a TOML file, as docs/settings\.md"
+    ):
         read_toml_values(path)
 
 

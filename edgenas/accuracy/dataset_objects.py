@@ -172,7 +172,7 @@ def _inspected(given: _Parts, made: Dataset, labels: NDArray[np.int64]) -> list[
 
 
 def _some(names: Sequence[Any]) -> str:
-    return ", ".join(map(str, names))[:100]
+    return first_of(list(map(str, names)), 10)
 
 
 _Read = tuple[list[NDArray[np.uint8]], list[NDArray[Any]], dict[str, tuple[float, float]]]

@@ -104,7 +104,7 @@ def run(settings: RunModelSettings) -> RunResult:
             raise InputError(
                 f"none of {counted(len(given), 'files')} can be classified: {some}", "give other files"
             )
-        log.warning("%d of %d files are skipped: %s", len(skipped), len(given), some)
+        log.warning("skipped %d of %d files: %s", len(skipped), len(given), some)
     return _result(predictions, skipped, check)
 
 
@@ -202,17 +202,13 @@ def _checked(folder: Path, classes: tuple[str, ...]) -> Iterator[_Picture | Skip
     for name, paths in found.images.items():
         if name not in known:
             what = f"class folder in {found.folder}:"
-            raise UnknownNameError(what, name, known, f"the model knows {_some(classes)}")
+            raise UnknownNameError(what, name, known, f"the model knows {first_of(classes, 10)}")
         yield from (_Picture(path, known[name]) for path in paths)
     for path, reason in found.passed_over.items():
         if reason not in _NOT_MISSED:
             yield Skipped(file=_text(path), reason=reason)
     if found.remark:
         log.warning("%s", found.remark)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
 def _text(path: Path) -> str:

@@ -8,14 +8,16 @@ from typing import Any, Literal, NamedTuple
 
 from edgenas.api.run_comparison import EqualLatency, SettingDifference, differing_settings, side_by_side
 from edgenas.errors import EdgenasError, UnknownNameError
+from edgenas.file_content import check_is_file
 from edgenas.formats import Document
 from edgenas.settings.option import name_of
 from edgenas.storage.run_config import RunDocument
-from edgenas.storage.run_folder import RunFolder
+from edgenas.storage.run_folder import RESTORE_WEIGHTS, RunFolder
 from edgenas.storage.run_lock import is_locked
 from edgenas.storage.run_names import NO_RUNS, RUNS, run_names
 from edgenas.storage.run_store import RunStore
 from edgenas.storage.search_result import AccuracyFigure, SearchResult
+from edgenas.storage.store_problems import damaged
 
 Status = Literal["running", "complete", "interrupted", "unfinished", "damaged"]
 
@@ -80,7 +82,7 @@ def runs(*names: str | Path) -> RunsResult:
         UnknownNameError: there is no such run.
     """
     folders = run_folders(names)
-    known = [_described(folder) for folder in folders]
+    known = [_described(folder, whole=bool(names)) for folder in folders]
     if not names:
         known.sort(key=lambda each: each.info.created_at or "", reverse=True)
     found = tuple(each.info for each in known)
@@ -108,7 +110,8 @@ def run_folders(names: Sequence[str | Path] = ()) -> list[RunFolder]:
     return [there[name] for name in dict.fromkeys(asked)] if names else list(there.values())
 
 
-def _described(folder: RunFolder) -> _Known:
+def _described(folder: RunFolder, whole: bool) -> _Known:
+    """What is known of a run; `whole` reads its weights too, of which a list only looks whether they are there."""
     known: dict[str, Any] = {"name": folder.name, "size_bytes": size_bytes(folder.path)}
     running, document, result = is_locked(folder.path), None, None
     try:
@@ -117,6 +120,7 @@ def _described(folder: RunFolder) -> _Known:
         if folder.front.is_file():
             result = folder.read_result()
             known |= _found(result)
+            _check(folder, result, whole)
         else:
             known |= _so_far(folder)
     except EdgenasError as error:
@@ -124,6 +128,18 @@ def _described(folder: RunFolder) -> _Known:
     if running and known["status"] != "complete":
         known["status"] = "running"
     return _Known(RunInfo(**known), document, result)
+
+
+def _check(folder: RunFolder, result: SearchResult, whole: bool) -> None:
+    """Raise FileFormatError if what a result rests on is damaged."""
+    if not folder.has_store:
+        raise damaged(folder.store, "it is missing or empty")
+    RunStore(folder.store, writable=False).close()
+    for model in result.front:
+        if whole and model.weights_sha256:
+            folder.read_weights(model.id, model.weights_sha256)
+        elif model.weights_sha256:
+            check_is_file(folder.weights(model.id), missing=RESTORE_WEIGHTS)
 
 
 def _asked(document: RunDocument) -> dict[str, Any]:

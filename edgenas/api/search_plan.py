@@ -115,7 +115,9 @@ def search_plan(settings: SearchSettings) -> SearchPlan:
     space = space_for_images(settings, sizes, outline.classes, outline.channels)
     predictor = predictor_of(settings, device, space, precisions)
     objectives = objectives_from_text(settings.objective)
-    problem = Problem(predictor.space, predictor, settings.max_latency_ms, objectives)
+    problem = Problem(
+        predictor.space, predictor, settings.max_latency_ms, objectives, outdone=predictor.outdone
+    )
     beginning = beginning_for(settings, sizes[0])
     name = None if beginning is None else beginning.name
     plan = _plan(settings, device, outline, problem, predictor, name)

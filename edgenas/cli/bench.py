@@ -21,6 +21,8 @@ BAR_WIDTH = 40
 
 MIB = 2**20
 
+DISTURBED = "the machine was busy, or its clock changed"
+
 
 @command_of(BenchSettings)
 def run(keywords: dict[str, Any], json: bool) -> None:
@@ -41,7 +43,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     for name, each in zip(names, files, strict=True):
         print_lines(*_histogram_lines(name, each.histogram))
         print_lines(f"{name}: {each.conditions}, version {result.runtime_version}", *_remarks(name, each))
-    print_lines(*_comparison_lines(result, names))
+    print_lines(*_closing_lines(result, names))
 
 
 def _names(files: Sequence["FileTimes"]) -> list[str]:
@@ -83,8 +85,6 @@ def _remarks(name: str, each: "FileTimes") -> Iterator[str]:
             f"{name}: predicted {predicted.text}, typically {format_milliseconds(each.typical_ms)}: "
             f"{'inside' if inside else 'outside'} the interval"
         )
-    if not each.stable:
-        yield f"{name}: the machine was busy, or its clock changed: do not rely on these figures ({SEE})"
 
 
 def _histogram_lines(name: str, found: "Histogram | None") -> Iterator[str]:
@@ -99,11 +99,16 @@ def _histogram_lines(name: str, found: "Histogram | None") -> Iterator[str]:
         yield f"{text:>{max(map(len, ranges))}}  {drawn} {count}"
 
 
-def _comparison_lines(result: "BenchResult", names: Sequence[str]) -> list[str]:
+def _closing_lines(result: "BenchResult", names: Sequence[str]) -> Iterator[str]:
+    """Whether to rely on the figures, and how the files compare: a disturbance slows both in the same rounds."""
+    is_stable = result.stable and (result.against is None or result.against.stable)
+    doubt = "" if is_stable else f"{DISTURBED} ({SEE}): do not rely on these milliseconds"
     if (found := result.comparison) is None:
-        return []
+        yield from filter(None, [doubt])
+        return
     verdict = "" if found.differ else "; no significant difference"
-    return [
+    yield (
+        f"{doubt and f'{doubt}, only on the ratio within rounds: '}"
         f"{names[0]} takes {found.ratio:.4g} times as long as {names[1]} "
         f"(95 %: {found.low:.4g} to {found.high:.4g}){verdict}"
-    ]
+    )

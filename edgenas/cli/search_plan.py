@@ -49,7 +49,8 @@ def _print_plan(plan: "SearchPlan") -> None:
 def _feasibility(plan: "SearchPlan") -> str:
     ends = f"{format_milliseconds(plan.fastest_ms)} to {format_milliseconds(plan.slowest_ms)}"
     if not plan.feasible:
-        return f"below all networks of the space ({ends}): raise it"
+        least = format_milliseconds(plan.fastest_ms)
+        return f"below all networks of the space ({ends}): the fastest needs {least}"
     if plan.slowest_ms <= plan.max_latency_ms:
         return f"above all networks of the space ({ends}): it excludes none"
     return f"feasible: the space's networks take {ends}"

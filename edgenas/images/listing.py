@@ -184,9 +184,10 @@ def name_below(root: Path, path: Path) -> str:
     return UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
 
 
-def first_of(names: Sequence[str]) -> str:
-    """The first few of many names."""
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+def first_of(names: Sequence[str], most: int = NAMED) -> str:
+    """The first few of many names, and how many others there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def passed_over_text(passed_over: dict[str, str]) -> str:

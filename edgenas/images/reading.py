@@ -20,9 +20,6 @@ from edgenas.images.room import MAX_PIXELS, decoding, pixels_of
 NO_PERMISSION, TOO_LARGE, UNREACHABLE = "no permission", "too large for the memory", "cannot be reached"
 """Reasons that are not about what a file holds."""
 
-TOO_MANY = "too many pixels"
-"""Reason for a picture that would not fit into the memory of a core, though it is whole."""
-
 HEIC = "HEIC"
 """Reason for what phones save, whatever its suffix: Pillow does not decode it."""
 
@@ -93,7 +90,8 @@ def room_for(path: Path, image: Image.Image) -> Iterator[None]:
         UnreadableImageError: there never is.
     """
     if (amount := pixels_of(image)) > MAX_PIXELS:
-        raise UnreadableImageError(path, TOO_MANY)
+        width, height = image.size
+        raise UnreadableImageError(path, _over(MAX_PIXELS * width * height // amount))
     with decoding.taking(amount):
         yield
 
@@ -123,7 +121,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
     _silence_libtiff()
     try:
         if not path.is_file():  # reading a pipe would block
-            raise UnreadableImageError(path, "broken link" if path.is_symlink() else "not a file")
+            is_broken = path.is_symlink() and not path.exists()
+            raise UnreadableImageError(path, "broken link" if is_broken else "not a file")
         # Of a path, Pillow maps uncompressed TIFFs, and mixes up the rows of those that lie on their side.
         with path.open("rb") as file, Image.open(file, formats=_formats(path.suffix.lower())) as image:
             yield image
@@ -149,12 +148,17 @@ def _reason(path: Path, error: Exception) -> str:
         case PermissionError():
             return NO_PERMISSION
         case Image.DecompressionBombError():
-            return TOO_MANY
+            return _over(MAX_PIXELS)
         case MemoryError():
             return TOO_LARGE
         case OSError() if error.errno in _OUT_OF_REACH:
             return f"{UNREACHABLE} ({error.strerror})"
     return "damaged"
+
+
+def _over(most: int) -> str:
+    """Reason for a whole picture that would not fit into the memory of a core."""
+    return f"more than {most / 1e6:.3g} million pixels"
 
 
 def may_pass(reason: str) -> bool:

@@ -81,6 +81,10 @@ class ArchitecturePredictor(ABC):
     def predict_encoded(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
         """Milliseconds of canonical integer encodings, shape (n, variables) to (n,)."""
 
+    def outdone(self, vectors: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which canonical encodings another one outdoes, as is known without an evaluation: (n, variables) to (n,)."""
+        return np.zeros(len(vectors), bool)
+
     @abstractmethod
     def fastest(self) -> Architecture:
         """The architecture of least latency."""

@@ -34,7 +34,7 @@ from edgenas.pipeline.session import Session
 from edgenas.progress import Phase
 from edgenas.space import Architecture, NetworkSpace
 from edgenas.space.precision_space import searched_as
-from edgenas.storage.run_folder import RunFolder
+from edgenas.storage.run_folder import RESTORE_WEIGHTS, RunFolder
 from edgenas.storage.search_result import Quantised
 from edgenas.storage.store_problems import damaged
 from edgenas.vocabulary import Metric, Precision
@@ -233,18 +233,12 @@ def load_network(folder: RunFolder, network: N, model: str, sha256: str | None) 
     Raises:
         FileFormatError: the weights are missing, damaged, or of another network or training.
     """
-    path, hint = folder.weights(model), "restore the file, or search again"
     most = 2**20 + 2 * sum(tensor.nbytes for tensor in network.state_dict().values())
+    content = folder.read_weights(model, sha256, most)
     try:
-        if not path.is_file() or path.stat().st_size > most:
-            raise ValueError("it is too large" if path.is_file() else "there is no such file")
-        content = path.read_bytes()
-        if sha256 not in (None, hashlib.sha256(content).hexdigest()):
-            raise FileFormatError(
-                path, "", f"does not hold the weights that {model} was trained to (its SHA-256 differs)", hint
-            )
         network.load_state_dict(load(content))
-    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
-        raise FileFormatError(path, "", f"holds no weights of {model} ({first_line(error)})", hint) from None
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        found = f"holds no weights of {model} ({first_line(error)})"
+        raise FileFormatError(folder.weights(model), "", found, RESTORE_WEIGHTS) from None
     network.eval()
     return network

@@ -160,9 +160,7 @@ def _in_other_precisions(session: Session, chosen: Sequence[Architecture]) -> li
         for each in chosen
         for precision in session.predictor.parts
     ]
-    return [
-        each for each in twins if each not in chosen and problem.latency_ms(each) <= problem.max_latency_ms
-    ]
+    return [each for each in twins if each not in chosen and problem.is_feasible(each)]
 
 
 class _Trainings:

@@ -91,7 +91,9 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     warm_start = None if prior_document is None else prior_document.fingerprint
     config = config.with_settings(run=name).model_copy(update={"warm_start": warm_start})
     prior = None if prior_document is None else prior_document.prior(predictor.space)
-    problem = Problem(predictor.space, predictor, settings.max_latency_ms, objectives, prior)
+    problem = Problem(
+        predictor.space, predictor, settings.max_latency_ms, objectives, prior, predictor.outdone
+    )
     problem.check()
     if not RunFolder(RUNS / name).front.is_file():  # what is finished needs no weights any more
         check_weights(settings)

@@ -83,10 +83,9 @@ def _time_budget(session: Session, evaluated: Sequence[Evaluated]) -> Iterator[s
     epochs = f", and {trained['epochs']:.3g} epochs of the supernet" if trained else ""
     if first := session.store.last_event("largest network trained"):
         epochs += f" after {first['epochs']:.3g} of its largest network"
-    yield (
-        f"the time budget of {format_seconds(budget_s)} allowed {len(evaluated)} of "
-        f"{session.settings.evaluations} evaluations{epochs}"
-    )
+    wanted = session.settings.evaluations
+    made = f"all {wanted}" if len(evaluated) == wanted else f"{len(evaluated)} of {wanted}"
+    yield f"the time budget of {format_seconds(budget_s)} allowed {made} evaluations{epochs}"
     spent_s = sum(session.store.seconds().values())
     if spent_s > OVERRUN * budget_s:
         yield f"the run took {format_seconds(spent_s)}, more than its time budget"

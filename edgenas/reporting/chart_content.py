@@ -20,6 +20,7 @@ class Axis:
         whole: a larger part that can be seen on demand, if there is one.
         logarithmic: whether equal distances are equal ratios.
         suffix: unit of the ticks, such as ` %`.
+        percent: whether values are shares, of which the ticks show percents.
     """
 
     title: str
@@ -27,6 +28,7 @@ class Axis:
     whole: Range | None = None
     logarithmic: bool = False
     suffix: str = ""
+    percent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ def front_chart(report: ReportContent) -> Chart:
         label=f"{report.metric_name} against predicted latency on {report.result.device}",
         height=480,
         x=Axis(title=report.latency_title, range=report.latency_range_ms),
-        y=Axis(title=report.metric_name, range=low, whole=whole if whole != low else None),
+        y=Axis(title=report.metric_name, range=low, whole=whole if whole != low else None, percent=True),
         traces=tuple(_front_traces(report)),
         rules=() if report.limit_note else (limit,),
         names=tuple(_names(report)),
@@ -222,7 +222,11 @@ def model_hover(entry: ModelEntry, metric_name: str) -> str:
     precision = "" if model.precision == "fp32" else f"{model.precision}, "
     lines = [
         f"{entry.number}: {entry.label}",
-        *(f"{metric_name} {value:.3f} ({kind})" for kind, value in accuracies if value is not None),
+        *(
+            f"{metric_name} {accuracy_text(value)} ({kind})"
+            for kind, value in accuracies
+            if value is not None
+        ),
         _predicted(latency, with_basis=True),
         "not measured" if latency.measured is None else f"measured {figure_ms(latency.measured)} ms",
         f"{precision}{pixels}{format_count(model.params)} params, {format_count(model.macs)} MACs",

@@ -30,7 +30,7 @@ def write_html(report: ReportContent, path: Path) -> None:
     learning = _learning(report)
     learning_panels = panels(learning) if learning else ()
     comparison = report.latency_comparison
-    charts = [front_chart(report)]
+    charts = [front_chart(report)] if report.has_networks else []
     if comparison:
         charts.append(predicted_vs_measured_chart(comparison, report.metric_name))
     if report.progress:

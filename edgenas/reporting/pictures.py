@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from edgenas.formats import write_bytes
 from edgenas.profiling.validation import Pair, Validation
@@ -127,6 +128,7 @@ def _draw_frame(axes: Axes, report: ReportContent) -> None:
     axes.set_ylim(*report.accuracy_range)
     title = report.latency_title.replace("latency", f"latency on {report.result.device}", 1)
     axes.set_xlabel(title, color=INK, parse_math=False)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     axes.set_ylabel(report.metric_name, color=INK)
     title = f"{report.result.run}: {report.data_name} on {report.result.device}"
     title += ", interrupted" if report.interrupted else ""

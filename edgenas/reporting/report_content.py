@@ -118,6 +118,11 @@ class ReportContent:
         return tuple(point for point in self.points if point.accuracy is not None)
 
     @property
+    def has_networks(self) -> bool:
+        """Whether there is anything to show of the search: a network that was evaluated, or a model."""
+        return bool(self.evaluated or self.entries)
+
+    @property
     def failed(self) -> tuple[Point, ...]:
         """Points whose evaluation failed."""
         return tuple(point for point in self.points if point.accuracy is None)

@@ -71,7 +71,7 @@ def comparison_chart(comparison: RunComparison) -> Chart:
         label="fronts of the runs",
         height=460,
         x=Axis(title="predicted latency, ms", range=ends),
-        y=Axis(title=", ".join(metrics), range=padded(min(accuracies), max(accuracies))),
+        y=Axis(title=", ".join(metrics), range=padded(min(accuracies), max(accuracies)), percent=True),
         traces=tuple(trace for i, run in enumerate(comparison.runs) for trace in _front_traces(i, run)),
         rules=tuple(
             Rule(axis="x", at=limit, label=f"limit {format_milliseconds(limit)}", style="limit")

@@ -10,8 +10,8 @@ def percent(share: float) -> str:
 
 
 def accuracy_text(value: float | None) -> str:
-    """An accuracy as a fraction; a dash where there is none."""
-    return "\N{EN DASH}" if value is None else f"{value:.3f}"
+    """An accuracy in percent, as the command line shows it; a dash where there is none."""
+    return "\N{EN DASH}" if value is None else f"{100 * value:.2f} %"
 
 
 def rank_text(correlation: float | None) -> str:

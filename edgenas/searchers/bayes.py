@@ -19,7 +19,7 @@ from edgenas.space import Architecture
 try:
     import optuna
 except ImportError:
-    raise InputError("--searcher bayes needs optuna", 'pip install "edgenas[bayes]"') from None
+    raise InputError("--searcher bayes needs optuna", "pip install 'edgenas[bayes]'") from None
 
 
 class BayesSearcher(Searcher):

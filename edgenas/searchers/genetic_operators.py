@@ -79,7 +79,7 @@ class InitialPopulation(Sampling):  # type: ignore[misc]
         searched = problem.searched
         predictor, encode = searched.predictor, searched.space.encode
         ends = np.stack([encode(predictor.fastest()), encode(predictor.slowest())])
-        ends = ends[searched.within_limit(ends)]
+        ends = ends[searched.feasible(ends)]
         ends = ends[self._visited.new(ends)][:n_samples]
         room = n_samples - len(ends) - math.ceil(MIN_SAMPLE_SHARE * n_samples)
         found = np.concatenate([ends, prior_leaders(searched, max(room, 0))])
@@ -235,6 +235,6 @@ def prior_leaders(problem: Problem, count: int) -> Vectors:
     """The best of the prior within the limit, by its errors and this problem's costs; at most `count`."""
     if problem.prior is None:
         return np.empty((0, len(problem.sizes)), np.int64)
-    kept = problem.within_limit(problem.prior.vectors)
+    kept = problem.feasible(problem.prior.vectors)
     vectors, errors = problem.prior.vectors[kept], problem.prior.errors[kept]
     return vectors[leaders(np.column_stack([errors, problem.costs(vectors)]), count)]

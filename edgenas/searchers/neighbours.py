@@ -22,7 +22,7 @@ def neighbours(problem: Problem, architecture: Architecture) -> list[Architectur
     others = [other for other in dict.fromkeys(changed) if other != architecture]
     if not others:
         return []
-    within = problem.within_limit(np.stack([space.encode(other) for other in others]))
+    within = problem.feasible(np.stack([space.encode(other) for other in others]))
     return [other for other, is_within in zip(others, within, strict=True) if is_within]
 
 

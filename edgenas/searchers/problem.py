@@ -1,6 +1,6 @@
 """The search problem: a space, the costs of its architectures, and the latency limit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, get_args
@@ -84,6 +84,8 @@ class Problem:
         max_latency_ms: the limit, inclusive.
         objectives: accuracy, latency, then any others.
         prior: what searchers may begin from; it does not count as evaluated.
+        outdone: which canonical encodings, shape (n, variables), another one outdoes, shape (n,), as is known without
+            an evaluation; None if that is never known.
     """
 
     space: ArchitectureSpace
@@ -91,6 +93,7 @@ class Problem:
     max_latency_ms: float
     objectives: tuple[Objective, ...] = TWO
     prior: Prior | None = None
+    outdone: Callable[[NDArray[np.int64]], NDArray[np.bool_]] | None = None
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
@@ -104,6 +107,15 @@ class Problem:
     def within_limit(self, vectors: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which canonical encodings are within the limit, shape (n, variables) to (n,)."""
         return self.predictor.predict_encoded(vectors) <= self.max_latency_ms
+
+    def feasible(self, vectors: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which canonical encodings are within the limit and not outdone, shape (n, variables) to (n,)."""
+        within = self.within_limit(vectors)
+        return within if self.outdone is None else within & ~self.outdone(vectors)
+
+    def is_feasible(self, architecture: Architecture) -> bool:
+        """Whether one architecture is; see `feasible`."""
+        return bool(self.feasible(self.space.encode(architecture)[None])[0])
 
     def costs(self, vectors: NDArray[np.int64]) -> NDArray[np.float64]:
         """All objectives except accuracy, of canonical encodings: shape (n, variables) to (n, objectives - 1)."""
@@ -151,7 +163,7 @@ class Problem:
         """
         drawn = self._sampled(count, rng)
         for _ in range(REDRAWS):
-            too_slow = np.flatnonzero(~self.within_limit(drawn))
+            too_slow = np.flatnonzero(~self.feasible(drawn))
             if not len(too_slow):
                 break
             drawn[too_slow] = self._sampled(len(too_slow), rng)
@@ -159,7 +171,7 @@ class Problem:
 
     def repaired(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """The architecture itself if within the limit, else one near it that is; see `repaired_vectors`."""
-        if self.latency_ms(architecture) <= self.max_latency_ms:
+        if self.is_feasible(architecture):
             return architecture
         return self.space.decode(self.repaired_vectors(self.space.encode(architecture)[None], rng)[0])
 
@@ -181,7 +193,7 @@ class Problem:
             Shape (n, variables).
         """
         found = self.space.canonical_vectors(vectors)
-        too_slow = np.flatnonzero(~self.within_limit(found))
+        too_slow = np.flatnonzero(~self.feasible(found))
         if not len(too_slow):
             return found
         if towards is None:
@@ -192,7 +204,7 @@ class Problem:
         adopted = order[:, None, :] <= steps[:, None]
         trials = np.where(adopted, towards[too_slow, None, :], vectors[too_slow, None, :])
         trials = self.space.canonical_vectors(trials.reshape(-1, len(steps)))
-        within = self.within_limit(trials).reshape(len(too_slow), len(steps))
+        within = self.feasible(trials).reshape(len(too_slow), len(steps))
         within[:, -1] = True  # all choices are adopted: the other encoding itself
         found[too_slow] = trials.reshape(len(too_slow), len(steps), -1)[
             np.arange(len(too_slow)), within.argmax(axis=1)

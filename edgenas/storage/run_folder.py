@@ -1,5 +1,6 @@
 """A run's folder `runs/<name>/`: opened by one process at a time, resumed only for the same configuration."""
 
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -7,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edgenas.errors import FileFormatError, InputError, RunConflictError
-from edgenas.formats import parse_json, read_json, remove_parts, validate, write_json
+from edgenas.errors import FileFormatError, InputError, RunConflictError, UnknownNameError
+from edgenas.file_content import content_of
+from edgenas.formats import hinted, parse_json, read_json, remove_parts, validate, write_json
 from edgenas.settings.option import name_of
 from edgenas.storage.earlier_formats import is_of_earlier_format, upgraded_run
 from edgenas.storage.run_config import ImageManifest, RunConfig, RunDocument, versions
@@ -21,6 +23,9 @@ from edgenas.storage.store_problems import damaged
 log = logging.getLogger(__name__)
 
 EXPORTS = Path("exports")
+
+MAX_WEIGHT_BYTES = 2**31 - 1
+RESTORE_WEIGHTS = "restore the file, or search again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,8 @@ class RunFolder:
 
     def read_document(self) -> RunDocument:
         """Read `run.json`, including those of earlier versions of edgenas."""
-        return validate(upgraded_run(parse_json(self.document)), RunDocument, self.document)
+        with hinted("restore it from a copy, or use another run"):
+            return validate(upgraded_run(parse_json(self.document)), RunDocument, self.document)
 
     def resumable_document(self) -> RunDocument:
         """Read `run.json` of a run that is to be continued.
@@ -155,14 +161,34 @@ class RunFolder:
 
     def read_result(self) -> SearchResult:
         """Read `front.json`."""
-        return read_json(self.front, SearchResult)
+        with hinted("delete it and repeat the search, which writes it again from what the run holds"):
+            return read_json(self.front, SearchResult)
+
+    def read_weights(self, model: str, sha256: str | None, max_bytes: int = MAX_WEIGHT_BYTES) -> bytes:
+        """The content of the file of a model's trained weights.
+
+        Args:
+            model: its id.
+            sha256: of the file, by which other weights than the model's are told; None if that is not known.
+            max_bytes: of the file.
+
+        Raises:
+            FileFormatError: it is missing, too large, or has another SHA-256.
+        """
+        path = self.weights(model)
+        content = content_of(path, max_bytes, RESTORE_WEIGHTS, RESTORE_WEIGHTS)
+        if sha256 not in (None, hashlib.sha256(content).hexdigest()):
+            found = f"does not hold the weights that {model} was trained to (its SHA-256 differs)"
+            raise FileFormatError(path, "", found, RESTORE_WEIGHTS)
+        return content
 
 
 def find_run(run: str) -> RunFolder:
     """Find a run by name (under `./runs`) or by the path of its folder.
 
     Raises:
-        InputError: there is no such run, or it has no result yet.
+        UnknownNameError: there is no such run.
+        InputError: it has no result yet.
     """
     given = Path(run)
     if given.name in ("", ".."):  # the last part is also the name of a folder in `exports/`
@@ -173,9 +199,10 @@ def find_run(run: str) -> RunFolder:
             if not folder.front.is_file():
                 raise InputError(f"run {run} has no result yet", "let `edgenas search` finish it first")
             return folder
+        if folder.has_results or folder.has_store:
+            raise _without_document(folder)
     names = run_names()
-    known = f"runs here: {', '.join(names)}" if names else NO_RUNS
-    raise InputError(f"no run {run!r}", known)
+    raise UnknownNameError("run", run, names, "" if names else NO_RUNS)
 
 
 @contextmanager
@@ -227,12 +254,16 @@ def different_configuration(name: str, differences: list[str]) -> RunConflictErr
     )
 
 
+def _without_document(folder: RunFolder) -> RunConflictError:
+    return RunConflictError(
+        f"{folder.path} holds a run without its run.json", "restore that file, or use another --run"
+    )
+
+
 def _check_or_write(folder: RunFolder, config: RunConfig, digests: Mapping[str, str] | None) -> None:
     if not folder.document.exists():
         if folder.has_results or folder.has_store:
-            raise RunConflictError(
-                f"{folder.path} holds a run without its run.json", "restore that file, or use another --run"
-            )
+            raise _without_document(folder)
         if digests is not None:
             write_json(folder.images, ImageManifest(digests=dict(digests)))
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -48,7 +48,8 @@ def locked(folder: Path) -> Iterator[None]:
         raise _in_use(folder) from None
     except OSError as error:
         raise RunConflictError(
-            f"{folder}: cannot be written ({error.strerror})", "run from a folder you can write to"
+            f"{folder}: cannot be written ({error.strerror})",
+            "run from a folder you can write to; what is here, `edgenas runs` shows",
         ) from None
     try:
         now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"

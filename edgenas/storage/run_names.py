@@ -9,9 +9,14 @@ RUNS = Path("runs")
 NO_RUNS = "there are no runs under ./runs"
 
 
+_FILES = ("run.json", "run.sqlite", "front.json")
+"""A folder without any of them is none that edgenas made."""
+
+
 def run_names() -> list[str]:
-    """Names of the runs under `runs/`, sorted; other folders there are none that edgenas made."""
-    return sorted(path.parent.name for path in RUNS.glob("*/run.json") if is_run_name(path.parent.name))
+    """Names of the runs under `runs/`, sorted; also of those that lost some of their files."""
+    found = {path.parent.name for file in _FILES for path in RUNS.glob(f"*/{file}")}
+    return sorted(filter(is_run_name, found))
 
 
 def is_run_name(name: str) -> bool:

@@ -83,6 +83,19 @@ def test_a_file_against_itself(small: Path, tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().out.count(f"{small}:") >= 2  # paths, as the names are the same
 
 
+def test_of_a_disturbed_timing_the_ratio_holds(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = edgenas.bench(small, device="cpu", against=small, runs=100).model_copy(update={"stable": False})
+    alone = found.model_copy(update={"against": None, "comparison": None})
+    doubt = r"^the machine was busy, or its clock changed \(.+\): do not rely on these milliseconds"
+    ratio = rf", only on the ratio within rounds: {re.escape(str(small))} takes [\d.]+ times as long as "
+    for result, told in ((found, doubt + ratio), (alone, f"{doubt}$")):
+        monkeypatch.setattr("edgenas.api.bench.bench", lambda result=result, **_: result)
+        assert run(["bench", str(small), "--device", "cpu"]) == 0
+        assert len(re.findall(told, capsys.readouterr().out, re.M)) == 1
+
+
 def test_a_file_runs_as_it_is(small: Path, tmp_path: Path) -> None:
     image = {INPUT: np.zeros((1, 3, 16, 16), np.float32)}
     int8 = tmp_path / "int8.onnx"

@@ -59,8 +59,9 @@ def test_no_names_are_not_all_runs() -> None:
 
 def test_a_damaged_run_can_be_removed() -> None:
     Path("runs/one/run.json").write_text("{")
-    remove_runs("one")
-    assert listed() == {"two", "three"}
+    Path("runs/two/run.json").unlink()
+    remove_runs("one", "two")
+    assert listed() == {"three"}
 
 
 def test_a_removal_that_was_killed_is_not_listed_and_not_in_the_way() -> None:

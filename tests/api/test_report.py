@@ -32,5 +32,5 @@ def test_nothing_else_of_the_run_changes(in_finished_run: Path) -> None:
 
 
 def test_an_unknown_run_lists_those_there_are(in_finished_run: Path) -> None:
-    with pytest.raises(InputError, match="no run 'dnoe'; runs here: done"):
+    with pytest.raises(InputError, match=r"unknown run 'dnoe'; did you mean 'done'\? known: done"):
         report("dnoe")

@@ -121,7 +121,7 @@ def test_what_a_check_passes_over_is_told(
         (str(tmp_path / "val" / "red" / "phone.HEIC"), "HEIC"),
         (str(tmp_path / "val" / "beside.png"), "outside class folders"),
     }
-    assert caplog.messages[0].startswith("2 of 26 files are skipped: ")
+    assert caplog.messages[0].startswith("skipped 2 of 26 files: ")
     shutil.rmtree(tmp_path / "val")
     (tmp_path / "red").mkdir()
     (tmp_path / "red" / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(16))
@@ -175,8 +175,8 @@ def test_a_folder_is_searched_and_what_is_no_picture_is_skipped_in_one_line(
         *((name, "not an image") for name in ("a.txt", "d", "b.jpg", "c.jpg")),
     ]
     (record,) = caplog.records
-    assert record.message.startswith("5 of 30 files are skipped: ")
-    assert record.message.endswith("d (not an image), ...")
+    assert record.message.startswith("skipped 5 of 30 files: ")
+    assert record.message.endswith("d (not an image) and 2 more")
 
 
 @pytest.mark.parametrize("suffix", ["gif", "tiff", "png", "webp"])
@@ -356,7 +356,7 @@ def test_a_file_of_one_camera_takes_pictures_of_its_size_alone(
     found = edgenas.run(camera, images=[image_folder / "test/red", tmp_path / "large.png"])
     assert len(found.predictions) == 8
     assert [each.reason for each in found.skipped] == ["40x30; the file takes 16x16 alone"]
-    assert "1 of 9 files are skipped: " in caplog.text and "large.png (40x30; the file takes" in caplog.text
+    assert "skipped 1 of 9 files: " in caplog.text and "large.png (40x30; the file takes" in caplog.text
     with pytest.raises(
         InputError, match=r"^none of 1 file can be classified: .*large\.png \(40x30; the file"
     ):

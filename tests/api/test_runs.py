@@ -70,6 +70,7 @@ def test_a_run_in_progress_is_read_while_it_is_written(begun: RunFolder) -> None
     ("damage", "problem"),
     [
         (lambda folder: folder.document.write_text("{"), "is not JSON"),
+        (lambda folder: folder.document.unlink(), "run.json: cannot be read"),
         (lambda folder: folder.front.write_text("{}"), "field required"),
         (lambda folder: folder.store.write_bytes(b"none" * 2000), "is damaged"),
     ],
@@ -81,6 +82,32 @@ def test_a_damaged_run_is_listed_with_what_is_wrong(
     (info,) = runs().runs
     assert (info.name, info.status) == ("begun", "damaged")
     assert problem in info.problem
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"none" * 2000)])
+def test_a_complete_run_without_a_sound_store_is_damaged(
+    in_finished_run: Path, damage: Callable[[Path], object]
+) -> None:
+    damage(RunFolder(Path("runs/done")).store)
+    (info,) = runs().runs
+    assert (info.status, info.evaluations) == ("damaged", 8)
+    assert "run.sqlite: is damaged (" in info.problem and "still usable: front.json" in info.problem
+
+
+def test_a_list_looks_whether_weights_are_there_and_a_run_that_is_named_whether_they_are_its_own(
+    in_finished_run: Path,
+) -> None:
+    folder = RunFolder(Path("runs/done"))
+    weights = folder.weights(folder.read_result().front[0].id)
+    weights.write_bytes(weights.read_bytes() + b" ")
+    assert [each.status for each in runs().runs] == ["complete"]
+    (info,) = runs("done").runs
+    assert info.status == "damaged" and "(its SHA-256 differs)" in info.problem
+    weights.unlink()
+    for found in (runs(), runs("done")):
+        (info,) = found.runs
+        assert info.status == "damaged"
+        assert f"{weights}: " in info.problem and "restore the file, or search again" in info.problem
 
 
 def test_what_is_no_run_is_not_listed(begun: RunFolder) -> None:

@@ -124,7 +124,7 @@ def test_what_is_no_picture_is_refused_in_one_line(run: edgenas.Run, tmp_path: P
 
 
 def test_a_run_that_is_not_there_is_refused_with_those_that_are(in_finished_run: Path) -> None:
-    with pytest.raises(EdgenasError, match=r"^no run 'gone'; runs here: done$"):
+    with pytest.raises(EdgenasError, match=r"^unknown run 'gone'; did you mean 'done'\? known: done$"):
         edgenas.load_run("gone")
 
 

@@ -47,7 +47,7 @@ def test_what_cannot_be_read_is_a_line_on_stderr(
     assert command_line(["run", file, str(tmp_path), str(image_folder / "test"), "--json"]) == 0
     shown = capsys.readouterr()
     assert len(json.loads(shown.out)["predictions"]) == 24
-    assert "warning: 1 of 25 files are skipped: " in shown.err
+    assert "warning: skipped 1 of 25 files: " in shown.err
     assert command_line(["run", file, str(tmp_path / "a.jpg")]) == 2
     assert "error: none of 1 file can be classified: " in capsys.readouterr().err
 

@@ -49,7 +49,7 @@ def test_what_is_passed_over_is_counted_and_named_with_what_to_do(tmp_path: Path
     }
     text = passed_over_text(listing.passed_over)
     assert "5 HEIC (train/cat/IMG_" in text
-    assert ", ...: convert them to JPEG)" in text
+    assert " and 2 more: convert them to JPEG)" in text
     assert "1 hidden (train/cat/._0.png: rename them if they are meant)" in text
     assert "1 of thumbnails (train/cat/@eaDir)" in text
 

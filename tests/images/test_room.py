@@ -50,8 +50,8 @@ def test_pictures_of_too_many_pixels_are_refused(tmp_path: Path, monkeypatch: py
     Image.new("RGB", (64, 64)).save(tmp_path / "a.jpg")
     Image.new("RGB", (64, 64)).save(tmp_path / "b.jpg", progressive=True)
     for name in ("a.png", "b.jpg"):
-        with pytest.raises(UnreadableImageError, match=r"cannot be read as an image \(too many pixels\)"):
+        with pytest.raises(UnreadableImageError, match=r"an image \(more than 0\.00409 million pixels\)"):
             read_pixels(tmp_path / name, 8, Preparation())
-    with pytest.raises(UnreadableImageError, match="too many pixels"):
+    with pytest.raises(UnreadableImageError, match=r"more than 0\.00409 million pixels"):
         read_whole_pixels(tmp_path / "a.jpg", Preparation())
     assert read_pixels(tmp_path / "a.jpg", 8, Preparation()).shape == (8, 8, 3)  # decoded at an eighth

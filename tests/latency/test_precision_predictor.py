@@ -5,7 +5,7 @@ from edgenas.device import Device, Provenance
 from edgenas.latency.precision_predictor import PrecisionPredictor, by_precision
 from edgenas.latency.predictor import LatencyPredictor, predictor_from_device, predictor_from_table
 from edgenas.latency.table import LatencyTable
-from edgenas.space import MBConvSpace, SearchSpace
+from edgenas.space import MBConvSpace, PrecisionSpace, SearchSpace
 
 
 @pytest.fixture
@@ -38,6 +38,21 @@ def test_the_ends_are_those_of_all_precisions(predictor: PrecisionPredictor) -> 
         for part in predictor.parts.values()
     ]
     assert ends == [min(low for low, _ in parts), max(high for _, high in parts)]
+
+
+def test_what_is_faster_in_a_more_exact_precision_is_outdone(tiny_space: MBConvSpace, device: Device) -> None:
+    exact, rounded = (predictor_from_device(tiny_space, device.at(each)) for each in ("fp32", "int8"))
+    space = PrecisionSpace(tiny_space, ("fp32", "int8"))
+    rng = np.random.default_rng(0)
+    vectors = np.array([space.encode(space.sample(rng)) for _ in range(50)])
+    assert set(vectors[:, 0]) == {0, 1}
+    pays = PrecisionPredictor(space, {"fp32": exact, "int8": rounded})
+    assert not pays.outdone(vectors).any()
+    slower = PrecisionPredictor(space, {"fp32": rounded, "int8": exact})
+    assert (slower.outdone(vectors) == (vectors[:, 0] == 1)).all()
+    equal = PrecisionPredictor(space, {"fp32": exact, "int8": exact})
+    assert not equal.outdone(vectors).any()
+    assert not exact.outdone(vectors[:, 1:]).any()
 
 
 def test_one_precision_keeps_its_own_predictor(tiny_space: MBConvSpace, device: Device) -> None:

@@ -264,11 +264,11 @@ def test_what_cannot_be_weights_is_not_read(session: Session, trained: FinalMode
     path = session.folder.weights(trained.id)
     with path.open("r+b") as file:
         file.truncate(2**40)
-    with pytest.raises(FileFormatError, match=r"holds no weights of .* \(it is too large\)"):
+    with pytest.raises(FileFormatError, match=r"is larger than .*; restore the file, or search again$"):
         load_network(session.folder, trained.network.build(), trained.id, None)
     path.unlink()
     path.symlink_to("/dev/zero")
-    with pytest.raises(FileFormatError, match=r"holds no weights of .* \(there is no such file\)"):
+    with pytest.raises(FileFormatError, match=r"\(it is no file\); restore the file, or search again$"):
         load_network(session.folder, trained.network.build(), trained.id, None)
 
 

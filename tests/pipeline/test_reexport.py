@@ -138,7 +138,7 @@ def test_unknown_models_and_precisions_are_refused(in_finished_run: Path) -> Non
 
 
 def test_an_unknown_run_lists_those_there_are(in_finished_run: Path) -> None:
-    with pytest.raises(InputError, match="no run 'dnoe'; runs here: done"):
+    with pytest.raises(InputError, match=r"unknown run 'dnoe'; did you mean 'done'\? known: done"):
         export("dnoe")
 
 

@@ -47,6 +47,8 @@ def test_what_a_time_budget_allowed_is_stated(session: Session, candidates: list
     asked = replace(session, config=session.config.with_settings(time_budget="90s"))
     text = "the time budget of 1 min 30 s allowed 2 of 4 evaluations"
     assert text in notes(asked, candidates)
+    all_of_them = replace(session, config=asked.config.with_settings(evaluations=2, finalists=1))
+    assert "the time budget of 1 min 30 s allowed all 2 evaluations" in notes(all_of_them, candidates)
     session.store.record("supernet trained", epochs=12.345)
     assert f"{text}, and 12.3 epochs of the supernet" in notes(asked, candidates)
     session.store.record("phase", phase="search", seconds=120)

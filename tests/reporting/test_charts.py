@@ -65,7 +65,7 @@ def test_a_baseline_far_below_is_named_rather_than_flattening_the_front(
     near, far = baseline(8, "Near", 0.88, 1.0), baseline(9, "Far", 0.3, 1.0)
     chart = front_chart(make_view(baselines=[near, far]))
     assert chart.y.range[0] > 0.8
-    assert "beyond this chart: 6 Far (0.300)" in chart.note
+    assert "beyond this chart: 6 Far (30.00 %)" in chart.note
     assert [name.text for name in chart.names] == ["Near", "Far"]
 
 

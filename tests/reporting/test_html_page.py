@@ -89,13 +89,13 @@ def test_each_model_is_shown_with_interval_and_provenance(page: Make, make_view:
         assert model.id in text
         assert model.onnx in text
     assert "0.500 ms [0.250 to 1.00] datasheet estimate" in text
-    assert "1.60 ms [0.800 to 3.20] datasheet estimate 1.76 ms 0.770 0.970 0.960 16 12 k 1.2 M" in text
+    assert "1.60 ms [0.800 to 3.20] datasheet estimate 1.76 ms 77.00 % 97.00 % 96.00 % 16 12 k 1.2 M" in text
     assert "1.2 M 2.1e-06" in text
 
 
 def test_headline_names_best_model_device_data_limit_and_notes(page: Make) -> None:
     text = page().text
-    assert "0.970 validation accuracy test 0.960 1.60 ms predicted [0.800 to 3.20]" in text
+    assert "97.00 % validation accuracy test 96.00 % 1.60 ms predicted [0.800 to 3.20]" in text
     assert "Best model: 0000000003 , deployed as exports/demo/0000000003.onnx" in text
     assert "measured at 1.76 ms" in text
     assert "Device jetson-orin-nano" in text
@@ -149,11 +149,21 @@ def test_hostile_texts_stay_texts(page: Make, model: Make) -> None:
 def test_interrupted_run_is_shown_as_untrained(page: Make, untrained: dict[str, Any]) -> None:
     text = page(**untrained).text
     assert "Interrupted." in text
-    assert "0.600 supernet accuracy" in text and "Best so far: 0000000001" in text
+    assert "60.00 % supernet accuracy" in text and "Best so far: 0000000001" in text
     assert "Front so far, untrained, fastest first" in text
     none = "\N{EN DASH}"
-    assert f"not measured 0.600 {none} {none} 16 12 k 1.2 M untrained, not exported" in text
+    assert f"not measured 60.00 % {none} {none} 16 12 k 1.2 M untrained, not exported" in text
     assert "Dropped" not in text
+
+
+def test_a_search_interrupted_before_anything_was_evaluated_says_what_will_be_there(page: Make) -> None:
+    text = page(points=(), front=[], dropped=[], baselines=[], status="interrupted").text
+    assert (
+        "No network has been evaluated yet; the front and all evaluated networks will be shown here" in text
+    )
+    for left_out in ("fastest first", "accuracy and latency on", "What each layer", "Save as CSV"):
+        assert left_out.lower() not in text.lower()
+    assert "Device and conditions" in text
 
 
 def test_what_was_chosen_is_marked_in_tables_and_chart(page: Make) -> None:
@@ -177,7 +187,7 @@ def test_an_unfinished_learning_says_how_far_it_is(page: Make, curves: Make) -> 
 
 def test_empty_front_says_so(page: Make) -> None:
     made = page(points=(), front=[], dropped=[])
-    assert made.text.count("No model is on the front.") == 2
+    assert made.text.count("No model is on the front.") == 1
     assert "0 models" in made.text
     assert "slowest network of this space" not in made.text
 
@@ -279,7 +289,7 @@ def test_baselines_have_a_table_and_a_sentence_each(page: Make, baseline: Make) 
     assert "Of the models predicted no slower than MobileNetV2 x0.5, number 2 (0000000002)" in made.text
     assert "MobileNetV3-Small x0.7 has no accuracy to compare: training failed: nan." in made.text
     assert "5 MobileNetV2 x0.5 1.50 ms [0.750 to 3.00]" in made.text
-    assert "datasheet estimate 1.65 ms 0.920 0.900 16 12 k 1.2 M" in made.text
+    assert "datasheet estimate 1.65 ms 92.00 % 90.00 % 16 12 k 1.2 M" in made.text
     assert "6 MobileNetV3-Small x0.7 training failed: nan 1.40 ms [0.700 to 2.80]" in made.text
     assert f"datasheet estimate not measured {none} {none} 16 12 k 1.2 M" in made.text
     assert "5: MobileNetV2 x0.5 2 x k3e3, k5e6, skip" in made.text
@@ -306,12 +316,11 @@ def test_without_baselines_nothing_is_set_beside_them(page: Make) -> None:
 def test_another_metric_is_named_wherever_accuracy_was(page: Make, baseline: Make) -> None:
     made = page(metric="macro-f1", baselines=[baseline(60, "MobileNetV2 x0.5", 0.92, 1.5)])
     assert "Macro F1 and latency on jetson-orin-nano" in made.text
-    assert "0.970 validation macro F1 test 0.960" in made.text
+    assert "97.00 % validation macro F1 test 96.00 %" in made.text
     assert "macro F1: supernet validation test" in made.text
-    assert "Macro F1 is given in fractions" in made.text
     assert "points ahead in validation macro F1" in made.text
     assert '"title":"macro F1"' in made.figure and '"title":"accuracy"' not in made.figure
-    assert "macro F1 0.970 (validation)" in made.figure
+    assert "macro F1 97.00 % (validation)" in made.figure
     assert "accuracy" not in made.text.replace('objective = "accuracy,latency"', "") + made.figure
 
 
@@ -337,8 +346,8 @@ def test_all_metrics_are_listed_where_they_are_known(page: Make, model: Make, ba
     )
     head = "accuracy macro F1 macro precision macro recall"
     assert f"All metrics validation test # model {head} {head}" in made.text
-    assert f"1 0000000001 0.910 0.860 {none} {none} 0.900 0.850 {none} {none}" in made.text
-    assert f"4 MobileNetV2 x0.5 0.920 0.870 {none} {none}" in made.text
+    assert f"1 0000000001 91.00 % 86.00 % {none} {none} 90.00 % 85.00 % {none} {none}" in made.text
+    assert f"4 MobileNetV2 x0.5 92.00 % 87.00 % {none} {none}" in made.text
     assert "All metrics" not in page().text
 
 
@@ -349,7 +358,7 @@ def test_a_result_from_before_baselines_still_has_a_page(page: Make, make_view: 
     for model in (*old["front"], *old["dropped"]):
         del model["name"], model["scores"]
     text = page(**old).text
-    assert "0.970 validation accuracy" in text
+    assert "97.00 % validation accuracy" in text
     assert "hand-designed" not in text
 
 

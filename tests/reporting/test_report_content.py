@@ -131,7 +131,7 @@ def test_rank_text() -> None:
 
 
 def test_accuracy_text() -> None:
-    assert accuracy_text(0.91) == "0.910"
+    assert accuracy_text(0.91) == "91.00 %"
     assert accuracy_text(None) == "\N{EN DASH}"
 
 

@@ -1,6 +1,7 @@
 """The report in a real browser: it shows, links and answers to keys, and no name ever runs."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,6 +153,18 @@ def test_a_range_on_an_axis_marks_networks_in_the_front(opened: Make) -> None:
 def test_nothing_is_wider_than_the_window(opened: Make, width: int) -> None:
     page = opened(width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_accuracies_are_in_percent(opened: Make) -> None:
+    page = opened()
+    ticks = page.locator("[data-chart=front] text.tick[text-anchor=end]").all_text_contents()
+    assert len(ticks) > 2 and all(text.endswith(" %") for text in ticks)
+    places = [float(text.removesuffix(" %")) for text in ticks]
+    assert 1 < min(places) < max(places) <= 100
+    best = page.locator(".hero .value").first.inner_text()
+    assert re.fullmatch(r"\d+\.\d\d %", best)
+    page.locator("[data-chart=front] g.model").first.hover()
+    assert re.search(r"accuracy \d+\.\d\d % \(", page.locator(".tooltip").inner_text())
 
 
 def test_night_follows_the_system_and_the_button_turns_it(opened: Make) -> None:

@@ -59,5 +59,5 @@ def test_it_dominates_more_than_random_search_with_as_many_evaluations(
 def test_without_optuna_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     monkeypatch.delitem(sys.modules, "edgenas.searchers.bayes", raising=False)
-    with pytest.raises(InputError, match=r'--searcher bayes needs optuna; pip install "edgenas\[bayes\]"'):
+    with pytest.raises(InputError, match=r"--searcher bayes needs optuna; pip install 'edgenas\[bayes\]'"):
         searcher_for("bayes")

@@ -58,7 +58,7 @@ def test_everything_asked_for_is_canonical_new_and_within_the_limit(large_proble
     assert everything.dtype == np.int64
     assert len(as_set(everything)) == len(everything)
     assert (large_problem.space.canonical_vectors(everything) == everything).all()
-    assert large_problem.within_limit(everything).all()
+    assert large_problem.feasible(everything).all()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
@@ -68,7 +68,7 @@ def test_it_asks_for_all_there_is_and_then_for_nothing(make_problem: MakeProblem
     every = np.unique(problem.space.canonical_vectors(grid.reshape(-1, len(problem.sizes))), axis=0)
     asked = generations(problem, 200)
     assert len(asked[-1]) == 0
-    assert len(np.concatenate(asked)) >= 0.95 * problem.within_limit(every).sum()
+    assert len(np.concatenate(asked)) >= 0.95 * problem.feasible(every).sum()
 
 
 def test_only_what_survives_is_kept(large_problem: Problem) -> None:

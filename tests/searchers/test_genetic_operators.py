@@ -83,9 +83,9 @@ def test_what_is_mended_keeps_the_limit_between_itself_and_its_parent(seed: int,
             LimitedProblem(problem), Population.new("X", wild, "parent", kin), random_state=rng
         )
     )
-    assert problem.within_limit(mended).all()
+    assert problem.feasible(mended).all()
     assert (problem.space.canonical_vectors(mended) == mended).all()
-    kept = problem.within_limit(wild)
+    kept = problem.feasible(wild)
     assert (mended[kept] == wild[kept]).all()
 
 
@@ -120,7 +120,7 @@ def test_offspring_are_new_within_the_limit_and_no_more_than_wanted(
     assert len(as_set(found)) == len(found)
     assert not as_set(found) & as_set(known)
     if len(found):
-        assert problem.within_limit(found).all()
+        assert problem.feasible(found).all()
         assert (problem.space.canonical_vectors(found) == found).all()
 
 
@@ -168,15 +168,15 @@ def test_a_first_population_holds_the_priors_leaders_by_the_new_costs_within_the
     prior = prior_of(problem, 200)
     problem = replace(problem, prior=prior)
     first = first_population(problem)
-    kept = problem.within_limit(prior.vectors)
+    kept = problem.feasible(prior.vectors)
     assert 20 < kept.sum() < 200
     vectors = prior.vectors[kept]
-    ends = 1 + problem.within_limit(problem.space.encode(problem.predictor.slowest())[None]).sum()
+    ends = 1 + problem.feasible(problem.space.encode(problem.predictor.slowest())[None]).sum()
     best = vectors[leaders(np.column_stack([prior.errors[kept], problem.costs(vectors)]), 24 - 8 - ends)]
     assert (prior_leaders(problem, 24 - 8 - ends) == best).all()
     assert as_set(best) <= as_set(first)
     assert len(as_set(first)) == 24
-    assert problem.within_limit(first).all()
+    assert problem.feasible(first).all()
     assert (first[0] == problem.space.encode(problem.predictor.fastest())).all()
 
 
@@ -193,7 +193,7 @@ def test_at_least_a_third_of_a_first_population_is_drawn(size: int) -> None:
 def test_a_prior_that_is_too_slow_or_repeats_itself_is_filled_up_with_samples() -> None:
     problem = make_problem(0.3)
     slow = prior_of(problem, 100)
-    slow = Prior(slow.vectors[~problem.within_limit(slow.vectors)][:1].repeat(30, axis=0), np.ones(30))
+    slow = Prior(slow.vectors[~problem.feasible(slow.vectors)][:1].repeat(30, axis=0), np.ones(30))
     assert (first_population(replace(problem, prior=slow)) == first_population(problem)).all()
     assert len(as_set(first_population(replace(FREE, prior=slow)))) == 24
 

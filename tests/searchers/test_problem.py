@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgenas.errors import InfeasibleError, InputError
+from edgenas.searchers.neighbours import neighbours
 from edgenas.searchers.problem import Problem, objectives_from_text
 from edgenas.space import Architecture, MBConvSpace
 
@@ -84,10 +86,35 @@ def test_repaired_vectors_keep_the_limit_and_change_only_what_is_too_slow(
     canonical = problem.space.canonical_vectors(vectors)
     towards = np.broadcast_to(problem.space.encode(problem.predictor.fastest()), vectors.shape)
     for found in (problem.repaired_vectors(vectors, rng), problem.repaired_vectors(vectors, rng, towards)):
-        assert problem.within_limit(found).all()
+        assert problem.feasible(found).all()
         assert (problem.space.canonical_vectors(found) == found).all()
-        kept = problem.within_limit(canonical)
+        kept = problem.feasible(canonical)
         assert (found[kept] == canonical[kept]).all()
+
+
+@given(share=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
+def test_what_another_outdoes_is_never_proposed(make_problem: MakeProblem, share: float, seed: int) -> None:
+    problem = make_problem(share)
+    fastest = problem.space.encode(problem.predictor.fastest())
+
+    def outdone(vectors: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return ((vectors - fastest).sum(axis=1) % 2 == 1) & (vectors != fastest).any(axis=1)
+
+    problem = replace(problem, outdone=outdone)
+    rng = np.random.default_rng(seed)
+    vectors = rng.integers(problem.sizes, size=(30, len(problem.sizes)))
+    sampled = problem.sample_vectors(30, rng)
+    repaired = problem.repaired_vectors(vectors, rng)
+    near = [each for vector in sampled[:3] for each in neighbours(problem, problem.space.decode(vector))]
+    encoded = [problem.space.encode(each) for each in near]
+    for found in (sampled, repaired, np.array(encoded, np.int64).reshape(-1, len(fastest))):
+        assert problem.within_limit(found).all()
+        assert not outdone(found).any()
+    canonical = problem.space.canonical_vectors(vectors)
+    assert (problem.feasible(canonical) == problem.within_limit(canonical) & ~outdone(canonical)).all()
+    architecture = problem.space.decode(canonical[0])
+    assert problem.is_feasible(architecture) == problem.feasible(canonical)[0]
+    assert problem.is_feasible(problem.repaired(architecture, rng))
 
 
 def test_a_repair_takes_over_no_more_than_it_must(make_problem: MakeProblem) -> None:

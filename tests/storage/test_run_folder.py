@@ -1,3 +1,4 @@
+import hashlib
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ import filelock
 import pytest
 
 from edgenas.device import Provenance
-from edgenas.errors import FileFormatError, InputError, RunConflictError
+from edgenas.errors import FileFormatError, InputError, RunConflictError, UnknownNameError
 from edgenas.latency.latency import Latency
 from edgenas.storage import run_folder as module
 from edgenas.storage.run_config import RunConfig
@@ -243,6 +244,49 @@ def test_what_is_left_of_another_run_is_not_made_part_of_a_new_one(run_config: R
         pass
 
 
+def test_a_run_without_its_document_is_not_taken_for_an_unknown_one(run_config: RunConfig) -> None:
+    make("demo", run_config).document.unlink()
+    for name in ("demo", "runs/demo"):
+        with pytest.raises(
+            RunConflictError, match=r"^runs/demo holds a run without its run\.json; restore that"
+        ):
+            find_run(name)
+
+
+@pytest.mark.parametrize("content", ["{", "{}", None])
+def test_a_damaged_document_is_told_with_what_helps(run_config: RunConfig, content: str | None) -> None:
+    document = make("demo", run_config).document
+    if content is None:
+        document.unlink()
+    else:
+        document.write_text(content)
+    with pytest.raises(FileFormatError, match=r"run\.json: .*; restore it from a copy, or use another run$"):
+        RunFolder(Path("runs/demo")).read_document()
+
+
+def test_a_damaged_result_can_be_written_again(run_config: RunConfig) -> None:
+    folder = make("demo", run_config)
+    told = r"front\.json: .*; delete it and repeat the search, which writes it again from what the run holds$"
+    with pytest.raises(FileFormatError, match=told):
+        folder.read_result()
+
+
+def test_weights_are_those_of_the_model(run_config: RunConfig) -> None:
+    folder = make("demo", run_config)
+    with pytest.raises(FileFormatError, match=r"ab\.safetensors: .*; restore the file, or search again$"):
+        folder.read_weights("ab", None)
+    folder.models.mkdir()
+    folder.weights("ab").write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert folder.read_weights("ab", None) == folder.read_weights("ab", digest) == b"weights"
+    with pytest.raises(
+        FileFormatError, match=r"does not hold the weights that ab was trained to \(its SHA-256"
+    ):
+        folder.read_weights("ab", "0" * 64)
+    with pytest.raises(FileFormatError, match=r"is larger than .*; restore the file, or search again$"):
+        folder.read_weights("ab", digest, 6)
+
+
 def test_a_folder_deleted_under_a_run_is_not_begun_anew_while_that_lives(run_config: RunConfig) -> None:
     with open_run("demo", run_config) as (folder, store):
         shutil.rmtree(folder.path)
@@ -275,12 +319,12 @@ def test_a_path_that_ends_in_dots_is_a_run_with_a_name(
 def test_an_unknown_run_lists_those_there_are(run_config: RunConfig) -> None:
     for name in ("two", "one"):
         make(name, run_config)
-    with pytest.raises(InputError, match=r"no run 'three'; runs here: one, two$"):
+    with pytest.raises(UnknownNameError, match=r"^unknown run 'three'; known: one, two$"):
         find_run("three")
 
 
 def test_an_unknown_run_where_there_is_none_says_so() -> None:
-    with pytest.raises(InputError, match=r"no run 'demo'; there are no runs under \./runs$"):
+    with pytest.raises(UnknownNameError, match=r"^unknown run 'demo'; there are no runs under \./runs$"):
         find_run("demo")
 
 

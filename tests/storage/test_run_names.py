@@ -17,6 +17,14 @@ def test_runs_are_the_folders_that_edgenas_can_have_made(
     assert run_names() == ["photos", "photos-1"]
 
 
+@pytest.mark.parametrize("left", ["run.json", "run.sqlite", "front.json"])
+def test_what_is_left_of_a_run_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs/photos").mkdir(parents=True)
+    Path("runs/photos", left).touch()
+    assert run_names() == ["photos"]
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "-x", "a/b", "a\n", "a" * 101])
 def test_what_leads_elsewhere_is_no_name(name: str) -> None:
     assert not is_run_name(name)

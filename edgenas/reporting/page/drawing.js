@@ -25,7 +25,15 @@ function scale([low, high], [from, to], logarithmic = false) {
   };
 }
 
-// Round values within a range, about `count` of them, as [value, text].
+// Round values of an axis within a range, about `count` of them, as [value, text with its unit].
+function axisTicks(axis, [low, high], count) {
+  const factor = axis.percent ? 100 : 1;
+  const suffix = axis.percent ? " %" : axis.suffix;
+  const found = ticks([low * factor, high * factor], count, axis.logarithmic);
+  return found.map(([value, text]) => [value / factor, text + suffix]);
+}
+
+// The same of plain numbers.
 function ticks([low, high], count, logarithmic = false) {
   if (logarithmic) return logarithmicTicks(low, high, count);
   const rough = (high - low) / Math.max(1, count);

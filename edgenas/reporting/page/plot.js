@@ -74,8 +74,8 @@ class Plot {
     const { chart, width } = this;
     const range = this.whole ? chart.y.whole : chart.y.range;
     const height = chart.height;
-    const yTicks = ticks(range, Math.max(3, height / 70), chart.y.logarithmic);
-    const left = 14 + 7.2 * Math.max(...yTicks.map(([, text]) => text.length + chart.y.suffix.length), 3);
+    const yTicks = axisTicks(chart.y, range, Math.max(3, height / 70));
+    const left = 14 + 7.2 * Math.max(...yTicks.map(([, text]) => text.length), 3);
     Object.assign(this, { left, right: width - 16, top: 34, bottom: height - 46 });
     this.x = scale(chart.x.range, [left, this.right], chart.x.logarithmic);
     this.y = scale(range, [this.bottom, this.top], chart.y.logarithmic);
@@ -89,12 +89,12 @@ class Plot {
     for (const [value, text] of yTicks) {
       const y = this.y.at(value);
       root.append(svg("line", { class: "grid", x1: left, x2: this.right, y1: y, y2: y }));
-      root.append(label(text + chart.y.suffix, left - 8, y + 4, "end", "tick"));
+      root.append(label(text, left - 8, y + 4, "end", "tick"));
     }
-    for (const [value, text] of ticks(chart.x.range, Math.max(2, (this.right - left) / 95), chart.x.logarithmic)) {
+    for (const [value, text] of axisTicks(chart.x, chart.x.range, Math.max(2, (this.right - left) / 95))) {
       const x = this.x.at(value);
       root.append(svg("line", { class: "grid", x1: x, x2: x, y1: this.top, y2: this.bottom }));
-      root.append(label(text + chart.x.suffix, x, this.bottom + 18, "middle", "tick"));
+      root.append(label(text, x, this.bottom + 18, "middle", "tick"));
     }
     root.append(svg("line", { class: "axis", x1: left, x2: this.right, y1: this.bottom, y2: this.bottom }));
     root.append(label(chart.y.title, 4, 16, "start", "title"));

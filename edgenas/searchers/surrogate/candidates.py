@@ -59,7 +59,7 @@ class Candidates:
         sampled = problem.sample_vectors(20 * count, self._rng) if self._all is None else self._all
         ends = [problem.predictor.fastest(), problem.predictor.slowest()]
         sampled = np.concatenate([sampled, [problem.space.encode(end) for end in ends]])
-        sampled = np.unique(sampled[problem.within_limit(sampled)], axis=0)
+        sampled = np.unique(sampled[problem.feasible(sampled)], axis=0)
         sampled = sampled[np.argsort(problem.costs(sampled)[:, 0], kind="stable")]
         if len(sampled) <= count:
             return sampled
@@ -103,4 +103,4 @@ def all_feasible(problem: Problem) -> Vectors:
     """Canonical encodings of all architectures within the limit, shape (n, variables)."""
     vectors = np.array(list(product(*(range(size) for size in problem.sizes))))
     vectors = np.unique(problem.space.canonical_vectors(vectors), axis=0)
-    return vectors[problem.within_limit(vectors)]
+    return vectors[problem.feasible(vectors)]

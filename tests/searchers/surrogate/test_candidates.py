@@ -12,7 +12,7 @@ from edgenas.testing.searcher_conformance import make_problem
 def test_everything_is_each_network_within_the_limit_once() -> None:
     problem = make_problem(0.5)
     found = all_feasible(problem)
-    assert problem.within_limit(found).all()
+    assert problem.feasible(found).all()
     assert len(np.unique(found, axis=0)) == len(found)
     assert 0 < len(found) < len(all_feasible(make_problem(1.0))) == 400
 
@@ -46,7 +46,7 @@ def test_in_a_large_space_the_inner_search_finds_what_the_model_likes(board: Dev
     asked.add(known)
     points = np.column_stack([error(known), problem.costs(known)])
     pool = Candidates(problem, asked, rng).promising(error, known, points)
-    assert problem.within_limit(pool).all()
+    assert problem.feasible(pool).all()
     assert asked.new(pool).all()
     assert len(pool) > POPULATION
     assert error(pool).min() < error(known).min() - 0.2
