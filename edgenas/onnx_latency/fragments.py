@@ -6,11 +6,15 @@ their total times (`kernel_fitting`).
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
+from edgenas.board.random_inputs import FLOATS, random_input
+from edgenas.onnx_latency.fragment_kinds import FREQUENT, KINDS
+from edgenas.onnx_latency.fragment_kinds.starting import Start
 from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
 from edgenas.onnx_latency.network_families import STYLES, Block, Draw, Style
 from edgenas.space.onnx_graph import INPUT
@@ -26,12 +30,38 @@ WIDEST = {112: 64, 56: 256, 28: 512, 14: 1024, 7: 2048}
 """Largest number of channels at each resolution (rows)."""
 
 
+FURTHER = 3
+"""Fragments of each kind that `further` draws; twice as many of frequent ones."""
+
+FURTHER_MACS = 100_000_000
+FURTHER_ELEMENTS = 3_000_000
+FURTHER_WEIGHTS = 17_000_000
+
+MIN_WORK = 15_000
+"""Of further fragments, lest the overhead of a call hide them; roughly nanoseconds on one thread of a laptop."""
+
+
 class Fragment(NamedTuple):
-    """One small network, the shape of its input, and a name made of seed, number and family."""
+    """One small network, the shapes and NumPy types of its inputs, and a name made of seed, number and family."""
 
     name: str
-    shape: tuple[int, ...]
+    inputs: dict[str, tuple[tuple[int, ...], str]]
     model: onnx.ModelProto
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the first input."""
+        return self.inputs[INPUT][0]
+
+    def feeds(self) -> dict[str, NDArray[Any]]:
+        """Inputs to time it with: floats from 0 to 1, so that every function is defined; others as for any file."""
+        rng = np.random.default_rng(0)
+        return {
+            name: rng.random(shape, np.float32).astype(dtype)
+            if dtype in FLOATS
+            else random_input(shape, dtype)
+            for name, (shape, dtype) in self.inputs.items()
+        }
 
 
 _FAMILIES = (*STYLES, "bottleneck", "residual", "inverted")
@@ -43,7 +73,25 @@ def fragments(batch: int, count: int = COUNT, seed: int = 0) -> Iterator[Fragmen
     for number in range(count):
         name = _FAMILIES[number % len(_FAMILIES)]
         builder, value = _small_enough(STYLES[name], batch, [seed, number])
-        yield Fragment(f"{seed}.{number}/{name}", builder.shape(INPUT), builder.model(value))
+        yield Fragment(f"{seed}.{number}/{name}", builder.inputs, builder.model(value))
+
+
+def further(batch: int, seed: int = 0) -> Iterator[Fragment]:
+    """Draw fragments of the kinds that other people's files have, rotating through them; numbered after the others."""
+    for number, kind in enumerate([*KINDS, *FREQUENT] * FURTHER, COUNT):
+        yield further_fragment(kind, batch, seed, number)
+
+
+def further_fragment(kind: str, batch: int, seed: int, number: int) -> Fragment:
+    """The first draw within the size limits, or the thousandth."""
+    for attempt in range(1000):
+        rng = np.random.default_rng([seed, number, attempt])
+        builder, value = KINDS[kind](Draw(rng), Start(batch, rng))
+        small = builder.macs <= FURTHER_MACS * batch and builder.elements <= FURTHER_ELEMENTS * batch
+        work = 1000 * builder.launches + builder.elements / 3 + builder.macs / 20
+        if small and builder.weights <= FURTHER_WEIGHTS and work >= MIN_WORK:
+            break
+    return Fragment(f"{seed}.{number}/{kind}", builder.inputs, builder.model(value))
 
 
 def _small_enough(style: Style, batch: int, seed: list[int]) -> tuple[GraphBuilder, Value]:

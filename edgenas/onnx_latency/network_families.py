@@ -27,6 +27,14 @@ class Draw:
         """One of the strings."""
         return str(self._rng.choice(options))
 
+    def some(self, count: int, *options: str) -> list[str]:
+        """So many of the strings, each at most once."""
+        return [str(each) for each in self._rng.choice(options, count, replace=False)]
+
+    def between(self, low: int, high: int) -> int:
+        """A number from the lower to the upper bound, log-uniform."""
+        return int(np.exp(self._rng.uniform(np.log(low), np.log(high + 1))))
+
     def chance(self, share: float) -> bool:
         """True with this probability."""
         return bool(self._rng.random() < share)
