@@ -3,6 +3,9 @@
 A kernel costs something else inside a network than alone: runtimes use their own layout between kernels, and large
 weights do not stay in cache. Fragments are therefore chains of one to eight blocks; kernel costs are learnt from
 their total times (`kernel_fitting`).
+
+Those of `fragments` are image networks in float32; those of `further` have the kernels of all other files that people
+have (`fragment_kinds`).
 """
 
 from collections.abc import Iterator
@@ -29,12 +32,11 @@ ROWS = (112, 56, 28, 14, 7)
 WIDEST = {112: 64, 56: 256, 28: 512, 14: 1024, 7: 2048}
 """Largest number of channels at each resolution (rows)."""
 
-
 FURTHER = 3
 """Fragments of each kind that `further` draws; twice as many of frequent ones."""
 
-FURTHER_MACS = 100_000_000
-FURTHER_ELEMENTS = 3_000_000
+FURTHER_MACS = 150_000_000
+FURTHER_ELEMENTS = 5_000_000
 FURTHER_WEIGHTS = 17_000_000
 
 MIN_WORK = 15_000
@@ -78,20 +80,29 @@ def fragments(batch: int, count: int = COUNT, seed: int = 0) -> Iterator[Fragmen
 
 def further(batch: int, seed: int = 0) -> Iterator[Fragment]:
     """Draw fragments of the kinds that other people's files have, rotating through them; numbered after the others."""
-    for number, kind in enumerate([*KINDS, *FREQUENT] * FURTHER, COUNT):
-        yield further_fragment(kind, batch, seed, number)
+    kinds = [*KINDS, *FREQUENT]
+    for number in range(FURTHER * len(kinds)):
+        turn, kind = divmod(number, len(kinds))
+        yield further_fragment(kinds[kind], batch, [seed, COUNT + number], turn)
 
 
-def further_fragment(kind: str, batch: int, seed: int, number: int) -> Fragment:
-    """The first draw within the size limits, or the thousandth."""
+def further_fragment(kind: str, batch: int, seed: list[int], turn: int = 0) -> Fragment:
+    """The first draw within the size limits, or the thousandth.
+
+    Args:
+        kind: its kind.
+        batch: first axis of its inputs.
+        seed: seed and number, which are in its name.
+        turn: sizes are small at the first turn, large at the last of `FURTHER`.
+    """
     for attempt in range(1000):
-        rng = np.random.default_rng([seed, number, attempt])
-        builder, value = KINDS[kind](Draw(rng), Start(batch, rng))
+        rng = np.random.default_rng([*seed, attempt])
+        builder, value = KINDS[kind](Draw(rng, (turn, FURTHER)), Start(batch, rng))
         small = builder.macs <= FURTHER_MACS * batch and builder.elements <= FURTHER_ELEMENTS * batch
         work = 1000 * builder.launches + builder.elements / 3 + builder.macs / 20
         if small and builder.weights <= FURTHER_WEIGHTS and work >= MIN_WORK:
             break
-    return Fragment(f"{seed}.{number}/{kind}", builder.inputs, builder.model(value))
+    return Fragment(f"{'.'.join(map(str, seed))}/{kind}", builder.inputs, builder.model(value))
 
 
 def _small_enough(style: Style, batch: int, seed: list[int]) -> tuple[GraphBuilder, Value]:

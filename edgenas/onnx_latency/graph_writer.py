@@ -149,7 +149,7 @@ class GraphWriter:
         self.weights += math.prod(shape)
         seed, dtype = int(self._rng.integers(2**32)), _dtype(kind)
         return self._constant(
-            shape, lambda: (low + _noise(seed, shape) * (high - low)).astype(np.int64).astype(dtype), kind
+            shape, lambda: np.floor(low + np.float64(_noise(seed, shape)) * (high - low)).astype(dtype), kind
         )
 
     def integers(self, *values: int, kind: int = TensorProto.INT64) -> Value:

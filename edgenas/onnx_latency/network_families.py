@@ -14,10 +14,16 @@ CHANNELS = (
 
 
 class Draw:
-    """Random choices among values that are common in practice."""
+    """Random choices among values that are common in practice.
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    Args:
+        rng: decides.
+        part: which of how many equal parts of its range, on a log scale, `between` draws from.
+    """
+
+    def __init__(self, rng: np.random.Generator, part: tuple[int, int] = (0, 1)) -> None:
         self._rng = rng
+        self._part = part
 
     def of(self, *options: int) -> int:
         """One of the numbers."""
@@ -33,7 +39,9 @@ class Draw:
 
     def between(self, low: int, high: int) -> int:
         """A number from the lower to the upper bound, log-uniform."""
-        return int(np.exp(self._rng.uniform(np.log(low), np.log(high + 1))))
+        number, count = self._part
+        place = (number + self._rng.random()) / count
+        return int(low * ((high + 1) / low) ** place)
 
     def chance(self, share: float) -> bool:
         """True with this probability."""

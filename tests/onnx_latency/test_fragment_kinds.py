@@ -74,7 +74,7 @@ def test_inputs_have_the_batch_and_a_seed_gives_the_same_fragment_again(kind: st
     number = list(KINDS).index(kind)
 
     def draw(seed: int) -> Fragment:
-        return module.further_fragment(kind, 3, seed, number)
+        return module.further_fragment(kind, 3, [seed, number])
 
     first, again, other = draw(0), draw(0), draw(1)
     assert first.model.SerializeToString() == again.model.SerializeToString()

@@ -13,7 +13,7 @@ from edgenas.space.onnx_graph import INPUT
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
 _FUNCTIONS = {
-    "exponential": "Exp Log Sqrt Reciprocal Erf Softplus",
+    "exponential": "Exp Log Sqrt Reciprocal Erf Softplus Pow",
     "trigonometric": "Sin Cos Tan Atan Asin Sinh Cosh",
     "rounding": "Abs Neg Floor Ceil Round Sign",
     "bounded": "Tanh Sigmoid HardSigmoid HardSwish Softsign",
@@ -22,9 +22,9 @@ _FUNCTIONS = {
 """Functions of one element by the code that they are likely to share."""
 
 
-def _size(draw: Draw, start: Start, most: int = 1_000_000) -> GraphBuilder:
+def _size(draw: Draw, start: Start) -> GraphBuilder:
     """From ten elements to a million, as a list, as tokens or as an image."""
-    size = draw.between(10, most)
+    size = draw.between(10, 1_000_000)
     if size < 1000 or draw.chance(0.3):
         return start(size)
     if draw.chance(0.5):
@@ -35,12 +35,12 @@ def _size(draw: Draw, start: Start, most: int = 1_000_000) -> GraphBuilder:
 
 
 def _functions(names: str) -> Kind:
-    """Several functions one after the other, of numbers that none of them lets overflow."""
+    """All of these functions one after the other, of numbers that none of them lets overflow."""
 
     def build(draw: Draw, start: Start) -> Built:
-        builder = _size(draw, start, 300_000)
-        value, chosen = INPUT, draw.some(4, *names.split())
-        for name in chosen * repeats(builder):
+        builder = _size(draw, start)
+        value, shuffled = INPUT, draw.some(len(names.split()), *names.split())
+        for name in shuffled * repeats(builder):
             value = builder.unary("Clip", _function(builder, name, value), 0.1, 0.9)
         return builder, value
 
@@ -48,6 +48,8 @@ def _functions(names: str) -> Kind:
 
 
 def _function(builder: GraphBuilder, name: str, value: Value) -> Value:
+    if name == "Pow":
+        return builder.unary("Pow", value, 2.0)
     if name == "PRelu":
         return builder.node("PRelu", [value, builder.weight(1)], builder.shape(value))
     return builder.unary(name, value)
@@ -67,7 +69,7 @@ def _scalar(draw: Draw, start: Start) -> Built:
     """Arithmetic with a number."""
     builder = _size(draw, start)
     value = INPUT
-    for operator in draw.some(3, "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min") * repeats(builder):
+    for operator in draw.some(3, "Add", "Sub", "Mul", "Div", "Max", "Min") * repeats(builder):
         value = builder.unary(operator, value, draw.of(2, 3) / 2)
     return builder, value
 
@@ -90,7 +92,7 @@ def _broadcast(last: bool) -> Kind:
 
 
 def _variadic(draw: Draw, start: Start) -> Built:
-    builder = _size(draw, start, 300_000)
+    builder = _size(draw, start)
     others = [builder.input(builder.shape(INPUT)) for _ in range(2)]
     value = INPUT
     for operator in draw.some(4, "Sum", "Max", "Min", "Mean") * repeats(builder):
@@ -100,7 +102,7 @@ def _variadic(draw: Draw, start: Start) -> Built:
 
 def _compared(draw: Draw, start: Start) -> Built:
     """Comparisons, logic, and a choice by them."""
-    builder = _size(draw, start, 300_000)
+    builder = _size(draw, start)
     shape = builder.shape(INPUT)
     other = builder.input(shape)
     masks = [
@@ -109,13 +111,17 @@ def _compared(draw: Draw, start: Start) -> Built:
     ]
     both = builder.node("And", masks[:2], shape)
     mask = builder.node("Not", [builder.node("Or", [both, masks[2]], shape)], shape)
-    return builder, builder.node("Where", [mask, INPUT, other], shape, FLOAT)
+    value = builder.node("Where", [mask, INPUT, other], shape, FLOAT)
+    for _ in range(repeats(builder)):
+        mask = builder.node("Greater", [value, other], shape, BOOL)
+        value = builder.node("Where", [mask, builder.unary("Neg", value), other], shape, FLOAT)
+    return builder, value
 
 
 def _whole_numbers(draw: Draw, start: Start) -> Built:
     """Arithmetic of integers."""
     kind = TensorProto.INT32 if draw.chance(0.5) else INT64
-    shape = (draw.between(10, 100_000),)
+    shape = (draw.between(10, 1_000_000),)
     builder = start(*shape, kind=kind)
     value = builder.node("Add", [INPUT, builder.drawn(1, 90, *shape, kind=kind)], (start.batch, *shape))
     for operator in draw.some(3, "Sub", "Mul", "Div", "Mod") * repeats(builder):
@@ -151,8 +157,10 @@ def _reductions(last: bool) -> Kind:
         operators = ["Sum", "Max", "Mean", "Min", *draw.some(2, "Prod", "L1", "L2", "SumSquare", "LogSumExp")]
         options = ([3], [2, 3]) if last else ([1], [2], [1, 2])
         axes = options[draw.of(*range(len(options)))]
-        parts = [reduced(builder, f"Reduce{operator}", INPUT, axes, True) for operator in operators]
-        value = builder.node("Div", [INPUT, reduce(builder.add, parts)], builder.shape(INPUT))
+        value = INPUT
+        for _ in range(min(3, repeats(builder))):
+            parts = [reduced(builder, f"Reduce{operator}", value, axes, True) for operator in operators]
+            value = builder.node("Div", [INPUT, reduce(builder.add, parts)], builder.shape(INPUT))
         return builder, reduced(builder, "ReduceSum", value, axes, False)
 
     return build
@@ -162,7 +170,10 @@ def _ranked(draw: Draw, start: Start) -> Built:
     """The largest elements, and running sums."""
     rows, columns = draw.between(1, 100), draw.between(10, 1000)
     builder = start(rows, columns)
-    sums = builder.node("CumSum", [INPUT, builder.scalar(2, INT64)], builder.shape(INPUT))
+    sums = INPUT
+    for _ in range(repeats(builder)):
+        sums = builder.unary("Sin", sums)
+        sums = builder.node("CumSum", [sums, builder.scalar(2, INT64)], builder.shape(INPUT))
     count = draw.of(1, 5, 10)
     shape = (start.batch, rows, count)
     value = builder.node("TopK", [sums, builder.integers(count)], shape, axis=-1)

@@ -157,8 +157,8 @@ def _shuffled(draw: Draw, start: Start) -> Built:
 
 def _response(draw: Draw, start: Start) -> Built:
     """Local response norm."""
-    width = draw.of(16, 64, 96, 192)
-    builder = start(width, *[draw.of(7, 14, 28)] * 2)
+    width = 32 * draw.between(1, 6)
+    builder = start(width, *[draw.between(7, 55)] * 2)
     value = INPUT
     for _ in range(draw.of(1, 2)):
         value = builder.conv(value, width, draw.of(1, 3), act="relu")

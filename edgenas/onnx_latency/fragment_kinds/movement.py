@@ -3,7 +3,7 @@
 from onnx import TensorProto
 
 from edgenas.onnx_latency.fragment_kinds.arrays import reduced
-from edgenas.onnx_latency.fragment_kinds.starting import Built, Draw, Kind, Start
+from edgenas.onnx_latency.fragment_kinds.starting import Built, Draw, Kind, Start, repeats
 from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
 from edgenas.space.onnx_graph import INPUT
 
@@ -16,7 +16,7 @@ def _transposed(draw: Draw, start: Start) -> Built:
     """Axes in several orders."""
     builder = start(draw.of(3, 12, 32, 64), draw.between(4, 60), draw.between(4, 60))
     value = INPUT
-    for operator in ("Neg", "Abs", "Neg")[: draw.of(2, 3)]:  # else the runtime would merge them
+    for operator in ("Neg", "Abs") * (1 + repeats(builder)):  # else the runtime would merge them
         order = _ORDERS[draw.of(*range(len(_ORDERS)))]
         value = builder.unary(operator, builder.transposed(value, *order))
     return builder, value
@@ -24,7 +24,7 @@ def _transposed(draw: Draw, start: Start) -> Built:
 
 def _sliced(draw: Draw, start: Start) -> Built:
     """Every second pixel of images, four times, then a part of what is joined of them."""
-    rows = 2 * draw.of(7, 14, 28, 56)
+    rows = 4 * draw.between(4, 50)
     builder = start(draw.of(3, 16, 32), rows, rows)
     batch, channels, *_ = builder.shape(INPUT)
     shape = (batch, channels, rows // 2, rows // 2)
@@ -47,7 +47,7 @@ def _joined(draw: Draw, start: Start) -> Built:
     builder = start(4 * draw.of(1, 4, 16), 4 * draw.between(1, 30), 4 * draw.of(1, 4, 15))
     shape = builder.shape(INPUT)
     value, part = INPUT, [size // 4 if i == axis else size for i, size in enumerate(shape)]
-    for _ in range(draw.of(1, 2, 3)):
+    for _ in range(1 + repeats(builder)):
         parts = [builder.node("Split", [value], part, axis=axis), *(builder.also(part) for _ in range(3))]
         parts[0] = builder.unary("Neg", parts[0])
         value = builder.node("Concat", parts[::-1], shape, axis=axis)
@@ -56,7 +56,7 @@ def _joined(draw: Draw, start: Start) -> Built:
 
 def _repeated(draw: Draw, start: Start) -> Built:
     """Copies of a value: expanded, then tiled."""
-    rows, width, times = draw.between(1, 100), draw.of(8, 32, 64, 128), draw.of(2, 3, 4)
+    rows, width, times = draw.between(30, 300), draw.of(64, 128, 256), draw.of(2, 3, 4)
     builder = start(rows, 1, width)
     shape = (start.batch, rows, times, width)
     value = builder.node("Expand", [INPUT, builder.integers(*shape)], shape)
@@ -71,10 +71,12 @@ def _gathered(draw: Draw, start: Start) -> Built:
     rows, width, count = draw.between(4, 400), draw.of(4, 16, 64, 256), draw.between(1, 200)
     builder, shape = start(rows, width), (start.batch, count, width)
     value = builder.node("Gather", [INPUT, builder.drawn(0, rows, count)], shape, axis=1)
-    value = builder.node("Gather", [value, builder.drawn(0, width, width)], shape, axis=2)
-    value = builder.node("GatherElements", [value, builder.drawn(0, count, *shape)], shape, axis=1)
-    indices = builder.drawn(0, count, *shape[:2], 1)
-    return builder, builder.node("GatherND", [value, indices], shape, batch_dims=1)
+    for _ in range(repeats(builder)):
+        value = builder.node("Gather", [value, builder.drawn(0, width, width)], shape, axis=2)
+        value = builder.node("GatherElements", [value, builder.drawn(0, count, *shape)], shape, axis=1)
+        indices = builder.drawn(0, count, *shape[:2], 1)
+        value = builder.node("GatherND", [value, indices], shape, batch_dims=1)
+    return builder, value
 
 
 def _scattered(draw: Draw, start: Start) -> Built:
@@ -83,19 +85,23 @@ def _scattered(draw: Draw, start: Start) -> Built:
     builder, shape = start(rows, width), (start.batch, count, width)
     bounds = [builder.integers(number) for number in (0, count, 1)]
     updates = builder.unary("Neg", builder.node("Slice", [INPUT, *bounds], shape))
-    indices = builder.drawn(0, rows, *shape)
-    value = builder.node("ScatterElements", [INPUT, indices, updates], builder.shape(INPUT), axis=1)
-    value = builder.unary("Abs", value)
-    indices = builder.drawn(0, start.batch, *shape[:2], 2)
-    return builder, builder.node("ScatterND", [value, indices, updates], builder.shape(INPUT))
+    value = INPUT
+    for _ in range(repeats(builder)):
+        inputs = [value, builder.drawn(0, rows, *shape), updates]
+        value = builder.unary("Abs", builder.node("ScatterElements", inputs, builder.shape(INPUT), axis=1))
+        inputs = [value, builder.drawn(0, min(start.batch, rows), *shape[:2], 2), updates]
+        value = builder.node("ScatterND", inputs, builder.shape(INPUT))
+    return builder, value
 
 
 def _chosen(draw: Draw, start: Start) -> Built:
     """A mask, and the elements where it is true."""
     builder = start(draw.between(10, 20_000))
     shape = builder.shape(INPUT)
-    mask = builder.node("Greater", [INPUT, builder.scalar(0.5)], shape, BOOL)
-    value = builder.node("Where", [mask, INPUT, builder.scalar(0.0)], shape, FLOAT)
+    value = INPUT
+    for _ in range(repeats(builder)):
+        mask = builder.node("Greater", [value, builder.scalar(0.5)], shape, BOOL)
+        value = builder.unary("Sin", builder.node("Where", [mask, value, builder.scalar(0.0)], shape, FLOAT))
     places = builder.transposed(builder.node("NonZero", [value], (2, shape[-1]), INT64), 1, 0)
     value = builder.node("GatherND", [INPUT, places], shape[1:], FLOAT)
     flags = builder.node("Equal", [value, builder.scalar(0.75)], shape[1:], BOOL)
@@ -204,8 +210,8 @@ def _cast(draw: Draw, start: Start) -> Built:
     """From one type to another, with a little arithmetic in each."""
     builder = start(draw.between(10, 300_000))
     value = INPUT
-    names = draw.some(3, "INT32", "INT64", "FLOAT16", "DOUBLE", "UINT8", "INT8", "BOOL")
-    for name in names:
+    names = draw.some(4, "INT32", "INT64", "FLOAT16", "DOUBLE", "UINT8", "INT8", "BOOL")
+    for name in names * repeats(builder):
         value = builder.cast(value, TensorProto.DataType.Value(name))
         value = builder.cast(value, FLOAT)
         value = builder.unary("Add", value, 1.5)

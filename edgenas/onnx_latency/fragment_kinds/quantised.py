@@ -100,11 +100,11 @@ def _quantiser(draw: Draw, builder: GraphBuilder) -> _Quantiser:
 
 
 def _dense(draw: Draw, start: Start) -> Built:
-    builder = image(draw, start, 3, 16, 32, 64, 128)
+    builder = image(draw, start, 3, 16, 32, 64, 128, 256)
     quantiser = _quantiser(draw, builder)
     value = quantiser.pair(INPUT)
     for _ in range(draw.of(2, 3)):
-        value = quantiser.conv(value, draw.of(16, 32, 64, 128), 3, draw.of(1, 1, 2))
+        value = quantiser.conv(value, draw.of(16, 32, 64, 128, 256), 3, draw.of(1, 1, 2))
     return builder, value
 
 
@@ -171,8 +171,8 @@ def _linear(draw: Draw, start: Start) -> Built:
 
 def _tokens(draw: Draw, start: Start) -> Built:
     """The products of a transformer, with and without a constant operand."""
-    width = draw.of(64, 128, 256)
-    builder = start(draw.between(4, 200), width)
+    width = 8 * draw.between(4, 64)
+    builder = start(draw.between(4, 400), width)
     quantiser = _Quantiser(builder, draw.of(UINT8, INT8), INT8, per_channel=False)
     value = quantiser.pair(INPUT)
     keys = quantiser.pair(builder.transposed(quantiser.linear(value, width), 0, 2, 1))
@@ -248,12 +248,12 @@ def _rescaled(
 
 def _dynamic_products(draw: Draw, start: Start) -> Built:
     """Fully connected layers quantised on the fly, of vectors or of tokens."""
-    outer = [draw.between(2, 128)] if draw.chance(0.6) else []
-    builder = start(*outer, draw.of(64, 128, 256, 512))
+    outer = [draw.between(2, 256)] if draw.chance(0.75) else []
+    builder = start(*outer, 32 * draw.between(2, 32))
     value, weight_kind = INPUT, draw.of(INT8, UINT8)
-    for _ in range(draw.of(2, 3, 4)):
+    for _ in range(draw.of(1, 2)):
         *outer, inner = builder.shape(value)
-        out = draw.of(64, 128, 512, 1024)
+        out = 16 * draw.between(4, 128)
         content, scale, zero = _on_the_fly(builder, value)
         parts = []
         for number in range(draw.of(1, 2)):  # products that share an operand are fused in another way
@@ -267,11 +267,11 @@ def _dynamic_products(draw: Draw, start: Start) -> Built:
 
 
 def _dynamic_convolutions(draw: Draw, start: Start) -> Built:
-    builder = image(draw, start, 16, 32, 64)
+    builder = image(draw, start, 16, 32, 64, 128)
     value, weight_kind = INPUT, draw.of(UINT8, UINT8, INT8)
     for _ in range(draw.of(1, 2)):
         batch, channels, *rest = builder.shape(value)
-        out, kernel = draw.of(16, 32, 64), draw.of(1, 3)
+        out, kernel = draw.of(32, 64, 128), draw.of(1, 3, 3)
         content, scale, zero = _on_the_fly(builder, value)
         weight = builder.drawn(0, 120, out, channels, kernel, kernel, kind=weight_kind)
         inputs = [content, weight, zero, builder.scalar(0, weight_kind)]
@@ -290,8 +290,8 @@ def _dynamic_convolutions(draw: Draw, start: Start) -> Built:
 
 def _dynamic_recurrent(draw: Draw, start: Start) -> Built:
     """LSTMs with weights of eight bits."""
-    features, hidden, directions = draw.of(40, 64, 256), draw.of(64, 128, 256), draw.of(1, 2)
-    builder = start(draw.between(1, 100), features)
+    features, hidden, directions = draw.of(40, 64, 256), 8 * draw.between(4, 64), draw.of(1, 2)
+    builder = start(draw.between(1, 200), features)
     value = builder.transposed(INPUT, 1, 0, 2)
     for _ in range(draw.of(1, 2)):
         steps, batch, features = builder.shape(value)

@@ -16,8 +16,8 @@ def _recurrent(operator: str) -> Kind:
     """One or two layers of one or two directions, on tokens whose second axis is time."""
 
     def build(draw: Draw, start: Start) -> Built:
-        builder = start(draw.between(1, 200), draw.of(16, 40, 64, 128, 256))
-        directions, hidden = draw.of(1, 1, 2), draw.of(16, 32, 64, 96, 128, 256, 512)
+        builder = start(draw.between(3, 200), draw.of(16, 40, 64, 128, 256))
+        directions, hidden = draw.of(1, 1, 2), 8 * draw.between(2, 64)
         value = builder.transposed(INPUT, 1, 0, 2)
         for _ in range(draw.of(1, 2)):
             value = _layer(builder, operator, value, hidden, directions)
@@ -170,7 +170,8 @@ def _large(draw: Draw, start: Start) -> Built:
 
 def _small(draw: Draw, start: Start) -> Built:
     """Chains of tiny layers."""
-    builder = start(draw.of(4, 8, 16, 64, 128))
+    outer = [draw.of(1, 2, 10)] if draw.chance(0.5) else []
+    builder = start(*outer, draw.of(4, 8, 16, 64, 128))
     value = INPUT
     for _ in range(draw.of(4, 8, 16)):
         act = draw.word("relu", "sigmoid", "tanh", "leaky", "none", "silu")
