@@ -29,7 +29,8 @@ def test_images_have_the_size_that_onnx_infers(rows: int, kernel: int, stride: i
 
 
 ACTIVATIONS = (
-    "none", "relu", "relu6", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "gelu-tanh", "gelu-quick", "tanh", "leaky",
+    "none", "relu", "relu6", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "gelu-tanh", "gelu-quick",
+    "tanh", "leaky",
 )  # fmt: skip
 
 

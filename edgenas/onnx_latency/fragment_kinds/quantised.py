@@ -247,22 +247,21 @@ def _rescaled(
 
 
 def _dynamic_products(draw: Draw, start: Start) -> Built:
-    """Fully connected layers quantised on the fly, of vectors or of tokens."""
-    outer = [draw.between(2, 256)] if draw.chance(0.75) else []
-    builder = start(*outer, 32 * draw.between(2, 32))
+    """Fully connected layers quantised on the fly, one or two of the same tokens."""
+    builder = start(draw.between(1, 256), 32 * draw.between(2, 32))
     value, weight_kind = INPUT, draw.of(INT8, UINT8)
-    for _ in range(draw.of(1, 2)):
+    for products in (1, 2, 1):  # those that share an operand are fused in another way
         *outer, inner = builder.shape(value)
-        out = 16 * draw.between(4, 128)
+        out = 16 * draw.between(4, 64)
         content, scale, zero = _on_the_fly(builder, value)
         parts = []
-        for number in range(draw.of(1, 2)):  # products that share an operand are fused in another way
+        for number in range(products):
             weight = builder.drawn(0, 120, inner, out, kind=weight_kind)
             inputs = [content, weight, zero, builder.scalar(0, weight_kind)]
             builder.macs += math.prod(outer) * inner * out
             part = builder.node("MatMulInteger", inputs, (*outer, out), INT32)
             parts.append(_rescaled(builder, part, scale, (out,), STEP / (number + 8)))
-        value = builder.add(*parts) if len(parts) == 2 else builder.activated(parts[0], "relu")
+        value = builder.add(*parts) if products == 2 else builder.activated(parts[0], "relu")
     return builder, value
 
 
