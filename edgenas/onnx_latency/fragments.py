@@ -3,14 +3,21 @@
 A kernel costs something else inside a network than alone: runtimes use their own layout between kernels, and large
 weights do not stay in cache. Fragments are therefore chains of one to eight blocks; kernel costs are learnt from
 their total times (`kernel_fitting`).
+
+Those of `fragments` are image networks in float32; those of `further` have the kernels of all other files that people
+have (`fragment_kinds`).
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
+from edgenas.board.random_inputs import FLOATS, random_input
+from edgenas.onnx_latency.fragment_kinds import FREQUENT, KINDS
+from edgenas.onnx_latency.fragment_kinds.starting import Start
 from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
 from edgenas.onnx_latency.network_families import STYLES, Block, Draw, Style
 from edgenas.space.onnx_graph import INPUT
@@ -25,13 +32,38 @@ ROWS = (112, 56, 28, 14, 7)
 WIDEST = {112: 64, 56: 256, 28: 512, 14: 1024, 7: 2048}
 """Largest number of channels at each resolution (rows)."""
 
+FURTHER = 3
+"""Fragments of each kind that `further` draws; twice as many of frequent ones."""
+
+FURTHER_MACS = 150_000_000
+FURTHER_ELEMENTS = 5_000_000
+FURTHER_WEIGHTS = 17_000_000
+
+MIN_WORK = 15_000
+"""Of further fragments, lest the overhead of a call hide them; roughly nanoseconds on one thread of a laptop."""
+
 
 class Fragment(NamedTuple):
-    """One small network, the shape of its input, and a name made of seed, number and family."""
+    """One small network, the shapes and NumPy types of its inputs, and a name made of seed, number and family."""
 
     name: str
-    shape: tuple[int, ...]
+    inputs: dict[str, tuple[tuple[int, ...], str]]
     model: onnx.ModelProto
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the first input."""
+        return self.inputs[INPUT][0]
+
+    def feeds(self) -> dict[str, NDArray[Any]]:
+        """Inputs to time it with: floats from 0 to 1, so that every function is defined; others as for any file."""
+        rng = np.random.default_rng(0)
+        return {
+            name: rng.random(shape, np.float32).astype(dtype)
+            if dtype in FLOATS
+            else random_input(shape, dtype)
+            for name, (shape, dtype) in self.inputs.items()
+        }
 
 
 _FAMILIES = (*STYLES, "bottleneck", "residual", "inverted")
@@ -43,7 +75,34 @@ def fragments(batch: int, count: int = COUNT, seed: int = 0) -> Iterator[Fragmen
     for number in range(count):
         name = _FAMILIES[number % len(_FAMILIES)]
         builder, value = _small_enough(STYLES[name], batch, [seed, number])
-        yield Fragment(f"{seed}.{number}/{name}", builder.shape(INPUT), builder.model(value))
+        yield Fragment(f"{seed}.{number}/{name}", builder.inputs, builder.model(value))
+
+
+def further(batch: int, seed: int = 0) -> Iterator[Fragment]:
+    """Draw fragments of the kinds that other people's files have, rotating through them; numbered after the others."""
+    kinds = [*KINDS, *FREQUENT]
+    for number in range(FURTHER * len(kinds)):
+        turn, kind = divmod(number, len(kinds))
+        yield further_fragment(kinds[kind], batch, [seed, COUNT + number], turn)
+
+
+def further_fragment(kind: str, batch: int, seed: list[int], turn: int = 0) -> Fragment:
+    """The first draw within the size limits, or the thousandth.
+
+    Args:
+        kind: its kind.
+        batch: first axis of its inputs.
+        seed: seed and number, which are in its name.
+        turn: sizes are small at the first turn, large at the last of `FURTHER`.
+    """
+    for attempt in range(1000):
+        rng = np.random.default_rng([*seed, attempt])
+        builder, value = KINDS[kind](Draw(rng, (turn, FURTHER)), Start(batch, rng))
+        small = builder.macs <= FURTHER_MACS * batch and builder.elements <= FURTHER_ELEMENTS * batch
+        work = 1000 * builder.launches + builder.elements / 3 + builder.macs / 20
+        if small and builder.weights <= FURTHER_WEIGHTS and work >= MIN_WORK:
+            break
+    return Fragment(f"{'.'.join(map(str, seed))}/{kind}", builder.inputs, builder.model(value))
 
 
 def _small_enough(style: Style, batch: int, seed: list[int]) -> tuple[GraphBuilder, Value]:

@@ -4,68 +4,42 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from edgenas.onnx_latency.graph_writer import GraphWriter, Value
 
-from edgenas.space.onnx_graph import INPUT, IR_VERSION, OPSET, OUTPUT
-
-Value = str
+__all__ = ["GraphBuilder", "Value"]
 
 
-class GraphBuilder:
-    """A model under construction: each method adds nodes and returns the name of their output.
-
-    Args:
-        shape: of the input, batch first.
-        rng: draws the weights, which do not affect timings.
-
-    Attributes:
-        macs: multiply-accumulates of convolutions and products so far.
-        weights: total number of weights so far.
-    """
-
-    def __init__(self, shape: Sequence[int], rng: np.random.Generator) -> None:
-        self.macs = self.weights = 0
-        self._shapes: dict[Value, tuple[int, ...]] = {INPUT: tuple(shape)}
-        self._nodes: list[onnx.NodeProto] = []
-        self._tensors: dict[Value, Callable[[], NDArray[Any]]] = {}
-        self._rng = rng
-
-    def shape(self, value: Value) -> tuple[int, ...]:
-        """Shape of a value."""
-        return self._shapes[value]
+class GraphBuilder(GraphWriter):
+    """A model under construction, layer by layer: each method adds nodes and returns the name of their output."""
 
     def channels(self, value: Value) -> int:
         """Channels of an image."""
         return self._shapes[value][1]
 
-    def model(self, value: Value) -> onnx.ModelProto:
-        """The finished model, with the last value added as its output."""
-        self._nodes[-1].output[0] = OUTPUT
-        graph = helper.make_graph(
-            self._nodes,
-            "fragment",
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, self._shapes[INPUT])],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, self._shapes[value])],
-            [numpy_helper.from_array(value(), name) for name, value in self._tensors.items()],
-        )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-
     # Convolutions and products.
 
     def conv(
-        self, value: Value, out: int, kernel: int = 1, stride: int = 1, groups: int = 1, act: str = "none"
+        self,
+        value: Value,
+        out: int,
+        kernel: int | Sequence[int] = 1,
+        stride: int = 1,
+        groups: int = 1,
+        act: str = "none",
+        dilation: int = 1,
     ) -> Value:
-        """A convolution with bias, "same" padding and an activation."""
-        batch, channels, *_ = self.shape(value)
-        shape = (batch, out, *self._size(value, kernel, stride))
-        weight = self._weight(out, channels // groups, kernel, kernel)
-        self.macs += math.prod(shape) * channels // groups * kernel**2
-        value = self._node(
-            "Conv", [value, weight, self._weight(out)], shape,
-            kernel_shape=[kernel] * 2, pads=[(kernel - 1) // 2] * 4, strides=[stride] * 2, group=groups,
+        """A convolution with bias, "same" padding and an activation, along as many axes as the value has."""
+        batch, channels, *rest = self.shape(value)
+        window = [kernel] * len(rest) if isinstance(kernel, int) else list(kernel)
+        spans = [dilation * (size - 1) + 1 for size in window]
+        shape = (batch, out, *self._size(value, spans, stride))
+        weight = self.weight(out, channels // groups, *window)
+        self.macs += math.prod(shape) * channels // groups * math.prod(window)
+        dilations: dict[str, Any] = {"dilations": [dilation] * len(rest)} if dilation > 1 else {}
+        value = self.node(
+            "Conv", [value, weight, self.weight(out)], shape,
+            kernel_shape=window, pads=[(span - 1) // 2 for span in spans] * 2, strides=[stride] * len(rest),
+            group=groups, **dilations,
         )  # fmt: skip
         return self.activated(value, act)
 
@@ -74,17 +48,17 @@ class GraphBuilder:
         *outer, inner = shape = self.shape(value)
         self.macs += math.prod(shape) * out
         if len(shape) == 2:
-            inputs = [value, self._weight(out, inner), self._weight(out)]
-            return self.activated(self._node("Gemm", inputs, (*outer, out), transB=1), act)
-        product = self._node("MatMul", [value, self._weight(inner, out)], (*outer, out))
-        return self.activated(self.add(self._weight(out), product), act)
+            inputs = [value, self.weight(out, inner), self.weight(out)]
+            return self.activated(self.node("Gemm", inputs, (*outer, out), transB=1), act)
+        product = self.node("MatMul", [value, self.weight(inner, out)], (*outer, out))
+        return self.activated(self.add(self.weight(out), product), act)
 
     def matmul(self, left: Value, right: Value) -> Value:
         """The product of two activations."""
         *outer, inner = self.shape(left)
         columns = self.shape(right)[-1]
         self.macs += math.prod(outer) * inner * columns
-        return self._node("MatMul", [left, right], (*outer, columns))
+        return self.node("MatMul", [left, right], (*outer, columns))
 
     # Elementwise.
 
@@ -94,117 +68,88 @@ class GraphBuilder:
 
     def unary(self, operator: str, value: Value, *constants: float, **attributes: Any) -> Value:
         """An operator with one input and scalar constants."""
-        return self._node(operator, [value, *map(self._scalar, constants)], self.shape(value), **attributes)
+        scalars = [self.scalar(constant, self.kind(value)) for constant in constants]
+        return self.node(operator, [value, *scalars], self.shape(value), **attributes)
 
     def add(self, left: Value, right: Value) -> Value:
         """A sum; the result has the shape of the right operand."""
-        return self._node("Add", [left, right], self.shape(right))
+        return self.node("Add", [left, right], self.shape(right), self.kind(right))
 
     def multiply(self, left: Value, right: Value) -> Value:
         """An elementwise product; the result has the shape of the left operand."""
-        return self._node("Mul", [left, right], self.shape(left))
+        return self.node("Mul", [left, right], self.shape(left))
 
     def scaled(self, value: Value) -> Value:
         """A product with a learned scale along the last axis."""
-        return self.multiply(value, self._weight(self.shape(value)[-1]))
+        return self.multiply(value, self.weight(self.shape(value)[-1]))
 
     def batch_norm(self, value: Value) -> Value:
         """A batch norm that is not folded into a convolution."""
-        parameters = [self._weight(self.channels(value)) for _ in range(4)]
-        return self._node("BatchNormalization", [value, *parameters], self.shape(value))
+        parameters = [self.weight(self.channels(value)) for _ in range(4)]
+        return self.node("BatchNormalization", [value, *parameters], self.shape(value))
 
     # Pooling, reshaping, normalisation.
 
     def pooled(self, value: Value, operator: str, kernel: int, stride: int) -> Value:
         """`MaxPool` or `AveragePool`, padded like a convolution."""
-        return self._node(
-            operator, [value], (*self.shape(value)[:2], *self._size(value, kernel, stride)),
-            kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[(kernel - 1) // 2] * 4,
+        axes = len(self.shape(value)) - 2
+        return self.node(
+            operator, [value], (*self.shape(value)[:2], *self._size(value, [kernel] * axes, stride)),
+            kernel_shape=[kernel] * axes, strides=[stride] * axes, pads=[(kernel - 1) // 2] * 2 * axes,
         )  # fmt: skip
 
     def global_pooled(self, value: Value) -> Value:
         """The mean of each channel, as a 1x1 image."""
-        return self._node("GlobalAveragePool", [value], (*self.shape(value)[:2], 1, 1))
+        return self.node("GlobalAveragePool", [value], (*self.shape(value)[:2], 1, 1))
 
     def mean(self, value: Value) -> Value:
         """The mean of each channel, as exporters write it for `x.mean([2, 3])`."""
-        return self._node("ReduceMean", [value], self.shape(value)[:2], axes=[2, 3], keepdims=0)
+        return self.node("ReduceMean", [value], self.shape(value)[:2], axes=[2, 3], keepdims=0)
 
     def flat(self, value: Value) -> Value:
         """Flattened to (batch, features)."""
         batch, *rest = self.shape(value)
-        return self._node("Flatten", [value], (batch, math.prod(rest)), axis=1)
+        return self.node("Flatten", [value], (batch, math.prod(rest)), axis=1)
 
     def concatenated(self, values: Sequence[Value]) -> Value:
         """Images concatenated along their channels."""
         batch, _, *rest = self.shape(values[0])
-        return self._node("Concat", values, (batch, sum(map(self.channels, values)), *rest), axis=1)
+        return self.node("Concat", values, (batch, sum(map(self.channels, values)), *rest), axis=1)
 
     def halves(self, value: Value) -> list[Value]:
         """The two halves of an image's channels."""
         batch, channels, *rest = self.shape(value)
-        output = self._node("Split", [value], (batch, channels // 2, *rest), axis=1)
-        second = f"{output}.second"
-        self._nodes[-1].output.append(second)
-        self._shapes[second] = self._shapes[output]
-        return [output, second]
+        shape = (batch, channels // 2, *rest)
+        return [self.node("Split", [value], shape, axis=1), self.also(shape)]
 
     def reshaped(self, value: Value, *shape: int) -> Value:
         """The same elements in another shape."""
-        return self._node(
-            "Reshape", [value, self._constant((len(shape),), lambda: np.array(shape, np.int64))], shape
-        )
+        return self.node("Reshape", [value, self.integers(*shape)], shape)
 
     def transposed(self, value: Value, *order: int) -> Value:
         """Axes in another order."""
         shape = self.shape(value)
-        return self._node("Transpose", [value], [shape[axis] for axis in order], perm=order)
+        return self.node("Transpose", [value], [shape[axis] for axis in order], perm=order)
 
     def normalised(self, value: Value) -> Value:
         """Layer normalisation over the last axis."""
         width = self.shape(value)[-1]
-        inputs = [value, self._weight(width), self._weight(width)]
-        return self._node("LayerNormalization", inputs, self.shape(value), axis=-1)
+        inputs = [value, self.weight(width), self.weight(width)]
+        return self.node("LayerNormalization", inputs, self.shape(value), axis=-1)
 
     def softmax(self, value: Value) -> Value:
         """Over the last axis."""
-        return self._node("Softmax", [value], self.shape(value), axis=-1)
+        return self.node("Softmax", [value], self.shape(value), axis=-1)
 
     # Helpers.
 
-    def _node(self, operator: str, inputs: Sequence[Value], shape: Sequence[int], **attributes: Any) -> Value:
-        output = f"{operator}.{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
-        self._shapes[output] = tuple(shape)
-        return output
-
-    def _size(self, value: Value, kernel: int, stride: int) -> tuple[int, ...]:
-        """Rows and columns after a sliding window; unchanged for odd kernels of stride 1."""
-        margin = 2 * ((kernel - 1) // 2) - kernel
-        return tuple((size + margin) // stride + 1 for size in self.shape(value)[2:])
-
-    def _weight(self, *shape: int) -> Value:
-        """A weight, drawn only when the model is made; positive, as variances must be."""
-        self.weights += math.prod(shape)
-        spread = 2 / max(1, math.prod(shape[1:]))
-        seed = int(self._rng.integers(2**32))
-        return self._constant(shape, lambda: _noise(seed, shape) * np.float32(spread))
-
-    def _scalar(self, value: float) -> Value:
-        name = f"scalar.{value}"
-        self._tensors[name] = lambda: np.array(value, np.float32)
-        return name
-
-    def _constant(self, shape: tuple[int, ...], value: Callable[[], NDArray[Any]]) -> Value:
-        name = f"constant.{len(self._tensors)}"
-        self._tensors[name] = value
-        self._shapes[name] = shape
-        return name
-
-
-def _noise(seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Numbers between 0 and 1, a few thousand repeated; timings do not depend on the values."""
-    return np.resize(np.random.default_rng(seed).random(4099, np.float32), shape)
+    def _size(self, value: Value, spans: Sequence[int], stride: int) -> tuple[int, ...]:
+        """Sizes after a sliding window; unchanged for odd windows of stride 1."""
+        sizes = self.shape(value)[2:]
+        return tuple(
+            (size + 2 * ((span - 1) // 2) - span) // stride + 1
+            for size, span in zip(sizes, spans, strict=True)
+        )
 
 
 def _silu(builder: GraphBuilder, value: Value) -> Value:
@@ -216,6 +161,17 @@ def _gelu(builder: GraphBuilder, value: Value) -> Value:
     return builder.unary("Mul", builder.multiply(value, builder.unary("Add", erf, 1.0)), 0.5)
 
 
+def _gelu_tanh(builder: GraphBuilder, value: Value) -> Value:
+    cubic = builder.unary("Mul", builder.unary("Pow", value, 3.0), 0.044715)
+    inner = builder.unary("Mul", builder.add(value, cubic), math.sqrt(2 / math.pi))
+    outer = builder.unary("Add", builder.unary("Tanh", inner), 1.0)
+    return builder.multiply(value, builder.unary("Mul", outer, 0.5))
+
+
+def _gelu_quick(builder: GraphBuilder, value: Value) -> Value:
+    return builder.multiply(value, builder.unary("Sigmoid", builder.unary("Mul", value, 1.702)))
+
+
 _ACTIVATIONS: dict[str, Callable[[GraphBuilder, Value], Value]] = {
     "none": lambda _, value: value,
     "relu": lambda builder, value: builder.unary("Relu", value),
@@ -225,4 +181,8 @@ _ACTIVATIONS: dict[str, Callable[[GraphBuilder, Value], Value]] = {
     "sigmoid": lambda builder, value: builder.unary("Sigmoid", value),
     "silu": _silu,
     "gelu": _gelu,
+    "gelu-tanh": _gelu_tanh,
+    "gelu-quick": _gelu_quick,
+    "tanh": lambda builder, value: builder.unary("Tanh", value),
+    "leaky": lambda builder, value: builder.unary("LeakyRelu", value, alpha=0.1),
 }

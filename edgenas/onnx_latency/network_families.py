@@ -14,10 +14,16 @@ CHANNELS = (
 
 
 class Draw:
-    """Random choices among values that are common in practice."""
+    """Random choices among values that are common in practice.
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    Args:
+        rng: decides.
+        part: which of how many equal parts of its range, on a log scale, `between` draws from.
+    """
+
+    def __init__(self, rng: np.random.Generator, part: tuple[int, int] = (0, 1)) -> None:
         self._rng = rng
+        self._part = part
 
     def of(self, *options: int) -> int:
         """One of the numbers."""
@@ -26,6 +32,16 @@ class Draw:
     def word(self, *options: str) -> str:
         """One of the strings."""
         return str(self._rng.choice(options))
+
+    def some(self, count: int, *options: str) -> list[str]:
+        """So many of the strings, each at most once."""
+        return [str(each) for each in self._rng.choice(options, count, replace=False)]
+
+    def between(self, low: int, high: int) -> int:
+        """A number from the lower to the upper bound, log-uniform."""
+        number, count = self._part
+        place = (number + self._rng.random()) / count
+        return int(low * ((high + 1) / low) ** place)
 
     def chance(self, share: float) -> bool:
         """True with this probability."""

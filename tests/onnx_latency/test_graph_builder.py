@@ -28,10 +28,25 @@ def test_images_have_the_size_that_onnx_infers(rows: int, kernel: int, stride: i
     _check(builder, value)
 
 
-@pytest.mark.parametrize("act", ["none", "relu", "relu6", "hswish", "hsigmoid", "sigmoid", "silu", "gelu"])
+ACTIVATIONS = (
+    "none", "relu", "relu6", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "gelu-tanh", "gelu-quick",
+    "tanh", "leaky",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("act", ACTIVATIONS)
 def test_activations_keep_the_shape(act: str) -> None:
     builder = _sketch(1, 8, 4, 4)
     _check(builder, builder.activated(builder.conv(INPUT, 8), act))
+
+
+@pytest.mark.parametrize("sizes", [(16,), (16, 12), (6, 8, 10)])
+def test_images_may_have_any_number_of_axes(sizes: tuple[int, ...]) -> None:
+    builder = _sketch(2, 8, *sizes)
+    value = builder.pooled(builder.conv(INPUT, 8, 3, 2), "MaxPool", 2, 2)
+    value = builder.conv(value, 4, [3] + [1] * (len(sizes) - 1), act="relu", dilation=2)
+    assert builder.shape(value)[2:] == tuple(size // 4 for size in sizes)
+    _check(builder, value)
 
 
 def test_sequences_have_the_shape_that_onnx_infers() -> None:

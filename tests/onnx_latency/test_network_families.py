@@ -31,3 +31,11 @@ def test_draws_stay_between_their_ends() -> None:
     assert {draw.chance(0.5) for _ in range(50)} == {True, False}
     assert {draw.channels(16, 40) for _ in range(200)} == {n for n in CHANNELS if 16 <= n <= 40}
     assert draw.channels(5000, 9000) == 5000
+    assert {draw.between(3, 5) for _ in range(100)} == {3, 4, 5}
+    assert sorted(draw.some(3, "a", "b", "c")) == ["a", "b", "c"]
+
+
+def test_a_range_may_be_drawn_from_in_parts() -> None:
+    low, middle, high = (Draw(np.random.default_rng(0), (part, 3)) for part in range(3))
+    for _ in range(100):
+        assert 1 <= low.between(1, 999) <= 10 <= middle.between(1, 999) <= 100 <= high.between(1, 999) <= 999

@@ -1,0 +1,19 @@
+"""Kinds of kernels that other people's files have, beside those of image networks of floats: a table of builders."""
+
+from edgenas.onnx_latency.fragment_kinds.arrays import ARRAYS
+from edgenas.onnx_latency.fragment_kinds.images import IMAGES
+from edgenas.onnx_latency.fragment_kinds.movement import MOVEMENT
+from edgenas.onnx_latency.fragment_kinds.others import OTHERS
+from edgenas.onnx_latency.fragment_kinds.quantised import QUANTISED
+from edgenas.onnx_latency.fragment_kinds.sequences import SEQUENCES
+from edgenas.onnx_latency.fragment_kinds.starting import Kind
+
+KINDS: dict[str, Kind] = {**IMAGES, **QUANTISED, **SEQUENCES, **ARRAYS, **MOVEMENT, **OTHERS}
+
+FREQUENT = (
+    "conv1d", "conv-transposed", "dynamic-lstm", "dynamic-products", "grouped", "gru", "large-linear", "large-pooling",
+    "lstm", "small-linear",
+)  # fmt: skip
+"""Kinds that many files have, and that vary much."""
+
+__all__ = ["FREQUENT", "KINDS"]
