@@ -7,9 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgenas.board import host
 from edgenas.device.onnx_execution import OnnxExecutor, stores_in_blocks
 from edgenas.device.runtime import Runtime, Session
@@ -25,7 +22,6 @@ from edgenas.onnx_latency.pieces import pieces_of
 from edgenas.onnx_latency.runtime_kernels import kernels_that_run
 from edgenas.onnx_latency.shape_inference import shaped
 from edgenas.progress import Phase, Progress, silent
-from edgenas.space.onnx_graph import INPUT
 from edgenas.timing.journal import keep_rounds, kept_rounds
 from edgenas.timing.loaded_models import load_empty, load_sentinel
 from edgenas.timing.measuring import measure
@@ -68,8 +64,9 @@ def timed_fragments(
     sessions: dict[str, Session] = {}
     kernels: dict[str, list[Kernel]] = {}
     executor = OnnxExecutor(stores_in_blocks(runtime.provider, host.instructions()))
-    for i, fragment in enumerate(drawn(batch, fragments.COUNT)):
-        progress(LOADING, i, fragments.COUNT)
+    wanted = [*drawn(batch, fragments.COUNT), *fragments.further(batch)]
+    for i, fragment in enumerate(wanted):
+        progress(LOADING, i, len(wanted))
         try:
             sessions[fragment.name] = _loaded(fragment, runtime)
         except DeviceError as error:
@@ -111,12 +108,12 @@ def fragments_from(
 
 
 def _loaded(fragment: Fragment, runtime: Runtime) -> Session:
-    return runtime.load(fragment.model.SerializeToString(), _feeds(fragment))
+    return runtime.load(fragment.model.SerializeToString(), fragment.feeds())
 
 
 def executed_kernels(executor: OnnxExecutor, fragment: Fragment) -> list[Kernel]:
     """The kernels that ONNX Runtime runs of a fragment."""
-    return kernels_that_run(executor, fragment.model, _feeds(fragment))
+    return kernels_that_run(executor, fragment.model, fragment.feeds())
 
 
 def fragment_kernels(fragment: Fragment, batch: int) -> list[Kernel]:
@@ -125,10 +122,6 @@ def fragment_kernels(fragment: Fragment, batch: int) -> list[Kernel]:
         path = Path(folder) / "fragment.onnx"
         path.write_bytes(fragment.model.SerializeToString())
         return fused_kernels(shaped(read_model(path, batch)))
-
-
-def _feeds(fragment: Fragment) -> dict[str, NDArray[np.float32]]:
-    return {INPUT: np.random.default_rng(0).random(fragment.shape, np.float32)}
 
 
 def _texts(kernels: Sequence[Kernel]) -> dict[str, int]:

@@ -21,7 +21,7 @@ from edgenas.onnx_latency import costing, fragment_timing, kernel_fitting
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.kernels import Kernel
 from edgenas.onnx_latency.model_inputs import Shapes
-from edgenas.onnx_latency.onnx_reading import Model, read_model, read_whole_model
+from edgenas.onnx_latency.onnx_reading import Model, read_model, read_model_to_run
 from edgenas.onnx_latency.runtime_kernels import kernels_that_run
 from edgenas.onnx_latency.shape_inference import ImpossibleSizeError, check_sizes, shaped
 
@@ -96,7 +96,7 @@ def _fused(model: Model) -> tuple[list[Kernel], InputError | None]:
 
 
 def _kernels_that_run(path: Path, device: Device, shapes: Shapes | None, blocked: bool) -> list[Kernel]:
-    model = read_whole_model(path, device.batch, shapes)
+    model = read_model_to_run(path, device.batch, shapes)
     check_sizes(model)
     feeds = {each.name: random_input(each.shape, each.dtype) for each in model.inputs}
     return kernels_that_run(OnnxExecutor(blocked), model.proto, feeds)

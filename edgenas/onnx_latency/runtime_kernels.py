@@ -4,6 +4,7 @@ Fusion, folding, quantisation, casts and layouts are those of the runtime itself
 flow is what was run of it, as often as it was.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from edgenas.board.execution import KernelRun
 from edgenas.device.onnx_execution import Execution, OnnxExecutor, graphs_of
 from edgenas.onnx_latency.kernels import Kernel, Shape
 from edgenas.onnx_latency.onnx_reading import label, operator
-from edgenas.onnx_latency.operators import attribute, operator_of
+from edgenas.onnx_latency.operators import UNKNOWN, attribute, operator_of
 from edgenas.onnx_latency.shape_inference import Graph
 
 ACTIVATION = "activation"
@@ -54,7 +55,7 @@ class _Pass:
         read = [name for name in dict.fromkeys(node.input) if name in shapes and name not in self._weights]
         weights = [name for name in dict.fromkeys(node.input) if name in self._weights]
         written = [name for name in node.output if name in shapes]
-        row = operator_of(node)
+        row = operator_of(node) if shapes.keys() >= {name for name in node.input if name} else UNKNOWN
         product = row.multiplied(graph, node)
         elements_written = sum(map(graph.size, written))
         return Kernel(
@@ -80,14 +81,18 @@ class _Pass:
         """Shapes of a node's values in this run; what it does not tell is as before."""
         outputs = [name for name in node.output if name]
         inputs = [name for name in node.input if name]
-        # The runtime leaves out weights that it keeps in a form of its own.
-        for names in (inputs, [name for name in inputs if name not in self._weights]):
-            if len(names) == len(run.inputs):
-                self._note(names, run.inputs)
-                break
+        # The runtime leaves out weights that it keeps in a form of its own: the largest ones.
+        weights = sorted(self._weights.intersection(inputs), key=self._size)
+        kept_apart = weights[len(weights) - max(0, len(inputs) - len(run.inputs)) :]
+        told = [name for name in inputs if name not in kept_apart]
+        if len(told) == len(run.inputs):
+            self._note(told, run.inputs)
         if len(outputs) == len(run.outputs):
             self._note(outputs, run.outputs)
         return {name: self._shapes[name] for name in (*inputs, *outputs) if name in self._shapes}
+
+    def _size(self, name: str) -> int:
+        return math.prod(self._shapes[name])
 
     def _note(self, names: Sequence[str], tensors: Sequence[tuple[str, Sequence[int]]]) -> None:
         for name, (_, shape) in zip(names, tensors, strict=True):
