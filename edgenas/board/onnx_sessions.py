@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from edgenas.board.host import interruptions
 from edgenas.board.problem import BoardError, first_line
@@ -113,13 +113,21 @@ class OnnxSession:
         # arrays are kept: on the CPU it is their memory that is bound.
         self._outputs = self.run()
         self.loading_ms = (load_ms, 1e3 * (time.perf_counter() - began_s))
-        self._binding = session.io_binding()
-        for name, value in feeds.items():
-            self._binding.bind_ortvalue_input(name, runtime.OrtValue.ortvalue_from_numpy(value, memory))
-        for output, value in zip(session.get_outputs(), self._outputs):
-            self._binding.bind_ortvalue_output(
-                output.name, runtime.OrtValue.ortvalue_from_numpy(value, memory)
-            )
+        self._call = self._bound(runtime, memory)
+
+    def _bound(self, runtime: Any, memory: str) -> Callable[[], Any]:
+        """A call with bound inputs and outputs; a plain one if an output cannot be bound: no array, or of another rank
+        than the file declares."""
+        session, binding = self._session, self._session.io_binding()
+        try:
+            for name, value in self._feeds.items():
+                binding.bind_ortvalue_input(name, runtime.OrtValue.ortvalue_from_numpy(value, memory))
+            for output, value in zip(session.get_outputs(), self._outputs):
+                binding.bind_ortvalue_output(output.name, runtime.OrtValue.ortvalue_from_numpy(value, memory))
+            session.run_with_iobinding(binding)
+        except Exception:  # ONNX Runtime's exceptions have no common base class
+            return lambda: session.run(None, self._feeds)
+        return lambda: session.run_with_iobinding(binding)
 
     def run(self) -> list[Any]:
         """Run once and return the outputs, as arrays."""
@@ -131,12 +139,12 @@ class OnnxSession:
         Raises:
             BoardError: the clock went backwards.
         """
-        run, binding, clock = self._session.run_with_iobinding, self._binding, time.perf_counter_ns
+        call, clock = self._call, time.perf_counter_ns
         marks = [0] * (calls + 1)
         before = interruptions()
         marks[0] = clock()
         for i in range(calls):
-            run(binding)
+            call()
             marks[i + 1] = clock()
         self.interruptions = interruptions() - before
         if any(later < earlier for earlier, later in zip(marks, marks[1:])):

@@ -33,11 +33,13 @@ class Execution:
     Attributes:
         nodes: of the optimised graph, those in control flow included, by their name.
         weights: shapes of the constants of that graph, by their name.
+        indices: the constants that are shapes or indices.
         runs: the kernels that ran, in the order in which each ran first.
     """
 
     nodes: Mapping[str, onnx.NodeProto]
     weights: Mapping[str, tuple[int, ...]]
+    indices: frozenset[str]
     runs: Sequence[KernelRun]
 
 
@@ -77,10 +79,13 @@ class OnnxExecutor:
         optimised = onnx.load(folder / OPTIMISED, load_external_data=False)
         nodes: dict[str, onnx.NodeProto] = {}
         weights: dict[str, tuple[int, ...]] = {}
+        indices: set[str] = set()
         for graph in graphs_of(optimised.graph):
             nodes.update((node.name, node) for node in graph.node)
             weights.update((each.name, tuple(each.dims)) for each in graph.initializer)
-        return Execution(nodes, weights, runs)
+            whole = onnx.TensorProto.INT64
+            indices |= {each.name for each in graph.initializer if each.data_type == whole}
+        return Execution(nodes, weights, frozenset(indices), runs)
 
 
 def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:

@@ -7,6 +7,7 @@ Gauss-Newton steps, each conditioning a Gaussian process on linear functionals o
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from edgenas.errors import InputError
 from edgenas.latency.table import MAX_DISTINCT, Fragments
@@ -34,6 +36,10 @@ NOISE = 0.04
 
 TIMER_NOISE_MS = 0.5e-3
 """Absolute noise of a timing, milliseconds."""
+
+RATE_SD, BEYOND_SD = 0.8, 0.12
+"""Relative deviation of the rates of a family that no fragment had, which more of them lower as that of a mean. What
+each factor of e adds by which a piece is larger than all of its family."""
 
 NEWTON_STEPS = 6
 MAX_STEP = 1.0
@@ -70,8 +76,13 @@ class KernelCosts:
         self.overhead_ms, self.blocked = fragments.overhead_ms, fragments.blocked
         times_ms = np.array([each.typical_ms for each in fragments.times])
         seen, counts = _counted(fragments)
-        pieces = [each.piece for each in seen]
+        self._known = _Known(fragments)
         net_ms = times_ms - self.overhead_ms
+        with threadpool_limits(1):  # matrices are small: threads would only wait for each other
+            self._fit(seen, counts, net_ms, times_ms)
+
+    def _fit(self, seen: Sequence[SizedPiece], counts: csr_matrix, net_ms: Floats, times_ms: Floats) -> None:
+        pieces = [each.piece for each in seen]
         self._rates = Rates(seen, counts, net_ms, times_ms)
         self._groups = {kind: _Group([seen[i] for i in places]) for kind, places in _by_kind(pieces).items()}
         self._places = _by_kind(pieces)
@@ -140,8 +151,35 @@ class KernelCosts:
             if kind in cross:
                 shared += self._slopes[:, self._places[kind]] @ (part_ms @ cross[kind])
         variance -= float(shared @ cho_solve(self._factor, shared))
+        variance += self._known.variance(pieces, times_ms * counts)
         whole_ms = self.overhead_ms + times_ms @ counts
         return Costs(times_ms, math.sqrt(max(variance, 0.0) / whole_ms**2 + NOISE**2))
+
+
+class _Known:
+    """How well rates of families are known: from how many fragments, and of which sizes."""
+
+    def __init__(self, fragments: Fragments) -> None:
+        self._fragments, self._largest = Counter[str](), dict[str, int]()
+        for fragment in fragments.times:
+            pieces = [piece_from_text(text) for text in fragment.pieces]
+            self._fragments.update({piece.family for piece in pieces})
+            for piece in pieces:
+                self._largest[piece.family] = max(self._largest.get(piece.family, 1), _amount(piece))
+
+    def variance(self, pieces: Sequence[Piece], parts_ms: Floats) -> float:
+        """Of the sum of pieces that take `parts_ms`, as errors of a family's rates are common to its pieces."""
+        deviations: dict[str, float] = {}
+        for piece, part_ms in zip(pieces, parts_ms.tolist(), strict=True):
+            beyond = max(0.0, math.log(_amount(piece) / self._largest.get(piece.family, 1)))
+            known = RATE_SD / math.sqrt(1 + self._fragments[piece.family])
+            deviation = math.hypot(known, BEYOND_SD * beyond) * part_ms
+            deviations[piece.family] = deviations.get(piece.family, 0.0) + deviation
+        return sum(deviation**2 for deviation in deviations.values())
+
+
+def _amount(piece: Piece) -> int:
+    return max(1, piece.macs, piece.read + piece.written, piece.weights)
 
 
 class _Group:

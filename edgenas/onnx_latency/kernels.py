@@ -29,6 +29,8 @@ class Kernel:
         reuse: as `Work.reuse`.
         window: of pooling, elements visited for each output.
         steps: of a recurrent layer, one after the other.
+        walks: separate stretches of memory that it walks (`memory_walks`).
+        broadcast: whether inputs of different shapes are combined.
         element: type of what is read, as the runtime names it; empty where that is not known.
         times: how often it runs in a call; all counts are for once.
     """
@@ -45,6 +47,8 @@ class Kernel:
     reuse: int = 1
     window: int = 1
     steps: int = 1
+    walks: int = 1
+    broadcast: bool = False
     element: str = ""
     times: int = 1
 

@@ -24,7 +24,7 @@ class Piece(NamedTuple):
     Attributes:
         family: kind, operator, and the type of the elements if that is not float: pieces of one family run the same
             code.
-        macs: multiply-accumulates; for pooling, elements visited.
+        macs: multiply-accumulates; for pooling, elements visited; of others, stretches of memory walked.
         read: elements read, weights excluded.
         written: elements written.
         weights: weights read.
@@ -73,6 +73,8 @@ def _main(kernel: Kernel) -> Piece:
     read, written = kernel.elements_read, kernel.elements_written
     if _name(kernel) in VIEWS:
         read = written = 0
+    elif not macs:
+        macs = kernel.walks
     return Piece(_family(kernel), macs, read, written, kernel.weights, kernel.reuse)
 
 
@@ -93,7 +95,7 @@ def _family(kernel: Kernel) -> str:
     if name == "nchwc.Conv" and kernel.kind == "dense" and kernel.weight_shapes[0][1] % BLOCK:
         name += ".few"
     element = "" if kernel.element in ("", "float") else f".{kernel.element}"
-    return f"{kernel.kind}/{name}{element}"
+    return f"{kernel.kind}/{name}{'.broadcast' if kernel.broadcast else ''}{element}"
 
 
 def _name(kernel: Kernel) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.board.random_inputs import random_input
 from edgenas.device import Device, Provenance
 from edgenas.device.onnx_execution import OnnxExecutor
 from edgenas.device_models.fitted import model_of
@@ -20,10 +19,11 @@ from edgenas.latency.table import Fragments, find_table
 from edgenas.onnx_latency import costing, fragment_timing, kernel_fitting
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.kernels import Kernel
-from edgenas.onnx_latency.model_inputs import Shapes
-from edgenas.onnx_latency.onnx_reading import Model, read_model, read_model_to_run
+from edgenas.onnx_latency.model_inputs import Shapes, feeds_of
+from edgenas.onnx_latency.onnx_reading import Model, precision_of, read_model, read_model_to_run
 from edgenas.onnx_latency.runtime_kernels import kernels_that_run
 from edgenas.onnx_latency.shape_inference import ImpossibleSizeError, check_sizes, shaped
+from edgenas.vocabulary import Precision
 
 log = logging.getLogger(__name__)
 
@@ -63,11 +63,10 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
     """
     model = read_model(path, device.batch, shapes)
     fused, problem = _fused(model)
-    found = find_table(device)
-    fragments = found[1].fragments if found else None
-    if found and fragments and fragments.channel_block is None:
-        kernels = _kernels_that_run(path, device, shapes, fragments.blocked)
-        costs = costing.costing_from_fragments(kernels, _fitted(found[0], fragments))
+    timed = _timed_kernels(device, precision_of(model.proto))
+    if timed is not None:
+        kernels = _kernels_that_run(path, device, shapes, timed.blocked)
+        costs = costing.costing_from_fragments(kernels, timed)
     else:
         kernels = fused if problem is None else _kernels_that_run(path, device, shapes, blocked=False)
         if not kernels:
@@ -85,6 +84,29 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
     )
 
 
+def _timed_kernels(device: Device, precision: Precision) -> kernel_fitting.KernelCosts | None:
+    """Costs of kernels that were timed on a device, if any were.
+
+    They are in the table at fp32, with those of other precisions: a file in its own precision says itself what is in
+    which. A file that the device would convert is another one.
+    """
+    if device.precision not in (precision, fragment_timing.PRECISION):
+        return None
+    found = find_table(device.at(fragment_timing.PRECISION))
+    if found is None or found[1].fragments is None:
+        return None
+    path, fragments = found[0], found[1].fragments
+    if fragments.channel_block is not None:
+        log.warning(
+            "%s: its fragments of networks were timed by an earlier version, which named other kernels: they are not "
+            "used; time them anew with a full profile, in a table of its own: delete this one, and repeat %s",
+            path,
+            f"edgenas profile --device {device.name} {operating_point(device)}",
+        )
+        return None
+    return _fitted(path, fragments)
+
+
 def _fused(model: Model) -> tuple[list[Kernel], InputError | None]:
     """Kernels by our own rules; or why there are none, as sizes or what runs depend on data."""
     try:
@@ -98,8 +120,7 @@ def _fused(model: Model) -> tuple[list[Kernel], InputError | None]:
 def _kernels_that_run(path: Path, device: Device, shapes: Shapes | None, blocked: bool) -> list[Kernel]:
     model = read_model_to_run(path, device.batch, shapes)
     check_sizes(model)
-    feeds = {each.name: random_input(each.shape, each.dtype) for each in model.inputs}
-    return kernels_that_run(OnnxExecutor(blocked), model.proto, feeds)
+    return kernels_that_run(OnnxExecutor(blocked), model.proto, feeds_of(model.inputs))
 
 
 def latency_of_onnx(content: bytes, device: Device) -> Latency:

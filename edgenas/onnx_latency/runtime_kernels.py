@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgenas.board.execution import KernelRun
 from edgenas.device.onnx_execution import Execution, OnnxExecutor, graphs_of
 from edgenas.onnx_latency.kernels import Kernel, Shape
+from edgenas.onnx_latency.memory_walks import is_broadcast, walks
 from edgenas.onnx_latency.onnx_reading import label, operator
 from edgenas.onnx_latency.operators import UNKNOWN, attribute, operator_of
 from edgenas.onnx_latency.shape_inference import Graph
@@ -46,6 +47,7 @@ class _Pass:
 
     def __init__(self, execution: Execution, feeds: Mapping[str, Shape]) -> None:
         self._nodes, self._weights = execution.nodes, frozenset(execution.weights)
+        self._indices = execution.indices
         self._shapes: dict[str, Shape] = {**execution.weights, **feeds}
 
     def kernel(self, run: KernelRun) -> Kernel:
@@ -53,7 +55,9 @@ class _Pass:
         shapes, types = self._shapes_of(node, run), [kind for kind, _ in run.inputs]
         graph = Graph([node], shapes, self._weights, self._weights, frozenset())
         read = [name for name in dict.fromkeys(node.input) if name in shapes and name not in self._weights]
-        weights = [name for name in dict.fromkeys(node.input) if name in self._weights]
+        weights = [
+            name for name in dict.fromkeys(node.input) if name in self._weights and name not in self._indices
+        ]
         written = [name for name in node.output if name in shapes]
         row = operator_of(node) if shapes.keys() >= {name for name in node.input if name} else UNKNOWN
         product = row.multiplied(graph, node)
@@ -73,6 +77,8 @@ class _Pass:
             reuse=product.reuse,
             window=row.window(graph, node),
             steps=row.steps(graph, node),
+            walks=walks(node, shapes),
+            broadcast=is_broadcast(node, shapes),
             element=types[0] if types else "",
             times=run.times,
         )
