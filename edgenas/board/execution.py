@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence, Tuple
 
 from edgenas.board.onnx_sessions import CPU, SILENT
 from edgenas.board.problem import BoardError, first_line
@@ -13,6 +15,9 @@ OPTIMISED, WEIGHTS, PROFILE = "optimised.onnx", "optimised.bin", "profile"
 
 MAX_PROFILE_BYTES = 2**28
 """Of the runtime's own record: some 300,000 kernels."""
+
+MAX_MEMORY_BYTES = 8 * 2**30
+"""Of the model and of all its values: a loop may gather what it computes without end."""
 
 MIN_WEIGHT_BYTES = "1024"
 """Larger weights are written beside the optimised model: only their shapes are of interest."""
@@ -64,11 +69,12 @@ def executed(
     options.profile_file_prefix = str(Path(folder, PROFILE))
     record = ""
     try:
-        session = runtime.InferenceSession(
-            model, options, providers=[CPU], disabled_optimizers=list(disabled)
-        )
-        session.run(None, dict(feeds))
-        record = session.end_profiling()
+        with _limited_memory():
+            session = runtime.InferenceSession(
+                model, options, providers=[CPU], disabled_optimizers=list(disabled)
+            )
+            session.run(None, dict(feeds))
+            record = session.end_profiling()
         if Path(record).stat().st_size > MAX_PROFILE_BYTES:
             raise BoardError("the model runs too many kernels", "give one with fewer steps")
         return _runs(json.loads(Path(record).read_text("utf-8")))
@@ -80,6 +86,24 @@ def executed(
     finally:
         if record:
             Path(record).unlink()
+
+
+@contextmanager
+def _limited_memory() -> Iterator[None]:
+    """Let the process take `MAX_MEMORY_BYTES` beyond what it has, where the system can see to that."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    has = int(statm.read_text("ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (has + MAX_MEMORY_BYTES, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _runs(events: Sequence[Mapping[str, Any]]) -> list[KernelRun]:

@@ -112,7 +112,8 @@ class Worker:
             if timer.is_alive():
                 raise
             raise BoardError(
-                f"one run of the model takes more than {most_s:g} s", "give smaller inputs"
+                f"one run of the model takes more than {most_s:g} s",
+                "give smaller inputs, and a model whose loops end",
             ) from None
         finally:
             timer.cancel()

@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 
 from edgenas.board.execution import OPTIMISED, KernelRun
 from edgenas.board.onnx_sessions import CPU
+from edgenas.board.worker import MAX_EXECUTION_S
 from edgenas.device.onnx_process import FEEDS, MODEL, OnnxWorker
 from edgenas.device.onnx_runtime import as_device_error
 
 BLOCKED_LAYOUT = "NchwcTransformer"
 """ONNX Runtime's name for the optimisation that stores channels in blocks, which it makes on x86 processors only."""
+
+
+CONTROL_FLOW_S = 5.0
+"""Of loading and running a model with loops once: they may never end."""
 
 
 def stores_in_blocks(provider: str, processor: str) -> bool:
@@ -63,7 +68,7 @@ class OnnxExecutor:
             feeds: its inputs.
 
         Raises:
-            DeviceError: ONNX Runtime cannot run it, or not within a minute.
+            DeviceError: ONNX Runtime cannot run it, or not within a minute; with loops, within five seconds.
         """
         worker = self._worker = self._worker or OnnxWorker(CPU, 1)
         folder = worker.folder
@@ -72,7 +77,8 @@ class OnnxExecutor:
         try:
             with as_device_error():
                 given = (list(feeds), str(folder / FEEDS))
-                runs = worker.worker.execute(str(folder / MODEL), given, str(folder), self._disabled)
+                most_s = CONTROL_FLOW_S if _may_repeat(model.graph) else MAX_EXECUTION_S
+                runs = worker.worker.execute(str(folder / MODEL), given, str(folder), self._disabled, most_s)
         except BaseException:
             self._worker = None  # it may be gone
             raise
@@ -86,6 +92,10 @@ class OnnxExecutor:
             whole = onnx.TensorProto.INT64
             indices |= {each.name for each in graph.initializer if each.data_type == whole}
         return Execution(nodes, weights, frozenset(indices), runs)
+
+
+def _may_repeat(graph: onnx.GraphProto) -> bool:
+    return any(node.op_type in ("Loop", "Scan") for part in graphs_of(graph) for node in part.node)
 
 
 def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgenas.device import onnx_execution
 from edgenas.device.onnx_execution import OnnxExecutor, stores_in_blocks
 from edgenas.errors import DeviceError
 from edgenas.onnx_latency.kernels import Kernel
@@ -108,8 +109,8 @@ def test_of_a_branch_that_runs_only_its_kernels_count(run: Run) -> None:
     assert found["Exp"] == 1 and "Sin" not in found and found["If"] == 1
 
 
-def test_a_loop_counts_its_kernels_as_often_as_they_run(run: Run) -> None:
-    body = helper.make_graph(
+def _looping() -> onnx.GraphProto:
+    return helper.make_graph(
         [node("Sin", "v", "w"), node("Identity", "going", "on")],
         "body",
         [
@@ -122,9 +123,21 @@ def test_a_loop_counts_its_kernels_as_often_as_they_run(run: Run) -> None:
             helper.make_tensor_value_info("w", TensorProto.FLOAT, None),
         ],
     )
-    loop = node("Loop", "n true x", "y", body=body)
+
+
+def test_a_loop_counts_its_kernels_as_often_as_they_run(run: Run) -> None:
+    loop = node("Loop", "n true x", "y", body=_looping())
     made = model([loop], weights={"n": np.int64(7), "true": np.bool_(True)})
     assert _operators(run(made))["Sin"] == 7
+
+
+def test_a_loop_without_end_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_execution, "CONTROL_FLOW_S", 1.0)
+    made = model([node("Loop", " true x", "y", body=_looping())], weights={"true": np.bool_(True)})
+    made.graph.node[0].input[:] = ["", "true", "x"]
+    with pytest.raises(DeviceError, match=r"^one run of the model takes more than 1 s; give smaller inputs"):
+        run(made)
+    assert _operators(run(model([node("Exp", "x", "y")]))) == {"Exp": 1}
 
 
 def test_nodes_without_names_or_of_one_name_are_told_apart(run: Run) -> None:
