@@ -121,6 +121,7 @@ def no_fragments() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fragments, "COUNT", 0)
+        patch.setattr(fragments, "FURTHER", 0)
         yield
 
 

@@ -158,6 +158,7 @@ def test_a_profile_is_what_onnx_files_are_predicted_from(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "latency_models").mkdir()
     monkeypatch.setattr(fragments, "COUNT", 24)
+    monkeypatch.setattr(fragments, "FURTHER", 0)
     profile("cpu", resolution=16, classes=2, networks=3)
     caplog.clear()
     path = _write_onnx(tmp_path, mbconv(32, 10))

@@ -70,6 +70,7 @@ def _piece_ms(piece: Piece) -> float:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few fragments, in three rounds."""
     monkeypatch.setattr(fragments, "COUNT", 60)
+    monkeypatch.setattr(fragments, "FURTHER", 0)
     monkeypatch.setattr(bursts, "MIN_ROUNDS", 3)
     monkeypatch.setattr(bursts, "MAX_ROUNDS", 3)
 
@@ -129,4 +130,5 @@ def test_a_runtime_that_can_run_none_gives_none(monkeypatch: pytest.MonkeyPatch)
     other.precision = "int8"
     assert timed_fragments(other, 1) is None
     monkeypatch.setattr(fragments, "COUNT", 0)
+    monkeypatch.setattr(fragments, "FURTHER", 0)
     assert timed_fragments(FormulaRuntime(), 1) is None

@@ -420,6 +420,7 @@ def test_fragments_of_other_networks_are_timed_once(
     space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fragments, "COUNT", 8)
+    monkeypatch.setattr(fragments, "FURTHER", 0)
     runtime = fake()
     first = profile(space, device, runtime, networks=NETWORKS)
     assert first.changes.fragments is not None
@@ -459,6 +460,7 @@ def test_interrupted_in_the_fragments_it_goes_on_with_theirs_too(
     space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(fragments, "COUNT", 8)
+    monkeypatch.setattr(fragments, "FURTHER", 0)
     whole = fake()
     table = profile(space, device, whole, networks=NETWORKS).table
     loaded_of_fragments = False
