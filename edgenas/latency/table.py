@@ -4,10 +4,10 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from filelock import FileLock
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from edgenas.board import host
 from edgenas.board.energy import MAX_MJ
@@ -170,6 +170,18 @@ class Fragments(Document):
         if len({piece for each in self.times for piece in each.pieces}) > MAX_DISTINCT:
             raise ValueError(f"more than {MAX_DISTINCT} kernels are too many")
         return self
+
+    @property
+    def is_of_earlier_version(self) -> bool:
+        """Whether their kernels have names that are no longer given."""
+        return self.channel_block is not None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the field that the version lacks which timed them, so that checksums stay valid."""
+        found: dict[str, Any] = handler(self)
+        del found["blocked" if self.is_of_earlier_version else "channel_block"]
+        return found
 
 
 class LatencyTable(Document):

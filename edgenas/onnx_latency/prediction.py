@@ -96,10 +96,10 @@ def _timed_kernels(device: Device, precision: Precision) -> kernel_fitting.Kerne
     if found is None or found[1].fragments is None:
         return None
     path, fragments = found[0], found[1].fragments
-    if fragments.channel_block is not None:
+    if fragments.is_of_earlier_version:
         log.warning(
             "%s: its fragments of networks were timed by an earlier version, which named other kernels: they are not "
-            "used; time them anew with a full profile, in a table of its own: delete this one, and repeat %s",
+            "used; time them again: %s",
             path,
             f"edgenas profile --device {device.name} {operating_point(device)}",
         )

@@ -87,7 +87,7 @@ def profile(
     sessions.clear()
     of_fragments = journal and journal.with_suffix(f".fragments{journal.suffix}")
     fragments = None
-    if not (valid and valid.fragments):
+    if not (valid and valid.fragments and not valid.fragments.is_of_earlier_version):
         fragments = timed_fragments(runtime, device.batch, progress, of_fragments, machine)
     for each in filter(None, (journal, of_fragments)):
         each.unlink(missing_ok=True)  # before the calibration: if that fails, everything is to be timed again

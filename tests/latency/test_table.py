@@ -670,6 +670,20 @@ def test_fragments_that_cannot_be_are_refused(
         make_table(fragments=_timed(**changes))
 
 
+def test_fragments_of_earlier_versions_are_read_and_keep_their_checksum(
+    make_table: Make, folders: Path
+) -> None:
+    table = make_table(fragments=_timed())
+    path = _write(folders / "t.json", table)
+    written = json.loads(path.read_text())
+    assert written["fragments"].keys() == {"channel_block", "overhead_ms", "times"}
+    fragments = table_from_json(path).fragments
+    assert fragments is not None and fragments.is_of_earlier_version
+    now = make_table(fragments={**_timed(), "channel_block": None, "blocked": True}).fragments
+    assert now is not None and not now.is_of_earlier_version
+    assert now.model_dump().keys() == {"blocked", "overhead_ms", "times"}
+
+
 def test_merge_keeps_fragments_of_the_same_machine_and_runtime(make_table: Make, device: Device) -> None:
     save_table(device, make_table(fragments=_timed()))
     kept = table_from_json(save_table(device, make_table(KEY)))

@@ -431,6 +431,11 @@ def test_fragments_of_other_networks_are_timed_once(
     assert again.table.fragments == first.table.fragments
     other = profile(space, device, fake("2.0"), first.table, NETWORKS)
     assert other.changes.fragments is not None
+    old = first.table.fragments
+    assert old is not None
+    earlier = first.table.model_copy(update={"fragments": old.model_copy(update={"channel_block": 8})})
+    anew = profile(space, device, fake(), earlier, NETWORKS)
+    assert anew.table.fragments == first.table.fragments
 
 
 def test_interrupted_in_the_fragments_it_goes_on_with_the_blocks_times(
