@@ -9,7 +9,6 @@ from edgenas.errors import FileFormatError
 CHECK_PATH = "check the path"
 
 _KINDS = {
-    stat.S_IFDIR: ("a folder", "give a file"),
     stat.S_IFIFO: ("a pipe, which may have no end", "write its content into a file, and give that"),
 }
 """What is no regular file, by the type in its mode, and what to do about it."""
@@ -55,7 +54,8 @@ def check_is_file(path: Path, hint: str = "give another file", missing: str = CH
     except ValueError:  # a null character
         raise FileFormatError(ascii(str(path)), "", "is no path", "check the path") from None
     if not stat.S_ISREG(mode):
-        kind, instead = _KINDS.get(stat.S_IFMT(mode), ("no file", hint))
+        other = ("a folder" if stat.S_ISDIR(mode) else "no file", hint)
+        kind, instead = _KINDS.get(stat.S_IFMT(mode), other)
         raise FileFormatError(path, "", f"cannot be read (it is {kind})", instead)
 
 

@@ -14,6 +14,7 @@ MODULES = (
     "energy",
     "random_inputs",
     "onnx_sessions",
+    "execution",
     "worker",
     "trtexec",
     "manifest",

@@ -1,5 +1,6 @@
 """Further fragments: each is valid, runs, and together they run whatever kernels other people's files have."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,17 @@ EXPECTED = """
 """Operators that ONNX Runtime runs of all fragments, without the layouts that only some processors have."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def all_kinds() -> Iterator[None]:
+    """Other tests draw none of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "FURTHER", 3)
+        patch.setattr(module, "COUNT", 400)
+        yield
+
+
 @pytest.fixture(scope="module")
-def drawn() -> list[Fragment]:
+def drawn(all_kinds: None) -> list[Fragment]:
     """All of them, for one image."""
     return list(further(1))
 
