@@ -26,7 +26,7 @@ def _link(path: Path) -> Path:
         (_pipe, r"\(it is a pipe, which may have no end\); write its content into a file, and give that"),
         (_link, r"\(it is no file\); give another file"),
         (lambda path: Path("/dev/zero"), r"\(it is no file\); give another file"),
-        (lambda path: path.parent, r"\(it is a folder\); give a file"),
+        (lambda path: path.parent, r"\(it is a folder\); give another file"),
     ],
     ids=["pipe", "link", "device", "folder"],
 )
