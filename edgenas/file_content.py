@@ -8,11 +8,6 @@ from edgenas.errors import FileFormatError
 
 CHECK_PATH = "check the path"
 
-_KINDS = {
-    stat.S_IFIFO: ("a pipe, which may have no end", "write its content into a file, and give that"),
-}
-"""What is no regular file, by the type in its mode, and what to do about it."""
-
 
 def content_of(
     path: Path, max_bytes: int, hint: str = "give another file", missing: str = CHECK_PATH
@@ -53,10 +48,16 @@ def check_is_file(path: Path, hint: str = "give another file", missing: str = CH
         raise FileFormatError(path, "", f"cannot be read ({error.strerror})", missing) from None
     except ValueError:  # a null character
         raise FileFormatError(ascii(str(path)), "", "is no path", "check the path") from None
+    if stat.S_ISFIFO(mode):
+        raise FileFormatError(
+            path,
+            "",
+            "cannot be read (it is a pipe, which may have no end)",
+            "write its content into a file, and give that",
+        )
     if not stat.S_ISREG(mode):
-        other = ("a folder" if stat.S_ISDIR(mode) else "no file", hint)
-        kind, instead = _KINDS.get(stat.S_IFMT(mode), other)
-        raise FileFormatError(path, "", f"cannot be read (it is {kind})", instead)
+        kind = "a folder" if stat.S_ISDIR(mode) else "no file"
+        raise FileFormatError(path, "", f"cannot be read (it is {kind})", hint)
 
 
 def _size(size_bytes: int) -> str:

@@ -116,8 +116,11 @@ class OnnxSession:
         self._call = self._bound(runtime, memory)
 
     def _bound(self, runtime: Any, memory: str) -> Callable[[], Any]:
-        """A call with bound inputs and outputs; a plain one if an output cannot be bound: no array, or of another rank
-        than the file declares."""
+        """A call with bound inputs and outputs.
+
+        On the CPU a plain one, which takes hardly longer, if an output cannot be bound: it is no array, or of another
+        rank than the file declares.
+        """
         session, binding = self._session, self._session.io_binding()
         try:
             for name, value in self._feeds.items():
@@ -126,6 +129,8 @@ class OnnxSession:
                 binding.bind_ortvalue_output(output.name, runtime.OrtValue.ortvalue_from_numpy(value, memory))
             session.run_with_iobinding(binding)
         except Exception:  # ONNX Runtime's exceptions have no common base class
+            if memory != "cpu":  # each call would copy, and be timed with that
+                raise
             return lambda: session.run(None, self._feeds)
         return lambda: session.run_with_iobinding(binding)
 

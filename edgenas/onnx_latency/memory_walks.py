@@ -1,7 +1,7 @@
 """How many separate stretches of memory a kernel walks that multiplies nothing: each costs time, however short."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from onnx import NodeProto
 
@@ -11,47 +11,16 @@ from edgenas.onnx_latency.operators import attribute
 Shapes = Mapping[str, Shape]
 
 BROADCASTING = (
-    *(
-        "Add",
-        "And",
-        "Div",
-        "Equal",
-        "Greater",
-        "GreaterOrEqual",
-        "Less",
-        "LessOrEqual",
-        "Max",
-        "Mean",
-        "Min",
-        "Mod",
-    ),
-    *("Mul", "Or", "Pow", "PRelu", "Sub", "Sum", "Where", "Xor"),
-)
+    "Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod",
+    "Mul", "Or", "Pow", "PRelu", "Sub", "Sum", "Where", "Xor",
+)  # fmt: skip
 """Operators whose inputs may have other shapes than the output."""
 
 REDUCING = (
-    *(
-        "ArgMax",
-        "ArgMin",
-        "LayerNormalization",
-        "LogSoftmax",
-        "ReduceL1",
-        "ReduceL2",
-        "ReduceLogSum",
-        "ReduceLogSumExp",
-    ),
-    *(
-        "ReduceMax",
-        "ReduceMean",
-        "ReduceMin",
-        "ReduceProd",
-        "ReduceSum",
-        "ReduceSumSquare",
-        "Softmax",
-        "TopK",
-    ),
-    *("QLinearSoftmax", "SkipLayerNormalization"),
-)
+    "ArgMax", "ArgMin", "LayerNormalization", "LogSoftmax", "QLinearSoftmax", "ReduceL1", "ReduceL2", "ReduceLogSum",
+    "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare",
+    "SkipLayerNormalization", "Softmax", "TopK",
+)  # fmt: skip
 """Operators that look at row after row."""
 
 
@@ -77,14 +46,15 @@ def _broadcast(node: NodeProto, shapes: Shapes) -> int:
     """Stretches in which each input is either walked along or stays where it is."""
     out = shapes[node.output[0]]
     operands = [(1,) * (len(out) - len(shapes[name])) + shapes[name] for name in node.input if name]
-    span, moves = 1, [None] * len(operands)
+    span = 1
+    moves: list[bool | None] = [None] * len(operands)
     for axis in reversed(range(len(out))):
         if out[axis] == 1:
             continue
         now = [operand[axis] == out[axis] for operand in operands]
         if any(before not in (None, after) for before, after in zip(moves, now, strict=True)):
             break
-        moves, span = now, span * out[axis]  # type: ignore[assignment]
+        moves, span = [*now], span * out[axis]
     return math.prod(out) // max(1, span)
 
 
@@ -135,16 +105,10 @@ def _rows(node: NodeProto, shapes: Shapes) -> int:
     return math.prod(shape[:-1])
 
 
-def _rows_of(
-    names: Sequence[str], count: Callable[[NodeProto, Shapes], int]
-) -> dict[str, Callable[..., int]]:
-    return dict.fromkeys(names, count)
-
-
 _WALKS: dict[str, Callable[[NodeProto, Shapes], int]] = {
-    **_rows_of(BROADCASTING, _broadcast),
-    **_rows_of(REDUCING, _rows),
-    **_rows_of(("Expand", "Pad", "Slice", "Tile"), _cut),
+    **dict.fromkeys(BROADCASTING, _broadcast),
+    **dict.fromkeys(REDUCING, _rows),
+    **dict.fromkeys(("Expand", "Pad", "Slice", "Tile"), _cut),
     "Concat": _joined(lambda node, shapes: shapes[node.output[0]], lambda node: len(node.input)),
     "Split": _joined(lambda node, shapes: shapes[node.input[0]], lambda node: len(node.output)),
     "Transpose": _transposed,

@@ -58,7 +58,7 @@ def piece_from_text(text: str) -> Piece:
 
 def pieces_of(kernel: Kernel) -> dict[Piece, int]:
     """The pieces of a kernel that a runtime runs, and how often each."""
-    if kernel.kind == "recurrent":
+    if kernel.kind == "recurrent" and len(kernel.weight_shapes) > 1:  # not where weights are computed
         return _recurrent(kernel)
     found = {_main(kernel): kernel.times}
     for function in dict.fromkeys(kernel.operators[1:]):

@@ -59,7 +59,8 @@ class _Pass:
             name for name in dict.fromkeys(node.input) if name in self._weights and name not in self._indices
         ]
         written = [name for name in node.output if name in shapes]
-        row = operator_of(node) if shapes.keys() >= {name for name in node.input if name} else UNKNOWN
+        needed = {*filter(None, node.input), *node.output[:1]} - {""}
+        row = operator_of(node) if shapes.keys() >= needed else UNKNOWN
         product = row.multiplied(graph, node)
         elements_written = sum(map(graph.size, written))
         return Kernel(

@@ -49,7 +49,7 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise RunConflictError(
             f"{folder}: cannot be written ({error.strerror})",
-            "run from a folder you can write to; what is here, `edgenas runs` shows",
+            "run from a folder you can write to; `edgenas runs` shows what is here",
         ) from None
     try:
         now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"

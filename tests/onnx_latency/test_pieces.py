@@ -76,6 +76,11 @@ def test_a_recurrent_layer_is_one_product_and_a_step_for_each_state() -> None:
     assert (step.weights, step.written) == (128 * 32, 2 * 32)
 
 
+def test_a_recurrent_layer_whose_weights_are_computed_is_one_piece() -> None:
+    (piece,) = pieces_of(replace(LSTM, weight_shapes=()))
+    assert (piece.family, piece.macs) == ("recurrent/LSTM", LSTM.macs)
+
+
 @given(st.lists(st.integers(0, 10**12), min_size=4, max_size=4), st.integers(1, 10**9))
 def test_a_piece_is_read_as_it_is_written(counts: list[int], reuse: int) -> None:
     piece = Piece("dense/nchwc.Conv", *counts, reuse)
