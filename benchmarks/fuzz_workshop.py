@@ -16,8 +16,8 @@ from PIL import Image
 
 import edgenas
 from edgenas.board.manifest import MANIFEST
+from edgenas.fragments import drawing
 from edgenas.kits import kit_archive
-from edgenas.onnx_latency import fragments
 from edgenas.profiling.profile_plan import OVERHEAD
 from edgenas.space import network_space_from_config
 
@@ -145,12 +145,12 @@ def _write_kit(space: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def _few_fragments() -> Any:
     """A kit of this process times a few fragments only."""
-    before = fragments.COUNT, kit_archive.MIN_FRAGMENTS
-    fragments.COUNT, kit_archive.MIN_FRAGMENTS = 24, 10
+    before = drawing.COUNT, kit_archive.MIN_FRAGMENTS
+    drawing.COUNT, kit_archive.MIN_FRAGMENTS = 24, 10
     try:
         yield
     finally:
-        fragments.COUNT, kit_archive.MIN_FRAGMENTS = before
+        drawing.COUNT, kit_archive.MIN_FRAGMENTS = before
 
 
 def _results(manifest: bytes) -> dict[str, Any]:

@@ -117,11 +117,11 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def no_fragments() -> Iterator[None]:
     """Profiles leave out the timing of fragments, most of a minute each; tests of it draw a few."""
-    from edgenas.onnx_latency import fragments
+    from edgenas.fragments import drawing
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fragments, "COUNT", 0)
-        patch.setattr(fragments, "FURTHER", 0)
+        patch.setattr(drawing, "COUNT", 0)
+        patch.setattr(drawing, "FURTHER", 0)
         yield
 
 

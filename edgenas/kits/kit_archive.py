@@ -17,6 +17,7 @@ from edgenas.device import Device
 from edgenas.device.target import searched_target_of
 from edgenas.errors import DeviceError
 from edgenas.formats import write_bytes
+from edgenas.fragments import drawing
 from edgenas.kits.kit_models import SENTINEL_KEY, Estimate, KitModels, ModelOfKit
 from edgenas.kits.kit_plan import (
     BoardPlan,
@@ -29,7 +30,7 @@ from edgenas.kits.kit_plan import (
     plan_timing,
 )
 from edgenas.kits.runner_source import runner_source
-from edgenas.onnx_latency import fragment_timing, fragments
+from edgenas.onnx_latency import fragment_timing
 from edgenas.profiling.block_profiling import BUDGET_S
 from edgenas.progress import Phase, Progress
 from edgenas.space import NetworkSpace
@@ -228,8 +229,8 @@ def _of_fragments(
 ) -> tuple[list[ModelOfKit], FragmentPlan | None]:
     """As many fragments as the time allows beside the other models; none if those are too few."""
     models, digests = [], []
-    for number, fragment in enumerate(fragments.fragments(batch, fragments.COUNT)):
-        progress(MAKING_FRAGMENTS, number, fragments.COUNT)
+    for number, fragment in enumerate(drawing.fragments(batch, drawing.COUNT)):
+        progress(MAKING_FRAGMENTS, number, drawing.COUNT)
         digest = fragment_digest(fragment)  # before it loses its weights
         model = maker.of_fragment(fragment)
         tried = replace(estimate)
@@ -239,7 +240,7 @@ def _of_fragments(
         estimate.add(model)
         models.append(model)
         digests.append(digest)
-    progress(MAKING_FRAGMENTS, fragments.COUNT, fragments.COUNT)
+    progress(MAKING_FRAGMENTS, drawing.COUNT, drawing.COUNT)
     if len(models) < MIN_FRAGMENTS:
         return [], None
     return models, FragmentPlan(count=len(models), sha256=joint_digest(digests))

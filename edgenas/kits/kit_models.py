@@ -16,11 +16,11 @@ from edgenas.device.runtime import Feeds
 from edgenas.device.target import searched_scheme_of, searched_target_of
 from edgenas.device_models.fitted import model_of
 from edgenas.device_models.work import block_work
+from edgenas.fragments.drawing import Fragment
 from edgenas.kits.kit_plan import KitPlan, fragment_key
 from edgenas.kits.shared_weights import LEAST_BYTES, share_weights
 from edgenas.onnx_latency.costing import costing_from_model, graph_latency
 from edgenas.onnx_latency.fragment_timing import fragment_kernels
-from edgenas.onnx_latency.fragments import Fragment
 from edgenas.onnx_latency.kernels import Kernel
 from edgenas.onnx_latency.model_inputs import Shapes
 from edgenas.onnx_latency.onnx_reading import read_whole_model

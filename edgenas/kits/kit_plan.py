@@ -13,7 +13,7 @@ from edgenas.device import Device, find_device
 from edgenas.device.device import MAX_BATCH, MAX_THREADS
 from edgenas.errors import InputError
 from edgenas.formats import Document, Line
-from edgenas.onnx_latency.fragments import COUNT, Fragment, fragments
+from edgenas.fragments.drawing import COUNT, Fragment, fragments
 from edgenas.profiling.profile_plan import ProfilePlan, plan_profile
 from edgenas.profiling.resolution_profiling import timed_sizes
 from edgenas.space import NetworkSpace, network_space_from_config

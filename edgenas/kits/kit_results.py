@@ -16,10 +16,10 @@ from edgenas.device import Device
 from edgenas.device.onnx_execution import OnnxExecutor, stores_in_blocks
 from edgenas.errors import DeviceError, FileFormatError, InputError
 from edgenas.formats import Document, Line, Milliseconds, read_json
+from edgenas.fragments.drawing import Fragment
 from edgenas.kits.kit_plan import FRAGMENT, BoardPlan, KitPlan, TimingPlan, planned_fragments
 from edgenas.latency.table import Calibration, Fragments, LatencyTable, find_table, merged, save_table
 from edgenas.onnx_latency.fragment_timing import executed_kernels, fragments_from
-from edgenas.onnx_latency.fragments import Fragment
 from edgenas.profiling.few_samples import FewSamplesReport, inferred_table
 from edgenas.profiling.machine_facts import MachineFacts
 from edgenas.profiling.measured_table import table_of

@@ -1,1 +1,1 @@
-"""What does an ONNX file cost? Reading, shape inference, kernel fusion, and a latency for each kernel."""
+"""What does an ONNX file cost? Reading, shape inference, the kernels that run, and a latency for each."""

@@ -11,10 +11,9 @@ from edgenas.board import host
 from edgenas.device.onnx_execution import OnnxExecutor, stores_in_blocks
 from edgenas.device.runtime import Runtime, Session
 from edgenas.errors import DeviceError
+from edgenas.fragments import drawing
+from edgenas.fragments.drawing import Fragment
 from edgenas.latency.table import Fragments, FragmentTime
-from edgenas.onnx_latency import fragments
-from edgenas.onnx_latency.fragments import Fragment
-from edgenas.onnx_latency.fragments import fragments as drawn
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.kernels import Kernel
 from edgenas.onnx_latency.onnx_reading import read_model
@@ -64,7 +63,7 @@ def timed_fragments(
     sessions: dict[str, Session] = {}
     kernels: dict[str, list[Kernel]] = {}
     executor = OnnxExecutor(stores_in_blocks(runtime.provider, host.instructions()))
-    wanted = [*drawn(batch, fragments.COUNT), *fragments.further(batch)]
+    wanted = [*drawing.fragments(batch, drawing.COUNT), *drawing.further(batch)]
     for i, fragment in enumerate(wanted):
         progress(LOADING, i, len(wanted))
         try:

@@ -9,7 +9,7 @@ import pytest
 
 from edgenas import SearchSpace, export, mbconv, predict, profile
 from edgenas.errors import FileFormatError, IncompleteTableError, InputError
-from edgenas.onnx_latency import fragments
+from edgenas.fragments import drawing
 from edgenas.onnx_latency.costing import KernelLatency
 from edgenas.space import nasbench_macro
 from edgenas.space.onnx_graph import onnx_from_blocks, random_weights, with_fixed_batch
@@ -157,8 +157,8 @@ def test_a_profile_is_what_onnx_files_are_predicted_from(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "latency_models").mkdir()
-    monkeypatch.setattr(fragments, "COUNT", 24)
-    monkeypatch.setattr(fragments, "FURTHER", 0)
+    monkeypatch.setattr(drawing, "COUNT", 24)
+    monkeypatch.setattr(drawing, "FURTHER", 0)
     profile("cpu", resolution=16, classes=2, networks=3)
     caplog.clear()
     path = _write_onnx(tmp_path, mbconv(32, 10))

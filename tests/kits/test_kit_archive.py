@@ -12,8 +12,8 @@ from fixtures.boards import BOARD, MeasuredKit, add_board
 from edgenas import kit
 from edgenas.board.manifest import read_kit
 from edgenas.errors import DeviceError, InputError
+from edgenas.fragments import drawing
 from edgenas.kits import kit_archive
-from edgenas.onnx_latency import fragments
 
 SMALL: dict[str, Any] = {"space": "nasbench-macro", "resolution": 16, "classes": 2, "networks": 3}
 
@@ -35,7 +35,7 @@ def test_the_same_settings_make_the_same_bytes(
 ) -> None:
     quick_kit(tmp_path)
     monkeypatch.setattr(kit_archive, "MIN_FRAGMENTS", 2)
-    monkeypatch.setattr(fragments, "COUNT", 3)
+    monkeypatch.setattr(drawing, "COUNT", 3)
     made = [kit(BOARD, **SMALL, out=name).kit.read_bytes() for name in ("a.zip", "b.zip")]
     assert made[0] == made[1] != kit(BOARD, **SMALL, seed=1).kit.read_bytes()
 
@@ -59,7 +59,7 @@ def test_fragments_are_left_out_where_the_board_would_take_too_long(
     quick_kit: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick_kit(tmp_path)
-    monkeypatch.setattr(fragments, "COUNT", 24)
+    monkeypatch.setattr(drawing, "COUNT", 24)
     monkeypatch.setattr(kit_archive, "MIN_FRAGMENTS", 2)
     all_of_them = kit(BOARD, **SMALL)
     without = all_of_them.models - all_of_them.fragments
@@ -71,7 +71,7 @@ def test_fragments_are_left_out_where_the_board_would_take_too_long(
     monkeypatch.setattr(kit_archive, "MAX_S", 1.0)
     none = kit(BOARD, **SMALL)
     assert none.fragments == 0 and none.models == without
-    monkeypatch.setattr(fragments, "COUNT", 0)
+    monkeypatch.setattr(drawing, "COUNT", 0)
     assert kit(BOARD, **SMALL).estimated_s == none.estimated_s
 
 

@@ -13,7 +13,7 @@ from edgenas.device.onnx_execution import OnnxExecutor, stores_in_blocks
 from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError
 from edgenas.formats import read_json
-from edgenas.onnx_latency import fragments
+from edgenas.fragments import drawing
 from edgenas.onnx_latency.costing import costing_from_fragments, graph_latency
 from edgenas.onnx_latency.fragment_timing import timed_fragments
 from edgenas.onnx_latency.kernel_fitting import KernelCosts
@@ -69,8 +69,8 @@ def _piece_ms(piece: Piece) -> float:
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few fragments, in three rounds."""
-    monkeypatch.setattr(fragments, "COUNT", 60)
-    monkeypatch.setattr(fragments, "FURTHER", 0)
+    monkeypatch.setattr(drawing, "COUNT", 60)
+    monkeypatch.setattr(drawing, "FURTHER", 0)
     monkeypatch.setattr(bursts, "MIN_ROUNDS", 3)
     monkeypatch.setattr(bursts, "MAX_ROUNDS", 3)
 
@@ -129,6 +129,6 @@ def test_a_runtime_that_can_run_none_gives_none(monkeypatch: pytest.MonkeyPatch)
     other = FormulaRuntime()
     other.precision = "int8"
     assert timed_fragments(other, 1) is None
-    monkeypatch.setattr(fragments, "COUNT", 0)
-    monkeypatch.setattr(fragments, "FURTHER", 0)
+    monkeypatch.setattr(drawing, "COUNT", 0)
+    monkeypatch.setattr(drawing, "FURTHER", 0)
     assert timed_fragments(FormulaRuntime(), 1) is None

@@ -12,10 +12,10 @@ from edgenas.board import bursts, host
 from edgenas.device import Device, find_device, runtime_for
 from edgenas.errors import DeviceError, IncompleteTableError
 from edgenas.formats import read_json
+from edgenas.fragments import drawing
 from edgenas.latency.calibration_networks import informative_networks
 from edgenas.latency.predictor import predictor_from_table
 from edgenas.latency.table import LatencyTable, find_table, journal_path, save_table, tables_of
-from edgenas.onnx_latency import fragments
 from edgenas.profiling import block_profiling
 from edgenas.profiling.block_profiling import profile
 from edgenas.profiling.machine_facts import machine_text
@@ -419,8 +419,8 @@ def test_a_third_of_many_networks_is_random_and_judges(
 def test_fragments_of_other_networks_are_timed_once(
     space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fragments, "COUNT", 8)
-    monkeypatch.setattr(fragments, "FURTHER", 0)
+    monkeypatch.setattr(drawing, "COUNT", 8)
+    monkeypatch.setattr(drawing, "FURTHER", 0)
     runtime = fake()
     first = profile(space, device, runtime, networks=NETWORKS)
     assert first.changes.fragments is not None
@@ -464,8 +464,8 @@ def test_interrupted_in_the_fragments_it_goes_on_with_the_blocks_times(
 def test_interrupted_in_the_fragments_it_goes_on_with_theirs_too(
     space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(fragments, "COUNT", 8)
-    monkeypatch.setattr(fragments, "FURTHER", 0)
+    monkeypatch.setattr(drawing, "COUNT", 8)
+    monkeypatch.setattr(drawing, "FURTHER", 0)
     whole = fake()
     table = profile(space, device, whole, networks=NETWORKS).table
     loaded_of_fragments = False

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
+from edgenas.fragments.graph_builder import GraphBuilder, Value
 from edgenas.space.onnx_graph import INPUT
 
 CHANNELS = (

@@ -5,7 +5,7 @@ weights do not stay in cache. Fragments are therefore chains of one to eight blo
 their total times (`kernel_fitting`).
 
 Those of `fragments` are image networks in float32; those of `further` have the kernels of all other files that people
-have (`fragment_kinds`).
+have (`kinds`).
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ import onnx
 from numpy.typing import NDArray
 
 from edgenas.board.random_inputs import FLOATS, random_input
-from edgenas.onnx_latency.fragment_kinds import FREQUENT, KINDS
-from edgenas.onnx_latency.fragment_kinds.starting import Start
-from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
-from edgenas.onnx_latency.network_families import STYLES, Block, Draw, Style
+from edgenas.fragments.graph_builder import GraphBuilder, Value
+from edgenas.fragments.kinds import FREQUENT, KINDS
+from edgenas.fragments.kinds.starting import Start
+from edgenas.fragments.network_families import STYLES, Block, Draw, Style
 from edgenas.space.onnx_graph import INPUT
 
 COUNT = 400

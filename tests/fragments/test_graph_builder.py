@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgenas.onnx_latency.graph_builder import GraphBuilder
+from edgenas.fragments.graph_builder import GraphBuilder
 from edgenas.space.onnx_graph import INPUT
 
 

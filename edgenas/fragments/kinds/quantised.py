@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from onnx import TensorProto
 
-from edgenas.onnx_latency.fragment_kinds.arrays import reduced
-from edgenas.onnx_latency.fragment_kinds.sequences import merged_directions
-from edgenas.onnx_latency.fragment_kinds.starting import Built, Draw, Kind, Start, image
-from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
-from edgenas.onnx_latency.graph_writer import MICROSOFT
+from edgenas.fragments.graph_builder import GraphBuilder, Value
+from edgenas.fragments.graph_writer import MICROSOFT
+from edgenas.fragments.kinds.arrays import reduced
+from edgenas.fragments.kinds.sequences import merged_directions
+from edgenas.fragments.kinds.starting import Built, Draw, Kind, Start, image
 from edgenas.space.onnx_graph import INPUT
 
 FLOAT, INT8, UINT8, INT32 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32

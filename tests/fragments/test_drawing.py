@@ -2,8 +2,8 @@
 
 import onnx
 
-from edgenas.onnx_latency import fragments as module
-from edgenas.onnx_latency.fragments import fragments
+from edgenas.fragments import drawing as module
+from edgenas.fragments.drawing import fragments
 
 COUNT = 40
 """Each family twice, and more."""

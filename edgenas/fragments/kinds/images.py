@@ -4,9 +4,9 @@ import math
 
 from onnx import TensorProto
 
-from edgenas.onnx_latency.fragment_kinds.arrays import reduced
-from edgenas.onnx_latency.fragment_kinds.starting import Built, Draw, Kind, Start, image
-from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
+from edgenas.fragments.graph_builder import GraphBuilder, Value
+from edgenas.fragments.kinds.arrays import reduced
+from edgenas.fragments.kinds.starting import Built, Draw, Kind, Start, image
 from edgenas.space.onnx_graph import INPUT
 
 

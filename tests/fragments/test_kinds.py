@@ -9,9 +9,9 @@ import pytest
 
 from edgenas.board.execution import OPTIMISED, executed
 from edgenas.device.onnx_execution import graphs_of
-from edgenas.onnx_latency import fragments as module
-from edgenas.onnx_latency.fragment_kinds import FREQUENT, KINDS
-from edgenas.onnx_latency.fragments import Fragment, further
+from edgenas.fragments import drawing as module
+from edgenas.fragments.drawing import Fragment, further
+from edgenas.fragments.kinds import FREQUENT, KINDS
 from edgenas.space.onnx_graph import INPUT
 
 EXPECTED = """

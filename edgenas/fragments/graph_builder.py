@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edgenas.onnx_latency.graph_writer import GraphWriter, Value
+from edgenas.fragments.graph_writer import GraphWriter, Value
 
 __all__ = ["GraphBuilder", "Value"]
 

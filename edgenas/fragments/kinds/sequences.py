@@ -4,9 +4,9 @@ import math
 
 from onnx import TensorProto
 
-from edgenas.onnx_latency.fragment_kinds.starting import Built, Draw, Kind, Start
-from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
-from edgenas.onnx_latency.graph_writer import MICROSOFT
+from edgenas.fragments.graph_builder import GraphBuilder, Value
+from edgenas.fragments.graph_writer import MICROSOFT
+from edgenas.fragments.kinds.starting import Built, Draw, Kind, Start
 from edgenas.space.onnx_graph import INPUT
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from edgenas.onnx_latency.graph_writer import CLASSICAL, MICROSOFT, GraphWriter
+from edgenas.fragments.graph_writer import CLASSICAL, MICROSOFT, GraphWriter
 from edgenas.space.onnx_graph import INPUT, OUTPUT
 
 

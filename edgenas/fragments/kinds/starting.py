@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto
 
-from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
-from edgenas.onnx_latency.network_families import Draw
+from edgenas.fragments.graph_builder import GraphBuilder, Value
+from edgenas.fragments.network_families import Draw
 from edgenas.space.onnx_graph import INPUT
 
 __all__ = ["Built", "Draw", "Kind", "Start", "image", "repeats"]

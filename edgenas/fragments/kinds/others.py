@@ -4,9 +4,9 @@ from typing import Any
 
 from onnx import TensorProto
 
-from edgenas.onnx_latency.fragment_kinds.starting import Built, Draw, Kind, Start
-from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
-from edgenas.onnx_latency.graph_writer import CLASSICAL
+from edgenas.fragments.graph_builder import GraphBuilder, Value
+from edgenas.fragments.graph_writer import CLASSICAL
+from edgenas.fragments.kinds.starting import Built, Draw, Kind, Start
 from edgenas.space.onnx_graph import INPUT
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL

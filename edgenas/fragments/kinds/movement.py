@@ -2,9 +2,9 @@
 
 from onnx import TensorProto
 
-from edgenas.onnx_latency.fragment_kinds.arrays import reduced
-from edgenas.onnx_latency.fragment_kinds.starting import Built, Draw, Kind, Start, repeats
-from edgenas.onnx_latency.graph_builder import GraphBuilder, Value
+from edgenas.fragments.graph_builder import GraphBuilder, Value
+from edgenas.fragments.kinds.arrays import reduced
+from edgenas.fragments.kinds.starting import Built, Draw, Kind, Start, repeats
 from edgenas.space.onnx_graph import INPUT
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL

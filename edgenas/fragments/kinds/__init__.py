@@ -1,12 +1,12 @@
 """Kinds of kernels that other people's files have, beside those of image networks of floats: a table of builders."""
 
-from edgenas.onnx_latency.fragment_kinds.arrays import ARRAYS
-from edgenas.onnx_latency.fragment_kinds.images import IMAGES
-from edgenas.onnx_latency.fragment_kinds.movement import MOVEMENT
-from edgenas.onnx_latency.fragment_kinds.others import OTHERS
-from edgenas.onnx_latency.fragment_kinds.quantised import QUANTISED
-from edgenas.onnx_latency.fragment_kinds.sequences import SEQUENCES
-from edgenas.onnx_latency.fragment_kinds.starting import Kind
+from edgenas.fragments.kinds.arrays import ARRAYS
+from edgenas.fragments.kinds.images import IMAGES
+from edgenas.fragments.kinds.movement import MOVEMENT
+from edgenas.fragments.kinds.others import OTHERS
+from edgenas.fragments.kinds.quantised import QUANTISED
+from edgenas.fragments.kinds.sequences import SEQUENCES
+from edgenas.fragments.kinds.starting import Kind
 
 KINDS: dict[str, Kind] = {**IMAGES, **QUANTISED, **SEQUENCES, **ARRAYS, **MOVEMENT, **OTHERS}
 

@@ -4,8 +4,8 @@ import numpy as np
 import onnx
 import pytest
 
-from edgenas.onnx_latency.graph_builder import GraphBuilder
-from edgenas.onnx_latency.network_families import CHANNELS, STYLES, Draw
+from edgenas.fragments.graph_builder import GraphBuilder
+from edgenas.fragments.network_families import CHANNELS, STYLES, Draw
 from edgenas.space.onnx_graph import INPUT
 
 

@@ -1,0 +1,1 @@
+"""What is timed to learn what kernels cost? Small random networks of every kind that people's files have."""
