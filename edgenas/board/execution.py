@@ -30,24 +30,35 @@ that it keeps in a form of its own."""
 
 
 class KernelRun(NamedTuple):
-    """A kernel with the same shapes, run so many times."""
+    """A kernel with the same shapes, run so many times.
+
+    Attributes:
+        node: its name.
+        inputs: what it read.
+        outputs: what it wrote.
+        times: in one run of the model.
+        ms: of all of them in a usual run, by the runtime's clock; 0 where the model ran only once, as a first run also
+            allocates.
+    """
 
     node: str
     inputs: Tensors
     outputs: Tensors
     times: int
+    ms: float = 0.0
 
 
 def executed(
-    model: str, feeds: Mapping[str, Any], folder: str, disabled: Sequence[str] = ()
+    model: str, feeds: Mapping[str, Any], folder: str, disabled: Sequence[str] = (), runs: int = 1
 ) -> list[KernelRun]:
-    """Run a model once, after the runtime's optimisations.
+    """Run a model after the runtime's optimisations.
 
     Args:
         model: path of a model whose nodes have names, each another one.
         feeds: its inputs.
         folder: where the optimised model is written, as `OPTIMISED`; large weights are in another file.
         disabled: optimisations of the runtime that are not made, by its names.
+        runs: how often; each runs the same kernels.
 
     Returns:
         The kernels in the order in which each ran first. Their nodes are those of the optimised model.
@@ -73,11 +84,12 @@ def executed(
             session = runtime.InferenceSession(
                 model, options, providers=[CPU], disabled_optimizers=list(disabled)
             )
-            session.run(None, dict(feeds))
+            for _ in range(runs):
+                session.run(None, dict(feeds))
             record = session.end_profiling()
         if Path(record).stat().st_size > MAX_PROFILE_BYTES:
             raise BoardError("the model runs too many kernels", "give one with fewer steps")
-        return _runs(json.loads(Path(record).read_text("utf-8")))
+        return _runs(json.loads(Path(record).read_text("utf-8")), runs)
     except BoardError:
         raise
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
@@ -106,20 +118,27 @@ def _limited_memory() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def _runs(events: Sequence[Mapping[str, Any]]) -> list[KernelRun]:
-    counts: dict[tuple[str, str, str], int] = {}
+def _runs(events: Sequence[Mapping[str, Any]], runs: int) -> list[KernelRun]:
+    found: dict[tuple[str, str, str], list[int]] = {}
     for event in events:
         name = str(event.get("name", ""))
         if event.get("cat") == "Node" and name.endswith(_SUFFIX):
             inputs, outputs = (
                 json.dumps(event["args"].get(f"{side}_type_shape", [])) for side in ("input", "output")
             )
-            key = (name[: -len(_SUFFIX)], inputs, outputs)
-            counts[key] = counts.get(key, 0) + 1
+            found.setdefault((name[: -len(_SUFFIX)], inputs, outputs), []).append(int(event["dur"]))
     return [
-        KernelRun(node, _tensors(inputs), _tensors(outputs), times)
-        for (node, inputs, outputs), times in counts.items()
+        KernelRun(node, _tensors(inputs), _tensors(outputs), len(took) // runs, _usual_ms(took, runs))
+        for (node, inputs, outputs), took in found.items()
     ]
+
+
+def _usual_ms(took_us: Sequence[int], runs: int) -> float:
+    """Interquartile mean over the runs but the first; whole microseconds average out."""
+    times = len(took_us) // runs
+    sums = sorted(sum(took_us[i * times : (i + 1) * times]) for i in range(1, runs))
+    middle = sums[len(sums) // 4 : len(sums) - len(sums) // 4]
+    return sum(middle) / len(middle) / 1e3 if middle else 0.0
 
 
 def _tensors(text: str) -> Tensors:

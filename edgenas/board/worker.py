@@ -98,8 +98,9 @@ class Worker:
         folder: str,
         disabled: Sequence[str] = (),
         most_s: float = MAX_EXECUTION_S,
+        runs: int = 1,
     ) -> list[KernelRun]:
-        """Run the model of a file once, as `execution.executed`.
+        """Run the model of a file, as `execution.executed`.
 
         Raises:
             BoardError: also if it takes longer than `most_s` seconds, after which the process is gone.
@@ -107,7 +108,8 @@ class Worker:
         timer = threading.Timer(most_s, self._process.kill)
         timer.start()
         try:
-            return [KernelRun(*each) for each in self.request("execute", path, feeds, folder, disabled)]
+            found = self.request("execute", path, feeds, folder, disabled, runs)
+            return [KernelRun(*each) for each in found]
         except WorkerDiedError:
             if timer.is_alive():
                 raise
@@ -267,8 +269,8 @@ def _serve(loader: OnnxLoader | BoardError, cores: Sequence[int], answers: IO[st
         np.savez(path, *outputs)
         return len(outputs)
 
-    def execute(path: str, feeds: tuple[Sequence[str], str], folder: str, disabled: Sequence[str]) -> Any:
-        return executed(path, _arrays(*feeds), folder, disabled)
+    def execute(path: str, feeds: tuple[Sequence[str], str], *how: Any) -> Any:
+        return executed(path, _arrays(*feeds), *how)
 
     verbs: dict[str, Callable[..., Any]] = {
         "hello": hello,

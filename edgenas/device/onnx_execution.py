@@ -33,7 +33,7 @@ def stores_in_blocks(provider: str, processor: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One run of a model.
+    """What ran of a model.
 
     Attributes:
         nodes: of the optimised graph, those in control flow included, by their name.
@@ -49,7 +49,7 @@ class Execution:
 
 
 class OnnxExecutor:
-    """Runs models once each; the process starts with the first and lives as long as this object.
+    """Runs models; the process starts with the first and lives as long as this object.
 
     Args:
         blocked: whether convolutions may use the blocked layout of x86 processors.
@@ -60,12 +60,15 @@ class OnnxExecutor:
         self._disabled = [] if blocked else [BLOCKED_LAYOUT]
         self._worker: OnnxWorker | None = None
 
-    def execution(self, model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]]) -> Execution:
-        """Run a model once.
+    def execution(
+        self, model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]], runs: int = 1
+    ) -> Execution:
+        """Run a model.
 
         Args:
             model: with all its weights; every node has a name, each another one.
             feeds: its inputs.
+            runs: how often, from which times of its kernels are taken if it is more than once.
 
         Raises:
             DeviceError: ONNX Runtime cannot run it, or not within a minute; with loops, within five seconds.
@@ -78,7 +81,8 @@ class OnnxExecutor:
             with as_device_error():
                 given = (list(feeds), str(folder / FEEDS))
                 most_s = CONTROL_FLOW_S if _may_repeat(model.graph) else MAX_EXECUTION_S
-                runs = worker.worker.execute(str(folder / MODEL), given, str(folder), self._disabled, most_s)
+                where = (str(folder / MODEL), given, str(folder))
+                ran = worker.worker.execute(*where, self._disabled, most_s, runs)
         except BaseException:
             self._worker = None  # it may be gone
             raise
@@ -91,7 +95,7 @@ class OnnxExecutor:
             weights.update((each.name, tuple(each.dims)) for each in graph.initializer)
             whole = onnx.TensorProto.INT64
             indices |= {each.name for each in graph.initializer if each.data_type == whole}
-        return Execution(nodes, weights, frozenset(indices), runs)
+        return Execution(nodes, weights, frozenset(indices), ran)
 
 
 def _may_repeat(graph: onnx.GraphProto) -> bool:

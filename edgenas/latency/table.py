@@ -152,6 +152,23 @@ class FragmentTime(Document):
         min_length=1, max_length=MAX_PIECES, description="how often each kernel runs"
     )
     typical_ms: Milliseconds
+    parts_ms: dict[Annotated[str, Field(pattern=PIECE)], Milliseconds] = Field(
+        default={}, description="what kernels took of it, all of one piece together, by the runtime's own clock"
+    )
+
+    @model_validator(mode="after")
+    def _parts_are_pieces(self) -> "FragmentTime":
+        if others := self.parts_ms.keys() - self.pieces.keys():
+            raise ValueError(f"{min(others)} has a time, but is not among the pieces")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what earlier versions did not time, so that checksums stay valid."""
+        found: dict[str, Any] = handler(self)
+        if not self.parts_ms:
+            del found["parts_ms"]
+        return found
 
 
 class Fragments(Document):

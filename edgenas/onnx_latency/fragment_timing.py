@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from edgenas.board import host
+from edgenas.board.onnx_sessions import CPU
 from edgenas.device.onnx_execution import OnnxExecutor, stores_in_blocks
 from edgenas.device.runtime import Runtime, Session
 from edgenas.errors import DeviceError
@@ -37,6 +38,12 @@ PRECISION: Precision = "fp32"
 
 OVERHEAD = "overhead"
 
+RUNS = 9
+"""Of a fragment in which the runtime times each of its kernels."""
+
+LAUNCH_MS = 1e-3
+"""Of each kernel, beside what the runtime says that it takes."""
+
 
 def timed_fragments(
     runtime: Runtime,
@@ -63,6 +70,7 @@ def timed_fragments(
     sessions: dict[str, Session] = {}
     kernels: dict[str, list[Kernel]] = {}
     executor = OnnxExecutor(stores_in_blocks(runtime.provider, host.instructions()))
+    times_kernels = runtime.provider == CPU and runtime.threads == 1  # as the executor runs them
     wanted = [*drawing.fragments(batch, drawing.COUNT), *drawing.further(batch)]
     for i, fragment in enumerate(wanted):
         progress(LOADING, i, len(wanted))
@@ -71,7 +79,7 @@ def timed_fragments(
         except DeviceError as error:
             log.debug("%s is skipped: %s", fragment.name, error)
             continue
-        kernels[fragment.name] = executed_kernels(executor, fragment)
+        kernels[fragment.name] = executed_kernels(executor, fragment, RUNS if times_kernels else 1)
     if not kernels:
         return None
     sessions[OVERHEAD] = load_empty(runtime)
@@ -100,7 +108,12 @@ def fragments_from(
         blocked=blocked,
         overhead_ms=overhead_ms,
         times=tuple(
-            FragmentTime(name=name, pieces=_texts(each), typical_ms=times_ms[name])
+            FragmentTime(
+                name=name,
+                pieces=_texts(each),
+                typical_ms=times_ms[name],
+                parts_ms=_parts_ms(each, times_ms[name] - overhead_ms),
+            )
             for name, each in kernels.items()
         ),
     )
@@ -110,9 +123,9 @@ def _loaded(fragment: Fragment, runtime: Runtime) -> Session:
     return runtime.load(fragment.model.SerializeToString(), fragment.feeds())
 
 
-def executed_kernels(executor: OnnxExecutor, fragment: Fragment) -> list[Kernel]:
-    """The kernels that ONNX Runtime runs of a fragment."""
-    return kernels_that_run(executor, fragment.model, fragment.feeds())
+def executed_kernels(executor: OnnxExecutor, fragment: Fragment, runs: int = 1) -> list[Kernel]:
+    """The kernels that ONNX Runtime runs of a fragment, timed if it runs more than once."""
+    return kernels_that_run(executor, fragment.model, fragment.feeds(), runs)
 
 
 def fragment_kernels(fragment: Fragment, batch: int) -> list[Kernel]:
@@ -128,3 +141,15 @@ def _texts(kernels: Sequence[Kernel]) -> dict[str, int]:
     for kernel in kernels:
         counts.update({piece.text: count for piece, count in pieces_of(kernel).items()})
     return dict(counts)
+
+
+def _parts_ms(kernels: Sequence[Kernel], net_ms: float) -> dict[str, float]:
+    """What kernels of one piece took of a fragment's time, in proportion to what the runtime says that they took."""
+    whole_ms = sum(each.run_ms + each.times * LAUNCH_MS for each in kernels)
+    parts = Counter[str]()
+    for each in kernels:
+        pieces = pieces_of(each)
+        if each.run_ms and len(pieces) == 1:
+            (piece,) = pieces
+            parts[piece.text] += net_ms / whole_ms * (each.run_ms + each.times * LAUNCH_MS)
+    return {text: ms for text, ms in parts.items() if ms > 0}

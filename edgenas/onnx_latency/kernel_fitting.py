@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from edgenas.errors import InputError
 from edgenas.latency.table import MAX_DISTINCT, Fragments
-from edgenas.onnx_latency.kernel_rates import Rates, SizedPiece
+from edgenas.onnx_latency.kernel_rates import Parts, Rates, SizedPiece
 from edgenas.onnx_latency.pieces import Piece, piece_from_text
 
 KIND_SD, FAMILY_SD = 0.2, 0.2
@@ -75,15 +75,17 @@ class KernelCosts:
     def __init__(self, fragments: Fragments) -> None:
         self.overhead_ms, self.blocked = fragments.overhead_ms, fragments.blocked
         times_ms = np.array([each.typical_ms for each in fragments.times])
-        seen, counts = _counted(fragments)
+        seen, counts, parts = _counted(fragments)
         self._known = _Known(fragments)
         net_ms = times_ms - self.overhead_ms
         with threadpool_limits(1):  # matrices are small: threads would only wait for each other
-            self._fit(seen, counts, net_ms, times_ms)
+            self._fit(seen, counts, net_ms, times_ms, parts)
 
-    def _fit(self, seen: Sequence[SizedPiece], counts: csr_matrix, net_ms: Floats, times_ms: Floats) -> None:
+    def _fit(
+        self, seen: Sequence[SizedPiece], counts: csr_matrix, net_ms: Floats, times_ms: Floats, parts: Parts
+    ) -> None:
         pieces = [each.piece for each in seen]
-        self._rates = Rates(seen, counts, net_ms, times_ms)
+        self._rates = Rates(seen, counts, net_ms, times_ms, parts)
         self._groups = {kind: _Group([seen[i] for i in places]) for kind, places in _by_kind(pieces).items()}
         self._places = _by_kind(pieces)
         self._solve(self._rates.base_ms(seen), counts, net_ms, times_ms)
@@ -221,18 +223,28 @@ def _size(counts: Mapping[Piece, int]) -> int:
     return round(min(max(math.log2(4 * weights + 1), MIN_LOG2_BYTES), MAX_LOG2_BYTES))
 
 
-def _counted(fragments: Fragments) -> tuple[list[SizedPiece], csr_matrix]:
-    """The distinct pieces of all fragments, and their counts, shape (fragments, pieces)."""
+def _counted(fragments: Fragments) -> tuple[list[SizedPiece], csr_matrix, Parts]:
+    """The distinct pieces of all fragments, their counts, shape (fragments, pieces), and what parts took."""
     places: dict[SizedPiece, int] = {}
     rows, columns, counts = [], [], []
+    parts = []
     for row, fragment in enumerate(fragments.times):
         pieces = {piece_from_text(text): count for text, count in fragment.pieces.items()}
         size = _size(pieces)
-        for piece, count in pieces.items():
+        for (text, count), piece in zip(fragment.pieces.items(), pieces, strict=True):
+            place = places.setdefault(SizedPiece(piece, size), len(places))
             rows.append(row)
-            columns.append(places.setdefault(SizedPiece(piece, size), len(places)))
+            columns.append(place)
             counts.append(float(count))
-    return list(places), csr_matrix((counts, (rows, columns)), shape=(len(fragments.times), len(places)))
+            if text in fragment.parts_ms:
+                parts.append((place, float(count), fragment.parts_ms[text]))
+    shape = (len(fragments.times), len(places))
+    found, often, times_ms = np.array(parts, np.float64).reshape(-1, 3).T
+    return (
+        list(places),
+        csr_matrix((counts, (rows, columns)), shape=shape),
+        Parts(found.astype(np.int64), often, times_ms),
+    )
 
 
 def _by_kind(pieces: Sequence[Piece]) -> dict[str, list[int]]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, diags, vstack
 
 from edgenas.onnx_latency.pieces import Piece
 
@@ -19,6 +19,8 @@ CACHES = (2**18, 2**20)
 
 COLD_WEIGHTS = (19, 22)
 """log2 of the bytes of a network's weights beyond which weights may no longer be cached."""
+
+Floats = NDArray[np.float64]
 
 MULTIPLYING = (
     "dense",
@@ -41,10 +43,12 @@ RIDGE = (0.005, 0.02, 0.04)
 """Weight of the penalty on a coefficient of its usual size: of those shared by all, by a kind, and a family's own.
 Errors are relative to a network's time."""
 
+PART_WEIGHT, PART_MS = 0.2, 3e-3
+"""Weight of a part's error beside that of a network; what is added to its time as the runtime's clock counts whole
+microseconds and the clock itself takes time."""
+
 MIN_MS = 1e-7
 MAX_STEPS = 400
-
-Floats = NDArray[np.float64]
 
 
 class SizedPiece(NamedTuple):
@@ -52,6 +56,20 @@ class SizedPiece(NamedTuple):
 
     piece: Piece
     size: int
+
+
+class Parts(NamedTuple):
+    """What some pieces took of a network's time, by the runtime's own clock: row i of each array is of one piece.
+
+    Attributes:
+        pieces: places among all pieces.
+        counts: how often each ran.
+        times_ms: milliseconds of all of these.
+    """
+
+    pieces: NDArray[np.int64]
+    counts: Floats
+    times_ms: Floats
 
 
 class Rates:
@@ -62,29 +80,27 @@ class Rates:
         counts: of each piece in each network, shape (networks, pieces).
         net_ms: times of the networks minus the overhead of a call.
         times_ms: times of the networks; errors are relative to them.
+        parts: of the networks.
     """
 
     def __init__(
-        self, seen: Sequence[SizedPiece], counts: csr_matrix, net_ms: Floats, times_ms: Floats
+        self, seen: Sequence[SizedPiece], counts: csr_matrix, net_ms: Floats, times_ms: Floats, parts: Parts
     ) -> None:
-        members: dict[str, list[int]] = {}
-        for i, each in enumerate(seen):
-            for group in _groups(each.piece):
-                members.setdefault(group, []).append(i)
-        groups = sorted(members)
+        groups = sorted({group for each in seen for group in _groups(each.piece)})
         work = np.array([_work(each) for each in seen])
         pace = float(np.median(net_ms / (counts @ (work @ TYPICAL_MS))))
         scale = max(pace, 1e-9) * TYPICAL_MS
-        columns, penalties = [], []
-        for group in groups:
-            own = work[members[group]] * scale
-            if group:  # cache misses of weights do not depend on the kernel
-                own[:, -len(COLD_WEIGHTS) :] = 0
-            columns.append(counts[:, members[group]] @ own)
-            penalties += [RIDGE[bool(group) + ("/" in group)]] * len(TYPICAL_MS)
-        found = _non_negative(
-            np.concatenate(columns, 1) / times_ms[:, None], net_ms / times_ms, np.array(penalties)
+        columns = _columns(seen, work * scale, groups)
+        part_weights = PART_WEIGHT / (parts.times_ms + PART_MS)
+        design = vstack(
+            [
+                diags(1 / times_ms) @ counts @ columns,
+                diags(part_weights * parts.counts) @ columns[parts.pieces],
+            ]
         )
+        wanted = np.concatenate([net_ms / times_ms, part_weights * parts.times_ms])
+        penalties = [RIDGE[bool(group) + ("/" in group)] for group in groups]
+        found = _non_negative(csr_matrix(design), wanted, np.repeat(penalties, len(scale)))
         self._rates = dict(zip(groups, found.reshape(len(groups), -1) * scale, strict=True))
 
     def base_ms(self, seen: Sequence[SizedPiece]) -> Floats:
@@ -96,26 +112,34 @@ class Rates:
         return np.maximum(times, MIN_MS)
 
 
-def _non_negative(design: Floats, wanted: Floats, penalties: Floats) -> Floats:
-    """Non-negative least squares with a ridge penalty on each coefficient; hundreds of them in less than a second."""
-    used: NDArray[np.bool_] = np.abs(design).sum(0) > 0
-    found = np.zeros(len(used))
-    found[used] = _solved(design[:, used], wanted, penalties[used])
-    return found
+def _columns(seen: Sequence[SizedPiece], work: Floats, groups: Sequence[str]) -> csr_matrix:
+    """Each piece's work in the columns of each of its groups, shape (pieces, groups x features)."""
+    places = {group: i for i, group in enumerate(groups)}
+    own = work.copy()
+    own[:, -len(COLD_WEIGHTS) :] = 0  # cache misses of weights do not depend on the kernel
+    blocks = []
+    for level, part in enumerate((work, own, own)):
+        chosen = [places[_groups(each.piece)[level]] for each in seen]
+        columns = np.array(chosen)[:, None] * work.shape[1] + np.arange(work.shape[1])
+        rows = np.repeat(np.arange(len(seen)), work.shape[1])
+        shape = (len(seen), len(groups) * work.shape[1])
+        blocks.append(csr_matrix((part.ravel(), (rows, columns.ravel())), shape))
+    return sum(blocks[1:], blocks[0])
 
 
-def _solved(design: Floats, wanted: Floats, penalties: Floats) -> Floats:
-    gram = design.T @ design + np.diag(penalties**2)
-    right = design.T @ wanted
+def _non_negative(design: csr_matrix, wanted: Floats, penalties: Floats) -> Floats:
+    """Non-negative least squares with a ridge penalty on each coefficient."""
+    transposed, curvatures = csr_matrix(design.T), penalties**2
 
     def loss(found: Floats) -> tuple[float, Floats]:
-        slope = gram @ found
-        return float(found @ (0.5 * slope - right)), slope - right
+        left = design @ found - wanted
+        shrunk = curvatures * found
+        return float(left @ left + found @ shrunk) / 2, transposed @ left + shrunk
 
-    start = np.full(len(right), 0.1)
+    start = np.where(np.asarray(design.sum(0)).ravel() > 0, 0.1, 0.0)
     options = {"maxiter": MAX_STEPS, "maxfun": MAX_STEPS, "ftol": 1e-7}
     found: Floats = minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(right), options=options
+        loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start), options=options
     ).x
     return found
 

@@ -33,6 +33,7 @@ class Kernel:
         broadcast: whether inputs of different shapes are combined.
         element: type of what is read, as the runtime names it; empty where that is not known.
         times: how often it runs in a call; all counts are for once.
+        run_ms: of all of these on this host, next to the network's other kernels; 0 where that was not timed.
     """
 
     kind: Kind
@@ -51,6 +52,7 @@ class Kernel:
     broadcast: bool = False
     element: str = ""
     times: int = 1
+    run_ms: float = 0.0
 
     @property
     def weights(self) -> int:

@@ -24,19 +24,20 @@ ACTIVATION = "activation"
 
 
 def kernels_that_run(
-    executor: OnnxExecutor, model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]]
+    executor: OnnxExecutor, model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]], runs: int = 1
 ) -> list[Kernel]:
-    """The kernels of one run, in the order in which each ran first.
+    """The kernels of a run, in the order in which each ran first.
 
     Args:
         executor: runs it.
         model: with all its weights.
         feeds: its inputs.
+        runs: how often it is run; the kernels are timed if that is more than once.
 
     Raises:
         DeviceError: ONNX Runtime cannot run it.
     """
-    execution = executor.execution(_with_names(model), feeds)
+    execution = executor.execution(_with_names(model), feeds, runs)
     shapes = {name: tuple(each.shape) for name, each in feeds.items()}
     pass_ = _Pass(execution, shapes)
     return [pass_.kernel(run) for run in execution.runs if run.node in execution.nodes]
@@ -82,6 +83,7 @@ class _Pass:
             broadcast=is_broadcast(node, shapes),
             element=types[0] if types else "",
             times=run.times,
+            run_ms=run.ms,
         )
 
     def _shapes_of(self, node: onnx.NodeProto, run: KernelRun) -> dict[str, Shape]:
