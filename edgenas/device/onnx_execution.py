@@ -4,7 +4,7 @@ The runtime's own optimisations decide what a file costs: which nodes are fused,
 another layout. So they are asked for rather than imitated.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,12 +39,14 @@ class Execution:
         nodes: of the optimised graph, those in control flow included, by their name.
         weights: shapes of the constants of that graph, by their name.
         indices: the constants that are shapes or indices.
+        signed: the constants of signed bytes: products of bytes run other code with them.
         runs: the kernels that ran, in the order in which each ran first.
     """
 
     nodes: Mapping[str, onnx.NodeProto]
     weights: Mapping[str, tuple[int, ...]]
     indices: frozenset[str]
+    signed: frozenset[str]
     runs: Sequence[KernelRun]
 
 
@@ -87,15 +89,19 @@ class OnnxExecutor:
             self._worker = None  # it may be gone
             raise
         optimised = onnx.load(folder / OPTIMISED, load_external_data=False)
-        nodes: dict[str, onnx.NodeProto] = {}
-        weights: dict[str, tuple[int, ...]] = {}
-        indices: set[str] = set()
-        for graph in graphs_of(optimised.graph):
-            nodes.update((node.name, node) for node in graph.node)
-            weights.update((each.name, tuple(each.dims)) for each in graph.initializer)
-            whole = onnx.TensorProto.INT64
-            indices |= {each.name for each in graph.initializer if each.data_type == whole}
-        return Execution(nodes, weights, frozenset(indices), ran)
+        graphs = list(graphs_of(optimised.graph))
+        constants = [each for graph in graphs for each in graph.initializer]
+        return Execution(
+            nodes={node.name: node for graph in graphs for node in graph.node},
+            weights={each.name: tuple(each.dims) for each in constants},
+            indices=_of_type(onnx.TensorProto.INT64, constants),
+            signed=_of_type(onnx.TensorProto.INT8, constants),
+            runs=ran,
+        )
+
+
+def _of_type(kind: int, constants: Iterable[onnx.TensorProto]) -> frozenset[str]:
+    return frozenset(each.name for each in constants if each.data_type == kind)
 
 
 def _may_repeat(graph: onnx.GraphProto) -> bool:

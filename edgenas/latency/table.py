@@ -153,7 +153,8 @@ class FragmentTime(Document):
     )
     typical_ms: Milliseconds
     parts_ms: dict[Annotated[str, Field(pattern=PIECE)], Milliseconds] = Field(
-        default={}, description="what kernels took of it, all of one piece together, by the runtime's own clock"
+        default={},
+        description="what kernels took of it, all of one piece together, by the runtime's own clock",
     )
 
     @model_validator(mode="after")

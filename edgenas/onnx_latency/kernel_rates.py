@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix, diags, vstack
 
 from edgenas.onnx_latency.pieces import Piece
 
-CACHES = (2**18, 2**20)
+CACHES = (2**18, 2**20, 2**22)
 """Elements read and written beyond which each may cost more, as they exceed a cache."""
 
 COLD_WEIGHTS = (19, 22)
@@ -35,7 +35,7 @@ MULTIPLYING = (
 )
 """Kinds whose `macs` are those; of others they are stretches of memory."""
 
-TYPICAL_MS = np.array([2e-3, 0.05, 10.0, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3])
+TYPICAL_MS = np.array([2e-3, 0.05, 0.3, 10.0, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3])
 """Usual costs of a launch, and of a million of each other amount of `_work`, on one core of a laptop: their proportions
 decide how much each coefficient is shrunk."""
 
@@ -101,15 +101,27 @@ class Rates:
         wanted = np.concatenate([net_ms / times_ms, part_weights * parts.times_ms])
         penalties = [RIDGE[bool(group) + ("/" in group)] for group in groups]
         found = _non_negative(csr_matrix(design), wanted, np.repeat(penalties, len(scale)))
-        self._rates = dict(zip(groups, found.reshape(len(groups), -1) * scale, strict=True))
+        rates = dict(zip(groups, found.reshape(len(groups), -1) * scale, strict=True))
+        named = {each.piece.family: each.piece for each in seen}
+        self._families = {
+            family: sum(rates[group] for group in _groups(piece)) for family, piece in named.items()
+        }
+        kinds: dict[str, list[Floats]] = {}
+        for family, piece in named.items():
+            kinds.setdefault(piece.kind, []).append(self._families[family])
+        self._kinds = {kind: np.mean(each, axis=0) for kind, each in kinds.items()}
+        self._mean = np.mean(list(self._families.values()), axis=0)
 
     def base_ms(self, seen: Sequence[SizedPiece]) -> Floats:
         """Milliseconds of each piece, shape (pieces,), all positive."""
-        times = [
-            _work(each) @ sum(self._rates[group] for group in _groups(each.piece) if group in self._rates)
-            for each in seen
-        ]
+        times = [_work(each) @ self._rates_of(each.piece) for each in seen]
         return np.maximum(times, MIN_MS)
+
+    def _rates_of(self, piece: Piece) -> Floats:
+        """Those of its family; of one that was not timed, the mean of its kind, or of all."""
+        if piece.family in self._families:
+            return self._families[piece.family]
+        return self._kinds.get(piece.kind, self._mean)
 
 
 def _columns(seen: Sequence[SizedPiece], work: Floats, groups: Sequence[str]) -> csr_matrix:
@@ -151,9 +163,13 @@ def _groups(piece: Piece) -> tuple[str, str, str]:
 def _work(seen: SizedPiece) -> Floats:
     """Features of the cost: launch, and millions of MACs, stretches of memory, elements moved, weights, elements beyond
     each cache, uncached weights."""
-    _, macs, read, written, weights, _ = seen.piece
+    _, macs, read, written, weights, reuse = seen.piece
     multiplies = seen.piece.kind in MULTIPLYING
     moved = read + written
     beyond = [max(0, moved - cache) for cache in CACHES]
     cold = [weights * min(max((seen.size - start) / 2, 0), 1) for start in COLD_WEIGHTS]
-    return np.array([1e6, macs * multiplies, macs * (not multiplies), moved, weights, *beyond, *cold]) * 1e-6
+    brought = macs // reuse * multiplies
+    return (
+        np.array([1e6, macs * multiplies, brought, macs * (not multiplies), moved, weights, *beyond, *cold])
+        * 1e-6
+    )

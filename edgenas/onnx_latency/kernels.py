@@ -31,6 +31,7 @@ class Kernel:
         steps: of a recurrent layer, one after the other.
         walks: separate stretches of memory that it walks (`memory_walks`).
         broadcast: whether inputs of different shapes are combined.
+        moves_one_axis: of a transposition, whether all other axes stay in order.
         element: type of what is read, as the runtime names it; empty where that is not known.
         times: how often it runs in a call; all counts are for once.
         run_ms: of all of these on this host, next to the network's other kernels; 0 where that was not timed.
@@ -50,6 +51,7 @@ class Kernel:
     steps: int = 1
     walks: int = 1
     broadcast: bool = False
+    moves_one_axis: bool = True
     element: str = ""
     times: int = 1
     run_ms: float = 0.0

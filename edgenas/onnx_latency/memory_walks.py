@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 from onnx import NodeProto
 
@@ -40,6 +41,18 @@ def is_broadcast(node: NodeProto, shapes: Shapes) -> bool:
     """Whether inputs of more than one element have different shapes."""
     read = {shapes[name] for name in node.input if name and math.prod(shapes.get(name, ())) > 1}
     return node.op_type in BROADCASTING and len(read) > 1
+
+
+def moves_one_axis(node: NodeProto, shapes: Shapes) -> bool:
+    """Whether a transposition only takes neighbouring axes to another place, which runtimes do faster."""
+    if node.op_type != "Transpose" or node.input[0] not in shapes:
+        return True
+    shape = shapes[node.input[0]]
+    order = attribute(node, "perm", [*range(len(shape))][::-1])
+    long = [axis for axis in order if shape[axis] != 1]
+    ranks = [sorted(long).index(axis) for axis in long]
+    breaks = sum(after != before + 1 for before, after in pairwise([-1, *ranks, len(ranks)]))
+    return breaks <= 3  # A B C D as A C B D: what two blocks that change places leave
 
 
 def _broadcast(node: NodeProto, shapes: Shapes) -> int:

@@ -11,6 +11,9 @@ COSTLY = ("Clip", "HardSigmoid", "LeakyRelu", "Sigmoid", "Tanh")
 BLOCK = 8
 """Smallest number of channels in a block of x86 processors' layout: a first convolution reads fewer, not reordered."""
 
+QUANTISES_FIRST = {"DynamicQuantizeMatMul": ("DynamicQuantizeLinear", "MatMulIntegerToFloat.uint8")}
+"""Operators that do what two others do one after the other."""
+
 VIEWS = ("Flatten", "Identity", "Reshape", "Shape", "Size", "Squeeze", "Unsqueeze")
 """Operators that move no element: they cost a launch."""
 
@@ -60,7 +63,10 @@ def pieces_of(kernel: Kernel) -> dict[Piece, int]:
     """The pieces of a kernel that a runtime runs, and how often each."""
     if kernel.kind == "recurrent" and len(kernel.weight_shapes) > 1:  # not where weights are computed
         return _recurrent(kernel)
-    found = {_main(kernel): kernel.times}
+    if (name := _name(kernel)) in QUANTISES_FIRST:
+        return _quantising(kernel, *QUANTISES_FIRST[name])
+    images = _images(kernel)
+    found = {_main(kernel, images): kernel.times * images}
     for function in dict.fromkeys(kernel.operators[1:]):
         if function in COSTLY:
             size = kernel.elements_written
@@ -68,14 +74,31 @@ def pieces_of(kernel: Kernel) -> dict[Piece, int]:
     return found
 
 
-def _main(kernel: Kernel) -> Piece:
-    macs = kernel.macs + (kernel.window > 1) * kernel.window * kernel.elements_written
-    read, written = kernel.elements_read, kernel.elements_written
+def _main(kernel: Kernel, images: int) -> Piece:
+    """The whole of it, or what is done for each image."""
+    read, written = kernel.elements_read // images, kernel.elements_written // images
+    macs = kernel.macs // images + (kernel.window > 1) * kernel.window * written
     if _name(kernel) in VIEWS:
         read = written = 0
     elif not macs:
         macs = kernel.walks
     return Piece(_family(kernel), macs, read, written, kernel.weights, kernel.reuse)
+
+
+def _images(kernel: Kernel) -> int:
+    """How often a convolution in rows reads all its weights: for each image, however small it is."""
+    return kernel.output_shapes[0][0] if _name(kernel) == "Conv" and kernel.output_shapes else 1
+
+
+def _quantising(kernel: Kernel, first: str, second: str) -> dict[Piece, int]:
+    read, written = kernel.elements_read, kernel.elements_written
+    parts = (
+        Piece(f"elementwise/{first}", 1, read, read, 0),
+        Piece(
+            f"{kernel.kind}/{second}{_type(kernel)}", kernel.macs, read, written, kernel.weights, kernel.reuse
+        ),
+    )
+    return dict.fromkeys(parts, kernel.times)
 
 
 def _recurrent(kernel: Kernel) -> dict[Piece, int]:
@@ -94,8 +117,15 @@ def _family(kernel: Kernel) -> str:
     name = _name(kernel)
     if name == "nchwc.Conv" and kernel.kind == "dense" and kernel.weight_shapes[0][1] % BLOCK:
         name += ".few"
-    element = "" if kernel.element in ("", "float") else f".{kernel.element}"
-    return f"{kernel.kind}/{name}{'.broadcast' if kernel.broadcast else ''}{element}"
+    if name == "Transpose" and not kernel.moves_one_axis:
+        name += ".mixed"
+    return f"{kernel.kind}/{name}{'.broadcast' if kernel.broadcast else ''}{_type(kernel)}"
+
+
+def _type(kernel: Kernel) -> str:
+    """What a family's name says of the elements: nothing of floats."""
+    element, _, weights = kernel.element.partition(".")
+    return "".join(f".{each}" for each in (element, weights) if each not in ("", "float"))
 
 
 def _name(kernel: Kernel) -> str:

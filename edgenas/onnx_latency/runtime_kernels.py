@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgenas.board.execution import KernelRun
 from edgenas.device.onnx_execution import Execution, OnnxExecutor, graphs_of
 from edgenas.onnx_latency.kernels import Kernel, Shape
-from edgenas.onnx_latency.memory_walks import is_broadcast, walks
+from edgenas.onnx_latency.memory_walks import is_broadcast, moves_one_axis, walks
 from edgenas.onnx_latency.onnx_reading import label, operator
 from edgenas.onnx_latency.operators import UNKNOWN, attribute, operator_of
 from edgenas.onnx_latency.shape_inference import Graph
@@ -48,7 +48,7 @@ class _Pass:
 
     def __init__(self, execution: Execution, feeds: Mapping[str, Shape]) -> None:
         self._nodes, self._weights = execution.nodes, frozenset(execution.weights)
-        self._indices = execution.indices
+        self._indices, self._signed = execution.indices, execution.signed
         self._shapes: dict[str, Shape] = {**execution.weights, **feeds}
 
     def kernel(self, run: KernelRun) -> Kernel:
@@ -64,8 +64,9 @@ class _Pass:
         row = operator_of(node) if shapes.keys() >= needed else UNKNOWN
         product = row.multiplied(graph, node)
         elements_written = sum(map(graph.size, written))
+        kind = row.kind(graph, node)
         return Kernel(
-            kind=row.kind(graph, node),
+            kind=kind,
             nodes=(label(node),),
             operators=(operator(node), *_fused(node)),
             macs=product.macs,
@@ -81,9 +82,10 @@ class _Pass:
             steps=row.steps(graph, node),
             walks=walks(node, shapes),
             broadcast=is_broadcast(node, shapes),
-            element=types[0] if types else "",
+            moves_one_axis=moves_one_axis(node, shapes),
+            element=self._element(weights, types, product.macs),
             times=run.times,
-            run_ms=run.ms,
+            run_ms=0.0 if kind == "control" else run.ms,  # its branches are kernels, too
         )
 
     def _shapes_of(self, node: onnx.NodeProto, run: KernelRun) -> dict[str, Shape]:
@@ -99,6 +101,11 @@ class _Pass:
         if len(outputs) == len(run.outputs):
             self._note(outputs, run.outputs)
         return {name: self._shapes[name] for name in (*inputs, *outputs) if name in self._shapes}
+
+    def _element(self, weights: Sequence[str], types: Sequence[str], macs: int) -> str:
+        """The type of what is read; of a product of bytes, also that of its weights where these are signed."""
+        signed = ".int8" if macs and not self._signed.isdisjoint(weights) else ""
+        return f"{types[0]}{signed}" if types else ""
 
     def _size(self, name: str) -> int:
         return math.prod(self._shapes[name])
