@@ -86,9 +86,9 @@ def test_inputs_have_the_batch_and_a_seed_gives_the_same_fragment_again(kind: st
     def draw(seed: int) -> Fragment:
         return module.further_fragment(kind, 3, [seed, number])
 
-    first, again, other = draw(0), draw(0), draw(1)
+    first, again = draw(0), draw(0)
     assert first.model.SerializeToString() == again.model.SerializeToString()
-    assert first.model != other.model
+    assert any(first.model != draw(seed).model for seed in range(1, 6))
     assert first.shape[0] == 3
     feeds = first.feeds()
     for given in first.model.graph.input:

@@ -14,6 +14,7 @@ from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import DeviceError
 from edgenas.formats import read_json
 from edgenas.fragments import drawing
+from edgenas.onnx_latency import fragment_timing
 from edgenas.onnx_latency.costing import costing_from_fragments, graph_latency
 from edgenas.onnx_latency.fragment_timing import timed_fragments
 from edgenas.onnx_latency.kernel_fitting import KernelCosts
@@ -71,6 +72,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few fragments, in three rounds."""
     monkeypatch.setattr(drawing, "COUNT", 60)
     monkeypatch.setattr(drawing, "FURTHER", 0)
+    monkeypatch.setattr(fragment_timing, "RUNS", 1)
     monkeypatch.setattr(bursts, "MIN_ROUNDS", 3)
     monkeypatch.setattr(bursts, "MAX_ROUNDS", 3)
 
@@ -132,3 +134,13 @@ def test_a_runtime_that_can_run_none_gives_none(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(drawing, "COUNT", 0)
     monkeypatch.setattr(drawing, "FURTHER", 0)
     assert timed_fragments(FormulaRuntime(), 1) is None
+
+
+def test_kernels_that_are_one_piece_are_timed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fragment_timing, "RUNS", 4)
+    monkeypatch.setattr(drawing, "COUNT", 8)
+    found = timed_fragments(FormulaRuntime(), 1)
+    assert found is not None
+    for each in found.times:
+        assert each.parts_ms.keys() <= each.pieces.keys()
+        assert 0 < sum(each.parts_ms.values()) <= each.typical_ms

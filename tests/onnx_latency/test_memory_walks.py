@@ -6,7 +6,7 @@ import pytest
 from onnx import NodeProto
 
 from edgenas.onnx_latency.kernels import Shape
-from edgenas.onnx_latency.memory_walks import is_broadcast, walks
+from edgenas.onnx_latency.memory_walks import is_broadcast, moves_one_axis, walks
 
 from .conftest import node
 
@@ -52,3 +52,24 @@ def test_only_inputs_of_several_shapes_are_broadcast(
     attributes: dict[str, Any] = {"axis": 1} if operator == "Concat" else {}
     made = node(operator, "a b", "y", **attributes)
     assert is_broadcast(made, {"a": left, "b": right, "y": (2, 8)}) is found
+
+
+@pytest.mark.parametrize(
+    ("shape", "order", "found"),
+    [
+        ((2, 8, 6), [0, 2, 1], True),
+        ((2, 8, 6), [2, 0, 1], True),
+        ((2, 8, 6), [2, 1, 0], False),
+        ((1, 8, 1, 6), [3, 2, 1, 0], True),
+        ((2, 8, 6, 4), [0, 2, 1, 3], True),
+        ((2, 8, 6, 4), [0, 3, 2, 1], False),
+        ((2, 8), [0, 1], True),
+    ],
+)
+def test_transpositions_that_move_one_axis(shape: Shape, order: list[int], found: bool) -> None:
+    made = node("Transpose", "a", "y", perm=order)
+    assert moves_one_axis(made, {"a": shape, "y": tuple(shape[i] for i in order)}) is found
+
+
+def test_other_operators_move_none() -> None:
+    assert moves_one_axis(node("Relu", "a", "y"), {"a": (2, 8), "y": (2, 8)})

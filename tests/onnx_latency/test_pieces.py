@@ -53,6 +53,18 @@ def test_a_costly_activation_is_a_pass_of_its_own() -> None:
     ("changes", "family"),
     [
         ({"element": "uint8", "operators": ("com.microsoft.QLinearConv",)}, "dense/QLinearConv.uint8"),
+        (
+            {"element": "uint8.int8", "operators": ("com.microsoft.QLinearConv",)},
+            "dense/QLinearConv.uint8.int8",
+        ),
+        (
+            {"element": "float.int8", "operators": ("com.microsoft.DynamicQuantizeLSTM",)},
+            "dense/DynamicQuantizeLSTM.int8",
+        ),
+        (
+            {"kind": "copy", "macs": 0, "operators": ("Transpose",), "moves_one_axis": False},
+            "copy/Transpose.mixed",
+        ),
         ({"weight_shapes": ((16, 3, 3, 3),)}, "dense/nchwc.Conv.few"),
         ({"kind": "trees", "operators": ("ai.onnx.ml.SVMRegressor",)}, "trees/SVMRegressor"),
         ({"kind": "linear", "operators": ("com.microsoft.FusedGemm",)}, "linear/Gemm"),
@@ -61,6 +73,22 @@ def test_a_costly_activation_is_a_pass_of_its_own() -> None:
 def test_code_that_differs_has_another_family(changes: dict[str, object], family: str) -> None:
     found = pieces_of(replace(CONV, **changes))  # type: ignore[arg-type]
     assert [piece.family for piece in found] == [family]
+
+
+def test_a_convolution_in_rows_reads_its_weights_for_each_image() -> None:
+    whole = replace(CONV, operators=("Conv",), output_shapes=((4, 16, 5, 5),))
+    ((piece, count),) = pieces_of(whole).items()
+    assert (count, 4 * piece.macs, 4 * piece.written) == (4, CONV.macs, CONV.elements_written)
+    assert piece.weights == CONV.weights
+
+
+def test_a_product_that_quantises_first_is_two_pieces() -> None:
+    made = replace(
+        CONV, kind="linear", operators=("com.microsoft.DynamicQuantizeMatMul",), element="float.int8"
+    )
+    first, second = pieces_of(made)
+    assert (first.family, first.read, first.macs) == ("elementwise/DynamicQuantizeLinear", 800, 1)
+    assert (second.family, second.macs) == ("linear/MatMulIntegerToFloat.uint8.int8", CONV.macs)
 
 
 def test_a_view_moves_nothing() -> None:

@@ -89,7 +89,7 @@ def test_quantised_convolutions_are_those_of_the_runtime(run: Run) -> None:
     }
     kernels = run(model(nodes, weights=weights))
     (conv,) = (each for each in kernels if each.operators[0].endswith("QLinearConv"))
-    assert (conv.macs, conv.element, conv.kind) == (16 * 36 * 72, "uint8", "dense")
+    assert (conv.macs, conv.element, conv.kind) == (16 * 36 * 72, "uint8.int8", "dense")
 
 
 def _branch(name: str, *nodes: onnx.NodeProto) -> onnx.GraphProto:
@@ -160,3 +160,22 @@ def test_large_weights_are_not_looked_at(run: Run) -> None:
     feeds: dict[str, Any] = {"x": np.ones((1, 4096), np.float32)}
     (kernel,) = run(made, feeds)
     assert (kernel.kind, kernel.weights, kernel.macs) == ("linear", 4096 * 512, 4096 * 512)
+
+
+def test_kernels_are_timed_where_the_model_runs_more_than_once() -> None:
+    made = model(
+        [node("Conv", "x w", "c", pads=[1] * 4), node("Sin", "c", "y")], weights={"w": (64, 8, 3, 3)}
+    )
+    once, often = (kernels_that_run(OnnxExecutor(blocked=False), made, IMAGE, runs) for runs in (1, 5))
+    assert [each.run_ms for each in once] == [0.0, 0.0]
+    assert sum(each.run_ms for each in often) > 0
+    assert [each.times for each in often] == [each.times for each in once]
+
+
+def test_a_condition_takes_no_time_beside_its_branches() -> None:
+    branch = _branch("inner", node("Sin", "x", "s"))
+    condition = [node("ReduceMax", "x", "m", keepdims=0), node("Greater", "m zero", "b")]
+    nodes = [*condition, node("If", "b", "y", then_branch=branch, else_branch=branch)]
+    made = model(nodes, weights={"zero": np.float32(0)})
+    kernels = kernels_that_run(OnnxExecutor(blocked=False), made, IMAGE, 5)
+    assert [each.run_ms for each in kernels if each.kind == "control"] == [0.0]

@@ -11,8 +11,8 @@ from edgenas.fragments.kinds.starting import Kind
 KINDS: dict[str, Kind] = {**IMAGES, **QUANTISED, **SEQUENCES, **ARRAYS, **MOVEMENT, **OTHERS}
 
 FREQUENT = (
-    "conv1d", "conv-transposed", "dynamic-lstm", "dynamic-products", "grouped", "gru", "large-linear", "large-pooling",
-    "lstm", "small-linear",
+    "conv1d", "conv-transposed", "dynamic-convolutions", "dynamic-lstm", "dynamic-products", "grouped", "gru", "head",
+    "large-linear", "large-pooling", "lstm", "small-linear", "thin",
 )  # fmt: skip
 """Kinds that many files have, and that vary much."""
 

@@ -46,10 +46,21 @@ def _odd(draw: Draw, start: Start) -> Built:
     return builder, value
 
 
+def _thin(draw: Draw, start: Start) -> Built:
+    """Few channels, so that an element that is read serves few outputs, under square or long kernels."""
+    builder = image(draw, start, 8, 16, 24)
+    value = INPUT
+    for _ in range(draw.of(2, 3)):
+        kernel = draw.of(3, 5, 7) if draw.chance(0.6) else draw.of(9, 25, 39)
+        long = (1, kernel) if kernel > 7 else kernel
+        value = builder.conv(value, draw.of(8, 8, 16, 24), long, act=draw.word("relu", "none"))
+    return builder, value
+
+
 def _sequence(draw: Draw, start: Start) -> Built:
     """Temporal convolutions, dense, dilated or separable, then the mean or maximum over time."""
     width, value = draw.of(16, 32, 64, 128, 256), INPUT
-    builder = start(width, draw.of(16, 50, 100, 400, 1000))
+    builder = start(width, draw.of(4, 16, 50, 100, 400, 1000))
     for dilation in (1, 2, 4)[: draw.of(2, 3)]:
         groups, kernel = draw.of(1, 1, width), draw.of(1, 3, 5, 9)
         value = builder.conv(value, width, kernel, draw.of(1, 1, 2), groups, "relu", dilation)
@@ -255,6 +266,7 @@ IMAGES: dict[str, Kind] = {
     "multiplied": _multiplied,
     "dilated": _dilated,
     "odd-channels": _odd,
+    "thin": _thin,
     "conv1d": _sequence,
     "spectrum": _spectrum,
     "conv3d": _video,

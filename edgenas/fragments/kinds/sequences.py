@@ -168,6 +168,16 @@ def _large(draw: Draw, start: Start) -> Built:
     return builder, builder.linear(value, draw.of(10, 100, 1000))
 
 
+def _head(draw: Draw, start: Start) -> Built:
+    """Layers on what another network has computed, whose weights stay in cache."""
+    builder = start(draw.of(512, 1024, 1536, 3072))
+    value = INPUT
+    for _ in range(draw.of(1, 2)):
+        value = builder.linear(value, draw.of(64, 128, 128, 256))
+        value = builder.activated(builder.normalised(value) if draw.chance(0.5) else value, "relu")
+    return builder, builder.activated(builder.linear(value, draw.of(1, 2, 10)), "sigmoid")
+
+
 def _small(draw: Draw, start: Start) -> Built:
     """Chains of tiny layers."""
     outer = [draw.of(1, 2, 10)] if draw.chance(0.5) else []
@@ -231,6 +241,7 @@ SEQUENCES: dict[str, Kind] = {
     "einsum": _einsum,
     "contributed": _contributed,
     "large-linear": _large,
+    "head": _head,
     "small-linear": _small,
     "gemm": _gemm,
     "products": _products,
