@@ -114,6 +114,10 @@ class NetworkPredictor(ArchitecturePredictor):
     def parts(self) -> Mapping[Precision, "NetworkPredictor"]:
         return {self.device.precision: self}
 
+    @abstractmethod
+    def most_saved_ms(self, other: "NetworkPredictor") -> float:
+        """The most that an architecture is faster here than by another predictor of the space; negative if none is."""
+
     def energy(self, architecture: Architecture) -> Energy | None:
         """Energy of one architecture; None if that of a block was not measured."""
         return energy_of(self.space.blocks(architecture), self.energies)

@@ -24,6 +24,22 @@ def by_precision(
     return PrecisionPredictor(PrecisionSpace(networks, precisions), parts)
 
 
+def without_outdone(predictor: ArchitecturePredictor) -> ArchitecturePredictor:
+    """The same without the precisions in which every network is slower than in a more exact one.
+
+    So a search of all precisions is one in fp32 where no other pays: nothing is spent on networks that are never chosen.
+    """
+    parts = predictor.parts
+    if not isinstance(predictor, PrecisionPredictor):
+        return predictor
+    kept = [
+        precision
+        for i, (precision, part) in enumerate(parts.items())
+        if all(part.most_saved_ms(exact) >= 0 for exact in list(parts.values())[:i])
+    ]
+    return by_precision(predictor.space.networks, kept, lambda each: parts[each])
+
+
 class PrecisionPredictor(FamilyPredictor):
     """See `ArchitecturePredictor`.
 

@@ -139,6 +139,12 @@ class LatencyPredictor(NetworkPredictor):
         return total
 
     @override
+    def most_saved_ms(self, other: NetworkPredictor) -> float:
+        assert isinstance(other, LatencyPredictor)
+        choices = zip(self.choice_ms, other.choice_ms, strict=True)
+        return other.fixed_ms - self.fixed_ms + sum(float((theirs - ours).max()) for ours, theirs in choices)
+
+    @override
     def layers(self, architecture: Architecture) -> list[LayerLatency]:
         rows = ((block, self._costs[block]) for block in self.space.blocks(architecture))
         return [LayerLatency(block.key, cost.latency_ms, cost.sd_ms > 0) for block, cost in rows]

@@ -59,6 +59,11 @@ class ResolutionPredictor(FamilyPredictor, NetworkPredictor):
         return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
     @override
+    def most_saved_ms(self, other: NetworkPredictor) -> float:
+        assert isinstance(other, ResolutionPredictor)
+        return max(part.most_saved_ms(other.members[size]) for size, part in self._parts.items())
+
+    @override
     def layers(self, architecture: Architecture) -> Sequence[LayerLatency]:
         part, inner = self.split(architecture)
         return part.layers(inner)

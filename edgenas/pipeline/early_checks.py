@@ -20,7 +20,8 @@ from edgenas.storage.run_names import RUNS
 from edgenas.vocabulary import Precision
 
 _BY_THE_IMAGES = ("data", "pretrained")
-"""What is not the same text for the same search: a folder that moved, weights chosen by the size of the images."""
+"""What is not the same text for the same search: a folder that moved, weights chosen by the size of the images. So is
+any precision: those that never pay at this size are left out."""
 
 
 def check_before_images(settings: SearchSettings, device: Device, precisions: Sequence[Precision]) -> None:
@@ -51,7 +52,8 @@ def _check_options(asked_for: SearchSettings, settings: SearchSettings, folder: 
     asked = asked_for.plain()
     if settings.augment is not None:
         asked["augment"] = augmentation_from_text(settings.augment).text
-    known = {name: value for name, value in asked.items() if value is not None and name not in _BY_THE_IMAGES}
+    by_the_images = (*_BY_THE_IMAGES, *(["precision"] if settings.precisions == () else []))
+    known = {name: value for name, value in asked.items() if value is not None and name not in by_the_images}
     if differences := setting_differences({name: stored[name] for name in known}, known):
         raise different_configuration(folder.name, differences)
 

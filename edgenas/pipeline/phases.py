@@ -20,7 +20,7 @@ from edgenas.inputs.pretrained import Pretrained, pretrained_for
 from edgenas.inputs.run_data import data_of
 from edgenas.inputs.spaces import format_channels, space_for_images
 from edgenas.latency.network_predictor import ArchitecturePredictor
-from edgenas.latency.precision_predictor import by_precision
+from edgenas.latency.precision_predictor import by_precision, without_outdone
 from edgenas.latency.predictor import predictor_for
 from edgenas.pipeline.baselines import check_baselines, check_weights
 from edgenas.pipeline.configuration import configuration_of, default_name
@@ -122,9 +122,10 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             pretrained=weights,
         )
         _note_beginnings(session, pretrained)
+        _note_precisions(session, precisions)
         if prior_document is not None:
             save_prior(prior_document, folder)
-            session.note(prior_document.text(",".join(precisions)))
+            session.note(prior_document.text(",".join(predictor.parts)))
         return _complete_or_interrupted(session)
 
 
@@ -155,16 +156,30 @@ def _note_beginnings(session: Session, pretrained: Pretrained | None) -> None:
         session.note(f"begins from {pretrained.title} (--pretrained {pretrained.name})")
 
 
+def _note_precisions(session: Session, precisions: Sequence[Precision]) -> None:
+    """Say which of any precision were left out."""
+    searched = tuple(session.predictor.parts)
+    if left_out := [each for each in precisions if each not in searched]:
+        session.note(
+            f"{' and '.join(left_out)} is not searched: every network of the space would be slower in it than in "
+            f"{searched[0]}"
+        )
+
+
 def predictor_of(
     settings: SearchSettings, device: Device, space: NetworkSpace, precisions: Sequence[Precision]
 ) -> ArchitecturePredictor:
-    """Of the networks in all precisions; raises InputError if their latencies cannot be compared."""
+    """Of the networks in all precisions, or in those of any that may pay.
+
+    Raises:
+        InputError: their latencies cannot be compared.
+    """
     check_tables(settings, device, space)
     found = by_precision(
         space, precisions, lambda each: predictor_for(space, device.at(each), settings.missing)
     )
     check_comparable(found)
-    return found
+    return without_outdone(found) if settings.precisions == () else found
 
 
 def _list_refused(session: Session, files: ImageFiles) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgenas.device import Device, Provenance
-from edgenas.latency.precision_predictor import PrecisionPredictor, by_precision
+from edgenas.latency.precision_predictor import PrecisionPredictor, by_precision, without_outdone
 from edgenas.latency.predictor import LatencyPredictor, predictor_from_device, predictor_from_table
 from edgenas.latency.table import LatencyTable
 from edgenas.space import MBConvSpace, PrecisionSpace, SearchSpace
@@ -53,6 +53,33 @@ def test_what_is_faster_in_a_more_exact_precision_is_outdone(tiny_space: MBConvS
     equal = PrecisionPredictor(space, {"fp32": exact, "int8": exact})
     assert not equal.outdone(vectors).any()
     assert not exact.outdone(vectors[:, 1:]).any()
+
+
+def test_what_an_architecture_saves_at_most_is_exact(tiny_space: MBConvSpace, device: Device) -> None:
+    exact, rounded = (predictor_from_device(tiny_space, device.at(each)) for each in ("fp32", "int8"))
+    rng = np.random.default_rng(0)
+    vectors = np.array([tiny_space.encode(tiny_space.sample(rng)) for _ in range(300)])
+    saved_ms = exact.predict_encoded(vectors) - rounded.predict_encoded(vectors)
+    assert saved_ms.max() <= rounded.most_saved_ms(exact) + 1e-12
+    assert rounded.most_saved_ms(exact) > 0 > exact.most_saved_ms(rounded)
+    assert exact.most_saved_ms(exact) == 0
+    best = vectors[0]
+    for variable, costs in enumerate(exact.choice_ms):  # savings add up: the best choice of each is the best network
+        tried = np.repeat(best[None], len(costs), axis=0)
+        tried[:, variable] = range(len(costs))
+        best = tried[np.argmax(exact.predict_encoded(tried) - rounded.predict_encoded(tried))]
+    most_ms = float((exact.predict_encoded(best[None]) - rounded.predict_encoded(best[None]))[0])
+    assert most_ms == pytest.approx(rounded.most_saved_ms(exact))
+
+
+def test_a_precision_that_never_pays_is_left_out(tiny_space: MBConvSpace, device: Device) -> None:
+    exact, rounded = (predictor_from_device(tiny_space, device.at(each)) for each in ("fp32", "int8"))
+    space = PrecisionSpace(tiny_space, ("fp32", "int8"))
+    pays = PrecisionPredictor(space, {"fp32": exact, "int8": rounded})
+    assert dict(without_outdone(pays).parts) == dict(pays.parts)
+    slower = PrecisionPredictor(space, {"fp32": rounded, "int8": exact})
+    assert without_outdone(slower) is rounded
+    assert without_outdone(exact) is exact
 
 
 def test_one_precision_keeps_its_own_predictor(tiny_space: MBConvSpace, device: Device) -> None:
