@@ -27,7 +27,7 @@ def by_precision(
 def without_outdone(predictor: ArchitecturePredictor) -> ArchitecturePredictor:
     """The same without the precisions in which every network is slower than in a more exact one.
 
-    So a search of all precisions is one in fp32 where no other pays: nothing is spent on networks that are never chosen.
+    So a search of all precisions is one in fp32 where no other pays: nothing is spent on what is never chosen.
     """
     parts = predictor.parts
     if not isinstance(predictor, PrecisionPredictor):

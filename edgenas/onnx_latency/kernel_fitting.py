@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from edgenas.errors import InputError
 from edgenas.latency.table import MAX_DISTINCT, Fragments
-from edgenas.onnx_latency.kernel_rates import Parts, Rates, SizedPiece
+from edgenas.onnx_latency.kernel_rates import Parts, Rates, SizedPiece, fitted_rates
 from edgenas.onnx_latency.pieces import Piece, piece_from_text
 
 KIND_SD, FAMILY_SD = 0.2, 0.2
@@ -62,41 +62,78 @@ class Costs(NamedTuple):
     relative_sd: float
 
 
-class KernelCosts:
-    """The fitted model. Immutable.
+class Posterior(NamedTuple):
+    """What was learnt from fragments; arrays alone, so that it can be kept.
 
     Attributes:
-        overhead_ms: overhead of a call.
-        blocked: as `Fragments.blocked`.
+        rates: parametric costs, shape (families, features), the families in alphabetical order.
+        pieces_ms: what each distinct piece takes where the observations are linearised, shape (pieces,).
+        weights: of each piece in the mean of any other's correction, shape (pieces,).
+        factor: Cholesky factor of the fragments' covariance, lower triangle, shape (fragments, fragments).
         errors: leave-one-out errors of the fragments, (measured - predicted) / measured.
         widening: half-width of the interval in standard deviations, such that it covers 90 % of the fragments.
     """
 
-    def __init__(self, fragments: Fragments) -> None:
+    rates: Floats
+    pieces_ms: Floats
+    weights: Floats
+    factor: Floats
+    errors: Floats
+    widening: Floats
+
+
+class KernelCosts:
+    """The fitted model. Immutable.
+
+    Args:
+        fragments: timed on a device.
+        posterior: what was learnt from them before; None to learn it.
+
+    Raises:
+        ValueError: it was learnt from others.
+
+    Attributes:
+        overhead_ms: overhead of a call.
+        blocked: as `Fragments.blocked`.
+        posterior: what was learnt.
+    """
+
+    def __init__(self, fragments: Fragments, posterior: Posterior | None = None) -> None:
         self.overhead_ms, self.blocked = fragments.overhead_ms, fragments.blocked
-        times_ms = np.array([each.typical_ms for each in fragments.times])
-        seen, counts, parts = _counted(fragments)
+        observed = _observed(fragments)
+        self._places = _by_kind([each.piece for each in observed.pieces])
+        self._groups = {
+            kind: _Group([observed.pieces[i] for i in places]) for kind, places in self._places.items()
+        }
         self._known = _Known(fragments)
-        net_ms = times_ms - self.overhead_ms
         with threadpool_limits(1):  # matrices are small: threads would only wait for each other
-            self._fit(seen, counts, net_ms, times_ms, parts)
+            self.posterior = posterior or self._learnt(observed, self.overhead_ms)
+        families = sorted({each.piece.family for each in observed.pieces})
+        _check_shapes(self.posterior, len(families), len(observed.pieces), len(observed.times_ms))
+        self._rates = Rates(dict(zip(families, self.posterior.rates, strict=True)))
+        self._slopes = _slopes(observed, self.posterior.pieces_ms)
 
-    def _fit(
-        self, seen: Sequence[SizedPiece], counts: csr_matrix, net_ms: Floats, times_ms: Floats, parts: Parts
-    ) -> None:
-        pieces = [each.piece for each in seen]
-        self._rates = Rates(seen, counts, net_ms, times_ms, parts)
-        self._groups = {kind: _Group([seen[i] for i in places]) for kind, places in _by_kind(pieces).items()}
-        self._places = _by_kind(pieces)
-        self._solve(self._rates.base_ms(seen), counts, net_ms, times_ms)
+    @property
+    def errors(self) -> Floats:
+        """Leave-one-out errors of the fragments, (measured - predicted) / measured."""
+        return self.posterior.errors
 
-    def _solve(self, base_ms: Floats, counts: csr_matrix, net_ms: Floats, times_ms: Floats) -> None:
+    @property
+    def widening(self) -> float:
+        """Half-width of the interval in standard deviations, such that it covers 90 % of the fragments."""
+        return float(self.posterior.widening)
+
+    def _learnt(self, observed: "_Observed", overhead_ms: float) -> Posterior:
+        pieces, counts, times_ms = observed.pieces, observed.counts, observed.times_ms
+        net_ms = times_ms - overhead_ms
+        rates = fitted_rates(pieces, counts, net_ms, times_ms, observed.parts)
+        base_ms = rates.base_ms(pieces)
         noise = NOISE**2 + (TIMER_NOISE_MS / times_ms) ** 2
         covariances = {kind: group.covariance(group) for kind, group in self._groups.items()}
         g = np.zeros(len(base_ms))
         for _ in range(NEWTON_STEPS):
-            # Jacobian, (fragments, pieces), relative to the fragments' times.
-            slopes = csr_matrix(counts.multiply(base_ms * np.exp(g)).multiply(1 / times_ms[:, None]))
+            pieces_ms = base_ms * np.exp(g)
+            slopes = _slopes(observed, pieces_ms)
             left = net_ms / times_ms - slopes @ np.ones(len(g)) + slopes @ g
             among = np.diag(noise)
             for kind, covariance in covariances.items():
@@ -109,11 +146,16 @@ class KernelCosts:
             for kind, covariance in covariances.items():
                 wanted[self._places[kind]] = covariance @ weights[self._places[kind]]
             g = np.clip(g + np.clip(wanted - g, -MAX_STEP, MAX_STEP), -MAX_LOG_CORRECTION, MAX_LOG_CORRECTION)
-        self._slopes, self._factor, self._weights = slopes, factor, weights
         precision = np.diag(cho_solve(factor, np.eye(len(times_ms))))
-        self.errors = solved / precision
         off = np.quantile(np.abs(solved) / np.sqrt(precision), COVERAGE)
-        self.widening = max(float(off), MIN_WIDENING)
+        return Posterior(
+            rates=np.array(list(rates.families.values())),
+            pieces_ms=pieces_ms,
+            weights=weights,
+            factor=factor[0],
+            errors=solved / precision,
+            widening=np.array(max(float(off), MIN_WIDENING)),
+        )
 
     def costs(self, counts: Mapping[Piece, int]) -> Costs:
         """Cost of a network's pieces, in the order of `counts`; the deviation is that of each so often.
@@ -143,7 +185,7 @@ class KernelCosts:
             if kind in self._groups
         }
         for kind, covariance in cross.items():
-            g[groups[kind][0]] = covariance @ self._weights[self._places[kind]]
+            g[groups[kind][0]] = covariance @ self.posterior.weights[self._places[kind]]
         times_ms *= np.exp(np.clip(g, -MAX_LOG_CORRECTION, MAX_LOG_CORRECTION))
         variance = 0.0
         shared: Floats = np.zeros(self._slopes.shape[0])
@@ -152,7 +194,7 @@ class KernelCosts:
             variance += float(part_ms @ group.covariance(group) @ part_ms)
             if kind in cross:
                 shared += self._slopes[:, self._places[kind]] @ (part_ms @ cross[kind])
-        variance -= float(shared @ cho_solve(self._factor, shared))
+        variance -= float(shared @ cho_solve((self.posterior.factor, True), shared))
         variance += self._known.variance(pieces, times_ms * counts)
         whole_ms = self.overhead_ms + times_ms @ counts
         return Costs(times_ms, math.sqrt(max(variance, 0.0) / whole_ms**2 + NOISE**2))
@@ -223,8 +265,16 @@ def _size(counts: Mapping[Piece, int]) -> int:
     return round(min(max(math.log2(4 * weights + 1), MIN_LOG2_BYTES), MAX_LOG2_BYTES))
 
 
-def _counted(fragments: Fragments) -> tuple[list[SizedPiece], csr_matrix, Parts]:
-    """The distinct pieces of all fragments, their counts, shape (fragments, pieces), and what parts took."""
+class _Observed(NamedTuple):
+    """Fragments as arrays: distinct pieces, how often each is in which, shape (fragments, pieces), times, and parts."""
+
+    pieces: list[SizedPiece]
+    counts: csr_matrix
+    times_ms: Floats
+    parts: Parts
+
+
+def _observed(fragments: Fragments) -> _Observed:
     places: dict[SizedPiece, int] = {}
     rows, columns, counts = [], [], []
     parts = []
@@ -238,13 +288,26 @@ def _counted(fragments: Fragments) -> tuple[list[SizedPiece], csr_matrix, Parts]
             counts.append(float(count))
             if text in fragment.parts_ms:
                 parts.append((place, float(count), fragment.parts_ms[text]))
-    shape = (len(fragments.times), len(places))
-    found, often, times_ms = np.array(parts, np.float64).reshape(-1, 3).T
-    return (
+    found, often, parts_ms = np.array(parts, np.float64).reshape(-1, 3).T
+    return _Observed(
         list(places),
-        csr_matrix((counts, (rows, columns)), shape=shape),
-        Parts(found.astype(np.int64), often, times_ms),
+        csr_matrix((counts, (rows, columns)), shape=(len(fragments.times), len(places))),
+        np.array([each.typical_ms for each in fragments.times]),
+        Parts(found.astype(np.int64), often, parts_ms),
     )
+
+
+def _slopes(observed: _Observed, pieces_ms: Floats) -> csr_matrix:
+    """Jacobian of the fragments' times in the corrections, relative to the times, shape (fragments, pieces)."""
+    return csr_matrix(observed.counts.multiply(pieces_ms).multiply(1 / observed.times_ms[:, None]))
+
+
+def _check_shapes(posterior: Posterior, families: int, pieces: int, fragments: int) -> None:
+    """Raise ValueError if it was learnt from others."""
+    expected = ((families,), (pieces,), (pieces,), (fragments, fragments), (fragments,), ())
+    for name, found, shape in zip(Posterior._fields, posterior, expected, strict=True):
+        if found.shape[: len(shape)] != shape or not np.isfinite(found).all():
+            raise ValueError(f"{name} has shape {found.shape}, not {shape}")
 
 
 def _by_kind(pieces: Sequence[Piece]) -> dict[str, list[int]]:

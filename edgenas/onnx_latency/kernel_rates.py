@@ -4,7 +4,7 @@ A family's coefficients are the sum of those shared by all kernels, by its kind,
 shrunk towards 0 by a ridge penalty, so that a family with few observations resembles others of its kind.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, diags, vstack
 
-from edgenas.onnx_latency.pieces import Piece
+from edgenas.onnx_latency.pieces import Piece, kind_of
 
 CACHES = (2**18, 2**20, 2**22)
 """Elements read and written beyond which each may cost more, as they exceed a cache."""
@@ -76,52 +76,59 @@ class Rates:
     """Parametric cost of pieces, also for families that were not timed.
 
     Args:
+        families: coefficients of each family, shape (features,).
+    """
+
+    def __init__(self, families: Mapping[str, Floats]) -> None:
+        self.families = families
+        kinds: dict[str, list[Floats]] = {}
+        for family, rates in families.items():
+            kinds.setdefault(kind_of(family), []).append(rates)
+        self._kinds = {kind: np.mean(each, axis=0) for kind, each in kinds.items()}
+        self._mean = np.mean(list(families.values()), axis=0)
+
+    def base_ms(self, seen: Sequence[SizedPiece]) -> Floats:
+        """Milliseconds of each piece, shape (pieces,), all positive."""
+        rates = np.array([self._of(each.piece) for each in seen])
+        return np.maximum((_work(seen) * rates).sum(1), MIN_MS)
+
+    def _of(self, piece: Piece) -> Floats:
+        """Those of its family; of one that was not timed, the mean of its kind, or of all."""
+        if piece.family in self.families:
+            return self.families[piece.family]
+        return self._kinds.get(piece.kind, self._mean)
+
+
+def fitted_rates(
+    seen: Sequence[SizedPiece], counts: csr_matrix, net_ms: Floats, times_ms: Floats, parts: Parts
+) -> Rates:
+    """The rates that explain the times of networks best.
+
+    Args:
         seen: distinct pieces.
         counts: of each piece in each network, shape (networks, pieces).
         net_ms: times of the networks minus the overhead of a call.
         times_ms: times of the networks; errors are relative to them.
         parts: of the networks.
     """
-
-    def __init__(
-        self, seen: Sequence[SizedPiece], counts: csr_matrix, net_ms: Floats, times_ms: Floats, parts: Parts
-    ) -> None:
-        groups = sorted({group for each in seen for group in _groups(each.piece)})
-        work = np.array([_work(each) for each in seen])
-        pace = float(np.median(net_ms / (counts @ (work @ TYPICAL_MS))))
-        scale = max(pace, 1e-9) * TYPICAL_MS
-        columns = _columns(seen, work * scale, groups)
-        part_weights = PART_WEIGHT / (parts.times_ms + PART_MS)
-        design = vstack(
-            [
-                diags(1 / times_ms) @ counts @ columns,
-                diags(part_weights * parts.counts) @ columns[parts.pieces],
-            ]
-        )
-        wanted = np.concatenate([net_ms / times_ms, part_weights * parts.times_ms])
-        penalties = [RIDGE[bool(group) + ("/" in group)] for group in groups]
-        found = _non_negative(csr_matrix(design), wanted, np.repeat(penalties, len(scale)))
-        rates = dict(zip(groups, found.reshape(len(groups), -1) * scale, strict=True))
-        named = {each.piece.family: each.piece for each in seen}
-        self._families = {
-            family: sum(rates[group] for group in _groups(piece)) for family, piece in named.items()
-        }
-        kinds: dict[str, list[Floats]] = {}
-        for family, piece in named.items():
-            kinds.setdefault(piece.kind, []).append(self._families[family])
-        self._kinds = {kind: np.mean(each, axis=0) for kind, each in kinds.items()}
-        self._mean = np.mean(list(self._families.values()), axis=0)
-
-    def base_ms(self, seen: Sequence[SizedPiece]) -> Floats:
-        """Milliseconds of each piece, shape (pieces,), all positive."""
-        times = [_work(each) @ self._rates_of(each.piece) for each in seen]
-        return np.maximum(times, MIN_MS)
-
-    def _rates_of(self, piece: Piece) -> Floats:
-        """Those of its family; of one that was not timed, the mean of its kind, or of all."""
-        if piece.family in self._families:
-            return self._families[piece.family]
-        return self._kinds.get(piece.kind, self._mean)
+    groups = sorted({group for each in seen for group in _groups(each.piece.family)})
+    work = _work(seen)
+    pace = float(np.median(net_ms / (counts @ (work @ TYPICAL_MS))))
+    scale = max(pace, 1e-9) * TYPICAL_MS
+    columns = _columns(seen, work * scale, groups)
+    part_weights = PART_WEIGHT / (parts.times_ms + PART_MS)
+    design = vstack(
+        [
+            diags(1 / times_ms) @ counts @ columns,
+            diags(part_weights * parts.counts) @ columns[parts.pieces],
+        ]
+    )
+    wanted = np.concatenate([net_ms / times_ms, part_weights * parts.times_ms])
+    penalties = [RIDGE[bool(group) + ("/" in group)] for group in groups]
+    found = _non_negative(csr_matrix(design), wanted, np.repeat(penalties, len(scale)))
+    rates = dict(zip(groups, found.reshape(len(groups), -1) * scale, strict=True))
+    families = sorted({each.piece.family for each in seen})
+    return Rates({family: sum(rates[group] for group in _groups(family)) for family in families})
 
 
 def _columns(seen: Sequence[SizedPiece], work: Floats, groups: Sequence[str]) -> csr_matrix:
@@ -131,7 +138,7 @@ def _columns(seen: Sequence[SizedPiece], work: Floats, groups: Sequence[str]) ->
     own[:, -len(COLD_WEIGHTS) :] = 0  # cache misses of weights do not depend on the kernel
     blocks = []
     for level, part in enumerate((work, own, own)):
-        chosen = [places[_groups(each.piece)[level]] for each in seen]
+        chosen = [places[_groups(each.piece.family)[level]] for each in seen]
         columns = np.array(chosen)[:, None] * work.shape[1] + np.arange(work.shape[1])
         rows = np.repeat(np.arange(len(seen)), work.shape[1])
         shape = (len(seen), len(groups) * work.shape[1])
@@ -156,20 +163,24 @@ def _non_negative(design: csr_matrix, wanted: Floats, penalties: Floats) -> Floa
     return found
 
 
-def _groups(piece: Piece) -> tuple[str, str, str]:
-    return ("", piece.kind, piece.family)
+def _groups(family: str) -> tuple[str, str, str]:
+    return ("", kind_of(family), family)
 
 
-def _work(seen: SizedPiece) -> Floats:
-    """Features of the cost: launch, and millions of MACs, stretches of memory, elements moved, weights, elements beyond
-    each cache, uncached weights."""
-    _, macs, read, written, weights, reuse = seen.piece
-    multiplies = seen.piece.kind in MULTIPLYING
+def _work(seen: Sequence[SizedPiece]) -> Floats:
+    """Features of the cost, shape (pieces, features).
+
+    They are: launch, and millions of MACs, elements brought to them, stretches of memory, elements moved, weights,
+    elements beyond each cache, uncached weights.
+    """
+    multiplies = np.array([each.piece.kind in MULTIPLYING for each in seen])
+    sizes = np.array([each.size for each in seen], np.float64)
+    macs, read, written, weights, reuse = np.array([each.piece[1:] for each in seen], np.float64).T
     moved = read + written
-    beyond = [max(0, moved - cache) for cache in CACHES]
-    cold = [weights * min(max((seen.size - start) / 2, 0), 1) for start in COLD_WEIGHTS]
-    brought = macs // reuse * multiplies
-    return (
-        np.array([1e6, macs * multiplies, brought, macs * (not multiplies), moved, weights, *beyond, *cold])
-        * 1e-6
+    beyond = [np.maximum(0, moved - cache) for cache in CACHES]
+    cold = [weights * np.clip((sizes - start) / 2, 0, 1) for start in COLD_WEIGHTS]
+    features = (
+        *(np.full(len(seen), 1e6), macs * multiplies, macs / reuse * multiplies, macs * ~multiplies),
+        *(moved, weights, *beyond, *cold),
     )
+    return np.stack(features, axis=1) * 1e-6

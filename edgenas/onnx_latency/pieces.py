@@ -44,12 +44,17 @@ class Piece(NamedTuple):
     @property
     def kind(self) -> str:
         """The kind of its kernel."""
-        return self.family.split("/")[0]
+        return kind_of(self.family)
 
     @property
     def text(self) -> str:
         """Its form in tables."""
         return " ".join(map(str, self))
+
+
+def kind_of(family: str) -> str:
+    """The kind of the kernels of a family."""
+    return family.partition("/")[0]
 
 
 def piece_from_text(text: str) -> Piece:

@@ -16,7 +16,9 @@ from edgenas.errors import FileFormatError, InputError
 from edgenas.latency.latency import Latency
 from edgenas.latency.profile_command import operating_point
 from edgenas.latency.table import Fragments, find_table
-from edgenas.onnx_latency import costing, fragment_timing, kernel_fitting
+from edgenas.onnx_latency import costing, fragment_timing
+from edgenas.onnx_latency.kept_costs import kernel_costs
+from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
 from edgenas.onnx_latency.kernels import Kernel
 from edgenas.onnx_latency.model_inputs import Shapes, feeds_of
@@ -65,10 +67,10 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
     fused, problem = _fused(model)
     timed = _timed_kernels(device, precision_of(model.proto))
     if timed is not None:
-        kernels = _kernels_that_run(path, device, shapes, timed.blocked)
+        kernels = _kernels_that_run(path, device, shapes, timed.blocked, problem is not None)
         costs = costing.costing_from_fragments(kernels, timed)
     else:
-        kernels = fused if problem is None else _kernels_that_run(path, device, shapes, blocked=False)
+        kernels = fused if problem is None else _kernels_that_run(path, device, shapes, False)
         if not kernels:
             raise InputError(
                 f"{path}: the model only reshapes its input", "give a model that computes something"
@@ -84,7 +86,7 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
     )
 
 
-def _timed_kernels(device: Device, precision: Precision) -> kernel_fitting.KernelCosts | None:
+def _timed_kernels(device: Device, precision: Precision) -> KernelCosts | None:
     """Costs of kernels that were timed on a device, if any were.
 
     They are in the table at fp32, with those of other precisions: a file in its own precision says itself what is in
@@ -117,9 +119,13 @@ def _fused(model: Model) -> tuple[list[Kernel], InputError | None]:
         return [], error
 
 
-def _kernels_that_run(path: Path, device: Device, shapes: Shapes | None, blocked: bool) -> list[Kernel]:
+def _kernels_that_run(
+    path: Path, device: Device, shapes: Shapes | None, blocked: bool, unchecked: bool = True
+) -> list[Kernel]:
+    """Those of one run of a file, whose sizes may not have been checked yet."""
     model = read_model_to_run(path, device.batch, shapes)
-    check_sizes(model)
+    if unchecked:
+        check_sizes(model)
     return kernels_that_run(OnnxExecutor(blocked), model.proto, feeds_of(model.inputs))
 
 
@@ -146,10 +152,10 @@ def _model(device: Device) -> DeviceModel:
     return model
 
 
-def _fitted(path: Path, fragments: Fragments) -> kernel_fitting.KernelCosts:
+def _fitted(path: Path, fragments: Fragments) -> KernelCosts:
     """Costs learnt from the fragments of a table, given by its path."""
     try:
-        return kernel_fitting.KernelCosts(fragments)
+        return kernel_costs(fragments)
     except (np.linalg.LinAlgError, ArithmeticError, RuntimeError, ValueError):  # as scipy's solvers raise
         raise FileFormatError(
             path, "fragments", "their times contradict each other", "delete it and profile the device again"

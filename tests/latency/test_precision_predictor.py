@@ -64,7 +64,9 @@ def test_what_an_architecture_saves_at_most_is_exact(tiny_space: MBConvSpace, de
     assert rounded.most_saved_ms(exact) > 0 > exact.most_saved_ms(rounded)
     assert exact.most_saved_ms(exact) == 0
     best = vectors[0]
-    for variable, costs in enumerate(exact.choice_ms):  # savings add up: the best choice of each is the best network
+    for variable, costs in enumerate(
+        exact.choice_ms
+    ):  # savings add up: the best choice of each is the best network
         tried = np.repeat(best[None], len(costs), axis=0)
         tried[:, variable] = range(len(costs))
         best = tried[np.argmax(exact.predict_encoded(tried) - rounded.predict_encoded(tried))]

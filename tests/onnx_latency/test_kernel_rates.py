@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from edgenas.onnx_latency.kernel_rates import Parts, Rates, SizedPiece
+from edgenas.onnx_latency.kernel_rates import Parts, Rates, SizedPiece, fitted_rates
 from edgenas.onnx_latency.pieces import Piece
 
 SIZE = 18
@@ -13,7 +13,7 @@ SIZE = 18
 def _rates(pieces: list[Piece], times_ms: list[float]) -> Rates:
     seen = [SizedPiece(piece, SIZE) for piece in pieces]
     times = np.array(times_ms)
-    return Rates(seen, csr_matrix(np.eye(len(pieces))), times, times, _parts())
+    return fitted_rates(seen, csr_matrix(np.eye(len(pieces))), times, times, _parts())
 
 
 def _parts(*parts: tuple[int, float]) -> Parts:
@@ -62,7 +62,7 @@ def test_parts_tell_apart_what_always_runs_together() -> None:
     times = np.array([n / 100 for n in sizes])
 
     def slower(parts: Parts) -> float:
-        dense_ms, product_ms = Rates(seen, pairs, times, times, parts).base_ms(seen)[2:4]
+        dense_ms, product_ms = fitted_rates(seen, pairs, times, times, parts).base_ms(seen)[2:4]
         return float(product_ms / dense_ms)
 
     told = _parts(*((i, times[i // 2] * (0.8 if i % 2 else 0.2)) for i in range(len(seen))))
