@@ -12,8 +12,9 @@ from edgenas.advice.record import Advice, FixedFile
 from edgenas.advice.runtime_costs import Run, RuntimeCosts
 from edgenas.device import Device
 from edgenas.formats import write_bytes
+from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.model_inputs import Shapes
-from edgenas.onnx_latency.onnx_reading import Model, read_whole_model
+from edgenas.onnx_latency.onnx_reading import read_whole_model
 from edgenas.onnx_latency.prediction import OnnxPrediction
 from edgenas.onnx_latency.shape_inference import check_sizes
 from edgenas.progress import Progress, silent
@@ -67,23 +68,31 @@ def advised(
     """
     if out is not None:
         check_out(path, out)
+    is_known = device.runtime == RUNTIME
+    if advise and not is_known:
+        log.warning(
+            "what %s makes of a file is not known, so there is no advice for %s; only --fix is possible",
+            device.runtime,
+            device.name,
+        )
     model = read_whole_model(path, device.batch, shapes)
     check_sizes(model)
+    costs = RuntimeCosts(device, model, prediction.known) if is_known else None
+    gains = Gains(device, model.inputs, costs)
+    _tell_of_other_kernels(gains.run_of(model.proto), prediction, device)  # soon, if it never ends
+    if not is_known and out is None:
+        return Advised((), None)
     fix = fix_of(model.proto)
     difference = None if out is None else checked_difference(fix, path, model.inputs)
-    gains = Gains(device, model.inputs, _costs(model, device, prediction))
-    findings = _findings(fix, device, gains) if advise else []
-    _tell_of_other_kernels(gains.run_of(fix.given), prediction, device)
+    findings = _findings(fix, device, gains) if advise and is_known else []
     asked = [(each.having, each.without) for each in findings]
     gains.measure([*asked, *([(fix.given, fix.final)] if out and fix.changes else [])], progress)
+    are_timed = isinstance(prediction.known, KernelCosts)
+    advice = _worth_telling(findings, fix, gains, are_timed) if findings else ()
     return Advised(
-        _worth_telling(findings, fix, gains) if advise else None,
+        advice if advise else None,
         None if out is None or difference is None else _written(out, fix, difference, gains),
     )
-
-
-def _costs(model: Model, device: Device, prediction: OnnxPrediction) -> RuntimeCosts | None:
-    return RuntimeCosts(device, model, prediction.known) if device.runtime == RUNTIME else None
 
 
 def _tell_of_other_kernels(run: Run | None, prediction: OnnxPrediction, device: Device) -> None:
@@ -99,47 +108,48 @@ def _tell_of_other_kernels(run: Run | None, prediction: OnnxPrediction, device: 
 
 
 def _findings(fix: Fix, device: Device, gains: Gains) -> list[Finding]:
-    if device.runtime != RUNTIME:
-        log.warning(
-            "what %s makes of a file is not known, so there is no advice for %s; only --fix is possible",
-            device.runtime,
-            device.name,
-        )
-        return []
-    run = gains.run_of(fix.stripped)
+    run, simplified = gains.run_of(fix.stripped), fix.simplified
     assert run is not None
-    simplified = fix.simplified
-    return findings_in(
-        Subject(device, fix.given, fix.stripped, run, simplified, simplified and gains.run_of(simplified))
-    )
+    simplified_run = None if simplified is None else gains.run_of(simplified)
+    return findings_in(Subject(device, fix.given, fix.stripped, run, simplified, simplified_run))
 
 
-def _worth_telling(findings: Sequence[Finding], fix: Fix, gains: Gains) -> tuple[Advice, ...]:
-    """The findings of which a gain is measured, or else predicted, or cannot be told; the largest gain first."""
+def _worth_telling(
+    findings: Sequence[Finding], fix: Fix, gains: Gains, are_timed: bool
+) -> tuple[Advice, ...]:
+    """The findings with a gain, and those of which it cannot be told; the largest gain first.
+
+    What is measured decides; where kernels were timed, the prediction must say the same: timings of two files that run
+    alike differ by percents, too.
+    """
     run, time_ms = gains.run_of(fix.given), gains.time_ms(fix.given)
-    whole_ms = None if run is None else run.total_ms
+    assert run is not None
     told: list[tuple[float, Advice]] = []
     for each in findings:
-        predicted = each.cost_ms
-        if each.without is not None:
-            predicted = gains.predicted_ms(each.having, each.without)
+        predicted = each.cost_ms if each.without is None else gains.predicted_ms(each.having, each.without)
         measured = gains.measured_ms(each.having, each.without)
-        share = None if predicted is None or whole_ms is None else predicted / whole_ms
-        gain = share if measured is None or time_ms is None else measured / time_ms
-        if gain is not None and gain < NEGLIGIBLE:
-            continue
-        advice = Advice(
-            kind=each.kind,
-            nodes=each.nodes,
-            problem=each.problem,
-            remedy=each.remedy,
-            fixable=each.fixable,
-            predicted_gain_ms=predicted,
-            predicted_gain_share=share,
-            measured_gain_ms=measured,
-        )
-        told.append((0.0 if gain is None else gain, advice))
+        share = None if predicted is None else predicted / run.total_ms
+        shares = [] if measured is None or time_ms is None else [measured / time_ms]
+        shares += [share] if share is not None and (are_timed or not share or not shares) else []
+        gain = min(shares, default=None)
+        if gain is None or gain >= NEGLIGIBLE:
+            told.append((gain or 0.0, _advice(each, predicted, share, measured)))
     return tuple(advice for _, advice in sorted(told, key=lambda pair: -pair[0]))
+
+
+def _advice(
+    finding: Finding, predicted_ms: float | None, share: float | None, measured_ms: float | None
+) -> Advice:
+    return Advice(
+        kind=finding.kind,
+        nodes=finding.nodes,
+        problem=finding.problem,
+        remedy=finding.remedy,
+        fixable=finding.fixable,
+        predicted_gain_ms=predicted_ms,
+        predicted_gain_share=share,
+        measured_gain_ms=measured_ms,
+    )
 
 
 def _written(out: Path, fix: Fix, difference: tuple[float, float], gains: Gains) -> FixedFile:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 
-from edgenas.advice.own_process import be_the_process, run_apart
+from edgenas.advice.changes import has_control_flow
+from edgenas.advice.own_process import MAX_S, be_the_process, run_apart
 from edgenas.board.onnx_sessions import CPU, SILENT
 from edgenas.onnx_latency.likely_sizes import axes_of, batch_axis
 from edgenas.onnx_latency.model_inputs import Input, feeds_of
@@ -22,6 +23,9 @@ fp32; in fp16, of ten bits; and in int8, where a value between two steps may bec
 
 DRAWS = 3
 """Inputs of the asked shapes; and, where the batch is open, as many again of twice the batch."""
+
+CONTROL_FLOW_S = 30.0
+"""Of models with loops, which may never end; others get the usual time."""
 
 MIN_LARGEST = 1e-3
 """Outputs that are all smaller are compared with this."""
@@ -59,7 +63,8 @@ def largest_difference(
         (folder / _NAMES).write_text(json.dumps([each.name for each in inputs]), "utf-8")
         for number, feeds in enumerate(draws):
             np.savez(_draw(folder, number), *feeds.values())
-        run_apart(__name__, folder, "comparing the outputs")
+        most_s = CONTROL_FLOW_S if has_control_flow(before) else MAX_S
+        run_apart(__name__, folder, "comparing the outputs", most_s)
         found = json.loads((folder / _FOUND).read_text("utf-8"))
     return max((Difference(share, output) for output, share in found.items()), key=lambda each: each.share)
 
@@ -128,13 +133,14 @@ def difference(expected: Any, found: Any) -> float:
         expected: an array, or a list or dictionary of such.
         found: likewise.
     """
-    if isinstance(expected, list | dict):
-        if type(expected) is not type(found) or len(expected) != len(found):
+    if isinstance(expected, list):
+        if not isinstance(found, list) or len(expected) != len(found):
             return float("inf")
-        keys = expected if isinstance(expected, dict) else range(len(expected))
-        if isinstance(expected, dict) and expected.keys() != found.keys():
+        return max(map(difference, expected, found), default=0.0)
+    if isinstance(expected, dict):
+        if not isinstance(found, dict) or expected.keys() != found.keys():
             return float("inf")
-        return max((difference(expected[key], found[key]) for key in keys), default=0.0)
+        return max((difference(each, found[key]) for key, each in expected.items()), default=0.0)
     expected, found = np.asarray(expected), np.asarray(found)
     if expected.shape != found.shape or expected.dtype != found.dtype:
         return float("inf")

@@ -106,7 +106,7 @@ def _simplifiable(subject: Subject) -> Iterator[Finding]:
     if subject.simplified is None or subject.simplified_run is None:
         return
     left = {kernel.nodes[0] for kernel in subject.simplified_run.kernels}
-    gone = _operators(subject.run) - _operators(subject.simplified_run)
+    gone = _passes(subject.run) - _passes(subject.simplified_run)
     nodes = {
         name: [
             each.nodes[0]
@@ -119,9 +119,9 @@ def _simplifiable(subject: Subject) -> Iterator[Finding]:
         return
     norms = gone[_NORM]
     problem = (
-        f"{counted(norms, 'batch norms')} could be folded into the weights before"
+        f"{counted(norms, 'batch norms')} not folded into the weights before"
         if norms
-        else f"{_counted_operators(gone)} to leave out: results are constants, or known without"
+        else f"{_counted_operators(gone)} that need not run: constants, or folded into what is around them"
     )
     yield Finding(
         "unfolded-batch-norm" if norms else "redundant-nodes",
@@ -278,11 +278,17 @@ def _names(nodes: Iterable[onnx.NodeProto]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label(node) for node in nodes))
 
 
-def _operators(run: Run) -> Counter[str]:
-    return Counter(kernel.operators[0] for kernel in run.kernels)
+def _passes(run: Run) -> Counter[str]:
+    """How often each operator runs that multiplies nothing, reorders left out: these follow from the others."""
+    return Counter(
+        kernel.operators[0]
+        for kernel in run.kernels
+        if not kernel.macs and not kernel.operators[0].endswith(_REORDERS)
+    )
 
 
 def _counted_operators(counts: Counter[str]) -> str:
     """How many of which operators, the most frequent first: `3 Transpose, 1 Softmax`."""
-    rest = f" and {len(counts) - MAX_OPERATORS} more kinds" if len(counts) > MAX_OPERATORS else ""
+    more = len(counts) - MAX_OPERATORS
+    rest = f" and {counted(more, 'other kinds')}" if more > 0 else ""
     return ", ".join(f"{count} {name}" for name, count in counts.most_common(MAX_OPERATORS)) + rest

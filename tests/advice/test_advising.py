@@ -76,7 +76,7 @@ def test_batch_norms_that_were_not_folded_before_quantising(advise: Advise) -> N
 def test_nodes_that_the_runtime_runs_for_nothing(advise: Advise) -> None:
     found = the_one(advise(needless.redundant(), simplify=True), "redundant-nodes")
     assert found.nodes == ("padded",) and found.fixable
-    assert found.problem == "1 Pad to leave out: results are constants, or known without"
+    assert found.problem == "1 Pad that need not run: constants, or folded into what is around them"
     assert found.predicted_gain_ms is not None and found.predicted_gain_ms > 0
 
 
@@ -120,6 +120,12 @@ def test_operators_in_float_between_quantised_ones(advise: Advise) -> None:
     assert found.nodes == ("sine",) and not found.fixable
     assert found.problem == "1 Sin in float in a quantised network, with 2 conversions from int8 and back"
     assert found.predicted_gain_ms is not None and found.predicted_gain_ms > 0
+
+
+def test_weights_that_are_dequantised_in_each_call(advise: Advise) -> None:
+    found = the_one(advise(needless.quantised_weights()), "fallback-to-float")
+    assert found.nodes == ("y",)
+    assert found.problem == "1 Conv in float in a quantised network, with 1 conversion from int8 and back"
 
 
 def test_other_runtimes_get_no_advice(advise: Advise, caplog: pytest.LogCaptureFixture) -> None:
