@@ -7,7 +7,7 @@ import onnx
 import pytest
 from fixtures.timing import folders
 
-from edgenas.advice import simplifying
+from edgenas.advice import gains, simplifying
 from edgenas.advice.advising import Advised, advised
 from edgenas.device import find_device
 from edgenas.onnx_latency.onnx_reading import precision_of, shapes_of_call
@@ -20,11 +20,17 @@ __all__ = ["folders"]
 
 @pytest.fixture
 def advise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Advise:
-    """`advise(model, device, simplify, ...)`: what is found in it; simplifying takes a process of its own."""
+    """`advise(model, device, simplify, measure, ...)`: what is found in it. Simplifying takes a process of its own."""
 
     def call(
-        model: onnx.ModelProto, device: str = "raspberry-pi-5", simplify: bool = False, **options: object
+        model: onnx.ModelProto,
+        device: str = "raspberry-pi-5",
+        simplify: bool = False,
+        measure: bool = False,
+        **options: object,
     ) -> Advised:
+        if not measure:
+            monkeypatch.setattr(gains.Gains, "measure", lambda *arguments: None)
         if not simplify:
             monkeypatch.setattr(simplifying, "simplified", lambda model: model)
         path = tmp_path / "model.onnx"
