@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import SerializeAsAny, computed_field, field_serializer
 
+from edgenas.advice.record import Advice, FixedFile
 from edgenas.device import Device, Provenance
 from edgenas.errors import InputError
 from edgenas.formats import Document, parse_json
@@ -33,6 +34,8 @@ class Prediction(Document):
         energy_mj: of one call, beyond that of the idle board; None if not that of all blocks was measured.
         params: parameters; for an ONNX file the number of its weights, whether batch norm is folded or not.
         unknown_operators: operators of an ONNX file whose cost is estimated as memory traffic only.
+        advice: what in an ONNX file costs needlessly, the most first; None unless it was asked for.
+        fixed: the file that was written without it, likewise.
     """
 
     device: str
@@ -45,6 +48,8 @@ class Prediction(Document):
     macs: int
     params: int
     unknown_operators: tuple[str, ...] = ()
+    advice: tuple[Advice, ...] | None = None
+    fixed: FixedFile | None = None
 
     @computed_field  # type: ignore[prop-decorator]  # a known limitation of mypy
     @property
@@ -72,8 +77,13 @@ def predict(settings: PredictSettings) -> Prediction:
     or based on the datasheet only. Without `precision`, an ONNX file or a card of fp16 or int8 is predicted at that.
     Sizes that the file leaves open and nobody gives are assumed, which is told in a warning.
 
+    With `advise`, ONNX Runtime is asked what it makes of the file and of others without what costs needlessly; on this
+    machine all are also timed. `fix` writes the one that computes the same.
+
     Raises:
         InputError: the file, the device or its table cannot be used.
+        VerificationError: the fixed file computes something else; it is not written.
+        DeviceError: ONNX Runtime cannot run a file on which advice is asked for.
     """
     path = Path(settings.target)
     if is_model(path):
@@ -82,6 +92,11 @@ def predict(settings: PredictSettings) -> Prediction:
         raise InputError(
             f"{'--shape' if settings.shape else '--axis'} is for the inputs of ONNX files, and {path} is none",
             "leave it out; an architecture has its image size",
+        )
+    if settings.advise or settings.fix:
+        raise InputError(
+            f"{'--advise' if settings.advise else '--fix'} is for ONNX files, and {path} is none",
+            "leave it out; edgenas writes files without what costs needlessly",
         )
     device = device_for(
         settings.with_changes(precision=settings.precision or _narrow(_precision_of_card(path)))
@@ -122,6 +137,7 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
 
 def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
     # Imported only when needed: onnx loads slowly.
+    from edgenas.advice.advising import Advised, advised
     from edgenas.onnx_latency import costing, onnx_reading, prediction
     from edgenas.onnx_latency.onnx_content import opened
 
@@ -131,6 +147,10 @@ def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
     shapes = onnx_reading.shapes_of_call(path, device.batch, settings.shapes, settings.axes)
     found = prediction.predicted_onnx(path, device, shapes)
     kernels, costs = found.kernels, found.costs
+    asked, out = settings.advise, None if settings.fix is None else Path(settings.fix)
+    beside = Advised(None, None)
+    if asked or out:
+        beside = advised(path, device, shapes, found, advise=asked, out=out, progress=settings.progress)
     return Prediction(
         device=device.name,
         architecture=path.name,
@@ -141,4 +161,6 @@ def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
         macs=found.macs // device.batch,
         params=found.weights,
         unknown_operators=costing.unknown_operators(kernels),
+        advice=beside.advice,
+        fixed=beside.fixed,
     )

@@ -80,7 +80,7 @@ def executed(
     options.profile_file_prefix = str(Path(folder, PROFILE))
     record = ""
     try:
-        with _limited_memory():
+        with limited_memory():
             session = runtime.InferenceSession(
                 model, options, providers=[CPU], disabled_optimizers=list(disabled)
             )
@@ -101,7 +101,7 @@ def executed(
 
 
 @contextmanager
-def _limited_memory() -> Iterator[None]:
+def limited_memory() -> Iterator[None]:
     """Let the process take `MAX_MEMORY_BYTES` beyond what it has, where the system can see to that."""
     statm = Path("/proc/self/statm")
     if not statm.exists():

@@ -18,7 +18,7 @@ Shapes = Mapping[str, Sequence[int]]
 """By the name of an input."""
 
 
-def random_input(shape: Sequence[int], dtype: str) -> Any:
+def random_input(shape: Sequence[int], dtype: str, seed: int = 0) -> Any:
     """An array of a shape and a type.
 
     Floats are normal, bytes are any, as those of pictures. Wider integers are ones, which are valid tokens, lengths and
@@ -26,7 +26,7 @@ def random_input(shape: Sequence[int], dtype: str) -> Any:
     """
     import numpy as np
 
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     if dtype in BYTES:
         kind = np.iinfo(dtype)
         return np.asarray(random.integers(kind.min, kind.max, shape, dtype, endpoint=True))

@@ -1,17 +1,22 @@
 """`edgenas predict`: the latency of one architecture, or of any ONNX file."""
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgenas.cli.console import bar, print_json, print_lines, print_table
 from edgenas.cli.options import command_of
+from edgenas.cli.progress_display import reporting
 from edgenas.settings.latency_commands import PredictSettings
 from edgenas.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:
+    from edgenas.advice.record import Advice, FixedFile
     from edgenas.api.predict import Prediction
     from edgenas.latency.network_predictor import LayerLatency
 
 BAR_WIDTH = 24
+MAX_NODES = 3
+"""Of which the names are shown."""
 WATERFALL = "from 0 to the total"
 EXAMPLE = "Example: edgenas predict architecture.json --device jetson"
 
@@ -21,7 +26,8 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     """Predict the latency of an architecture on a device, block by block, or of an ONNX file, kernel by kernel."""
     from edgenas.api.predict import predict
 
-    result = predict(**keywords)
+    with reporting() as progress:
+        result = predict(**keywords, progress=progress)
     if json:
         print_json(result)
         return
@@ -53,6 +59,43 @@ def run(keywords: dict[str, Any], json: bool) -> None:
             f"unknown operators: {', '.join(result.unknown_operators)} "
             "(costed as memory traffic only; the interval is wider because of them)"
         )
+    if result.advice is not None:
+        print_lines(*_advice_lines(result.advice))
+    if result.fixed is not None:
+        print_lines(_fixed_line(result.fixed))
+
+
+def _advice_lines(advice: "Sequence[Advice]") -> Iterator[str]:
+    if not advice:
+        yield "advice: nothing was found that costs needlessly"
+    for each in advice:
+        names = ", ".join(each.nodes[:MAX_NODES])
+        more = f" and {len(each.nodes) - MAX_NODES} more" if len(each.nodes) > MAX_NODES else ""
+        share = each.predicted_gain_share
+        gain = _gain(
+            each.predicted_gain_ms, each.measured_gain_ms, "" if share is None else f" ({share:.0%})"
+        )
+        yield f"advice: {each.problem} [{names}{more}]: {gain}; {each.remedy}"
+
+
+def _fixed_line(fixed: "FixedFile") -> str:
+    if not fixed.changes:
+        return f"wrote {fixed.file}: nothing to do, so it is as before"
+    return (
+        f"wrote {fixed.file}: {'; '.join(fixed.changes)}; {_gain(fixed.predicted_gain_ms, fixed.measured_gain_ms)}; "
+        f"outputs differ by {fixed.max_difference:.2g} of their largest value at most ({fixed.tolerance:g} passes)"
+    )
+
+
+def _gain(predicted_ms: float | None, measured_ms: float | None, share: str = "") -> str:
+    """What is gained, in words."""
+    told = [] if predicted_ms is None else [f"{_less(predicted_ms)}{share} predicted"]
+    told += [] if measured_ms is None else [f"{_less(measured_ms)} measured"]
+    return ", ".join(told) or "the gain cannot be predicted"
+
+
+def _less(gain_ms: float) -> str:
+    return f"{format_milliseconds(abs(gain_ms))} {'less' if gain_ms >= 0 else 'more'}"
 
 
 def _steps(result: "Prediction") -> list[tuple[str, float, str]]:

@@ -98,10 +98,10 @@ class OnnxWorker:
         self.folder = Path(self._files.name)
         command = [sys.executable, "-P", "-m", "edgenas.board.run", WORKER, self._files.name]
         with as_device_error():
-            self.worker = Worker(command, provider, threads, {**os.environ, "PYTHONPATH": _module_folders()})
+            self.worker = Worker(command, provider, threads, {**os.environ, "PYTHONPATH": module_folders()})
 
 
-def _module_folders() -> str:
+def module_folders() -> str:
     """Where the process looks for modules: as this one, but not among the user's files in the working folder."""
     here = Path.cwd()
     others = [each for each in sys.path if Path(each).resolve() != here]

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -146,7 +146,7 @@ def _texts(kernels: Sequence[Kernel]) -> dict[str, int]:
 def _parts_ms(kernels: Sequence[Kernel], net_ms: float) -> dict[str, float]:
     """What kernels of one piece took of a fragment's time, in proportion to what the runtime says that they took."""
     whole_ms = sum(each.run_ms + each.times * LAUNCH_MS for each in kernels)
-    parts = Counter[str]()
+    parts: dict[str, float] = defaultdict(float)
     for each in kernels:
         pieces = pieces_of(each)
         if each.run_ms and len(pieces) == 1:

@@ -84,19 +84,19 @@ class Rates:
         kinds: dict[str, list[Floats]] = {}
         for family, rates in families.items():
             kinds.setdefault(kind_of(family), []).append(rates)
-        self._kinds = {kind: np.mean(each, axis=0) for kind, each in kinds.items()}
-        self._mean = np.mean(list(families.values()), axis=0)
+        self._kinds: dict[str, Floats] = {kind: np.mean(each, axis=0) for kind, each in kinds.items()}
+        self._mean: Floats = np.mean(list(families.values()), axis=0)
 
     def base_ms(self, seen: Sequence[SizedPiece]) -> Floats:
         """Milliseconds of each piece, shape (pieces,), all positive."""
         rates = np.array([self._of(each.piece) for each in seen])
-        return np.maximum((_work(seen) * rates).sum(1), MIN_MS)
+        times_ms: Floats = np.maximum((_work(seen) * rates).sum(1), MIN_MS)
+        return times_ms
 
     def _of(self, piece: Piece) -> Floats:
         """Those of its family; of one that was not timed, the mean of its kind, or of all."""
-        if piece.family in self.families:
-            return self.families[piece.family]
-        return self._kinds.get(piece.kind, self._mean)
+        found = self.families.get(piece.family)
+        return self._kinds.get(piece.kind, self._mean) if found is None else found
 
 
 def fitted_rates(

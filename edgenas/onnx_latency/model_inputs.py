@@ -99,13 +99,14 @@ def decided_inputs(
     return tuple(inputs)
 
 
-def feeds_of(inputs: Iterable[Input]) -> dict[str, NDArray[Any]]:
+def feeds_of(inputs: Iterable[Input], seed: int = 0) -> dict[str, NDArray[Any]]:
     """Arrays for a call, by name: of random or other valid values, and 16 kHz for the sample rate of audio.
 
     Args:
         inputs: of types that NumPy has (`Input.dtype`).
+        seed: of what is random.
     """
-    feeds = {each.name: random_input(each.shape, each.dtype) for each in inputs}
+    feeds = {each.name: random_input(each.shape, each.dtype, seed) for each in inputs}
     for name, array in feeds.items():
         if (
             name.lower() in SAMPLE_RATES

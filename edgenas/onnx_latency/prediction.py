@@ -40,6 +40,7 @@ class OnnxPrediction:
         latency: of a call.
         macs: multiply-accumulates of a call as the file defines them, without any padding of a runtime.
         weights: numbers in its weights.
+        known: what the costs come from: kernels that were timed on the device, or its model.
     """
 
     kernels: Sequence[Kernel]
@@ -47,6 +48,7 @@ class OnnxPrediction:
     latency: Latency
     macs: int
     weights: int
+    known: KernelCosts | DeviceModel
 
 
 def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> OnnxPrediction:
@@ -65,8 +67,9 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
     """
     model = read_model(path, device.batch, shapes)
     fused, problem = _fused(model)
-    timed = _timed_kernels(device, precision_of(model.proto))
-    if timed is not None:
+    known: KernelCosts | DeviceModel
+    if (timed := _timed_kernels(device, precision_of(model.proto))) is not None:
+        known = timed
         kernels = _kernels_that_run(path, device, shapes, timed.blocked, problem is not None)
         costs = costing.costing_from_fragments(kernels, timed)
     else:
@@ -75,7 +78,8 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
             raise InputError(
                 f"{path}: the model only reshapes its input", "give a model that computes something"
             )
-        costs = costing.costing_from_model(kernels, _model(device))
+        known = _model(device)
+        costs = costing.costing_from_model(kernels, known)
     counted = fused or kernels
     return OnnxPrediction(
         kernels,
@@ -83,6 +87,7 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
         costing.graph_latency(kernels, costs),
         sum(kernel.macs * kernel.times for kernel in counted),
         sum(kernel.weights for kernel in counted),
+        known,
     )
 
 

@@ -37,7 +37,16 @@ def kernels_that_run(
     Raises:
         DeviceError: ONNX Runtime cannot run it.
     """
-    execution = executor.execution(_with_names(model), feeds, runs)
+    return kernels_of(executor.execution(with_names(model), feeds, runs), feeds)
+
+
+def kernels_of(execution: Execution, feeds: Mapping[str, NDArray[Any]]) -> list[Kernel]:
+    """The kernels of a run, in the order in which each ran first.
+
+    Args:
+        execution: of a model whose nodes have names (`with_names`).
+        feeds: its inputs.
+    """
     shapes = {name: tuple(each.shape) for name, each in feeds.items()}
     pass_ = _Pass(execution, shapes)
     return [pass_.kernel(run) for run in execution.runs if run.node in execution.nodes]
@@ -123,7 +132,7 @@ def _fused(node: onnx.NodeProto) -> list[str]:
     return [*(["Add"] if summed else []), *([function] if function else [])]
 
 
-def _with_names(model: onnx.ModelProto) -> onnx.ModelProto:
+def with_names(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy in which every node has a name, each another one."""
     copy, seen = onnx.ModelProto(), set[str]()
     copy.CopyFrom(model)

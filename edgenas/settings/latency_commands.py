@@ -243,6 +243,21 @@ class PredictSettings(OperatingPoint, ShapedInputs):
     device: DeviceSetting
     _: KW_ONLY
     missing: MissingSetting = "refuse"
+    advise: Annotated[
+        bool,
+        Option(
+            "Also say what in an ONNX file costs needlessly there, how much that is, and what to do about it."
+        ),
+    ] = False
+    fix: Annotated[
+        "str | Path | None",
+        Option(
+            "Write the ONNX file without what costs needlessly, as far as that is safe: its outputs are compared; "
+            "replaced if it exists.",
+            Group.FILES,
+            example="fixed.onnx",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,24 @@ def test_hostile_files(
     assert len(error) < 600
 
 
+PREDICTED = [name for name, case in CASES.items() if case.answered.get("predict") == ANSWERED]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("case", PREDICTED)
+def test_what_predict_answers_is_fixed_or_refused_in_one_line(
+    case: str, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, out = CASES[case].write(folder), tmp_path / "fixed.onnx"
+    code = run(["predict", str(path), "--device", "pi5", "--advise", "--fix", str(out)])
+    printed, shown = capfd.readouterr()
+    assert "\x1b" not in printed + shown
+    assert out.exists() == (code == 0)
+    if code:
+        (error,) = [line for line in shown.splitlines() if not line.startswith("warning: ")]
+        assert code in (2, 3) and error.startswith("error: ") and "; " in error and len(error) < 600
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_python_raises_the_same(case: str, folder: Path) -> None:
     path = CASES[case].write(folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures import needless
 
 from edgenas.cli.main import run
 from edgenas.cli.predict import BAR_WIDTH, _bar
@@ -59,7 +60,10 @@ def test_the_json_object(answer: Answer, tmp_path: Path) -> None:
         "macs",
         "params",
         "unknown_operators",
+        "advice",
+        "fixed",
     }
+    assert found["advice"] is found["fixed"] is None
     assert set(found["latency_ms"]) == {"predicted", "low", "high"}
     assert found["energy_mj"] is None
     assert all(set(layer) == {"block", "latency_ms", "interpolated"} for layer in found["layers"])
@@ -228,3 +232,49 @@ def test_the_bars_are_a_waterfall(text: Text, tmp_path: Path, device: str) -> No
     shown = text(["predict", _write(tmp_path, space), "--device", device])
     architecture = space.decode([0] * len(space.variables))
     _has_a_waterfall(shown, len(space.blocks(architecture)))
+
+
+# Advice.
+
+
+def test_advice_is_a_line_for_each_finding(answer: Answer, text: Text, tmp_path: Path) -> None:
+    path, out = tmp_path / "model.onnx", tmp_path / "fixed.onnx"
+    path.write_bytes(needless.weights_as_inputs().SerializeToString())
+    command = ["predict", str(path), "--device", "pi5", "--advise", "--fix", str(out)]
+    found = answer(command)
+    (advice,) = found["advice"]
+    assert set(advice) == {
+        "kind",
+        "nodes",
+        "problem",
+        "remedy",
+        "fixable",
+        "predicted_gain_ms",
+        "predicted_gain_share",
+        "measured_gain_ms",
+    }
+    assert (advice["kind"], advice["nodes"], advice["fixable"]) == ("weights-as-inputs", ["norm"], True)
+    assert found["fixed"]["file"] == str(out) and found["fixed"]["predicted_gain_ms"] > 0
+    advised, wrote = text(command).splitlines()[-2:]
+    assert re.fullmatch(
+        r"advice: 5 weights listed as inputs too: .* \[norm\]: [0-9.e-]+ ms less \(\d+%\) predicted; "
+        r"write a file without it: --fix OUT\.onnx",
+        advised,
+    )
+    assert re.fullmatch(
+        rf"wrote {re.escape(str(out))}: 5 weights no longer inputs; .*; [0-9.e-]+ ms less predicted; "
+        r"outputs differ by \S+ of their largest value at most \(0\.0001 passes\)",
+        wrote,
+    )
+
+
+@pytest.mark.parametrize("option", [["--advise"], ["--fix", "fixed.onnx"]], ids=lambda option: option[0])
+def test_advice_is_for_onnx_files(
+    option: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _write(tmp_path, mbconv(32, 10))
+    assert run(["predict", path, "--device", "pi5", *option]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {option[0]} is for ONNX files, and {path} is none; "
+        "leave it out; edgenas writes files without what costs needlessly\n"
+    )
