@@ -12,6 +12,7 @@ from edgenas.api.profile import FewSamplesResult, ProfileResult
 from edgenas.device import find_device
 from edgenas.errors import DeviceError, InputError, UnknownNameError
 from edgenas.formats import write_json
+from edgenas.fragments import drawing
 from edgenas.latency.predictor import predictor_for
 from edgenas.latency.table import LatencyTable, find_table, journal_path, table_from_json
 from edgenas.space import ResolutionSpace, nasbench_macro
@@ -199,6 +200,47 @@ def test_a_table_from_a_few_networks() -> None:
     assert again.table == result.table
     assert isinstance(again, FewSamplesResult)
     assert again.samples.measured + again.samples.kept == 6
+
+
+def test_again_it_times_all_of_the_space_and_the_fragments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "COUNT", 8)
+    first = table_from_json(profile("cpu", **SMALL).table)
+    other = profile("cpu", **{**SMALL, "classes": 4}).table
+    grown = table_from_json(other)
+    assert grown.fragments == first.fragments
+    result = profile("cpu", **SMALL, again=True)
+    table = table_from_json(result.table)
+    own = {block.key for block in mbconv(16, 2).blocks_of_any_channels}
+    assert (result.table, result.measured, result.entries) == (other, len(own), len(grown.entries))
+    (head,) = table.entries.keys() - own
+    assert table.entries[head] == grown.entries[head]
+    assert not any(table.entries[key] == grown.entries[key] for key in own)
+    assert table.fragments is not None and grown.fragments is not None
+    assert table.fragments.times != grown.fragments.times
+    assert set(table.calibrations) == {each.signature for each in mbconv(16, 2).of_any_channels}
+
+
+def test_again_it_times_a_few_networks_anew_and_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    few: dict[str, Any] = {"resolution": 16, "classes": 2, "samples": 3}
+    profile("cpu", **few)
+    monkeypatch.setattr(drawing, "COUNT", 8)
+    before = table_from_json(profile("cpu", **{**SMALL, "classes": 4}).table)
+    again = profile("cpu", **few, again=True)
+    assert isinstance(again, FewSamplesResult)
+    assert (again.samples.measured, again.samples.kept) == (3, 0)
+    after = table_from_json(again.table)
+    assert after.fragments is not None and after.fragments == before.fragments
+    assert after.calibrations.keys() == before.calibrations.keys()
+
+
+def test_again_a_table_of_another_folder_keeps_the_rest(own_user_folders: Path) -> None:
+    profile("cpu", **{**SMALL, "classes": 4})
+    first = profile("cpu", **SMALL)
+    assert own_user_folders in first.table.parents
+    Path("latency_models").mkdir()
+    second = profile("cpu", **SMALL, again=True)
+    assert second.table.is_relative_to("latency_models")
+    assert table_from_json(second.table).entries.keys() == table_from_json(first.table).entries.keys()
 
 
 def test_a_full_profile_takes_its_place_and_stays() -> None:
