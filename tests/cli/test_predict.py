@@ -59,6 +59,7 @@ def test_the_json_object(answer: Answer, tmp_path: Path) -> None:
         "macs",
         "params",
         "unknown_operators",
+        "scaled_from",
     }
     assert set(found["latency_ms"]) == {"predicted", "low", "high"}
     assert found["energy_mj"] is None
