@@ -47,7 +47,8 @@ def test_other_files_are_predicted_from_what_was_timed() -> None:
     assert latency.provenance == "calibrated"
 
 
-def test_they_say_when_and_at_which_pace_they_were_timed() -> None:
+def test_they_say_when_and_at_which_pace_they_were_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "COUNT", 2)
     before = datetime.now(UTC).replace(microsecond=0)
     found = timed_fragments(FormulaRuntime(), 1)
     assert found is not None and found.measured_at is not None

@@ -17,8 +17,8 @@ LEARNT = Costing([3.0, 5.0], Interval(0.5, 2.0), Provenance.CALIBRATED, 0.25)
 
 @pytest.fixture
 def kernels(kernels_of: Callable[..., list[Kernel]]) -> list[Kernel]:
-    """Many multiplications of few numbers, and a sum that only moves them."""
-    nodes = [node("Conv", "x w", "a", pads=[2] * 4), node("Add", "a a", "y")]
+    """Many multiplications of few numbers, and a softmax that only moves them."""
+    nodes = [node("Conv", "x w", "a", pads=[2] * 4), node("Softmax", "a", "y")]
     return kernels_of(nodes, (1, 64, 64, 64), {"w": (64, 64, 5, 5)})
 
 
