@@ -25,8 +25,9 @@ import timm
 import torch
 
 from edgenas import predict
+from edgenas.device import find_device
 from edgenas.device.onnx_process import OnnxProcess
-from edgenas.onnx_latency.scaled_costs import BATCH_FACTOR, THREADS_FACTOR
+from edgenas.onnx_latency.scaled_costs import widening
 
 NETWORKS = (
     "mobilenetv2_100", "mobilenetv3_large_100", "mnasnet_100", "efficientnet_b0", "ghostnet_100", "resnet18",
@@ -103,9 +104,7 @@ def measured_ms(path: Path, point: Point) -> float:
 def timed(name: str, path: Path, point: Point) -> Timed:
     """Predict and time a network at a point."""
     found = predict(path, "cpu", threads=point.threads, batch=point.batch)
-    factor, scaled_from = 1.0, found.scaled_from or ""
-    factor *= BATCH_FACTOR if "batch" in scaled_from else 1.0
-    factor *= THREADS_FACTOR if "thread" in scaled_from else 1.0
+    factor = widening(find_device("cpu"), find_device("cpu", point.threads, batch=point.batch))
     latency = found.latency_ms
     return Timed(name, point, latency.predicted, latency.low, latency.high, measured_ms(path, point), factor)
 
@@ -115,13 +114,13 @@ def show(found: Sequence[Timed]) -> None:
     errors = [abs(each.ratio - 1) for each in found]
     ratios = sorted(each.ratio for each in found)
     needed = sorted(each.needed for each in found)
-    widening = needed[min(len(needed), math.ceil(0.9 * (len(needed) + 1))) - 1]
+    covering = needed[min(len(needed), math.ceil(0.9 * (len(needed) + 1))) - 1]
     inside = sum(each.inside for each in found)
     threads, batch = found[0].point
     print(
         f"{threads} threads, batch {batch}: {statistics.median(errors):.1%} off in the median, predicted / measured "
         f"{ratios[0]:.2f} to {ratios[-1]:.2f} (median {statistics.median(ratios):.2f}); "
-        f"{inside} of {len(found)} inside their interval, widened by {found[0].widened:.2f}; widening {widening:.2f}"
+        f"{inside} of {len(found)} inside their interval, widened by {found[0].widened:.2f}; widening {covering:.2f}"
     )
 
 

@@ -39,13 +39,14 @@ def test_at_another_batch_only_the_interval_is_wider(board: Device, kernels: lis
     assert found.scaled_from == "batch 1"
 
 
-@pytest.mark.parametrize(("before", "now"), [(1, 2), (2, 4), (4, 1)])
+@pytest.mark.parametrize(("before", "now", "doublings"), [(1, 2, 1), (2, 4, 1), (4, 1, 2)])
 def test_threads_share_arithmetic_but_no_traffic(
-    board: Device, kernels: list[Kernel], before: int, now: int
+    board: Device, kernels: list[Kernel], before: int, now: int, doublings: int
 ) -> None:
     found = scaled(LEARNT, kernels, _at(board, before), _at(board, now))
     assert found.times_ms == pytest.approx([3.0 * before / now, 5.0], rel=1e-4)
-    assert found.interval == pytest.approx((0.5 / THREADS_FACTOR, 2 * THREADS_FACTOR))
+    factor = THREADS_FACTOR**doublings
+    assert found.interval == pytest.approx((0.5 / factor, 2 * factor))
     assert found.constant_ms == LEARNT.constant_ms
     assert found.scaled_from == ("1 thread" if before == 1 else f"{before} threads")
 
