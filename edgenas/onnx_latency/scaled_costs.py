@@ -26,8 +26,8 @@ is for networks that are less like the fragments.
 THREADS_FACTOR = 1.3
 """The same for each doubling, or halving, of the threads.
 
-On two cores, two threads made seven small networks 1.27 to 2.02 times faster where 1.35 to 1.95 was predicted (same
-script); two threads of one core may gain a fifth or a third only.
+On two cores that other programs used too, the fastest runs of seven networks with two threads were 1.27 to 2.02 times
+faster than with one, where 1.35 to 1.95 was predicted (docs/benchmarks.md).
 """
 
 
@@ -64,4 +64,5 @@ def scaled(costing: Costing, kernels: Sequence[Kernel], timed: Device, device: D
 def widening(timed: Device, device: Device) -> float:
     """Factor by which the interval of scaled costs is wider on both sides."""
     doublings = abs(math.log2(device.threads / timed.threads))
-    return (BATCH_FACTOR if timed.batch != device.batch else 1.0) * THREADS_FACTOR**doublings
+    of_batch = BATCH_FACTOR if timed.batch != device.batch else 1.0
+    return of_batch * math.pow(THREADS_FACTOR, doublings)
