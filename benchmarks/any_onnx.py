@@ -108,10 +108,10 @@ def show(name: str, path: Path, options: argparse.Namespace) -> Timed | None:
     )
     row = f"{name:20} {found[0].macs / 1e6:9.2f} {found[0].macs / counted - 1:+8.3%} "
     row += f"{found[0].macs / 1e9 / published_gmacs(name) - 1:+8.2%} {len(found[0].layers):5} "
-    row += "".join(f"{prediction.latency.predicted:9.2f}" for prediction in found) + f" {seconds:6.2f}"
+    row += "".join(f"{prediction.latency_ms.predicted:9.2f}" for prediction in found) + f" {seconds:6.2f}"
     timed = None
     if options.measure:
-        timed = Timed(name, predict(path, "cpu", threads=1).latency, measured_ms(path))
+        timed = Timed(name, predict(path, "cpu", threads=1).latency_ms, measured_ms(path))
         row += f" {timed.predicted.predicted:9.2f} {timed.measured_ms:9.2f} {timed.error:+7.1%}"
     unknown = ", ".join(found[0].unknown_operators)
     print(f"{row}  {kinds}{unknown and '; unknown: '}{unknown}", flush=True)

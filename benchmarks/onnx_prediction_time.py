@@ -4,8 +4,8 @@
     python benchmarks/onnx_prediction_time.py [--device cpu] [--nodes 50 500 2000 20000] [--repeats 3]
 
 The files are chains of convolutions, sums and functions of small images. The first prediction after a profile also
-learns the costs of kernels, which are then kept; it is not among the repeats. The bars: at most 1 s for 500 nodes, and for the
-largest file no more than 1.5 times as long a node as for the one before.
+learns the costs of kernels, which are then kept; it is not among the repeats. The bars: at most 1 s for 500 nodes, and
+for the largest file no more than 1.5 times as long a node as for the one before.
 """
 
 import argparse

@@ -12,10 +12,10 @@ from edgenas.advice.record import Advice, FixedFile
 from edgenas.advice.runtime_costs import Run, RuntimeCosts
 from edgenas.device import Device
 from edgenas.formats import write_bytes
-from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.model_inputs import Shapes
 from edgenas.onnx_latency.onnx_reading import read_whole_model
 from edgenas.onnx_latency.prediction import OnnxPrediction
+from edgenas.onnx_latency.scaled_costs import TimedKernels
 from edgenas.onnx_latency.shape_inference import check_sizes
 from edgenas.progress import Progress, silent
 from edgenas.units import format_milliseconds
@@ -87,7 +87,7 @@ def advised(
     findings = _findings(fix, device, gains) if advise and is_known else []
     asked = [(each.having, each.without) for each in findings]
     gains.measure([*asked, *([(fix.given, fix.final)] if out and fix.changes else [])], progress)
-    are_timed = isinstance(prediction.known, KernelCosts)
+    are_timed = isinstance(prediction.known, TimedKernels)
     advice = _worth_telling(findings, fix, gains, are_timed) if findings else ()
     return Advised(
         advice if advise else None,

@@ -10,12 +10,12 @@ from edgenas.device import Device
 from edgenas.device.onnx_execution import OnnxExecutor, stores_in_blocks
 from edgenas.device_models.fitted import model_of
 from edgenas.device_models.work import DeviceModel
-from edgenas.onnx_latency.costing import costing_from_fragments, costing_from_model
-from edgenas.onnx_latency.kernel_fitting import KernelCosts
+from edgenas.onnx_latency.costing import costing_from_model
 from edgenas.onnx_latency.kernels import Kernel
 from edgenas.onnx_latency.model_inputs import Input, feeds_of
 from edgenas.onnx_latency.onnx_reading import Model, label, precision_of
 from edgenas.onnx_latency.runtime_kernels import kernels_of, with_names
+from edgenas.onnx_latency.scaled_costs import TimedKernels
 from edgenas.vocabulary import Precision, Processor
 
 
@@ -51,13 +51,13 @@ class RuntimeCosts:
         known: what costs there come from: kernels that were timed, or the device's model.
     """
 
-    def __init__(self, device: Device, model: Model, known: KernelCosts | DeviceModel) -> None:
+    def __init__(self, device: Device, model: Model, known: TimedKernels | DeviceModel) -> None:
         self._device, self._inputs, self._known = device, model.inputs, known
         # A device at the precision of the file runs others of other precisions as they are, too.
         self._follows = device.precision == precision_of(model.proto)
         self._models: dict[Precision, DeviceModel] = {}
         blocked = stores_in_blocks(device.provider, processor_of(device))
-        self._executor = OnnxExecutor(known.blocked if isinstance(known, KernelCosts) else blocked)
+        self._executor = OnnxExecutor(known.costs.blocked if isinstance(known, TimedKernels) else blocked)
 
     def of(self, model: onnx.ModelProto) -> Run:
         """Run a model once on this machine, and cost its kernels.
@@ -69,15 +69,15 @@ class RuntimeCosts:
         feeds = feeds_of(inputs_of(model, self._inputs))
         execution = self._executor.execution(named, feeds)
         kernels = kernels_of(execution, feeds)
-        if isinstance(self._known, KernelCosts):
-            costs = costing_from_fragments(kernels, self._known)
+        if isinstance(self._known, TimedKernels):
+            costs = self._known.costing(kernels, self._device)
         else:
             costs = costing_from_model(kernels, self._model_at(precision_of(model)))
         total_ms = costs.constant_ms + sum(costs.times_ms)
         return Run(list(execution.nodes.values()), kernels, costs.times_ms, total_ms)
 
     def _model_at(self, precision: Precision) -> DeviceModel:
-        assert not isinstance(self._known, KernelCosts)
+        assert not isinstance(self._known, TimedKernels)
         if not self._follows or precision == self._device.precision:
             return self._known
         if precision not in self._models:

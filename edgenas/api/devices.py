@@ -18,6 +18,7 @@ class TableInfo(Document):
     path: Path
     problem: str = ""
     summary: str = ""
+    history: str = ""
     runtime: str | None = None
     precision: Precision | None = None
     threads: int | None = None
@@ -26,6 +27,7 @@ class TableInfo(Document):
     entries: int | None = None
     inferred: tuple[str, ...] = ()
     measured_at: str | None = None
+    fragments_measured_at: str | None = None
     host: str | None = None
 
 
@@ -108,6 +110,7 @@ def _described(path: Path, table: LatencyTable) -> TableInfo:
     return TableInfo(
         path=path,
         summary=table.summary,
+        history=table.history,
         runtime=table.runtime,
         precision=table.precision,
         threads=table.threads,
@@ -116,5 +119,6 @@ def _described(path: Path, table: LatencyTable) -> TableInfo:
         entries=len(table.entries),
         inferred=tuple(sorted(table.inferences)),
         measured_at=table.measured_at,
+        fragments_measured_at=table.fragments.measured_at if table.fragments else None,
         host=table.host_description,
     )

@@ -145,7 +145,7 @@ def _device(name: str) -> Iterator[Check]:
         return
     if table:
         path, content = table
-        yield _check("latency table", True, f"{path}, {content.summary}, {content.measured_at}")
+        yield _check("latency table", True, f"{path}, {content.history}")
     else:
         hint = f"edgenas profile --device {device.name}" if device.is_host else ""
         detail = f"none: latencies are {model_of(device).provenance}"

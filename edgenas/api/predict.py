@@ -34,6 +34,7 @@ class Prediction(Document):
         energy_mj: of one call, beyond that of the idle board; None if not that of all blocks was measured.
         params: parameters; for an ONNX file the number of its weights, whether batch norm is folded or not.
         unknown_operators: operators of an ONNX file whose cost is estimated as memory traffic only.
+        scaled_from: threads and batch at which the kernels of an ONNX file were timed, such as `batch 1`, if at others.
         advice: what in an ONNX file costs needlessly, the most first; None unless it was asked for.
         fixed: the file that was written without it, likewise.
     """
@@ -48,6 +49,7 @@ class Prediction(Document):
     macs: int
     params: int
     unknown_operators: tuple[str, ...] = ()
+    scaled_from: str | None = None
     advice: tuple[Advice, ...] | None = None
     fixed: FixedFile | None = None
 
@@ -74,7 +76,8 @@ def predict(settings: PredictSettings) -> Prediction:
     An architecture file is JSON as returned by `SearchSpace.document`; `front.json` and model cards contain such
     objects. An ONNX file is split into the kernels that runtimes fuse. Their costs are learnt from fragments of
     networks that `profile` timed; otherwise they come from the device's model, which is fitted to published latencies
-    or based on the datasheet only. Without `precision`, an ONNX file or a card of fp16 or int8 is predicted at that.
+    or based on the datasheet only. Costs learnt at another batch or number of threads are scaled, and the interval is
+    wider. Without `precision`, an ONNX file or a card of fp16 or int8 is predicted at that.
     Sizes that the file leaves open and nobody gives are assumed, which is told in a warning.
 
     With `advise`, ONNX Runtime is asked what it makes of the file and of others without what costs needlessly; on this
@@ -161,6 +164,7 @@ def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
         macs=found.macs // device.batch,
         params=found.weights,
         unknown_operators=costing.unknown_operators(kernels),
+        scaled_from=costs.scaled_from or None,
         advice=beside.advice,
         fixed=beside.fixed,
     )

@@ -15,7 +15,15 @@ from edgenas.inputs.spaces import space_without_data
 from edgenas.inputs.targets import boards_for, device_for
 from edgenas.kits.ssh import SshBoard
 from edgenas.kits.ssh_profile import profile_over_ssh
-from edgenas.latency.table import Calibration, LatencyTable, find_table, journal_path, save_table, table_path
+from edgenas.latency.table import (
+    Calibration,
+    LatencyTable,
+    find_table,
+    journal_path,
+    merged,
+    save_table,
+    table_path,
+)
 from edgenas.profiling import block_profiling
 from edgenas.profiling.block_profiling import ProfileReport
 from edgenas.profiling.few_samples import FewSamplesReport, profile_from_few
@@ -112,8 +120,10 @@ def profile(settings: ProfileSettings) -> ProfileResult:
     Several boards of one kind are measured at once, and their times taken together.
     All of it is timed, whatever a table has already; repeating an interrupted profile goes on where the board stopped.
 
-    An existing table is extended: only missing or unstable blocks are timed. It is written to `./latency_models` if
-    that folder exists, otherwise to the user's data folder. Repeating an interrupted profile resumes it.
+    An existing table is extended: only missing or unstable blocks are timed, and fragments of networks unless it has
+    some of this machine at its present pace. With `again`, all of the space and the fragments are timed anew. The table
+    is written to `./latency_models` if that folder exists, otherwise to the user's data folder. Repeating an
+    interrupted profile resumes it.
 
     Raises:
         InputError: a setting cannot be used.
@@ -129,8 +139,8 @@ def profile(settings: ProfileSettings) -> ProfileResult:
     start = time.monotonic()
     known = find_table(device)
     table = known[1] if known else None
-    # A table found in another folder is copied: the new one would hide it.
-    in_place = known is not None and known[0] == table_path(device)
+    if table and settings.again:
+        table = _without(space, table)
     seed, progress = settings.seed, settings.progress
     if settings.samples is None:
         networks = settings.networks or NETWORKS
@@ -142,15 +152,14 @@ def profile(settings: ProfileSettings) -> ProfileResult:
         reports = {}
         for size, report in profile_sizes(space, table, timed, progress):
             reports[size] = report
-            path = save_table(device, report.changes if in_place else report.table)
+            path = _save(device, known, report)
         return _measured(path, space, reports, time.monotonic() - start)
     assert isinstance(space, SearchSpace)
     if known:
         _refuse_measured(space, device, runtime, *known)
     journal = journal_path(device, f"{space.signature}-samples")
     few = profile_from_few(space, device, runtime, table, settings.samples, seed, progress, journal)
-    path = save_table(device, few.changes if in_place else few.table)
-    return _inferred(path, few, time.monotonic() - start)
+    return _inferred(_save(device, known, few), few, time.monotonic() - start)
 
 
 def _over_ssh(
@@ -184,6 +193,38 @@ def _over_ssh(
         calibrations=report.calibrations,
         changed=report.table.changed,
         boards=report.table.boards,
+    )
+
+
+def _save(
+    device: Device, known: tuple[Path, LatencyTable] | None, report: ProfileReport | FewSamplesReport
+) -> Path:
+    """Write a table that extends a known one, given with its path; returns its path."""
+    if known is None or known[0] == table_path(device):
+        return save_table(device, report.changes)
+    # A table found in another folder is copied: the new one would hide it.
+    return save_table(device, merged(known[1], report.table))
+
+
+def _without(space: NetworkSpace, table: LatencyTable) -> LatencyTable:
+    """A table without fragments and without what it has of a space, so that all of this is timed anew."""
+    parts = [each for size in space.resolutions for each in space.at(size).of_any_channels]
+    keys = {block.key for part in parts for block in part.distinct_blocks}
+    signatures = {part.signature for part in parts}
+    return table.model_copy(
+        update={
+            "entries": {key: each for key, each in table.entries.items() if key not in keys},
+            "energies": {key: each for key, each in table.energies.items() if key not in keys},
+            "calibrations": {
+                signature: each
+                for signature, each in table.calibrations.items()
+                if keys.isdisjoint(each.corrections_ms)
+            },
+            "inferences": {
+                signature: each for signature, each in table.inferences.items() if signature not in signatures
+            },
+            "fragments": None,
+        }
     )
 
 

@@ -107,4 +107,4 @@ def _calibration_lines(device: "DeviceInfo") -> list[str]:
 
 
 def _table_text(item: "TableInfo") -> str:
-    return item.problem or f"{item.path} ({item.summary})"
+    return item.problem or f"{item.path} ({item.history})"

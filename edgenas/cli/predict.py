@@ -32,6 +32,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         print_json(result)
         return
     latency = result.latency_ms
+    basis = latency.provenance.basis + (f", scaled from {result.scaled_from}" if result.scaled_from else "")
     # The latency beyond the blocks can be negative: a network then takes less time than its blocks alone.
     floor_ms = min(0.0, result.constant_ms)
     scale = BAR_WIDTH / (latency.predicted - floor_ms)
@@ -49,7 +50,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     )
     print_lines(
         f"latency: {format_milliseconds(latency.predicted)} "
-        f"(90 %: {latency.low:.4g} to {latency.high:.4g} ms; {latency.provenance.basis})",
+        f"(90 %: {latency.low:.4g} to {latency.high:.4g} ms; {basis})",
         *([f"energy: {result.energy_mj.text}, idle power not counted"] if result.energy_mj else []),
         f"on {result.conditions}",
         f"MACs: {format_count(result.macs)}, parameters: {format_count(result.params)}",

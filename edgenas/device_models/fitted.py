@@ -100,6 +100,11 @@ def model_of(device: Device) -> DeviceModel:
     return Calibrated(fitted.costs, Interval(1 / factor, factor), slowdown)
 
 
+def has_fitted_costs(device: Device) -> bool:
+    """Whether its file has costs that were fitted at the device's precision, threads and batch."""
+    return device.calibrated is not None and _applies(device.calibrated, device)
+
+
 def _clock_factor(slowdown: float) -> float:
     """Error factor if a network's memory traffic does not scale with the clock."""
     ratio = 1 - MEMORY_SHARE + MEMORY_SHARE / slowdown

@@ -181,7 +181,7 @@ def _report(results: KitResults, device: Device, path: Path) -> ImportReport:
     measured = measurement_of(bursts, results.retaken)
     if not results.plan.blocks:
         return _inferred(results, device, plans, measured)
-    found = _fragments(drawn or {}, device, measured)
+    found = _fragments(drawn or {}, device, measured, results.measured_at)
     tables = {
         size: table_of(
             _timed_part(plan, measured), device, results.facts, measured, {}, found, results.energies
@@ -267,7 +267,9 @@ def _drawn_fragments(plan: KitPlan) -> dict[str, Fragment] | None:
     return drawn
 
 
-def _fragments(drawn: Mapping[str, Fragment], device: Device, measured: Measurement) -> Fragments | None:
+def _fragments(
+    drawn: Mapping[str, Fragment], device: Device, measured: Measurement, measured_at: str
+) -> Fragments | None:
     """What the table keeps of the fragments that were timed; None if none was."""
     timed = {key: each for key, each in drawn.items() if key in measured.timings}
     if not timed:
@@ -278,6 +280,8 @@ def _fragments(drawn: Mapping[str, Fragment], device: Device, measured: Measurem
         {each.name: measured.timings[key].typical_ms for key, each in timed.items()},
         measured.timings[OVERHEAD].typical_ms,
         executor.blocked,
+        measured_at,
+        measured.sentinel_ms,
     )
 
 

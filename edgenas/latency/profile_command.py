@@ -16,7 +16,7 @@ def profile_command(space: NetworkSpace, device: Device) -> str:
     """The command line that profiles this space on this device, for grey and for RGB images."""
     space = space.with_channels(3) or space
     sizes, largest = resolution_setting(space.resolutions, "--resolution"), space.at(space.resolutions[-1])
-    words = [f"edgenas {'profile' if device.is_host or device.ssh else 'kit'} --device {device.name}"]
+    words = [_start(device)]
     if largest.name != "mbconv":
         words.append(f"--space {largest.name}")
     words.append(f"--resolution {sizes} --classes {space.classes}")
@@ -25,6 +25,15 @@ def profile_command(space: NetworkSpace, device: Device) -> str:
     if device.runtime == TENSORRT:  # whose engines take too long to build for every block
         words.append("--samples 10")
     return " ".join(word for word in words if word)
+
+
+def command_at_point(device: Device) -> str:
+    """The command line that profiles the default space on this device at its operating point, here or by a kit."""
+    return f"{_start(device)} {operating_point(device)}"
+
+
+def _start(device: Device) -> str:
+    return f"edgenas {'profile' if device.is_host or device.ssh else 'kit'} --device {device.name}"
 
 
 def can_be_profiled(device: Device) -> bool:

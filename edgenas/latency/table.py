@@ -180,6 +180,10 @@ class Fragments(Document):
     )
     blocked: bool = Field(default=False, description="whether the runtime stores channels in blocks there")
     overhead_ms: Overhead = Field(description="overhead of a call")
+    measured_at: Line | None = Field(default=None, description="ISO 8601, UTC; None of earlier versions")
+    sentinel_ms: Milliseconds | None = Field(
+        default=None, description="as the table's, from the session that timed them; None of earlier versions"
+    )
     times: tuple[FragmentTime, ...] = Field(min_length=1, max_length=MAX_PIECES)
 
     @model_validator(mode="after")
@@ -194,12 +198,19 @@ class Fragments(Document):
         """Whether their kernels have names that are no longer given."""
         return self.channel_block is not None
 
+    @property
+    def summary(self) -> str:
+        """How many there are, and when they were timed where that is known, in words."""
+        found = f"{counted(len(self.times), 'fragments')} of networks"
+        return f"{found}, {self.measured_at}" if self.measured_at else found
+
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without the field that the version lacks which timed them, so that checksums stay valid."""
+        """Without the fields that the version lacks which timed them, so that checksums stay valid."""
         found: dict[str, Any] = handler(self)
-        del found["blocked" if self.is_of_earlier_version else "channel_block"]
-        return found
+        lacking = {"blocked" if self.is_of_earlier_version else "channel_block"}
+        lacking |= {name for name in ("measured_at", "sentinel_ms") if found[name] is None}
+        return {name: value for name, value in found.items() if name not in lacking}
 
 
 class LatencyTable(Document):
@@ -278,6 +289,12 @@ class LatencyTable(Document):
     def summary(self) -> str:
         """The basis of predictions for architectures, in words."""
         return counted(len(self.entries), "blocks") if self.entries else "inferred from a few networks"
+
+    @property
+    def history(self) -> str:
+        """What was measured and when, in words."""
+        dated = f"{self.summary}, {self.measured_at}"
+        return f"{dated}; {self.fragments.summary}" if self.fragments else dated
 
     def sentinel_of(self, space: str) -> float:
         """The sentinel's time, ms, in the session that a space's predictions are based on."""

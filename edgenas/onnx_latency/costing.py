@@ -46,12 +46,16 @@ class KernelLatency(LayerLatency):
 
 @dataclass(frozen=True, slots=True)
 class Costing:
-    """Milliseconds of a graph's kernels, in order, and a constant per call; `interval` applies to their sum."""
+    """Milliseconds of a graph's kernels, in order, and a constant per call; `interval` applies to their sum.
+
+    `scaled_from` says at which threads and batch the costs were learnt, if at others; else it is empty.
+    """
 
     times_ms: Sequence[float]
     interval: Interval
     provenance: Provenance
     constant_ms: float = 0.0
+    scaled_from: str = ""
 
 
 def costing_from_model(kernels: Sequence[Kernel], model: DeviceModel) -> Costing:

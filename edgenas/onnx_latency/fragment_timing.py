@@ -4,6 +4,7 @@ import logging
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -85,9 +86,15 @@ def timed_fragments(
     sessions[OVERHEAD] = load_empty(runtime)
     rounds = kept_rounds(journal, machine, list(sessions))
     commit = partial(keep_rounds, journal, machine)
-    timings = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress).timings
-    times_ms = {name: timings[name].typical_ms for name in kernels}
-    return fragments_from(kernels, times_ms, timings[OVERHEAD].typical_ms, executor.blocked)
+    measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress)
+    return fragments_from(
+        kernels,
+        {name: measured.timings[name].typical_ms for name in kernels},
+        measured.timings[OVERHEAD].typical_ms,
+        executor.blocked,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        measured.sentinel_ms,
+    )
 
 
 def fragments_from(
@@ -95,6 +102,8 @@ def fragments_from(
     times_ms: Mapping[str, float],
     overhead_ms: float,
     blocked: bool,
+    measured_at: str,
+    sentinel_ms: float,
 ) -> Fragments:
     """What a table keeps of timed fragments.
 
@@ -103,10 +112,14 @@ def fragments_from(
         times_ms: of each fragment, measured here or on a board.
         overhead_ms: overhead of a call.
         blocked: whether the runtime stores channels in blocks there.
+        measured_at: when they were timed; ISO 8601, UTC.
+        sentinel_ms: the sentinel's usual time meanwhile.
     """
     return Fragments(
         blocked=blocked,
         overhead_ms=overhead_ms,
+        measured_at=measured_at,
+        sentinel_ms=sentinel_ms,
         times=tuple(
             FragmentTime(
                 name=name,

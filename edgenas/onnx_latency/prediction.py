@@ -10,11 +10,12 @@ import numpy as np
 
 from edgenas.device import Device, Provenance
 from edgenas.device.onnx_execution import OnnxExecutor
-from edgenas.device_models.fitted import model_of
+from edgenas.device_models.fitted import has_fitted_costs, model_of
 from edgenas.device_models.work import DeviceModel
 from edgenas.errors import FileFormatError, InputError
 from edgenas.latency.latency import Latency
-from edgenas.latency.profile_command import operating_point
+from edgenas.latency.nearby_tables import points_with_tables
+from edgenas.latency.profile_command import command_at_point
 from edgenas.latency.table import Fragments, find_table
 from edgenas.onnx_latency import costing, fragment_timing
 from edgenas.onnx_latency.kept_costs import kernel_costs
@@ -24,7 +25,9 @@ from edgenas.onnx_latency.kernels import Kernel
 from edgenas.onnx_latency.model_inputs import Shapes, feeds_of
 from edgenas.onnx_latency.onnx_reading import Model, precision_of, read_model, read_model_to_run
 from edgenas.onnx_latency.runtime_kernels import kernels_that_run
+from edgenas.onnx_latency.scaled_costs import TimedKernels
 from edgenas.onnx_latency.shape_inference import ImpossibleSizeError, check_sizes, shaped
+from edgenas.units import counted
 from edgenas.vocabulary import Precision
 
 log = logging.getLogger(__name__)
@@ -48,14 +51,15 @@ class OnnxPrediction:
     latency: Latency
     macs: int
     weights: int
-    known: KernelCosts | DeviceModel
+    known: TimedKernels | DeviceModel
 
 
 def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> OnnxPrediction:
     """Predict the latency of an ONNX file on a device at its operating point.
 
-    Where kernels were timed there, ONNX Runtime is asked what it runs of the file. Else, and where it cannot be asked,
-    kernels are fused as most runtimes fuse them, and costed by the device's model.
+    Where kernels were timed there, or at other threads or another batch, ONNX Runtime is asked what it runs of the
+    file. Else, and where it cannot be asked, kernels are fused as most runtimes fuse them, and costed by the device's
+    model.
 
     Args:
         path: the file.
@@ -67,11 +71,11 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
     """
     model = read_model(path, device.batch, shapes)
     fused, problem = _fused(model)
-    known: KernelCosts | DeviceModel
+    known: TimedKernels | DeviceModel
     if (timed := _timed_kernels(device, precision_of(model.proto))) is not None:
         known = timed
-        kernels = _kernels_that_run(path, device, shapes, timed.blocked, problem is not None)
-        costs = costing.costing_from_fragments(kernels, timed)
+        kernels = _kernels_that_run(path, device, shapes, timed.costs.blocked, problem is not None)
+        costs = timed.costing(kernels, device)
     else:
         kernels = fused if problem is None else _kernels_that_run(path, device, shapes, False)
         if not kernels:
@@ -91,27 +95,44 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
     )
 
 
-def _timed_kernels(device: Device, precision: Precision) -> KernelCosts | None:
-    """Costs of kernels that were timed on a device, if any were.
+def _timed_kernels(device: Device, precision: Precision) -> TimedKernels | None:
+    """Costs of kernels that were timed on a device, if any were: at its operating point, or at the nearest.
 
     They are in the table at fp32, with those of other precisions: a file in its own precision says itself what is in
     which. A file that the device would convert is another one.
     """
     if device.precision not in (precision, fragment_timing.PRECISION):
         return None
-    found = find_table(device.at(fragment_timing.PRECISION))
-    if found is None or found[1].fragments is None:
-        return None
-    path, fragments = found[0], found[1].fragments
-    if fragments.is_of_earlier_version:
-        log.warning(
-            "%s: its fragments of networks were timed by an earlier version, which named other kernels: they are not "
-            "used; time them again: %s",
-            path,
-            f"edgenas profile --device {device.name} {operating_point(device)}",
-        )
-        return None
-    return _fitted(path, fragments)
+    asked = device.at(fragment_timing.PRECISION)
+    # Costs fitted at this very point are preferred to scaled ones.
+    for point in (asked,) if has_fitted_costs(device) else points_with_tables(asked):
+        found = find_table(point)
+        if found is None or found[1].fragments is None:
+            continue
+        path, fragments = found[0], found[1].fragments
+        if fragments.is_of_earlier_version:
+            log.warning(
+                "%s: its fragments of networks were timed by an earlier version, which named other kernels: they are "
+                "not used; time them again: %s",
+                path,
+                command_at_point(point),
+            )
+            continue
+        if point != asked:
+            log.warning(
+                "kernels of ONNX files were timed on %s at %s, not at %s: their costs are scaled, and the interval is "
+                "wider; for a narrower one: %s",
+                device.name,
+                _threads_and_batch(point),
+                _threads_and_batch(asked),
+                command_at_point(asked),
+            )
+        return TimedKernels(_fitted(path, fragments), point)
+    return None
+
+
+def _threads_and_batch(device: Device) -> str:
+    return f"{counted(device.threads, 'threads')}, batch {device.batch}"
 
 
 def _fused(model: Model) -> tuple[list[Kernel], InputError | None]:
@@ -150,7 +171,7 @@ def _model(device: Device) -> DeviceModel:
             "no kernels of ONNX files were timed on %s, and its datasheet may not describe this machine: the "
             "prediction may be wrong by a large factor; %s",
             device.name,
-            f"time them with a full profile: edgenas profile --device {device.name} {operating_point(device)}"
+            f"time them with a full profile: {command_at_point(device)}"
             if device.precision == fragment_timing.PRECISION
             else f"they can be timed at {fragment_timing.PRECISION} only",
         )

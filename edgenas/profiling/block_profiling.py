@@ -19,6 +19,7 @@ from edgenas.space import SearchSpace
 from edgenas.timing.journal import keep_rounds, kept_energies, kept_rounds
 from edgenas.timing.loaded_models import LOADING, load_blocks, load_empty, load_sentinel
 from edgenas.timing.measuring import measure
+from edgenas.units import change_of_speed
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def profile(
 ) -> ProfileReport:
     """Time the space's blocks that `known` lacks or marks unstable, then calibrate on whole networks.
 
-    Fragments, used to predict ONNX files, are timed too if `known` has none.
+    Fragments, used to predict ONNX files, are timed too unless `known` has some that hold (`_has_fragments`).
 
     Args:
         space: whose distinct blocks are timed.
@@ -87,12 +88,12 @@ def profile(
     sessions.clear()
     of_fragments = journal and journal.with_suffix(f".fragments{journal.suffix}")
     fragments = None
-    if not (valid and valid.fragments and not valid.fragments.is_of_earlier_version):
+    if not (valid and _has_fragments(valid, measured.sentinel_ms)):
         fragments = timed_fragments(runtime, device.batch, progress, of_fragments, machine)
     for each in filter(None, (journal, of_fragments)):
         each.unlink(missing_ok=True)  # before the calibration: if that fails, everything is to be timed again
     changes = table_of(plan, device, facts, measured, known_entries, fragments, energies)
-    if valid and not is_usual(measured.sentinel_ms / valid.sentinel_ms):
+    if valid and valid.entries and not is_usual(measured.sentinel_ms / valid.sentinel_ms):
         log.warning(
             "%s runs at a different speed than when the other blocks of its table were timed; see edgenas doctor, "
             "or delete the table and profile again",
@@ -107,6 +108,22 @@ def profile(
 def is_still_valid(known: LatencyTable, device: Device, runtime: Runtime) -> bool:
     """Whether a table is of the current runtime version and power mode."""
     return (known.runtime_version, known.power_mode) == (runtime.version, device.power_mode)
+
+
+def _has_fragments(table: LatencyTable, sentinel_ms: float) -> bool:
+    """Whether a valid table has fragments whose times hold: the machine's pace, as the sentinel says, is the same."""
+    fragments = table.fragments
+    if fragments is None or fragments.is_of_earlier_version:
+        return False
+    ratio = sentinel_ms / (fragments.sentinel_ms or table.sentinel_ms)
+    if not is_usual(ratio):
+        log.warning(
+            "%s is %s than when fragments of networks were timed on it%s: they are timed again",
+            table.device,
+            change_of_speed(ratio),
+            f" ({fragments.measured_at})" if fragments.measured_at else "",
+        )
+    return is_usual(ratio)
 
 
 def _load(

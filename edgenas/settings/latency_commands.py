@@ -161,6 +161,15 @@ class TableSettings(OperatingPoint, SpaceWithoutData):
 class ProfileSettings(TableSettings, OverSsh):
     """How a device is profiled."""
 
+    _: KW_ONLY
+    again: Annotated[
+        bool,
+        Option(
+            "Also time anew what the table has of this space, and its fragments for ONNX files; over SSH all is always "
+            "timed."
+        ),
+    ] = False
+
 
 @dataclass(frozen=True)
 class KitSettings(TableSettings):

@@ -169,7 +169,8 @@ def test_a_profile_is_what_onnx_files_are_predicted_from(
     added = sum(layer.latency_ms for layer in found.layers)
     assert found.constant_ms + added == pytest.approx(found.latency_ms.predicted)
     assert found.constant_ms > 0
-    assert predict(path, "cpu", batch=2).latency_ms.provenance == "estimated"
+    assert found.scaled_from is None
+    assert predict(path, "cpu", batch=2).scaled_from == "batch 1"
 
 
 def test_onnx_files_that_cannot_be_predicted(tmp_path: Path) -> None:

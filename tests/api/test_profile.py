@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.timing import FakeRuntime
 
 from edgenas import mbconv, profile, validate
 from edgenas.api.profile import FewSamplesResult, ProfileResult
 from edgenas.device import find_device
 from edgenas.errors import DeviceError, InputError, UnknownNameError
 from edgenas.formats import write_json
+from edgenas.fragments import drawing
 from edgenas.latency.predictor import predictor_for
 from edgenas.latency.table import LatencyTable, find_table, journal_path, table_from_json
 from edgenas.space import ResolutionSpace, nasbench_macro
@@ -199,6 +201,67 @@ def test_a_table_from_a_few_networks() -> None:
     assert again.table == result.table
     assert isinstance(again, FewSamplesResult)
     assert again.samples.measured + again.samples.kept == 6
+
+
+@pytest.fixture
+def slowed(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """`slowed(factor)`: from now on models are timed by a formula, on a machine that much slower than it."""
+
+    def slow(factor: float) -> None:
+        runtime = FakeRuntime(slowdown=lambda number: factor)
+        monkeypatch.setattr("edgenas.api.profile.runtime_for", lambda device: runtime)
+
+    monkeypatch.setattr(drawing, "COUNT", 8)
+    slow(1)
+    return slow
+
+
+def test_again_it_times_all_of_the_space_and_the_fragments(slowed: Callable[[float], None]) -> None:
+    first = table_from_json(profile("cpu", **SMALL).table)
+    path = profile("cpu", **{**SMALL, "classes": 4}).table
+    before = table_from_json(path)
+    assert before.fragments is not None and before.fragments == first.fragments
+    slowed(1.1)
+    assert profile("cpu", **SMALL).measured == 0
+    assert table_from_json(path).fragments == first.fragments
+    result = profile("cpu", **SMALL, again=True)
+    after = table_from_json(path)
+    own = {block.key for block in mbconv(16, 2).blocks_of_any_channels}
+    assert (result.table, result.measured, result.entries) == (path, len(own), len(before.entries))
+    ratios = {key: entry.typical_ms / before.entries[key].typical_ms for key, entry in after.entries.items()}
+    assert ratios == pytest.approx({key: 1.1 if key in own else 1 for key in before.entries})
+    assert after.fragments is not None
+    times_ms = [each.typical_ms for each in after.fragments.times]
+    assert times_ms == pytest.approx([1.1 * each.typical_ms for each in before.fragments.times])
+    assert set(after.calibrations) == {each.signature for each in mbconv(16, 2).of_any_channels}
+
+
+def test_again_it_times_a_few_networks_anew_and_keeps_the_rest(slowed: Callable[[float], None]) -> None:
+    few: dict[str, Any] = {"resolution": 16, "classes": 2, "samples": 3}
+    profile("cpu", **few)
+    before = table_from_json(profile("cpu", **{**SMALL, "classes": 4}).table)
+    kept, again = profile("cpu", **few), profile("cpu", **few, again=True)
+    assert isinstance(kept, FewSamplesResult) and isinstance(again, FewSamplesResult)
+    assert (kept.samples.measured, kept.samples.kept) == (0, 3)
+    assert (again.samples.measured, again.samples.kept) == (3, 0)
+    after = table_from_json(again.table)
+    assert after.fragments is not None and after.fragments == before.fragments
+    assert (after.entries, after.calibrations) == (before.entries, before.calibrations)
+
+
+def test_again_a_table_of_another_folder_keeps_the_rest(
+    slowed: Callable[[float], None], own_user_folders: Path
+) -> None:
+    profile("cpu", **{**SMALL, "classes": 4})
+    first = profile("cpu", **SMALL)
+    assert own_user_folders in first.table.parents
+    Path("latency_models").mkdir()
+    slowed(1.1)
+    second = profile("cpu", **SMALL, again=True)
+    assert second.table.is_relative_to("latency_models")
+    before, after = table_from_json(first.table), table_from_json(second.table)
+    assert after.entries.keys() == before.entries.keys()
+    assert set(after.calibrations) == {each.signature for each in mbconv(16, 2).of_any_channels}
 
 
 def test_a_full_profile_takes_its_place_and_stays() -> None:

@@ -45,4 +45,4 @@ def test_an_inferred_table_names_its_spaces(
     assert table["entries"] == 0
     assert sorted(table["inferred"]) == sorted([mbconv(16, 2).signature, grey.signature])
     assert table["power_mode"] == device["power_mode"]
-    assert "(inferred from a few networks)" in text(["devices", "cpu"])
+    assert f"(inferred from a few networks, {table['measured_at']})" in text(["devices", "cpu"])

@@ -60,6 +60,7 @@ def test_the_json_object(answer: Answer, tmp_path: Path) -> None:
         "macs",
         "params",
         "unknown_operators",
+        "scaled_from",
         "advice",
         "fixed",
     }

@@ -684,6 +684,37 @@ def test_fragments_of_earlier_versions_are_read_and_keep_their_checksum(
     assert now.model_dump().keys() == {"blocked", "overhead_ms", "times"}
 
 
+@given(
+    measured_at=st.none() | st.text(max_size=20).filter(str.isprintable),
+    sentinel_ms=st.none() | st.floats(min_value=1e-6, max_value=1e6),
+    blocked=st.booleans(),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_fragments_have_a_date_and_a_pace_of_their_own_or_the_checksum_of_earlier_versions(
+    make_table: Make, folders: Path, measured_at: str | None, sentinel_ms: float | None, blocked: bool
+) -> None:
+    without = {"blocked": blocked, "overhead_ms": 0.01, "times": _timed()["times"]}
+    of_its_own = {"measured_at": measured_at, "sentinel_ms": sentinel_ms}
+    table = make_table(fragments={**without, **of_its_own})
+    path = _write(folders / "t.json", table)
+    fragments = table_from_json(path).fragments
+    assert fragments == table.fragments
+    assert fragments is not None and fragments.model_dump(include=set(of_its_own)) == {
+        name: value for name, value in of_its_own.items() if value is not None
+    }
+    is_earlier = measured_at is sentinel_ms is None
+    assert (table.content_checksum() == make_table(fragments=without).content_checksum()) == is_earlier
+
+
+def test_its_history_dates_fragments_where_their_date_is_known(make_table: Make) -> None:
+    now = "2026-01-01T00:00:00+00:00"
+    assert make_table(KEY).history == f"1 block, {now}"
+    dated = {**_timed(), "measured_at": "2025-12-31T00:00:00+00:00"}
+    assert make_table(KEY, fragments=_timed()).history == f"1 block, {now}; 1 fragment of networks"
+    history = make_table(KEY, fragments=dated).history
+    assert history == f"1 block, {now}; 1 fragment of networks, 2025-12-31T00:00:00+00:00"
+
+
 def test_merge_keeps_fragments_of_the_same_machine_and_runtime(make_table: Make, device: Device) -> None:
     save_table(device, make_table(fragments=_timed()))
     kept = table_from_json(save_table(device, make_table(KEY)))

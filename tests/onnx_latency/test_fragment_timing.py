@@ -1,70 +1,25 @@
 """Timing fragments, on a runtime whose clock is a formula."""
 
-from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from numpy.typing import NDArray
+from fixtures.formula_clock import FormulaRuntime, formula_ms
 
 from edgenas.board import bursts, host
 from edgenas.device.onnx_execution import OnnxExecutor, stores_in_blocks
-from edgenas.device.runtime import Feeds, Runtime, Session
-from edgenas.errors import DeviceError
 from edgenas.formats import read_json
 from edgenas.fragments import drawing
 from edgenas.onnx_latency import fragment_timing
 from edgenas.onnx_latency.costing import costing_from_fragments, graph_latency
 from edgenas.onnx_latency.fragment_timing import timed_fragments
 from edgenas.onnx_latency.kernel_fitting import KernelCosts
-from edgenas.onnx_latency.kernels import Kernel
-from edgenas.onnx_latency.pieces import Piece, pieces_of
 from edgenas.onnx_latency.runtime_kernels import kernels_that_run
 from edgenas.timing.journal import Journal
-from edgenas.vocabulary import Precision
+from edgenas.timing.loaded_models import load_sentinel
 
 from .conftest import model, node
-
-
-class _Session(Session):
-    def __init__(self, ms: float) -> None:
-        self._ms = ms
-
-    def run(self) -> list[NDArray[np.float32]]:
-        return []
-
-    def time_ms(self, calls: int) -> NDArray[np.float64]:
-        return np.full(calls, self._ms)
-
-
-class FormulaRuntime(Runtime):
-    """A model takes what is multiplied and moved by the kernels that run, and 0.01 ms."""
-
-    name = "onnxruntime"
-    provider = "CPUExecutionProvider"
-    threads = 1
-    precision: Precision = "fp32"
-    version = "1.0"
-
-    def __init__(self, lacks: str = "none") -> None:
-        self._lacks = lacks
-        self._executor = OnnxExecutor(stores_in_blocks(self.provider, host.instructions()))
-
-    def load(self, model: bytes, feeds: Feeds) -> Session:
-        proto = onnx.load_from_string(model)
-        if self._lacks in {node.op_type for node in proto.graph.node}:
-            raise DeviceError("lacks an operator", "use another runtime")
-        return _Session(0.01 + _kernels_ms(kernels_that_run(self._executor, proto, feeds)))
-
-
-def _kernels_ms(kernels: Sequence[Kernel]) -> float:
-    return sum(_piece_ms(piece) * count for each in kernels for piece, count in pieces_of(each).items())
-
-
-def _piece_ms(piece: Piece) -> float:
-    """Arithmetic, dear where channels are not stored in blocks, and traffic."""
-    return 0.001 + piece.macs / (5e7 if "nchwc" in piece.family else 1e7) + (piece.read + piece.written) / 2e6
 
 
 @pytest.fixture(autouse=True)
@@ -88,10 +43,19 @@ def test_other_files_are_predicted_from_what_was_timed() -> None:
     image = {"x": np.ones((1, 24, 28, 28), np.float32)}
     kernels = kernels_that_run(OnnxExecutor(found.blocked), made, image)
     latency = graph_latency(kernels, costing_from_fragments(kernels, KernelCosts(found)))
-    true_ms = 0.01 + _kernels_ms(kernels)
+    true_ms = 0.01 + formula_ms(kernels)
     assert latency.predicted == pytest.approx(true_ms, rel=0.1)
     assert latency.low < true_ms < latency.high
     assert latency.provenance == "calibrated"
+
+
+def test_they_say_when_and_at_which_pace_they_were_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "COUNT", 2)
+    before = datetime.now(UTC).replace(microsecond=0)
+    found = timed_fragments(FormulaRuntime(), 1)
+    assert found is not None and found.measured_at is not None
+    assert before <= datetime.fromisoformat(found.measured_at) <= datetime.now(UTC)
+    assert found.sentinel_ms == load_sentinel(FormulaRuntime()).time_ms(1)[0]
 
 
 def test_interrupted_it_goes_on_with_the_rounds_it_lacks(tmp_path: Path) -> None:
@@ -113,7 +77,9 @@ def test_interrupted_it_goes_on_with_the_rounds_it_lacks(tmp_path: Path) -> None
     def report(phase: str, done: float, total: float, detail: str = "") -> None:
         reports.append(phase)
 
-    assert timed_fragments(FormulaRuntime(), 1, report, journal, "here") == whole
+    assert whole is not None
+    resumed = timed_fragments(FormulaRuntime(), 1, report, journal, "here")
+    assert resumed == whole.model_copy(update={"measured_at": resumed and resumed.measured_at})
     assert reports.count("timing") == 61 + 1
     assert {len(rounds) for rounds in read_json(journal, Journal).bursts.values()} == {3}
 

@@ -15,7 +15,14 @@ from edgenas.formats import read_json
 from edgenas.fragments import drawing
 from edgenas.latency.calibration_networks import informative_networks
 from edgenas.latency.predictor import predictor_from_table
-from edgenas.latency.table import LatencyTable, find_table, journal_path, save_table, tables_of
+from edgenas.latency.table import (
+    LatencyTable,
+    find_table,
+    journal_path,
+    save_table,
+    table_from_json,
+    tables_of,
+)
 from edgenas.profiling import block_profiling
 from edgenas.profiling.block_profiling import profile
 from edgenas.profiling.machine_facts import machine_text
@@ -434,8 +441,55 @@ def test_fragments_of_other_networks_are_timed_once(
     old = first.table.fragments
     assert old is not None
     earlier = first.table.model_copy(update={"fragments": old.model_copy(update={"channel_block": 8})})
-    anew = profile(space, device, fake(), earlier, NETWORKS)
-    assert anew.table.fragments == first.table.fragments
+    anew = profile(space, device, fake(), earlier, NETWORKS).table.fragments
+    assert anew is not None and (anew.times, anew.is_of_earlier_version) == (old.times, False)
+
+
+@pytest.mark.parametrize("pace", [1 / 1.3, 1.1, 1.3])
+@pytest.mark.parametrize("dated", [False, True], ids=["of an earlier version", "dated"])
+def test_fragments_hold_as_long_as_the_machine_keeps_its_pace(
+    space: SearchSpace,
+    device: Device,
+    fake: Fake,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    pace: float,
+    dated: bool,
+) -> None:
+    monkeypatch.setattr(drawing, "COUNT", 8)
+    known = profile(space, device, fake(), networks=NETWORKS).table
+    old = known.fragments
+    assert old is not None
+    date = "2026-01-01T00:00:00+00:00" if dated else None
+    old = old.model_copy(update={"measured_at": date, "sentinel_ms": old.sentinel_ms if dated else None})
+    known = known.model_copy(update={"fragments": old})
+    found = profile(space, device, fake(slowdown=lambda number: pace), known, NETWORKS).table.fragments
+    assert found is not None
+    if pace == 1.1:
+        assert found == old and not caplog.messages
+        return
+    assert found.times != old.times and found.measured_at not in (None, date)
+    speed = "30% slower" if pace > 1 else "30% faster"
+    when = f" ({date})" if dated else ""
+    assert (
+        f"cpu is {speed} than when fragments of networks were timed on it{when}: they are timed again"
+        in caplog.messages
+    )
+
+
+def test_fragments_keep_their_date_in_a_table_that_grows(
+    space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "COUNT", 8)
+    first = profile(space, device, fake(), networks=NETWORKS).table
+    assert first.fragments is not None
+    old = first.fragments.model_copy(update={"measured_at": "2026-01-01T00:00:00+00:00"})
+    save_table(device, first.model_copy(update={"fragments": old}))
+    found = find_table(device)
+    assert found is not None
+    path = save_table(device, profile(mbconv(32, 4), device, fake(), found[1], NETWORKS).changes)
+    grown = table_from_json(path)
+    assert grown.fragments == old and grown.measured_at > "2026-01-02"
 
 
 def test_interrupted_in_the_fragments_it_goes_on_with_the_blocks_times(
@@ -482,7 +536,8 @@ def test_interrupted_in_the_fragments_it_goes_on_with_theirs_too(
     assert {path.name for path in tmp_path.iterdir()} == {journal.name, "table.fragments.unfinished"}
     resumed = fake()
     found = profile(space, device, resumed, networks=NETWORKS, journal=journal).table
-    assert found.fragments == table.fragments
+    assert found.fragments is not None and table.fragments is not None
+    assert found.fragments.times == table.fragments.times
     assert 5 * resumed.timings < whole.timings  # to warm up
     assert not [*tmp_path.iterdir()]
 
