@@ -210,7 +210,7 @@ def loaded(file: Published, path: Path, runtime: OnnxProcess) -> Session:
 
 def said(file: Published, path: Path, device: Device) -> Predicted:
     """What is predicted of a file, also by its kernels and the datasheet alone."""
-    found = predict(path, "cpu", threads=1, shape=file.shapes)
+    found = predict(path, "cpu", threads=1, shape=file.shapes or None)
     shapes = {each.name: each.shape for each in read_whole_model(path, None, _shapes(file)).inputs}
     kernels = predicted_onnx(path, device, shapes).kernels
     model = Roofline(device)
@@ -311,8 +311,8 @@ def main() -> None:
     show_baseline("multiply-accumulates alone", [float(each.said.macs) for each in timed], clock)
     show_baseline("datasheet", [each.said.datasheet_ms for each in timed], clock)
     table = find_table(device)
-    assert table is not None
-    pace = found.sentinel_ms / table[1].sentinel_ms
+    assert table is not None and table[1].fragments is not None and table[1].fragments.sentinel_ms
+    pace = found.sentinel_ms / table[1].fragments.sentinel_ms
     print(f"{refused} files refused; the sentinel takes {pace:.3f} of its time in the profile")
 
 

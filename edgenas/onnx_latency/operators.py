@@ -189,7 +189,7 @@ def _named(row: Operator, names: str) -> Iterable[tuple[str, Operator]]:
 UNKNOWN = Operator(Role.ALONE, _always("unknown"))
 _VIEW = Operator(Role.VIEW, _always("copy"))
 _ELEMENTWISE = Operator(Role.ELEMENTWISE, _always("elementwise"))
-_COPY = Operator(Role.ALONE, _always("copy"))
+COPY = Operator(Role.ALONE, _always("copy"))
 _PICK = Operator(Role.ALONE, _always("copy"), picks=True)
 
 _OPERATORS: dict[str, Operator] = {
@@ -241,7 +241,7 @@ _OPERATORS: dict[str, Operator] = {
         Tanh ThresholdedRelu Where Xor com.microsoft.BiasGelu com.microsoft.FastGelu com.microsoft.Gelu
         com.microsoft.QLinearAdd com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul
         com.microsoft.QLinearSigmoid com.microsoft.QuickGelu DynamicQuantizeLinear""")),
-    **dict(_named(_COPY, """
+    **dict(_named(COPY, """
         Compress Concat ConstantOfShape DepthToSpace Expand EyeLike GridSample OneHot Pad Range Resize ReverseSequence
         ScatterElements ScatterND SpaceToDepth Split Tile Transpose Trilu Upsample com.microsoft.QLinearConcat
         com.microsoft.nchwc.ReorderInput com.microsoft.nchwc.ReorderOutput com.microsoft.nchwc.Upsample

@@ -16,7 +16,7 @@ from edgenas.device.onnx_execution import Execution, OnnxExecutor, graphs_of
 from edgenas.onnx_latency.kernels import Kernel, Shape
 from edgenas.onnx_latency.memory_walks import is_broadcast, moves_one_axis, walks
 from edgenas.onnx_latency.onnx_reading import label, operator
-from edgenas.onnx_latency.operators import UNKNOWN, attribute, operator_of
+from edgenas.onnx_latency.operators import COPY, UNKNOWN, attribute, operator_of
 from edgenas.onnx_latency.shape_inference import Graph
 
 ACTIVATION = "activation"
@@ -69,8 +69,12 @@ class _Pass:
             name for name in dict.fromkeys(node.input) if name in self._weights and name not in self._indices
         ]
         written = [name for name in node.output if name in shapes]
-        needed = {*filter(None, node.input), *node.output[:1]} - {""}
-        row = operator_of(node) if shapes.keys() >= needed else UNKNOWN
+        row = operator_of(node)
+        needed = {
+            *filter(None, node.input),
+            *(() if row is COPY else node.output[:1]),
+        }  # which may be no array
+        row = row if shapes.keys() >= needed else UNKNOWN
         product = row.multiplied(graph, node)
         elements_written = sum(map(graph.size, written))
         kind = row.kind(graph, node)

@@ -106,7 +106,8 @@ def _linear(draw: Draw, start: Start) -> Built:
     )
     scores = builder.also((rows, classes), FLOAT)
     norm = draw.word("L1", "L2", "MAX")
-    return builder, builder.node("Normalizer", [scores], (rows, classes), domain=CLASSICAL, norm=norm)
+    scores = builder.node("Normalizer", [scores], (rows, classes), domain=CLASSICAL, norm=norm)
+    return builder, builder.dictionaries(scores) if draw.chance(0.6) else scores
 
 
 def _layers(draw: Draw, builder: GraphBuilder, value: Value) -> Value:
