@@ -106,8 +106,7 @@ def _linear(draw: Draw, start: Start) -> Built:
     )
     scores = builder.also((rows, classes), FLOAT)
     norm = draw.word("L1", "L2", "MAX")
-    scores = builder.node("Normalizer", [scores], (rows, classes), domain=CLASSICAL, norm=norm)
-    return builder, builder.dictionaries(scores) if draw.chance(0.6) else scores
+    return builder, builder.node("Normalizer", [scores], (rows, classes), domain=CLASSICAL, norm=norm)
 
 
 def _layers(draw: Draw, builder: GraphBuilder, value: Value) -> Value:
