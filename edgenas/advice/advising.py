@@ -11,6 +11,7 @@ from edgenas.advice.gains import Gains
 from edgenas.advice.record import Advice, FixedFile
 from edgenas.advice.runtime_costs import Run, RuntimeCosts
 from edgenas.device import Device
+from edgenas.errors import DeviceError
 from edgenas.formats import write_bytes
 from edgenas.onnx_latency.model_inputs import Shapes
 from edgenas.onnx_latency.onnx_reading import read_whole_model
@@ -79,18 +80,20 @@ def advised(
     check_sizes(model)
     costs = RuntimeCosts(device, model, prediction.known) if is_known else None
     gains = Gains(device, model.inputs, costs)
-    _tell_of_other_kernels(gains.run_of(model.proto), prediction, device)  # soon, if it never ends
+    run = gains.run_of(model.proto)  # soon, if it never ends
+    are_timed = isinstance(prediction.known, TimedKernels)
+    if not are_timed:
+        _tell_of_other_kernels(run, prediction, device)
     if not is_known and out is None:
-        return Advised((), None)
+        return Advised(None, None)
     fix = fix_of(model.proto)
     difference = None if out is None else checked_difference(fix, path, model.inputs)
     findings = _findings(fix, device, gains) if advise and is_known else []
     asked = [(each.having, each.without) for each in findings]
     gains.measure([*asked, *([(fix.given, fix.final)] if out and fix.changes else [])], progress)
-    are_timed = isinstance(prediction.known, TimedKernels)
     advice = _worth_telling(findings, fix, gains, are_timed) if findings else ()
     return Advised(
-        advice if advise else None,
+        advice if advise and is_known else None,
         None if out is None or difference is None else _written(out, fix, difference, gains),
     )
 
@@ -110,7 +113,13 @@ def _tell_of_other_kernels(run: Run | None, prediction: OnnxPrediction, device: 
 def _findings(fix: Fix, device: Device, gains: Gains) -> list[Finding]:
     run, simplified = gains.run_of(fix.stripped), fix.simplified
     assert run is not None
-    simplified_run = None if simplified is None else gains.run_of(simplified)
+    simplified_run = None
+    if simplified is not None:
+        try:
+            simplified_run = gains.run_of(simplified)
+        except DeviceError as error:
+            log.warning("what simplifying the file gains is not known: %s", error.problem)
+            simplified = None
     return findings_in(Subject(device, fix.given, fix.stripped, run, simplified, simplified_run))
 
 

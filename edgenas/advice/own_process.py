@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from edgenas.errors import DeviceError
 
 MAX_S = 180.0
 """Of one such process; a network of 2,000 nodes is simplified in some ten seconds."""
+
+
+MAX_SAID = 4096
+"""Bytes of what a process said last."""
 
 
 def run_apart(module: str, folder: Path, what: str, most_s: float = MAX_S) -> None:
@@ -28,20 +33,23 @@ def run_apart(module: str, folder: Path, what: str, most_s: float = MAX_S) -> No
     Raises:
         DeviceError: it fails, or takes longer.
     """
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", module, str(folder)],
-            env={**os.environ, "PYTHONPATH": module_folders()},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=most_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise DeviceError(f"{what} takes more than {most_s:g} s", "give a smaller model") from None
+    with tempfile.TemporaryFile() as said:  # libraries may warn without end
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", module, str(folder)],
+                env={**os.environ, "PYTHONPATH": module_folders()},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                timeout=most_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise DeviceError(f"{what} takes more than {most_s:g} s", "give a smaller model") from None
+        said.seek(max(0, said.seek(0, os.SEEK_END) - MAX_SAID))
+        words = said.read()
     if done.returncode:
-        reason = _last_line(done.stderr) or cause_of(done.returncode)
+        reason = _last_line(words) or cause_of(done.returncode)
         raise DeviceError(f"{what} failed ({reason})", "check the file with onnx.checker")
 
 

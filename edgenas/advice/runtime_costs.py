@@ -10,8 +10,10 @@ from edgenas.device import Device
 from edgenas.device.onnx_execution import OnnxExecutor, stores_in_blocks
 from edgenas.device_models.fitted import model_of
 from edgenas.device_models.work import DeviceModel
+from edgenas.errors import DeviceError
 from edgenas.onnx_latency.costing import costing_from_model
 from edgenas.onnx_latency.kernels import Kernel
+from edgenas.onnx_latency.limits import MAX_MODEL_BYTES
 from edgenas.onnx_latency.model_inputs import Input, feeds_of
 from edgenas.onnx_latency.onnx_reading import Model, label, precision_of
 from edgenas.onnx_latency.runtime_kernels import kernels_of, with_names
@@ -63,8 +65,10 @@ class RuntimeCosts:
         """Run a model once on this machine, and cost its kernels.
 
         Raises:
-            DeviceError: ONNX Runtime cannot run it.
+            DeviceError: ONNX Runtime cannot run it, or it is too large to be handed over.
         """
+        if model.ByteSize() > MAX_MODEL_BYTES:
+            raise DeviceError("the file without it would be larger than 2 GiB", "give a smaller model")
         named = with_names(model)
         feeds = feeds_of(inputs_of(model, self._inputs))
         execution = self._executor.execution(named, feeds)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import onnx
 
+from edgenas.advice.changes import MIN_IR
 from edgenas.advice.own_process import be_the_process, run_apart
 from edgenas.errors import DeviceError
 
@@ -35,6 +36,7 @@ def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
     for part in ("node", "initializer", "sparse_initializer", "value_info"):
         result.graph.ClearField(part)
         getattr(result.graph, part).extend(getattr(made.graph, part))
+    result.ir_version = max(result.ir_version, MIN_IR)
     return result
 
 

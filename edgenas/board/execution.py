@@ -111,7 +111,8 @@ def limited_memory() -> Iterator[None]:
 
     before = resource.getrlimit(resource.RLIMIT_AS)
     has = int(statm.read_text("ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.setrlimit(resource.RLIMIT_AS, (has + MAX_MEMORY_BYTES, before[1]))
+    given = [limit for limit in before if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min([has + MAX_MEMORY_BYTES, *given]), before[1]))
     try:
         yield
     finally:

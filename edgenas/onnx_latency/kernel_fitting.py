@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from edgenas.errors import InputError
 from edgenas.latency.table import MAX_DISTINCT, Fragments
-from edgenas.onnx_latency.kernel_rates import Parts, Rates, SizedPiece, fitted_rates
+from edgenas.onnx_latency.kernel_rates import TYPICAL_MS, Parts, Rates, SizedPiece, fitted_rates
 from edgenas.onnx_latency.pieces import Piece, piece_from_text
 
 KIND_SD, FAMILY_SD = 0.2, 0.2
@@ -109,7 +109,7 @@ class KernelCosts:
         with threadpool_limits(1):  # matrices are small: threads would only wait for each other
             self.posterior = posterior or self._learnt(observed, self.overhead_ms)
         families = sorted({each.piece.family for each in observed.pieces})
-        _check_shapes(self.posterior, len(families), len(observed.pieces), len(observed.times_ms))
+        _check(self.posterior, len(families), len(observed.pieces), len(observed.times_ms))
         self._rates = Rates(dict(zip(families, self.posterior.rates, strict=True)))
         self._slopes = _slopes(observed, self.posterior.pieces_ms)
 
@@ -302,12 +302,18 @@ def _slopes(observed: _Observed, pieces_ms: Floats) -> csr_matrix:
     return csr_matrix(observed.counts.multiply(pieces_ms).multiply(1 / observed.times_ms[:, None]))
 
 
-def _check_shapes(posterior: Posterior, families: int, pieces: int, fragments: int) -> None:
-    """Raise ValueError if it was learnt from others."""
-    expected = ((families,), (pieces,), (pieces,), (fragments, fragments), (fragments,), ())
+def _check(posterior: Posterior, families: int, pieces: int, fragments: int) -> None:
+    """Raise ValueError if it was learnt from others, or cannot have been learnt."""
+    expected = (
+        *((families, len(TYPICAL_MS)), (pieces,), (pieces,), (fragments, fragments)),
+        *((fragments,), ()),
+    )
     for name, found, shape in zip(Posterior._fields, posterior, expected, strict=True):
-        if found.shape[: len(shape)] != shape or not np.isfinite(found).all():
-            raise ValueError(f"{name} has shape {found.shape}, not {shape}")
+        if found.shape != shape or not np.isfinite(found).all():
+            raise ValueError(f"{name} has shape {found.shape}, not {shape}, or is not finite")
+    positive = (posterior.pieces_ms, np.diag(posterior.factor), posterior.widening)
+    if (posterior.rates < 0).any() or any((each <= 0).any() for each in positive):
+        raise ValueError("rates are negative, or deviations are not positive")
 
 
 def _by_kind(pieces: Sequence[Piece]) -> dict[str, list[int]]:

@@ -92,7 +92,7 @@ def _main(kernel: Kernel, images: int) -> Piece:
 
 def _images(kernel: Kernel) -> int:
     """How often a convolution in rows reads all its weights: for each image, however small it is."""
-    return kernel.output_shapes[0][0] if _name(kernel) == "Conv" and kernel.output_shapes else 1
+    return max(1, kernel.output_shapes[0][0]) if _name(kernel) == "Conv" and kernel.output_shapes else 1
 
 
 def _quantising(kernel: Kernel, first: str, second: str) -> dict[Piece, int]:

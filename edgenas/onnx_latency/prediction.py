@@ -106,7 +106,13 @@ def _timed_kernels(device: Device, precision: Precision) -> TimedKernels | None:
     asked = device.at(fragment_timing.PRECISION)
     # Costs fitted at this very point are preferred to scaled ones.
     for point in (asked,) if has_fitted_costs(device) else points_with_tables(asked):
-        found = find_table(point)
+        try:
+            found = find_table(point)
+        except FileFormatError as error:
+            if point == asked:
+                raise
+            log.warning("%s: it is passed over", error)
+            continue
         if found is None or found[1].fragments is None:
             continue
         path, fragments = found[0], found[1].fragments

@@ -60,11 +60,14 @@ def scaled(costing: Costing, kernels: Sequence[Kernel], timed: Device, device: D
         differing.append(f"batch {timed.batch}")
     if not differing:
         return costing
-    before, now = Roofline(timed.at(device.precision)), Roofline(device)
-    times_ms = [
-        ms * now.work_ms(kernel.work) / before.work_ms(kernel.work)
-        for kernel, ms in zip(kernels, costing.times_ms, strict=True)
-    ]
+    times_ms = costing.times_ms
+    if timed.threads != device.threads:
+        before, now = Roofline(timed.at(device.precision)), Roofline(device)
+        pairs = [(before.work_ms(each.work), now.work_ms(each.work)) for each in kernels]
+        times_ms = [
+            ms * (now_ms / before_ms if before_ms else 1.0)
+            for ms, (before_ms, now_ms) in zip(times_ms, pairs, strict=True)
+        ]
     factor = widening(timed, device)
     return replace(
         costing,

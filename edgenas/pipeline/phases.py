@@ -159,11 +159,11 @@ def _note_beginnings(session: Session, pretrained: Pretrained | None) -> None:
 def _note_precisions(session: Session, precisions: Sequence[Precision]) -> None:
     """Say which of any precision were left out."""
     searched = tuple(session.predictor.parts)
-    if left_out := [each for each in precisions if each not in searched]:
-        session.note(
-            f"{' and '.join(left_out)} is not searched: every network of the space would be slower in it than in "
-            f"{searched[0]}"
-        )
+    for each in precisions:
+        if each not in searched:
+            session.note(
+                f"{each} is not searched: every network of the space would be slower in it than in a more exact one"
+            )
 
 
 def predictor_of(

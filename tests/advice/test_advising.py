@@ -15,7 +15,7 @@ def test_nothing_is_found_where_nothing_costs_needlessly(advise: Advise) -> None
 
 
 def test_other_runtimes_get_no_advice(advise: Advise, caplog: pytest.LogCaptureFixture) -> None:
-    assert advise(needless.weights_as_inputs(), "jetson").advice == ()
+    assert advise(needless.weights_as_inputs(), "jetson").advice is None
     assert caplog.messages[-1] == (
         "what tensorrt makes of a file is not known, so there is no advice for jetson-orin-nano; only --fix is possible"
     )
