@@ -138,15 +138,26 @@ def no_power_meter() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def quick_timing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three short rounds where a profile makes nine to twenty-five: enough to see how it is done."""
+def quicken_timing(patch: pytest.MonkeyPatch) -> None:
+    """Make three short rounds where a profile makes nine to twenty-five: enough to see how it is done."""
     from edgenas.board import bursts
 
-    monkeypatch.setattr(bursts, "MIN_ROUNDS", 3)
-    monkeypatch.setattr(bursts, "MAX_ROUNDS", 3)
-    monkeypatch.setattr(bursts, "BURST_MS", 0.2)
-    monkeypatch.setattr(bursts, "PAUSE_S", 0.01)
+    patch.setattr(bursts, "MIN_ROUNDS", 3)
+    patch.setattr(bursts, "MAX_ROUNDS", 3)
+    patch.setattr(bursts, "BURST_MS", 0.2)
+    patch.setattr(bursts, "PAUSE_S", 0.01)
+
+
+@pytest.fixture
+def quick_timing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timing takes three short rounds."""
+    quicken_timing(monkeypatch)
+
+
+@pytest.fixture(scope="session", name="quicken_timing")
+def _quicken_timing() -> Callable[[pytest.MonkeyPatch], None]:
+    """`quicken_timing(patch)`, for fixtures that are made once."""
+    return quicken_timing
 
 
 @pytest.fixture(scope="session")
