@@ -33,7 +33,7 @@ __all__ = ["add_package", "see_packages"]
 
 # Where cores are busy, threads that wait for each other make small trainings twenty times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-settings.register_profile("edgenas", deadline=None)
+settings.register_profile("edgenas", deadline=None, max_examples=50)
 settings.load_profile("edgenas")
 
 # What this process, fixtures of the session and child processes would keep for the user goes here, and goes with it.
@@ -55,6 +55,9 @@ for _variable, _name in {
 }.items():
     os.environ[_variable] = str(Path(_USER.name, _name))
 _numbers = itertools.count()
+
+FINISHED_EPOCHS = 8
+"""Of the supernet and the finalists of the run `done`; enough to tell the three colours apart."""
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 60, 210)}
 
@@ -135,15 +138,26 @@ def no_power_meter() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def quick_timing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three short rounds where a profile makes nine to twenty-five: enough to see how it is done."""
+def quicken_timing(patch: pytest.MonkeyPatch) -> None:
+    """Make three short rounds where a profile makes nine to twenty-five: enough to see how it is done."""
     from edgenas.board import bursts
 
-    monkeypatch.setattr(bursts, "MIN_ROUNDS", 3)
-    monkeypatch.setattr(bursts, "MAX_ROUNDS", 3)
-    monkeypatch.setattr(bursts, "BURST_MS", 0.2)
-    monkeypatch.setattr(bursts, "PAUSE_S", 0.01)
+    patch.setattr(bursts, "MIN_ROUNDS", 3)
+    patch.setattr(bursts, "MAX_ROUNDS", 3)
+    patch.setattr(bursts, "BURST_MS", 0.2)
+    patch.setattr(bursts, "PAUSE_S", 0.01)
+
+
+@pytest.fixture
+def quick_timing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timing takes three short rounds."""
+    quicken_timing(monkeypatch)
+
+
+@pytest.fixture(scope="session", name="quicken_timing")
+def _quicken_timing() -> Callable[[pytest.MonkeyPatch], None]:
+    """`quicken_timing(patch)`, for fixtures that are made once."""
+    return quicken_timing
 
 
 @pytest.fixture(scope="session")
@@ -154,12 +168,13 @@ def finished_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        hurry(patch, FINISHED_EPOCHS)
         search("pi5", "20ms", str(image_folder), evaluations=8, finalists=2, run="done")
     return folder
 
 
-def hurry(patch: pytest.MonkeyPatch, epochs: int = 2) -> None:
-    """Train supernet, finalists and baselines for a few epochs only."""
+def hurry(patch: pytest.MonkeyPatch, epochs: int = 1) -> None:
+    """Train supernet, finalists and baselines for an epoch or a few."""
     from edgenas.accuracy.augmentation import Augmentation
     from edgenas.pipeline import configuration
 
@@ -189,7 +204,7 @@ def _hurry() -> Callable[[pytest.MonkeyPatch, int], None]:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A search in this process trains for two epochs."""
+    """A search in this process trains for an epoch."""
     hurry(monkeypatch)
 
 
@@ -248,10 +263,11 @@ def in_compared_run(
 def in_finished_run(
     finished_run: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """Stand in a working folder with a copy of the run `done`, to change freely."""
+    """Stand in a working folder with a copy of the run `done`, to change freely; the same search is the same run."""
     folder = tmp_path_factory.mktemp("copy") / "finished"
     shutil.copytree(finished_run, folder)
     monkeypatch.chdir(folder)
+    hurry(monkeypatch, FINISHED_EPOCHS)
     return folder
 
 

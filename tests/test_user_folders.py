@@ -17,7 +17,7 @@ from edgenas.user_folders import cache_folder
 
 SHOWN = "import platformdirs; print(platformdirs.user_data_path(), platformdirs.user_cache_path())"
 DECODED = Path(".cache/edgenas/decoded")
-SEARCH = ["search", "--device", "pi5", "--max-latency", "20ms"]
+SEARCH = ["search", "--device", "pi5", "--max-latency", "20ms", "--time-budget", "1s", "--finalists", "1"]
 
 
 def test_no_folder_is_the_user_s(own_user_folders: Path) -> None:
@@ -36,7 +36,7 @@ def test_no_folder_is_the_user_s(own_user_folders: Path) -> None:
     [
         (["doctor", "--device", "cpu"], set()),
         (["predict", "model.onnx", "--device", "pi5"], set()),
-        ([*SEARCH, "--evaluations", "8", "--finalists", "2", "--run", "done"], {DECODED}),
+        (SEARCH, {DECODED}),
         (["export", "done"], {DECODED}),
     ],
     ids=["doctor", "predict", "search", "export"],

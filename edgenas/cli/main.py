@@ -1,9 +1,12 @@
 """The typer app, and the only place where errors become exit codes."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
 
 import typer
+import typer.main
 
 from edgenas.board.ending import INTERRUPTED, in_good_order
 from edgenas.board.problem import one_line
@@ -96,7 +99,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if given and given[0] in _STAND_ALONE:
         given = with_values(_STAND_ALONE[given[0]], given)
     try:
-        code = app(args=given, standalone_mode=False)
+        code = _command()(args=given, standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this code without a message
             return _fail("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
@@ -111,6 +114,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         hint = f"; {FREE_SPACE}" if is_full(error) else ""
         return _fail(f"{error.filename or 'output'}: {error.strerror}{hint}", 3)
+
+
+@cache
+def _command() -> Callable[..., Any]:
+    """The app with all its commands and options, which typer would make anew for each call."""
+    return typer.main.get_command(app)
 
 
 def _usage_error(error: Exception) -> int:

@@ -75,7 +75,9 @@ def _fit(value: Any) -> Any:
     return value
 
 
+@cache
 def _environment() -> Environment:
+    """Of all pages, so that each template is compiled once."""
     environment = Environment(
         loader=PackageLoader("edgenas.reporting", _PAGE),
         autoescape=True,

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from importlib import metadata
 from typing import Annotated, Any, Literal, Self
 
@@ -150,7 +151,13 @@ class RunDocument(Document):
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that a result may depend on."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _VERSIONED}}
+    return {"python": platform.python_version(), **{name: _version(name) for name in _VERSIONED}}
+
+
+@cache
+def _version(name: str) -> str:
+    """Looked up once: every card and every exported file states it."""
+    return metadata.version(name)
 
 
 def setting_differences(mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:

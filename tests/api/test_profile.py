@@ -1,6 +1,7 @@
 """Profiling from Python; what the command line adds is tested with it."""
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,27 @@ SMALL: dict[str, Any] = {"resolution": 16, "classes": 2, "networks": 3}
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_timing: None) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def data_home(
+    tmp_path_factory: pytest.TempPathFactory, quicken_timing: Callable[[pytest.MonkeyPatch], None]
+) -> tuple[Path, ProfileResult]:
+    """A user's data folder with the table of one profile; do not change it."""
+    folder = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("XDG_DATA_HOME", str(folder))
+        quicken_timing(patch)
+        return folder / "edgenas", profile("cpu", **SMALL)
+
+
+@pytest.fixture
+def first(data_home: tuple[Path, ProfileResult], own_user_folders: Path) -> ProfileResult:
+    """A profile of the space that this user has made before."""
+    folder, made = data_home
+    shutil.copytree(folder, own_user_folders)
+    return made.model_copy(update={"table": own_user_folders / made.table.relative_to(folder)})
 
 
 @pytest.fixture
@@ -62,13 +84,11 @@ def test_a_profile_lands_in_the_users_folder_where_the_working_folder_has_none(
     assert list(Path().iterdir()) == []
 
 
-def test_repeated_it_times_only_what_is_unstable() -> None:
-    first = profile("cpu", **SMALL)
+def test_repeated_it_times_only_what_is_unstable(first: ProfileResult) -> None:
     assert profile("cpu", **SMALL).measured == len(first.unstable)
 
 
-def test_a_table_grows_for_another_space() -> None:
-    first = profile("cpu", **SMALL)
+def test_a_table_grows_for_another_space(first: ProfileResult) -> None:
     second = profile("cpu", **{**SMALL, "classes": 4})
     assert second.table == first.table
     shared = {block.key for block in mbconv(16, 4).blocks_of_any_channels}
@@ -79,8 +99,7 @@ def test_a_table_grows_for_another_space() -> None:
         assert predictor_for(mbconv(16, classes), find_device("cpu")).provenance == "measured"
 
 
-def test_a_table_grows_for_nasbench_macro() -> None:
-    first = profile("cpu", **SMALL)
+def test_a_table_grows_for_nasbench_macro(first: ProfileResult) -> None:
     second = profile("cpu", space="nasbench-macro", **SMALL)
     space = nasbench_macro(16, 2)
     assert second.table == first.table
@@ -141,23 +160,25 @@ def _interrupted(share: float, **options: Any) -> Path:
 
 
 @pytest.mark.parametrize(("share", "rounds_done"), [(0.0, False), (0.5, True), (0.9, True)])
-def test_an_interrupted_profile_leaves_the_table_and_goes_on(share: float, rounds_done: bool) -> None:
-    table = profile("cpu", **{**SMALL, "classes": 4}).table
+def test_an_interrupted_profile_leaves_the_table_and_goes_on(
+    share: float, rounds_done: bool, first: ProfileResult
+) -> None:
+    table = first.table
     before = table.read_bytes()
-    journal = _interrupted(share)
+    journal = _interrupted(share, classes=4)
     assert table.read_bytes() == before
     assert journal.exists() == rounds_done
-    first: list[float] = []
+    shares: list[float] = []
 
     def progress(phase: str, done: float, total: float, detail: str = "") -> None:
         if phase == "timing":
-            first.append(done / total)
+            shares.append(done / total)
 
-    result = profile("cpu", progress=progress, **SMALL)
-    assert (first[0] > 0.3) == rounds_done  # it says how much was there already
-    assert first[-1] == 1
+    result = profile("cpu", progress=progress, **{**SMALL, "classes": 4})
+    assert (shares[0] > 0.3) == rounds_done  # it says how much was there already
+    assert shares[-1] == 1
     assert not journal.exists()
-    assert mbconv(16, 2).signature in table_from_json(result.table).calibrations
+    assert mbconv(16, 4).signature in table_from_json(result.table).calibrations
 
 
 @pytest.mark.parametrize("damage", [lambda text: text[:200], lambda text: "", lambda text: "{}"])
@@ -174,8 +195,9 @@ def test_another_count_of_networks_starts_anew() -> None:
     assert not journal.exists()
 
 
-def test_a_table_of_the_users_folder_is_carried_to_the_working_one(own_user_folders: Path) -> None:
-    first = profile("cpu", **SMALL)
+def test_a_table_of_the_users_folder_is_carried_to_the_working_one(
+    first: ProfileResult, own_user_folders: Path
+) -> None:
     assert own_user_folders in first.table.parents
     Path("latency_models").mkdir()
     second: ProfileResult = profile("cpu", **{**SMALL, "classes": 4})
@@ -277,8 +299,8 @@ def test_a_full_profile_takes_its_place_and_stays() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 4], ids=["its space", "another space"])
-def test_a_measured_table_survives_an_upgrade_of_the_runtime(classes: int) -> None:
-    table = profile("cpu", **SMALL).table
+def test_a_measured_table_survives_an_upgrade_of_the_runtime(classes: int, first: ProfileResult) -> None:
+    table = first.table
     older = table_from_json(table).model_copy(update={"runtime_version": "1.0"})
     write_json(table, older.model_copy(update={"checksum": older.content_checksum()}))
     before = table.read_bytes()

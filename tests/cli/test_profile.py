@@ -25,7 +25,7 @@ def in_an_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_timi
 
 
 def test_profile_writes_a_table_that_predict_and_search_use(
-    answer: Answer, text: Text, image_folder: Path, monkeypatch: pytest.MonkeyPatch
+    answer: Answer, text: Text, image_folder: Path, hurried: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profile = [*PROFILE, "--classes", "3"]
     found = answer(profile)

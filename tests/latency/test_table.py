@@ -513,7 +513,7 @@ def test_concurrent_writers_lose_nothing(make_table: Make, device: Device, folde
     (folders / "latency_models").mkdir()
     calibration = Calibration(slope=1, intercept_ms=0, overhead_ms=0.001, residuals=(0, 0))
     _write(folders / "template.json", make_table(KEY, calibrations={"template": calibration}))
-    writers, writes = 8, 25
+    writers, writes = 4, 25
     commands = [[sys.executable, "-c", WRITER, str(writer + 1), str(writes)] for writer in range(writers)]
     processes = [subprocess.Popen(command, cwd=folders) for command in commands]
     while len(list(folders.glob("ready-*"))) < writers:

@@ -1,7 +1,9 @@
 """Every setting of every command goes through every door: made from the declarations, so that none is forgotten."""
 
+import io
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -150,15 +152,23 @@ def test_its_value_is_valid_and_a_wrong_one_is_refused_by_its_name(command: str,
         assert caught.value.exit_code == 2 and caught.value.hint
 
 
+@pytest.fixture(scope="module")
+def helps() -> dict[str, str]:
+    """What the help of each command shows, without frames and blanks."""
+    shown = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "300")
+        for command in COMMANDS:
+            with redirect_stdout(io.StringIO()) as output:
+                assert command_line([*command.split(), "--help"]) == 0
+            shown[command] = "".join(char for char in output.getvalue() if char not in "│\n ")
+    return shown
+
+
 @every_setting
-def test_the_help_names_it(
-    command: str, setting: Setting, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "300")
-    assert command_line([*command.split(), "--help"]) == 0
-    shown = "".join(char for char in capsys.readouterr().out if char not in "│\n ")
-    assert setting.flag in shown
-    assert setting.option.help.replace(" ", "") in shown
+def test_the_help_names_it(command: str, setting: Setting, helps: dict[str, str]) -> None:
+    assert setting.flag in helps[command]
+    assert setting.option.help.replace(" ", "") in helps[command]
 
 
 class Hostile:
