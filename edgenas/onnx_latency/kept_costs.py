@@ -62,7 +62,7 @@ def _keep(path: Path, posterior: Posterior) -> None:
     """Write it, unless the disk is full or the folder cannot be written: it is only a cache."""
     with suppress(OSError, UnwritableError):
         write_bytes(
-            path, save({name: np.ascontiguousarray(each) for name, each in posterior._asdict().items()})
+            path, save({name: np.asarray(each, order="C") for name, each in posterior._asdict().items()})
         )
         by_use = sorted(path.parent.glob("*.safetensors"), key=lambda each: each.stat().st_mtime)
         for old in by_use[:-MAX_KEPT]:

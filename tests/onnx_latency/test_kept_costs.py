@@ -1,13 +1,15 @@
 """Costs that were learnt are kept, and learnt again where what is kept is of no use."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edgenas.latency.table import Fragments, FragmentTime
-from edgenas.onnx_latency import kept_costs, kernel_fitting
+from edgenas.onnx_latency import kept_costs, kernel_fitting, kernel_rates
 from edgenas.onnx_latency.kept_costs import MAX_KEPT, kernel_costs
+from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.pieces import Piece
 
 
@@ -75,3 +77,35 @@ def test_its_code_is_part_of_the_key(cache: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(kept_costs, "_CODE", (kept_costs,))
     _cost_ms(_fragments())
     assert len(list(cache.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rates", np.ones((1, 3))),
+        ("rates", -np.ones((1, len(kernel_rates.TYPICAL_MS)))),
+        ("factor", np.zeros((6, 6))),
+        ("widening", np.array(np.nan)),
+        ("widening", np.ones(1)),
+        ("errors", np.ones(5)),
+    ],
+)
+def test_what_cannot_have_been_learnt_is_not_believed(name: str, value: Any) -> None:
+    fragments = _fragments()
+    posterior = KernelCosts(fragments).posterior
+    with pytest.raises(ValueError):
+        KernelCosts(fragments, posterior._replace(**{name: value}))
+    assert KernelCosts(fragments, posterior).widening == float(posterior.widening)
+
+
+def test_a_cache_of_others_that_cannot_be_touched_is_used(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = _cost_ms(_fragments())
+    monkeypatch.setattr(kernel_fitting, "fitted_rates", _refuse)
+    monkeypatch.setattr(Path, "touch", _denied)
+    assert _cost_ms(_fragments()) == first
+
+
+def _denied(*_: object) -> None:
+    raise PermissionError("read-only")
