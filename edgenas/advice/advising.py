@@ -164,12 +164,12 @@ def _advice(
 def _written(out: Path, fix: Fix, difference: tuple[float, float], gains: Gains) -> FixedFile:
     write_bytes(out, content_of(fix))
     return FixedFile(
-        file=out,
+        onnx=out,
         changes=fix.changes,
         nodes_before=len(fix.given.graph.node),
         nodes_after=len(fix.final.graph.node),
-        max_difference=difference[0],
-        tolerance=difference[1],
+        max_difference_share=difference[0],
+        tolerance_share=difference[1],
         predicted_gain_ms=gains.predicted_ms(fix.given, fix.final),
         measured_gain_ms=gains.measured_ms(fix.given, fix.final),
     )

@@ -45,21 +45,21 @@ class FixedFile(Document):
     """A file that was written, the same network without what costs needlessly.
 
     Attributes:
-        file: its path.
+        onnx: its path.
         changes: what was done, for people; empty if there was nothing to do.
         nodes_before: nodes of the given file.
         nodes_after: of this one.
-        max_difference: largest difference of an output, as a share of its largest value.
-        tolerance: the largest that passes.
+        max_difference_share: largest difference of an output, as a share of its largest value.
+        tolerance_share: the largest that passes.
         predicted_gain_ms: latency less than that of the given file; None if that cannot be computed.
         measured_gain_ms: as timed on this machine; None elsewhere.
     """
 
-    file: Path
+    onnx: Path
     changes: tuple[str, ...]
     nodes_before: int
     nodes_after: int
-    max_difference: float
-    tolerance: float
+    max_difference_share: float
+    tolerance_share: float
     predicted_gain_ms: float | None
     measured_gain_ms: float | None

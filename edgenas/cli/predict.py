@@ -81,10 +81,11 @@ def _advice_lines(advice: "Sequence[Advice]") -> Iterator[str]:
 
 def _fixed_line(fixed: "FixedFile") -> str:
     if not fixed.changes:
-        return f"wrote {fixed.file}: nothing to do, so it is as before"
+        return f"wrote {fixed.onnx}: nothing to do, so it is as before"
     return (
-        f"wrote {fixed.file}: {'; '.join(fixed.changes)}; {_gain(fixed.predicted_gain_ms, fixed.measured_gain_ms)}; "
-        f"outputs differ by {fixed.max_difference:.2g} of their largest value at most ({fixed.tolerance:g} passes)"
+        f"wrote {fixed.onnx}: {'; '.join(fixed.changes)}; {_gain(fixed.predicted_gain_ms, fixed.measured_gain_ms)}; "
+        f"outputs differ by {fixed.max_difference_share:.2g} of their largest value at most "
+        f"({fixed.tolerance_share:g} passes)"
     )
 
 

@@ -255,7 +255,7 @@ def test_advice_is_a_line_for_each_finding(answer: Answer, text: Text, tmp_path:
         "measured_gain_ms",
     }
     assert (advice["kind"], advice["nodes"], advice["fixable"]) == ("weights-as-inputs", ["norm"], True)
-    assert found["fixed"]["file"] == str(out) and found["fixed"]["predicted_gain_ms"] > 0
+    assert found["fixed"]["onnx"] == str(out) and found["fixed"]["predicted_gain_ms"] > 0
     advised, wrote = text(command).splitlines()[-2:]
     assert re.fullmatch(
         r"advice: 5 weights listed as inputs too: .* \[norm\]: [0-9.e-]+ ms less \(\d+%\) predicted; "
