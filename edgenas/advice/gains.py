@@ -9,6 +9,7 @@ from edgenas.advice.changes import has_control_flow
 from edgenas.advice.runtime_costs import Run, RuntimeCosts, inputs_of
 from edgenas.device import Device, runtime_for
 from edgenas.errors import DeviceError
+from edgenas.onnx_latency.limits import MAX_MODEL_BYTES
 from edgenas.onnx_latency.model_inputs import Input, feeds_of
 from edgenas.progress import Progress
 from edgenas.timing.loaded_models import LOADING, load_sentinel
@@ -66,7 +67,10 @@ class Gains:
             progress: called for each loaded and timed model.
         """
         models = {
-            id(model): model for before, after in pairs if after is not None for model in (before, after)
+            id(model): model
+            for before, after in pairs
+            if after is not None and max(before.ByteSize(), after.ByteSize()) <= MAX_MODEL_BYTES
+            for model in (before, after)
         }
         if len(models) < 2 or not self._device.is_host:
             return
@@ -84,10 +88,15 @@ class Gains:
         for number, (key, model) in enumerate(models.items()):
             progress(LOADING, number, len(models))
             feeds = feeds_of(inputs_of(model, self._inputs))
-            sessions[str(key)] = runtime.load(model.SerializeToString(), feeds)
+            try:
+                sessions[str(key)] = runtime.load(model.SerializeToString(), feeds)
+            except DeviceError as error:
+                log.warning("a form of the file is not timed: %s", error.problem)
         progress(LOADING, len(models), len(models))
+        if len(sessions) < 2:
+            return {}
         timings = measure(sessions, load_sentinel(runtime), BUDGET_S, progress=progress).timings
-        return {key: timings[str(key)].typical_ms for key in models}
+        return {key: timings[str(key)].typical_ms for key in models if str(key) in timings}
 
     def time_ms(self, model: onnx.ModelProto) -> float | None:
         """The measured latency of a model; None if it was not timed."""

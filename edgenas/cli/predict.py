@@ -72,11 +72,12 @@ def _advice_lines(advice: "Sequence[Advice]") -> Iterator[str]:
     for each in advice:
         names = ", ".join(each.nodes[:MAX_NODES])
         more = f" and {len(each.nodes) - MAX_NODES} more" if len(each.nodes) > MAX_NODES else ""
+        where = f" [{names}{more}]" if names else ""
         share = each.predicted_gain_share
         gain = _gain(
             each.predicted_gain_ms, each.measured_gain_ms, "" if share is None else f" ({share:.0%})"
         )
-        yield f"advice: {each.problem} [{names}{more}]: {gain}; {each.remedy}"
+        yield f"advice: {each.problem}{where}: {gain}; {each.remedy}"
 
 
 def _fixed_line(fixed: "FixedFile") -> str:
