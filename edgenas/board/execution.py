@@ -94,7 +94,9 @@ def executed(
         raise
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
         reason = first_line(error).replace(f"Load model from {model} failed:", "")
-        raise BoardError(f"ONNX Runtime cannot run the model ({reason})", "check the file") from error
+        raise BoardError(
+            f"ONNX Runtime cannot run the model ({reason})", "check the file and its sizes"
+        ) from error
     finally:
         if record:
             Path(record).unlink()

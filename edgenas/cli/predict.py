@@ -53,7 +53,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
         f"(90 %: {latency.low:.4g} to {latency.high:.4g} ms; {basis})",
         *([f"energy: {result.energy_mj.text}, idle power not counted"] if result.energy_mj else []),
         f"on {result.conditions}",
-        f"MACs: {format_count(result.macs)}, parameters: {format_count(result.params)}",
+        f"MACs per image: {format_count(result.macs)}, parameters: {format_count(result.params)}",
     )
     if result.unknown_operators:
         print_lines(
@@ -104,7 +104,8 @@ def _less(gain_ms: float) -> str:
 def _steps(result: "Prediction") -> list[tuple[str, float, str]]:
     """The parts that add up to the total: name, milliseconds, remark."""
     layers = [(row.block, row.latency_ms, _remark(row)) for row in result.layers]
-    return layers if result.is_of_onnx_file else [("beyond the blocks", result.constant_ms, ""), *layers]
+    constant = "overhead of a call" if result.is_of_onnx_file else "beyond the blocks"
+    return [(constant, result.constant_ms, ""), *layers] if result.constant_ms else layers
 
 
 def _remark(row: "LayerLatency") -> str:

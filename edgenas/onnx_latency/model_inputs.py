@@ -148,10 +148,12 @@ def check_named(inputs: Mapping[Path, Sequence[onnx.ValueInfoProto]], shapes: Sh
     for name in shapes:
         if name not in known:
             raise UnknownNameError(f"input of {files}:", name, known)
-    open_axes = {axis for value in values for axis in axes_of(value) or [] if isinstance(axis, str)}
+    sizes = [axis for value in values for axis in axes_of(value) or [None]]
+    open_axes = {axis for axis in sizes if isinstance(axis, str)}
+    unnamed = "no open axis has a name: use --shape" if None in sizes else "all sizes are fixed: leave it out"
     for name in axes:
         if name not in open_axes:
-            hint = "" if open_axes else "no open axis has a name: use --shape"
+            hint = "" if open_axes else unnamed
             raise UnknownNameError(f"axis of {files}:", name, open_axes, hint)
 
 

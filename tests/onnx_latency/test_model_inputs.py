@@ -235,3 +235,7 @@ def test_what_is_given_must_be_of_some_input() -> None:
         UnknownNameError, match=r"unknown axis of a.onnx: 'N'; no open axis has a name: use --shape$"
     ):
         check_named({Path("a.onnx"): [_value("x", [None, 3])]}, {}, {"N": 1})
+    with pytest.raises(
+        UnknownNameError, match=r"unknown axis of a.onnx: 'N'; all sizes are fixed: leave it out$"
+    ):
+        check_named({Path("a.onnx"): [_value("x", [1, 3])]}, {}, {"N": 1})
