@@ -173,8 +173,8 @@ def finished_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     return folder
 
 
-def hurry(patch: pytest.MonkeyPatch, epochs: int = 1) -> None:
-    """Train supernet, finalists and baselines for an epoch or a few."""
+def hurry(patch: pytest.MonkeyPatch, epochs: int = 2) -> None:
+    """Train supernet, finalists and baselines for a few epochs only."""
     from edgenas.accuracy.augmentation import Augmentation
     from edgenas.pipeline import configuration
 
@@ -204,7 +204,7 @@ def _hurry() -> Callable[[pytest.MonkeyPatch, int], None]:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A search in this process trains for an epoch."""
+    """A search in this process trains for two epochs."""
     hurry(monkeypatch)
 
 

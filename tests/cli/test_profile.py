@@ -170,7 +170,7 @@ def test_a_few_networks_make_a_table_that_validate_predict_and_search_use(
     assert (validated["provenance"], validated["networks"]) == ("calibrated", 3)
     device = answer(["devices", "cpu"])["devices"][0]
     assert device["provenance"] == "calibrated"
-    assert "(inferred from a few networks)" in text(["devices", "cpu"])
+    assert "(inferred from a few networks, 20" in text(["devices", "cpu"])
     more = answer([*FEW[:-1], "6"])
     assert more["samples"]["measured"] + more["samples"]["kept"] == 6
     shown = text([*FEW[:-1], "6"])

@@ -55,7 +55,7 @@ def grey_run(
     folder = tmp_path_factory.mktemp("grey")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        hurry(patch, 1)
+        hurry(patch, 2)
         edgenas.search(**asked("plain", baselines=True, distillation=0.5, finalists=2), data=grey_data())
     return folder
 

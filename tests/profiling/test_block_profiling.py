@@ -23,6 +23,7 @@ from edgenas.latency.table import (
     table_from_json,
     tables_of,
 )
+from edgenas.onnx_latency import fragment_timing
 from edgenas.profiling import block_profiling
 from edgenas.profiling.block_profiling import profile
 from edgenas.profiling.machine_facts import machine_text
@@ -427,6 +428,7 @@ def test_fragments_of_other_networks_are_timed_once(
     space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drawing, "COUNT", 8)
+    monkeypatch.setattr(fragment_timing, "RUNS", 1)
     monkeypatch.setattr(drawing, "FURTHER", 0)
     runtime = fake()
     first = profile(space, device, runtime, networks=NETWORKS)
@@ -457,6 +459,7 @@ def test_fragments_hold_as_long_as_the_machine_keeps_its_pace(
     dated: bool,
 ) -> None:
     monkeypatch.setattr(drawing, "COUNT", 8)
+    monkeypatch.setattr(fragment_timing, "RUNS", 1)
     known = profile(space, device, fake(), networks=NETWORKS).table
     old = known.fragments
     assert old is not None
@@ -481,6 +484,7 @@ def test_fragments_keep_their_date_in_a_table_that_grows(
     space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drawing, "COUNT", 8)
+    monkeypatch.setattr(fragment_timing, "RUNS", 1)
     first = profile(space, device, fake(), networks=NETWORKS).table
     assert first.fragments is not None
     old = first.fragments.model_copy(update={"measured_at": "2026-01-01T00:00:00+00:00"})
@@ -519,6 +523,7 @@ def test_interrupted_in_the_fragments_it_goes_on_with_theirs_too(
     space: SearchSpace, device: Device, fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(drawing, "COUNT", 8)
+    monkeypatch.setattr(fragment_timing, "RUNS", 1)
     monkeypatch.setattr(drawing, "FURTHER", 0)
     whole = fake()
     table = profile(space, device, whole, networks=NETWORKS).table
