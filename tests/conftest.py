@@ -56,9 +56,6 @@ for _variable, _name in {
     os.environ[_variable] = str(Path(_USER.name, _name))
 _numbers = itertools.count()
 
-FINISHED_EPOCHS = 8
-"""Of the supernet and the finalists of the run `done`; enough to tell the three colours apart."""
-
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 60, 210)}
 
 
@@ -168,7 +165,6 @@ def finished_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        hurry(patch, FINISHED_EPOCHS)
         search("pi5", "20ms", str(image_folder), evaluations=8, finalists=2, run="done")
     return folder
 
@@ -263,11 +259,10 @@ def in_compared_run(
 def in_finished_run(
     finished_run: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """Stand in a working folder with a copy of the run `done`, to change freely; the same search is the same run."""
+    """Stand in a working folder with a copy of the run `done`, to change freely."""
     folder = tmp_path_factory.mktemp("copy") / "finished"
     shutil.copytree(finished_run, folder)
     monkeypatch.chdir(folder)
-    hurry(monkeypatch, FINISHED_EPOCHS)
     return folder
 
 

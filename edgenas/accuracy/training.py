@@ -83,7 +83,7 @@ def train(
         model.parameters(),
         recipe.learning_rate,
         weight_decay=recipe.weight_decay,
-        fused=True,  # all parameters in one pass: there are many, and most are small
+        fused=device.type == "cuda",
     )
     step, before_s = checkpoint.restore(model, optimizer)
     batches = max(1, len(dataset.train) // recipe.batch_size)

@@ -32,7 +32,7 @@ def step_seconds(model: nn.Module, losses: Losses, dataset: Dataset, recipe: Rec
         OutOfMemoryError: a step does not fit into memory.
     """
     device = next(model.parameters()).device
-    optimizer = torch.optim.AdamW(model.parameters(), recipe.learning_rate, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), recipe.learning_rate)
     rng = np.random.default_rng(0)
     indices = torch.arange(min(recipe.batch_size, len(dataset.train)))
     model.train()

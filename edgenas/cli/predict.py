@@ -104,8 +104,7 @@ def _less(gain_ms: float) -> str:
 def _steps(result: "Prediction") -> list[tuple[str, float, str]]:
     """The parts that add up to the total: name, milliseconds, remark."""
     layers = [(row.block, row.latency_ms, _remark(row)) for row in result.layers]
-    constant = "overhead of a call" if result.is_of_onnx_file else "beyond the blocks"
-    return [(constant, result.constant_ms, ""), *layers] if result.constant_ms else layers
+    return layers if result.is_of_onnx_file else [("beyond the blocks", result.constant_ms, ""), *layers]
 
 
 def _remark(row: "LayerLatency") -> str:

@@ -85,7 +85,7 @@ def test_its_gradients_are_exact_for_active_and_other_blocks(squeeze_excite: int
     def run(weights: Tensor, x: Tensor) -> Tensor:
         return loss(run_blended(shared, blocks, weights, x))
 
-    x = x[:2, :, :3, :3].clone().requires_grad_()
+    x = x[:2, :, :4, :4].clone().requires_grad_()
     uniform = torch.full((len(blocks),), 1 / len(blocks), dtype=torch.float64, requires_grad=True)
     for weights in (one_hot(1, len(blocks)), uniform):
         assert torch.autograd.gradcheck(run, (weights, x))

@@ -261,7 +261,7 @@ def test_what_is_given_up_has_a_value_below_its_rival_and_all_else_the_whole_one
     assert value < to_beat or reader.seen == 300
 
 
-TRIALS = 100
+TRIALS = 200
 
 
 @pytest.mark.parametrize("images", [100, 600])

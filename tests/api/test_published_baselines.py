@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +21,20 @@ NAME, ID = "torchvision:mobilenet_v3_small", "torchvision-mobilenet_v3_small-32p
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
+def shorten(patch: pytest.MonkeyPatch) -> None:
+    """Trainings take as few epochs as there are."""
+    patch.setattr("edgenas.accuracy.training_recipe.SUPERNET_IMAGES", 1)
+    patch.setattr("edgenas.accuracy.training_recipe.FINALIST_IMAGES", 1)
+
+
 @pytest.fixture(scope="module")
-def folder(
-    image_folder: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    hurry: Callable[[pytest.MonkeyPatch, int], None],
-) -> Path:
+def folder(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with the run `photos`, made by the command line; do not change it."""
     folder = tmp_path_factory.mktemp("published")
     with pytest.MonkeyPatch.context() as patch:
         offer_weights(patch)
         patch.chdir(folder)
-        hurry(patch, 1)
+        shorten(patch)
         words = [
             "search",
             "--device",
@@ -76,7 +77,7 @@ def test_it_is_listed_with_what_it_is_and_what_it_began_from(
 
 
 def test_the_front_s_lead_is_told_in_json_and_in_the_last_line(
-    run: Run, hurried: None, capsys: pytest.CaptureFixture[str]
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (best,), (baseline,) = run.front, run.baselines
     lead = baseline.front_lead
@@ -86,6 +87,7 @@ def test_the_front_s_lead_is_told_in_json_and_in_the_last_line(
         assert lead.points == pytest.approx(100 * (best.accuracies.test - baseline.accuracies.test))
     else:
         assert lead is None
+    shorten(monkeypatch)
     assert command_line(["search", "--config", str(_settings(run))]) == 0  # complete: without a network too
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("at equal latency the front ") and f"{NAME} at 32 px" in last

@@ -17,7 +17,6 @@ import pytest
 from fixtures.plugins import AddPackage
 
 import edgenas
-from edgenas.board import bursts
 from edgenas.cli.main import run as run_command
 from edgenas.device import find_device, runtime_for
 from edgenas.errors import DeviceError, InputError, UnknownNameError
@@ -30,15 +29,6 @@ pytest.importorskip("hatchling", reason="the example's build backend is not inst
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = {"space": "chain", "evaluator": "random-features", "searcher": "annealing", "device": "reference-cpu"}
-QUICK = """
-from edgenas.board import bursts
-from edgenas.cli.main import main
-
-bursts.MIN_ROUNDS = bursts.MAX_ROUNDS = 3
-bursts.BURST_MS, bursts.PAUSE_S = 0.2, 0.01
-main()
-"""
-"""The command line, with few and short rounds of timing: the runtime of the package is a slow one."""
 SMALL: dict[str, Any] = {"max_latency": "10s", "evaluations": 5, "finalists": 2}
 
 
@@ -72,9 +62,9 @@ def done(site: Path, image_folder: Path, tmp_path_factory: pytest.TempPathFactor
     """A working folder with the run `done` of a search with all its parts, from the command line."""
     folder = tmp_path_factory.mktemp("done")
     options = {"max-latency": "10s", "data": str(image_folder), "evaluations": "5", "finalists": "1"}
-    options |= {**NAMES, "time-budget": "2s", "run": "done"}
+    options |= {**NAMES, "time-budget": "5s", "run": "done"}
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
-    answer = _python(["-c", QUICK, "search", *arguments, "--json"], folder, site)
+    answer = _python(["-m", "edgenas", "search", *arguments, "--json"], folder, site)
     (folder / "answer.json").write_text(answer)
     return folder
 
@@ -240,10 +230,7 @@ def test_doctor_reports_a_broken_part_and_goes_on(
     assert "Traceback" not in shown.err
 
 
-def test_its_runtime_is_profiled_as_any(
-    installed: Path, quick_timing: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bursts, "SENTINEL_CALLS", 1)  # of a slow runtime, before and after each burst
+def test_its_runtime_is_profiled_as_any(installed: Path, quick_timing: None) -> None:
     profiled = edgenas.profile("reference-cpu", space="chain", resolution=8, classes=2, networks=12)
     assert profiled.entries == 2 + 5 * 4
     assert Path(profiled.table).name == "onnx-reference-cpu-fp32-t1-b1.json"

@@ -176,10 +176,9 @@ def test_a_search_begins_from_the_summed_weights(
     check(run.front[0], data)
     assert RunFolder(run.folder).read_document().config.data.mean == pytest.approx((127 / 255,))
     assert run.front[0].accuracies.test is not None and run.front[0].accuracies.test > 0.6
-    from_it = {"pretrained": "fine", "evaluations": 1}
-    again = edgenas.search(**asked("again", **from_it), data=data)
+    again = edgenas.search(**asked("again", pretrained="fine"), data=data)
     check(again.front[0], data)
-    coloured = edgenas.search(**asked("coloured", **from_it), data=grey_data(32, channels=3))
+    coloured = edgenas.search(**asked("coloured", pretrained="fine"), data=grey_data(32, channels=3))
     assert input_shape(coloured.front[0].onnx) == ["batch", 3, 32, 32]
 
 
@@ -197,7 +196,7 @@ def test_published_networks_beside_it_take_one_channel(
     monkeypatch.chdir(tmp_path)
     offer_weights(monkeypatch)
     data = grey_data(32)
-    run = edgenas.search(**asked("beside", baselines=name, max_latency="60ms", evaluations=1), data=data)
+    run = edgenas.search(**asked("beside", baselines=name, max_latency="60ms"), data=data)
     (model,) = run.baselines
     check(model, data)
     (exported,) = edgenas.export("beside", model=model.id, data=data).models

@@ -189,7 +189,7 @@ def test_a_finalist_that_fails_is_dropped_and_the_others_go_on(
         return train(*arguments)
 
     monkeypatch.setattr(final_model_module, "train", failing)
-    result = small_search(baselines=True, resolution=24)
+    result = small_search(baselines=True, resolution=32)
     assert result.status == "complete"
     (dropped,) = (model for model in result.dropped if model.note.startswith("training failed"))
     assert dropped.note == "training failed: finalist 1/2: no good"

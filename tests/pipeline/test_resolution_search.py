@@ -18,11 +18,11 @@ from edgenas.space import network_space_from_config
 from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import RunStore
 
-SIZES = (16, 20, 24)
+SIZES = (16, 24, 32)
 ASKED: dict[str, Any] = {
     "device": "raspberry-pi-5",
     "max_latency": "20ms",
-    "resolution": "16,20,24",
+    "resolution": "16,24,32",
     "evaluations": 12,
     "finalists": 4,
     "run": "sizes",
@@ -39,7 +39,7 @@ def sizes_run(
     folder = tmp_path_factory.mktemp("sizes")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        hurry(patch, 1)
+        hurry(patch, 2)
         edgenas.search(**ASKED, data=str(image_folder))
     return folder
 
@@ -77,7 +77,7 @@ def test_models_have_sizes_of_their_own(run: edgenas.Run) -> None:
     assert space.resolutions == SIZES
     found = [json.loads(run.model_dump_json())["front"][i]["resolution"] for i in range(len(run.front))]
     assert found == [model.resolution for model in run.front]
-    assert run.settings.resolution == "16,20,24" and run.settings.resolutions == SIZES
+    assert run.settings.resolution == "16,24,32" and run.settings.resolutions == SIZES
 
 
 def test_the_file_and_its_card_alone_give_the_accuracy(run: edgenas.Run, image_folder: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_time_budget_is_planned_at_each_size(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    changes = {"run": "timed", "time_budget": "3s", "evaluations": 6, "finalists": 2}
+    changes = {"run": "timed", "time_budget": "12s", "evaluations": 6, "finalists": 2}
     result = edgenas.search(**{**ASKED, **changes}, data=str(image_folder))
     assert result.status == "complete" and all(model.onnx for model in result.front)
 
@@ -168,7 +168,7 @@ def test_every_way_of_training_takes_several_sizes(
     monkeypatch.chdir(tmp_path)
     changes = {"run": "other", "evaluations": 3, "finalists": 2, "baselines": True, **given}
     result = edgenas.search(**{**ASKED, **changes}, data=str(image_folder))
-    assert result.front and {model.resolution for model in result.baselines} <= {24}
+    assert result.front and {model.resolution for model in result.baselines} <= {32}
 
 
 def test_a_data_set_of_arrays_is_resized(
@@ -176,9 +176,9 @@ def test_a_data_set_of_arrays_is_resized(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     digits = load_dataset("digits", 24)
-    pixels = digits.train.images[:150].permute(0, 2, 3, 1).numpy()
+    pixels = digits.train.images[:300].permute(0, 2, 3, 1).numpy()
     data = dataset_from_arrays(
-        "mine", digits.classes, (pixels, digits.train.labels[:150].numpy()), None, False
+        "mine", digits.classes, (pixels, digits.train.labels[:300].numpy()), None, False
     )
     asked = {**ASKED, "resolution": (16, 24), "finalists": 6}
     result = edgenas.search(**asked, data=data)
@@ -220,6 +220,6 @@ def test_what_cannot_be_searched_is_refused(
 def test_data_of_arrays_must_have_the_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        edgenas.EdgenasError, match=r"images of 16 px, not 24; give --resolution 16 as the largest"
+        edgenas.EdgenasError, match=r"images of 16 px, not 32; give --resolution 16 as the largest"
     ):
         edgenas.search(**ASKED, data=load_dataset("digits", 16))

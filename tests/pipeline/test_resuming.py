@@ -16,17 +16,16 @@ from edgenas.formats import PART
 from edgenas.storage.search_result import SearchResult
 
 SMALL: dict[str, Any] = {"evaluations": 8, "finalists": 2, "run": "done"}
-TRAINED: dict[str, Any] = {"evaluator": "trained", "evaluations": 5}
-EPOCHS = 3
+EPOCHS = 4
 
 Hurry = Callable[[pytest.MonkeyPatch, int], None]
 
 
-def _whole(images: Path, folder: Path, hurry: Hurry, epochs: int = EPOCHS, **changes: Any) -> Path:
+def _whole(images: Path, folder: Path, hurry: Hurry, **arguments: Any) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        hurry(patch, epochs)
-        search("pi5", "20ms", str(images), **{**SMALL, **changes})
+        hurry(patch, EPOCHS)
+        search("pi5", "20ms", str(images), **SMALL, **arguments)
     return folder
 
 
@@ -40,12 +39,6 @@ def whole_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory, hurr
 def gradient_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory, hurry: Hurry) -> Path:
     """The like, of the gradient searcher."""
     return _whole(image_folder, tmp_path_factory.mktemp("gradient"), hurry, searcher="proxyless")
-
-
-@pytest.fixture(scope="module")
-def trained_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory, hurry: Hurry) -> Path:
-    """The like, of a search that trains every candidate."""
-    return _whole(image_folder, tmp_path_factory.mktemp("trained"), hurry, 2, **TRAINED)
 
 
 @pytest.mark.parametrize(("phase", "after"), [("supernet", 3), ("search", 4), ("finalist 2/2", 2)])
@@ -83,7 +76,7 @@ def test_an_interrupted_baseline_goes_on_and_nothing_else_is_trained_again(
     assert len(done) == 3
     complete = search("pi5", "3ms", str(imbalanced_folder), progress=second, **compared_arguments)
     assert not done & {phase for phase, _ in second.seen}
-    assert [step for phase, step in second.seen if phase == "supernet"] == [1.0]  # found complete
+    assert [step for phase, step in second.seen if phase == "supernet"] == [2.0]  # found complete
     assert not any(phase == "search" and step == 0 for phase, step in second.seen)
     assert _essence(complete) == _essence(_result(compared_run, "compared"))
 
@@ -94,22 +87,24 @@ def test_an_interrupted_baseline_goes_on_and_nothing_else_is_trained_again(
 def test_a_search_that_trains_every_candidate_repeats_nothing(
     phase: str,
     after: int,
-    trained_run: Path,
     image_folder: Path,
     tmp_path: Path,
     interrupt: Any,
-    hurry: Hurry,
+    hurried: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    hurry(monkeypatch, 2)
-    arguments, last = {**SMALL, **TRAINED}, interrupt("", 0)
-    interrupted = search("pi5", "20ms", str(image_folder), progress=interrupt(phase, after), **arguments)
-    assert interrupted.status == "interrupted"
-    before = list(_evaluations(tmp_path))
+    arguments = {**SMALL, "evaluator": "trained", "evaluations": 5}
+    results = []
+    for folder, progress in (("whole", interrupt("", 0)), ("parts", interrupt(phase, after))):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        results.append(search("pi5", "20ms", str(image_folder), progress=progress, **arguments))
+    assert [result.status for result in results] == ["complete", "interrupted"]
+    before = list(_evaluations(tmp_path / "parts"))
+    last = interrupt("", 0)
     complete = search("pi5", "20ms", str(image_folder), progress=last, **arguments)
-    assert complete.status == "complete" and _essence(complete) == _essence(_result(trained_run))
-    rows = list(_evaluations(tmp_path))
+    assert _essence(complete) == _essence(results[0])
+    rows = list(_evaluations(tmp_path / "parts"))
     assert rows[: len(before)] == before and len(rows) == 5
     trained_again = {f"training {row[1]}" for row in before} & {name for name, _ in last.seen}
     assert not trained_again
@@ -223,7 +218,7 @@ def test_a_signal_from_outside_ends_with_what_is_known_and_the_same_command_goes
     assert _essence(_result(tmp_path)) == _essence(_result(whole_run))
 
 
-@pytest.mark.parametrize(("phase", "after"), [("supernet", 2), ("supernet", 3), ("search", 3)])
+@pytest.mark.parametrize(("phase", "after"), [("supernet", 2), ("supernet", 4), ("search", 3)])
 def test_a_gradient_search_that_is_interrupted_ends_as_an_uninterrupted_one(
     phase: str, after: int, gradient_run: Path, image_folder: Path, tmp_path: Path,
     interrupt: Any, hurry: Hurry, monkeypatch: pytest.MonkeyPatch,

@@ -307,7 +307,7 @@ def test_pairs_are_drawn_by_their_probabilities_without_replacement_and_apart_fr
     monkeypatch.setattr(learner.supernet, "forward", lambda x, _: torch.zeros(len(x), 3))
     batch = torch.zeros(2, 3, 8, 8), torch.zeros(2, dtype=torch.long)
     monkeypatch.setattr(architecture_learning, "augmented_batch", lambda *_: batch)
-    rng, count = np.random.default_rng(0), 500
+    rng, count = np.random.default_rng(0), 1000
     for _ in range(count):
         list(learner(*batch, rng, 0.5))
     paths, of_pairs = np.array(drawn), np.array(pairs)
