@@ -33,7 +33,7 @@ __all__ = ["add_package", "see_packages"]
 
 # Where cores are busy, threads that wait for each other make small trainings twenty times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-settings.register_profile("edgenas", deadline=None, max_examples=50)
+settings.register_profile("edgenas", deadline=None)
 settings.load_profile("edgenas")
 
 # What this process, fixtures of the session and child processes would keep for the user goes here, and goes with it.
