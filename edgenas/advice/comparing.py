@@ -108,7 +108,7 @@ def _compare(folder: Path) -> None:
             continue  # the file says that its batch is open, and it is not
         try:
             found = after.run(outputs, feeds)
-        except Exception:
+        except Exception:  # it computes nothing, which is as different as can be
             found = [None] * len(outputs)
         for name, one, other in zip(outputs, expected, found, strict=True):
             largest[name] = max(largest[name], difference(one, other))

@@ -33,7 +33,7 @@ from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained_supernet
 from edgenas.pipeline.time_budget import Budget
-from edgenas.pipeline.warm_start import prior_for, save_prior
+from edgenas.pipeline.warm_start import PriorDocument, prior_for, save_prior
 from edgenas.plugins import may_make
 from edgenas.progress import Progress, evaluations_of
 from edgenas.reporting.judging import JUDGING, record_judgements
@@ -121,11 +121,9 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
             custom_evaluator=make_evaluator and make_evaluator(space, dataset, settings.seed),
             pretrained=weights,
         )
-        _note_beginnings(session, pretrained)
-        _note_precisions(session, precisions)
         if prior_document is not None:
             save_prior(prior_document, folder)
-            session.note(prior_document.text(",".join(predictor.parts)))
+        _note_beginnings(session, pretrained, precisions, prior_document)
         return _complete_or_interrupted(session)
 
 
@@ -145,8 +143,13 @@ class _Watching:
         evaluations_of(self.progress)(latency_ms, accuracy)
 
 
-def _note_beginnings(session: Session, pretrained: Pretrained | None) -> None:
-    """Say what is to know of the images, and what training begins from."""
+def _note_beginnings(
+    session: Session,
+    pretrained: Pretrained | None,
+    precisions: Sequence[Precision],
+    prior: PriorDocument | None,
+) -> None:
+    """Say what is to know of the images, what training and search begin from, and which precisions are left out."""
     for remark in session.dataset.remarks:
         session.note(remark)
     files = session.dataset.files
@@ -154,16 +157,14 @@ def _note_beginnings(session: Session, pretrained: Pretrained | None) -> None:
         _list_refused(session, files)
     if pretrained is not None:
         session.note(f"begins from {pretrained.title} (--pretrained {pretrained.name})")
-
-
-def _note_precisions(session: Session, precisions: Sequence[Precision]) -> None:
-    """Say which of any precision were left out."""
-    searched = tuple(session.predictor.parts)
+    searched = session.predictor.parts
     for each in precisions:
         if each not in searched:
             session.note(
                 f"{each} is not searched: every network of the space would be slower in it than in a more exact one"
             )
+    if prior is not None:
+        session.note(prior.text(",".join(searched)))
 
 
 def predictor_of(

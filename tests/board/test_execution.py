@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from fixtures.onnx_texts import EXP, LOOP
 from numpy.typing import NDArray
 
 from edgenas.board import execution
@@ -14,13 +15,6 @@ from edgenas.board.execution import OPTIMISED, PROFILE, WEIGHTS, KernelRun, exec
 from edgenas.board.problem import BoardError
 
 HEADER = '<ir_version: 8, opset_import: ["": 17, "com.made.up": 1]>'
-EXP = "g (float[1,8] x) => (float[1,8] y) { [exp] y = Exp(x) }"
-LOOP = """g (float[1,8] x) => (float[1,8] y) <int64 n = {7}, bool true = {1}> {
-    [loop] y = Loop (n, true, x) <body = b (int64 i, bool going, float[1,8] v) => (bool on, float[1,8] w) {
-        [sin] w = Sin(v)
-        [on] on = Identity(going)
-    }>
-}"""
 ONES = np.ones((1, 8), np.float32)
 
 Run = Callable[..., list[KernelRun]]

@@ -6,19 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 import pytest
+from fixtures.onnx_texts import EXP, LOOP
 
 from edgenas.device import onnx_execution
 from edgenas.device.onnx_execution import Execution, OnnxExecutor, graphs_of, stores_in_blocks
 from edgenas.errors import DeviceError
 
 HEADER = '<ir_version: 8, opset_import: ["": 17]>'
-EXP = "g (float[1,8] x) => (float[1,8] y) { [exp] y = Exp(x) }"
-LOOP = """g (float[1,8] x) => (float[1,8] y) <int64 n = {7}, bool true = {1}> {
-    [loop] y = Loop (n, true, x) <body = b (int64 i, bool going, float[1,8] v) => (bool on, float[1,8] w) {
-        [sin] w = Sin(v)
-        [on] on = Identity(going)
-    }>
-}"""
 ENDLESS = LOOP.replace("(n, true, x)", '("", true, x)').replace("int64 n = {7}, ", "")
 BODY = ENDLESS[ENDLESS.index("{\n") :]
 IN_A_BRANCH = f"""g (float[1,8] x) => (float[1,8] y) <bool true = {{1}}> {{
