@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from edgenas.board.problem import one_line
+from edgenas.board.problem import one_line, printable, shortened
 from edgenas.errors import FileFormatError, UnwritableError
 from edgenas.file_content import content_of
 
@@ -38,8 +38,8 @@ MAX_ERRORS = 10_000
 PART = ".part"
 """End of the name of a file that is being written."""
 
-MAX_SHOWN = 200
-"""Characters of a field's name that are shown."""
+MAX_NAME_SHOWN, MAX_VALUE_SHOWN = 200, 60
+"""Characters of a field's name and of its value that are shown."""
 
 NOT_OURS = "this is not a file edgenas writes"
 
@@ -234,14 +234,13 @@ def _check_values(path: Path, value: object) -> None:
 
 
 def _field_name(text: str) -> str:
-    return one_line(text, MAX_SHOWN) if len(text) <= MAX_SHOWN else f"{one_line(text, MAX_SHOWN)}..."
+    return printable(shortened(text, MAX_NAME_SHOWN))
 
 
 def _short(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return shortened(repr(value), MAX_VALUE_SHOWN)
 
 
 def _message(error: ErrorDetails) -> str:

@@ -135,6 +135,16 @@ def no_power_meter() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_other_programs() -> Iterator[None]:
+    """Other tests run meanwhile."""
+    from edgenas.timing import other_programs
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(other_programs, "share_in_use", lambda seconds: 0.0)
+        yield
+
+
 def quicken_timing(patch: pytest.MonkeyPatch) -> None:
     """Make three short rounds where a profile makes nine to twenty-five: enough to see how it is done."""
     from edgenas.board import bursts

@@ -10,7 +10,7 @@ from edgenas.errors import InputError
 from edgenas.formats import Document, parse_json
 from edgenas.inputs.targets import device_for
 from edgenas.latency.energy import Energy
-from edgenas.latency.latency import Latency
+from edgenas.latency.latency import DataRange, Latency
 from edgenas.latency.network_predictor import LayerLatency
 from edgenas.latency.predictor import predictor_for
 from edgenas.onnx_latency.other_formats import is_model
@@ -35,6 +35,7 @@ class Prediction(Document):
         params: parameters; for an ONNX file the number of its weights, whether batch norm is folded or not.
         unknown_operators: operators of an ONNX file whose cost is estimated as memory traffic only.
         scaled_from: threads and batch at which the kernels of an ONNX file were timed, such as `batch 1`, if at others.
+        data_range: latencies of an ONNX file for other inputs of the same sizes, if what runs depends on them.
         advice: what in an ONNX file costs needlessly, the most first; None unless it was asked for.
         fixed: the file that was written without it, likewise.
     """
@@ -50,6 +51,7 @@ class Prediction(Document):
     params: int
     unknown_operators: tuple[str, ...] = ()
     scaled_from: str | None = None
+    data_range: DataRange | None = None
     advice: tuple[Advice, ...] | None = None
     fixed: FixedFile | None = None
 
@@ -165,6 +167,7 @@ def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
         params=found.weights,
         unknown_operators=costing.unknown_operators(kernels),
         scaled_from=costs.scaled_from or None,
+        data_range=found.data_range,
         advice=beside.advice,
         fixed=beside.fixed,
     )

@@ -33,6 +33,7 @@ from edgenas.progress import Progress
 from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import SAMPLES_NEED_ONE_SIZE, ProfileSettings
 from edgenas.space import NetworkSpace, SearchSpace
+from edgenas.timing.other_programs import warn_of_other_programs
 from edgenas.transfer.known_devices import Inferred
 
 
@@ -136,6 +137,7 @@ def profile(settings: ProfileSettings) -> ProfileResult:
     if boards := boards_for(settings, device):
         return _over_ssh(boards, space, device, settings)
     runtime = runtime_for(device)
+    warn_of_other_programs()
     start = time.monotonic()
     known = find_table(device)
     table = known[1] if known else None

@@ -15,6 +15,7 @@ from edgenas.reporting.pictures import write_validation_png
 from edgenas.settings.keywords import taking
 from edgenas.settings.latency_commands import ValidateSettings
 from edgenas.space import Block
+from edgenas.timing.other_programs import warn_of_other_programs
 
 
 class ValidationResult(Validation):
@@ -42,6 +43,7 @@ def validate(settings: ValidateSettings) -> ValidationResult:
     if board is None:
         check_is_here(device)
         runtime_for(device)  # what is wrong with it is said before networks are drawn
+        warn_of_other_programs()
 
     def time(networks: Mapping[str, Sequence[Block]]) -> ModelTimes:
         return time_networks(networks, device, board, BUDGET_S, settings.progress)

@@ -20,6 +20,11 @@ def one_line(text: str, most: int = MAX_CHARACTERS) -> str:
     return printable(text[:most])
 
 
+def shortened(text: str, most: int) -> str:
+    """A text of so many characters at most; a longer one ends in dots."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def printable(text: str) -> str:
     """Text from elsewhere without commands for a terminal, in one line."""
     return "".join(each if each.isprintable() else " " if each.isspace() else "?" for each in text)

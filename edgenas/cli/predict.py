@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 BAR_WIDTH = 24
 MAX_NODES = 3
 """Of which the names are shown."""
+NOISE_SHARE = 0.03
+"""Of the latency: two files that run alike differ by as much when they are timed."""
+
 WATERFALL = "from 0 to the total"
 EXAMPLE = "Example: edgenas predict architecture.json --device jetson"
 
@@ -51,6 +54,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     print_lines(
         f"latency: {format_milliseconds(latency.predicted)} "
         f"(90 %: {latency.low:.4g} to {latency.high:.4g} ms; {basis})",
+        *([result.data_range.text] if result.data_range else []),
         *([f"energy: {result.energy_mj.text}, idle power not counted"] if result.energy_mj else []),
         f"on {result.conditions}",
         f"MACs per image: {format_count(result.macs)}, parameters: {format_count(result.params)}",
@@ -63,7 +67,7 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     if result.advice is not None:
         print_lines(*_advice_lines(result.advice))
     if result.fixed is not None:
-        print_lines(_fixed_line(result.fixed))
+        print_lines(_fixed_line(result.fixed, latency.predicted))
 
 
 def _advice_lines(advice: "Sequence[Advice]") -> Iterator[str]:
@@ -80,11 +84,14 @@ def _advice_lines(advice: "Sequence[Advice]") -> Iterator[str]:
         yield f"advice: {each.problem}{where}: {gain}; {each.remedy}"
 
 
-def _fixed_line(fixed: "FixedFile") -> str:
+def _fixed_line(fixed: "FixedFile", before_ms: float) -> str:
     if not fixed.changes:
         return f"wrote {fixed.onnx}: nothing to do, so it is as before"
+    gain = _gain(fixed.predicted_gain_ms, fixed.measured_gain_ms)
+    if fixed.measured_gain_ms is not None and abs(fixed.measured_gain_ms) < NOISE_SHARE * before_ms:
+        gain += ", which is within the noise"
     return (
-        f"wrote {fixed.onnx}: {'; '.join(fixed.changes)}; {_gain(fixed.predicted_gain_ms, fixed.measured_gain_ms)}; "
+        f"wrote {fixed.onnx}: {'; '.join(fixed.changes)}; {gain}; "
         f"outputs differ by {fixed.max_difference_share:.2g} of their largest value at most "
         f"({fixed.tolerance_share:g} passes)"
     )
@@ -104,7 +111,9 @@ def _less(gain_ms: float) -> str:
 def _steps(result: "Prediction") -> list[tuple[str, float, str]]:
     """The parts that add up to the total: name, milliseconds, remark."""
     layers = [(row.block, row.latency_ms, _remark(row)) for row in result.layers]
-    return layers if result.is_of_onnx_file else [("beyond the blocks", result.constant_ms, ""), *layers]
+    if not result.is_of_onnx_file:
+        return [("beyond the blocks", result.constant_ms, ""), *layers]
+    return [("an empty call", result.constant_ms, ""), *layers] if result.constant_ms else layers
 
 
 def _remark(row: "LayerLatency") -> str:

@@ -46,3 +46,29 @@ class Latency:
         """All fields for a flat row, `predicted_ms`, ...; without `measured_ms` where it was not measured."""
         figures = {f"{name}_ms": ms for name, ms in self.figures.items() if ms is not None}
         return {**figures, "provenance": self.provenance.value}
+
+
+@dataclass(frozen=True, slots=True)
+class DataRange:
+    """Predicted latencies of one file for different inputs of the same sizes.
+
+    Attributes:
+        inputs: how many were tried: random ones, and such of one value.
+        fastest_ms: the least that is predicted for one of them.
+        slowest_ms: the most.
+        step_ms: what each further step of a loop adds; None if all ran the same number of steps.
+    """
+
+    inputs: int
+    fastest_ms: float
+    slowest_ms: float
+    step_ms: float | None
+
+    @property
+    def text(self) -> str:
+        """The range for people."""
+        step = "" if self.step_ms is None else f", {format_milliseconds(self.step_ms)} for each further step"
+        return (
+            f"what runs depends on the data: {format_milliseconds(self.fastest_ms)} to "
+            f"{format_milliseconds(self.slowest_ms)} for {self.inputs} different inputs{step}"
+        )

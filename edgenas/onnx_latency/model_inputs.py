@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from edgenas.board.problem import shortened
 from edgenas.board.random_inputs import TYPES, random_input
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.onnx_latency.likely_sizes import SAMPLES, Axis, axes_of, batch_axis, likely_sizes
@@ -20,6 +21,9 @@ from edgenas.onnx_latency.stored_weights import size_bytes
 
 MAX_SHOWN = 4
 """Options in one message."""
+
+MAX_AXIS_NAME = 24
+"""Characters of the name of an axis in a message."""
 
 SAMPLE_RATES = ("sr", "sample_rate", "sampling_rate")
 """Names of inputs that say how many samples a second has."""
@@ -309,6 +313,9 @@ def _check_batch(
 
 
 def _as_in_file(value: onnx.ValueInfoProto) -> str:
-    """A shape with the names of its open axes, such as `N x 3 x height x ?`."""
+    """A shape with the names of its open axes, such as `N x 3 x height x ?`; long names end in dots."""
     dims = value.type.tensor_type.shape.dim
-    return " x ".join(str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?" for dim in dims)[:60]
+    return " x ".join(
+        str(dim.dim_value) if dim.dim_value > 0 else shortened(dim.dim_param or "?", MAX_AXIS_NAME)
+        for dim in dims
+    )

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
+from edgenas.board import host
 from edgenas.device import Device, Provenance
 from edgenas.device.onnx_execution import OnnxExecutor
 from edgenas.device_models.fitted import has_fitted_costs, model_of
 from edgenas.device_models.work import DeviceModel
 from edgenas.errors import FileFormatError, InputError
-from edgenas.latency.latency import Latency
+from edgenas.latency.latency import DataRange, Latency
 from edgenas.latency.nearby_tables import points_with_tables
 from edgenas.latency.profile_command import command_at_point
 from edgenas.latency.table import Fragments, find_table
 from edgenas.onnx_latency import costing, fragment_timing
+from edgenas.onnx_latency.data_dependence import CostedRun, covering, runs_of
 from edgenas.onnx_latency.kept_costs import kernel_costs
 from edgenas.onnx_latency.kernel_fitting import KernelCosts
 from edgenas.onnx_latency.kernel_fusion import fused_kernels
@@ -43,6 +45,7 @@ class OnnxPrediction:
         latency: of a call.
         macs: multiply-accumulates of a call as the file defines them, without any padding of a runtime.
         weights: numbers in its weights.
+        data_range: of latencies for other inputs; None if what runs does not depend on them.
         known: what the costs come from: kernels that were timed on the device, or its model.
     """
 
@@ -51,6 +54,7 @@ class OnnxPrediction:
     latency: Latency
     macs: int
     weights: int
+    data_range: DataRange | None
     known: TimedKernels | DeviceModel
 
 
@@ -59,7 +63,7 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
 
     Where kernels were timed there, or at other threads or another batch, ONNX Runtime is asked what it runs of the
     file. Else, and where it cannot be asked, kernels are fused as most runtimes fuse them, and costed by the device's
-    model.
+    model. Where what runs depends on data, the interval covers several inputs.
 
     Args:
         path: the file.
@@ -71,28 +75,38 @@ def predicted_onnx(path: Path, device: Device, shapes: Shapes | None = None) -> 
     """
     model = read_model(path, device.batch, shapes)
     fused, problem = _fused(model)
-    known: TimedKernels | DeviceModel
-    if (timed := _timed_kernels(device, precision_of(model.proto))) is not None:
-        known = timed
-        kernels = _kernels_that_run(path, device, shapes, timed.costs.blocked, problem is not None)
-        costs = timed.costing(kernels, device)
+    timed = _timed_kernels(device, precision_of(model.proto))
+    known = timed or _model(device)
+    if timed is not None or problem is not None:
+        blocked = timed is not None and timed.costs.blocked
+        found = _kernels_that_run(path, device, shapes, blocked, depends_on_data=problem is not None)
     else:
-        kernels = fused if problem is None else _kernels_that_run(path, device, shapes, False)
-        if not kernels:
-            raise InputError(
-                f"{path}: the model only reshapes its input", "give a model that computes something"
-            )
-        known = _model(device)
-        costs = costing.costing_from_model(kernels, known)
+        found = [fused]
+    runs = [_costed(path, kernels, known, device) for kernels in found]
+    latency, data_range = covering(runs)
+    kernels, costs, _ = runs[0]
     counted = fused or kernels
     return OnnxPrediction(
         kernels,
         costs,
-        costing.graph_latency(kernels, costs),
+        latency,
         sum(kernel.macs * kernel.times for kernel in counted),
         sum(kernel.weights for kernel in counted),
+        data_range,
         known,
     )
+
+
+def _costed(
+    path: Path, kernels: Sequence[Kernel], known: TimedKernels | DeviceModel, device: Device
+) -> CostedRun:
+    if isinstance(known, TimedKernels):
+        costs = known.costing(kernels, device)
+    elif kernels:
+        costs = costing.costing_from_model(kernels, known)
+    else:
+        raise InputError(f"{path}: the model only reshapes its input", "give a model that computes something")
+    return CostedRun(kernels, costs, costing.graph_latency(kernels, costs))
 
 
 def _timed_kernels(device: Device, precision: Precision) -> TimedKernels | None:
@@ -125,6 +139,11 @@ def _timed_kernels(device: Device, precision: Precision) -> TimedKernels | None:
             )
             continue
         if point != asked:
+            if device.is_host and device.threads > host.cores():
+                raise InputError(
+                    f"{device.threads} threads are more than the {host.cores()} cores here",
+                    "use fewer --threads",
+                )
             log.warning(
                 "kernels of ONNX files were timed on %s at %s, not at %s: their costs are scaled, and the interval is "
                 "wider; for a narrower one: %s",
@@ -152,13 +171,15 @@ def _fused(model: Model) -> tuple[list[Kernel], InputError | None]:
 
 
 def _kernels_that_run(
-    path: Path, device: Device, shapes: Shapes | None, blocked: bool, unchecked: bool = True
-) -> list[Kernel]:
-    """Those of one run of a file, whose sizes may not have been checked yet."""
+    path: Path, device: Device, shapes: Shapes | None, blocked: bool, depends_on_data: bool
+) -> list[list[Kernel]]:
+    """Those of a run of a file; where sizes or what runs may depend on data, of several, each with other data."""
     model = read_model_to_run(path, device.batch, shapes)
-    if unchecked:
-        check_sizes(model)
-    return kernels_that_run(OnnxExecutor(blocked), model.proto, feeds_of(model.inputs))
+    executor = OnnxExecutor(blocked)
+    if not depends_on_data:
+        return [kernels_that_run(executor, model.proto, feeds_of(model.inputs))]
+    check_sizes(model)
+    return list(runs_of(executor, model.proto, model.inputs))
 
 
 def latency_of_onnx(content: bytes, device: Device) -> Latency:

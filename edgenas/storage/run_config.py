@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from edgenas.accuracy.training_recipe import FinalistRecipe, SupernetRecipe
+from edgenas.board.problem import shortened
 from edgenas.device import Device
 from edgenas.errors import InputError
 from edgenas.formats import Document, Line
@@ -27,6 +28,9 @@ from edgenas.settings.search import SearchSettings
 from edgenas.vocabulary import RUN_NAME
 
 _VERSIONED = ("edgenas", "torch", "numpy", "pymoo", "moocore", "onnx", "onnxruntime")
+
+MAX_VALUE_SHOWN = 40
+"""Characters of a setting in a message."""
 
 
 def _settings(value: Any) -> SearchSettings:
@@ -187,4 +191,4 @@ def _short(value: object) -> str:
     if value is None:
         return "not set"
     text = str(value.get("name", "...") if isinstance(value, dict) else value)
-    return text if len(text) <= 40 else text[:37] + "..."
+    return shortened(text, MAX_VALUE_SHOWN)

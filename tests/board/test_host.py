@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -279,3 +280,18 @@ def test_pin_takes_one_hardware_thread_of_each_core_first(
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: None)
     assert set(host.pin(2)) == {1, 3}
     assert set(host.pin(3)) >= {1, 3}
+
+
+def test_the_share_in_use_is_of_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    looks = iter([{0: 0, 1: 50}, {0: ticks, 1: 50 + ticks // 2, 7: 9}])  # the last core has just come
+    clock = iter([3.0, 5.0])
+    monkeypatch.setattr(host, "_busy_ticks", lambda: next(looks))
+    fake_time = SimpleNamespace(sleep=lambda seconds: None, monotonic=lambda: next(clock))
+    monkeypatch.setattr(host, "time", fake_time)
+    assert host.share_in_use(2.0) == pytest.approx(1.5 / 2 / 3)
+
+
+def test_a_system_that_does_not_tell_is_not_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "_busy_ticks", dict)
+    assert host.share_in_use(0.0) == 0.0

@@ -61,10 +61,11 @@ def test_the_json_object(answer: Answer, tmp_path: Path) -> None:
         "params",
         "unknown_operators",
         "scaled_from",
+        "data_range",
         "advice",
         "fixed",
     }
-    assert found["advice"] is found["fixed"] is None
+    assert found["advice"] is found["fixed"] is found["data_range"] is None
     assert set(found["latency_ms"]) == {"predicted", "low", "high"}
     assert found["energy_mj"] is None
     assert all(set(layer) == {"block", "latency_ms", "interpolated"} for layer in found["layers"])

@@ -1,0 +1,122 @@
+"""What depends on data: several inputs are run, and the interval covers them all."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import edgenas
+from edgenas.latency.latency import DataRange
+
+from .conftest import Save, node
+
+ELEMENTS = 8 * 6 * 6
+ARRIVES = [node("Greater", "x zero", "positive"), node("Cast", "positive", "one", to=TensorProto.INT64)]
+"""Whether each element is positive: about half of random ones, no zero, every one."""
+WEIGHTS: dict[str, Any] = {"zero": np.float32(0), "true": np.bool_(True)}
+
+
+@pytest.fixture
+def predicted(save: Save) -> Any:
+    """`predicted(nodes, weights)`: the prediction of such a file for a Raspberry Pi 5."""
+
+    def predict(nodes: list[onnx.NodeProto], **weights: Any) -> Any:
+        path: Path = save(nodes, (1, 8, 6, 6), WEIGHTS | weights)
+        return edgenas.predict(str(path), "raspberry-pi-5")
+
+    return predict
+
+
+def _graph(name: str, nodes: list[onnx.NodeProto], inputs: dict[str, int], outputs: dict[str, int]) -> Any:
+    values = (
+        [
+            helper.make_tensor_value_info(each, kind, None if kind == TensorProto.FLOAT else [])
+            for each, kind in side.items()
+        ]
+        for side in (inputs, outputs)
+    )
+    return helper.make_graph(nodes, name, *values)
+
+
+def _loop(trips: str) -> onnx.NodeProto:
+    """Takes the sine of `x` so many times."""
+    body = _graph(
+        "body",
+        [node("Sin", "v", "w"), node("Identity", "going", "on")],
+        {"i": TensorProto.INT64, "going": TensorProto.BOOL, "v": TensorProto.FLOAT},
+        {"on": TensorProto.BOOL, "w": TensorProto.FLOAT},
+    )
+    return node("Loop", f"{trips} true x", "y", body=body)
+
+
+def test_a_loop_is_given_as_a_range_and_by_its_step(predicted: Any) -> None:
+    found = predicted([*ARRIVES, node("ReduceSum", "one", "n", keepdims=0), _loop("n")])
+    spread = found.data_range
+    assert spread.inputs == 4
+    assert spread.fastest_ms < found.latency_ms.predicted < spread.slowest_ms
+    assert found.latency_ms.low < spread.fastest_ms and spread.slowest_ms < found.latency_ms.high
+    assert spread.slowest_ms - spread.fastest_ms == pytest.approx(ELEMENTS * spread.step_ms, rel=0.01)
+
+
+def test_a_loop_of_known_length_has_no_range(predicted: Any) -> None:
+    assert predicted([_loop("seven")], seven=np.int64(7)).data_range is None
+
+
+def test_sizes_that_depend_on_data_have_a_range_without_steps(predicted: Any) -> None:
+    found = predicted([*ARRIVES, node("NonZero", "one", "places"), node("Cast", "places", "y", to=1)])
+    assert found.data_range.step_ms is None
+    assert found.data_range.fastest_ms < found.latency_ms.predicted < found.data_range.slowest_ms
+
+
+def test_so_have_branches(predicted: Any) -> None:
+    few, many = (
+        _graph(name, [node("Sin", "x", f"{name}0"), *nodes], {}, {output: TensorProto.FLOAT})
+        for name, nodes, output in (
+            ("few", [], "few0"),
+            ("many", [node("Sin", f"many{i}", f"many{i + 1}") for i in range(9)], "many9"),
+        )
+    )
+    found = predicted(
+        [
+            *ARRIVES,
+            node("ReduceMin", "one", "least", keepdims=0),
+            node("Cast", "least", "all", to=TensorProto.BOOL),
+            node("If", "all", "y", then_branch=many, else_branch=few),
+        ]
+    )
+    assert found.data_range.slowest_ms > 2 * found.data_range.fastest_ms
+
+
+def test_inputs_that_cannot_be_run_are_passed_over(predicted: Any) -> None:
+    far_if_alike = [
+        node("ReduceMin", "one", "least", keepdims=0),
+        node("ReduceMax", "one", "most", keepdims=0),
+        node("Equal", "least most", "alike"),
+        node("Cast", "alike", "row", to=TensorProto.INT64),
+        node("Mul", "row far", "index"),
+        node("Gather", "table index", "g"),
+    ]
+    places = [
+        node("NonZero", "positive", "places"),
+        node("Cast", "places", "p", to=1),
+        node("Add", "p g", "y"),
+    ]
+    found = predicted([*ARRIVES, *far_if_alike, *places], far=np.int64(99), table=np.ones((8, 1), np.float32))
+    assert found.data_range.inputs == 2
+
+
+@pytest.mark.parametrize(
+    ("step_ms", "text"),
+    [
+        (None, "what runs depends on the data: 0.5 ms to 2 ms for 4 different inputs"),
+        (
+            0.01,
+            "what runs depends on the data: 0.5 ms to 2 ms for 4 different inputs, 0.01 ms for each further step",
+        ),
+    ],
+)
+def test_a_range_is_told(step_ms: float | None, text: str) -> None:
+    assert DataRange(4, 0.5, 2.0, step_ms).text == text
