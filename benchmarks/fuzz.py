@@ -77,7 +77,7 @@ class Door(NamedTuple):
 
     files: tuple[str, ...]
     enter: Callable[[Path], object]
-    share: int = 1
+    share: float = 1
 
 
 def main() -> None:
@@ -347,6 +347,7 @@ def _image(path: Path) -> None:
 
 DOORS = {
     "onnx": Door(("models/*.onnx",), lambda path: edgenas.predict(str(path), "pi5"), 3),
+    "fix": Door(("models/*.onnx",), lambda path: edgenas.predict(str(path), "pi5", fix="fixed.onnx"), 0.02),
     "exported": Door((f"exports/{RUN}/*.onnx",), lambda path: edgenas.run(str(path), ["photo.png"])),
     "card": Door((f"exports/{RUN}/*.json",), lambda path: edgenas.predict(str(path), "pi5"), 2),
     "image": Door(("pictures/*",), _image, 3),

@@ -14,6 +14,7 @@ precision measured within 5 % of predicted in the median.
 """
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -63,16 +64,17 @@ def search(options: argparse.Namespace, space: list[str], precision: str, seed: 
 
 
 def timed_together(models: list[dict[str, Any]]) -> list[float]:
-    """Milliseconds of exported files, in rounds that they share."""
+    """Milliseconds of exported files, in rounds that they share; files of one graph are timed as one."""
     runtime = OnnxProcess()
-    sessions = {}
+    sessions, graphs = {}, []
     for each in models:
-        if each["onnx"] not in sessions:
-            model = read_model(Path(each["onnx"]), 1)
+        model = read_model(Path(each["onnx"]), 1)
+        graphs.append(hashlib.sha256(model.proto.graph.SerializeToString(deterministic=True)).hexdigest())
+        if graphs[-1] not in sessions:
             image = np.random.default_rng(0).standard_normal(model.shape, np.float32)
-            sessions[each["onnx"]] = runtime.load(model.path.read_bytes(), {model.input: image})
+            sessions[graphs[-1]] = runtime.load(model.path.read_bytes(), {model.input: image})
     timings = measure(sessions, load_sentinel(runtime), TIMING_S).timings
-    return [timings[each["onnx"]].typical_ms for each in models]
+    return [timings[each].typical_ms for each in graphs]
 
 
 def hypervolumes(fronts: dict[str, list[Point]]) -> dict[str, float]:

@@ -44,7 +44,8 @@ def test_mutants_are_answered_or_refused(files: fuzz.Files, part: int) -> None:
         what = fuzz.outcome_of(door, path, content)
         assert not mutants.missed(what), f"seed {seed} ({door}, {path.name}): {what}"
         found.add((door, what))
-    assert {door for door, what in found if what == "refused"} >= set(fuzz.DOORS) - {"image"}
+    seldom = {"image", "fix"}  # most damaged pictures are read; few mutants come to the other door
+    assert {door for door, what in found if what == "refused"} >= set(fuzz.DOORS) - seldom
 
 
 def test_mutants_are_the_same_each_time(files: fuzz.Files) -> None:
