@@ -141,7 +141,7 @@ def no_other_programs() -> Iterator[None]:
     from edgenas.timing import other_programs
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(other_programs, "share_in_use", lambda seconds: 0.0)
+        patch.setattr(other_programs, "cores_in_use", lambda seconds: 0.0)
         yield
 
 
@@ -150,7 +150,7 @@ def quicken_timing(patch: pytest.MonkeyPatch) -> None:
     from edgenas.board import bursts
     from edgenas.latency import calibration
 
-    # By times so rough, and beside other tests, networks with more work may take less time, which is refused.
+    # Such rough times may say that more work takes less time, which calibration refuses.
     patch.setattr(calibration, "SLOPE_SD", 0.005)
     patch.setattr(bursts, "MIN_ROUNDS", 3)
     patch.setattr(bursts, "MAX_ROUNDS", 3)

@@ -143,12 +143,15 @@ def _of_architecture(path: Path, device: Device, missing: Missing) -> Prediction
 def _of_onnx(path: Path, settings: PredictSettings) -> Prediction:
     # Imported only when needed: onnx loads slowly.
     from edgenas.advice.advising import Advised, advised
+    from edgenas.device.onnx_process import check_threads
     from edgenas.onnx_latency import costing, onnx_reading, prediction
     from edgenas.onnx_latency.onnx_content import opened
 
     precision = settings.precision or _narrow(onnx_reading.precision_of(opened(path)))
     batch = onnx_reading.batch_of([path], settings.batch, settings.shapes, settings.axes)
     device = device_for(settings.with_changes(batch=batch, precision=precision))
+    if device.is_host:
+        check_threads(device.threads)
     shapes = onnx_reading.shapes_of_call(path, device.batch, settings.shapes, settings.axes)
     found = prediction.predicted_onnx(path, device, shapes)
     kernels, costs = found.kernels, found.costs

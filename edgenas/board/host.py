@@ -91,13 +91,14 @@ def pin(threads: int) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def share_in_use(seconds: float = LOAD_OBSERVATION_S) -> float:
-    """Share of the cores' time that programs take while this one sleeps, 0..1; 0 if the system does not tell."""
+def cores_in_use(seconds: float) -> float:
+    """How many of the cores that this process may use are busy while it sleeps; 0 if the system does not tell."""
     before, start = _busy_ticks(), time.monotonic()
     time.sleep(seconds)
     after, passed_s = _busy_ticks(), time.monotonic() - start
-    used = sum(ticks - before.get(core, ticks) for core, ticks in after.items())
-    return min(used / os.sysconf("SC_CLK_TCK") / passed_s / len(after), 1.0) if after else 0.0
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else after.keys()
+    used = sum(after[core] - before[core] for core in usable & before.keys() & after.keys())
+    return used / os.sysconf("SC_CLK_TCK") / passed_s if after else 0.0
 
 
 def _busy_ticks() -> dict[int, int]:

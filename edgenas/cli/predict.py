@@ -67,7 +67,11 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     if result.advice is not None:
         print_lines(*_advice_lines(result.advice))
     if result.fixed is not None:
-        print_lines(_fixed_line(result.fixed, latency.predicted))
+        print_lines(
+            _fixed_line(
+                result.fixed, 0 if result.provenance == "estimated" else NOISE_SHARE * latency.predicted
+            )
+        )
 
 
 def _advice_lines(advice: "Sequence[Advice]") -> Iterator[str]:
@@ -84,12 +88,10 @@ def _advice_lines(advice: "Sequence[Advice]") -> Iterator[str]:
         yield f"advice: {each.problem}{where}: {gain}; {each.remedy}"
 
 
-def _fixed_line(fixed: "FixedFile", before_ms: float) -> str:
+def _fixed_line(fixed: "FixedFile", noise_ms: float) -> str:
     if not fixed.changes:
         return f"wrote {fixed.onnx}: nothing to do, so it is as before"
-    gain = _gain(fixed.predicted_gain_ms, fixed.measured_gain_ms)
-    if fixed.measured_gain_ms is not None and abs(fixed.measured_gain_ms) < NOISE_SHARE * before_ms:
-        gain += ", which is within the noise"
+    gain = _gain(fixed.predicted_gain_ms, fixed.measured_gain_ms, noise_ms=noise_ms)
     return (
         f"wrote {fixed.onnx}: {'; '.join(fixed.changes)}; {gain}; "
         f"outputs differ by {fixed.max_difference_share:.2g} of their largest value at most "
@@ -97,10 +99,15 @@ def _fixed_line(fixed: "FixedFile", before_ms: float) -> str:
     )
 
 
-def _gain(predicted_ms: float | None, measured_ms: float | None, share: str = "") -> str:
+def _gain(
+    predicted_ms: float | None, measured_ms: float | None, share: str = "", noise_ms: float = 0.0
+) -> str:
     """What is gained, in words."""
     told = [] if predicted_ms is None else [f"{_less(predicted_ms)}{share} predicted"]
-    told += [] if measured_ms is None else [f"{_less(measured_ms)} measured"]
+    if measured_ms is not None:
+        told.append(
+            f"{_less(measured_ms)} measured{' (within the noise)' if abs(measured_ms) < noise_ms else ''}"
+        )
     return ", ".join(told) or "the gain cannot be predicted"
 
 

@@ -18,6 +18,7 @@ from edgenas.device.runtime import Feeds, Runtime, Session
 from edgenas.errors import ConversionError, DeviceError
 from edgenas.precision.conversion import convert
 from edgenas.precision.scheme import Scheme, scheme_of_provider
+from edgenas.units import counted
 from edgenas.vocabulary import Precision
 
 MODEL, FEEDS, OUTPUTS = "model.onnx", "feeds.npz", "outputs.npz"
@@ -78,11 +79,21 @@ class OnnxProcess(Runtime):
 
     @cached_property
     def _process(self) -> "OnnxWorker":
-        if self.threads > host.cores():
-            raise DeviceError(
-                f"{self.threads} threads are more than the {host.cores()} cores here", "use fewer --threads"
-            )
+        check_threads(self.threads)
         return OnnxWorker(self.provider, self.threads)
+
+
+def check_threads(threads: int) -> None:
+    """Check that this machine has a core for each thread.
+
+    Raises:
+        DeviceError: it has not.
+    """
+    if threads > (cores := host.cores()):
+        raise DeviceError(
+            f"{counted(threads, 'threads')} are more than the {counted(cores, 'cores')} here",
+            "use fewer --threads",
+        )
 
 
 class OnnxWorker:

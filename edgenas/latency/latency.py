@@ -53,7 +53,7 @@ class DataRange:
     """Predicted latencies of one file for different inputs of the same sizes.
 
     Attributes:
-        inputs: how many were tried: random ones, and such of one value.
+        inputs: how many ran: random ones, and ones filled with a single value.
         fastest_ms: the least that is predicted for one of them.
         slowest_ms: the most.
         step_ms: what each further step of a loop adds; None if all ran the same number of steps.

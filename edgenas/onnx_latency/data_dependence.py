@@ -19,6 +19,8 @@ from edgenas.onnx_latency.runtime_kernels import kernels_that_run
 
 log = logging.getLogger(__name__)
 
+Feeds = Mapping[str, NDArray[Any]]
+
 FILLS = (0, 1)
 """With inputs of one value all over, most conditions come out one way: nothing is found, or everything."""
 
@@ -34,7 +36,7 @@ class CostedRun(NamedTuple):
 def runs_of(
     executor: OnnxExecutor, model: onnx.ModelProto, inputs: Sequence[Input]
 ) -> Iterator[list[Kernel]]:
-    """The kernels that run for different inputs, the usual ones first; inputs that cannot be run are passed over.
+    """The kernels that run for different inputs, the usual ones first.
 
     Args:
         executor: runs the model.
@@ -42,19 +44,32 @@ def runs_of(
         inputs: of a call.
 
     Raises:
-        DeviceError: ONNX Runtime cannot run it with the usual inputs.
+        DeviceError: ONNX Runtime cannot run it with the usual inputs; others are passed over with a warning.
     """
-    usual = feeds_of(inputs)
-    yield kernels_that_run(executor, model, usual)
-    for feeds in (feeds_of(inputs, seed=1), *(_filled(usual, value) for value in FILLS)):
+    tried: list[Feeds] = []
+    others = {
+        "other random inputs": feeds_of(inputs, seed=1),
+        **{f"inputs of {value}": feeds_of(inputs, fill=value) for value in FILLS},
+    }
+    for name, feeds in {"": feeds_of(inputs), **others}.items():
+        if any(_are_alike(feeds, each) for each in tried):  # integers are never random
+            continue
+        tried.append(feeds)
         try:
             yield kernels_that_run(executor, model, feeds)
-        except DeviceError as error:  # such as an index beyond its end
-            log.debug("another input is not run: %s", error)
+        except DeviceError as error:  # an index beyond its end, a loop that goes on
+            if not name:
+                raise
+            log.warning(
+                "with %s the file cannot be run, so its range leaves them out: %s", name, error.problem
+            )
 
 
 def covering(runs: Sequence[CostedRun]) -> tuple[Latency, DataRange | None]:
-    """The latency of the first run with an interval that covers all; and their range, None if they are all alike."""
+    """The latency of the first run with an interval that covers all.
+
+    The range is None if the fastest and the slowest run the same kernels.
+    """
     usual = runs[0].latency
     fastest, slowest = (pick(runs, key=_predicted_ms) for pick in (min, max))
     if fastest.kernels == slowest.kernels:
@@ -70,29 +85,29 @@ def covering(runs: Sequence[CostedRun]) -> tuple[Latency, DataRange | None]:
             inputs=len(runs),
             fastest_ms=_predicted_ms(fastest),
             slowest_ms=_predicted_ms(slowest),
-            step_ms=_step_ms(runs),
+            step_ms=_step_ms(fastest, slowest),
         ),
     )
 
 
-def _filled(feeds: Mapping[str, NDArray[Any]], value: int) -> dict[str, NDArray[Any]]:
-    return {name: np.full_like(array, value) for name, array in feeds.items()}
+def _are_alike(some: Feeds, others: Feeds) -> bool:
+    return all(np.array_equal(array, others[name]) for name, array in some.items())
 
 
 def _predicted_ms(run: CostedRun) -> float:
     return run.latency.predicted
 
 
-def _step_ms(runs: Sequence[CostedRun]) -> float | None:
-    """What one step adds, between the runs with the fewest and the most of them."""
-    fewest, most = (pick(runs, key=_steps) for pick in (min, max))
-    steps = _steps(most) - _steps(fewest)
-    return (_predicted_ms(most) - _predicted_ms(fewest)) / steps if steps else None
+def _step_ms(fastest: CostedRun, slowest: CostedRun) -> float | None:
+    """What one step of the loop adds that took the most further steps; None if there is none."""
+    few, many = _times(fastest), _times(slowest)
+    steps = max((count - few[node] for node, count in many.items() if count > 1), default=0)
+    return (_predicted_ms(slowest) - _predicted_ms(fastest)) / steps if steps > 0 else None
 
 
-def _steps(run: CostedRun) -> int:
-    """How often the kernel ran that ran most often, with whatever sizes."""
+def _times(run: CostedRun) -> Counter[str]:
+    """How often each node ran, with whatever sizes."""
     times = Counter[str]()
     for kernel in run.kernels:
         times[kernel.nodes[0]] += kernel.times
-    return max(times.values(), default=0)
+    return times

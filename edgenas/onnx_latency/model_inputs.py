@@ -22,8 +22,8 @@ from edgenas.onnx_latency.stored_weights import size_bytes
 MAX_SHOWN = 4
 """Options in one message."""
 
-MAX_AXIS_NAME = 24
-"""Characters of the name of an axis in a message."""
+MAX_AXIS_NAME, MAX_SHAPE = 24, 120
+"""Characters of the name of an axis in a message, and of a whole shape."""
 
 SAMPLE_RATES = ("sr", "sample_rate", "sampling_rate")
 """Names of inputs that say how many samples a second has."""
@@ -103,14 +103,20 @@ def decided_inputs(
     return tuple(inputs)
 
 
-def feeds_of(inputs: Iterable[Input], seed: int = 0) -> dict[str, NDArray[Any]]:
+def feeds_of(inputs: Iterable[Input], seed: int = 0, fill: int | None = None) -> dict[str, NDArray[Any]]:
     """Arrays for a call, by name: of random or other valid values, and 16 kHz for the sample rate of audio.
 
     Args:
         inputs: of types that NumPy has (`Input.dtype`).
         seed: of what is random.
+        fill: a value that all elements have instead, but those of a sample rate.
     """
-    feeds = {each.name: random_input(each.shape, each.dtype, seed) for each in inputs}
+    feeds = {
+        each.name: random_input(each.shape, each.dtype, seed)
+        if fill is None
+        else np.full(each.shape, fill, each.dtype)
+        for each in inputs
+    }
     for name, array in feeds.items():
         if (
             name.lower() in SAMPLE_RATES
@@ -315,7 +321,8 @@ def _check_batch(
 def _as_in_file(value: onnx.ValueInfoProto) -> str:
     """A shape with the names of its open axes, such as `N x 3 x height x ?`; long names end in dots."""
     dims = value.type.tensor_type.shape.dim
-    return " x ".join(
+    sizes = (
         str(dim.dim_value) if dim.dim_value > 0 else shortened(dim.dim_param or "?", MAX_AXIS_NAME)
         for dim in dims
     )
+    return shortened(" x ".join(sizes), MAX_SHAPE)

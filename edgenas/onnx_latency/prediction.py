@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.board import host
 from edgenas.device import Device, Provenance
 from edgenas.device.onnx_execution import OnnxExecutor
 from edgenas.device_models.fitted import has_fitted_costs, model_of
@@ -139,11 +138,6 @@ def _timed_kernels(device: Device, precision: Precision) -> TimedKernels | None:
             )
             continue
         if point != asked:
-            if device.is_host and device.threads > host.cores():
-                raise InputError(
-                    f"{device.threads} threads are more than the {host.cores()} cores here",
-                    "use fewer --threads",
-                )
             log.warning(
                 "kernels of ONNX files were timed on %s at %s, not at %s: their costs are scaled, and the interval is "
                 "wider; for a narrower one: %s",

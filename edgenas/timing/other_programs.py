@@ -2,22 +2,23 @@
 
 import logging
 
-from edgenas.board.host import share_in_use
+from edgenas.board.host import cores, cores_in_use
 
 log = logging.getLogger(__name__)
 
 OBSERVATION_S = 0.5
 
-MAX_SHARE = 0.15
-"""Of the cores' time, above which times are of another machine than an idle one: a third of a core of two."""
+MAX_CORES = 0.4
+"""Of other programs: one that computes all the time takes a whole core, an idle desktop a tenth."""
 
 
 def warn_of_other_programs() -> None:
     """Observe this machine for half a second, while edgenas itself does nothing, and warn if it is in use."""
-    share = share_in_use(OBSERVATION_S)
-    if share > MAX_SHARE:
+    in_use = cores_in_use(OBSERVATION_S)
+    if in_use > MAX_CORES:
         log.warning(
-            "other programs take %.0f %% of this machine's processor time: what is timed beside them, and what is "
-            "learnt from it, is wrong by more than its interval says; stop them, and repeat this",
-            100 * share,
+            "other programs keep %.1f of %d processor cores busy: what is timed beside them, and what is learnt from "
+            "it, may be wrong by more than its interval says; stop them, and repeat this",
+            in_use,
+            cores(),
         )

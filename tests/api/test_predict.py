@@ -8,7 +8,8 @@ import onnx
 import pytest
 
 from edgenas import SearchSpace, export, mbconv, predict, profile
-from edgenas.errors import FileFormatError, IncompleteTableError, InputError
+from edgenas.board import host
+from edgenas.errors import DeviceError, FileFormatError, IncompleteTableError, InputError
 from edgenas.fragments import drawing
 from edgenas.onnx_latency.costing import KernelLatency
 from edgenas.space import nasbench_macro
@@ -287,3 +288,15 @@ def test_a_file_and_its_card_are_predicted_at_their_own_precision(in_finished_ru
         assert ", fp32, " in predict(path, "pi5", precision="fp32").conditions
     (fp32, *_) = export("done").models
     assert ", fp16, " in predict(fp32.onnx, "jetson").conditions  # which converts it
+
+
+def test_more_threads_than_this_machine_has_cores_are_refused_for_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "cores", lambda: 2)
+    space = mbconv(16, 2)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(onnx_from_blocks(space.blocks(space.smallest), random_weights(0)).SerializeToString())
+    with pytest.raises(DeviceError, match=r"^3 threads are more than the 2 cores here; use fewer --threads$"):
+        predict(str(path), "cpu", threads=3)
+    assert predict(str(path), "raspberry-pi-5", threads=3).latency_ms.predicted > 0

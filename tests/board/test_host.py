@@ -282,16 +282,19 @@ def test_pin_takes_one_hardware_thread_of_each_core_first(
     assert set(host.pin(3)) >= {1, 3}
 
 
-def test_the_share_in_use_is_of_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_in_use_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = os.sysconf("SC_CLK_TCK")
-    looks = iter([{0: 0, 1: 50}, {0: ticks, 1: 50 + ticks // 2, 7: 9}])  # the last core has just come
+    looks = iter(
+        [{0: 0, 1: 50, 2: 0}, {0: ticks, 1: 50 + ticks // 2, 2: 9 * ticks, 7: 9}]
+    )  # the last has just come
     clock = iter([3.0, 5.0])
-    monkeypatch.setattr(host, "_busy_ticks", lambda: next(looks))
     fake_time = SimpleNamespace(sleep=lambda seconds: None, monotonic=lambda: next(clock))
+    monkeypatch.setattr(host, "_busy_ticks", lambda: next(looks))
     monkeypatch.setattr(host, "time", fake_time)
-    assert host.share_in_use(2.0) == pytest.approx(1.5 / 2 / 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 7}, raising=False)
+    assert host.cores_in_use(2.0) == pytest.approx(0.75)
 
 
 def test_a_system_that_does_not_tell_is_not_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "_busy_ticks", dict)
-    assert host.share_in_use(0.0) == 0.0
+    assert host.cores_in_use(0.01) == 0.0

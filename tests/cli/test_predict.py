@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from fixtures import needless
 
+import edgenas
 from edgenas.cli.main import run
 from edgenas.cli.predict import BAR_WIDTH, _bar
 from edgenas.space import SearchSpace, mbconv
@@ -280,3 +282,58 @@ def test_advice_is_for_onnx_files(
         f"error: {option[0]} is for ONNX files, and {path} is none; "
         "leave it out; edgenas writes files without what costs needlessly\n"
     )
+
+
+def _calibrated(text: Text, monkeypatch: pytest.MonkeyPatch, path: Path, gain_ms: float) -> str:
+    """What is shown of a file whose kernels were timed: 1 ms of which 0.25 ms are of an empty call."""
+    from edgenas.advice.record import FixedFile
+    from edgenas.api import predict as module
+    from edgenas.device import Provenance
+    from edgenas.latency.latency import DataRange, Latency
+
+    found = edgenas.predict(str(path), "pi5")
+    whole_ms = found.latency_ms.predicted
+    fixed = FixedFile(
+        onnx=Path("fixed.onnx"),
+        changes=("one node less",),
+        nodes_before=2,
+        nodes_after=1,
+        max_difference_share=0,
+        tolerance_share=1e-4,
+        predicted_gain_ms=None,
+        measured_gain_ms=gain_ms,
+    )
+    layers = tuple(
+        replace(each, latency_ms=each.latency_ms / whole_ms * 0.75)  # type: ignore[type-var]
+        for each in found.layers
+    )
+    changes = {
+        "layers": layers,
+        "constant_ms": 0.25,
+        "fixed": fixed,
+        "latency_ms": Latency(1.0, 0.9, 1.1, Provenance.CALIBRATED),
+        "data_range": DataRange(4, 0.5, 2.0, None),
+    }
+    monkeypatch.setattr(module, "predict", lambda **_: found.model_copy(update=changes))
+    return text(["predict", str(path), "--device", "cpu"])
+
+
+def test_an_empty_call_is_the_first_bar_of_a_file(
+    text: Text, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown = _calibrated(text, monkeypatch, _write_onnx(tmp_path, mbconv(32, 10)), 0.5)
+    bars = _bars(shown)
+    assert bars[0][1] - bars[0][0] == BAR_WIDTH // 4
+    assert bars[-1][1] - bars[0][0] == BAR_WIDTH
+    assert "an empty call" in shown
+    assert "what runs depends on the data: 0.5 ms to 2 ms for 4 different inputs" in shown
+
+
+@pytest.mark.parametrize(
+    ("gain_ms", "said"),
+    [(0.5, "0.5 ms less measured; "), (-0.02, "0.02 ms more measured (within the noise); ")],
+)
+def test_a_gain_within_the_noise_is_told(
+    gain_ms: float, said: str, text: Text, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert said in _calibrated(text, monkeypatch, _write_onnx(tmp_path, mbconv(32, 10)), gain_ms)

@@ -10,8 +10,9 @@ from onnx import TensorProto, helper
 
 import edgenas
 from edgenas.latency.latency import DataRange
+from edgenas.onnx_latency.model_inputs import Input, feeds_of
 
-from .conftest import Save, node
+from .conftest import Save, model, node
 
 ELEMENTS = 8 * 6 * 6
 ARRIVES = [node("Greater", "x zero", "positive"), node("Cast", "positive", "one", to=TensorProto.INT64)]
@@ -41,15 +42,15 @@ def _graph(name: str, nodes: list[onnx.NodeProto], inputs: dict[str, int], outpu
     return helper.make_graph(nodes, name, *values)
 
 
-def _loop(trips: str) -> onnx.NodeProto:
-    """Takes the sine of `x` so many times."""
+def _loop(trips: str, value: str = "x", output: str = "y") -> onnx.NodeProto:
+    """Takes the sine of a value so many times."""
     body = _graph(
         "body",
         [node("Sin", "v", "w"), node("Identity", "going", "on")],
         {"i": TensorProto.INT64, "going": TensorProto.BOOL, "v": TensorProto.FLOAT},
         {"on": TensorProto.BOOL, "w": TensorProto.FLOAT},
     )
-    return node("Loop", f"{trips} true x", "y", body=body)
+    return node("Loop", f"{trips} true {value}", output, body=body)
 
 
 def test_a_loop_is_given_as_a_range_and_by_its_step(predicted: Any) -> None:
@@ -58,7 +59,32 @@ def test_a_loop_is_given_as_a_range_and_by_its_step(predicted: Any) -> None:
     assert spread.inputs == 4
     assert spread.fastest_ms < found.latency_ms.predicted < spread.slowest_ms
     assert found.latency_ms.low < spread.fastest_ms and spread.slowest_ms < found.latency_ms.high
-    assert spread.slowest_ms - spread.fastest_ms == pytest.approx(ELEMENTS * spread.step_ms, rel=0.01)
+    assert spread.slowest_ms - spread.fastest_ms == pytest.approx(ELEMENTS * spread.step_ms)
+
+
+def test_a_longer_loop_that_is_always_the_same_hides_no_other(predicted: Any) -> None:
+    alone, beside = (
+        predicted([*ARRIVES, node("ReduceSum", "one", "n", keepdims=0), *loops], many=np.int64(999))
+        for loops in ([_loop("n")], [_loop("n", output="z"), _loop("many", "z")])
+    )
+    assert beside.data_range.step_ms == pytest.approx(alone.data_range.step_ms)
+    assert beside.data_range.fastest_ms > alone.data_range.fastest_ms
+
+
+def test_inputs_that_are_alike_are_run_once(save: Save) -> None:
+    made = model([node("NonZero", "x", "places"), node("Cast", "places", "y", to=1)], (4, 4))
+    made.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    path = save([node("Relu", "x", "y")])
+    path.write_bytes(made.SerializeToString())
+    found = edgenas.predict(str(path), "raspberry-pi-5").data_range
+    assert found is not None and found.inputs == 2  # ones, which are the usual ones, and zeros
+
+
+def test_a_sample_rate_is_always_one() -> None:
+    inputs = (Input("sr", (1,), TensorProto.INT64, ()), Input("x", (2,), TensorProto.FLOAT, ()))
+    feeds = feeds_of(inputs, fill=0)
+    assert feeds["sr"].tolist() == [16000] and feeds["x"].tolist() == [0, 0]
+    assert feeds["x"].dtype == np.float32
 
 
 def test_a_loop_of_known_length_has_no_range(predicted: Any) -> None:
@@ -90,7 +116,9 @@ def test_so_have_branches(predicted: Any) -> None:
     assert found.data_range.slowest_ms > 2 * found.data_range.fastest_ms
 
 
-def test_inputs_that_cannot_be_run_are_passed_over(predicted: Any) -> None:
+def test_inputs_that_cannot_be_run_are_told_and_passed_over(
+    predicted: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     far_if_alike = [
         node("ReduceMin", "one", "least", keepdims=0),
         node("ReduceMax", "one", "most", keepdims=0),
@@ -106,6 +134,9 @@ def test_inputs_that_cannot_be_run_are_passed_over(predicted: Any) -> None:
     ]
     found = predicted([*ARRIVES, *far_if_alike, *places], far=np.int64(99), table=np.ones((8, 1), np.float32))
     assert found.data_range.inputs == 2
+    assert [text.partition(":")[0] for text in caplog.messages] == [
+        f"with inputs of {value} the file cannot be run, so its range leaves them out" for value in (0, 1)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import edgenas
 from edgenas.board import bursts, host
 from edgenas.device import Device, find_device
 from edgenas.device.onnx_execution import OnnxExecutor, stores_in_blocks
-from edgenas.errors import InputError
 from edgenas.fragments import drawing
 from edgenas.latency.table import Fragments, LatencyTable, save_table
 from edgenas.onnx_latency.fragment_timing import timed_fragments
@@ -100,14 +99,6 @@ def test_costs_learnt_with_one_thread_serve_others_with_a_still_wider_interval(
     assert threads.costs.constant_ms == one.costs.constant_ms
     assert 0.5 * one.latency.predicted < threads.latency.predicted < 0.8 * one.latency.predicted
     assert _width(threads) > _width(batch) > _width(one)
-
-
-def test_more_threads_than_there_are_cores_are_refused(
-    timed: Path, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(host, "cores", lambda: 2)
-    with pytest.raises(InputError, match=r"^3 threads are more than the 2 cores here; use fewer --threads$"):
-        predicted_onnx(path, find_device("cpu", threads=3))
 
 
 def test_the_own_point_is_preferred_then_the_nearest_with_fragments(

@@ -2,36 +2,39 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import edgenas
+from edgenas.device.onnx_process import OnnxProcess
 from edgenas.timing import other_programs
 
 
 @pytest.mark.parametrize(
-    ("share", "messages"),
+    ("in_use", "messages"),
     [
-        (0.15, []),
+        (0.4, []),
         (
-            0.47,
+            0.97,
             [
-                "other programs take 47 % of this machine's processor time: what is timed beside them, and what is "
-                "learnt from it, is wrong by more than its interval says; stop them, and repeat this"
+                "other programs keep 1.0 of 4 processor cores busy: what is timed beside them, and what is learnt from "
+                "it, may be wrong by more than its interval says; stop them, and repeat this"
             ],
         ),
     ],
 )
 def test_a_machine_in_use_is_told(
-    share: float, messages: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    in_use: float, messages: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(other_programs, "share_in_use", lambda seconds: share)
+    monkeypatch.setattr(other_programs, "cores", lambda: 4)
+    monkeypatch.setattr(other_programs, "cores_in_use", lambda seconds: in_use)
     other_programs.warn_of_other_programs()
     assert caplog.messages == messages
 
 
 @pytest.mark.parametrize("command", [edgenas.profile, edgenas.validate])
-def test_they_are_looked_for_before_anything_is_timed(
+def test_they_are_looked_for_before_anything_is_loaded(
     command: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class LookedError(Exception):
@@ -40,7 +43,11 @@ def test_they_are_looked_for_before_anything_is_timed(
     def look(seconds: float) -> float:
         raise LookedError
 
+    def load(*_: Any) -> None:
+        raise AssertionError("a model is loaded")
+
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(other_programs, "share_in_use", look)
+    monkeypatch.setattr(other_programs, "cores_in_use", look)
+    monkeypatch.setattr(OnnxProcess, "load", load)
     with pytest.raises(LookedError):
         command("cpu", space="mbconv", resolution=16, classes=2)
