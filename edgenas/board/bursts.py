@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Protocol, Sequence
 
 BURST_MS = 5.0
@@ -104,23 +105,28 @@ def take_rounds(
     commit: Callable[[Bursts], None],
     progress: Callable[[str, float, float], Any],
     pause: Callable[[float], None] = time.sleep,
+    least: int = 0,
+    enough: int = MAX_ROUNDS,
 ) -> int:
     """Time loaded models in rounds, then repeat disturbed bursts; returns how many bursts were repeated.
 
     Args:
         sessions: models to time, by any key; at least one.
         sentinel: a small model on the same runtime, timed between the others.
-        budget_s: target duration, seconds; between 9 and 25 rounds are made in any case.
+        budget_s: target duration, seconds; but 9 to 25 rounds are made in any case.
         bursts: complete rounds of the same models, or an empty list for each; extended in place.
         commit: called with all bursts after each round, so that an interruption loses at most one.
         progress: called with a phase, what is done and the total: for each burst, in seconds of timing.
         pause: waits the given seconds before disturbed bursts are repeated.
+        least: rounds in any case, instead of 9; 0 for these.
+        enough: undisturbed bursts of a model; no more are repeated than it lacks of them.
     """
+    least = least or MIN_ROUNDS
     calls = {key: _calls(session) for key, session in sessions.items()}
     reading_ms = (1 + SENTINEL_CALLS) * _warm_up(sentinel)
     round_s = sum((1 + count) * run_ms + reading_ms for count, run_ms in calls.values()) / 1e3
     finished = len(next(iter(bursts.values())))
-    rounds = max(finished, min(max(int(budget_s / round_s), MIN_ROUNDS), MAX_ROUNDS))
+    rounds = max(finished, min(max(int(budget_s / round_s), least), MAX_ROUNDS))
     timer = _BurstTimer(sessions, {key: count for key, (count, _) in calls.items()}, sentinel)
     for done in range(finished, rounds):
         taken = []
@@ -131,8 +137,8 @@ def take_rounds(
             bursts[key].append(burst)
         commit(bursts)
     progress("timing", rounds * round_s, rounds * round_s)
-    affordable = int(RETAKE_SHARE * max(budget_s / round_s, MIN_ROUNDS) * len(sessions))
-    return _retake(bursts, timer, affordable, commit, progress, pause)
+    affordable = int(RETAKE_SHARE * max(budget_s / round_s, least) * len(sessions))
+    return _retake(bursts, timer, affordable, commit, progress, pause, enough)
 
 
 def take_runs(
@@ -217,11 +223,12 @@ def _retake(
     commit: Callable[[Bursts], None],
     progress: Callable[[str, float, float], Any],
     pause: Callable[[float], None],
+    enough: int,
 ) -> int:
     """Repeat up to `affordable` disturbed bursts, in place, up to `RETAKES` times; the number of bursts replaced."""
     retaken: list[tuple[str, int]] = []
     for _ in range(RETAKES):
-        repeated = disturbed(bursts)[: affordable - len(retaken)]
+        repeated = _wanting(bursts, enough)[: affordable - len(retaken)]
         if not repeated:
             break
         retaken += repeated
@@ -232,6 +239,19 @@ def _retake(
             progress("repeating disturbed timings", number + 1, len(repeated))
         commit(bursts)
     return len(set(retaken))
+
+
+def _wanting(bursts: Bursts, enough: int) -> list[tuple[str, int]]:
+    """(key, round) of disturbed bursts, of each model as many as it lacks of enough others."""
+    found = disturbed(bursts)
+    counts = Counter(key for key, _ in found)
+    lacking = {key: enough - (len(bursts[key]) - count) for key, count in counts.items()}
+    wanting = []
+    for key, i in found:
+        if lacking[key] > 0:
+            lacking[key] -= 1
+            wanting.append((key, i))
+    return wanting
 
 
 def _calls(session: Timed) -> tuple[int, float]:

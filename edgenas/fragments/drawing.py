@@ -32,7 +32,7 @@ ROWS = (112, 56, 28, 14, 7)
 WIDEST = {112: 64, 56: 256, 28: 512, 14: 1024, 7: 2048}
 """Largest number of channels at each resolution (rows)."""
 
-FURTHER = 3
+FURTHER = 5
 """Fragments of each kind that `further` draws; twice as many of frequent ones."""
 
 FURTHER_MACS = 150_000_000

@@ -35,12 +35,18 @@ LOADING = Phase("loading fragments of networks", "fragments")
 BUDGET_S = 25.0
 """Target duration of the timing, seconds; exceeded if the minimum number of rounds takes longer."""
 
+LEAST_ROUNDS, ENOUGH_BURSTS = 4, 3
+"""Rounds, and undisturbed bursts of a fragment: many fragments timed roughly say more than few timed well."""
+
 PRECISION: Precision = "fp32"
 
 OVERHEAD = "overhead"
 
 RUNS = 9
 """Of a fragment in which the runtime times each of its kernels."""
+
+MIN_EXPLAINED = 0.5
+"""Share of a fragment's time below which the runtime's clock says nothing about its kernels."""
 
 LAUNCH_MS = 1e-3
 """Of each kernel, beside what the runtime says that it takes."""
@@ -86,7 +92,16 @@ def timed_fragments(
     sessions[OVERHEAD] = load_empty(runtime)
     rounds = kept_rounds(journal, machine, list(sessions))
     commit = partial(keep_rounds, journal, machine)
-    measured = measure(sessions, load_sentinel(runtime), BUDGET_S, rounds, commit, progress)
+    measured = measure(
+        sessions,
+        load_sentinel(runtime),
+        BUDGET_S,
+        rounds,
+        commit,
+        progress,
+        least=LEAST_ROUNDS,
+        enough=ENOUGH_BURSTS,
+    )
     return fragments_from(
         kernels,
         {name: measured.timings[name].typical_ms for name in kernels},
@@ -157,8 +172,13 @@ def _texts(kernels: Sequence[Kernel]) -> dict[str, int]:
 
 
 def _parts_ms(kernels: Sequence[Kernel], net_ms: float) -> dict[str, float]:
-    """What kernels of one piece took of a fragment's time, in proportion to what the runtime says that they took."""
+    """What kernels of one piece took of a fragment's time, in proportion to what the runtime says that they took.
+
+    Nothing is told where it says little: a list of dictionaries is made into Python's after the last kernel.
+    """
     whole_ms = sum(each.run_ms + each.times * LAUNCH_MS for each in kernels)
+    if whole_ms < MIN_EXPLAINED * net_ms:
+        return {}
     parts: dict[str, float] = defaultdict(float)
     for each in kernels:
         pieces = pieces_of(each)

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from edgenas.board.bursts import Burst, Bursts, disturbed, is_disturbed, level, take_rounds
+from edgenas.board.bursts import (
+    MAX_ROUNDS,
+    MIN_ROUNDS,
+    Burst,
+    Bursts,
+    disturbed,
+    is_disturbed,
+    level,
+    take_rounds,
+)
 from edgenas.device.runtime import Session
 from edgenas.progress import Progress, silent
 
@@ -65,20 +74,24 @@ def measure(
     commit: Callable[[Bursts], None] = lambda bursts: None,
     progress: Progress = silent,
     pause: Callable[[float], None] = time.sleep,
+    least: int = MIN_ROUNDS,
+    enough: int = MAX_ROUNDS,
 ) -> Measurement:
     """Time loaded models on this machine.
 
     Args:
         sessions: models to time, by any key; at least one.
         sentinel: a small model on the same runtime, timed between the others.
-        budget_s: target duration, seconds; between 9 and 25 rounds are made in any case.
+        budget_s: target duration, seconds; but at least `least`, and at most 25 rounds are made.
         known: complete rounds of an interrupted measurement of the same models; extended in place.
         commit: called with all bursts after each round, so that an interruption loses at most one.
         progress: called for each burst, in seconds of timing.
         pause: waits the given seconds before disturbed bursts are repeated.
+        least: rounds.
+        enough: undisturbed bursts of a model; no more are repeated than it lacks of them.
     """
     bursts: Bursts = {key: [] for key in sessions} if known is None else known
-    retaken = take_rounds(sessions, sentinel, budget_s, bursts, commit, progress, pause)
+    retaken = take_rounds(sessions, sentinel, budget_s, bursts, commit, progress, pause, least, enough)
     return measurement_of(bursts, retaken)
 
 

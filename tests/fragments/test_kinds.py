@@ -24,7 +24,7 @@ EXPECTED = """
     QLinearMatMul QLinearMul QLinearSigmoid QuantizeLinear QuickGelu RNN Range Reciprocal ReduceMax ReduceMean ReduceMin
     ReduceSum Relu Reshape Resize Scaler ScatterElements ScatterND Shape Sigmoid SkipLayerNormalization Slice Softmax
     SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose TreeEnsembleClassifier TreeEnsembleRegressor Trilu
-    Unsqueeze Where
+    Unsqueeze Where ZipMap
 """
 """Operators that ONNX Runtime runs of all fragments, without the layouts that only some processors have."""
 

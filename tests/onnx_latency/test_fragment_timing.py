@@ -110,3 +110,13 @@ def test_kernels_that_are_one_piece_are_timed_alone(monkeypatch: pytest.MonkeyPa
     for each in found.times:
         assert each.parts_ms.keys() <= each.pieces.keys()
         assert 0 < sum(each.parts_ms.values()) <= each.typical_ms
+
+
+def test_kernels_that_explain_little_of_a_fragment_are_not_timed_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fragment_timing, "RUNS", 4)
+    monkeypatch.setattr(fragment_timing, "MIN_EXPLAINED", 1e9)
+    monkeypatch.setattr(drawing, "COUNT", 8)
+    found = timed_fragments(FormulaRuntime(), 1)
+    assert found is not None and not any(each.parts_ms for each in found.times)

@@ -12,7 +12,7 @@ KINDS: dict[str, Kind] = {**IMAGES, **QUANTISED, **SEQUENCES, **ARRAYS, **MOVEME
 
 FREQUENT = (
     "conv1d", "conv-transposed", "dynamic-convolutions", "dynamic-lstm", "dynamic-products", "grouped", "gru", "head",
-    "large-linear", "large-pooling", "lstm", "small-linear", "thin",
+    "large-linear", "large-pooling", "linear-models", "lstm", "small-linear", "stem", "thin",
 )  # fmt: skip
 """Kinds that many files have, and that vary much."""
 

@@ -119,10 +119,10 @@ def _transposed(draw: Draw, start: Start) -> Built:
 
 
 def _stem(draw: Draw, start: Start) -> Built:
-    """Large kernels or large strides on a picture or a spectrogram."""
+    """Large kernels, large strides or few channels on a picture or a spectrogram."""
     builder = start(draw.of(1, 3, 3), *[draw.of(64, 96, 160, 224)] * 2)
-    out = draw.of(16, 24, 32, 64)
-    kernel, stride = (7, 2) if draw.chance(0.4) else (11, 4) if draw.chance(0.5) else (16, 16)
+    out = draw.of(8, 16, 24, 32, 64)
+    kernel, stride = ((3, 1), (3, 2), (7, 2), (7, 2), (11, 4), (16, 16))[draw.of(*range(6))]
     value = builder.conv(INPUT, out, kernel, stride, act=draw.word("none", "relu"))
     return builder, builder.conv(builder.pooled(value, "MaxPool", 3, 2), out, 5, act="relu")
 

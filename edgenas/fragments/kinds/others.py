@@ -12,18 +12,23 @@ from edgenas.space.onnx_graph import INPUT
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
 
-def _rows(draw: Draw, start: Start) -> tuple[GraphBuilder, Value]:
+ROWS, FEATURES = (1, 16, 64, 256, 1024), (4, 10, 30, 100)
+
+
+def _rows(
+    draw: Draw, start: Start, rows: tuple[int, ...] = ROWS, features: tuple[int, ...] = FEATURES
+) -> tuple[GraphBuilder, Value]:
     """Rows of features, scaled."""
-    features = draw.of(4, 10, 30, 100)
-    builder = start(draw.of(1, 16, 64, 256, 1024), features)
-    value = builder.reshaped(INPUT, start.batch * builder.shape(INPUT)[1], features)
+    width = draw.of(*features)
+    builder = start(draw.of(*rows), width)
+    value = builder.reshaped(INPUT, start.batch * builder.shape(INPUT)[1], width)
     return builder, builder.node(
         "Scaler",
         [value],
         builder.shape(value),
         domain=CLASSICAL,
-        offset=[0.5] * features,
-        scale=[2.0] * features,
+        offset=[0.5] * width,
+        scale=[2.0] * width,
     )
 
 
@@ -85,14 +90,14 @@ def _classification(draw: Draw, start: Start) -> Built:
 
 
 def _linear(draw: Draw, start: Start) -> Built:
-    """Linear models, as scikit-learn's converters write them."""
-    builder, value = _rows(draw, start)
+    """Linear models, as scikit-learn's converters write them; most are asked about one row."""
+    builder, value = _rows(draw, start, (1, 1, 1, 16, 256), (4, 30, 100, 1000))
     rows, features = builder.shape(value)
     classes = draw.of(3, 10, 100)
     builder.macs += rows * features * classes
     slopes = [(i * 37 % 100) / 100 for i in range(classes * features)]
     common: dict[str, Any] = {"coefficients": slopes, "intercepts": [0.5] * classes, "domain": CLASSICAL}
-    if draw.chance(0.3):
+    if draw.chance(0.2):
         return builder, builder.node("LinearRegressor", [value], (rows, classes), targets=classes, **common)
     labels = [*range(classes)]
     builder.node(
@@ -106,7 +111,8 @@ def _linear(draw: Draw, start: Start) -> Built:
     )
     scores = builder.also((rows, classes), FLOAT)
     norm = draw.word("L1", "L2", "MAX")
-    return builder, builder.node("Normalizer", [scores], (rows, classes), domain=CLASSICAL, norm=norm)
+    scores = builder.node("Normalizer", [scores], (rows, classes), domain=CLASSICAL, norm=norm)
+    return builder, builder.dictionaries(scores) if draw.chance(0.7) else scores
 
 
 def _layers(draw: Draw, builder: GraphBuilder, value: Value) -> Value:
