@@ -105,7 +105,6 @@ def take_rounds(
     commit: Callable[[Bursts], None],
     progress: Callable[[str, float, float], Any],
     pause: Callable[[float], None] = time.sleep,
-    least: int = 0,
     enough: int = MAX_ROUNDS,
 ) -> int:
     """Time loaded models in rounds, then repeat disturbed bursts; returns how many bursts were repeated.
@@ -113,20 +112,18 @@ def take_rounds(
     Args:
         sessions: models to time, by any key; at least one.
         sentinel: a small model on the same runtime, timed between the others.
-        budget_s: target duration, seconds; but 9 to 25 rounds are made in any case.
+        budget_s: target duration, seconds; between 9 and 25 rounds are made in any case.
         bursts: complete rounds of the same models, or an empty list for each; extended in place.
         commit: called with all bursts after each round, so that an interruption loses at most one.
         progress: called with a phase, what is done and the total: for each burst, in seconds of timing.
         pause: waits the given seconds before disturbed bursts are repeated.
-        least: rounds in any case, instead of 9; 0 for these.
         enough: undisturbed bursts of a model; no more are repeated than it lacks of them.
     """
-    least = least or MIN_ROUNDS
     calls = {key: _calls(session) for key, session in sessions.items()}
     reading_ms = (1 + SENTINEL_CALLS) * _warm_up(sentinel)
     round_s = sum((1 + count) * run_ms + reading_ms for count, run_ms in calls.values()) / 1e3
     finished = len(next(iter(bursts.values())))
-    rounds = max(finished, min(max(int(budget_s / round_s), least), MAX_ROUNDS))
+    rounds = max(finished, min(max(int(budget_s / round_s), MIN_ROUNDS), MAX_ROUNDS))
     timer = _BurstTimer(sessions, {key: count for key, (count, _) in calls.items()}, sentinel)
     for done in range(finished, rounds):
         taken = []
@@ -137,7 +134,7 @@ def take_rounds(
             bursts[key].append(burst)
         commit(bursts)
     progress("timing", rounds * round_s, rounds * round_s)
-    affordable = int(RETAKE_SHARE * max(budget_s / round_s, least) * len(sessions))
+    affordable = int(RETAKE_SHARE * max(budget_s / round_s, MIN_ROUNDS) * len(sessions))
     return _retake(bursts, timer, affordable, commit, progress, pause, enough)
 
 

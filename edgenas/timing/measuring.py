@@ -13,7 +13,6 @@ from scipy import stats
 
 from edgenas.board.bursts import (
     MAX_ROUNDS,
-    MIN_ROUNDS,
     Burst,
     Bursts,
     disturbed,
@@ -74,7 +73,6 @@ def measure(
     commit: Callable[[Bursts], None] = lambda bursts: None,
     progress: Progress = silent,
     pause: Callable[[float], None] = time.sleep,
-    least: int = MIN_ROUNDS,
     enough: int = MAX_ROUNDS,
 ) -> Measurement:
     """Time loaded models on this machine.
@@ -82,16 +80,15 @@ def measure(
     Args:
         sessions: models to time, by any key; at least one.
         sentinel: a small model on the same runtime, timed between the others.
-        budget_s: target duration, seconds; but at least `least`, and at most 25 rounds are made.
+        budget_s: target duration, seconds; between 9 and 25 rounds are made in any case.
         known: complete rounds of an interrupted measurement of the same models; extended in place.
         commit: called with all bursts after each round, so that an interruption loses at most one.
         progress: called for each burst, in seconds of timing.
         pause: waits the given seconds before disturbed bursts are repeated.
-        least: rounds.
         enough: undisturbed bursts of a model; no more are repeated than it lacks of them.
     """
     bursts: Bursts = {key: [] for key in sessions} if known is None else known
-    retaken = take_rounds(sessions, sentinel, budget_s, bursts, commit, progress, pause, least, enough)
+    retaken = take_rounds(sessions, sentinel, budget_s, bursts, commit, progress, pause, enough)
     return measurement_of(bursts, retaken)
 
 

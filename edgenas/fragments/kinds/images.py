@@ -119,12 +119,19 @@ def _transposed(draw: Draw, start: Start) -> Built:
 
 
 def _stem(draw: Draw, start: Start) -> Built:
-    """Large kernels, large strides or few channels on a picture or a spectrogram."""
+    """Large kernels or large strides on a picture or a spectrogram."""
     builder = start(draw.of(1, 3, 3), *[draw.of(64, 96, 160, 224)] * 2)
-    out = draw.of(8, 16, 24, 32, 64)
-    kernel, stride = ((3, 1), (3, 2), (7, 2), (7, 2), (11, 4), (16, 16))[draw.of(*range(6))]
+    out = draw.of(16, 24, 32, 64)
+    kernel, stride = (7, 2) if draw.chance(0.4) else (11, 4) if draw.chance(0.5) else (16, 16)
     value = builder.conv(INPUT, out, kernel, stride, act=draw.word("none", "relu"))
     return builder, builder.conv(builder.pooled(value, "MaxPool", 3, 2), out, 5, act="relu")
+
+
+def _thin_stem(draw: Draw, start: Start) -> Built:
+    """Convolutions of few outputs on a picture, which store channels in no full block."""
+    builder = start(draw.of(1, 3, 3), *[draw.of(96, 128, 160, 224)] * 2)
+    value = builder.conv(INPUT, draw.of(8, 8, 16), 3, draw.of(1, 2, 2), act=draw.word("none", "relu"))
+    return builder, builder.conv(value, draw.of(8, 16), 3, 2, act="relu")
 
 
 def _asymmetric(draw: Draw, start: Start) -> Built:
@@ -283,4 +290,5 @@ IMAGES: dict[str, Kind] = {
     "padding": _padded,
     "prepared": _prepared,
     "detection": _detected,
+    "thin-stem": _thin_stem,
 }
