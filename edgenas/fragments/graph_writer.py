@@ -17,7 +17,7 @@ Value = str
 MICROSOFT, CLASSICAL = "com.microsoft", "ai.onnx.ml"
 """Domains of operators: ONNX Runtime's own, and those of trees and linear models."""
 
-DICTIONARY_LAUNCHES = 8
+DICTIONARY_LAUNCHES = 12
 
 _ORDINALS = ("first", "second", "third", "fourth")
 _VERSIONS = {MICROSOFT: 1, CLASSICAL: 3}

@@ -45,8 +45,7 @@ OVERHEAD = "overhead"
 RUNS = 9
 """Of a fragment in which the runtime times each of its kernels."""
 
-MIN_EXPLAINED = 0.5
-"""Share of a fragment's time below which the runtime's clock says nothing about its kernels."""
+DICTIONARIES = "ai.onnx.ml.ZipMap"
 
 LAUNCH_MS = 1e-3
 """Of each kernel, beside what the runtime says that it takes."""
@@ -173,11 +172,11 @@ def _texts(kernels: Sequence[Kernel]) -> dict[str, int]:
 def _parts_ms(kernels: Sequence[Kernel], net_ms: float) -> dict[str, float]:
     """What kernels of one piece took of a fragment's time, in proportion to what the runtime says that they took.
 
-    Nothing is told where it says little: a list of dictionaries is made into Python's after the last kernel.
+    Nothing is told where dictionaries come out: Python's are made after the last kernel, and freed in the next run.
     """
-    whole_ms = sum(each.run_ms + each.times * LAUNCH_MS for each in kernels)
-    if whole_ms < MIN_EXPLAINED * net_ms:
+    if any(DICTIONARIES in each.operators for each in kernels):
         return {}
+    whole_ms = sum(each.run_ms + each.times * LAUNCH_MS for each in kernels)
     parts: dict[str, float] = defaultdict(float)
     for each in kernels:
         pieces = pieces_of(each)

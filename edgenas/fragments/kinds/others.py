@@ -97,7 +97,7 @@ def _linear(draw: Draw, start: Start) -> Built:
 
 def _dictionaries(draw: Draw, start: Start) -> Built:
     """Few rows whose scores become dictionaries by class, as those converters end classifiers unless told otherwise."""
-    builder, value = _rows(draw, start, 1, 3, 16, 64)
+    builder, value = _rows(draw, start, 1, 1, 3, 16)
     return builder, builder.dictionaries(_classified(draw, builder, value, draw.of(3, 10, 100)))
 
 
