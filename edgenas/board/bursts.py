@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Protocol, Sequence
 
 BURST_MS = 5.0
@@ -104,6 +105,7 @@ def take_rounds(
     commit: Callable[[Bursts], None],
     progress: Callable[[str, float, float], Any],
     pause: Callable[[float], None] = time.sleep,
+    enough: int = MAX_ROUNDS,
 ) -> int:
     """Time loaded models in rounds, then repeat disturbed bursts; returns how many bursts were repeated.
 
@@ -115,6 +117,7 @@ def take_rounds(
         commit: called with all bursts after each round, so that an interruption loses at most one.
         progress: called with a phase, what is done and the total: for each burst, in seconds of timing.
         pause: waits the given seconds before disturbed bursts are repeated.
+        enough: undisturbed bursts of a model; no more are repeated than it lacks of them.
     """
     calls = {key: _calls(session) for key, session in sessions.items()}
     reading_ms = (1 + SENTINEL_CALLS) * _warm_up(sentinel)
@@ -132,7 +135,7 @@ def take_rounds(
         commit(bursts)
     progress("timing", rounds * round_s, rounds * round_s)
     affordable = int(RETAKE_SHARE * max(budget_s / round_s, MIN_ROUNDS) * len(sessions))
-    return _retake(bursts, timer, affordable, commit, progress, pause)
+    return _retake(bursts, timer, affordable, commit, progress, pause, enough)
 
 
 def take_runs(
@@ -217,11 +220,12 @@ def _retake(
     commit: Callable[[Bursts], None],
     progress: Callable[[str, float, float], Any],
     pause: Callable[[float], None],
+    enough: int,
 ) -> int:
     """Repeat up to `affordable` disturbed bursts, in place, up to `RETAKES` times; the number of bursts replaced."""
     retaken: list[tuple[str, int]] = []
     for _ in range(RETAKES):
-        repeated = disturbed(bursts)[: affordable - len(retaken)]
+        repeated = _wanting(bursts, enough)[: affordable - len(retaken)]
         if not repeated:
             break
         retaken += repeated
@@ -232,6 +236,19 @@ def _retake(
             progress("repeating disturbed timings", number + 1, len(repeated))
         commit(bursts)
     return len(set(retaken))
+
+
+def _wanting(bursts: Bursts, enough: int) -> list[tuple[str, int]]:
+    """(key, round) of disturbed bursts, of each model as many as it lacks of enough others."""
+    found = disturbed(bursts)
+    counts = Counter(key for key, _ in found)
+    lacking = {key: enough - (len(bursts[key]) - count) for key, count in counts.items()}
+    wanting = []
+    for key, i in found:
+        if lacking[key] > 0:
+            lacking[key] -= 1
+            wanting.append((key, i))
+    return wanting
 
 
 def _calls(session: Timed) -> tuple[int, float]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edgenas.board.random_inputs import FLOATS, random_input
 from edgenas.fragments.graph_builder import GraphBuilder, Value
-from edgenas.fragments.kinds import FREQUENT, KINDS
+from edgenas.fragments.kinds import FREQUENT, KINDS, LATER
 from edgenas.fragments.kinds.starting import Start
 from edgenas.fragments.network_families import STYLES, Block, Draw, Style
 from edgenas.space.onnx_graph import INPUT
@@ -80,10 +80,10 @@ def fragments(batch: int, count: int = COUNT, seed: int = 0) -> Iterator[Fragmen
 
 def further(batch: int, seed: int = 0) -> Iterator[Fragment]:
     """Draw fragments of the kinds that other people's files have, rotating through them; numbered after the others."""
-    kinds = [*KINDS, *FREQUENT]
-    for number in range(FURTHER * len(kinds)):
-        turn, kind = divmod(number, len(kinds))
-        yield further_fragment(kinds[kind], batch, [seed, COUNT + number], turn)
+    kinds = [*(kind for kind in KINDS if kind not in LATER), *FREQUENT]
+    drawn = [(turn, kind) for each in (kinds, LATER * 2) for turn in range(FURTHER) for kind in each]
+    for number, (turn, kind) in enumerate(drawn):
+        yield further_fragment(kind, batch, [seed, COUNT + number], turn)
 
 
 def further_fragment(kind: str, batch: int, seed: list[int], turn: int = 0) -> Fragment:

@@ -17,6 +17,8 @@ Value = str
 MICROSOFT, CLASSICAL = "com.microsoft", "ai.onnx.ml"
 """Domains of operators: ONNX Runtime's own, and those of trees and linear models."""
 
+DICTIONARY_LAUNCHES = 12
+
 _ORDINALS = ("first", "second", "third", "fourth")
 _VERSIONS = {MICROSOFT: 1, CLASSICAL: 3}
 _REAL = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
@@ -44,6 +46,7 @@ class GraphWriter:
         self._nodes: list[onnx.NodeProto] = []
         self._count = 0
         self._tensors: dict[Value, Callable[[], NDArray[Any]]] = {}
+        self._dictionaries: set[Value] = set()
         self._real = kind if kind in _REAL else TensorProto.FLOAT
         self._rng = rng
         self.input(shape, kind)
@@ -61,8 +64,8 @@ class GraphWriter:
 
     @property
     def launches(self) -> int:
-        """Nodes so far, those of control flow once."""
-        return self._count
+        """Nodes so far, those of control flow once; a call whose outputs are no arrays takes as long as several."""
+        return self._count + DICTIONARY_LAUNCHES * len(self._dictionaries)
 
     def shape(self, value: Value) -> tuple[int, ...]:
         """Shape of a value."""
@@ -131,6 +134,13 @@ class GraphWriter:
         self.elements += math.prod(shape)
         return self._noted(outputs[-1], shape, self._kinds[outputs[0]] if kind is None else kind)
 
+    def dictionaries(self, value: Value) -> Value:
+        """Rows of numbers as a list of dictionaries by class, as scikit-learn's converters end classifiers."""
+        classes = range(self.shape(value)[-1])
+        found = self.node("ZipMap", [value], (), domain=CLASSICAL, classlabels_int64s=[*classes])
+        self._dictionaries.add(found)
+        return found
+
     def cast(self, value: Value, kind: int) -> Value:
         """The same numbers in another type."""
         return self.node("Cast", [value], self.shape(value), kind, to=kind)
@@ -178,6 +188,10 @@ class GraphWriter:
         return name
 
     def _info(self, name: str, value: Value) -> onnx.ValueInfoProto:
+        if value in self._dictionaries:
+            number = helper.make_tensor_type_proto(TensorProto.FLOAT, [])
+            by_class = helper.make_map_type_proto(TensorProto.INT64, number)
+            return helper.make_value_info(name, helper.make_sequence_type_proto(by_class))
         return helper.make_tensor_value_info(name, self._kinds[value], self._shapes[value])
 
 

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from edgenas.board.bursts import Burst, Bursts, disturbed, is_disturbed, level, take_rounds
+from edgenas.board.bursts import (
+    MAX_ROUNDS,
+    Burst,
+    Bursts,
+    disturbed,
+    is_disturbed,
+    level,
+    take_rounds,
+)
 from edgenas.device.runtime import Session
 from edgenas.progress import Progress, silent
 
@@ -65,6 +73,7 @@ def measure(
     commit: Callable[[Bursts], None] = lambda bursts: None,
     progress: Progress = silent,
     pause: Callable[[float], None] = time.sleep,
+    enough: int = MAX_ROUNDS,
 ) -> Measurement:
     """Time loaded models on this machine.
 
@@ -76,9 +85,10 @@ def measure(
         commit: called with all bursts after each round, so that an interruption loses at most one.
         progress: called for each burst, in seconds of timing.
         pause: waits the given seconds before disturbed bursts are repeated.
+        enough: undisturbed bursts of a model; no more are repeated than it lacks of them.
     """
     bursts: Bursts = {key: [] for key in sessions} if known is None else known
-    retaken = take_rounds(sessions, sentinel, budget_s, bursts, commit, progress, pause)
+    retaken = take_rounds(sessions, sentinel, budget_s, bursts, commit, progress, pause, enough)
     return measurement_of(bursts, retaken)
 
 

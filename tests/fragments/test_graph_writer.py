@@ -78,3 +78,14 @@ def test_domains_are_declared_if_they_are_used() -> None:
     value = writer.node("Gelu", [INPUT], (2, 4), domain=MICROSOFT)
     value = writer.node("Normalizer", [value], (2, 4), domain=CLASSICAL, norm="L1")
     assert {each.domain for each in writer.model(value).opset_import} == {"", MICROSOFT, CLASSICAL}
+
+
+def test_rows_become_dictionaries_by_class() -> None:
+    writer = _writer(2, 3)
+    before = writer.launches
+    model = writer.model(writer.dictionaries(INPUT))
+    assert writer.launches > before + 1
+    onnx.checker.check_model(model, full_check=True)
+    output = model.graph.output[0].type.sequence_type.elem_type.map_type
+    assert output.key_type == TensorProto.INT64
+    assert output.value_type.tensor_type.elem_type == TensorProto.FLOAT

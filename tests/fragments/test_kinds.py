@@ -11,7 +11,7 @@ from edgenas.board.execution import OPTIMISED, executed
 from edgenas.device.onnx_execution import graphs_of
 from edgenas.fragments import drawing as module
 from edgenas.fragments.drawing import Fragment, further
-from edgenas.fragments.kinds import FREQUENT, KINDS
+from edgenas.fragments.kinds import FREQUENT, KINDS, LATER
 from edgenas.space.onnx_graph import INPUT
 
 EXPECTED = """
@@ -24,7 +24,7 @@ EXPECTED = """
     QLinearMatMul QLinearMul QLinearSigmoid QuantizeLinear QuickGelu RNN Range Reciprocal ReduceMax ReduceMean ReduceMin
     ReduceSum Relu Reshape Resize Scaler ScatterElements ScatterND Shape Sigmoid SkipLayerNormalization Slice Softmax
     SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose TreeEnsembleClassifier TreeEnsembleRegressor Trilu
-    Unsqueeze Where
+    Unsqueeze Where ZipMap
 """
 """Operators that ONNX Runtime runs of all fragments, without the layouts that only some processors have."""
 
@@ -46,9 +46,9 @@ def drawn(all_kinds: None) -> list[Fragment]:
 
 def test_there_are_some_of_every_kind(drawn: list[Fragment]) -> None:
     names = [fragment.name.split("/")[1] for fragment in drawn]
-    assert set(FREQUENT) <= set(KINDS)
+    assert {*FREQUENT, *LATER} <= set(KINDS)
     assert {name: names.count(name) for name in names} == {
-        name: module.FURTHER * (2 if name in FREQUENT else 1) for name in KINDS
+        name: module.FURTHER * (2 if name in (*FREQUENT, *LATER) else 1) for name in KINDS
     }
     assert len({fragment.name for fragment in drawn}) == len(drawn)
 

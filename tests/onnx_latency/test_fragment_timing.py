@@ -110,3 +110,14 @@ def test_kernels_that_are_one_piece_are_timed_alone(monkeypatch: pytest.MonkeyPa
     for each in found.times:
         assert each.parts_ms.keys() <= each.pieces.keys()
         assert 0 < sum(each.parts_ms.values()) <= each.typical_ms
+
+
+def test_where_dictionaries_come_out_no_kernel_is_timed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    fragment = drawing.further_fragment("dictionaries", 1, [0, 0])
+    monkeypatch.setattr(fragment_timing, "RUNS", 4)
+    monkeypatch.setattr(drawing, "COUNT", 0)
+    monkeypatch.setattr(drawing, "further", lambda batch: [fragment])
+    found = timed_fragments(FormulaRuntime(), 1)
+    assert found is not None
+    assert [each.parts_ms for each in found.times] == [{}]
+    assert "copy/ZipMap" in {text.partition(" ")[0] for text in found.times[0].pieces}

@@ -110,6 +110,14 @@ def test_a_slowdown_that_stays_is_caught_and_reported(share: float) -> None:
     assert worst_error(result) < 0.04
 
 
+def test_no_more_bursts_are_repeated_than_a_model_lacks_of_enough() -> None:
+    slowness = slowed(0.2 * SPAN_S, 0.6 * SPAN_S)
+    all_of_them, few, none = (measured(Machine(1, slowness), enough=enough) for enough in (25, 8, 3))
+    assert all_of_them.retaken > few.retaken > none.retaken == 0
+    assert few.disturbed > 0
+    assert worst_error(few) < 0.04
+
+
 def test_a_boost_at_the_start_is_not_the_devices_speed() -> None:
     machine = Machine(2, slowed(0.1 * SPAN_S, np.inf))
     result = measured(machine)

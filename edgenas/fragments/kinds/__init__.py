@@ -16,4 +16,7 @@ FREQUENT = (
 )  # fmt: skip
 """Kinds that many files have, and that vary much."""
 
-__all__ = ["FREQUENT", "KINDS"]
+LATER = ("thin-stem", "dictionaries")
+"""Kinds that came later, twice as many of each too: drawn after all others, whose draws stay as they were."""
+
+__all__ = ["FREQUENT", "KINDS", "LATER"]

@@ -127,6 +127,13 @@ def _stem(draw: Draw, start: Start) -> Built:
     return builder, builder.conv(builder.pooled(value, "MaxPool", 3, 2), out, 5, act="relu")
 
 
+def _thin_stem(draw: Draw, start: Start) -> Built:
+    """Convolutions of few outputs on a picture, which store channels in no full block."""
+    builder = start(draw.of(1, 3, 3), *[draw.of(96, 128, 160, 224)] * 2)
+    value = builder.conv(INPUT, draw.of(8, 8, 16), 3, draw.of(1, 2, 2), act=draw.word("none", "relu"))
+    return builder, builder.pooled(value, "MaxPool", 3, 2)
+
+
 def _asymmetric(draw: Draw, start: Start) -> Built:
     builder = image(draw, start, 16, 32, 64, 128, 192)
     value, size = INPUT, draw.of(3, 5, 7)
@@ -283,4 +290,5 @@ IMAGES: dict[str, Kind] = {
     "padding": _padded,
     "prepared": _prepared,
     "detection": _detected,
+    "thin-stem": _thin_stem,
 }

@@ -12,10 +12,10 @@ from edgenas.space.onnx_graph import INPUT
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
 
-def _rows(draw: Draw, start: Start) -> tuple[GraphBuilder, Value]:
-    """Rows of features, scaled."""
+def _rows(draw: Draw, start: Start, *counts: int) -> tuple[GraphBuilder, Value]:
+    """Rows of features, scaled; so many, or as many as is usual."""
     features = draw.of(4, 10, 30, 100)
-    builder = start(draw.of(1, 16, 64, 256, 1024), features)
+    builder = start(draw.of(*(counts or (1, 16, 64, 256, 1024))), features)
     value = builder.reshaped(INPUT, start.batch * builder.shape(INPUT)[1], features)
     return builder, builder.node(
         "Scaler",
@@ -87,26 +87,43 @@ def _classification(draw: Draw, start: Start) -> Built:
 def _linear(draw: Draw, start: Start) -> Built:
     """Linear models, as scikit-learn's converters write them."""
     builder, value = _rows(draw, start)
-    rows, features = builder.shape(value)
     classes = draw.of(3, 10, 100)
-    builder.macs += rows * features * classes
-    slopes = [(i * 37 % 100) / 100 for i in range(classes * features)]
-    common: dict[str, Any] = {"coefficients": slopes, "intercepts": [0.5] * classes, "domain": CLASSICAL}
-    if draw.chance(0.3):
-        return builder, builder.node("LinearRegressor", [value], (rows, classes), targets=classes, **common)
-    labels = [*range(classes)]
+    if not draw.chance(0.3):
+        return builder, _classified(draw, builder, value, classes)
+    shape = (builder.shape(value)[0], classes)
+    slopes = _slopes(builder, value, classes)
+    return builder, builder.node("LinearRegressor", [value], shape, targets=classes, **slopes)
+
+
+def _dictionaries(draw: Draw, start: Start) -> Built:
+    """Few rows whose scores become dictionaries by class, as those converters end classifiers unless told otherwise."""
+    builder, value = _rows(draw, start, 1, 1, 3, 16)
+    return builder, builder.dictionaries(_classified(draw, builder, value, draw.of(3, 10, 100)))
+
+
+def _classified(draw: Draw, builder: GraphBuilder, value: Value, classes: int) -> Value:
+    """Probabilities of classes; their labels are another output of the operator, which is not used."""
+    rows = builder.shape(value)[0]
     builder.node(
         "LinearClassifier",
         [value],
         (rows,),
         INT64,
-        classlabels_ints=labels,
+        classlabels_ints=[*range(classes)],
         post_transform="SOFTMAX",
-        **common,
+        **_slopes(builder, value, classes),
     )
     scores = builder.also((rows, classes), FLOAT)
     norm = draw.word("L1", "L2", "MAX")
-    return builder, builder.node("Normalizer", [scores], (rows, classes), domain=CLASSICAL, norm=norm)
+    return builder.node("Normalizer", [scores], (rows, classes), domain=CLASSICAL, norm=norm)
+
+
+def _slopes(builder: GraphBuilder, value: Value, classes: int) -> dict[str, Any]:
+    """Attributes of a linear model, whose products are counted."""
+    rows, features = builder.shape(value)
+    builder.macs += rows * features * classes
+    slopes = [(i * 37 % 100) / 100 for i in range(classes * features)]
+    return {"coefficients": slopes, "intercepts": [0.5] * classes, "domain": CLASSICAL}
 
 
 def _layers(draw: Draw, builder: GraphBuilder, value: Value) -> Value:
@@ -189,4 +206,5 @@ OTHERS: dict[str, Kind] = {
     "half-images": _half_images,
     "half-tokens": _tokens_of(TensorProto.FLOAT16),
     "double-tokens": _tokens_of(TensorProto.DOUBLE),
+    "dictionaries": _dictionaries,
 }
