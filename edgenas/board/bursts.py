@@ -117,7 +117,7 @@ def take_rounds(
         commit: called with all bursts after each round, so that an interruption loses at most one.
         progress: called with a phase, what is done and the total: for each burst, in seconds of timing.
         pause: waits the given seconds before disturbed bursts are repeated.
-        enough: undisturbed bursts of a model; no more are repeated than it lacks of them.
+        enough: undisturbed bursts of a model; no more are repeated than it lacks of them, so that it may stay unstable.
     """
     calls = {key: _calls(session) for key, session in sessions.items()}
     reading_ms = (1 + SENTINEL_CALLS) * _warm_up(sentinel)

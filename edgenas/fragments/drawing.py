@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edgenas.board.random_inputs import FLOATS, random_input
 from edgenas.fragments.graph_builder import GraphBuilder, Value
-from edgenas.fragments.kinds import FREQUENT, KINDS, LATER
+from edgenas.fragments.kinds import APPENDED, FREQUENT, KINDS
 from edgenas.fragments.kinds.starting import Start
 from edgenas.fragments.network_families import STYLES, Block, Draw, Style
 from edgenas.space.onnx_graph import INPUT
@@ -41,6 +41,10 @@ FURTHER_WEIGHTS = 17_000_000
 
 MIN_WORK = 15_000
 """Of further fragments, lest the overhead of a call hide them; roughly nanoseconds on one thread of a laptop."""
+
+
+DICTIONARIES_NS = 12_000
+"""What a list of dictionaries adds to that: Python builds it after the run."""
 
 
 class Fragment(NamedTuple):
@@ -79,9 +83,12 @@ def fragments(batch: int, count: int = COUNT, seed: int = 0) -> Iterator[Fragmen
 
 
 def further(batch: int, seed: int = 0) -> Iterator[Fragment]:
-    """Draw fragments of the kinds that other people's files have, rotating through them; numbered after the others."""
-    kinds = [*(kind for kind in KINDS if kind not in LATER), *FREQUENT]
-    drawn = [(turn, kind) for each in (kinds, LATER * 2) for turn in range(FURTHER) for kind in each]
+    """Draw fragments of the kinds that other people's files have, in turn, those of appended kinds last.
+
+    They are numbered after the others.
+    """
+    kinds = [*(kind for kind in KINDS if kind not in APPENDED), *FREQUENT]
+    drawn = [(turn, kind) for each in (kinds, APPENDED * 2) for turn in range(FURTHER) for kind in each]
     for number, (turn, kind) in enumerate(drawn):
         yield further_fragment(kind, batch, [seed, COUNT + number], turn)
 
@@ -100,6 +107,7 @@ def further_fragment(kind: str, batch: int, seed: list[int], turn: int = 0) -> F
         builder, value = KINDS[kind](Draw(rng, (turn, FURTHER)), Start(batch, rng))
         small = builder.macs <= FURTHER_MACS * batch and builder.elements <= FURTHER_ELEMENTS * batch
         work = 1000 * builder.launches + builder.elements / 3 + builder.macs / 20
+        work += DICTIONARIES_NS * builder.dictionary_lists
         if small and builder.weights <= FURTHER_WEIGHTS and work >= MIN_WORK:
             break
     return Fragment(f"{'.'.join(map(str, seed))}/{kind}", builder.inputs, builder.model(value))

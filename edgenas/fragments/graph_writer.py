@@ -17,8 +17,6 @@ Value = str
 MICROSOFT, CLASSICAL = "com.microsoft", "ai.onnx.ml"
 """Domains of operators: ONNX Runtime's own, and those of trees and linear models."""
 
-DICTIONARY_LAUNCHES = 12
-
 _ORDINALS = ("first", "second", "third", "fourth")
 _VERSIONS = {MICROSOFT: 1, CLASSICAL: 3}
 _REAL = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
@@ -64,8 +62,13 @@ class GraphWriter:
 
     @property
     def launches(self) -> int:
-        """Nodes so far, those of control flow once; a call whose outputs are no arrays takes as long as several."""
-        return self._count + DICTIONARY_LAUNCHES * len(self._dictionaries)
+        """Nodes so far, those of control flow once."""
+        return self._count
+
+    @property
+    def dictionary_lists(self) -> int:
+        """Lists of dictionaries so far, which Python builds after a run."""
+        return len(self._dictionaries)
 
     def shape(self, value: Value) -> tuple[int, ...]:
         """Shape of a value."""

@@ -36,7 +36,7 @@ BUDGET_S = 25.0
 """Target duration of the timing, seconds; exceeded if the minimum number of rounds takes longer."""
 
 ENOUGH_BURSTS = 4
-"""Undisturbed ones of a fragment, of nine: what it says is also said by many others."""
+"""Undisturbed ones of a fragment: costs are learnt from hundreds of them, so one needs no more."""
 
 PRECISION: Precision = "fp32"
 
@@ -46,6 +46,7 @@ RUNS = 9
 """Of a fragment in which the runtime times each of its kernels."""
 
 DICTIONARIES = "ai.onnx.ml.ZipMap"
+"""The operator whose outputs are no arrays."""
 
 LAUNCH_MS = 1e-3
 """Of each kernel, beside what the runtime says that it takes."""

@@ -31,7 +31,7 @@ KIND_SIZE_SD, FAMILY_SIZE_SD = 0.2, 0.3
 LENGTH_SCALES = (3.0, 2.0, 1.5, 2.0, 6.0)
 """Length scales of the log-sizes; see `_sizes`."""
 
-NOISE = 0.04
+NOISE = 0.06
 """Relative noise of a fragment's time: timing noise and deviation from a sum over pieces."""
 
 TIMER_NOISE_MS = 0.5e-3

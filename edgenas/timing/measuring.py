@@ -85,7 +85,7 @@ def measure(
         commit: called with all bursts after each round, so that an interruption loses at most one.
         progress: called for each burst, in seconds of timing.
         pause: waits the given seconds before disturbed bursts are repeated.
-        enough: undisturbed bursts of a model; no more are repeated than it lacks of them.
+        enough: undisturbed bursts of a model; no more are repeated than it lacks of them, so that it may stay unstable.
     """
     bursts: Bursts = {key: [] for key in sessions} if known is None else known
     retaken = take_rounds(sessions, sentinel, budget_s, bursts, commit, progress, pause, enough)

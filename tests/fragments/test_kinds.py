@@ -11,7 +11,7 @@ from edgenas.board.execution import OPTIMISED, executed
 from edgenas.device.onnx_execution import graphs_of
 from edgenas.fragments import drawing as module
 from edgenas.fragments.drawing import Fragment, further
-from edgenas.fragments.kinds import FREQUENT, KINDS, LATER
+from edgenas.fragments.kinds import APPENDED, FREQUENT, KINDS
 from edgenas.space.onnx_graph import INPUT
 
 EXPECTED = """
@@ -46,9 +46,9 @@ def drawn(all_kinds: None) -> list[Fragment]:
 
 def test_there_are_some_of_every_kind(drawn: list[Fragment]) -> None:
     names = [fragment.name.split("/")[1] for fragment in drawn]
-    assert {*FREQUENT, *LATER} <= set(KINDS)
+    assert {*FREQUENT, *APPENDED} <= set(KINDS)
     assert {name: names.count(name) for name in names} == {
-        name: module.FURTHER * (2 if name in (*FREQUENT, *LATER) else 1) for name in KINDS
+        name: module.FURTHER * (2 if name in (*FREQUENT, *APPENDED) else 1) for name in KINDS
     }
     assert len({fragment.name for fragment in drawn}) == len(drawn)
 

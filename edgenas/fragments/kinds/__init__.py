@@ -16,7 +16,8 @@ FREQUENT = (
 )  # fmt: skip
 """Kinds that many files have, and that vary much."""
 
-LATER = ("thin-stem", "dictionaries")
-"""Kinds that came later, twice as many of each too: drawn after all others, whose draws stay as they were."""
+APPENDED = ("thin-stem", "dictionaries")
+"""Kinds drawn after all others, twice as often too: so the others keep their numbers, and with them their sizes, and a
+profile can be compared with one that lacks these."""
 
-__all__ = ["FREQUENT", "KINDS", "LATER"]
+__all__ = ["APPENDED", "FREQUENT", "KINDS"]

@@ -128,7 +128,7 @@ def _stem(draw: Draw, start: Start) -> Built:
 
 
 def _thin_stem(draw: Draw, start: Start) -> Built:
-    """Convolutions of few outputs on a picture, which store channels in no full block."""
+    """Convolutions of few outputs on a picture."""
     builder = start(draw.of(1, 3, 3), *[draw.of(96, 128, 160, 224)] * 2)
     value = builder.conv(INPUT, draw.of(8, 8, 16), 3, draw.of(1, 2, 2), act=draw.word("none", "relu"))
     return builder, builder.pooled(value, "MaxPool", 3, 2)

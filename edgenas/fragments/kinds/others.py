@@ -13,7 +13,7 @@ FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
 
 def _rows(draw: Draw, start: Start, *counts: int) -> tuple[GraphBuilder, Value]:
-    """Rows of features, scaled; so many, or as many as is usual."""
+    """Rows of features, scaled; of one of these counts, or of a usual one if none is given."""
     features = draw.of(4, 10, 30, 100)
     builder = start(draw.of(*(counts or (1, 16, 64, 256, 1024))), features)
     value = builder.reshaped(INPUT, start.batch * builder.shape(INPUT)[1], features)
