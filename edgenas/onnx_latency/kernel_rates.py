@@ -43,7 +43,7 @@ RIDGE = (0.005, 0.02, 0.04)
 """Weight of the penalty on a coefficient of its usual size: of those shared by all, by a kind, and a family's own.
 Errors are relative to a network's time."""
 
-PART_WEIGHT, PART_MS = 0.1, 3e-3
+PART_WEIGHT, PART_MS = 0.2, 3e-3
 """Weight of a part's error beside that of a network; what is added to its time as the runtime's clock counts whole
 microseconds and the clock itself takes time."""
 
