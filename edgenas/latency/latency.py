@@ -69,6 +69,6 @@ class DataRange:
         """The range for people."""
         step = "" if self.step_ms is None else f", {format_milliseconds(self.step_ms)} for each further step"
         return (
-            f"what runs depends on the data: {format_milliseconds(self.fastest_ms)} to "
-            f"{format_milliseconds(self.slowest_ms)} for {self.inputs} different inputs{step}"
+            f"what runs depends on the data: the latency is of random inputs; of {self.inputs} different ones, "
+            f"{format_milliseconds(self.fastest_ms)} to {format_milliseconds(self.slowest_ms)}{step}"
         )

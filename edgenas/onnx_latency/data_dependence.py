@@ -24,6 +24,9 @@ Feeds = Mapping[str, NDArray[Any]]
 FILLS = (0, 1)
 """With inputs of one value all over, most conditions come out one way: nothing is found, or everything."""
 
+COUNT = 16
+"""Of single integers, which may say how many steps a loop takes."""
+
 
 class CostedRun(NamedTuple):
     """The kernels that ran for one input, what each costs, and what they cost together."""
@@ -47,9 +50,10 @@ def runs_of(
         DeviceError: ONNX Runtime cannot run it with the usual inputs; others are passed over with a warning.
     """
     tried: list[Feeds] = []
-    others = {
+    others: dict[str, Feeds] = {
         "other random inputs": feeds_of(inputs, seed=1),
         **{f"inputs of {value}": feeds_of(inputs, fill=value) for value in FILLS},
+        f"single integers of {COUNT}": _counting(inputs),
     }
     for name, feeds in {"": feeds_of(inputs), **others}.items():
         if any(_are_alike(feeds, each) for each in tried):  # integers are never random
@@ -88,6 +92,13 @@ def covering(runs: Sequence[CostedRun]) -> tuple[Latency, DataRange | None]:
             step_ms=_step_ms(fastest, slowest),
         ),
     )
+
+
+def _counting(inputs: Sequence[Input]) -> Feeds:
+    """The usual arrays, but larger single integers, if they are not a sample rate."""
+    usual, filled = feeds_of(inputs), feeds_of(inputs, fill=COUNT)
+    is_count = {name: array.size == 1 and array.dtype.kind in "iu" for name, array in usual.items()}
+    return {name: filled[name] if is_count[name] else array for name, array in usual.items()}
 
 
 def _are_alike(some: Feeds, others: Feeds) -> bool:

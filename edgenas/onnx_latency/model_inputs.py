@@ -282,6 +282,11 @@ def _check_fits(path: Path, value: onnx.ValueInfoProto, given: tuple[int, ...], 
     axes = axes_of(value)
     if axes is None:
         return
+    if not axes and given:
+        raise InputError(
+            f"{path}: input {value.name!r:.60} is a single number, which has no shape",
+            "leave it out of --shape; values of inputs cannot be given",
+        )
     if len(axes) != len(given) or any(
         isinstance(axis, int) and axis != size for axis, size in zip(axes, given, strict=False)
     ):

@@ -324,9 +324,9 @@ def test_an_empty_call_is_the_first_bar_of_a_file(
     shown = _calibrated(text, monkeypatch, _write_onnx(tmp_path, mbconv(32, 10)), 0.5)
     bars = _bars(shown)
     assert bars[0][1] - bars[0][0] == BAR_WIDTH // 4
-    assert bars[-1][1] - bars[0][0] == BAR_WIDTH
+    assert BAR_WIDTH <= bars[-1][1] - bars[0][0] <= BAR_WIDTH + 1  # a bar has a character at least
     assert "an empty call" in shown
-    assert "what runs depends on the data: 0.5 ms to 2 ms for 4 different inputs" in shown
+    assert "of 4 different ones, 0.5 ms to 2 ms" in shown
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,16 @@ def test_a_sample_rate_is_always_one() -> None:
     assert feeds["x"].dtype == np.float32
 
 
+def test_a_loop_whose_length_is_an_input_is_given_by_its_step(save: Save) -> None:
+    made = model([_loop("n")], (1, 8, 6, 6), {"true": np.bool_(True)})
+    made.graph.input.append(helper.make_tensor_value_info("n", TensorProto.INT64, []))
+    path = save([node("Relu", "x", "y")])
+    path.write_bytes(made.SerializeToString())
+    spread = edgenas.predict(str(path), "raspberry-pi-5").data_range
+    assert spread is not None and spread.step_ms is not None
+    assert spread.slowest_ms - spread.fastest_ms == pytest.approx(16 * spread.step_ms)  # of none, and of 16
+
+
 def test_a_loop_of_known_length_has_no_range(predicted: Any) -> None:
     assert predicted([_loop("seven")], seven=np.int64(7)).data_range is None
 
@@ -142,10 +152,14 @@ def test_inputs_that_cannot_be_run_are_told_and_passed_over(
 @pytest.mark.parametrize(
     ("step_ms", "text"),
     [
-        (None, "what runs depends on the data: 0.5 ms to 2 ms for 4 different inputs"),
+        (
+            None,
+            "what runs depends on the data: the latency is of random inputs; of 4 different ones, 0.5 ms to 2 ms",
+        ),
         (
             0.01,
-            "what runs depends on the data: 0.5 ms to 2 ms for 4 different inputs, 0.01 ms for each further step",
+            "what runs depends on the data: the latency is of random inputs; of 4 different ones, 0.5 ms to 2 ms, "
+            "0.01 ms for each further step",
         ),
     ],
 )

@@ -171,6 +171,19 @@ def test_what_is_assumed_is_told_with_the_option_to_give(
     assert found is not None and "; ".join(found) == message
 
 
+@pytest.mark.parametrize(
+    ("axes", "shown"),
+    [
+        (["a" * 30, 3], f"N x {'a' * 21}... x 3, not 1x2;"),
+        ([f"axis {i}" for i in range(32)], "..., not 1x2;"),
+    ],
+)
+def test_long_names_and_shapes_are_cut_in_messages(axes: list[str | int], shown: str) -> None:
+    with pytest.raises(InputError) as caught:
+        decided_inputs(PATH, [_value("x", ["N", *axes])], 1, {"x": (1, 2)})
+    assert shown in str(caught.value) and len(str(caught.value)) < 300
+
+
 def test_several_options_are_shown_as_a_shell_takes_them() -> None:
     values = [_value(f"an input:{number}", ["N", "a T"], TensorProto.INT64) for number in range(6)]
     found = assumed(decided_inputs(PATH, values, 1, {}), values)
@@ -188,6 +201,10 @@ FIXED = [_value("x", ["N", 3, 8, 8])]
     [
         (FIXED, 1, {"x": (1, 4, 8, 8)}, r"input 'x' has the shape N x 3 x 8 x 8, not 1x4x8x8; change only the axes"),
         (FIXED, 1, {"x": (1, 3, 8)}, r"input 'x' has the shape N x 3 x 8 x 8, not 1x3x8;"),
+        (
+            [_value("n", [], TensorProto.INT64)], 1, {"n": (50,)},
+            r"input 'n' is a single number, which has no shape; leave it out of --shape; values of inputs cannot",
+        ),
         ([_value("x", [4, 3, 8, 8])], 1, {}, r"has a fixed batch of 4, not 1; use --batch 4, or export"),
         ([_value("x", ["N", "T"])], 4, {"x": (2, 9)}, r"--shape x=2x9 is a batch of 2, not 4; use --batch 2, or leave"),
         ([_value("x", ["N", "T"])], 1, {"x": (1, 2**28 + 1)}, r"'x' of 1x268435457 is too large; .+ 1024 MiB are"),
