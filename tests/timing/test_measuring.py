@@ -112,7 +112,7 @@ def test_a_slowdown_that_stays_is_caught_and_reported(share: float) -> None:
 
 def test_no_more_bursts_are_repeated_than_a_model_lacks_of_enough() -> None:
     slowness = slowed(0.2 * SPAN_S, 0.6 * SPAN_S)
-    all_of_them, few, none = (measured(Machine(1, slowness), enough=enough) for enough in (25, 8, 3))
+    all_of_them, few, none = (measured(Machine(1, slowness), enough=enough) for enough in (25, 13, 3))
     assert all_of_them.retaken > few.retaken > none.retaken == 0
     assert few.disturbed > 0
     assert worst_error(few) < 0.04
