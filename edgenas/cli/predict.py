@@ -67,11 +67,9 @@ def run(keywords: dict[str, Any], json: bool) -> None:
     if result.advice is not None:
         print_lines(*_advice_lines(result.advice))
     if result.fixed is not None:
-        print_lines(
-            _fixed_line(
-                result.fixed, 0 if result.provenance == "estimated" else NOISE_SHARE * latency.predicted
-            )
-        )
+        # An estimate is no measure for what a measured gain may be by chance.
+        noise_ms = 0.0 if result.provenance == "estimated" else NOISE_SHARE * latency.predicted
+        print_lines(_fixed_line(result.fixed, noise_ms))
 
 
 def _advice_lines(advice: "Sequence[Advice]") -> Iterator[str]:

@@ -1,8 +1,10 @@
 """The range of a latency that depends on data: the same file runs other kernels, or other steps, for other inputs."""
 
+import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,16 +51,19 @@ def runs_of(
     Raises:
         DeviceError: ONNX Runtime cannot run it with the usual inputs; others are passed over with a warning.
     """
-    tried: list[Feeds] = []
-    others: dict[str, Feeds] = {
-        "other random inputs": feeds_of(inputs, seed=1),
-        **{f"inputs of {value}": feeds_of(inputs, fill=value) for value in FILLS},
-        f"single integers of {COUNT}": _counting(inputs),
+    # Made one after the other: inputs may be large.
+    makers: dict[str, Callable[[], Feeds]] = {
+        "": lambda: feeds_of(inputs),
+        "other random inputs": lambda: feeds_of(inputs, seed=1),
+        **{f"inputs of {value}": partial(feeds_of, inputs, fill=value) for value in FILLS},
+        f"single integers of {COUNT}": lambda: _counting(inputs),
     }
-    for name, feeds in {"": feeds_of(inputs), **others}.items():
-        if any(_are_alike(feeds, each) for each in tried):  # integers are never random
+    tried = set[bytes]()
+    for name, make in makers.items():
+        feeds = make()
+        if (digest := _digest(feeds)) in tried:  # integers are never random
             continue
-        tried.append(feeds)
+        tried.add(digest)
         try:
             yield kernels_that_run(executor, model, feeds)
         except DeviceError as error:  # an index beyond its end, a loop that goes on
@@ -101,8 +106,12 @@ def _counting(inputs: Sequence[Input]) -> Feeds:
     return {name: filled[name] if is_count[name] else array for name, array in usual.items()}
 
 
-def _are_alike(some: Feeds, others: Feeds) -> bool:
-    return all(np.array_equal(array, others[name]) for name, array in some.items())
+def _digest(feeds: Feeds) -> bytes:
+    """The same for the same arrays, of one file."""
+    found = hashlib.sha256()
+    for array in feeds.values():
+        found.update(np.ascontiguousarray(array).view(np.uint8).data if array.ndim else array.tobytes())
+    return found.digest()
 
 
 def _predicted_ms(run: CostedRun) -> float:

@@ -303,10 +303,7 @@ def _calibrated(text: Text, monkeypatch: pytest.MonkeyPatch, path: Path, gain_ms
         predicted_gain_ms=None,
         measured_gain_ms=gain_ms,
     )
-    layers = tuple(
-        replace(each, latency_ms=each.latency_ms / whole_ms * 0.75)  # type: ignore[type-var]
-        for each in found.layers
-    )
+    layers = tuple(replace(each, latency_ms=each.latency_ms / whole_ms * 0.75) for each in found.layers)
     changes = {
         "layers": layers,
         "constant_ms": 0.25,
