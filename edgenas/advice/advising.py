@@ -111,7 +111,7 @@ def _tell_of_other_kernels(run: Run | None, prediction: OnnxPrediction, device: 
 
 
 def _findings(fix: Fix, device: Device, gains: Gains) -> list[Finding]:
-    run, simplified = gains.run_of(fix.stripped), fix.simplified
+    run, simplified = gains.run_of(fix.needed), fix.simplified
     assert run is not None
     simplified_run = None
     if simplified is not None:
@@ -120,7 +120,7 @@ def _findings(fix: Fix, device: Device, gains: Gains) -> list[Finding]:
         except DeviceError as error:
             log.warning("what simplifying the file gains is not known: %s", error.problem)
             simplified = None
-    return findings_in(Subject(device, fix.given, fix.stripped, run, simplified, simplified_run))
+    return findings_in(Subject(device, fix.given, fix.stripped, fix.needed, run, simplified, simplified_run))
 
 
 def _worth_telling(

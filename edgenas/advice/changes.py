@@ -1,4 +1,4 @@
-"""Models without what costs: weights that are no inputs, fp32 instead of fp16, convolutions in float again."""
+"""Models without what costs: weights as inputs, nodes for nothing, fp16, convolutions quantised dynamically."""
 
 from collections.abc import Iterable, Iterator
 
@@ -25,6 +25,18 @@ def without_weight_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
     changed.graph.ClearField("input")
     changed.graph.input.extend(inputs)
     changed.ir_version = max(MIN_IR, changed.ir_version)
+    return changed
+
+
+def without_unneeded_nodes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without nodes that no output depends on; itself if there are none."""
+    nodes = list(model.graph.node)
+    needed = live_nodes(nodes, {output.name for output in model.graph.output})
+    if len(needed) == len(nodes):
+        return model
+    changed = _copy(model)
+    changed.graph.ClearField("node")
+    changed.graph.node.extend(needed)
     return changed
 
 

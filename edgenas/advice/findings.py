@@ -59,7 +59,8 @@ class Subject:
     Attributes:
         device: where it runs, by ONNX Runtime.
         given: the model, with all its weights.
-        model: the same without weights among its inputs.
+        stripped: the same without weights among its inputs.
+        model: also without nodes that no output depends on.
         run: what is run of `model`.
         simplified: `model` simplified, if it could be.
         simplified_run: what is run of that.
@@ -67,6 +68,7 @@ class Subject:
 
     device: Device
     given: onnx.ModelProto
+    stripped: onnx.ModelProto
     model: onnx.ModelProto
     run: Run
     simplified: onnx.ModelProto | None
@@ -96,9 +98,25 @@ def _weights_as_inputs(subject: Subject) -> Iterator[Finding]:
         f"nothing into them{hindered}",
         FIX,
         having=subject.given,
-        without=subject.model,
+        without=subject.stripped,
         fixable=True,
     )
+
+
+def _unneeded(subject: Subject) -> Iterator[Finding]:
+    """What the runtime runs although no output depends on it."""
+    needed = {output for node in subject.model.graph.node for output in node.output}
+    unneeded = [node for node in subject.stripped.graph.node if needed.isdisjoint(node.output)]
+    if unneeded:
+        yield Finding(
+            "redundant-nodes",
+            _names(unneeded),
+            f"{_counted_operators(Counter(node.op_type for node in unneeded))} that no output needs",
+            FIX,
+            having=subject.stripped,
+            without=subject.model,
+            fixable=True,
+        )
 
 
 def _simplifiable(subject: Subject) -> Iterator[Finding]:
@@ -251,6 +269,7 @@ def _fallbacks(subject: Subject) -> Iterator[Finding]:
 
 FINDERS: Sequence[Finder] = (
     _weights_as_inputs,
+    _unneeded,
     _simplifiable,
     _norms_alone,
     _dynamic_convolutions,

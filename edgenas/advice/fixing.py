@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 
 from edgenas.advice import simplifying
-from edgenas.advice.changes import without_weight_inputs
+from edgenas.advice.changes import without_unneeded_nodes, without_weight_inputs
 from edgenas.advice.comparing import TOLERANCES, largest_difference
 from edgenas.errors import DeviceError, InputError, VerificationError
 from edgenas.onnx_latency.model_inputs import Input
@@ -29,27 +29,38 @@ class Fix:
     Attributes:
         given: with all its weights.
         stripped: without weights among its inputs.
+        needed: also without nodes that no output depends on.
         simplified: also simplified; None if that failed.
     """
 
     given: onnx.ModelProto
     stripped: onnx.ModelProto
+    needed: onnx.ModelProto
     simplified: onnx.ModelProto | None
 
     @property
     def final(self) -> onnx.ModelProto:
         """The last one that has fewer nodes than the one before."""
-        made, stripped = self.simplified, self.stripped
-        return stripped if made is None or len(made.graph.node) >= len(stripped.graph.node) else made
+        made, needed = self.simplified, self.needed
+        return needed if made is None or len(made.graph.node) >= len(needed.graph.node) else made
 
     @property
     def changes(self) -> tuple[str, ...]:
         """What was done, for people."""
         inputs = len(self.given.graph.input) - len(self.stripped.graph.input)
-        nodes = len(self.given.graph.node) - len(self.final.graph.node)
+        given, needed, final = (len(each.graph.node) for each in (self.given, self.needed, self.final))
         return (
             *([f"{counted(inputs, 'weights')} no longer inputs"] if inputs else []),
-            *([f"{counted(nodes, 'nodes')} fewer, by {simplifying.version()}"] if nodes else []),
+            *(
+                [f"{counted(given - needed, 'nodes')} that no output needs left out"]
+                if given > needed
+                else []
+            ),
+            *(
+                [f"{counted(needed - final, 'nodes')} fewer, by {simplifying.version()}"]
+                if needed > final
+                else []
+            ),
         )
 
 
@@ -60,11 +71,12 @@ def fix_of(model: onnx.ModelProto) -> Fix:
         model: with all its weights.
     """
     stripped = without_weight_inputs(model)
+    needed = without_unneeded_nodes(stripped)
     try:
-        return Fix(model, stripped, simplifying.simplified(stripped))
+        return Fix(model, stripped, needed, simplifying.simplified(needed))
     except DeviceError as error:
         log.warning("%s: nothing is simplified", error.problem)
-        return Fix(model, stripped, None)
+        return Fix(model, stripped, needed, None)
 
 
 def check_out(path: Path, out: Path) -> None:

@@ -8,10 +8,12 @@ FLOATS = ("float16", "float32", "float64")
 BYTES = ("uint8", "int8")
 COUNTS = ("int16", "int32", "int64", "uint16", "uint32", "uint64")
 
-TYPES = (*FLOATS, *BYTES, *COUNTS, "bool")
+TEXT = "str"
+
+TYPES = (*FLOATS, *BYTES, *COUNTS, "bool", TEXT)
 """Types of inputs that can be made, by their names in NumPy."""
 
-_RUNTIME_NAMES = {"float": "float32", "double": "float64"}
+_RUNTIME_NAMES = {"float": "float32", "double": "float64", "string": TEXT}
 """Where ONNX Runtime's names are others."""
 
 Shapes = Mapping[str, Sequence[int]]
@@ -22,7 +24,7 @@ def random_input(shape: Sequence[int], dtype: str, seed: int = 0) -> Any:
     """An array of a shape and a type.
 
     Floats are normal, bytes are any, as those of pictures. Wider integers are ones, which are valid tokens, lengths and
-    masks alike, and so are booleans.
+    masks alike, and so are booleans. Texts are words of a digit, which may be numbers, too.
     """
     import numpy as np
 
@@ -32,7 +34,7 @@ def random_input(shape: Sequence[int], dtype: str, seed: int = 0) -> Any:
         return np.asarray(random.integers(kind.min, kind.max, shape, dtype, endpoint=True))
     if dtype in FLOATS:
         return np.asarray(random.standard_normal(shape, np.float32), dtype)
-    return np.ones(shape, dtype)
+    return np.full(shape, str(seed + 1)) if dtype == TEXT else np.ones(shape, dtype)
 
 
 def random_inputs(session: Any, batch: int, shapes: Shapes) -> dict[str, Any]:

@@ -22,7 +22,7 @@ BLOCKED_LAYOUT = "NchwcTransformer"
 """ONNX Runtime's name for the optimisation that stores channels in blocks, which it makes on x86 processors only."""
 
 
-CONTROL_FLOW_S = 5.0
+CONTROL_FLOW_S = 30.0
 """Of loading and running a model with loops once: they may never end."""
 
 
@@ -63,7 +63,11 @@ class OnnxExecutor:
         self._worker: OnnxWorker | None = None
 
     def execution(
-        self, model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]], runs: int = 1
+        self,
+        model: onnx.ModelProto,
+        feeds: Mapping[str, NDArray[Any]],
+        runs: int = 1,
+        most_s: float = MAX_EXECUTION_S,
     ) -> Execution:
         """Run a model.
 
@@ -71,9 +75,10 @@ class OnnxExecutor:
             model: with all its weights; every node has a name, each another one.
             feeds: its inputs.
             runs: how often, from which times of its kernels are taken if it is more than once.
+            most_s: seconds that it may take; with loops at most half a minute.
 
         Raises:
-            DeviceError: ONNX Runtime cannot run it, or not within a minute; with loops, within five seconds.
+            DeviceError: ONNX Runtime cannot run it, or not within that time.
         """
         worker = self._worker = self._worker or OnnxWorker(CPU, 1)
         folder = worker.folder
@@ -82,7 +87,7 @@ class OnnxExecutor:
         try:
             with as_device_error():
                 given = (list(feeds), str(folder / FEEDS))
-                most_s = CONTROL_FLOW_S if _may_repeat(model.graph) else MAX_EXECUTION_S
+                most_s = min(most_s, CONTROL_FLOW_S) if _may_repeat(model.graph) else most_s
                 where = (str(folder / MODEL), given, str(folder))
                 ran = worker.worker.execute(*where, self._disabled, most_s, runs)
         except BaseException:
@@ -115,7 +120,13 @@ def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
         found = pending.pop()
         yield found
         for node in found.node:
-            for attribute in node.attribute:
-                if attribute.type == onnx.AttributeProto.GRAPH:
-                    pending.append(attribute.g)
-                pending.extend(attribute.graphs)
+            pending.extend(branches_of(node).values())
+
+
+def branches_of(node: onnx.NodeProto) -> dict[str, onnx.GraphProto]:
+    """The graphs in a node of control flow, by the names of their attributes."""
+    return {
+        attribute.name: graph
+        for attribute in node.attribute
+        for graph in ([attribute.g] if attribute.type == onnx.AttributeProto.GRAPH else attribute.graphs)
+    }

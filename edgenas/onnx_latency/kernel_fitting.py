@@ -7,7 +7,6 @@ Gauss-Newton steps, each conditioning a Gaussian process on linear functionals o
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -49,8 +48,8 @@ MAX_LOG_CORRECTION = 3.0
 MIN_LOG2_BYTES, MAX_LOG2_BYTES = 17, 26
 """Bounds of log2 of the bytes of a network's weights; caches lie between them."""
 
-COVERAGE, MIN_WIDENING = 0.9, 1.645
-"""Nominal coverage of the interval, and its half-width in standard deviations for a normal distribution."""
+COVERAGE, MIN_WIDENING = 0.9, 1.0
+"""Nominal coverage of the interval, and its least half-width in standard deviations."""
 
 Floats = NDArray[np.float64]
 
@@ -105,7 +104,7 @@ class KernelCosts:
         self._groups = {
             kind: _Group([observed.pieces[i] for i in places]) for kind, places in self._places.items()
         }
-        self._known = _Known(fragments)
+        self._known = _Known([each.piece for each in observed.pieces], observed.counts)
         with threadpool_limits(1):  # matrices are small: threads would only wait for each other
             self.posterior = posterior or self._learnt(observed, self.overhead_ms)
         families = sorted({each.piece.family for each in observed.pieces})
@@ -147,13 +146,15 @@ class KernelCosts:
                 wanted[self._places[kind]] = covariance @ weights[self._places[kind]]
             g = np.clip(g + np.clip(wanted - g, -MAX_STEP, MAX_STEP), -MAX_LOG_CORRECTION, MAX_LOG_CORRECTION)
         precision = np.diag(cho_solve(factor, np.eye(len(times_ms))))
-        off = np.quantile(np.abs(solved) / np.sqrt(precision), COVERAGE)
+        errors = solved / precision
+        variances = 1 / precision + self._known.left_out(slopes)
+        off = np.quantile(np.abs(errors) / np.sqrt(variances), COVERAGE)
         return Posterior(
             rates=np.array(list(rates.families.values())),
             pieces_ms=pieces_ms,
             weights=weights,
             factor=factor[0],
-            errors=solved / precision,
+            errors=errors,
             widening=np.array(max(float(off), MIN_WIDENING)),
         )
 
@@ -201,25 +202,51 @@ class KernelCosts:
 
 
 class _Known:
-    """How well rates of families are known: from how many fragments, and of which sizes."""
+    """How well rates of families are known: from how many fragments, and of which sizes.
 
-    def __init__(self, fragments: Fragments) -> None:
-        self._fragments, self._largest = Counter[str](), dict[str, int]()
-        for fragment in fragments.times:
-            pieces = [piece_from_text(text) for text in fragment.pieces]
-            self._fragments.update({piece.family for piece in pieces})
-            for piece in pieces:
-                self._largest[piece.family] = max(self._largest.get(piece.family, 1), _amount(piece))
+    Args:
+        pieces: distinct ones.
+        counts: how often each is in which fragment, shape (fragments, pieces).
+    """
+
+    def __init__(self, pieces: Sequence[Piece], counts: csr_matrix) -> None:
+        self._pieces = pieces
+        self._largest: dict[str, dict[int, int]] = {}
+        for fragment, place in zip(*map(np.ndarray.tolist, counts.nonzero()), strict=True):
+            largest = self._largest.setdefault(pieces[place].family, {})
+            largest[fragment] = max(largest.get(fragment, 1), _amount(pieces[place]))
+        self._sorted = {family: sorted(each.values()) for family, each in self._largest.items()}
 
     def variance(self, pieces: Sequence[Piece], parts_ms: Floats) -> float:
         """Of the sum of pieces that take `parts_ms`, as errors of a family's rates are common to its pieces."""
         deviations: dict[str, float] = {}
         for piece, part_ms in zip(pieces, parts_ms.tolist(), strict=True):
-            beyond = max(0.0, math.log(_amount(piece) / self._largest.get(piece.family, 1)))
-            known = RATE_SD / math.sqrt(1 + self._fragments[piece.family])
-            deviation = math.hypot(known, BEYOND_SD * beyond) * part_ms
+            sizes = self._sorted.get(piece.family, [])
+            deviation = _deviation(piece, len(sizes), max(sizes, default=1)) * part_ms
             deviations[piece.family] = deviations.get(piece.family, 0.0) + deviation
         return sum(deviation**2 for deviation in deviations.values())
+
+    def left_out(self, slopes: csr_matrix) -> Floats:
+        """Of each fragment, by the shares of its pieces, as known from the others; shape (fragments,)."""
+        found = np.zeros(slopes.shape[0])
+        for fragment in range(slopes.shape[0]):
+            row = slopes[[fragment]]
+            deviations: dict[str, float] = {}
+            for place, share in zip(row.indices.tolist(), row.data.tolist(), strict=True):
+                piece = self._pieces[place]
+                sizes = self._sorted[piece.family]
+                is_largest = self._largest[piece.family][fragment] == sizes[-1]
+                others = sizes[:-1] if is_largest else sizes[-1:]
+                deviation = _deviation(piece, len(sizes) - 1, others[-1] if others else 1) * share
+                deviations[piece.family] = deviations.get(piece.family, 0.0) + deviation
+            found[fragment] = sum(deviation**2 for deviation in deviations.values())
+        return found
+
+
+def _deviation(piece: Piece, fragments: int, largest: int) -> float:
+    """Of the rates of a piece's family, relative, for so many fragments and the largest amount of work in them."""
+    beyond = max(0.0, math.log(_amount(piece) / largest))
+    return math.hypot(RATE_SD / math.sqrt(1 + fragments), BEYOND_SD * beyond)
 
 
 def _amount(piece: Piece) -> int:

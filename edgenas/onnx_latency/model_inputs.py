@@ -1,5 +1,6 @@
 """The inputs of a model, with the shapes that they have in a call: as the file says, or the user, or as is likely."""
 
+import math
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from edgenas.board.problem import shortened
-from edgenas.board.random_inputs import TYPES, random_input
+from edgenas.board.random_inputs import COUNTS, FLOATS, TEXT, TYPES, random_input
 from edgenas.errors import InputError, UnknownNameError
 from edgenas.onnx_latency.likely_sizes import SAMPLES, Axis, axes_of, batch_axis, likely_sizes
 from edgenas.onnx_latency.limits import MAX_AXES, MAX_INPUT_BYTES
@@ -24,6 +25,9 @@ MAX_SHOWN = 4
 
 MAX_AXIS_NAME, MAX_SHAPE = 24, 120
 """Characters of the name of an axis in a message, and of a whole shape."""
+
+_TEXT_BYTES = 32
+"""Of a short text in a runtime."""
 
 SAMPLE_RATES = ("sr", "sample_rate", "sampling_rate")
 """Names of inputs that say how many samples a second has."""
@@ -59,8 +63,16 @@ class Input:
     @property
     def dtype(self) -> str:
         """NumPy's name of the type; empty if arrays of it cannot be made."""
+        if self.kind == onnx.TensorProto.STRING:
+            return TEXT
         name: str = helper.tensor_dtype_to_np_dtype(self.kind).name
         return name if name in TYPES else ""
+
+    @property
+    def is_sample_rate(self) -> bool:
+        """Whether it says how many samples a second of audio has."""
+        is_single = math.prod(self.shape) == 1 and self.dtype in (*COUNTS, *FLOATS)
+        return is_single and self.name.lower() in SAMPLE_RATES
 
 
 def decided_inputs(
@@ -103,7 +115,7 @@ def decided_inputs(
     return tuple(inputs)
 
 
-def feeds_of(inputs: Iterable[Input], seed: int = 0, fill: int | None = None) -> dict[str, NDArray[Any]]:
+def feeds_of(inputs: Sequence[Input], seed: int = 0, fill: int | None = None) -> dict[str, NDArray[Any]]:
     """Arrays for a call, by name: of random or other valid values, and 16 kHz for the sample rate of audio.
 
     Args:
@@ -114,17 +126,12 @@ def feeds_of(inputs: Iterable[Input], seed: int = 0, fill: int | None = None) ->
     feeds = {
         each.name: random_input(each.shape, each.dtype, seed)
         if fill is None
-        else np.full(each.shape, fill, each.dtype)
+        else np.full(each.shape, fill).astype(each.dtype)
         for each in inputs
     }
-    for name, array in feeds.items():
-        if (
-            name.lower() in SAMPLE_RATES
-            and array.size == 1
-            and np.can_cast("int16", array.dtype, "same_kind")
-        ):
-            array[...] = SAMPLES
-    return feeds
+    return feeds | {
+        each.name: np.full(each.shape, SAMPLES, each.dtype) for each in inputs if each.is_sample_rate
+    }
 
 
 def batch_of_inputs(values: Iterable[onnx.ValueInfoProto], shapes: Shapes, axes: Axes) -> int | None:
@@ -254,7 +261,8 @@ def _shape(value: onnx.ValueInfoProto, batch: int, sizes: Axes, likely: Sequence
 def _input(path: Path, value: onnx.ValueInfoProto, shape: tuple[int, ...], told: Axes | None = None) -> Input:
     """An input of a shape, of which sizes of names are told; None if the shape itself is."""
     kind = value.type.tensor_type.elem_type
-    if len(shape) > MAX_AXES or (size_bytes(kind, shape) or 0) > MAX_INPUT_BYTES:
+    size = math.prod(shape) * _TEXT_BYTES if kind == onnx.TensorProto.STRING else size_bytes(kind, shape) or 0
+    if len(shape) > MAX_AXES or size > MAX_INPUT_BYTES:
         raise InputError(
             f"{path}: input {value.name!r:.60} of {written(shape):.60} is too large",
             f"at most {MAX_AXES} axes and {MAX_INPUT_BYTES // 2**20} MiB are possible",
@@ -270,12 +278,10 @@ def _input(path: Path, value: onnx.ValueInfoProto, shape: tuple[int, ...], told:
 def _check_tensor(path: Path, value: onnx.ValueInfoProto) -> None:
     kind = value.type.tensor_type.elem_type
     if not value.type.HasField("tensor_type") or kind not in helper.get_all_tensor_dtypes():
-        what = "is no tensor"
-    elif kind == onnx.TensorProto.STRING:
-        what = "takes texts"
-    else:
-        return
-    raise InputError(f"{path}: input {value.name!r:.60} {what}", "export the model with inputs of numbers")
+        raise InputError(
+            f"{path}: input {value.name!r:.60} is no tensor",
+            "export the model with inputs of numbers or texts",
+        )
 
 
 def _check_fits(path: Path, value: onnx.ValueInfoProto, given: tuple[int, ...], sizes: Axes) -> None:

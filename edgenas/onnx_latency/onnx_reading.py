@@ -14,7 +14,7 @@ import onnx
 
 from edgenas.board.problem import one_line
 from edgenas.errors import FileFormatError, InputError
-from edgenas.onnx_latency.likely_sizes import axes_of, batch_axis
+from edgenas.onnx_latency.likely_sizes import SAMPLES, axes_of, batch_axis
 from edgenas.onnx_latency.limits import MAX_MODEL_BYTES
 from edgenas.onnx_latency.model_inputs import (
     Axes,
@@ -165,6 +165,9 @@ def shapes_of_call(path: Path, batch: int, shapes: Shapes, axes: Axes | None = N
     inputs = decided_inputs(path, values, batch, shapes, axes or {}, _metadata(proto))
     if told := assumed(inputs, values):
         log.warning("%s: %s; %s", path, *told)
+    for each in inputs:
+        if each.is_sample_rate:
+            log.warning("%s: input %r is taken for a sample rate, and is %d", path, each.name, SAMPLES)
     return {each.name: each.shape for each in inputs}
 
 

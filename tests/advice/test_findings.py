@@ -56,6 +56,15 @@ def test_nodes_that_the_runtime_runs_for_nothing(advise: Advise) -> None:
     assert found.predicted_gain_ms is not None and found.predicted_gain_ms > 0
 
 
+def test_nodes_that_no_output_needs(advise: Advise) -> None:
+    model = needless.redundant()
+    model.graph.node.insert(0, needless.node("Softmax", "x", "nobody"))
+    found = the_one(advise(model), "redundant-nodes")
+    assert found.nodes == ("nobody",) and found.fixable
+    assert found.problem == "1 Softmax that no output needs"
+    assert found.predicted_gain_ms is not None and found.predicted_gain_ms > 0
+
+
 def test_dynamically_quantised_convolutions(advise: Advise) -> None:
     found = the_one(advise(needless.dynamic_quantised()), "dynamic-quantised-convolution")
     assert found.nodes == ("whole",) and not found.fixable

@@ -126,6 +126,45 @@ def test_so_have_branches(predicted: Any) -> None:
     assert found.data_range.slowest_ms > 2 * found.data_range.fastest_ms
 
 
+def test_a_branch_that_nothing_tried_runs_is_told(save: Save, caplog: pytest.LogCaptureFixture) -> None:
+    rare, usual = (
+        _graph(name, [node("Sin", "x", name), *more], {}, {output: TensorProto.FLOAT})
+        for name, more, output in (("rare", [node("Cos", "rare", "cos")], "cos"), ("usual", [], "usual"))
+    )
+    chosen = node("If", "is7", "y", then_branch=rare, else_branch=usual)
+    made = model([node("Equal", "n seven", "is7"), chosen], (1, 8, 6, 6), {"seven": np.int64(7)})
+    made.graph.input.append(helper.make_tensor_value_info("n", TensorProto.INT64, []))
+    path = save([node("Relu", "x", "y")])
+    path.write_bytes(made.SerializeToString())
+    assert edgenas.predict(str(path), "raspberry-pi-5").data_range is None
+    assert caplog.messages == [
+        "the prediction leaves out the then branch of y (2 nodes), which none of the inputs tried runs"
+    ]
+
+
+def test_sizes_that_were_equal_for_all_inputs_are_told(
+    predicted: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    far = [node("Greater", "x far", "beyond"), node("NonZero", "beyond", "places")]
+    assert predicted([*far, node("Cast", "places", "y", to=1)], far=np.float32(99)).data_range is None
+    assert caplog.messages == [
+        "how much NonZero gives depends on data, but was the same for all 4 inputs tried: for others the file may take "
+        "longer or shorter"
+    ]
+
+
+def test_texts_are_words_that_may_be_numbers(save: Save) -> None:
+    made = model([node("Cast", "x", "y", to=TensorProto.FLOAT)], ("N", 4))
+    made.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
+    path = save([node("Relu", "x", "y")])
+    path.write_bytes(made.SerializeToString())
+    (kernel,) = edgenas.predict(str(path), "raspberry-pi-5").layers
+    assert kernel.output_shapes == ((1, 4),)
+    text = Input("x", (2,), TensorProto.STRING, ())
+    assert [feeds_of([text], seed)["x"].tolist() for seed in (0, 1)] == [["1", "1"], ["2", "2"]]
+    assert feeds_of([text], fill=16)["x"].tolist() == ["16", "16"]
+
+
 def test_inputs_that_cannot_be_run_are_told_and_passed_over(
     predicted: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
