@@ -6,8 +6,7 @@
 A command that ends before its kill comes is compared, and begins anew: every kill counted hit one at work.
 
 The bar: nothing acknowledged is lost (evaluations, trainings, rounds of timing), nothing done twice, no file torn, and
-the same front, weights and exported files in the end (of the gradient searcher the same curves too). A restart takes
-the imports, and at most two seconds.
+the same front, weights and exported files in the end (of the gradient searcher the same curves too).
 """
 
 import argparse
@@ -26,7 +25,6 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 import onnx
 
@@ -39,14 +37,8 @@ SEARCHING = ("supernet", "search", "finalist", "export")
 PROFILING = ("loading models", "timing", "loading fragments")
 """What a line of progress begins with once imports and data are done; a kill waits for one, or a later one."""
 
-IMPORTS = "import edgenas.pipeline.phases, torch._dynamo"
-"""What a search needs before it can do anything, but for the data; the second is part of PyTorch's optimisers."""
-
 SHARES = {"search": 0.7, "export": 0.1, "profile": 0.2}
 """Of the kills, by command."""
-
-MOST_S = 2.0
-"""Bar of a restart beyond the imports."""
 
 
 class Interrupted(ABC):
@@ -193,7 +185,7 @@ class Profile(Interrupted):
 
 
 class Kills:
-    """Kills commands, and keeps what they were doing and how long restarts took.
+    """Kills commands, and keeps what they were doing.
 
     Args:
         moments: draws when.
@@ -202,18 +194,14 @@ class Kills:
     def __init__(self, moments: random.Random) -> None:
         self._moments = moments
         self.hit: Counter[str] = Counter()
-        self.restarts_s: list[float] = []
 
     def kill(self, job: Interrupted) -> bool:
         """Start a command and kill it some time after one of its phases has begun; whether it was still at work."""
-        begun_s, resumes = time.monotonic(), bool(job.acknowledged)
         process = start(job)
         assert process.stderr is not None
         awaited = job.phases[self._moments.randrange(len(job.phases)) :]
         said: list[str] = []
         for line in process.stderr if any(job.phases) else ():
-            if resumes and not said and isinstance(job, Search) and line.startswith(job.phases):
-                self.restarts_s.append(time.monotonic() - begun_s)
             said += [line] if line.startswith(job.phases) else []
             if line.startswith(awaited):
                 break
@@ -260,17 +248,6 @@ def is_whole(path: Path) -> bool:
     elif path.suffix == ".json":
         json.loads(path.read_text())
     return path.stat().st_size > 0
-
-
-def imports_s() -> float:
-    """Seconds that a search's imports take, the least of three."""
-
-    def once() -> float:
-        begun_s = time.monotonic()
-        subprocess.run([sys.executable, "-c", IMPORTS], check=True)
-        return time.monotonic() - begun_s
-
-    return min(once() for _ in range(3))
 
 
 def jobs_in(folder: Path, names: Sequence[str]) -> dict[str, Interrupted]:
@@ -323,12 +300,6 @@ def report(kills: Kills, jobs: Sequence[Interrupted]) -> None:
     )
     print(", ".join(f"{where} {count}" for where, count in sorted(kills.hit.items())))
     print(f"kills {kills.hit.total()}, lost {lost}, done twice {repeated}, other ends {different}")
-    if kills.restarts_s:
-        alone_s = imports_s()
-        print(
-            f"restart of a search, median of {len(kills.restarts_s)}: {median(kills.restarts_s):.1f} s, of which "
-            f"imports {alone_s:.1f} s (at most {MOST_S:g} s beyond them)"
-        )
     sys.exit(lost + repeated + different > 0)
 
 
