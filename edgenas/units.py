@@ -1,4 +1,4 @@
-"""Quantities as people write them: "20ms" -> 20.0 milliseconds, "4MiB" -> 4194304 bytes, "96..224" -> image sizes."""
+"""Quantities as people write them: "20ms" -> 20.0 milliseconds, "96..224" -> image sizes."""
 
 import math
 import re
@@ -8,7 +8,6 @@ from typing import Any
 from edgenas.errors import InputError, UnitError
 
 _DURATIONS_MS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "min": 60e3, "h": 3600e3}
-_SIZES_BYTES = {"B": 1.0, "kB": 1e3, "KiB": 2.0**10, "MB": 1e6, "MiB": 2.0**20, "GB": 1e9, "GiB": 2.0**30}
 RESOLUTION_STEP = 16
 """A range of image sizes holds the multiples of this."""
 
@@ -29,17 +28,12 @@ def parse_milliseconds(text: str, option: str) -> float:
     Raises:
         UnitError: no unit, an unknown unit, not finite, or not positive.
     """
-    return _parse(text, option, _DURATIONS_MS, example="20ms or 0.02s")
+    return _milliseconds(text, option, example="20ms or 0.02s")
 
 
 def parse_seconds(text: str, option: str) -> float:
     """Convert a duration to seconds; see `parse_milliseconds`."""
-    return _parse(text, option, _DURATIONS_MS, example="10min or 600s") / 1e3
-
-
-def parse_bytes(text: str, option: str) -> int:
-    """Convert a size such as `4MiB` or `500kB` to whole bytes, at least one."""
-    return max(1, round(_parse(text, option, _SIZES_BYTES, example="4MiB or 500kB")))
+    return _milliseconds(text, option, example="10min or 600s") / 1e3
 
 
 def parse_resolutions(value: Any, option: str) -> tuple[int, ...]:
@@ -145,16 +139,18 @@ def counted(number: int, things: str) -> str:
     return f"{number} {things.removesuffix('s') if number == 1 else things}"
 
 
-def _parse(text: str, option: str, units: dict[str, float], example: str) -> float:
+def _milliseconds(text: str, option: str, example: str) -> float:
     match = _QUANTITY.fullmatch(str(text))  # the Python API may pass a bare number
     if match is None:
         raise UnitError(f"{option}: {text!r} is not a quantity", f"write for example {example}")
     number, unit = float(match[1]), match[2]
     if not unit:
         raise UnitError(f"{option}: {text!r} has no unit", f"write for example {example}")
-    if unit not in units:
-        raise UnitError(f"{option}: unknown unit {unit!r} in {text!r}", f"use one of {', '.join(units)}")
-    value = number * units[unit]
+    if unit not in _DURATIONS_MS:
+        raise UnitError(
+            f"{option}: unknown unit {unit!r} in {text!r}", f"use one of {', '.join(_DURATIONS_MS)}"
+        )
+    value = number * _DURATIONS_MS[unit]
     if not (math.isfinite(value) and value > 0):
         raise UnitError(f"{option}: {text!r} is not positive and finite", f"write for example {example}")
     return value
