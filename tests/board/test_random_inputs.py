@@ -13,7 +13,7 @@ from edgenas.board.random_inputs import TYPES, random_input, random_inputs
 def test_arrays_have_the_shape_and_type_asked_for(shape: tuple[int, ...], dtype: str) -> None:
     array = random_input(shape, dtype)
     assert isinstance(array, np.ndarray)
-    assert (array.shape, array.dtype) == (shape, np.dtype(dtype))
+    assert (array.shape, array.dtype.type) == (shape, np.dtype(dtype).type)
 
 
 def test_pictures_are_random_and_indices_valid() -> None:
