@@ -157,7 +157,7 @@ class Profile(Interrupted):
 
     arguments: Sequence[str] = PROFILE
     phases = PROFILING
-    span_s = 60.0
+    span_s = 150.0
 
     def kept(self) -> list[object]:
         """Rounds of timing; those of a table that is there are done."""

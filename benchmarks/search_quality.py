@@ -46,6 +46,7 @@ class Job:
     name: str
     seed: int
     evaluations: int
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,14 @@ def arguments() -> argparse.Namespace:
 def jobs(options: argparse.Namespace, names: list[str]) -> Iterator[Job]:
     """Every search there is to run, table by table."""
     for table in options.tables:
-        macro = table.name.startswith("nasbench-macro")
-        space = options.space or ("nasbench-macro" if macro else "nasbench201")
         for name in names:
             for seed in range(options.seeds):
-                yield Job(table, space, name, seed, options.evaluations)
+                yield Job(table, options.space or space_of(table), name, seed, options.evaluations)
+
+
+def space_of(table: Path) -> str:
+    """By the table's name."""
+    return "nasbench-macro" if table.name.startswith("nasbench-macro") else "nasbench201"
 
 
 def finished(futures: "dict[Job, Future[Curve]]", table: Path, name: str) -> list[Curve]:
@@ -113,7 +117,14 @@ def finished(futures: "dict[Job, Future[Curve]]", table: Path, name: str) -> lis
 def curve_of(job: Job) -> Curve:
     """Run one search."""
     if job.name in SEARCHERS:
-        result = benchmark_search(job.table, job.space, job.name, evaluations=job.evaluations, seed=job.seed)
+        result = benchmark_search(
+            job.table,
+            job.space,
+            job.name,
+            evaluations=job.evaluations,
+            seed=job.seed,
+            workers=job.workers,
+        )
         ratios = [point.hypervolume_ratio for point in result.curve]
         return Curve(np.array(ratios), 1e3 * result.seconds / len(ratios))
     space, figures, oracle = truth(job.table, job.space)

@@ -5,6 +5,7 @@ EdgenasError                  1   base class of all
 ├── DivergenceError           1   a training's loss, or all outputs, are NaN or infinite
 ├── OutOfMemoryError          1   a training or evaluation does not fit into memory
 ├── VerificationError         1   an exported model does not match what was trained
+├── WorkerError               1   a worker died, or hung, again and again over one job
 ├── InputError                2   unusable input from the user
 │   ├── ConversionError       2   a model that cannot be converted to a precision
 │   ├── UnitError             2   a quantity without a unit, or not a quantity
@@ -55,6 +56,16 @@ class EdgenasError(Exception):
         self.problem = _shortened(problem, MAX_MESSAGE - len(self.hint))
         super().__init__(f"{self.problem}; {self.hint}" if hint else self.problem)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors travel between processes as they are: what they were made from is not kept."""
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
+
+def _as_it_was(kind: type[EdgenasError], args: tuple[object, ...], state: dict[str, object]) -> EdgenasError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class InfeasibleError(EdgenasError):
     """No architecture is predicted within the limit.
@@ -90,6 +101,10 @@ class OutOfMemoryError(EdgenasError):
 
 class VerificationError(EdgenasError):
     """An exported model does not match the trained one."""
+
+
+class WorkerError(EdgenasError):
+    """A worker died, or took far too long, again and again over one job."""
 
 
 class InputError(EdgenasError):

@@ -1,5 +1,6 @@
 """The error tree: one line, a hint, an exit code."""
 
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from edgenas.errors import (
     RunConflictError,
     UnitError,
     UnknownNameError,
+    UnwritableError,
     VerificationError,
+    WorkerError,
 )
 from edgenas.units import parse_milliseconds
 
@@ -31,6 +34,7 @@ from edgenas.units import parse_milliseconds
         (InfeasibleError, EdgenasError, 1),
         (OutOfMemoryError, EdgenasError, 1),
         (VerificationError, EdgenasError, 1),
+        (WorkerError, EdgenasError, 1),
         (InputError, EdgenasError, 2),
         (UnitError, InputError, 2),
         (UnknownNameError, InputError, 2),
@@ -53,6 +57,24 @@ def test_drawn_tree_names_every_error() -> None:
         if issubclass(kind, EdgenasError):
             line = next(line for line in drawn.splitlines() if f"{kind.__name__} " in line)
             assert f" {kind.exit_code} " in line
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EdgenasError("the disk is full", "make room"),
+        InfeasibleError(0.5, 1.234, "1.234 ms", "jetson", "mbconv"),
+        UnknownNameError("device", "p5", ["pi5"]),
+        FileFormatError("a.json", "name", "is missing", "add it"),
+        UnwritableError("a.json", OSError(28, "No space left on device")),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_travel_between_processes(error: EdgenasError) -> None:
+    arrived = ForkingPickler.loads(ForkingPickler.dumps(error))
+    assert type(arrived) is type(error)
+    assert str(arrived) == str(error)
+    assert vars(arrived) == vars(error)
 
 
 def test_message_is_problem_and_mend() -> None:

@@ -40,8 +40,8 @@ class SearchBenchmark(Document):
 
     `networks` counts the distinct networks of the table, `feasible` those within the limit, `front` those on the true
     front. `oracle_hypervolume` is that of the true front: objectives normalised by its ideal and nadir, reference point
-    1.1 in each. `evaluations` is less than `asked_for` if the searcher stopped finding new networks. `seconds` is the
-    duration of the search.
+    1.1 in each. `evaluations` is less than `asked_for` if the searcher stopped finding new networks; up to `workers`
+    were under way at a time. `seconds` is the duration of the search.
     """
 
     schema_: Literal["edgenas.benchmark-search/1"] = Field(
@@ -53,6 +53,7 @@ class SearchBenchmark(Document):
     evaluations: int
     asked_for: int
     seed: int
+    workers: int
     max_latency_ms: float | None
     networks: int
     feasible: int
@@ -93,6 +94,7 @@ def benchmark_search(settings: BenchmarkSearchSettings) -> SearchBenchmark:
         known={},
         commit=lambda _: None,
         progress=settings.progress,
+        at_once=settings.workers,
     )
     seconds = time.monotonic() - start
     name = name_of(searcher)
@@ -108,6 +110,7 @@ def benchmark_search(settings: BenchmarkSearchSettings) -> SearchBenchmark:
         evaluations=len(curve),
         asked_for=settings.evaluations,
         seed=settings.seed,
+        workers=settings.workers,
         max_latency_ms=limit_ms,
         networks=len(predictor.architectures),
         feasible=len(feasible),

@@ -94,21 +94,18 @@ def search_plan(settings: SearchSettings) -> SearchPlan:
     from edgenas.inputs.precisions import precisions_for
     from edgenas.inputs.spaces import space_for_images
     from edgenas.inputs.targets import device_for
-    from edgenas.pipeline.baselines import check_baselines
     from edgenas.pipeline.early_checks import check_before_images
     from edgenas.pipeline.evaluators import custom_evaluator_maker
-    from edgenas.pipeline.phases import beginning_for, make_searcher_for, predictor_of, sizes_for
+    from edgenas.pipeline.preparing import beginning_for, make_searcher_for, predictor_of, sizes_for
     from edgenas.searchers.problem import Problem, objectives_from_text
 
     device = device_for(settings)
     make_searcher_for(settings)
     custom_evaluator_maker(settings)
+    # Weights are not read, as that may download them.
+    check_before_images(settings.with_changes(pretrained=AUTO), device)
     precisions = precisions_for(settings, device)
     device = device.at(precisions[0])
-    if settings.baselines:
-        check_baselines(settings, device)
-    # Weights are not read, as that may download them.
-    check_before_images(settings.with_changes(pretrained=AUTO), device, precisions)
     asked = sizes_for(settings, 0)[-1] or None
     outline = outline_of(settings, asked)
     sizes = sizes_for(settings, outline.resolution)

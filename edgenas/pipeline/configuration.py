@@ -25,7 +25,7 @@ from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
 from edgenas.settings.option import name_of
 from edgenas.settings.search import SUPERNET, SearchSettings
 from edgenas.settings.shared import NONE
-from edgenas.storage.run_config import DataRecord, RunConfig
+from edgenas.storage.run_config import MAY_CHANGE, DataRecord, RunConfig
 from edgenas.vocabulary import Precision
 
 AUGMENT, FINE_TUNING_AUGMENT = "crop", "resized-crop"
@@ -97,7 +97,8 @@ def default_name(config: RunConfig) -> str:
     content = config.model_dump(mode="json", exclude={"warm_start": True, "device": left_out})
     sources: list[str] = content["device"]["sources"]
     content["device"]["sources"] = [each for each in sources if not each.startswith("target: ")]
-    del content["settings"]["data"]  # the same images elsewhere are the same data
+    for name in ("data", *MAY_CHANGE):  # the same images elsewhere are the same data
+        del content["settings"][name]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:6]
     data = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name_of(settings.data)).name)[:40]
     return f"{config.device.name}-{data}-{settings.max_latency_ms:.10g}ms-{digest}"

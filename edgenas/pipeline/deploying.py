@@ -27,6 +27,7 @@ from edgenas.pipeline.final_model import (
     Trained,
     load_network,
     onnx_path,
+    weights_of,
     write_weights,
 )
 from edgenas.pipeline.final_network import OfSpace
@@ -211,7 +212,7 @@ def _better_with_rounding(case: _Case, found: Converted) -> tuple[Converted, str
         note(f"{lost}, and training with its rounding did not help")
         return found, None
     case.session.store.check_place()
-    return tuned, write_weights(case.tuned_weights, network)
+    return tuned, write_weights(case.tuned_weights, weights_of(network))
 
 
 def _reason_against_tuning(case: _Case, found: Converted) -> str:

@@ -1,36 +1,40 @@
 """What a search checks before it decodes a single image: a refusal after an hour of decoding is a lost hour."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from edgenas.accuracy.augmentation import augmentation_from_text
 from edgenas.accuracy.dataset_sources import NAMES
 from edgenas.device import Device
 from edgenas.errors import DataError
+from edgenas.inputs.precisions import precisions_for
 from edgenas.inputs.pretrained import pretrained_for
+from edgenas.pipeline.baselines import check_baselines
 from edgenas.pipeline.configuration import settled
 from edgenas.pipeline.warm_start import check_warm_start
 from edgenas.settings.option import name_of
 from edgenas.settings.search import SearchSettings
 from edgenas.settings.shared import AUTO, NONE
-from edgenas.storage.run_config import setting_differences
+from edgenas.storage.run_config import MAY_CHANGE, setting_differences
 from edgenas.storage.run_folder import RunFolder, check_name, different_configuration
 from edgenas.storage.run_lock import check_free
 from edgenas.storage.run_names import RUNS
-from edgenas.vocabulary import Precision
 
 _BY_THE_IMAGES = ("data", "pretrained")
 """What is not the same text for the same search: a folder that moved, weights chosen by the size of the images. So is
 any precision: those that never pay at this size are left out."""
 
 
-def check_before_images(settings: SearchSettings, device: Device, precisions: Sequence[Precision]) -> None:
-    """Check the name of the run, the options it was started with, the run and the weights to begin from.
+def check_before_images(settings: SearchSettings, device: Device) -> None:
+    """Check baselines, the name of the run, the options it was started with, and the weights to begin from.
 
     Raises:
-        RunConflictError: no valid name, or the run was started with other options.
-        InputError: the weights cannot be used.
+        RunConflictError: no valid name, the run is in use, or was started with other options.
+        InputError: the baselines or the weights cannot be used.
     """
+    precisions = precisions_for(settings, device)
+    device = device.at(precisions[0])
+    if settings.baselines:
+        check_baselines(settings, device)
     if settings.run is not None:
         check_name(settings.run)
         check_free(RUNS / settings.run)
@@ -52,8 +56,8 @@ def _check_options(asked_for: SearchSettings, settings: SearchSettings, folder: 
     asked = asked_for.plain()
     if settings.augment is not None:
         asked["augment"] = augmentation_from_text(settings.augment).text
-    by_the_images = (*_BY_THE_IMAGES, *(["precision"] if settings.precisions == () else []))
-    known = {name: value for name, value in asked.items() if value is not None and name not in by_the_images}
+    left_out = (*MAY_CHANGE, *_BY_THE_IMAGES, *(["precision"] if settings.precisions == () else []))
+    known = {name: value for name, value in asked.items() if value is not None and name not in left_out}
     if differences := setting_differences({name: stored[name] for name in known}, known):
         raise different_configuration(folder.name, differences)
 

@@ -22,6 +22,7 @@ from edgenas.accuracy.training import train
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.errors import (
     DivergenceError,
+    EdgenasError,
     FileFormatError,
     OutOfMemoryError,
     first_line,
@@ -130,7 +131,18 @@ def has_begun(session: Session, final_model: FinalModel) -> bool:
     return checkpoint.is_file() or session.store.last_event("trained", id=final_model.id) is not None
 
 
-def train_final_model(
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a training found, and the trained weights, as the content of their file; none where it failed.
+
+    `found` is what the store records of it.
+    """
+
+    found: dict[str, object]
+    weights: bytes | None = None
+
+
+def outcome_of_training(
     session: Session,
     final_model: FinalModel,
     make_network: Callable[[], nn.Module],
@@ -138,39 +150,52 @@ def train_final_model(
     phase: str,
     seconds: float | None = None,
     teacher: Teacher | None = None,
-) -> FinalModel:
-    """Build, train and evaluate a network, once; the outcome is recorded in the store."""
-    id_, folder = final_model.id, session.folder
-    if (known := session.store.last_event("trained", id=id_)) is None:
-        checkpoint = session.checkpoint(folder.training(id_))
-        known = {"id": id_, "note": ""}
-        try:
-            network = make_network()
-            if not recipe.classifier_only:
-                resizing = nn.Sequential(Resize(final_model.resolution), network)
-                train(
-                    network,
-                    network_losses(resizing, recipe, teacher, recipe.distillation),
-                    final_model.training_dataset(session),
-                    recipe,
-                    session.seed_of(id_),
-                    checkpoint,
-                    session.progress,
-                    phase,
-                    seconds,
-                )
-            if recipe.classifier_only or recipe.refits_classifier:
-                fit = fit_linear if recipe.classifier_only else refit_linear
-                if (last := final_model.network.classifier(network)) is not None:
-                    fit(network, last, final_model.dataset_on_device(session))
-            known |= _evaluate(final_model.dataset(session), network)
-        except (DivergenceError, OutOfMemoryError) as error:
-            known["note"] = f"training failed: {error.problem}"
-        else:
-            session.store.check_place()  # judging it took a while
-            known["sha256"] = write_weights(folder.weights(id_), network)
-        session.store.record("trained", **known)
-        checkpoint.path.unlink(missing_ok=True)
+) -> Outcome:
+    """Build, train and evaluate a network, going on from a checkpoint if there is one; nothing is recorded."""
+    try:
+        network = make_network()
+        if not recipe.classifier_only:
+            resizing = nn.Sequential(Resize(final_model.resolution), network)
+            train(
+                network,
+                network_losses(resizing, recipe, teacher, recipe.distillation),
+                final_model.training_dataset(session),
+                recipe,
+                session.seed_of(final_model.id),
+                session.checkpoint(session.folder.training(final_model.id)),
+                session.progress,
+                phase,
+                seconds,
+            )
+        if recipe.classifier_only or recipe.refits_classifier:
+            fit = fit_linear if recipe.classifier_only else refit_linear
+            if (last := final_model.network.classifier(network)) is not None:
+                fit(network, last, final_model.dataset_on_device(session))
+        found = _evaluate(final_model.dataset(session), network)
+    except (DivergenceError, OutOfMemoryError) as error:
+        return failed(error)
+    return Outcome(found | {"note": ""}, weights_of(network))
+
+
+def failed(error: EdgenasError) -> Outcome:
+    """The outcome of a training that failed."""
+    return Outcome({"note": f"training failed: {error.problem}"})
+
+
+def record_outcome(session: Session, final_model: FinalModel, outcome: Outcome) -> None:
+    """Write the weights of a training, and then its record, by which it is done."""
+    folder, id_, found = session.folder, final_model.id, {"id": final_model.id, **outcome.found}
+    if outcome.weights is not None:
+        session.store.check_place()  # judging it took a while
+        found["sha256"] = write_weights(folder.weights(id_), outcome.weights)
+    session.store.record("trained", **found)
+    folder.training(id_).unlink(missing_ok=True)
+
+
+def as_recorded(session: Session, final_model: FinalModel) -> FinalModel | None:
+    """The model as an outcome in the store makes it; None if there is none."""
+    if (known := session.store.last_event("trained", id=final_model.id)) is None:
+        return None
     if known["note"]:
         return replace(final_model, note=known["note"])
     _check_images(session, known["predicted"])
@@ -213,10 +238,13 @@ def onnx_path(folder: RunFolder, model: str, suffix: str = "") -> Path:
     return folder.exports / f"{model}{suffix}.onnx"
 
 
-def write_weights(path: Path, network: nn.Module) -> str:
-    """Write the weights of a network, and return the SHA-256 of the file."""
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    content = save(tensors)
+def weights_of(network: nn.Module) -> bytes:
+    """The weights of a network, as the content of a file."""
+    return save({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()})
+
+
+def write_weights(path: Path, content: bytes) -> str:
+    """Write a file of weights, and return its SHA-256."""
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 

@@ -1,31 +1,35 @@
 """Training after the search: which models, for how long, and from which weights."""
 
+import math
 from collections.abc import Sequence
-from functools import partial
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from torch import nn
 
 from edgenas.accuracy.image_sizes import Resize
 from edgenas.accuracy.linear_probe import MAX_IMAGES, regression_seconds
 from edgenas.accuracy.path_sampling import paths_per_step
-from edgenas.accuracy.standalone import Teacher, fresh_network, network_losses
+from edgenas.accuracy.standalone import network_losses
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.accuracy.training_speed import evaluation_seconds, step_seconds
-from edgenas.errors import OutOfMemoryError
-from edgenas.pipeline.baselines import baselines_of, is_pretrained, pretrained_network
+from edgenas.errors import OutOfMemoryError, WorkerError
+from edgenas.pipeline import final_training, worker
+from edgenas.pipeline.baselines import baselines_of, is_pretrained
 from edgenas.pipeline.deploying import deployed, seconds_beside
 from edgenas.pipeline.final_measuring import final_measuring_seconds, measure_final_models
 from edgenas.pipeline.final_model import (
     EXPORT,
     FinalModel,
+    Outcome,
     adopt_training,
+    as_recorded,
+    failed,
     finalist,
     has_begun,
-    train_final_model,
+    record_outcome,
 )
 from edgenas.pipeline.front_selection import smoothed_points, succeeded
-from edgenas.pipeline.initial_networks import initial_network
 from edgenas.pipeline.near_limit import first_within_limit
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import LEAST_S, split_time
@@ -81,24 +85,42 @@ def _trained(
     beside_s = seconds_beside(session, [*finalists, *baselines])
     trainings = _Trainings(session, supernet, by_importance(alone, baselines), beside_s)
     plan, trained = trainings.plan, dict[str, FinalModel]()
+    under_way: dict[Future[Outcome], FinalModel] = {}
+
+    def record_first() -> None:
+        """Wait for a training that is under way to end."""
+        for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+            final_model = under_way.pop(future)
+            try:
+                outcome = future.result()
+            except WorkerError as error:
+                outcome = failed(error)
+            record_outcome(session, final_model, outcome)
+            recorded = as_recorded(session, final_model)
+            assert recorded is not None
+            trained[final_model.id] = recorded
+            session.progress(FINALISTS, len(trained), len(trainings.final_models))
+
+    begun = number = 0
     for final_model in trainings.final_models:
         session.progress(FINALISTS, len(trained), len(trainings.final_models))
+        while len(under_way) >= session.settings.worker_count:
+            record_first()
         is_late = plan is not None and plan.is_too_late(final_model.id, trainings.left_s)
-        if is_late and trained and not has_begun(session, final_model):
+        if is_late and begun and not has_begun(session, final_model):
             continue
-        number = 1 + sum(not each.name for each in trained.values())
+        begun += 1
+        number += not final_model.name
         phase = (
             f"baseline {final_model.name}" if final_model.name else f"finalist {number}/{trainings.finalists}"
         )
-        trained[final_model.id] = train_final_model(
-            session,
-            final_model,
-            partial(trainings.network, final_model),
-            trainings.recipe(final_model),
-            phase,
-            None if plan is None else plan.seconds[final_model.id],
-            trainings.teacher(final_model),
-        )
+        if (known := as_recorded(session, final_model)) is not None:
+            trained[final_model.id] = known
+        else:
+            seconds = None if plan is None else plan.seconds[final_model.id]
+            under_way[trainings.begin(final_model, phase, seconds)] = final_model
+    while under_way:
+        record_first()
     session.progress(FINALISTS, len(trained), len(trained))
     allowed = [
         f"{sum(each.id in trained for each in asked)} of {len(asked)} {kind}"
@@ -208,24 +230,13 @@ class _Trainings:
         """How many of the final models are finalists."""
         return sum(not final_model.name for final_model in self.final_models)
 
-    def teacher(self, final_model: FinalModel) -> Teacher | None:
-        """The supernet's largest network at the image size of a finalist; None for a baseline."""
-        supernet, size = self._supernet, final_model.resolution
-        if supernet is None or final_model.name:
-            return None
-        largest = supernet.space.joined(size, supernet.space.at(size).largest)
-        return lambda images: supernet(images, largest)
-
-    def network(self, final_model: FinalModel, fitted: bool = True) -> nn.Module:
-        """The network with its initial weights, on the training device; see `pretrained_network` for `fitted`."""
-        session = self._session
-        if not final_model.name:
-            return initial_network(session, self._supernet, final_model.architecture)
-        if is_pretrained(final_model):
-            dataset = final_model.dataset_on_device(session)
-            return pretrained_network(final_model.network, dataset, session.torch_device, fitted)
-        return fresh_network(
-            final_model.space, final_model.architecture, session.settings.seed, session.torch_device
+    def begin(self, final_model: FinalModel, phase: str, seconds: float | None) -> Future[Outcome]:
+        """Begin a training, here or by a worker."""
+        session, recipe = self._session, self.recipe(final_model)
+        if session.has_workers:
+            return session.executor.submit(worker.train, final_model, recipe, phase, seconds)
+        return session.executor.submit(
+            final_training.trained, session, self._supernet, final_model, recipe, phase, seconds
         )
 
     def recipe(self, final_model: FinalModel) -> FinalistRecipe:
@@ -243,6 +254,12 @@ class _Trainings:
         session = self._session
         return session.budget.left_s - final_measuring_seconds(session) - self._beside_s
 
+    @property
+    def _shared_s(self) -> float:
+        """The same, summed over workers, as far as they can share the models among them."""
+        models = max(1, len(self.final_models))
+        return self.left_s * models / math.ceil(models / self._session.settings.worker_count)
+
     def _affordable(self) -> dict[str, Costs]:
         """The costs of the models that the time budget allows, by id."""
         enough_s = (1 - TIMING_SHARE) * self.left_s
@@ -253,7 +270,7 @@ class _Trainings:
             lambda: self.left_s >= enough_s,
         )
         found = {each.id: cost for each, cost in zip(self.final_models, costs, strict=True)}
-        return affordable(found, self.left_s)
+        return affordable(found, self._shared_s)
 
     def _divided(self, costs: dict[str, Costs]) -> TrainingPlan:
         """The time left, divided among the models."""
@@ -262,7 +279,7 @@ class _Trainings:
         batches = len(session.dataset_on_device.train) / session.config.finalist_recipe.batch_size
         extra = {each.id: self._inherited_epochs * batches for each in self.final_models if each.name}
         step_s = {id_: cost.step_s for id_, cost in costs.items()}
-        seconds, share = split_time(self.left_s - sum(beside_s.values()), step_s, extra)
+        seconds, share = split_time(self._shared_s - sum(beside_s.values()), step_s, extra)
         if extra and share < 1:
             session.note(
                 f"within the time budget, baselines got {share:.1%} of a finalist's share of the supernet's training"
@@ -282,10 +299,10 @@ class _Trainings:
 
     def _costs(self, final_model: FinalModel) -> Costs:
         """Seconds of a training step, and of what is beside training: evaluation, and fitting a classifier."""
-        recipe, teacher = self.recipe(final_model), self.teacher(final_model)
+        recipe, teacher = self.recipe(final_model), final_training.teacher_of(self._supernet, final_model)
         dataset = final_model.dataset_on_device(self._session)
         try:
-            network = self.network(final_model, fitted=False)
+            network = final_training.network_of(self._session, self._supernet, final_model, fitted=False)
             resizing = nn.Sequential(Resize(final_model.resolution), network)
             losses = network_losses(resizing, recipe, teacher, recipe.distillation)
             step_s = step_seconds(network, losses, final_model.training_dataset(self._session), recipe)

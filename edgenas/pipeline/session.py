@@ -1,7 +1,8 @@
 """The state that the phases of a search share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from edgenas.storage.run_folder import RunFolder
 from edgenas.storage.run_store import RunStore
 from edgenas.storage.store_problems import damaged
 from edgenas.vocabulary import Precision
+from edgenas.workers.executor import InThisProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Session:
     `dataset` has images of the largest size that is searched, and `dataset_on_device` is the same on the training
     device; `load_dataset_at` makes it at another size (see `dataset_at`). `make_searcher` is None for the gradient
     searcher, which is made from what it has learnt. `custom_evaluator` is an evaluator from outside edgenas, if there
-    is one. `pretrained` are the weights to begin from, None for random ones.
+    is one. `pretrained` are the weights to begin from, None for random ones. `executor` is where evaluations and
+    trainings are done, and `at_once` how many evaluations are under way, as when the run was started.
     """
 
     config: RunConfig
@@ -51,11 +54,18 @@ class Session:
     progress: Progress
     custom_evaluator: Evaluator | None = None
     pretrained: PretrainedWeights | None = None
+    executor: Executor = field(default_factory=InThisProcess)
+    at_once: int = 1
 
     @property
     def settings(self) -> SearchSettings:
         """The settings of the search, with defaults filled in."""
         return self.config.settings
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether evaluations and trainings are done by processes of their own."""
+        return not isinstance(self.executor, InThisProcess)
 
     @property
     def space(self) -> NetworkSpace:

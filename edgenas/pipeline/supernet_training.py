@@ -80,6 +80,20 @@ def trained_supernet(session: Session) -> Trained:
     return Trained(supernet, session.make_searcher)
 
 
+def restored_supernet(session: Session) -> Supernet | None:
+    """The supernet as `trained_supernet` left it: for a worker, which trains none."""
+    if not session.trains_supernet and session.pretrained is None:
+        return None
+    supernet = Supernet(session.space, session.settings.seed).to(session.torch_device)
+    if session.trains_supernet:
+        recipe = session.config.gradient_recipe
+        model = supernet if recipe is None else _learner(session, supernet, recipe)
+        session.checkpoint(session.folder.supernet).restore_model(model)
+    elif session.pretrained is not None:
+        _load_pretrained(session, supernet, session.pretrained)
+    return supernet
+
+
 def _load_pretrained(session: Session, supernet: Supernet, weights: PretrainedWeights) -> None:
     """Give the supernet pretrained weights, fitted to the images at the largest size."""
     session.progress("fitting pretrained weights", 0, 1)
@@ -108,11 +122,16 @@ def _train_largest(session: Session, supernet: Supernet) -> None:
         session.store.record("largest network trained", epochs=epochs)
 
 
-def _learn_architecture(session: Session, supernet: Supernet, recipe: GradientRecipe) -> MakeSearcher:
-    config, predictor = session.config, session.predictor
+def _learner(session: Session, supernet: Supernet, recipe: GradientRecipe) -> Learner:
+    predictor = session.predictor
     assert isinstance(predictor, LatencyPredictor), "the settings refuse several image sizes"
     distribution = Distribution(predictor, session.settings.max_latency_ms, recipe.targets)
-    learner = Learner(supernet, distribution, session.dataset_on_device, config.supernet_recipe, recipe)
+    return Learner(supernet, distribution, session.dataset_on_device, session.config.supernet_recipe, recipe)
+
+
+def _learn_architecture(session: Session, supernet: Supernet, recipe: GradientRecipe) -> MakeSearcher:
+    learner = _learner(session, supernet, recipe)
+    distribution = learner.distribution
     try:
         _train(session, learner, learner)
     except KeyboardInterrupt:

@@ -33,13 +33,14 @@ class BayesSearcher(Searcher):
     """
 
     name = "bayes"
+    runs_ahead = True
 
     def __init__(self, problem: Problem, seed: int) -> None:
         self._problem = problem
         self._rng = np.random.default_rng(seed)
         self._study = _quiet_study(seed, len(problem.objectives))
         self._visited: set[Architecture] = set()
-        self._suggested: optuna.Trial | None = None
+        self._suggested: dict[Architecture, optuna.Trial] = {}
         self._distributions: dict[str, optuna.distributions.BaseDistribution] = {
             str(variable): optuna.distributions.CategoricalDistribution(choices)
             for variable, choices in enumerate(problem.space.variables)
@@ -53,24 +54,28 @@ class BayesSearcher(Searcher):
         )
         architecture = self._problem.repaired(suggestion, self._rng)
         if architecture not in self._visited:
-            self._suggested = trial
+            self._suggested[architecture] = trial
+            self._visited.add(architecture)
             return [architecture]
-        self._suggested = None
         self._study.tell(trial, state=optuna.trial.TrialState.FAIL)  # the sampler ignores failed trials
         other = unvisited(self._problem, architecture, self._visited, self._rng)
-        return [] if other is None else [other]
+        if other is None:
+            return []
+        self._visited.add(other)
+        return [other]
 
     @override
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        architecture = outcomes[0].architecture
-        values = points_of(self._problem, outcomes)[0].tolist()
-        self._visited.add(architecture)
-        if self._suggested is not None:
-            self._study.tell(self._suggested, values)
+        for outcome, point in zip(outcomes, points_of(self._problem, outcomes), strict=True):
+            self._tell(outcome.architecture, point.tolist())
+
+    def _tell(self, architecture: Architecture, values: list[float]) -> None:
+        if trial := self._suggested.pop(architecture, None):
+            self._study.tell(trial, values)
             return
         params = dict(zip(self._distributions, architecture.choices, strict=True))
-        trial = optuna.trial.create_trial(params=params, distributions=self._distributions, values=values)
-        self._study.add_trial(trial)
+        found = optuna.trial.create_trial(params=params, distributions=self._distributions, values=values)
+        self._study.add_trial(found)
 
 
 def _quiet_study(seed: int, objectives: int) -> optuna.Study:

@@ -6,6 +6,7 @@ same outcomes makes the same proposals.
 """
 
 import warnings
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymoo.algorithms.base.genetic import GeneticAlgorithm
 from pymoo.config import Config
+from pymoo.core.individual import Individual
 from pymoo.core.population import Population
 from pymoo.core.selection import Selection
 from pymoo.core.termination import NoTermination
@@ -25,13 +27,16 @@ from edgenas.searchers.genetic_operators import (
     MatingThenSampling,
     RepairTowardsParent,
     encodings,
+    new_samples,
 )
 from edgenas.searchers.problem import Problem
+from edgenas.searchers.scalarisation import points_of
 from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.searchers.visited import Visited
 from edgenas.space import Architecture
 
 Vectors = NDArray[np.int64]
+Point = NDArray[np.float64]
 Points = NDArray[np.float64]
 
 Config.warnings["not_compiled"] = (
@@ -72,30 +77,46 @@ class Genetic:
         self.algorithm = algorithm
         """pymoo's algorithm; `algorithm.pop` is the surviving population."""
         algorithm.setup(LimitedProblem(problem), seed=rng, termination=NoTermination())
+        self._problem = problem
+        self._rng = rng
         self._visited = visited
-        self._variables = len(problem.sizes)
-        self._pending = Population.empty()
-        self._scale: Points | None = None
+        self._untold: deque[Individual] = deque()
+        self._initial: int | None = None
+        self._first: list[tuple[Individual, Point]] = []
+        self._scale: Point | None = None
 
     def ask(self) -> Vectors:
-        """New canonical encodings within the limit, shape (m, variables); empty if none were found."""
-        self._pending = self.algorithm.ask()
-        if self._pending is None:
-            return np.empty((0, self._variables), np.int64)
-        vectors = encodings(self._pending).reshape(-1, self._variables)
+        """New canonical encodings within the limit, shape (m, variables); empty if none were found.
+
+        While the initial population is evaluated, there is nothing to mate yet: each further `ask` is for a sample.
+        """
+        nothing = np.empty((0, len(self._problem.sizes)), np.int64)
+        if self._initial is not None and self._scale is None:
+            asked = Population.new("X", new_samples(self._problem, 1, self._visited, nothing, self._rng))
+        elif (asked := self.algorithm.ask()) is None:
+            return nothing
+        if self._initial is None:
+            self._initial = len(asked)
+        vectors = encodings(asked).reshape(-1, nothing.shape[1])
         self._visited.add(vectors)
+        self._untold.extend(asked)
         return vectors
 
     def tell(self, points: Points) -> None:
-        """Pass on the objectives of the last `ask`, shape (m, objectives), minimised, finite."""
-        if self._scale is None:  # pymoo's NSGA-III has absolute tolerances
-            span = np.ptp(points, axis=0)
-            self._scale = np.where(span > 0, span, 1.0)
-        for individual, point in zip(self._pending, points / self._scale, strict=True):
-            individual.F = point
+        """Pass on the objectives of the earliest proposals without any, shape (m, objectives), minimised, finite."""
+        told = [(self._untold.popleft(), point) for point in points]
+        if self._scale is None:
+            self._first += told
+            if len(self._first) < (self._initial or 0):
+                return
+            told, self._first = self._first, []
+            span = np.ptp([point for _, point in told], axis=0)
+            self._scale = np.where(span > 0, span, 1.0)  # pymoo's NSGA-III has absolute tolerances
+        for individual, point in told:
+            individual.F = point / self._scale
         algorithm = self.algorithm
         with warnings.catch_warnings():  # pymoo's NSGA-III disables warnings globally
-            algorithm.tell(infills=self._pending)
+            algorithm.tell(infills=Population.create(*(individual for individual, _ in told)))
             if len(algorithm.pop) > algorithm.pop_size:
                 # pymoo lets the whole initial population survive, however large.
                 algorithm.pop = algorithm.survival.do(
@@ -116,19 +137,16 @@ class GeneticSearcher(Searcher):
     """
 
     uses_prior = True
+    runs_ahead = True
 
     def __init__(self, problem: Problem, genetic: Genetic) -> None:
         self._problem = problem
         self._genetic = genetic
-        self._costs = np.empty((0, 0))
 
     @override
     def ask(self) -> Sequence[Architecture]:
-        vectors = self._genetic.ask()
-        self._costs = self._problem.costs(vectors)
-        return [self._problem.space.decode(vector) for vector in vectors]
+        return [self._problem.space.decode(vector) for vector in self._genetic.ask()]
 
     @override
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        errors = [outcome.error for outcome in outcomes]
-        self._genetic.tell(np.column_stack([errors, self._costs]))
+        self._genetic.tell(points_of(self._problem, outcomes))

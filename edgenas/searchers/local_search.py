@@ -33,6 +33,7 @@ class LocalSearcher(Searcher):
     """
 
     name = "local-search"
+    runs_ahead = True
 
     def __init__(self, problem: Problem, seed: int) -> None:
         self._problem = problem

@@ -16,6 +16,7 @@ class RandomSearcher(Searcher):
     """Samples architectures within the limit by `Problem.sample`."""
 
     name = "random"
+    runs_ahead = True
 
     def __init__(self, problem: Problem, seed: int) -> None:
         self._problem = problem

@@ -31,6 +31,7 @@ class RegularizedEvolutionSearcher(Searcher):
     """
 
     name = "regularized-evolution"
+    runs_ahead = True
 
     def __init__(
         self, problem: Problem, seed: int, population: int = POPULATION, tournament: int = TOURNAMENT

@@ -27,9 +27,12 @@ class Searcher(ABC):
     The contract:
       - `ask` and `tell` alternate, starting with `ask`; each `tell` passes the outcomes of the whole last `ask`, in
         the same order. The caller may stop at any time, without a last `tell`.
+      - If `runs_ahead`, it may be asked again while evaluations are under way. Each `tell` then passes the outcomes of
+        the earliest proposals without one, in the order they were proposed, be they part of an `ask` or of several.
       - Proposals depend only on the problem, the seed and the outcomes so far. Resuming an interrupted search relies
         on it: the search is replayed from the start, with known outcomes instead of evaluations.
-      - Proposals may repeat and may exceed the limit; the caller evaluates neither. An empty `ask` ends the search.
+      - Proposals may repeat and may exceed the limit; the caller evaluates neither. An empty `ask` ends the search,
+        unless evaluations are under way: then it is asked again once more is known.
 
     Checked by `edgenas.testing.SearcherConformance`.
     """
@@ -40,10 +43,13 @@ class Searcher(ABC):
     uses_prior = False
     """Whether it makes use of `Problem.prior`."""
 
+    runs_ahead = False
+    """Whether it can be asked while evaluations are under way; otherwise several workers share one `ask` at a time."""
+
     @abstractmethod
     def ask(self) -> Sequence[Architecture]:
         """Propose the next architectures."""
 
     @abstractmethod
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Learn from the outcomes of the last `ask`."""
+        """Learn from the outcomes of the last `ask`, or of the earliest proposals without one."""

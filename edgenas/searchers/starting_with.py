@@ -17,17 +17,19 @@ class StartingWith(Searcher):
     """
 
     def __init__(self, first: Sequence[Architecture], searcher: Searcher) -> None:
-        self.name = searcher.name
-        self._first: Sequence[Architecture] | None = first
+        self.name, self.runs_ahead = searcher.name, searcher.runs_ahead
+        self._first: Sequence[Architecture] = first
+        self._untold = len(first)
         self._searcher = searcher
 
     @override
     def ask(self) -> Sequence[Architecture]:
-        return self._first or self._searcher.ask()
+        first, self._first = self._first, ()
+        return first or self._searcher.ask()
 
     @override
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        if self._first:
-            self._first = None
-        else:
-            self._searcher.tell(outcomes)
+        others = outcomes[self._untold :]
+        self._untold -= len(outcomes) - len(others)
+        if others:
+            self._searcher.tell(others)

@@ -40,6 +40,9 @@ class BenchmarkSearchSettings(Settings):
     _: KW_ONLY
     evaluations: Annotated[int, Option("Distinct networks to look up.", at_least=1)] = 200
     seed: SeedSetting = 0
+    workers: Annotated[
+        int, Option("Networks evaluated at a time, as by so many workers.", at_least=1, example="8")
+    ] = 1
     max_latency: Annotated[
         str | None,
         Option(

@@ -42,6 +42,7 @@ class Option:
         example: a valid value, if not every text or number is one; used by tests.
         alone: its value where the command line gives none, as in `--baselines`; `--no-baselines` is `none`.
         repeats: whether the command line may give it several times; `normal` gets the list.
+        may_change: whether a resumed run may have another value: it says how the work is done, not what is found.
         any_object: whether Python may pass objects of any kind, even such as are not comparable with text: arrays.
     """
 
@@ -57,6 +58,7 @@ class Option:
     example: str = ""
     alone: str = ""
     repeats: bool = False
+    may_change: bool = False
     any_object: bool = False
 
 

@@ -14,6 +14,7 @@ from edgenas.searchers.registry import (
     searcher_for,
 )
 from edgenas.settings.baselines import USUAL, baseline_names, baselines_setting
+from edgenas.settings.gpus import gpus_setting, parse_gpus
 from edgenas.settings.option import Group, Option, name_of
 from edgenas.settings.precisions import parse_precisions, precisions_setting
 from edgenas.settings.shared import (
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from edgenas.accuracy.evaluator import Evaluator, MakeEvaluator
     from edgenas.searchers.problem import Problem
     from edgenas.searchers.searcher import Searcher
+
+MAX_WORKERS = 1024
 
 SUPERNET, TRAINED = "supernet", "trained"
 """The built-in evaluators."""
@@ -174,6 +177,28 @@ class SearchSettings(SearchedPoint, SpaceSettings):
         ),
     ] = None
 
+    workers: Annotated[
+        int,
+        Option(
+            "Processes that evaluate candidates and train finalists. What is under way shapes a search: a resumed run "
+            "keeps as many evaluations under way as it was started with, whoever does the work.",
+            Group.TRAINING,
+            at_least=1,
+            at_most=MAX_WORKERS,
+            may_change=True,
+        ),
+    ] = 1
+    gpus: Annotated[
+        int | str | Sequence[int] | None,
+        Option(
+            "GPUs to use, such as 0,1: a worker on each, or several with --workers.",
+            Group.TRAINING,
+            normal=gpus_setting,
+            example="0,1",
+            may_change=True,
+        ),
+    ] = None
+
     baselines: Annotated[
         bool | str | Sequence[str],
         Option(
@@ -230,6 +255,16 @@ class SearchSettings(SearchedPoint, SpaceSettings):
     def baseline_names(self) -> tuple[str, ...]:
         """The baselines asked for, `default` among them for the usual ones."""
         return baseline_names(baselines_setting(self.baselines, "--baselines"))
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes work at a time, this one alone included."""
+        return max(self.workers, len(self.gpu_numbers))
+
+    @property
+    def gpu_numbers(self) -> tuple[int, ...]:
+        """The GPUs asked for; none if nothing is said of them."""
+        return () if self.gpus is None else parse_gpus(self.gpus, "--gpus")
 
     @property
     def uses_gradients(self) -> bool:

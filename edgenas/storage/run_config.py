@@ -24,10 +24,14 @@ from edgenas.formats import Document, Line
 from edgenas.images.preparation import Preparation
 from edgenas.pretrained.source import PretrainedRecord
 from edgenas.searchers.proxyless.gradient_recipe import GradientRecipe
+from edgenas.settings.option import settings_of
 from edgenas.settings.search import SearchSettings
 from edgenas.vocabulary import RUN_NAME
 
 _VERSIONED = ("edgenas", "torch", "numpy", "pymoo", "moocore", "onnx", "onnxruntime")
+
+MAY_CHANGE = tuple(each.name for each in settings_of(SearchSettings) if each.option.may_change)
+"""Settings that a resumed run may have others of."""
 
 MAX_VALUE_SHOWN = 40
 """Characters of a setting in a message."""
@@ -113,7 +117,8 @@ class RunConfig(Document):
 
     def lacks_rounding_of(self, other: "RunConfig") -> bool:
         """Whether this is the same search as another, but by an earlier version, which did not round int8."""
-        same = self.settings.plain() | {"data": None} == other.settings.plain() | {"data": None}
+        ignored = dict.fromkeys(["data", *MAY_CHANGE])
+        same = self.settings.plain() | ignored == other.settings.plain() | ignored
         return same and self.rounding is None and other.rounding is not None
 
     def with_settings(self, **changes: Any) -> Self:
@@ -130,6 +135,7 @@ class RunConfig(Document):
         asked, now_asked = (each.pop("settings") for each in (mine, theirs))
         for each in (mine, theirs):  # what files are for, and who says so, does not change what is found
             del each["device"]["target"], each["device"]["sources"]
+        now_asked |= {name: asked[name] for name in MAY_CHANGE}
         if self.data.fingerprint == other.data.fingerprint:
             now_asked["data"] = asked["data"]
             # Earlier versions did not record it, and arrays are without it; the same pixels show that nothing changed.

@@ -124,6 +124,17 @@ class SearcherConformance:
             assert [one.architecture for one in found] == whole
             assert again == whole[stop:]
 
+    @pytest.mark.parametrize("at_once", [3, 20])
+    def test_several_at_a_time_find_as_much(self, problem: Problem, at_once: int) -> None:
+        """With evaluations under way, all is found, once; the same again, and after an interruption."""
+        alone = self._search(problem, evaluations=30)
+        whole = [one.architecture for one in self._search(problem, evaluations=30, at_once=at_once)]
+        assert len(set(whole)) == len(whole) == len(alone)
+        for stop in range(0, len(whole), 11):
+            known = {a.id: _evaluated(problem, a) for a in whole[:stop]}
+            found = self._search(problem, evaluations=30, known=known, at_once=at_once)
+            assert [one.architecture for one in found] == whole
+
     def test_works_with_what_an_earlier_search_found(self, problem: Problem) -> None:
         """Misleading prior evaluations do no harm, even above the limit; none counts as an evaluation."""
         problem = replace(problem, prior=_misleading_prior(problem))
@@ -152,6 +163,7 @@ class SearcherConformance:
         evaluations: int,
         known: dict[str, Evaluated] | None = None,
         evaluated: list[Architecture] | None = None,
+        at_once: int = 1,
     ) -> list[Evaluated]:
         return search(
             problem,
@@ -160,6 +172,7 @@ class SearcherConformance:
             evaluations,
             known or {},
             lambda one: None if evaluated is None else evaluated.append(one.architecture),
+            at_once=at_once,
         )
 
 

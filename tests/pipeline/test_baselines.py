@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from fixtures.configurations import changed_config
+from fixtures.pipeline import train_final_model
 from fixtures.weights import cut_off, offer_weights
 from torch import nn
 
@@ -17,6 +18,7 @@ from edgenas.accuracy.dataset import Dataset
 from edgenas.accuracy.dataset_sources import resized_dataset
 from edgenas.accuracy.metrics import confusion, score
 from edgenas.accuracy.network_predictions import predictions
+from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.device import Provenance, find_device
 from edgenas.errors import InputError, UnknownNameError
@@ -25,8 +27,9 @@ from edgenas.latency.predictor import predictor_from_device
 from edgenas.pipeline import baselines as module
 from edgenas.pipeline.baselines import baselines_of, check_baselines, is_pretrained, pretrained_network
 from edgenas.pipeline.deploying import deployed
-from edgenas.pipeline.final_model import FinalModel, finalist, train_final_model
+from edgenas.pipeline.final_model import FinalModel, finalist
 from edgenas.pipeline.final_network import OfLibrary
+from edgenas.pipeline.final_training import teacher_of
 from edgenas.pipeline.finalist_training import _Trainings
 from edgenas.pipeline.session import Session
 from edgenas.pretrained.foreign_networks import downloaded_tensors, foreign_network
@@ -232,7 +235,8 @@ def test_it_is_fine_tuned_for_longer_and_without_a_teacher(
     trainings = _Trainings(asked, None, [smallest, smallest, found])
     expected = recipe.model_copy(update={"epochs": 12, "distillation": 0.0, "learning_rate": 1e-3})
     assert trainings.recipe(found) == expected
-    assert trainings.teacher(found) is None
+    assert teacher_of(Supernet(asked.space, 0), found) is None
+    assert teacher_of(Supernet(asked.space, 0), smallest) is not None
 
 
 def test_names_are_checked_before_the_data_is_read() -> None:

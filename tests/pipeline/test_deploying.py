@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fixtures.pipeline import train_final_model
 from numpy.typing import NDArray
 
 from edgenas.accuracy.metrics import confusion, scores
@@ -24,7 +25,7 @@ from edgenas.exporting.converting import Converted, onnx_predictions
 from edgenas.onnx_latency.onnx_reading import precision_of, read_whole_model
 from edgenas.pipeline import deploying
 from edgenas.pipeline.deploying import deployed, seconds_beside
-from edgenas.pipeline.final_model import FinalModel, adopt_training, train_final_model
+from edgenas.pipeline.final_model import FinalModel, adopt_training
 from edgenas.pipeline.finalist_training import _twins
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import Budget

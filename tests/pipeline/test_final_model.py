@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fixtures.pipeline import train_final_model
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -29,7 +30,7 @@ from edgenas.pipeline.final_model import (
     FinalModel,
     load_network,
     onnx_path,
-    train_final_model,
+    weights_of,
     write_weights,
 )
 from edgenas.pipeline.final_network import OfSpace
@@ -253,7 +254,7 @@ def test_weights_of_another_network_are_refused(
 def test_other_weights_of_the_same_network_are_refused(session: Session, trained: FinalModel) -> None:
     """As a file of them has the same names and shapes, only its SHA-256 tells."""
     path, build = session.folder.weights(trained.id), trained.space.build(trained.architecture)
-    write_weights(path, trained.space.build(trained.architecture))
+    write_weights(path, weights_of(trained.space.build(trained.architecture)))
     told = rf"{trained.id}\.safetensors: does not hold the weights that {trained.id} was trained to \(its SHA-256"
     with pytest.raises(FileFormatError, match=told):
         load_network(session.folder, build, trained.id, trained.weights_sha256)

@@ -16,9 +16,9 @@ from edgenas.accuracy.standalone import Teacher, fresh_network
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.latency.predictor import predictor_from_device
-from edgenas.pipeline import baselines
+from edgenas.pipeline import baselines, final_training
 from edgenas.pipeline import finalist_training as module
-from edgenas.pipeline.final_model import FinalModel
+from edgenas.pipeline.final_model import FinalModel, Outcome
 from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.session import Session
@@ -45,14 +45,24 @@ class Training:
 
 @dataclass
 class Trainings:
-    """Stands in for `train_final_model`, and keeps what it was asked."""
+    """Stands in for `outcome_of_training`, and keeps what it was asked; each outcome is recorded until it is read."""
 
     made: list[Training] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
 
     def __call__(
         self, session: Session, final_model: FinalModel, make_network: Callable[[], Network], *rest: Any
-    ) -> FinalModel:
+    ) -> Outcome:
         self.made.append(Training(final_model, make_network(), *rest))
+        return Outcome({})
+
+    def record(self, session: Session, final_model: FinalModel, outcome: Outcome) -> None:
+        self.unread.add(final_model.id)
+
+    def as_recorded(self, session: Session, final_model: FinalModel) -> FinalModel | None:
+        if final_model.id not in self.unread:
+            return None
+        self.unread.remove(final_model.id)
         return final_model
 
     @property
@@ -67,7 +77,9 @@ class Trainings:
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainings]:
     trainings = Trainings()
-    monkeypatch.setattr(module, "train_final_model", trainings)
+    monkeypatch.setattr(final_training, "outcome_of_training", trainings)
+    monkeypatch.setattr(module, "record_outcome", trainings.record)
+    monkeypatch.setattr(module, "as_recorded", trainings.as_recorded)
     monkeypatch.setattr(baselines, "scaled_baselines", narrow_baselines)
     yield trainings
 

@@ -241,6 +241,7 @@ def test_it_is_in_run_json(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(phases, "_complete_or_interrupted", stop)
     monkeypatch.setattr("edgenas.pretrained.foreign_networks.downloaded_tensors", lambda _: {})
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     asked = asked_with("search", setting) | BESIDE.get(setting.name, {})
     with pytest.raises(Made) as caught:
         edgenas.search(**{**asked, "data": str(image_folder)})
@@ -265,6 +266,8 @@ def test_every_setting_is_used(
             "uses_gradients",
             "resolutions",
             "precisions",
+            "worker_count",
+            "gpu_numbers",
         ):
             reads.add(name)
         return read(settings, name)

@@ -49,6 +49,7 @@ class ProxylessSearcher(Searcher):
     """
 
     name = "proxyless"
+    runs_ahead = True
 
     def __init__(self, problem: Problem, seed: int, distribution: Distribution) -> None:
         self._problem = problem

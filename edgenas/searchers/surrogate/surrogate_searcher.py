@@ -1,6 +1,8 @@
 """NSGA-II assisted by a surrogate: a model fitted to the evaluations ranks what to evaluate next."""
 
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -62,7 +64,8 @@ class SurrogateSearcher(Searcher):
     batch is chosen greedily, each choice as if the model were right about those before it. Some choices instead
     maximise the expected accuracy beyond the best so far, by one of the model's processes. A random part of each batch,
     larger the longer the front has not improved, keeps a wrong model from ending the search. While all outcomes are
-    equal there is nothing to fit, and plain NSGA-II runs.
+    equal there is nothing to fit, and plain NSGA-II runs. Asked while evaluations are under way, it chooses as if these
+    turned out as the model expects.
 
     Args:
         problem: space, costs and limit.
@@ -71,6 +74,7 @@ class SurrogateSearcher(Searcher):
 
     name = "nsga2-surrogate"
     uses_prior = True
+    runs_ahead = True
 
     def __init__(self, problem: Problem, seed: int) -> None:
         self._problem = problem
@@ -87,7 +91,8 @@ class SurrogateSearcher(Searcher):
         self._nsga2 = nsga2(problem, self._rng, INITIAL_BATCH, self._visited, start)
         self._vectors = np.empty((0, len(problem.sizes)), np.int64)
         self._points = np.empty((0, len(problem.objectives)))
-        self._pending = self._vectors
+        self._untold = self._vectors
+        self._batches: deque[_Batch] = deque()
         self._kernels: tuple[MixtureComponent, ...] | None = None
         self._kernels_selected_at = 0
         self._evaluated = 0
@@ -97,27 +102,40 @@ class SurrogateSearcher(Searcher):
     def ask(self) -> Sequence[Architecture]:
         if self._can_learn:
             with self._threads.limit(limits=1, user_api="blas"):
-                self._pending = self._batch()
-            self._visited.add(self._pending)
+                asked = self._batch()
+            self._visited.add(asked)
         else:
-            self._pending = self._nsga2.ask()
-        return [self._problem.space.decode(vector) for vector in self._pending]
+            asked = self._nsga2.ask()
+        self._untold = np.concatenate([self._untold, asked])
+        if len(asked):
+            self._batches.append(_Batch(len(asked)))
+        return [self._problem.space.decode(vector) for vector in asked]
 
     @override
     def tell(self, outcomes: Sequence[Outcome]) -> None:
+        told, self._untold = np.split(self._untold, [len(outcomes)])
         errors = [outcome.error for outcome in outcomes]
-        points = np.column_stack([errors, self._problem.costs(self._pending)])
+        points = np.column_stack([errors, self._problem.costs(told)])
         if not self._can_learn:
             self._nsga2.tell(points)
         known = len(self._points)
         self._evaluated += len(points)
-        self._vectors = np.concatenate([self._vectors, self._pending])
+        self._vectors = np.concatenate([self._vectors, told])
         self._points = np.concatenate([self._points, points])
-        improved = (non_dominated(self._points) >= known).any()
-        self._batches_without_gain = 0 if improved else self._batches_without_gain + 1
+        self._count_gains(np.isin(np.arange(len(points)) + known, non_dominated(self._points)))
         if len(self._points) > MAX_KEPT:
             kept = self._representative(self._points, MAX_KEPT // 2)
             self._vectors, self._points = self._vectors[kept], self._points[kept]
+
+    def _count_gains(self, improves: NDArray[np.bool_]) -> None:
+        """Note which outcomes, shape (n,), improved the front."""
+        for each in improves:
+            batch = self._batches[0]
+            batch.left -= 1
+            batch.has_gained |= bool(each)
+            if not batch.left:
+                self._batches.popleft()
+                self._batches_without_gain = 0 if batch.has_gained else self._batches_without_gain + 1
 
     @property
     def _can_learn(self) -> bool:
@@ -164,7 +182,7 @@ class SurrogateSearcher(Searcher):
         """Choose the most promising candidates greedily, each as if those before it turned out as expected."""
         if not (len(pool) and count):
             return pool[:0]
-        remaining = Improvement(self._points[:, 0], self._points[:, 1:], self._corner)
+        remaining = self._improvement_by_then(surrogate)
         samples, weights = surrogate.sample(pool)
         costs = self._problem.costs(pool)
         improvement = _expected_improvement(samples, float(self._points[:, 0].min()))
@@ -183,6 +201,23 @@ class SurrogateSearcher(Searcher):
             chosen.append(best)
             remaining = remaining.after(float(samples[best] @ weights), costs[best])
         return pool[listed[chosen]]
+
+    def _improvement_by_then(self, surrogate: Surrogate) -> Improvement:
+        """The improvement once all that is under way has turned out as expected."""
+        points = self._points
+        if len(self._untold):
+            samples, weights = surrogate.sample(self._untold)
+            expected = np.column_stack([samples @ weights, self._problem.costs(self._untold)])
+            points = np.concatenate([points, expected])
+        return Improvement(points[:, 0], points[:, 1:], self._corner)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Proposals of one `ask`: how many have no outcome yet, and whether any improved the front."""
+
+    left: int
+    has_gained: bool = False
 
 
 def _expected_improvement(samples: Floats, best: float) -> Floats:
