@@ -61,8 +61,8 @@ Missing = Literal["refuse", "interpolate"]
 LatencyProtocol = Literal["all", "help"]
 """Which networks of a published table are sampled and which are predicted; see `edgenas.benchmark_latency`."""
 
-DEVICE_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-"""Also the name of its file."""
+DEVICE_NAME, MAX_DEVICE_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$", 64
+"""Also the name of its file, and its most characters."""
 
 RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """Also the name of its folder."""

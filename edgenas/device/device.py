@@ -13,9 +13,20 @@ from edgenas.board.onnx_sessions import GPUS
 from edgenas.formats import Document, Line
 from edgenas.plugins import plugin_names
 from edgenas.units import counted
-from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON, Precision, Processor, TargetName
+from edgenas.vocabulary import (
+    DEVICE_NAME,
+    MAX_DEVICE_NAME,
+    SSH_HOST,
+    SSH_PYTHON,
+    Precision,
+    Processor,
+    TargetName,
+)
 
 MAX_THREADS = MAX_BATCH = 1024
+
+MAX_MODE = 80
+"""Characters of the name of a power mode, which names of tables contain."""
 
 RUNTIMES = ("onnxruntime", "torch", "tensorrt", "tflite")
 """Names that device files may give; of tensorrt and tflite tables are read, nothing is timed with them yet."""
@@ -109,12 +120,12 @@ class Device(Document):
     """One device under one runtime at one operating point."""
 
     schema_: Literal["edgenas.device/1"] = Field(alias="schema")
-    name: str = Field(pattern=DEVICE_NAME)
-    aliases: tuple[Annotated[str, Field(pattern=DEVICE_NAME)], ...] = ()
+    name: str = Field(pattern=DEVICE_NAME, max_length=MAX_DEVICE_NAME)
+    aliases: tuple[Annotated[str, Field(pattern=DEVICE_NAME, max_length=MAX_DEVICE_NAME)], ...] = ()
     description: str
     runtime: str = Field(description="what executes models: one of RUNTIMES, or of an installed package")
     provider: str = Field(
-        pattern=r"^[A-Za-z0-9]+$",
+        pattern=r"^[A-Za-z0-9]{1,64}$",  # names of tables contain it
         description="the runtime's name for the backend, such as CPUExecutionProvider",
     )
     target: TargetName | None = Field(
@@ -131,7 +142,9 @@ class Device(Document):
         description="for its int8 models; of this host it is found out, of others arm64 if not given",
     )
     datasheet: Datasheet
-    power_modes: dict[Line, Figure] = Field(default={}, description="operating points: name to clock in MHz")
+    power_modes: dict[Annotated[Line, Field(max_length=MAX_MODE)], Figure] = Field(
+        default={}, description="operating points: name to clock in MHz"
+    )
     calibrated: CalibratedModel | None = None
     sources: tuple[str, ...] = Field(min_length=1, description="where each figure comes from")
 

@@ -99,13 +99,12 @@ def _trained(
             recorded = as_recorded(session, final_model)
             assert recorded is not None
             trained[final_model.id] = recorded
-            session.progress(FINALISTS, len(trained), len(trainings.final_models))
 
     begun = number = 0
     for final_model in trainings.final_models:
-        session.progress(FINALISTS, len(trained), len(trainings.final_models))
         while len(under_way) >= session.settings.worker_count:
             record_first()
+        session.progress(FINALISTS, len(trained), len(trainings.final_models))
         is_late = plan is not None and plan.is_too_late(final_model.id, trainings.left_s)
         if is_late and begun and not has_begun(session, final_model):
             continue
@@ -120,6 +119,7 @@ def _trained(
             seconds = None if plan is None else plan.seconds[final_model.id]
             under_way[trainings.begin(final_model, phase, seconds)] = final_model
     while under_way:
+        session.progress(FINALISTS, len(trained), len(trainings.final_models))
         record_first()
     session.progress(FINALISTS, len(trained), len(trained))
     allowed = [

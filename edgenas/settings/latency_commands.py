@@ -20,7 +20,7 @@ from edgenas.settings.shared import (
     SeedSetting,
     SpaceWithoutData,
 )
-from edgenas.vocabulary import DEVICE_NAME, SSH_HOST, SSH_PYTHON
+from edgenas.vocabulary import DEVICE_NAME, MAX_DEVICE_NAME, SSH_HOST, SSH_PYTHON
 
 if TYPE_CHECKING:
     from edgenas.device import Device
@@ -35,8 +35,6 @@ SAMPLES_NEED_ONE_SIZE = (
     "give a single --resolution, or leave out --samples",
 )
 """What is wrong with several, and what to do."""
-
-MAX_NAME = 64
 
 MAX_BOARDS = 16
 
@@ -71,8 +69,8 @@ def ssh_python(value: object, option: str) -> str:
 
 def device_name(value: object, option: str) -> str:
     """The name of a device; errors as `ssh_hosts`."""
-    hint = f"use at most {MAX_NAME} lower case letters, digits and dashes, such as my-board"
-    if len(str(value)) > MAX_NAME:
+    hint = f"use at most {MAX_DEVICE_NAME} lower case letters, digits and dashes, such as my-board"
+    if len(str(value)) > MAX_DEVICE_NAME:
         raise InputError(f"{option}: {value!r:.60} is too long", hint)
     return _matching(DEVICE_NAME, value, option, hint)
 

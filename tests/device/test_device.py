@@ -51,6 +51,10 @@ def test_figures_are_all_needed(fields: dict[str, Any], figure: str) -> None:
         ("name", "../board"),
         ("name", "board-"),
         ("name", ""),
+        ("name", "a" * 65),
+        ("aliases", ["a" * 65]),
+        ("provider", "a" * 65),
+        ("power_modes", {"a" * 81: 1000.0}),
         ("runtime", "caffe"),
         ("precision", "fp8"),
         ("threads", 0),
@@ -65,9 +69,9 @@ def test_figures_are_all_needed(fields: dict[str, Any], figure: str) -> None:
     ],
 )
 def test_wrong_field_is_named(fields: dict[str, Any], field: str, value: object) -> None:
-    with pytest.raises(FileFormatError, match=rf"^d\.toml: {field}: ") as caught:
+    with pytest.raises(FileFormatError, match=rf"^d\.toml: {field}[^ ]*: ") as caught:
         validate({**fields, field: value}, Device, Path("d.toml"))
-    assert caught.value.field == field
+    assert caught.value.field.startswith(field)
 
 
 def test_each_field_without_default_is_needed(fields: dict[str, Any]) -> None:
