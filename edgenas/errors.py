@@ -6,6 +6,7 @@ EdgenasError                  1   base class of all
 ├── OutOfMemoryError          1   a training or evaluation does not fit into memory
 ├── VerificationError         1   an exported model does not match what was trained
 ├── WorkerError               1   a worker died, or hung, again and again over one job
+├── NoWorkerError             1   no worker could begin
 ├── InputError                2   unusable input from the user
 │   ├── ConversionError       2   a model that cannot be converted to a precision
 │   ├── UnitError             2   a quantity without a unit, or not a quantity
@@ -104,7 +105,11 @@ class VerificationError(EdgenasError):
 
 
 class WorkerError(EdgenasError):
-    """A worker died, or took far too long, again and again over one job."""
+    """A worker died, or hung, again and again over one job."""
+
+
+class NoWorkerError(EdgenasError):
+    """No worker could begin: no job is to blame."""
 
 
 class InputError(EdgenasError):
@@ -165,8 +170,8 @@ class RunConflictError(InputError):
     """A run folder that holds another configuration, is in use, or cannot be written."""
 
 
-RUN_TROUBLE = (UnwritableError, RunConflictError)
-"""Errors of a run's folder rather than of what is trained there, which goes on once that is mended."""
+RUN_TROUBLE = (UnwritableError, RunConflictError, NoWorkerError)
+"""Errors of a run's folder or workers rather than of what is trained there, which goes on once that is mended."""
 
 
 class DeviceError(EdgenasError):

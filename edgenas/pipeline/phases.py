@@ -60,7 +60,8 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
     folder, files = ready.folder, ready.data.largest.files
     if not folder.front.is_file():  # what is finished needs no weights any more
         check_weights(settings)
-    with open_run(folder.name, ready.config, None if files is None else files.digests) as (folder, store):
+    executor, digests = executor_for(ready), None if files is None else files.digests
+    with open_run(folder.name, ready.config, digests) as (folder, store), executor:
         if folder.front.is_file() and (done := folder.read_result()).status == "complete":
             log.warning("run %s is already complete; this is its result", folder.name)
             return done
@@ -68,12 +69,11 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
         store.record("phase", phase="start", seconds=time.monotonic() - started_s)
         budget = Budget(settings.time_budget_s, before_s, started_s)
         at_once = folder.read_document().config.settings.worker_count  # when it was started
-        with executor_for(ready) as executor:
-            session = ready.session(store, budget, _Watching(store, settings.progress), executor, at_once)
-            if ready.prior is not None:
-                save_prior(ready.prior, folder)
-            _note_beginnings(session, ready)
-            return _complete_or_interrupted(session)
+        session = ready.session(store, budget, _Watching(store, settings.progress), executor, at_once)
+        if ready.prior is not None:
+            save_prior(ready.prior, folder)
+        _note_beginnings(session, ready)
+        return _complete_or_interrupted(session)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from edgenas.storage.run_store import RunStore
 from edgenas.units import counted
 from edgenas.workers.executor import InThisProcess
 from edgenas.workers.processes import LocalProcesses
+from edgenas.workers.worker_process import show_life
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,13 @@ def begin(
         )
     ready = replace(ready, config=config)
     store = RunStore(ready.folder.store, writable=False)
-    session = ready.session(store, Budget(None, 0.0, 0.0), silent)
+    session = ready.session(store, Budget(None, 0.0, 0.0), _show_life)
     supernet = restored_supernet(session)
     _work = _Work(session, supernet, evaluator_for(session, supernet))
+
+
+def _show_life(phase: str, done: float, total: float, detail: str = "") -> None:
+    show_life()
 
 
 def evaluate(architecture: Architecture, to_beat: float | None) -> float:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edgenas.errors import DataError, WorkerError
-from edgenas.workers import processes
+from edgenas.errors import DataError, NoWorkerError, WorkerError
+from edgenas.workers import worker_process
 from edgenas.workers.processes import ATTEMPTS, LocalProcesses
 
 MOST_WAITED_S = 60.0
@@ -29,6 +29,10 @@ def begin(log: Path, number: int) -> None:
 
 def begin_badly(number: int) -> None:
     raise DataError("the images are gone", "bring them back")
+
+
+def die_at_once(number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def number_and_sum(*terms: int) -> tuple[int, int]:
@@ -51,6 +55,13 @@ def die(marks: Path, times: int) -> str:
 def sleep(seconds: float) -> float:
     time.sleep(seconds)
     return seconds
+
+
+def work(steps: int, seconds: float) -> int:
+    for _ in range(steps):
+        time.sleep(seconds)
+        worker_process.show_life()
+    return steps
 
 
 @pytest.fixture
@@ -84,11 +95,15 @@ def test_errors_of_a_job_are_its_own(one: LocalProcesses) -> None:
     assert one.submit(number_and_sum, 2).result() == (0, 2)
 
 
-def test_an_error_at_the_beginning_is_the_jobs() -> None:
-    with (
-        LocalProcesses(1, begin_badly) as workers,
-        pytest.raises(DataError, match=r"^the images are gone; bring them back$"),
-    ):
+def test_an_error_at_the_beginning_is_not_the_jobs() -> None:
+    told = r"^a worker cannot begin: the images are gone; bring them back$"
+    with LocalProcesses(1, begin_badly) as workers, pytest.raises(NoWorkerError, match=told):
+        workers.submit(number_and_sum).result()
+
+
+def test_workers_that_die_before_their_first_job_are_given_up() -> None:
+    told = r"^no worker could begin: the worker died \(out of memory, or killed\); give fewer --workers; a script "
+    with LocalProcesses(1, die_at_once) as workers, pytest.raises(NoWorkerError, match=told):
         workers.submit(number_and_sum).result()
 
 
@@ -108,14 +123,21 @@ def test_a_job_that_kills_every_worker_is_given_up(one: LocalProcesses, marks: P
     assert one.submit(number_and_sum, 3).result() == (0, 3)
 
 
-def test_a_job_that_hangs_is_given_up(one: LocalProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "LEAST_DEADLINE_S", 0.5)
-    monkeypatch.setattr(processes, "PATIENCE", 1.0)
-    one.submit(sleep, 0.0).result()
-    with pytest.raises(
-        WorkerError, match=r"^given up after 3 attempts: the worker did not answer within 0 s$"
-    ):
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_process, "LEAST_PATIENCE_S", 3.0)
+    monkeypatch.setattr(worker_process, "PATIENCE", 0.0)
+    monkeypatch.setattr(worker_process, "LOOK_S", 0.05)
+
+
+def test_a_job_that_hangs_is_given_up(one: LocalProcesses, impatient: None) -> None:
+    told = r"^given up after 3 attempts: the worker showed no sign of life for 3 s$"
+    with pytest.raises(WorkerError, match=told):
         one.submit(sleep, 600.0).result()
+
+
+def test_a_job_that_shows_signs_of_life_may_take_long(one: LocalProcesses, impatient: None) -> None:
+    assert one.submit(work, 40, 0.1).result() == 40
 
 
 def test_workers_end_at_once_with_an_error_of_their_owner(log: Path) -> None:
