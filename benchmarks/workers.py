@@ -4,7 +4,7 @@
 
 All searches have two evaluations under way: they are begun by two workers, interrupted as the search begins, and gone
 on with. So all must end with the same front. The bars: that, every evaluation once, and finalists trained at least 1.6
-times as fast by two workers, with one thread each, as by one process with one thread, in the least of the rounds.
+times as fast by two workers as by one process, all with one thread, comparing the fastest round of each.
 """
 
 import argparse

@@ -44,7 +44,8 @@ class Evaluator(ABC):
         evaluations. This makes searches repeatable and resumable.
       - `to_beat` is the best accuracy among architectures that cost no more. One clearly below is not chosen, so an
         evaluator may stop early and return the accuracy on the images seen so far. It may ignore `to_beat`.
-      - It may be slow; it is called from one thread, once for each distinct architecture.
+      - It may be slow; it is called from one thread, once for each distinct architecture. With `--workers`, each
+        process has one.
       - A failure of this architecture alone is an `EdgenasError`; the search records the reason and continues.
       - `kind` says which kind of accuracy it is.
 

@@ -192,6 +192,11 @@ def _with_costs(plan: SearchPlan, settings: SearchSettings, work: "Workload") ->
             "the time budget decides how much of each phase is done: seconds of phases are without it"
         )
         seconds = budget_s
+    if settings.worker_count > 1:
+        notes.append(
+            f"{settings.worker_count} workers share search, finalists and baselines: their seconds are those of one "
+            "process, and memory is needed by each"
+        )
     models = plan.trainings * MODEL_BYTES * work.networks.parameters(work.typical)
     disk = work.outline.cache_bytes + checkpoint_bytes(work.networks) + models + REPORT_BYTES
     changes = {

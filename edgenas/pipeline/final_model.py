@@ -49,7 +49,7 @@ VERIFICATION_IMAGES = 64
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """Outcome of a training: predictions of the validation images, (N,), and every metric on both splits."""
+    """TrainingOutcome of a training: predictions of the validation images, (N,), and every metric on both splits."""
 
     predicted: tuple[int, ...]
     validation: dict[Metric, float]
@@ -132,7 +132,7 @@ def has_begun(session: Session, final_model: FinalModel) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrainingOutcome:
     """What a training found, and the trained weights, as the content of their file; none where it failed.
 
     `found` is what the store records of it.
@@ -150,7 +150,7 @@ def outcome_of_training(
     phase: str,
     seconds: float | None = None,
     teacher: Teacher | None = None,
-) -> Outcome:
+) -> TrainingOutcome:
     """Build, train and evaluate a network, going on from a checkpoint if there is one; nothing is recorded."""
     try:
         network = make_network()
@@ -174,15 +174,15 @@ def outcome_of_training(
         found = _evaluate(final_model.dataset(session), network)
     except (DivergenceError, OutOfMemoryError) as error:
         return failed(error)
-    return Outcome(found | {"note": ""}, weights_of(network))
+    return TrainingOutcome(found | {"note": ""}, weights_of(network))
 
 
-def failed(error: EdgenasError) -> Outcome:
+def failed(error: EdgenasError) -> TrainingOutcome:
     """The outcome of a training that failed."""
-    return Outcome({"note": f"training failed: {error.problem}"})
+    return TrainingOutcome({"note": f"training failed: {error.problem}"})
 
 
-def record_outcome(session: Session, final_model: FinalModel, outcome: Outcome) -> None:
+def record_outcome(session: Session, final_model: FinalModel, outcome: TrainingOutcome) -> None:
     """Write the weights of a training, and then its record, by which it is done."""
     folder, id_, found = session.folder, final_model.id, {"id": final_model.id, **outcome.found}
     if outcome.weights is not None:

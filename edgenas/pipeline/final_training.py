@@ -8,7 +8,7 @@ from edgenas.accuracy.standalone import Teacher, fresh_network
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.pipeline.baselines import is_pretrained, pretrained_network
-from edgenas.pipeline.final_model import FinalModel, Outcome, outcome_of_training
+from edgenas.pipeline.final_model import FinalModel, TrainingOutcome, outcome_of_training
 from edgenas.pipeline.initial_networks import initial_network
 from edgenas.pipeline.session import Session
 
@@ -20,7 +20,7 @@ def trained(
     recipe: FinalistRecipe,
     phase: str,
     seconds: float | None,
-) -> Outcome:
+) -> TrainingOutcome:
     """Train a final model; see `outcome_of_training`."""
     make_network = partial(network_of, session, supernet, final_model)
     teacher = teacher_of(supernet, final_model)

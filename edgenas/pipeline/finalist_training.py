@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
+import torch
 from torch import nn
 
 from edgenas.accuracy.image_sizes import Resize
@@ -21,7 +22,7 @@ from edgenas.pipeline.final_measuring import final_measuring_seconds, measure_fi
 from edgenas.pipeline.final_model import (
     EXPORT,
     FinalModel,
-    Outcome,
+    TrainingOutcome,
     adopt_training,
     as_recorded,
     failed,
@@ -39,6 +40,7 @@ from edgenas.pipeline.training_plan import (
     TrainingPlan,
     affordable,
     by_importance,
+    shared_out,
     timed_costs,
 )
 from edgenas.progress import Phase
@@ -85,20 +87,20 @@ def _trained(
     beside_s = seconds_beside(session, [*finalists, *baselines])
     trainings = _Trainings(session, supernet, by_importance(alone, baselines), beside_s)
     plan, trained = trainings.plan, dict[str, FinalModel]()
-    under_way: dict[Future[Outcome], FinalModel] = {}
+    under_way: dict[Future[TrainingOutcome], FinalModel] = {}
 
     def record_first() -> None:
         """Wait for a training that is under way to end."""
-        for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-            final_model = under_way.pop(future)
-            try:
-                outcome = future.result()
-            except WorkerError as error:
-                outcome = failed(error)
-            record_outcome(session, final_model, outcome)
-            recorded = as_recorded(session, final_model)
-            assert recorded is not None
-            trained[final_model.id] = recorded
+        future = next(iter(wait(under_way, return_when=FIRST_COMPLETED).done))
+        final_model = under_way.pop(future)
+        try:
+            outcome = future.result()
+        except WorkerError as error:
+            outcome = failed(error)
+        record_outcome(session, final_model, outcome)
+        recorded = as_recorded(session, final_model)
+        assert recorded is not None
+        trained[final_model.id] = recorded
 
     begun = number = 0
     for final_model in trainings.final_models:
@@ -230,7 +232,7 @@ class _Trainings:
         """How many of the final models are finalists."""
         return sum(not final_model.name for final_model in self.final_models)
 
-    def begin(self, final_model: FinalModel, phase: str, seconds: float | None) -> Future[Outcome]:
+    def begin(self, final_model: FinalModel, phase: str, seconds: float | None) -> Future[TrainingOutcome]:
         """Begin a training, here or by a worker."""
         session, recipe = self._session, self.recipe(final_model)
         if session.has_workers:
@@ -280,6 +282,7 @@ class _Trainings:
         extra = {each.id: self._inherited_epochs * batches for each in self.final_models if each.name}
         step_s = {id_: cost.step_s for id_, cost in costs.items()}
         seconds, share = split_time(self._shared_s - sum(beside_s.values()), step_s, extra)
+        seconds = shared_out(seconds, beside_s, session.settings.worker_count, self.left_s)
         if extra and share < 1:
             session.note(
                 f"within the time budget, baselines got {share:.1%} of a finalist's share of the supernet's training"
@@ -301,6 +304,10 @@ class _Trainings:
         """Seconds of a training step, and of what is beside training: evaluation, and fitting a classifier."""
         recipe, teacher = self.recipe(final_model), final_training.teacher_of(self._supernet, final_model)
         dataset = final_model.dataset_on_device(self._session)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(
+            worker.threads_each(self._session.settings.worker_count)
+        )  # as it will be trained
         try:
             network = final_training.network_of(self._session, self._supernet, final_model, fitted=False)
             resizing = nn.Sequential(Resize(final_model.resolution), network)
@@ -309,6 +316,8 @@ class _Trainings:
             evaluation_s = evaluation_seconds(network, dataset)
         except OutOfMemoryError:  # reported by its training
             return Costs(LEAST_S, 0.0)
+        finally:
+            torch.set_num_threads(threads)
         before_training, after_training = is_pretrained(final_model), recipe.refits_classifier
         fitted = before_training or after_training
         last = final_model.network.classifier(network) if fitted else None

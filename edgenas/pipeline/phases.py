@@ -16,17 +16,16 @@ from edgenas.formats import write_bytes, write_json
 from edgenas.pipeline import worker
 from edgenas.pipeline.baselines import check_weights
 from edgenas.pipeline.early_checks import check_before_images
-from edgenas.pipeline.evaluators import evaluator_for
+from edgenas.pipeline.evaluators import custom_evaluator_maker, evaluator_for
 from edgenas.pipeline.final_model import FinalModel
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.front_selection import succeeded
-from edgenas.pipeline.preparing import Prepared, prepared
+from edgenas.pipeline.preparing import Prepared, make_searcher_for, prepared
 from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.supernet_training import Trained, phase_budgets_s, trained_supernet
 from edgenas.pipeline.time_budget import Budget
 from edgenas.pipeline.warm_start import save_prior
-from edgenas.pipeline.worker import executor_for
 from edgenas.progress import Progress, evaluations_of
 from edgenas.reporting.judging import JUDGING, record_judgements
 from edgenas.searchers.loop import Evaluated, search
@@ -54,13 +53,15 @@ def run_session(settings: SearchSettings, device: Device, started_s: float) -> S
         device: the target device at its operating point.
         started_s: when the search was called, by `time.monotonic`.
     """
+    make_searcher_for(settings)  # what can be refused without reading anything comes first
+    custom_evaluator_maker(settings)
     check_before_images(settings, device)
     ready = prepared(settings, device)
     ready.problem.check()
     folder, files = ready.folder, ready.data.largest.files
     if not folder.front.is_file():  # what is finished needs no weights any more
         check_weights(settings)
-    executor, digests = executor_for(ready), None if files is None else files.digests
+    executor, digests = worker.executor_for(ready), None if files is None else files.digests
     with open_run(folder.name, ready.config, digests) as (folder, store), executor:
         if folder.front.is_file() and (done := folder.read_result()).status == "complete":
             log.warning("run %s is already complete; this is its result", folder.name)

@@ -1,5 +1,6 @@
 """Which final models a time budget allows."""
 
+import heapq
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ TIMING_SHARE = 0.05
 
 LEAST_PART = 0.5
 """A model is left out if less than this part of the time planned for it is left, as where the machine became slower."""
+
+HALVINGS = 20
+"""Of the range in which the factor of trainings that workers share lies."""
 
 T = TypeVar("T")
 
@@ -88,3 +92,30 @@ def affordable(costs: Mapping[str, Costs], left_s: float) -> dict[str, Costs]:
             break
         found[id_] = cost
     return found
+
+
+def shared_out(
+    seconds: dict[str, float], beside_s: Mapping[str, float], workers: int, left_s: float
+) -> dict[str, float]:
+    """Seconds of trainings, shortened by one factor until several workers are done in time.
+
+    Args:
+        seconds: of each training, by id, in the order in which they begin.
+        beside_s: of everything beside it.
+        workers: each takes the next training when it is done with one.
+        left_s: seconds for all.
+    """
+
+    def span_s(factor: float) -> float:
+        free_at = [0.0] * workers
+        for id_, training_s in seconds.items():
+            heapq.heappush(free_at, heapq.heappop(free_at) + factor * training_s + beside_s[id_])
+        return max(free_at)
+
+    if workers == 1 or span_s(1.0) <= left_s:  # one process fills the time as it is
+        return seconds
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if span_s(middle) <= left_s else (low, middle)
+    return {id_: low * training_s for id_, training_s in seconds.items()}

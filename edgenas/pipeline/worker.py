@@ -5,9 +5,9 @@ reads the run's folder and writes nothing there but checkpoints of its trainings
 """
 
 import logging
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
@@ -22,12 +22,11 @@ from edgenas.device import Device
 from edgenas.errors import InputError, RunConflictError, first_line
 from edgenas.pipeline import final_training
 from edgenas.pipeline.evaluators import evaluator_for
-from edgenas.pipeline.final_model import FinalModel, Outcome
+from edgenas.pipeline.final_model import FinalModel, TrainingOutcome
 from edgenas.pipeline.preparing import Prepared, prepared
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.supernet_training import restored_supernet
 from edgenas.pipeline.time_budget import Budget
-from edgenas.progress import silent
 from edgenas.settings.search import SearchSettings
 from edgenas.space import Architecture
 from edgenas.storage.run_config import RunConfig
@@ -35,7 +34,7 @@ from edgenas.storage.run_store import RunStore
 from edgenas.units import counted
 from edgenas.workers.executor import InThisProcess
 from edgenas.workers.processes import LocalProcesses
-from edgenas.workers.worker_process import show_life
+from edgenas.workers.worker_process import kept_alive, show_life
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +57,18 @@ def executor_for(ready: Prepared) -> Executor:
         InputError: an object among the settings cannot be sent to them, or there is no such GPU.
     """
     settings = ready.settings
-    if settings.worker_count == 1 and not settings.gpu_numbers:
-        return InThisProcess()
     _check_gpus(settings.gpu_numbers)
-    sent = settings.with_changes(run=ready.config.settings.run, progress=silent)
+    if settings.worker_count == 1:
+        return InThisProcess()
+    if settings.gpu_numbers:
+        torch.cuda.set_device(settings.gpu_numbers[0])  # trains the supernet
+    sent = settings.with_changes(run=ready.config.settings.run, progress=_show_life)
     try:
         ForkingPickler.dumps(sent)
     except Exception as error:  # of code that is not ours
         raise InputError(
             f"an object among the settings cannot be sent to a worker ({first_line(error)})",
-            "define what it is made of in a module, or leave out --workers",
+            "define it in a module, as docs/clusters.md says, or leave out --workers",
         ) from None
     begin_one = partial(begin, sent, ready.device, ready.config, settings.worker_count, settings.gpu_numbers)
     return LocalProcesses(settings.worker_count, begin_one)
@@ -99,9 +100,27 @@ def begin(
     """
     global _work
     if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(gpus[number % len(gpus)])
-    torch.set_num_threads(max(1, cores() // workers))
-    logging.disable(logging.WARNING)  # the driver has said it all
+        torch.cuda.set_device(gpus[number % len(gpus)])
+    torch.set_num_threads(threads_each(workers))
+    with kept_alive(), _silence():  # the driver has said it all
+        _work = _begun(settings, device, config, number)
+
+
+def threads_each(workers: int) -> int:
+    """Threads of each of several workers: never more than one process would use."""
+    return max(1, min(torch.get_num_threads(), cores() // workers))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _begun(settings: SearchSettings, device: Device, config: RunConfig, number: int) -> _Work:
     ready = prepared(settings, device)
     found = ready.config
     if (found.data.fingerprint, found.table_checksum) != (config.data.fingerprint, config.table_checksum):
@@ -113,7 +132,9 @@ def begin(
     store = RunStore(ready.folder.store, writable=False)
     session = ready.session(store, Budget(None, 0.0, 0.0), _show_life)
     supernet = restored_supernet(session)
-    _work = _Work(session, supernet, evaluator_for(session, supernet))
+    work = _Work(session, supernet, evaluator_for(session, supernet))
+    store.close()  # a reader would keep the driver from merging its log into the store; what is left is its place
+    return work
 
 
 def _show_life(phase: str, done: float, total: float, detail: str = "") -> None:
@@ -122,10 +143,14 @@ def _show_life(phase: str, done: float, total: float, detail: str = "") -> None:
 
 def evaluate(architecture: Architecture, to_beat: float | None) -> float:
     """The accuracy of an architecture; see `Evaluator`."""
-    return _working().evaluator.evaluate(architecture, to_beat)
+    work = _working()
+    with nullcontext() if work.session.custom_evaluator is None else kept_alive():
+        return work.evaluator.evaluate(architecture, to_beat)
 
 
-def train(final_model: FinalModel, recipe: FinalistRecipe, phase: str, seconds: float | None) -> Outcome:
+def train(
+    final_model: FinalModel, recipe: FinalistRecipe, phase: str, seconds: float | None
+) -> TrainingOutcome:
     """The outcome of the training of a final model."""
     work = _working()
     return final_training.trained(work.session, work.supernet, final_model, recipe, phase, seconds)

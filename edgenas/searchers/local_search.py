@@ -39,18 +39,24 @@ class LocalSearcher(Searcher):
         self._problem = problem
         self._rng = np.random.default_rng(seed)
         self._visited: set[Architecture] = set()
+        self._untold = 0
         self._unexplored: dict[Architecture, list[Architecture]] = {}
         self.front: dict[Architecture, NDArray[np.float64]] = {}
         """The non-dominated architectures since the last restart, with their objectives."""
 
     @override
     def ask(self) -> Sequence[Architecture]:
-        asked = self._step() or self._restart()
+        asked = self._step()
+        if not asked and self._untold:  # may lead on
+            return []
+        asked = asked or self._restart()
+        self._untold += len(asked)
         self._visited.update(asked)
         return asked
 
     @override
     def tell(self, outcomes: Sequence[Outcome]) -> None:
+        self._untold -= len(outcomes)
         proposed = (outcome.architecture for outcome in outcomes)
         candidates = [*self.front.items(), *zip(proposed, points_of(self._problem, outcomes), strict=True)]
         kept = non_dominated(np.array([point for _, point in candidates]))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.errors import RUN_TROUBLE, EdgenasError
+from edgenas.errors import RUN_TROUBLE, EdgenasError, WorkerError
 from edgenas.progress import Phase, Progress, evaluations_of, silent
 from edgenas.searchers.best_within_cost import best_within_costs
 from edgenas.searchers.problem import Problem
@@ -84,7 +84,7 @@ def search(
             break
         else:
             to_beat = loop.best_so_far(proposal.costs)
-            loop.begin(proposal, executor.submit(evaluate, architecture, to_beat))
+            loop.begin(proposal, executor.submit(_evaluated, evaluate, architecture, to_beat))
     return loop.ended()
 
 
@@ -100,35 +100,53 @@ class _Proposal:
         return float(self.costs[0])
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An evaluation as it was made, wherever that was."""
+
+    accuracy: float | None
+    reason: str
+    seconds: float
+
+
+def _evaluated(evaluate: Evaluate, architecture: Architecture, to_beat: float | None) -> _Made:
+    start = time.monotonic()
+    accuracy: float | None = None
+    reason = ""
+    try:
+        accuracy = evaluate(architecture, to_beat)
+        if not (isinstance(accuracy, numbers.Real) and 0 <= accuracy <= 1):
+            accuracy, reason = None, f"the accuracy is {accuracy}, not a fraction from 0 to 1"
+    except RUN_TROUBLE:
+        raise
+    except EdgenasError as error:
+        reason = str(error)
+    return _Made(accuracy, reason, time.monotonic() - start)
+
+
 class _UnderWay:
     """An evaluation that has begun, or is known from an earlier session."""
 
-    def __init__(self, proposal: _Proposal, outcome: Evaluated | Future[float]) -> None:
+    def __init__(self, proposal: _Proposal, outcome: "Evaluated | Future[_Made]") -> None:
         self.proposal = proposal
         self.result = outcome if isinstance(outcome, Evaluated) else None
         self.future = None if isinstance(outcome, Evaluated) else outcome
-        self._begun_s = time.monotonic()
 
     def finish(self) -> Evaluated:
         """The result of the future, which is done.
 
         Raises:
-            EdgenasError: the run cannot be written.
+            EdgenasError: the run cannot be written, or no worker can begin.
         """
         assert self.future is not None
-        accuracy: float | None = None
-        reason = ""
         try:
-            accuracy = self.future.result()
-            if not (isinstance(accuracy, numbers.Real) and 0 <= accuracy <= 1):
-                accuracy, reason = None, f"the accuracy is {accuracy}, not a fraction from 0 to 1"
-        except RUN_TROUBLE:
-            raise
-        except EdgenasError as error:
-            reason = str(error)
-        seconds = time.monotonic() - self._begun_s
+            made = self.future.result()
+        except WorkerError as error:
+            made = _Made(None, str(error), 0.0)
         proposal = self.proposal
-        self.result = Evaluated(proposal.architecture, accuracy, proposal.latency_ms, reason, seconds)
+        self.result = Evaluated(
+            proposal.architecture, made.accuracy, proposal.latency_ms, made.reason, made.seconds
+        )
         return self.result
 
 
@@ -188,10 +206,11 @@ class _Loop:
         """The best accuracy among what is settled and costs no more."""
         return self._best_within.best(costs)
 
-    def begin(self, proposal: _Proposal, outcome: Evaluated | Future[float]) -> None:
+    def begin(self, proposal: _Proposal, outcome: Evaluated | Future[_Made]) -> None:
         """Count an evaluation as begun; its outcome is known, or to come."""
         self._begun.add(proposal.architecture)
         self._under_way.append(_UnderWay(proposal, outcome))
+        self._commit_finished()
 
     def ended(self) -> list[Evaluated]:
         """Wait for what is under way; all evaluations, in the order of the proposals."""
@@ -233,9 +252,11 @@ class _Loop:
         """Wait for the evaluation that was proposed first; whatever ends before it is committed, too."""
         first = self._under_way[0]
         while first.result is None:
-            running = {each.future: each for each in self._under_way if each.result is None}
-            for future in wait(running, return_when=FIRST_COMPLETED).done:  # type: ignore[arg-type]
-                self._commit(running[future].finish())
+            wait(
+                [each.future for each in self._under_way if each.future and each.result is None],
+                return_when=FIRST_COMPLETED,
+            )
+            self._commit_finished()
         self._under_way.popleft()
         result, proposal = first.result, first.proposal
         self._settled[proposal.architecture] = result
@@ -244,6 +265,20 @@ class _Loop:
             self._best = max(self._best, result.accuracy)
             self._evaluated(proposal.latency_ms, result.accuracy)
         self._progress(SEARCH, len(self._settled), self._evaluations, f"best {self._best:.1%}")
+
+    def _commit_finished(self) -> None:
+        """Commit what has ended, before raising the error of an evaluation that could not be made."""
+        trouble: Exception | None = None
+        for each in self._under_way:
+            if each.future and each.result is None and each.future.done():
+                try:
+                    result = each.finish()
+                except Exception as error:
+                    trouble = trouble or error
+                else:
+                    self._commit(result)
+        if trouble is not None:
+            raise trouble
 
     def _tell(self) -> None:
         """Pass on the outcomes of the earliest proposals, up to one that is under way."""

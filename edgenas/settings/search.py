@@ -258,7 +258,7 @@ class SearchSettings(SearchedPoint, SpaceSettings):
 
     @property
     def worker_count(self) -> int:
-        """How many processes work at a time, this one alone included."""
+        """How many evaluations or trainings run at a time; 1: in this process itself."""
         return max(self.workers, len(self.gpu_numbers))
 
     @property

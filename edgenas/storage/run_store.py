@@ -1,4 +1,4 @@
-"""The run's SQLite store: every evaluation is committed before the next begins."""
+"""The run's SQLite store: every evaluation is committed as soon as it is made."""
 
 import json
 import sqlite3

@@ -1,1 +1,1 @@
-"""Where is work done? Executors: this process, local processes, the nodes of a cluster."""
+"""Where is work done? In this process, or in processes that are replaced when they die."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from queue import SimpleQueue
+from queue import LifoQueue
 from typing import ParamSpec, TypeVar
 
 from typing_extensions import override
@@ -32,7 +32,7 @@ class LocalProcesses(Executor):
     def __init__(self, workers: int, begin: Begin) -> None:
         self._threads = ThreadPoolExecutor(workers, "worker")
         self._workers = [WorkerProcess(number, begin) for number in range(workers)]
-        self._idle: SimpleQueue[WorkerProcess] = SimpleQueue()
+        self._idle: LifoQueue[WorkerProcess] = LifoQueue()  # so that no more begin than are needed
         for worker in self._workers:
             self._idle.put(worker)
 
@@ -70,7 +70,7 @@ class LocalProcesses(Executor):
             if all(lost.in_beginning for lost in losses):
                 raise NoWorkerError(
                     f"no worker could begin: {reasons}",
-                    'give fewer --workers; a script searches below if __name__ == "__main__":',
+                    "give fewer --workers, and see docs/clusters.md for scripts and objects of your own",
                 )
             raise WorkerError(f"given up after {ATTEMPTS} attempts: {reasons}")
         finally:

@@ -107,3 +107,8 @@ def test_a_run_that_exists_goes_on_and_that_is_said(image_folder: Path, hurried:
     assert search_plan(**asked).notes == ()
     search(**asked)
     assert search_plan(**asked).notes == ("run mine exists: what it has done already is not done again",)
+
+
+def test_workers_are_said_to_share_the_work(image_folder: Path) -> None:
+    (note,) = search_plan(**SMALL, data=str(image_folder), workers=2).notes
+    assert note.startswith("2 workers share search, finalists and baselines: ")

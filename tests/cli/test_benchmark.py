@@ -38,6 +38,7 @@ def test_the_json_object(answer: Answer, command: list[str]) -> None:
             "evaluations",
             "asked_for",
             "seed",
+            "workers",
             "max_latency_ms",
             "networks",
         ),

@@ -18,7 +18,7 @@ from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.pipeline import baselines, final_training
 from edgenas.pipeline import finalist_training as module
-from edgenas.pipeline.final_model import FinalModel, Outcome
+from edgenas.pipeline.final_model import FinalModel, TrainingOutcome
 from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.session import Session
@@ -52,11 +52,11 @@ class Trainings:
 
     def __call__(
         self, session: Session, final_model: FinalModel, make_network: Callable[[], Network], *rest: Any
-    ) -> Outcome:
+    ) -> TrainingOutcome:
         self.made.append(Training(final_model, make_network(), *rest))
-        return Outcome({})
+        return TrainingOutcome({})
 
-    def record(self, session: Session, final_model: FinalModel, outcome: Outcome) -> None:
+    def record(self, session: Session, final_model: FinalModel, outcome: TrainingOutcome) -> None:
         self.unread.add(final_model.id)
 
     def as_recorded(self, session: Session, final_model: FinalModel) -> FinalModel | None:

@@ -3,7 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.pipeline.training_plan import LEAST_PART, Costs, TrainingPlan, affordable, timed_costs
+from edgenas.pipeline.training_plan import (
+    LEAST_PART,
+    Costs,
+    TrainingPlan,
+    affordable,
+    shared_out,
+    timed_costs,
+)
 
 seconds = st.floats(0, 1e3)
 costs_by_id = st.dictionaries(st.text(max_size=3), st.builds(Costs, seconds, seconds), min_size=1)
@@ -40,3 +47,34 @@ def test_a_model_is_too_late_when_less_than_half_its_time_is_left() -> None:
     plan = TrainingPlan({"model": 10.0}, {"model": 6.0})
     assert not plan.is_too_late("model", 16.0 * LEAST_PART)
     assert plan.is_too_late("model", 15.9 * LEAST_PART)
+
+
+def span_s(seconds: dict[str, float], beside_s: dict[str, float], workers: int) -> float:
+    """When the last worker is done, each taking the next training when it is done with one."""
+    free_at = [0.0] * workers
+    for id_ in seconds:
+        first = free_at.index(min(free_at))
+        free_at[first] += seconds[id_] + beside_s[id_]
+    return max(free_at)
+
+
+@given(
+    trainings=st.lists(st.tuples(st.floats(1, 100), st.floats(0, 5)), min_size=1, max_size=9),
+    workers=st.integers(2, 5),
+    left_s=st.floats(50, 500),
+)
+def test_trainings_that_workers_share_end_in_time_in_the_same_proportions(
+    trainings: list[tuple[float, float]], workers: int, left_s: float
+) -> None:
+    seconds = {str(i): training for i, (training, _) in enumerate(trainings)}
+    beside_s = {str(i): beside for i, (_, beside) in enumerate(trainings)}
+    shared = shared_out(seconds, beside_s, workers, left_s)
+    assert span_s(shared, beside_s, workers) <= left_s + 1e-6
+    factors = {round(shared[id_] / seconds[id_], 6) for id_ in seconds}
+    assert len(factors) == 1
+    if span_s(seconds, beside_s, workers) <= left_s:
+        assert shared == seconds
+
+
+def test_one_process_fills_the_time_as_planned() -> None:
+    assert shared_out({"a": 60.0, "b": 60.0}, {"a": 1.0, "b": 1.0}, 1, 100.0) == {"a": 60.0, "b": 60.0}

@@ -56,11 +56,16 @@ class Interrupting:
 def test_two_workers_find_what_one_finds_of_a_run_begun_for_two(
     searching: Callable[..., dict[str, Any]],
 ) -> None:
-    by_two = searching("two", workers=2)
-    searching("one", workers=2, progress=Interrupting())
-    by_one = searching("one", workers=1)
+    by_two = searching("two", workers=2, baselines=True)
+    searching("one", workers=2, progress=Interrupting(), baselines=True)
+    by_one = searching("one", workers=1, baselines=True)
     assert by_one == by_two
     assert by_one["evaluations"] == 8
+    assert not Path("runs/two/run.sqlite-wal").exists()  # no worker kept the store open
+
+
+def test_workers_share_a_time_budget(searching: Callable[..., dict[str, Any]]) -> None:
+    assert searching("r", workers=2, time_budget="30s", finalists=3)["front"]
 
 
 def test_candidates_that_are_trained_are_trained_by_workers(

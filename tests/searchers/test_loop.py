@@ -1,7 +1,11 @@
 import errno
+import time
 import tracemalloc
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import product
+from threading import Barrier, Lock
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,15 +15,17 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from edgenas.device import find_device
-from edgenas.errors import DivergenceError, InputError, RunConflictError, UnwritableError
+from edgenas.errors import DivergenceError, InputError, RunConflictError, UnwritableError, WorkerError
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.searchers.loop import PATIENCE, Evaluated, search
 from edgenas.searchers.nsga2 import NSGA2Searcher
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.random_search import RandomSearcher
+from edgenas.searchers.registry import SEARCHERS, searcher_for
 from edgenas.searchers.searcher import Outcome, Searcher
 from edgenas.space import Architecture, mbconv
 from edgenas.testing.searcher_conformance import made_up_error, make_problem
+from edgenas.workers.executor import InThisProcess
 
 BUDGET = 20
 
@@ -454,3 +460,124 @@ def test_an_evaluation_is_kept_in_less_than_a_kilobyte() -> None:
         tracemalloc.stop()
         assert len(found) == evaluations
     assert (peaks[1] - peaks[0]) / 2000 < 1000
+
+
+def in_any_order(seed: int, problem: Problem) -> Callable[[Architecture, float | None], float]:
+    """An evaluation of any duration."""
+    rng = np.random.default_rng(seed)
+
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
+        time.sleep(rng.uniform(0, 0.004))
+        return 1 - made_up_error(problem, architecture)
+
+    return evaluate
+
+
+@pytest.mark.parametrize("name", [name for name in SEARCHERS if name != "bayes"])
+def test_the_same_is_found_whichever_evaluation_ends_first(name: str) -> None:
+    problem, at_once = make_problem(0.7), 4
+    found = []
+    for seed in range(2):
+        with ThreadPoolExecutor(at_once) as pool:
+            evaluate = in_any_order(seed, problem)
+            searcher = searcher_for(name)(problem, 1)
+            found.append(
+                search(problem, searcher, evaluate, BUDGET, {}, ignore, executor=pool, at_once=at_once)
+            )
+    alone = search(
+        problem, searcher_for(name)(problem, 1), in_any_order(0, problem), BUDGET, {}, ignore, at_once=at_once
+    )
+    assert ids(found[0]) == ids(found[1]) == ids(alone)
+
+
+def ignore(one: Evaluated) -> None:
+    pass
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_no_more_are_under_way_than_allowed(at_once: int, feasible: list[Architecture]) -> None:
+    problem, under_way, most = make_problem(0.5), 0, 0
+    lock = Lock()
+
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.002)
+        with lock:
+            under_way -= 1
+        return 0.5
+
+    with ThreadPoolExecutor(8) as pool:
+        search(problem, Scripted(feasible), evaluate, 12, {}, ignore, executor=pool, at_once=at_once)
+    assert most <= at_once
+
+
+def test_the_rival_is_among_what_ended_before_the_last_few_began(feasible: list[Architecture]) -> None:
+    """What an evaluation is told does not depend on which others happen to have ended."""
+    problem, told = make_problem(0.5), dict[str, float | None]()
+
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
+        told[architecture.id] = to_beat
+        return 0.1 * len(told)
+
+    search(problem, Scripted(feasible[:5]), evaluate, 5, {}, ignore, at_once=3)
+    assert [told[a.id] for a in feasible[:5]] == [None, None, None, 0.1, 0.2]
+
+
+def test_every_evaluation_is_committed_as_it_is_made_however_many_are_under_way(
+    disk: Disk, feasible: list[Architecture]
+) -> None:
+    """By one process, in a search that was begun for several."""
+    search(disk.problem, Scripted(feasible[:6]), disk.evaluate, 6, {}, disk.commit, at_once=4)
+    assert disk.log == [f"{step} {one.id}" for one in feasible[:6] for step in ("evaluate", "commit")]
+
+
+def test_what_has_ended_is_committed_before_the_trouble_of_another_is_raised(
+    disk: Disk, feasible: list[Architecture]
+) -> None:
+    begun = Barrier(3)
+
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
+        begun.wait()
+        if architecture == feasible[0]:
+            raise RunConflictError("the disk is full")
+        return 0.5
+
+    class Together(ThreadPoolExecutor):
+        """Nothing is looked at before all have ended."""
+
+        @override
+        def submit(self, *job: Any, **keywords: Any) -> Any:
+            future = super().submit(*job, **keywords)
+            futures.append(future)
+            if len(futures) == 3:
+                wait(futures)
+            return future
+
+    futures: list[Any] = []
+    with Together(3) as pool, pytest.raises(RunConflictError, match="full"):
+        search(disk.problem, Scripted(feasible[:3]), evaluate, 3, {}, disk.commit, executor=pool, at_once=3)
+    assert set(disk.kept) == set(names(feasible[1:3]))
+
+
+def test_a_job_that_its_worker_cannot_do_is_a_failure(disk: Disk, feasible: list[Architecture]) -> None:
+    class Dying(InThisProcess):
+        @override
+        def submit(self, *job: Any, **keywords: Any) -> Any:
+            future: Future[Any] = Future()
+            future.set_exception(WorkerError("given up after 3 attempts"))
+            return future
+
+    (one,) = search(disk.problem, Scripted(feasible[:1]), disk.evaluate, 1, {}, disk.commit, executor=Dying())
+    assert (one.accuracy, one.reason) == (None, "given up after 3 attempts")
+
+
+def test_seconds_are_those_of_the_evaluation(feasible: list[Architecture]) -> None:
+    def evaluate(architecture: Architecture, to_beat: float | None) -> float:
+        time.sleep(0.02)
+        return 0.5
+
+    (one,) = search(make_problem(0.5), Scripted(feasible[:1]), evaluate, 1, {}, ignore)
+    assert one.seconds >= 0.02

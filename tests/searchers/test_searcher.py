@@ -86,7 +86,7 @@ def broken_checks(make: Callable[[Problem, int], Searcher], share: float) -> Ite
 
     for name in (name for name in dir(Kit) if name.startswith("test_")):
         check = getattr(Kit(), name)
-        arguments = {"problem": make_problem(share), "stopped_after": 1}
+        arguments = {"problem": make_problem(share), "stopped_after": 1, "at_once": 3}
         wanted = {key: value for key, value in arguments.items() if key in check.__annotations__}
         try:
             check(**wanted)

@@ -102,7 +102,7 @@ def test_an_error_at_the_beginning_is_not_the_jobs() -> None:
 
 
 def test_workers_that_die_before_their_first_job_are_given_up() -> None:
-    told = r"^no worker could begin: the worker died \(out of memory, or killed\); give fewer --workers; a script "
+    told = r"^no worker could begin: the worker died \(out of memory, or killed\); give fewer --workers, and see "
     with LocalProcesses(1, die_at_once) as workers, pytest.raises(NoWorkerError, match=told):
         workers.submit(number_and_sum).result()
 
