@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/workers.py [--rounds 3] [--kills 30] [--seed 0]
 
-All searches have two evaluations under way: they are begun by two workers, interrupted as the search begins, and gone
-on with. So all must end with the same front. The bars: that, every evaluation once, and finalists trained at least 1.6
+All go on with copies of one run, which was begun for two workers and interrupted as the search began: all have two
+evaluations under way, and must end with the same front. The bars: that, every evaluation once, and finalists trained at least 1.6
 times as fast by two workers as by one process, all with one thread, comparing the fastest round of each.
 """
 
@@ -11,11 +11,13 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -58,6 +60,12 @@ def finished(folder: Path, workers: int, seed: int) -> Found:
 def killed(folder: Path, seed: int, kills: int) -> tuple[Found, int]:
     """Go on by two workers, of which a random one is killed every few seconds, until the search ends."""
     process = start(folder, 2, seed)
+    said: list[str] = []
+    assert process.stderr is not None
+    reader = threading.Thread(
+        target=said.extend, args=(process.stderr,)
+    )  # or the pipe would be full at some time
+    reader.start()
     moments, done = random.Random(seed), 0
     while process.poll() is None:
         with suppress(subprocess.TimeoutExpired):
@@ -66,8 +74,9 @@ def killed(folder: Path, seed: int, kills: int) -> tuple[Found, int]:
             with suppress(ProcessLookupError):
                 os.kill(moments.choice(workers), signal.SIGKILL)
                 done += 1
+    reader.join()
     if process.returncode:
-        raise RuntimeError(process.communicate()[1])
+        raise RuntimeError("".join(said))
     return found(folder), done
 
 
@@ -99,11 +108,12 @@ def main() -> None:
     seconds: dict[int, list[float]] = {1: [], 2: []}
     begin_s = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
+        first = Path(name, "begun")
+        first.mkdir()
+        begun(first, options.seed)
         for number in range(options.rounds):
             for workers in seconds:
-                folder = Path(name, f"{number}-{workers}")
-                folder.mkdir()
-                begun(folder, options.seed)
+                folder = shutil.copytree(first, Path(name, f"{number}-{workers}"))
                 end, phases = finished(folder, workers, options.seed)
                 ends.append(end)
                 seconds[workers].append(phases[PHASE])
@@ -111,9 +121,7 @@ def main() -> None:
                 print(f"{workers} at work: {listed}", flush=True)
         done = 0
         while done < options.kills:
-            folder = Path(name, f"killed-{done}")
-            folder.mkdir()
-            begun(folder, options.seed)
+            folder = shutil.copytree(first, Path(name, f"killed-{done}"))
             (end, _), kills = killed(folder, options.seed, options.kills - done)
             done += kills
             ends.append(end)
