@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/workers.py [--rounds 3] [--kills 30] [--seed 0]
 
 All go on with copies of one run, which was begun for two workers and interrupted as the search began: all have two
-evaluations under way, and must end with the same front. The bars: that, every evaluation once, and finalists trained at least 1.6
-times as fast by two workers as by one process, all with one thread, comparing the fastest round of each.
+evaluations under way, and must end with the same front. The bars: that, every evaluation once, and finalists trained at
+least 1.6 times as fast by two workers as by one process, all with one thread, comparing the fastest round of each.
 """
 
 import argparse
