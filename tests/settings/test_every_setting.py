@@ -242,6 +242,7 @@ def test_it_is_in_run_json(
     monkeypatch.setattr(phases, "_complete_or_interrupted", stop)
     monkeypatch.setattr("edgenas.pretrained.foreign_networks.downloaded_tensors", lambda _: {})
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.set_device", lambda _: None)
     asked = asked_with("search", setting) | BESIDE.get(setting.name, {})
     with pytest.raises(Made) as caught:
         edgenas.search(**{**asked, "data": str(image_folder)})
