@@ -29,8 +29,8 @@ from peers import PEERS, evaluated_by
 
 from edgenas.accuracy.tabular_evaluator import evaluator_from_csv
 from edgenas.api.benchmark_search import benchmark_search
+from edgenas.api.oracle import Oracle
 from edgenas.latency.tabular_predictor import predictor_from_csv
-from edgenas.searchers.oracle import Oracle
 from edgenas.searchers.registry import DEFAULT_SEARCHER, SEARCHERS
 from edgenas.space import Architecture, ArchitectureSpace, architecture_space_from_config
 

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.accuracy.tabular_evaluator import evaluator_from_csv
+from edgenas.api.oracle import Oracle
 from edgenas.latency.tabular_predictor import TabularPredictor, predictor_from_csv
 from edgenas.searchers.loop import search
-from edgenas.searchers.oracle import Oracle
 from edgenas.searchers.problem import Prior, Problem
 from edgenas.searchers.registry import SEARCHERS, searcher_for
 from edgenas.space import Architecture, NASBench201Space

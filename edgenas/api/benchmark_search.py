@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edgenas.accuracy.tabular_evaluator import TabularEvaluator, evaluator_from_csv
+from edgenas.api.oracle import Oracle
 from edgenas.errors import EdgenasError, InputError, UnknownNameError
 from edgenas.formats import Document
 from edgenas.latency.tabular_predictor import TabularPredictor, predictor_from_csv
 from edgenas.searchers.loop import search
-from edgenas.searchers.oracle import Oracle
 from edgenas.searchers.problem import Problem
 from edgenas.searchers.registry import searcher_for
 from edgenas.settings.benchmark import BenchmarkSearchSettings

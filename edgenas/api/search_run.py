@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgenas.exporting.classifying import Classifier
-    from edgenas.pipeline.final_network import FinalNetwork
+    from edgenas.exporting.final_network import FinalNetwork
     from edgenas.space import NetworkSpace
 
     Picture = str | Path | Image.Image | NDArray[Any] | torch.Tensor
@@ -108,7 +108,7 @@ class TrainedModel(Model):
         return Classifier(data.classes, preprocessing, logits)
 
     def _network(self) -> "FinalNetwork":
-        from edgenas.pipeline.final_network import network_of
+        from edgenas.exporting.final_network import network_of
 
         classes = len(self._folder.read_document().config.data.classes)
         return network_of(self, classes, self._folder.front, self._given_space)

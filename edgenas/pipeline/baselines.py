@@ -12,13 +12,13 @@ from edgenas.accuracy.linear_probe import fit_linear
 from edgenas.accuracy.pretrained_start import load_without_classifier
 from edgenas.device import Device
 from edgenas.errors import RUN_TROUBLE, InputError, VerificationError
+from edgenas.exporting.final_network import FinalNetwork, OfLibrary, OfSpace
 from edgenas.exporting.foreign_export import traced_onnx
 from edgenas.inputs.pretrained import alternative
 from edgenas.latency.latency import Latency
 from edgenas.latency.table import find_table
 from edgenas.onnx_latency.prediction import latency_of_onnx
 from edgenas.pipeline.final_model import FinalModel
-from edgenas.pipeline.final_network import FinalNetwork, OfLibrary, OfSpace
 from edgenas.pipeline.scaled_baselines import baseline_predictors, scaled_baselines
 from edgenas.pipeline.session import Session
 from edgenas.pretrained.foreign_networks import downloaded_record, downloaded_tensors, foreign_network

@@ -19,6 +19,7 @@ from edgenas.accuracy.training import train
 from edgenas.device.target import searched_scheme_of, searched_target_of
 from edgenas.errors import ConversionError, DivergenceError, OutOfMemoryError, VerificationError
 from edgenas.exporting.converting import Converted, converted_file, onnx_predictions
+from edgenas.exporting.final_network import OfSpace
 from edgenas.exporting.onnx_export import max_abs_difference, write_onnx
 from edgenas.pipeline.final_measuring import final_measuring_seconds
 from edgenas.pipeline.final_model import (
@@ -30,7 +31,6 @@ from edgenas.pipeline.final_model import (
     weights_of,
     write_weights,
 )
-from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.session import Session
 from edgenas.precision.arithmetic import Int8Arithmetic
 from edgenas.precision.int8 import RANGES, Ranges

@@ -27,10 +27,10 @@ from edgenas.errors import (
     OutOfMemoryError,
     first_line,
 )
+from edgenas.exporting.final_network import FinalNetwork, OfSpace
 from edgenas.exporting.onnx_export import Exported
 from edgenas.formats import write_bytes
 from edgenas.latency.latency import Latency
-from edgenas.pipeline.final_network import FinalNetwork, OfSpace
 from edgenas.pipeline.session import Session
 from edgenas.progress import Phase
 from edgenas.space import Architecture, NetworkSpace

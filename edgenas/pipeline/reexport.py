@@ -21,6 +21,8 @@ from edgenas.exporting.camera_export import verified_with_preprocessing
 from edgenas.exporting.converted_precision import latency_after, slower_in_fp16
 from edgenas.exporting.converting import converted_file, onnx_predictions
 from edgenas.exporting.export_form import ExportForm
+from edgenas.exporting.final_network import FinalNetwork, OfSpace, network_of
+from edgenas.exporting.guessing import guessing_text
 from edgenas.exporting.model_files import write_with_card
 from edgenas.exporting.onnx_export import max_abs_difference
 from edgenas.exporting.own_formats import Source, check_can_write, write_own_format
@@ -32,8 +34,6 @@ from edgenas.latency.latency import Latency
 from edgenas.latency.predictor import predictor_for
 from edgenas.onnx_latency.prediction import latency_of_onnx
 from edgenas.pipeline.final_model import EXPORT, VERIFICATION_IMAGES, load_network, onnx_path
-from edgenas.pipeline.final_network import FinalNetwork, OfSpace, network_of
-from edgenas.pipeline.guessing import guessing_text
 from edgenas.precision.int8 import RANGES
 from edgenas.progress import Progress
 from edgenas.settings.export import ExportSettings

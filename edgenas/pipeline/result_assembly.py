@@ -7,17 +7,17 @@ from typing import Literal
 import numpy as np
 
 from edgenas.accuracy.evaluator import AccuracyKind
+from edgenas.exporting.final_network import OfSpace
+from edgenas.exporting.guessing import guessing_text
 from edgenas.latency.energy import Energy, energy_of
 from edgenas.pipeline.final_model import FinalModel, finalist
-from edgenas.pipeline.final_network import OfSpace
-from edgenas.pipeline.front_lead import with_front_lead
 from edgenas.pipeline.front_selection import front_of, kept_and_dropped, points, succeeded
-from edgenas.pipeline.guessing import guessing_text
 from edgenas.pipeline.result_notes import notes_on
 from edgenas.pipeline.session import Session
 from edgenas.searchers.front import hypervolume, non_dominated
 from edgenas.searchers.loop import Evaluated
 from edgenas.settings.option import name_of
+from edgenas.storage.front_lead import with_front_lead
 from edgenas.storage.learning_record import learning_of
 from edgenas.storage.search_result import (
     Accuracies,

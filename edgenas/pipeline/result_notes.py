@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from edgenas.device import Provenance
+from edgenas.exporting.guessing import guessing_text
 from edgenas.latency.network_predictor import NetworkPredictor
 from edgenas.latency.profile_command import can_be_profiled, profile_command
 from edgenas.pipeline.final_model import FinalModel
-from edgenas.pipeline.guessing import guessing_text
 from edgenas.pipeline.session import Session
 from edgenas.searchers.loop import Evaluated
 from edgenas.storage.search_result import Constraint

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from edgenas.exporting.final_network import OfSpace
 from edgenas.latency.predictor import (
     LatencyPredictor,
     predictor_from_device,
@@ -11,7 +12,6 @@ from edgenas.latency.predictor import (
 )
 from edgenas.latency.table import find_table
 from edgenas.pipeline.final_model import FinalModel
-from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.session import Session
 from edgenas.space import SearchSpace
 from edgenas.space.baselines import BASELINES

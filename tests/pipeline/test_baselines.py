@@ -22,13 +22,13 @@ from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.device import Provenance, find_device
 from edgenas.errors import InputError, UnknownNameError
+from edgenas.exporting.final_network import OfLibrary
 from edgenas.latency.latency import Latency
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.pipeline import baselines as module
 from edgenas.pipeline.baselines import baselines_of, check_baselines, is_pretrained, pretrained_network
 from edgenas.pipeline.deploying import deployed
 from edgenas.pipeline.final_model import FinalModel, finalist
-from edgenas.pipeline.final_network import OfLibrary
 from edgenas.pipeline.final_training import teacher_of
 from edgenas.pipeline.finalist_training import _Trainings
 from edgenas.pipeline.session import Session

@@ -22,6 +22,7 @@ from edgenas.accuracy.standalone import fresh_network
 from edgenas.accuracy.training import Losses
 from edgenas.accuracy.training_recipe import FinalistRecipe
 from edgenas.errors import DeviceError, FileFormatError, OutOfMemoryError, VerificationError
+from edgenas.exporting.final_network import OfSpace
 from edgenas.pipeline import final_measuring as measuring
 from edgenas.pipeline import final_model as module
 from edgenas.pipeline.deploying import deployed
@@ -33,7 +34,6 @@ from edgenas.pipeline.final_model import (
     weights_of,
     write_weights,
 )
-from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.session import Session
 from edgenas.space.modules import Network
 from edgenas.storage.run_store import RunStore
@@ -201,7 +201,7 @@ def test_a_model_that_fails_verification_is_noted(
     def refuse(*_: object) -> None:
         raise VerificationError("x.onnx differs")
 
-    monkeypatch.setattr("edgenas.pipeline.final_network.verified_onnx", refuse)
+    monkeypatch.setattr("edgenas.exporting.final_network.verified_onnx", refuse)
     refused = deployed(session, trained)
     assert refused.exported is None
     assert refused.note == "x.onnx differs"

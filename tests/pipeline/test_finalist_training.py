@@ -15,11 +15,11 @@ from edgenas.accuracy.network_predictions import recalibrate
 from edgenas.accuracy.standalone import Teacher, fresh_network
 from edgenas.accuracy.supernet import Supernet
 from edgenas.accuracy.training_recipe import FinalistRecipe
+from edgenas.exporting.final_network import OfSpace
 from edgenas.latency.predictor import predictor_from_device
 from edgenas.pipeline import baselines, final_training
 from edgenas.pipeline import finalist_training as module
 from edgenas.pipeline.final_model import FinalModel, TrainingOutcome
-from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.finalist_training import train_and_export
 from edgenas.pipeline.session import Session
 from edgenas.pipeline.time_budget import Budget

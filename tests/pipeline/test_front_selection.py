@@ -7,8 +7,8 @@ import pytest
 from fixtures.pipeline import for_device, in_precisions
 from fixtures.trained_models import with_labels, with_objectives, with_wrong
 
+from edgenas.exporting.final_network import OfSpace
 from edgenas.pipeline.final_model import FinalModel, finalist
-from edgenas.pipeline.final_network import OfSpace
 from edgenas.pipeline.front_selection import front_of, kept_and_dropped
 from edgenas.pipeline.result_assembly import result_of
 from edgenas.pipeline.session import Session

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgenas.api.oracle import REFERENCE, Oracle
 from edgenas.searchers.front import hypervolume
-from edgenas.searchers.oracle import REFERENCE, Oracle
 
 # Errors of 0.1 to 0.5 and 1 to 5 ms: by the front's span of 0.4 and 4 ms, corners (0, 1), (0.5, 0.5), (1, 0).
 CORNERS = np.array([[0.1, 5.0], [0.3, 3.0], [0.5, 1.0]])

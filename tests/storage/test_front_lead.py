@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.pipeline.front_lead import with_front_lead
+from edgenas.storage.front_lead import with_front_lead
 from edgenas.storage.search_result import FrontLead, Model
 
 MakeModel = Callable[..., Model]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from edgenas.accuracy.dataset import Dataset, Split
-from edgenas.pipeline.guessing import guessing_text
+from edgenas.exporting.guessing import guessing_text
 
 
 def with_test_labels(dataset: Dataset, *counts: int) -> Dataset:
