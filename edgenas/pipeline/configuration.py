@@ -97,7 +97,7 @@ def default_name(config: RunConfig) -> str:
     content = config.model_dump(mode="json", exclude={"warm_start": True, "device": left_out})
     sources: list[str] = content["device"]["sources"]
     content["device"]["sources"] = [each for each in sources if not each.startswith("target: ")]
-    for name in ("data", *MAY_CHANGE):  # the same images elsewhere are the same data
+    for name in ("data", *MAY_CHANGE):  # the same images elsewhere are the same data, whoever does the work
         del content["settings"][name]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:6]
     data = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name_of(settings.data)).name)[:40]
